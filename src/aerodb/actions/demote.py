@@ -1,0 +1,140 @@
+"""demote: a running primary shuts down cleanly and pledges a new term to its successor."""
+
+from msgspec.structs import replace
+
+from aerodb.protocol.authority import Candidacy, Standing
+from aerodb.protocol.cluster import Role
+from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.condition import common, running_fits
+from aerodb.rules.election import position_known, term_rises
+from aerodb.rules.hands import Hands
+from aerodb.rules.invariants import Invariant, holds, violated
+from aerodb.rules.notes import before_a_shutdown
+from aerodb.rules.specification import Action, Argument, Established, Failure, Order, no_loss
+from aerodb.rules.standing import detached, promised
+from aerodb.rules.view import View, standing_term
+from aerodb.protocol.authority import Pledge
+
+
+def successor_streams(view: View) -> Verdict:
+    """Judge whether the successor is there to receive the last of the log before writes stop."""
+    successor, instance = view.argument("for"), view.own.facts.instance
+    sender = next((each for each in instance.senders if each.node == successor), None) if instance else None
+    if sender is None:
+        return violated(Invariant.SUCCESSOR_STREAMS, f"{successor} does not stream from {view.node}")
+    if sender.state != "streaming":
+        return violated(Invariant.SUCCESSOR_STREAMS, f"{successor} is in state {sender.state}, not streaming")
+    if view.cluster.quorum > 0 and sender.sync_state not in {"quorum", "sync"}:
+        return violated(Invariant.SUCCESSOR_STREAMS, f"{successor} is {sender.sync_state}, not a synchronous standby")
+    return holds(Invariant.SUCCESSOR_STREAMS, f"{successor} streams from {view.node} ({sender.sync_state})")
+
+
+def judge(view: View) -> tuple[Verdict, ...]:
+    """Judge whether the primary may step down for its successor."""
+    return (
+        *common(view, "primary"),
+        running_fits(view, State.RUNNING),
+        term_rises(view, Candidacy(term=view.term, node=view.argument("for"))),
+        position_known(view),
+        successor_streams(view),
+    )
+
+
+def settle(hands: Hands, plan: Plan) -> Standing:
+    """Return the standing of a primary that was shut down cleanly for its successor, its signed pledge included."""
+    facts, standing = hands.look(), hands.standing()
+    candidacy = Candidacy(term=plan.term, node=plan.request.arguments["for"])
+    after = promised(replace(detached(standing), halted=True), candidacy)
+    instance = facts.instance
+    pledge = Pledge(
+        cluster=plan.cluster,
+        node=plan.request.target,
+        term=candidacy.term,
+        candidate=candidacy.node,
+        position=instance.position if instance else None,
+        granted=after.granted,
+        since=after.since,
+        quorum=instance.quorum if instance else None,
+    )
+    return replace(after, pledge=hands.sign(pledge))
+
+
+def operate(hands: Hands, order: Order) -> tuple[str, ...]:
+    """Checkpoint, shut down cleanly (the commit point), and pledge with the end of the log as the position."""
+    hands.checkpoint()
+    hands.stop()
+    standing = settle(hands, order.plan)
+    hands.write_standing(standing)
+    return (f"{order.view.node} shut down cleanly and pledged term {order.plan.term} to {standing.pledged.node}",)
+
+
+def established(plan: Plan, before: Facts, now: Facts) -> Established:
+    """Tell from the control file whether the primary was shut down cleanly."""
+    del before
+    instance = now.instance
+    if now.standing.pledged.term >= plan.term:
+        return Established(result="executed", evidence=f"the standing holds a pledge of term {now.standing.pledged.term}")
+    if instance is None or instance.state is State.UNREACHABLE:
+        return Established(result="unknown", evidence="PostgreSQL does not answer; ask again when it runs or is down")
+    if instance.state is State.STOPPED and instance.shutdown is not None:
+        return Established(result="executed", evidence=f"shut down cleanly; the log ends at {instance.shutdown}")
+    return Established(result="not executed", evidence=f"PostgreSQL is {instance.state}, not shut down cleanly")
+
+
+ACTION = Action(
+    name="demote",
+    title="Demote {node} for {for}",
+    summary="A running primary shuts down cleanly and pledges a new term to its successor.",
+    target="running primary",
+    arguments=(
+        Argument(name="for", option="--for", help="the successor that is to be promoted", word="for", itself=False),
+    ),
+    authority=Role.OPERATOR,
+    invariants=(
+        Invariant.CONFIGURATION_AGREES,
+        Invariant.JOURNAL_SETTLED,
+        Invariant.SETTINGS_KNOWN,
+        Invariant.ROLE_FITS,
+        Invariant.RUNNING_FITS,
+        Invariant.TERM_RISES,
+        Invariant.POSITION_KNOWN,
+        Invariant.SUCCESSOR_STREAMS,
+    ),
+    effects=(
+        "{node} runs a checkpoint and shuts down cleanly. ALL WRITES STOP, until {for} is promoted by a request of its "
+        "own.",
+        "{node} pledges term {term} to {for}; its log ends with the shutdown checkpoint, which {for} receives.",
+        "{node} stays down until a person starts it or lets it follow.",
+    ),
+    irreversible=(
+        "Every session on {node} is disconnected.",
+        "The pledge of term {term} is never taken back: {node} is no primary again without a new election.",
+    ),
+    notes=before_a_shutdown,
+    loss=no_loss,
+    commit_point="The clean shutdown in {node}'s control file.",
+    failures=(
+        Failure(
+            when="PostgreSQL does not shut down in time.",
+            leaves="Unknown until it has: the shutdown goes on by itself.",
+            then="Look at the PostgreSQL log and ask for the outcome.",
+        ),
+        Failure(
+            when="The agent dies after the shutdown and before the pledge is durable.",
+            leaves="Executed. The pledge is signed when the outcome is asked for.",
+            then="Ask for the outcome; then promote.",
+        ),
+        Failure(
+            when="The successor is lost before it is promoted.",
+            leaves="No primary. The demoted node's pledge names a successor that is gone.",
+            then="Fence the demoted node and another for a new candidate, and promote that one.",
+        ),
+    ),
+    outage="Writes stop, until the successor is promoted.",
+    term=lambda view: standing_term(view.everyone(), view.argument("for")),
+    judge=judge,
+    operate=operate,
+    established=established,
+    settle=settle,
+)

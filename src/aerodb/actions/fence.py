@@ -1,0 +1,105 @@
+"""fence: a standby (or a witness) stops receiving WAL and pledges a new term to one candidate."""
+
+from aerodb.protocol.authority import Candidacy
+from aerodb.protocol.cluster import Role
+from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.condition import common, running_fits
+from aerodb.rules.election import position_known, term_rises
+from aerodb.rules.hands import Hands
+from aerodb.rules.invariants import Invariant
+from aerodb.rules.notes import commits_wait_without
+from aerodb.rules.operation import judge_again, pledge_with
+from aerodb.rules.specification import Action, Argument, Established, Failure, Order, no_loss, same_standing
+from aerodb.rules.standing import detached
+from aerodb.rules.view import View, standing_term
+
+
+def candidacy_of(view: View) -> Candidacy:
+    """Return the candidacy that the request asks the target to pledge."""
+    return Candidacy(term=view.term, node=view.argument("for"))
+
+
+def judge(view: View) -> tuple[Verdict, ...]:
+    """Judge whether the target may pledge."""
+    return (
+        *common(view, "standby", "witness"),
+        running_fits(view, State.RUNNING, State.STOPPED),
+        term_rises(view, candidacy_of(view)),
+        position_known(view),
+    )
+
+
+def operate(hands: Hands, order: Order) -> tuple[str, ...]:
+    """Cut the receiver, so that the position is final, and pledge. The pledge's durable write is the commit point."""
+    before = order.view.own.facts.instance
+    if before is not None and before.state is State.RUNNING:
+        hands.detach()
+    view = judge_again(hands, order)
+    candidacy = candidacy_of(view)
+    standing = pledge_with(hands, view, candidacy, detached(hands.standing()))
+    hands.write_standing(standing)
+    instance = view.own.facts.instance
+    where = f"at {instance.position.lsn}, timeline {instance.position.timeline}" if instance and instance.position else ""
+    return (f"{view.node} pledged term {candidacy.term} to {candidacy.node} {where}".rstrip(),)
+
+
+def established(plan: Plan, before: Facts, now: Facts) -> Established:
+    """Tell from the durable standing whether the pledge was made."""
+    del before
+    candidacy = Candidacy(term=plan.term, node=plan.request.arguments["for"])
+    made = now.standing.pledged == candidacy and now.standing.pledge is not None
+    if made or now.standing.pledged.term > plan.term:
+        return Established(result="executed", evidence=f"the standing holds a pledge of term {now.standing.pledged.term}")
+    return Established(
+        result="not executed", evidence=f"the standing's pledged term is {now.standing.pledged.term}, below {plan.term}"
+    )
+
+
+ACTION = Action(
+    name="fence",
+    title="Fence {node} for {for}",
+    summary="A standby cuts its WAL receiver, or a witness steps in, and pledges a new term to one candidate.",
+    target="standby or witness",
+    arguments=(
+        Argument(name="for", option="--for", help="the candidate that the pledge is for", word="for", itself=True),
+    ),
+    authority=Role.OPERATOR,
+    invariants=(
+        Invariant.CONFIGURATION_AGREES,
+        Invariant.JOURNAL_SETTLED,
+        Invariant.SETTINGS_KNOWN,
+        Invariant.ROLE_FITS,
+        Invariant.RUNNING_FITS,
+        Invariant.TERM_RISES,
+        Invariant.POSITION_KNOWN,
+    ),
+    effects=(
+        "{node} stops receiving WAL and replays all that it has.",
+        "{node} pledges term {term} to {for}: nothing below term {term}, and in it nobody else.",
+        "{node} acknowledges no more commits until it follows a primary of term {term} or above.",
+    ),
+    irreversible=("The pledge of term {term} is never taken back; only a higher term supersedes it.",),
+    notes=commits_wait_without,
+    loss=no_loss,
+    commit_point="The durable write of the pledge into {node}'s standing, after its receiver is verifiably gone.",
+    failures=(
+        Failure(
+            when="The agent dies before the pledge is durable.",
+            leaves="Not executed. The receiver may already be cut; the node then waits, detached.",
+            then="Ask for the outcome, then request fence or follow anew.",
+        ),
+        Failure(
+            when="The receiver does not end, or replay does not finish, in time.",
+            leaves="Not executed. The node is detached and has pledged nothing.",
+            then="Look at the node's PostgreSQL log; request fence or follow anew.",
+        ),
+    ),
+    outage="Commits wait where too few synchronous standbys are left.",
+    term=lambda view: standing_term(view.everyone(), view.argument("for")),
+    judge=judge,
+    operate=operate,
+    established=established,
+    settle=same_standing,
+)
+

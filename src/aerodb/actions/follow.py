@@ -1,0 +1,135 @@
+"""follow: a standby streams from another node; a former primary that is down comes back as a standby.
+
+- What the grant says is durable before the node is attached, so that it can never acknowledge in a term and still
+  pledge below it.
+"""
+
+from aerodb.protocol.authority import Standing
+from aerodb.protocol.cluster import Role
+from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.condition import common, running_fits
+from aerodb.rules.hands import Hands
+from aerodb.rules.invariants import Invariant
+from aerodb.rules.notes import upstream_state
+from aerodb.rules.specification import (
+    Action,
+    Argument,
+    Established,
+    Failure,
+    Order,
+    no_loss,
+    no_term,
+    same_standing,
+)
+from aerodb.rules.standing import following, granted
+from aerodb.rules.streaming import grant_of, granted_term, no_cycle, upstream_authority, wal_ancestry
+from aerodb.rules.view import View
+
+
+def process_fits(view: View) -> Verdict:
+    """Judge the process: a standby in any state, a primary only when it is down."""
+    if view.own.facts.standing.role == "primary":
+        return running_fits(view, State.STOPPED, State.CRASHED)
+    return running_fits(view, State.RUNNING, State.STOPPED, State.CRASHED)
+
+
+def judge(view: View) -> tuple[Verdict, ...]:
+    """Judge whether the target may stream from the upstream."""
+    upstream = view.argument("upstream")
+    return (
+        *common(view, "standby", "primary"),
+        process_fits(view),
+        upstream_authority(view, upstream),
+        wal_ancestry(view, upstream),
+        no_cycle(view, upstream),
+    )
+
+
+def standing_after(view: View, standing: Standing, *, same_log: bool = True) -> Standing:
+    """Return the standing of the target once it follows; `same_log` is false where its log is replaced."""
+    upstream = view.argument("upstream")
+    grant, peer = grant_of(view, upstream), view.peers[upstream]
+    signed = peer.facts.standing.grant
+    if grant is not None and signed is not None:
+        standing = granted(standing, grant, signed, own=False)
+    instance = view.own.facts.instance
+    end = instance.position.lsn if same_log and instance and instance.position else None
+    return following(standing, upstream, granted_term(view, upstream) or 0, end)
+
+
+def operate(hands: Hands, order: Order) -> tuple[str, ...]:
+    """Write the standing, then name the upstream in the durable settings (the commit point); start where it is down."""
+    view = order.view
+    upstream = view.argument("upstream")
+    hands.write_standing(standing_after(view, hands.standing()))
+    hands.attach(upstream)
+    instance = view.own.facts.instance
+    if instance is None or instance.state is not State.RUNNING:
+        hands.start()
+        return (f"{view.node} names {upstream} as its upstream, and was started as a standby",)
+    return (f"{view.node} names {upstream} as its upstream",)
+
+
+def established(plan: Plan, before: Facts, now: Facts) -> Established:
+    """Tell from the node's settings whether they name the upstream."""
+    del before
+    upstream, instance = plan.request.arguments["upstream"], now.instance
+    if now.standing.upstream == upstream and instance is not None and instance.attached == upstream:
+        return Established(
+            result="executed", evidence=f"the settings name {upstream} as upstream; PostgreSQL is {instance.state}"
+        )
+    return Established(result="not executed", evidence=f"the settings do not name {upstream} as upstream")
+
+
+ACTION = Action(
+    name="follow",
+    title="Let {node} follow {upstream}",
+    summary="A standby streams from another node; a former primary that is down comes back as a standby.",
+    target="standby, or primary that is down",
+    arguments=(
+        Argument(name="upstream", option="--upstream", help="the node to stream from", word="to", itself=False),
+    ),
+    authority=Role.OPERATOR,
+    invariants=(
+        Invariant.CONFIGURATION_AGREES,
+        Invariant.JOURNAL_SETTLED,
+        Invariant.SETTINGS_KNOWN,
+        Invariant.ROLE_FITS,
+        Invariant.RUNNING_FITS,
+        Invariant.UPSTREAM_AUTHORITY,
+        Invariant.WAL_ANCESTRY,
+        Invariant.NO_CYCLE,
+    ),
+    effects=(
+        "{node} takes on the term that {upstream} holds, and streams from {upstream}.",
+        "If PostgreSQL on {node} is down, it is started, as a standby.",
+    ),
+    irreversible=("{node} never again pledges a term at or below the one that {upstream} holds.",),
+    notes=upstream_state,
+    loss=no_loss,
+    commit_point="The durable settings of {node} that name {upstream} as its upstream.",
+    failures=(
+        Failure(
+            when="The agent dies before the settings are durable.",
+            leaves="Not executed. {node} may already hold itself to the upstream's term, which harms nothing.",
+            then="Ask for the outcome, then request follow anew.",
+        ),
+        Failure(
+            when="The agent dies after that, before a PostgreSQL that was down is started.",
+            leaves="Executed; PostgreSQL is down.",
+            then="Ask for the outcome, then start the node.",
+        ),
+        Failure(
+            when="The upstream no longer has the WAL that the node needs.",
+            leaves="Executed; the receiver fails and says so in the status.",
+            then="Reclone the node.",
+        ),
+    ),
+    outage="None.",
+    term=no_term,
+    judge=judge,
+    operate=operate,
+    established=established,
+    settle=same_standing,
+)

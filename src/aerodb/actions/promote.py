@@ -1,0 +1,107 @@
+"""promote: a standby with a quorum of pledges becomes the primary of a new term.
+
+- The candidate's receiver is cut and its position final before its own pledge is made.
+- Its own pledge is durable before PostgreSQL is promoted.
+- The term's row is the first thing the agent writes in the term; the grant is signed after the promotion is a fact.
+"""
+
+from aerodb.protocol.authority import Candidacy
+from aerodb.protocol.cluster import Role
+from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.condition import common, running_fits
+from aerodb.rules.election import ELECTION, election, election_loss, pledges_for
+from aerodb.rules.hands import Hands
+from aerodb.rules.invariants import Invariant
+from aerodb.rules.operation import judge_again, pledge_with, take_grant
+from aerodb.rules.specification import Action, Established, Failure, Order, no_notes
+from aerodb.rules.view import View, standing_term
+
+def judge(view: View) -> tuple[Verdict, ...]:
+    """Judge whether the pledges make the target a primary."""
+    return (*common(view, "standby"), running_fits(view, State.RUNNING), *election(view))
+
+
+def operate(hands: Hands, order: Order) -> tuple[str, ...]:
+    """Cut the receiver, pledge to oneself, promote (the commit point), write the term's row, sign the grant."""
+    hands.detach()
+    view = judge_again(hands, order)
+    candidacy = Candidacy(term=view.term, node=view.node)
+    if hands.standing().pledged != candidacy:
+        hands.write_standing(pledge_with(hands, view, candidacy, hands.standing()))
+    hands.promote()
+    end = hands.write_term(view.term, view.cluster.quorum)
+    standing = take_grant(hands, order.plan)
+    hands.write_standing(standing)
+    branch = standing.lineage[-1]
+    return (
+        f"{view.node} is primary of term {view.term} on timeline {branch.timeline}, which began at {branch.begin}",
+        f"pledges: {', '.join(pledges_for(view))}; the term's row ends at {end}",
+    )
+
+
+def established(plan: Plan, before: Facts, now: Facts) -> Established:
+    """Tell from PostgreSQL itself whether the promotion happened: out of recovery, on a later timeline."""
+    del plan
+    instance, earlier = now.instance, before.instance
+    if instance is None or earlier is None or instance.state is not State.RUNNING or instance.recovery is None:
+        return Established(
+            result="unknown", evidence="PostgreSQL does not run, so whether it left recovery cannot be seen"
+        )
+    if instance.recovery:
+        return Established(result="not executed", evidence="PostgreSQL is in recovery")
+    return Established(
+        result="executed", evidence=f"PostgreSQL is out of recovery on timeline {instance.lineage[-1].timeline}"
+    )
+
+
+ACTION = Action(
+    name="promote",
+    title="Promote {node} to primary of term {term}",
+    summary="A standby with a quorum of pledges becomes the primary of a new term.",
+    target="running standby",
+    arguments=(),
+    authority=Role.OPERATOR,
+    invariants=(
+        Invariant.CONFIGURATION_AGREES,
+        Invariant.JOURNAL_SETTLED,
+        Invariant.SETTINGS_KNOWN,
+        Invariant.ROLE_FITS,
+        Invariant.RUNNING_FITS,
+        *ELECTION,
+    ),
+    effects=(
+        "{node} pledges term {term} to itself, leaves recovery and takes writes, on a new timeline.",
+        "Nodes that stream from {node} go on with it; every other node stays as it is until a request of its own.",
+    ),
+    irreversible=(
+        "A new timeline begins: WAL on any other node beyond this point is not part of it.",
+        "No node that pledged can ever acknowledge commits of an earlier primary again.",
+    ),
+    notes=no_notes,
+    loss=election_loss,
+    commit_point="PostgreSQL's end of recovery on {node}, on a new timeline.",
+    failures=(
+        Failure(
+            when="The agent dies before PostgreSQL has left recovery.",
+            leaves="Not executed. {node} is detached and may have pledged the term to itself.",
+            then="Ask for the outcome, then request promote anew.",
+        ),
+        Failure(
+            when="The agent dies after PostgreSQL has left recovery.",
+            leaves="Executed; the term's row may be missing, and its first WAL then counts as of unknown term.",
+            then="Ask for the outcome; the grant is signed then. Renew the primary to write a row.",
+        ),
+        Failure(
+            when="PostgreSQL dies during the promotion.",
+            leaves="Unknown until it runs again.",
+            then="Start the node, then ask for the outcome.",
+        ),
+    ),
+    outage="Ends the outage: writes are possible again once it is executed.",
+    term=lambda view: standing_term(view.everyone(), view.node),
+    judge=judge,
+    operate=operate,
+    established=established,
+    settle=take_grant,
+)

@@ -1,0 +1,85 @@
+"""renew: a running primary is granted a higher term without stopping; an election that was given up ends so."""
+
+from aerodb.protocol.authority import Candidacy
+from aerodb.protocol.cluster import Role
+from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.condition import common, running_fits
+from aerodb.rules.election import ELECTION, election, election_loss
+from aerodb.rules.hands import Hands
+from aerodb.rules.invariants import Invariant
+from aerodb.rules.operation import judge_again, pledge_with, take_grant
+from aerodb.rules.specification import Action, Established, Failure, Order, no_notes
+from aerodb.rules.view import View, standing_term
+
+
+def judge(view: View) -> tuple[Verdict, ...]:
+    """Judge whether the pledges renew the primary's authority in a higher term."""
+    return (*common(view, "primary"), running_fits(view, State.RUNNING), *election(view))
+
+
+def operate(hands: Hands, order: Order) -> tuple[str, ...]:
+    """Pledge to oneself, write the term's row (the commit point), and sign the grant."""
+    view = judge_again(hands, order)
+    candidacy = Candidacy(term=view.term, node=view.node)
+    if hands.standing().pledged != candidacy:
+        hands.write_standing(pledge_with(hands, view, candidacy, hands.standing()))
+    end = hands.write_term(view.term, view.cluster.quorum)
+    hands.write_standing(take_grant(hands, order.plan))
+    return (f"{view.node} is primary of term {view.term}, on the same timeline; the term's row ends at {end}",)
+
+
+def established(plan: Plan, before: Facts, now: Facts) -> Established:
+    """Tell from the node's own WAL whether the term's row is there."""
+    del before
+    instance = now.instance
+    if instance is None or instance.state is not State.RUNNING or instance.position is None:
+        return Established(result="unknown", evidence="PostgreSQL does not run, so the term's row cannot be read")
+    if instance.position.term is not None and instance.position.term >= plan.term:
+        return Established(result="executed", evidence=f"the row of term {instance.position.term} is in the log")
+    return Established(result="not executed", evidence=f"there is no row of term {plan.term} in the log")
+
+
+ACTION = Action(
+    name="renew",
+    title="Renew {node} as primary, in term {term}",
+    summary="A running primary is granted a higher term without stopping: an election that was given up ends so.",
+    target="running primary",
+    arguments=(),
+    authority=Role.OPERATOR,
+    invariants=(
+        Invariant.CONFIGURATION_AGREES,
+        Invariant.JOURNAL_SETTLED,
+        Invariant.SETTINGS_KNOWN,
+        Invariant.ROLE_FITS,
+        Invariant.RUNNING_FITS,
+        *ELECTION,
+    ),
+    effects=(
+        "{node} pledges term {term} to itself and goes on as primary, in that term, without stopping.",
+        "The timeline stays. Nodes that were fenced may follow {node} again, each by a request of its own.",
+    ),
+    irreversible=("The pledge of term {term} is never taken back.",),
+    notes=no_notes,
+    loss=election_loss,
+    commit_point="The row of term {term} in {node}'s WAL.",
+    failures=(
+        Failure(
+            when="The agent dies before the term's row is written.",
+            leaves="Not executed. {node} has pledged the term to itself, and does not start with its host until it is "
+            "renewed or started.",
+            then="Ask for the outcome, then request renew anew.",
+        ),
+        Failure(
+            when="The agent dies after the term's row is written.",
+            leaves="Executed. The grant is signed when the outcome is asked for.",
+            then="Ask for the outcome.",
+        ),
+    ),
+    outage="None.",
+    term=lambda view: standing_term(view.everyone(), view.node),
+    judge=judge,
+    operate=operate,
+    established=established,
+    settle=take_grant,
+)

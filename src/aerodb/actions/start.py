@@ -1,0 +1,124 @@
+"""start: a node that is down starts in the standing it had, and no other."""
+
+from msgspec.structs import replace
+
+from aerodb.protocol.authority import Standing
+from aerodb.protocol.cluster import Role
+from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.condition import common, running_fits
+from aerodb.rules.hands import Hands
+from aerodb.rules.invariants import Invariant, holds, violated
+from aerodb.rules.specification import Action, Established, Failure, Order, no_loss, no_notes, no_term
+from aerodb.rules.view import Peer, View
+
+
+def _foreign_promise(peer: Peer, term: int, node: str) -> str:
+    """Return what forbids `node` to be primary of `term`, as far as `peer` states; empty where nothing does."""
+    standing = peer.facts.standing
+    if standing.granted.term > term:
+        return f"knows that term {standing.granted.term} is granted to {standing.granted.node}"
+    for candidacy in (standing.pledged, *standing.since):
+        if candidacy.term > term and candidacy.node != node:
+            return f"has pledged term {candidacy.term} to {candidacy.node}"
+    return ""
+
+
+def no_higher_grant(view: View) -> Verdict:
+    """Judge, for a primary, whether a majority states that it has promised nobody else a higher term."""
+    standing = view.own.facts.standing
+    if standing.role != "primary":
+        return holds(Invariant.NO_HIGHER_GRANT, f"{view.node} starts as a {standing.role}, which holds no authority")
+    if standing.granted.node != view.node:
+        return violated(Invariant.NO_HIGHER_GRANT, f"{view.node} knows that {standing.granted.node} holds the last grant")
+    term = standing.granted.term
+    stated = []
+    for name, peer in view.everyone().items():
+        promise = _foreign_promise(peer, term, view.node)
+        if promise:
+            return violated(Invariant.NO_HIGHER_GRANT, f"{name} {promise}, above {view.node}'s term {term}")
+        stated.append(name)
+    evidence = (
+        f"{len(stated)} of {len(view.cluster.members)} members state that they have promised nobody else a term above "
+        f"{term} ({', '.join(stated)}); {view.cluster.majority} are needed"
+    )
+    return (holds if len(stated) >= view.cluster.majority else violated)(Invariant.NO_HIGHER_GRANT, evidence)
+
+
+def judge(view: View) -> tuple[Verdict, ...]:
+    """Judge whether the target may start in its standing."""
+    return (
+        *common(view, "primary", "standby"),
+        running_fits(view, State.STOPPED, State.CRASHED),
+        no_higher_grant(view),
+    )
+
+
+def settle(hands: Hands, plan: Plan) -> Standing:
+    """Return the standing of a node that runs."""
+    del plan
+    return replace(hands.standing(), halted=False)
+
+
+def operate(hands: Hands, order: Order) -> tuple[str, ...]:
+    """Start PostgreSQL in its standing (the commit point: it accepts connections)."""
+    hands.start()
+    standing = settle(hands, order.plan)
+    hands.write_standing(standing)
+    return (f"PostgreSQL on {order.view.node} runs as a {standing.role}",)
+
+
+def established(plan: Plan, before: Facts, now: Facts) -> Established:
+    """Tell from the process whether PostgreSQL runs."""
+    del plan, before
+    if now.instance is None or now.instance.state is State.UNREACHABLE:
+        return Established(result="unknown", evidence="PostgreSQL has a process that does not answer yet")
+    if now.instance.state is State.RUNNING:
+        return Established(result="executed", evidence="PostgreSQL runs")
+    return Established(result="not executed", evidence=f"PostgreSQL is {now.instance.state}")
+
+
+ACTION = Action(
+    name="start",
+    title="Start {node} in its standing",
+    summary="A node that is down starts in the standing it had, and no other.",
+    target="node that is down",
+    arguments=(),
+    authority=Role.OPERATOR,
+    invariants=(
+        Invariant.CONFIGURATION_AGREES,
+        Invariant.JOURNAL_SETTLED,
+        Invariant.SETTINGS_KNOWN,
+        Invariant.ROLE_FITS,
+        Invariant.RUNNING_FITS,
+        Invariant.NO_HIGHER_GRANT,
+    ),
+    effects=(
+        "PostgreSQL on {node} starts, with crash recovery where it needs it.",
+        "A primary takes writes again in the term it holds; a standby streams from the upstream it had, or stays "
+        "detached.",
+        "From now on it starts together with its host, where the agent's configuration says so.",
+    ),
+    irreversible=(),
+    notes=no_notes,
+    loss=no_loss,
+    commit_point="PostgreSQL on {node} accepts connections.",
+    failures=(
+        Failure(
+            when="PostgreSQL refuses to start.",
+            leaves="Not executed. Its own log says why; the error repeats the end of it.",
+            then="Mend the cause, then request start anew.",
+        ),
+        Failure(
+            when="The agent dies while PostgreSQL starts.",
+            leaves="Executed, if PostgreSQL comes up; it does so by itself.",
+            then="Ask for the outcome.",
+        ),
+    ),
+    outage="Ends the outage where the node is the primary.",
+    term=no_term,
+    judge=judge,
+    operate=operate,
+    established=established,
+    settle=settle,
+)

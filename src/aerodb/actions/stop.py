@@ -1,0 +1,87 @@
+"""stop: a node's PostgreSQL shuts down cleanly, and stays down until a person starts it."""
+
+from msgspec.structs import replace
+
+from aerodb.protocol.authority import Standing
+from aerodb.protocol.cluster import Role
+from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.condition import common, running_fits
+from aerodb.rules.hands import Hands
+from aerodb.rules.invariants import Invariant
+from aerodb.rules.notes import before_a_shutdown
+from aerodb.rules.specification import Action, Established, Failure, Order, no_loss, no_term
+from aerodb.rules.view import View
+
+
+def judge(view: View) -> tuple[Verdict, ...]:
+    """Judge whether the target can be stopped."""
+    return (*common(view, "primary", "standby"), running_fits(view, State.RUNNING))
+
+
+def settle(hands: Hands, plan: Plan) -> Standing:
+    """Return the standing of a node that a person stopped."""
+    del plan
+    return replace(hands.standing(), halted=True)
+
+
+def operate(hands: Hands, order: Order) -> tuple[str, ...]:
+    """Checkpoint and shut down cleanly (the commit point); the standing then says that a person stopped it."""
+    if order.view.own.facts.standing.role == "primary":
+        hands.checkpoint()
+    hands.stop()
+    hands.write_standing(settle(hands, order.plan))
+    return (f"PostgreSQL on {order.view.node} shut down cleanly",)
+
+
+def established(plan: Plan, before: Facts, now: Facts) -> Established:
+    """Tell from the process and the control file whether PostgreSQL was shut down."""
+    del plan, before
+    if now.instance is None or now.instance.state is State.UNREACHABLE:
+        return Established(result="unknown", evidence="PostgreSQL does not answer; ask again when it runs or is down")
+    if now.instance.state is State.STOPPED:
+        return Established(result="executed", evidence="PostgreSQL was shut down cleanly")
+    return Established(result="not executed", evidence=f"PostgreSQL is {now.instance.state}, not shut down cleanly")
+
+
+ACTION = Action(
+    name="stop",
+    title="Stop {node}",
+    summary="A node's PostgreSQL shuts down cleanly, and stays down until a person starts it.",
+    target="running node",
+    arguments=(),
+    authority=Role.OPERATOR,
+    invariants=(
+        Invariant.CONFIGURATION_AGREES,
+        Invariant.JOURNAL_SETTLED,
+        Invariant.SETTINGS_KNOWN,
+        Invariant.ROLE_FITS,
+        Invariant.RUNNING_FITS,
+    ),
+    effects=(
+        "PostgreSQL on {node} shuts down cleanly and stays down until a person starts it.",
+        "If {node} is the primary, ALL WRITES STOP until it is started, or another is elected.",
+    ),
+    irreversible=("Every session on {node} is disconnected.",),
+    notes=before_a_shutdown,
+    loss=no_loss,
+    commit_point="The clean shutdown in {node}'s control file.",
+    failures=(
+        Failure(
+            when="PostgreSQL does not shut down in time.",
+            leaves="Unknown until it has: the shutdown goes on by itself.",
+            then="Look at the PostgreSQL log and ask for the outcome.",
+        ),
+        Failure(
+            when="The agent dies after the shutdown.",
+            leaves="Executed. That a person stopped it is written down when the outcome is asked for.",
+            then="Ask for the outcome.",
+        ),
+    ),
+    outage="On a primary, writes stop. On a standby, commits wait where too few synchronous standbys are left.",
+    term=no_term,
+    judge=judge,
+    operate=operate,
+    established=established,
+    settle=settle,
+)

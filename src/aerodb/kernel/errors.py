@@ -1,0 +1,99 @@
+"""Why an agent refuses: one error a reason, each with its stable code."""
+
+from aerodb.errors import AeroError
+
+
+class Busy(AeroError):
+    """Another action is under way on this node; one at a time."""
+
+    code = "kernel.busy"
+    status = 409
+    title = "Another action is under way on this node"
+
+
+class RequestDuplicate(AeroError):
+    """The node's journal knows the request's id already; its first outcome stands."""
+
+    code = "kernel.request-duplicate"
+    status = 409
+    title = "The request's id has been used"
+
+
+class PlanForeign(AeroError):
+    """The plan is for another cluster, node, configuration or version of the rules."""
+
+    code = "kernel.plan-foreign"
+    status = 409
+    title = "The plan is not for this node as it is configured"
+
+
+class PlanAltered(AeroError):
+    """The plan's bytes are not those that its digest names, or the reports are not those that it rests on."""
+
+    code = "kernel.plan-altered"
+    status = 409
+    title = "The plan, or what it rests on, was altered"
+
+
+class PlanRejected(AeroError):
+    """The plan itself is a rejection, and nothing may rest on it."""
+
+    code = "kernel.plan-rejected"
+    status = 409
+    title = "The plan is a rejection"
+
+
+class OperatorRefused(AeroError):
+    """Whoever signed is no enrolled operator who may sign this request."""
+
+    code = "kernel.operator-refused"
+    status = 403
+    title = "The signer may not confirm this request"
+
+
+class SignatureRefused(AeroError):
+    """The signature is not the operator's over these exact plan bytes."""
+
+    code = "kernel.signature-invalid"
+    status = 403
+    title = "The signature is not over this plan"
+
+
+class NotLogged(AeroError):
+    """No valid proof shows that the confirmation stands in the audit log."""
+
+    code = "kernel.not-logged"
+    status = 409
+    title = "The confirmation is not proven to be logged"
+
+
+class LogRewritten(AeroError):
+    """The audit log that is shown does not extend the one that this node has seen."""
+
+    code = "kernel.log-rewritten"
+    status = 409
+    title = "The audit log has been rewritten"
+
+
+class VerdictsDiffer(AeroError):
+    """The node judges otherwise than the plan says; the message says which fact changed."""
+
+    code = "kernel.verdicts-differ"
+    status = 409
+    title = "The node judges otherwise than the plan"
+
+
+class OperationFailed(AeroError):
+    """The operation failed for a reason that is none of ours; the journal tells what was executed."""
+
+    code = "kernel.operation-failed"
+    status = 500
+    title = "The operation failed"
+
+
+class StandingUnreadable(AeroError):
+    """The node's durable standing is missing or damaged; without it the node may promise and run nothing."""
+
+    code = "kernel.standing-unreadable"
+    status = 500
+    title = "The node's standing cannot be read"

@@ -1,0 +1,87 @@
+"""The unprivileged user that PostgreSQL runs as, where the agent itself is root.
+
+- PostgreSQL refuses to run as root; so every child drops to the account, and only children do.
+- Every folder above data and programs must be traversable by the account.
+"""
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from aerodb.kernel.postgres.errors import FolderClosed
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An unprivileged user with an entry in the password database (initdb needs one)."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def account_for_children(preferred: str = "") -> Account | None:
+    """Return the account that children drop to; None where the agent is an ordinary user already.
+
+    Raises:
+        FolderClosed: root, and there is no such user.
+    """
+    if os.geteuid() != 0:
+        return None
+    for name in [preferred] if preferred else ["postgres", "nobody"]:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if entry.pw_uid != 0:
+            return Account(name=name, uid=entry.pw_uid, gid=_group_of(entry))
+    raise FolderClosed(f"there is no unprivileged user {preferred or 'postgres or nobody'} to run PostgreSQL as")
+
+
+def _group_of(entry: pwd.struct_passwd) -> int:
+    """Return the user's own group, which must exist."""
+    return grp.getgrgid(entry.pw_gid).gr_gid
+
+
+def _above(path: Path) -> Iterator[Path]:
+    real = path.resolve()
+    yield from reversed([real, *real.parents])
+
+
+def first_closed(path: Path, account: Account | None) -> Path | None:
+    """Return the first existing folder on the way to `path`, itself included, that `account` cannot enter; or None."""
+    for folder in _above(path):
+        try:
+            found = folder.stat()
+        except FileNotFoundError:
+            return None
+        except PermissionError:
+            return folder
+        if stat.S_ISDIR(found.st_mode) and not _enterable(folder, found, account):
+            return folder
+    return None
+
+
+def _enterable(folder: Path, found: os.stat_result, account: Account | None) -> bool:
+    if account is None:
+        return os.access(folder, os.X_OK)
+    if found.st_uid == account.uid:
+        return bool(found.st_mode & stat.S_IXUSR)
+    if found.st_gid == account.gid:
+        return bool(found.st_mode & stat.S_IXGRP)
+    return bool(found.st_mode & stat.S_IXOTH)
+
+
+def traversable(path: Path, account: Account | None) -> bool:
+    """Tell whether `account` (None: this process's own user) can go through every folder down to `path`."""
+    return first_closed(path, account) is None
+
+
+def give(path: Path, account: Account | None) -> None:
+    """Make `account` the owner of the file or folder at `path`; nothing for an ordinary user."""
+    if account is not None:
+        os.chown(path, account.uid, account.gid, follow_symlinks=False)

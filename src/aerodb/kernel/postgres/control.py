@@ -1,0 +1,81 @@
+"""The control file, as pg_controldata prints it.
+
+- "Latest checkpoint location" is the START of the checkpoint's record; see `waldump.shutdown_end`.
+- It is read only where PostgreSQL does not run: in a running one its timeline is stale after a promotion.
+"""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from aerodb.kernel.postgres.errors import LogUnreadable
+from aerodb.kernel.postgres.installation import Installation
+from aerodb.kernel.postgres.lsns import printed_lsn
+from aerodb.protocol.lsn import Lsn
+
+SHUT_DOWN = "shut down"
+SHUT_DOWN_IN_RECOVERY = "shut down in recovery"
+
+
+class Control(msgspec.Struct, frozen=True, kw_only=True):
+    """The control file's fields that matter here."""
+
+    system: str
+    state: str
+    checkpoint: Lsn
+    redo: Lsn
+    timeline: int
+    previous_timeline: int
+    recovery_end: Lsn
+    recovery_end_timeline: int
+    segment_bytes: int
+    checksums: bool
+    log_hints: bool
+
+    @property
+    def clean(self) -> bool:
+        """Tell whether the last shutdown was a clean one, as a primary or in recovery."""
+        return self.state in {SHUT_DOWN, SHUT_DOWN_IN_RECOVERY}
+
+
+def parse_control(text: str) -> Control:
+    """Return what pg_controldata printed under LC_ALL=C.
+
+    Raises:
+        LogUnreadable: a field is missing or is not what it should be.
+    """
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            fields[name.strip()] = value.strip()
+    try:
+        return Control(
+            system=str(int(fields["Database system identifier"])),
+            state=fields["Database cluster state"],
+            checkpoint=printed_lsn(fields["Latest checkpoint location"]),
+            redo=printed_lsn(fields["Latest checkpoint's REDO location"]),
+            timeline=int(fields["Latest checkpoint's TimeLineID"]),
+            previous_timeline=int(fields["Latest checkpoint's PrevTimeLineID"]),
+            recovery_end=printed_lsn(fields["Minimum recovery ending location"]),
+            recovery_end_timeline=int(fields["Min recovery ending loc's timeline"]),
+            segment_bytes=int(fields["Bytes per WAL segment"]),
+            checksums=fields["Data page checksum version"] != "0",
+            log_hints=fields["wal_log_hints setting"] == "on",
+        )
+    except (KeyError, ValueError) as error:
+        raise LogUnreadable(f"the control file's {error} cannot be read") from error
+
+
+def read_control(installation: Installation, data: Path) -> Control:
+    """Return the control file of a data folder.
+
+    Raises:
+        CommandFailed: pg_controldata failed.
+        LogUnreadable: the file is damaged (its checksum does not fit), or is printed otherwise than expected.
+    """
+    ended = installation.run("pg_controldata", "-D", data, timeout_seconds=20)
+    if re.search(r"WARNING", ended.output + ended.error):
+        raise LogUnreadable(f"pg_controldata warns of {data}: {(ended.error or ended.output)[:500]}")
+    return parse_control(ended.output)

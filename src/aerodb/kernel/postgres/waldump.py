@@ -1,0 +1,133 @@
+"""The write-ahead log of a stopped data folder: where it ends, what its last record is, which commits it holds.
+
+- A position is where a record ENDS; pg_waldump prints where it starts, so the end is worked out from its length.
+- The error that pg_waldump prints at the end of the log is normal, and is the sign that it has read to the end.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from aerodb.kernel.postgres.control import SHUT_DOWN, Control
+from aerodb.kernel.postgres.errors import LogUnreadable
+from aerodb.kernel.postgres.history import History, history_file, read_history
+from aerodb.kernel.postgres.installation import Ended, Installation
+from aerodb.kernel.postgres.lsns import printed_lsn, record_end
+from aerodb.protocol.lsn import Lsn
+
+_RECORD = re.compile(
+    r"rmgr: (\S+)\s+len \(rec/tot\):\s*\d+/\s*(\d+), tx:\s*(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), "
+    r"prev [0-9A-F]+/[0-9A-F]+, desc: (\S+)(.*)"
+)
+_END = re.compile(r"error in WAL record at|could not find a valid record after|could not find file|could not read file")
+_COMMITS = {"COMMIT", "COMMIT_PREPARED"}
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """One committed transaction, as the log shows it: its xid, where its record starts, and the time in it."""
+
+    xid: int
+    lsn: Lsn
+    time: str
+
+
+def _records(text: str) -> Iterable[re.Match[str]]:
+    return (match for match in map(_RECORD.fullmatch, text.splitlines()) if match)
+
+
+def _dump(installation: Installation, data: Path, timeline: int, *arguments: str) -> Ended:
+    """Run pg_waldump; the error at the end of the log is accepted, any other is not.
+
+    Raises:
+        CommandFailed: another error.
+    """
+    ended = installation.run(
+        "pg_waldump", "-p", data / "pg_wal", "-t", str(timeline), *arguments, timeout_seconds=300, accept=(0, 1)
+    )
+    if ended.code and not _END.search(ended.error):
+        raise LogUnreadable(f"pg_waldump: {ended.error.strip()[-500:]}")
+    return ended
+
+
+def shutdown_end(installation: Installation, data: Path, control: Control) -> Lsn | None:
+    """Return the end of the shutdown checkpoint's record; None where it was not a clean shutdown as a primary.
+
+    Raises:
+        LogUnreadable: the record that the control file names is not a shutdown checkpoint.
+    """
+    if control.state != SHUT_DOWN:
+        return None
+    text = _dump(installation, data, control.timeline, "-s", str(control.checkpoint), "-n", "1").output
+    found = next(iter(_records(text)), None)
+    if found is None or found[5] != "CHECKPOINT_SHUTDOWN" or printed_lsn(found[4]) != control.checkpoint:
+        raise LogUnreadable(f"the record at {control.checkpoint} is not the shutdown checkpoint: {text[:300]!r}")
+    return record_end(control.checkpoint, int(found[2]), control.segment_bytes)
+
+
+def end_of_log(installation: Installation, data: Path, control: Control) -> tuple[int, Lsn]:
+    """Return the timeline and the end of the last complete record in a stopped folder: where recovery would end.
+
+    Raises:
+        LogUnreadable, CommandFailed: the log cannot be read.
+    """
+    shut = shutdown_end(installation, data, control)
+    if shut is not None:
+        return control.timeline, shut
+    history = _newest_history(data, control)
+    for index in range(len(history) - 1, -1, -1):
+        timeline, begin = history[index]
+        if timeline < control.timeline:
+            break
+        start = max(begin, control.redo)
+        end = _last_end(installation, data, timeline, start, control)
+        if end is not None and end > begin:
+            return timeline, end
+    return control.timeline, control.redo
+
+
+def _newest_history(data: Path, control: Control) -> History:
+    """Return the history that recovery would follow: the newest that the control file's timeline leads to."""
+    newest = control.timeline
+    while history_file(data, newest + 1).exists():
+        newest += 1
+    for timeline in range(newest, control.timeline, -1):
+        history = read_history(data, timeline)
+        ends = {old: following for (old, _), (_, following) in zip(history, history[1:], strict=False)}
+        if control.timeline in ends and control.checkpoint <= ends[control.timeline]:
+            return history
+    return read_history(data, control.timeline)
+
+
+def _last_end(installation: Installation, data: Path, timeline: int, start: Lsn, control: Control) -> Lsn | None:
+    """Return the end of the last complete record at or after `start`, or None where there is none."""
+    first = start.value // control.segment_bytes
+    name = f"{timeline:08X}{first // (0x100000000 // control.segment_bytes):08X}"
+    name += f"{first % (0x100000000 // control.segment_bytes):08X}"
+    if not (data / "pg_wal" / name).exists():
+        return None
+    last = None
+    for last in _records(_dump(installation, data, timeline, "-s", str(start)).output):
+        pass
+    if last is None:
+        return None
+    return record_end(printed_lsn(last[4]), int(last[2]), control.segment_bytes, switches=last[5] == "SWITCH")
+
+
+def commits_after(installation: Installation, data: Path, timeline: int, lsn: Lsn) -> tuple[Commit, ...]:
+    """Return the transactions that `timeline` committed at or after `lsn`, in the log's order.
+
+    Raises:
+        LogUnreadable, CommandFailed: the log cannot be read.
+    """
+    text = _dump(installation, data, timeline, "-r", "Transaction", "-s", str(lsn)).output
+    return tuple(_commit(match) for match in _records(text) if match[5] in _COMMITS)
+
+
+def _commit(match: re.Match[str]) -> Commit:
+    """Return one commit; a prepared one names its transaction in its description."""
+    rest = match[6].lstrip(": ")
+    prepared = re.match(r"(\d+): ?(.*)", rest)
+    xid = int(prepared[1]) if prepared else int(match[3])
+    return Commit(xid=xid, lsn=printed_lsn(match[4]), time=(prepared[2] if prepared else rest).split(";")[0])

@@ -1,0 +1,112 @@
+"""What the control plane's HTTP API takes and gives: shared by the server and its clients.
+
+Pure: no I/O, no clock.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from aerodb.protocol.plan import Loss, Snapshot, Verdict
+from aerodb.protocol.signed import Signed
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/requests; the request's id is the Idempotency-Key header."""
+
+    action: str
+    target: str
+    arguments: dict[str, str]
+    reason: str
+
+
+class Confirm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/requests/{id}/confirmation: the armored SSHSIG over the plan's exact bytes."""
+
+    signature: str
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plan, as it was recorded: its exact text, and the digest of that text."""
+
+    request: str
+    accepted: bool
+    plan: str
+    digest: str
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The outcome of a request: the agent's signed document, and the sequence of the log's record of it."""
+
+    request: str
+    result: Literal["executed", "not executed", "unknown"]
+    outcome: Signed | None
+    sequence: int | None
+    code: str
+    message: str
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether one action on one node, with these arguments, would be accepted now, and which invariants forbid it."""
+
+    action: str
+    node: str
+    arguments: dict[str, str]
+    accepted: bool
+    failed: tuple[Verdict, ...]
+    loss: Loss
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The cluster as it was just observed: the snapshot and every action's answer. Looking records nothing."""
+
+    cluster: str
+    cluster_name: str
+    configuration: str
+    consistent: bool
+    snapshot_digest: str
+    snapshot: Snapshot
+    matrix: tuple[Cell, ...]
+    log_size: int
+    log_writable: bool
+
+
+class RequestLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One request in a list. `state` is how far it came: rejected, refused, planned, confirmed, or its outcome."""
+
+    request: str
+    at: str
+    operator: str
+    action: str
+    target: str
+    reason: str
+    state: str
+    code: str
+    plan: str | None
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One record of the audit log: its place, its exact text, and when and by which clock it was made."""
+
+    sequence: int
+    record: str
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One request with everything that the log holds of it: the line, the plan's text, the records, the proofs."""
+
+    line: RequestLine
+    plan: str | None
+    snapshot: str | None
+    records: tuple[LogEntry, ...]
+    proofs: tuple[str, ...]
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plan computed again from its recorded snapshot; `identical` compares the bytes."""
+
+    request: str
+    identical: bool
+    recorded_digest: str
+    computed_digest: str
+    length_bytes: int

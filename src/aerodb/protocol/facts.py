@@ -1,0 +1,142 @@
+"""Facts: what one agent sees of its own node, and the signed report that carries them.
+
+Facts are observations, never opinions. Structural facts are those that a plan may rest on; the others move while the
+node works. Pure: no I/O, no clock.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from aerodb.protocol.authority import Branch, Position, Standing
+from aerodb.protocol.lsn import Lsn
+
+
+class State(StrEnum):
+    """What PostgreSQL's process and control file say."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"  # a clean shutdown
+    CRASHED = "crashed"  # no process, and no clean shutdown
+    UNREACHABLE = "unreachable"  # a process that does not answer
+
+
+class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A standby's WAL receiver: its status, the upstream it reaches as host:port, what it has flushed."""
+
+    status: str
+    upstream: str
+    flushed: Lsn | None
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of pg_stat_replication, for a receiver that logged in as the node that it says it is."""
+
+    node: str
+    state: str
+    sync_state: str
+    sent: Lsn | None
+    flushed: Lsn | None
+    replayed: Lsn | None
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator should know before writes stop; counts."""
+
+    sessions: int
+    longest_transaction_seconds: int
+    prepared_transactions: int
+    backups: int
+    logical_slots: int
+    waiting_commits: int
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One PostgreSQL instance.
+
+    `system` is the system identifier, `folder` the name of the data folder in use. `recovery` says whether it is (or, stopped, would start) in recovery; None is
+    unknown. `position` is where its log ends; None is unknown. `lineage` is its history, oldest first, the current
+    timeline last. `quorum` is the weakest k in force that its WAL shows; None is unknown. `attached` is the upstream
+    named by its settings (None: none). `drift` names settings that differ from what the agent wrote. `replayed` is
+    true where everything received has been replayed. `shutdown` is the end of the shutdown checkpoint's record where
+    PostgreSQL was shut down cleanly as a primary.
+    """
+
+    system: str
+    folder: str
+    version: str
+    state: State
+    recovery: bool | None
+    position: Position | None
+    lineage: tuple[Branch, ...]
+    quorum: int | None
+    attached: str | None
+    restores: bool
+    receiver: Receiver | None
+    replayed: bool
+    senders: tuple[Sender, ...]
+    drift: tuple[str, ...]
+    shutdown: Lsn | None
+    load: Load | None
+
+
+class Unfinished(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request that the journal began and did not end, and what PostgreSQL's own state says of it."""
+
+    request: str
+    action: str
+    result: Literal["executed", "not executed", "unknown"]
+    evidence: str
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an agent says of its node. `instance` is None for a witness.
+
+    `checkpoint` is the size of the newest audit log checkpoint that the agent has seen; `entries` counts the requests
+    in its journal.
+    """
+
+    node: str
+    rules: str
+    configuration: str
+    standing: Standing
+    instance: Instance | None
+    unfinished: Unfinished | None
+    entries: int
+    checkpoint: int
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Facts as a node signs them, for one asking: `nonce` is the id of the request (or of the look) they are for."""
+
+    kind: Literal["report"] = "report"
+    cluster: str
+    node: str
+    nonce: str
+    facts: Facts
+
+
+def structural(facts: Facts) -> Facts:
+    """Return `facts` with everything blanked that moves while the node merely works.
+
+    Two reads of a node whose structural facts differ are not one state.
+    """
+    instance = facts.instance
+    if instance is None:
+        return facts
+    position = instance.position
+    moving = position is not None and instance.state is State.RUNNING and (
+        not instance.recovery or instance.attached is not None
+    )
+    if position is not None and moving:
+        position = msgspec.structs.replace(position, lsn=Lsn(0))
+    receiver = instance.receiver and msgspec.structs.replace(instance.receiver, flushed=None)
+    senders = tuple(
+        msgspec.structs.replace(sender, sent=None, flushed=None, replayed=None) for sender in instance.senders
+    )
+    quiet = msgspec.structs.replace(
+        instance, position=position, receiver=receiver, senders=senders, replayed=not moving and instance.replayed,
+        load=None,
+    )
+    return msgspec.structs.replace(facts, instance=quiet)

@@ -1,0 +1,83 @@
+"""The conditions that most actions share: the node's configuration, journal, settings, role and process.
+
+Pure: no I/O, no clock.
+"""
+
+from aerodb.protocol.facts import State
+from aerodb.protocol.plan import Verdict
+from aerodb.rules.invariants import RULES, Invariant, holds, unknown, violated
+from aerodb.rules.view import View
+
+
+def configuration_agrees(view: View) -> Verdict:
+    """Judge whether the target and all who report run these rules under this configuration, over one database system."""
+    systems = {}
+    for name, peer in view.everyone().items():
+        if peer.facts.rules != RULES:
+            return violated(Invariant.CONFIGURATION_AGREES, f"{name} runs rules {peer.facts.rules}, not {RULES}")
+        if peer.facts.configuration != view.cluster.digest:
+            return violated(Invariant.CONFIGURATION_AGREES, f"{name} runs another configuration")
+        if peer.facts.instance is not None:
+            systems[name] = peer.facts.instance.system
+    for name, system in systems.items():
+        if system != systems.get(view.node, system):
+            return violated(Invariant.CONFIGURATION_AGREES, f"{name} holds another database system, {system}")
+    return holds(Invariant.CONFIGURATION_AGREES, "all who report agree on rules, configuration and database system")
+
+
+def journal_settled(view: View) -> Verdict:
+    """Judge whether every earlier request on the target has its outcome."""
+    unfinished = view.own.facts.unfinished
+    if unfinished is None:
+        return holds(Invariant.JOURNAL_SETTLED, f"every earlier request on {view.node} has its outcome")
+    return violated(
+        Invariant.JOURNAL_SETTLED,
+        f"request {unfinished.request} ({unfinished.action}) was begun and not ended; ask for its outcome first",
+    )
+
+
+def settings_known(view: View) -> Verdict:
+    """Judge whether the settings that proofs rest on are as the agent wrote them."""
+    instance = view.own.facts.instance
+    if instance is None:
+        return holds(Invariant.SETTINGS_KNOWN, f"{view.node} is a witness and has no settings")
+    if instance.drift:
+        return violated(
+            Invariant.SETTINGS_KNOWN, f"changed behind the agent's back on {view.node}: {', '.join(instance.drift)}"
+        )
+    return holds(Invariant.SETTINGS_KNOWN, f"the settings of {view.node} are as its agent wrote them")
+
+
+def role_fits(view: View, *allowed: str) -> Verdict:
+    """Judge whether the target's standing is one of the `allowed` roles, and PostgreSQL agrees with it."""
+    role, instance = view.own.facts.standing.role, view.own.facts.instance
+    if role not in allowed:
+        return violated(
+            Invariant.ROLE_FITS, f"{view.node} stands as a {role}; the action is for a {' or a '.join(allowed)}"
+        )
+    if instance is None or instance.state in {State.STOPPED, State.CRASHED}:
+        return holds(Invariant.ROLE_FITS, f"{view.node} stands as a {role}")
+    if instance.recovery is None:
+        return unknown(Invariant.ROLE_FITS, f"whether {view.node} is in recovery cannot be seen")
+    if instance.recovery is not (role == "standby"):
+        seen = "in recovery" if instance.recovery else "out of recovery"
+        return violated(Invariant.ROLE_FITS, f"{view.node} stands as a {role} but its PostgreSQL is {seen}")
+    return holds(Invariant.ROLE_FITS, f"{view.node} stands as a {role}, and its PostgreSQL is one")
+
+
+def running_fits(view: View, *allowed: State) -> Verdict:
+    """Judge whether the target's PostgreSQL is in one of the `allowed` states. A witness has none and always fits."""
+    instance = view.own.facts.instance
+    if instance is None:
+        return holds(Invariant.RUNNING_FITS, f"{view.node} is a witness and runs no PostgreSQL")
+    if instance.state is State.UNREACHABLE:
+        return unknown(Invariant.RUNNING_FITS, f"PostgreSQL on {view.node} has a process that does not answer")
+    evidence = f"PostgreSQL on {view.node} is {instance.state}"
+    if instance.state in allowed:
+        return holds(Invariant.RUNNING_FITS, evidence)
+    return violated(Invariant.RUNNING_FITS, f"{evidence}; the action needs it {' or '.join(allowed)}")
+
+
+def common(view: View, *roles: str) -> tuple[Verdict, ...]:
+    """Judge what every action rests on."""
+    return (configuration_agrees(view), journal_settled(view), settings_known(view), role_fits(view, *roles))

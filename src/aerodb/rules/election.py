@@ -1,0 +1,220 @@
+"""Elections: whether pledges add up to a grant. Raft's rules, with a person in the place of the timer.
+
+- Election quorum: pledges for (T, C) from a majority of all members, witnesses counted, C's own included.
+- Commit quorum: they include at least d - k of the d data nodes; or, where k is too small for that, the last granted
+  primary and every candidate pledged above that grant, as the pledges themselves tell them.
+- WAL prefix: C's log position is at least that of every pledge.
+- C has pledged nothing further, and T is granted to nobody.
+
+Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), section 5.4.1.
+"""
+
+from aerodb.protocol.authority import Candidacy, Pledge
+from aerodb.protocol.plan import Loss, Verdict
+from aerodb.rules.invariants import Invariant, holds, unknown, violated
+from aerodb.rules.position import reaches
+from aerodb.rules.view import View
+
+ELECTION = (
+    Invariant.TERM_RISES,
+    Invariant.POSITION_KNOWN,
+    Invariant.CANDIDACY_STANDS,
+    Invariant.TERM_UNGRANTED,
+    Invariant.ELECTION_QUORUM,
+    Invariant.COMMIT_QUORUM,
+    Invariant.WAL_PREFIX,
+)
+"""What `election` judges, in its order."""
+
+
+def prospective_pledge(view: View, candidacy: Candidacy) -> Pledge:
+    """Return the pledge that the target would sign for `candidacy`, being as it is now."""
+    standing, instance = view.own.facts.standing, view.own.facts.instance
+    since = standing.since if candidacy in standing.since else (*standing.since, candidacy)
+    return Pledge(
+        cluster=view.cluster.id,
+        node=view.node,
+        term=candidacy.term,
+        candidate=candidacy.node,
+        position=instance.position if instance else None,
+        granted=standing.granted,
+        since=since,
+        quorum=instance.quorum if instance else None,
+    )
+
+
+def pledges_for(view: View) -> dict[str, Pledge]:
+    """Return the pledges for the target in the view's term, by node, the target's own as it would stand included."""
+    found = {
+        name: peer.pledge
+        for name, peer in view.peers.items()
+        if peer.pledge and (peer.pledge.term, peer.pledge.candidate) == (view.term, view.node)
+    }
+    found[view.node] = prospective_pledge(view, Candidacy(term=view.term, node=view.node))
+    return {member.name: found[member.name] for member in view.cluster.members if member.name in found}
+
+
+def term_rises(view: View, candidacy: Candidacy) -> Verdict:
+    """Judge whether the target may still pledge `candidacy`, or has done so."""
+    standing, instance = view.own.facts.standing, view.own.facts.instance
+    if standing.pledged == candidacy and standing.granted.term < candidacy.term:
+        return holds(Invariant.TERM_RISES, f"{view.node} has pledged term {candidacy.term} to {candidacy.node}")
+    floor = max(standing.pledged.term, standing.granted.term)
+    if candidacy.term <= floor:
+        return violated(
+            Invariant.TERM_RISES, f"{view.node} has pledged or knows term {floor}; term {candidacy.term} is not above it"
+        )
+    if instance is None:
+        return holds(Invariant.TERM_RISES, f"term {candidacy.term} is above {floor}, the highest {view.node} knows")
+    if instance.position is None or instance.position.term is None:
+        return unknown(Invariant.TERM_RISES, f"the term of {view.node}'s own WAL is not known")
+    if candidacy.term <= instance.position.term:
+        return violated(
+            Invariant.TERM_RISES,
+            f"the WAL of {view.node} is of term {instance.position.term}; term {candidacy.term} is not above it",
+        )
+    return holds(
+        Invariant.TERM_RISES,
+        f"term {candidacy.term} is above {floor}, the highest {view.node} has pledged or knows, and above its WAL's "
+        f"{instance.position.term}",
+    )
+
+
+def position_known(view: View) -> Verdict:
+    """Judge whether the target can tell where its log ends."""
+    instance = view.own.facts.instance
+    if instance is None:
+        return holds(Invariant.POSITION_KNOWN, f"{view.node} is a witness and holds no log")
+    position = instance.position
+    if position is None:
+        return unknown(Invariant.POSITION_KNOWN, f"{view.node} cannot tell where its log ends")
+    if position.term is None or position.bound is None:
+        return unknown(
+            Invariant.POSITION_KNOWN, f"{view.node} cannot tell the term of its timeline {position.timeline}"
+        )
+    return holds(Invariant.POSITION_KNOWN, f"the log of {view.node} is of term {position.term}")
+
+
+def election_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
+    """Judge whether a majority of all members has pledged."""
+    names, need = ", ".join(pledges), view.cluster.majority
+    evidence = (
+        f"{len(pledges)} of {len(view.cluster.members)} members have pledged term {view.term} to {view.node} "
+        f"({names}, its own counted); {need} are needed"
+    )
+    judge = holds if len(pledges) >= need else violated
+    return judge(Invariant.ELECTION_QUORUM, evidence)
+
+
+def _required(view: View, pledges: dict[str, Pledge]) -> tuple[Candidacy, tuple[str, ...]]:
+    """Return the last grant that the pledges know, and all who may have been primary since, and its holder."""
+    last = max((pledge.granted for pledge in pledges.values()), key=lambda each: (each.term, each.node))
+    since = {
+        each.node
+        for pledge in pledges.values()
+        for each in pledge.since
+        if last.term < each.term < view.term
+    }
+    required = {last.node, *since}
+    return last, tuple(member.name for member in view.cluster.members if member.name in required)
+
+
+def commit_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
+    """Judge whether the pledges meet every set of nodes that could have acknowledged a commit."""
+    data = view.cluster.data_nodes
+    pledged = [name for name in pledges if name in data]
+    last, required = _required(view, pledges)
+    absent = [name for name in required if name not in pledges]
+    if not absent:
+        return holds(
+            Invariant.COMMIT_QUORUM,
+            f"pledged: all that may have been primary since term {last.term} was granted ({', '.join(required)})",
+        )
+    quorums = [pledges[name].quorum for name in pledged]
+    if any(quorum is None for quorum in quorums):
+        return unknown(Invariant.COMMIT_QUORUM, "the synchronous policy in force is not known")
+    k = min([view.cluster.quorum, *(quorum for quorum in quorums if quorum is not None)])
+    need = len(data) - k
+    evidence = (
+        f"{len(pledged)} of {len(data)} data nodes have pledged ({', '.join(pledged)}); "
+        f"{need} are needed where {k} standby(s) flush a commit before it is acknowledged"
+    )
+    if len(pledged) >= need and k > 0:
+        return holds(Invariant.COMMIT_QUORUM, evidence)
+    return violated(Invariant.COMMIT_QUORUM, f"{evidence}, or else pledges by {', '.join(absent)}")
+
+
+def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
+    """Judge whether the candidate's log reaches at least as far as every pledge's."""
+    own = pledges[view.node].position
+    if own is None:
+        return violated(Invariant.WAL_PREFIX, f"{view.node} holds no log")
+    for name, pledge in pledges.items():
+        if pledge.position is None or name == view.node:
+            continue
+        found = reaches(own, pledge.position)
+        if found is None:
+            return unknown(Invariant.WAL_PREFIX, f"the term of the log of {view.node} or of {name} is not known")
+        if not found:
+            return violated(
+                Invariant.WAL_PREFIX,
+                f"{view.node} ends at term {own.term}, {own.lsn}, before {name} at term {pledge.position.bound}, "
+                f"{pledge.position.lsn}",
+            )
+    voters = [name for name, pledge in pledges.items() if name != view.node and pledge.position is not None]
+    return holds(Invariant.WAL_PREFIX, f"{view.node} is not behind {', '.join(voters) or 'any that pledged'}")
+
+
+def candidacy_stands(view: View) -> Verdict:
+    """Judge whether the candidate has pledged nothing that forbids it this term."""
+    pledged = view.own.facts.standing.pledged
+    if pledged.term > view.term or (pledged.term == view.term and pledged.node != view.node):
+        return violated(
+            Invariant.CANDIDACY_STANDS, f"{view.node} has itself pledged term {pledged.term} to {pledged.node}"
+        )
+    return holds(Invariant.CANDIDACY_STANDS, f"{view.node} has pledged nothing above term {view.term}")
+
+
+def term_ungranted(view: View) -> Verdict:
+    """Judge whether the term, and every one above it, is free as far as anyone who reports knows."""
+    for name, peer in view.everyone().items():
+        granted = peer.facts.standing.granted
+        if granted.term >= view.term:
+            return violated(Invariant.TERM_UNGRANTED, f"{name} knows that term {granted.term} is granted to {granted.node}")
+    return holds(Invariant.TERM_UNGRANTED, f"nobody who reports knows a grant at or above term {view.term}")
+
+
+def election(view: View) -> tuple[Verdict, ...]:
+    """Judge the election of the target in the view's term, in full."""
+    pledges = pledges_for(view)
+    return (
+        term_rises(view, Candidacy(term=view.term, node=view.node)),
+        position_known(view),
+        candidacy_stands(view),
+        term_ungranted(view),
+        election_quorum(view, pledges),
+        commit_quorum(view, pledges),
+        wal_prefix(view, pledges),
+    )
+
+
+def election_loss(view: View) -> Loss:
+    """State what acknowledged commits the election could lose, with the arithmetic."""
+    pledges = pledges_for(view)
+    judged = (election_quorum(view, pledges), commit_quorum(view, pledges), wal_prefix(view, pledges))
+    arithmetic = tuple(verdict.evidence for verdict in judged)
+    if all(verdict.result == "holds" for verdict in judged):
+        return Loss(
+            claim="none",
+            statement="No synchronously acknowledged commit is lost. Commits that a session made with "
+            "synchronous_commit off or local, or whose wait was cancelled, are not covered.",
+            arithmetic=arithmetic,
+        )
+    silent = [name for name in view.cluster.data_nodes if name not in pledges]
+    return Loss(
+        claim="cannot be proven",
+        statement=f"It cannot be proven that no acknowledged commit is lost: no pledge from {', '.join(silent)}."
+        if silent
+        else "It cannot be proven that no acknowledged commit is lost: the logs do not show it.",
+        arithmetic=arithmetic,
+    )

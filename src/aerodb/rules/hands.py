@@ -1,0 +1,58 @@
+"""What an action's operation may do to its node: the kernel implements it, tests implement it in memory.
+
+Every method either has happened when it returns, or raises; none retries. Pure: an interface only.
+"""
+
+from typing import Protocol
+
+from aerodb.protocol.authority import Grant, Pledge, Standing
+from aerodb.protocol.facts import Facts
+from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.signed import Signed
+
+
+class Hands(Protocol):
+    """One node's hands. All may raise `errors.AeroError` with `executed` left to the journal's judgement."""
+
+    def look(self) -> Facts:
+        """Return the node's facts as they are now."""
+
+    def standing(self) -> Standing:
+        """Return the durable standing."""
+
+    def write_standing(self, standing: Standing) -> None:
+        """Make `standing` the durable standing: written, fsynced, renamed, folder fsynced."""
+
+    def sign(self, document: Pledge | Grant) -> Signed:
+        """Return `document` signed with the node's key."""
+
+    def detach(self) -> None:
+        """Cut the WAL receiver: upstream and restore command emptied durably, reloaded, receiver verifiably gone,
+        everything received replayed.
+        """
+
+    def attach(self, upstream: str) -> None:
+        """Name `upstream` in the durable settings, and reload where PostgreSQL runs."""
+
+    def checkpoint(self) -> None:
+        """Run a CHECKPOINT, so that the shutdown that follows is short."""
+
+    def stop(self) -> None:
+        """Shut PostgreSQL down cleanly (fast mode) and return when the postmaster has exited."""
+
+    def start(self) -> None:
+        """Start PostgreSQL in the durable standing's role and return when it accepts connections (or, a standby, is
+        consistent).
+        """
+
+    def promote(self) -> None:
+        """Promote PostgreSQL and return when it is out of recovery."""
+
+    def write_term(self, term: int, quorum: int) -> Lsn:
+        """Write the term's row, committed locally (not waiting for standbys), and return the log's end after it."""
+
+    def copy(self, upstream: str) -> None:
+        """Make a new data folder from `upstream` (pg_basebackup), durable, not in use."""
+
+    def swap(self) -> None:
+        """Make the newest copied data folder the one in use, by one rename; the old folder stays."""

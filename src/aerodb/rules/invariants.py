@@ -1,0 +1,119 @@
+"""The closed list of invariants. Every verdict names one of these; every refusal by the rules names at least one.
+
+Pure: no I/O, no clock.
+"""
+
+from enum import StrEnum
+
+from aerodb.protocol.plan import Result, Verdict
+
+RULES = "aerodb-rules/1"
+"""The version of the rules; a plan made by other rules is refused."""
+
+
+class Invariant(StrEnum):
+    """The identifier of one invariant."""
+
+    CONFIGURATION_AGREES = "configuration-agrees"
+    JOURNAL_SETTLED = "journal-settled"
+    SETTINGS_KNOWN = "settings-known"
+    ROLE_FITS = "role-fits"
+    RUNNING_FITS = "running-fits"
+    TERM_RISES = "term-rises"
+    POSITION_KNOWN = "position-known"
+    SUCCESSOR_STREAMS = "successor-streams"
+    ELECTION_QUORUM = "election-quorum"
+    COMMIT_QUORUM = "commit-quorum"
+    WAL_PREFIX = "wal-prefix"
+    CANDIDACY_STANDS = "candidacy-stands"
+    TERM_UNGRANTED = "term-ungranted"
+    UPSTREAM_AUTHORITY = "upstream-authority"
+    WAL_ANCESTRY = "wal-ancestry"
+    NO_CYCLE = "no-cycle"
+    NO_HIGHER_GRANT = "no-higher-grant"
+
+
+STATEMENTS: dict[Invariant, tuple[str, str]] = {
+    Invariant.CONFIGURATION_AGREES: (
+        "Configuration agrees",
+        "The node runs these rules and this configuration, and its data belongs to this cluster.",
+    ),
+    Invariant.JOURNAL_SETTLED: (
+        "Journal settled",
+        "No earlier request on the node is without an outcome.",
+    ),
+    Invariant.SETTINGS_KNOWN: (
+        "Settings known",
+        "The settings that proofs rest on are in force as the node's agent wrote them.",
+    ),
+    Invariant.ROLE_FITS: ("Role fits", "The node stands in a role that the action applies to."),
+    Invariant.RUNNING_FITS: ("Process fits", "PostgreSQL on the node runs, or is down, as the action needs."),
+    Invariant.TERM_RISES: (
+        "Term rises",
+        "A pledge is for a term above every term the node has pledged, above every grant it knows, and above the term "
+        "of its own WAL.",
+    ),
+    Invariant.POSITION_KNOWN: (
+        "Position known",
+        "The node can tell the term and the place where its own log ends.",
+    ),
+    Invariant.SUCCESSOR_STREAMS: (
+        "Successor streams",
+        "The named successor streams from the node, as a synchronous standby, before writes stop.",
+    ),
+    Invariant.ELECTION_QUORUM: (
+        "Election quorum",
+        "A majority of all members, witnesses counted, has pledged this term to this candidate.",
+    ),
+    Invariant.COMMIT_QUORUM: (
+        "Commit quorum",
+        "Every set of nodes that could have acknowledged a commit has a member among those that pledged.",
+    ),
+    Invariant.WAL_PREFIX: (
+        "WAL prefix",
+        "The candidate's log reaches at least as far, by (term, LSN), as the log of every node that pledged.",
+    ),
+    Invariant.CANDIDACY_STANDS: (
+        "Candidacy stands",
+        "The candidate has pledged nothing above this term, nor this term to another.",
+    ),
+    Invariant.TERM_UNGRANTED: (
+        "Term ungranted",
+        "The term has not been granted already, nor any term above it, as far as anyone who reports knows.",
+    ),
+    Invariant.UPSTREAM_AUTHORITY: (
+        "Upstream authority",
+        "The upstream holds a signed grant for a term at or above the one the node has pledged, or, a standby, has "
+        "itself pledged at least as high as the node.",
+    ),
+    Invariant.WAL_ANCESTRY: (
+        "WAL ancestry",
+        "The node's log is a prefix of the upstream's: its history is part of the upstream's history, and it ends at "
+        "or before the place where they part.",
+    ),
+    Invariant.NO_CYCLE: ("No cycle", "The upstream does not itself stream, through others, from the node."),
+    Invariant.NO_HIGHER_GRANT: (
+        "No higher grant",
+        "A majority of members states, for this very request, that it has pledged no term above the node's grant.",
+    ),
+}
+
+
+def name_of(invariant: str) -> str:
+    """Return the name of an invariant for people."""
+    return STATEMENTS[Invariant(invariant)][0]
+
+
+def holds(invariant: Invariant, evidence: str) -> Verdict:
+    """Return the verdict that `invariant` holds."""
+    return Verdict(invariant=invariant, result=Result.HOLDS, evidence=evidence)
+
+
+def violated(invariant: Invariant, evidence: str) -> Verdict:
+    """Return the verdict that `invariant` is violated."""
+    return Verdict(invariant=invariant, result=Result.VIOLATED, evidence=evidence)
+
+
+def unknown(invariant: Invariant, evidence: str) -> Verdict:
+    """Return the verdict that `invariant` cannot be judged; it counts as no."""
+    return Verdict(invariant=invariant, result=Result.UNKNOWN, evidence=evidence)

@@ -1,0 +1,73 @@
+"""The steps that operations share: judging again once a position is final, pledging, taking a grant.
+
+Each works through the hands that it is given. Pure: no I/O of its own, no clock.
+"""
+
+from msgspec.structs import replace
+
+from aerodb.errors import AeroError
+from aerodb.protocol.authority import Candidacy, Grant, Standing
+from aerodb.protocol.plan import Plan, Result, Verdict
+from aerodb.rules.election import prospective_pledge
+from aerodb.rules.hands import Hands
+from aerodb.rules.specification import Order
+from aerodb.rules.standing import granted, promised
+from aerodb.rules.view import View, peer_of
+
+
+class Changed(AeroError):
+    """What the node found once its position was final is not what the plan rested on."""
+
+    code = "kernel.state-changed"
+    status = 409
+    title = "The state has changed since the plan was made"
+
+
+def judge_again(hands: Hands, order: Order) -> View:
+    """Return the order's view with the node's facts as they are now.
+
+    Raises:
+        Changed: a verdict no longer holds.
+    """
+    view = replace(order.view, own=peer_of(order.view.cluster, hands.look()))
+    refuse_unless_held(order.judge(view))
+    return view
+
+
+def refuse_unless_held(verdicts: tuple[Verdict, ...]) -> None:
+    """Refuse where a verdict does not hold.
+
+    Raises:
+        Changed: naming the invariants.
+    """
+    failed = [verdict for verdict in verdicts if verdict.result is not Result.HOLDS]
+    if failed:
+        raise Changed(
+            "; ".join(verdict.evidence for verdict in failed),
+            invariants=tuple(verdict.invariant for verdict in failed),
+        )
+
+
+def pledge_with(hands: Hands, view: View, candidacy: Candidacy, standing: Standing) -> Standing:
+    """Return `standing` with `candidacy` promised and the signed pledge in it; writing it makes the pledge."""
+    pledge = prospective_pledge(view, candidacy)
+    return replace(promised(standing, candidacy), pledge=hands.sign(pledge))
+
+
+def take_grant(hands: Hands, plan: Plan) -> Standing:
+    """Return the standing of the primary that the target has become in the plan's term, its signed grant included."""
+    facts, standing = hands.look(), hands.standing()
+    instance = facts.instance
+    lineage = instance.lineage if instance else standing.lineage
+    if lineage and lineage[-1].term is None:
+        lineage = (*lineage[:-1], replace(lineage[-1], term=plan.term))
+    grant = Grant(
+        cluster=plan.cluster,
+        node=plan.request.target,
+        term=plan.term,
+        begin=lineage[-1].begin,
+        lineage=lineage,
+        quorum=(instance.quorum if instance else None) or 0,
+        pledges=tuple(sorted(plan.reports.values())),
+    )
+    return granted(standing, grant, hands.sign(grant), own=True)

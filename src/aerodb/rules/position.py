@@ -1,0 +1,121 @@
+"""Where a log ends and in which term; which of two logs is ahead; which is a prefix of which.
+
+- A log's term is read from the log: from the rows that primaries write first in their terms, and from the timeline
+  switch itself where a grant tells its term. A timeline whose term cannot be told makes the position unknown.
+- A voter's bound is never below what it may have acknowledged; a candidate's claim is never above what its log shows.
+- Ancestry is judged from the histories' content. The same timeline number on two nodes proves nothing.
+
+Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), sections 5.4.1 and 5.4.2; PostgreSQL manual 26.3.6.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from aerodb.protocol.authority import Branch, Followed, Position, Standing
+from aerodb.protocol.lsn import Lsn
+
+
+class TermRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `aerodb.terms`: what a primary writes first in its term."""
+
+    term: int
+    timeline: int
+    node: str
+    quorum: int
+
+
+def lineage_of(
+    history: Sequence[tuple[int, Lsn]], rows: Sequence[TermRow], known: Sequence[Branch]
+) -> tuple[Branch, ...]:
+    """Return the node's history, oldest first, each timeline with the term it began in (None: cannot be told).
+
+    `history` holds (timeline, where it began), from the history file's content; `rows` the term rows that the node
+    can read; `known` the branches that a grant told it.
+    """
+    told = {(branch.timeline, branch.begin): branch.term for branch in known}
+    found = []
+    for timeline, begin in history:
+        written = [row.term for row in rows if row.timeline == timeline]
+        term = min(written) if written else told.get((timeline, begin))
+        found.append(Branch(timeline=timeline, begin=begin, term=term))
+    return tuple(found)
+
+
+def position_running(
+    lineage: Sequence[Branch], lsn: Lsn, rows: Sequence[TermRow], followed: Followed | None
+) -> Position:
+    """Return the position of a log that PostgreSQL itself can read."""
+    current = lineage[-1]
+    term = None if current.term is None else max([current.term, *(row.term for row in rows)])
+    bound = term
+    received_since = followed is not None and (followed.lsn is None or lsn > followed.lsn)
+    if followed is not None and term is not None and received_since:
+        bound = max(term, followed.term)
+    return Position(term=term, bound=bound, timeline=current.timeline, lsn=lsn)
+
+
+def position_down(lineage: Sequence[Branch], lsn: Lsn, standing: Standing, node: str, pledged: Position | None) -> Position:
+    """Return the position of a log that PostgreSQL is not there to read.
+
+    Only two cases can be told: a primary's own log, whose term is its grant's, and the log of a detached node, whose
+    position its pledge has stated (`pledged`).
+    """
+    timeline = lineage[-1].timeline
+    if standing.role == "primary" and standing.granted.node == node:
+        term = standing.granted.term
+        return Position(term=term, bound=term, timeline=timeline, lsn=lsn)
+    if standing.upstream is None and pledged is not None and (pledged.timeline, pledged.lsn) == (timeline, lsn):
+        return pledged
+    return Position(term=None, bound=None, timeline=timeline, lsn=lsn)
+
+
+def reaches(candidate: Position, voter: Position) -> bool | None:
+    """Tell whether the candidate's log reaches at least as far as the voter's; None where it cannot be told."""
+    if candidate.term is None or voter.bound is None:
+        return None
+    return (candidate.term, candidate.lsn) >= (voter.bound, voter.lsn)
+
+
+class Divergence(msgspec.Struct, frozen=True, kw_only=True):
+    """Where two histories part, and how many bytes the node has beyond that place."""
+
+    fork: Lsn
+    excess_bytes: int
+
+
+def divergence(own: Sequence[Branch], end: Lsn, upstream: Sequence[Branch]) -> Divergence | None:
+    """Return None where the log that ends at `end` belongs to the upstream's history, else where they part.
+
+    On one and the same last branch the two are prefixes of one log, whichever is ahead: a branch has one writer.
+
+    Raises:
+        TermUntold: a branch that decides it has no known term.
+    """
+    shared = 0
+    for mine, theirs in zip(own, upstream, strict=False):
+        if (mine.timeline, mine.begin) != (theirs.timeline, theirs.begin):
+            break
+        if mine.term is None or theirs.term is None:
+            raise TermUntold(mine.timeline)
+        if mine.term != theirs.term:
+            break
+        shared += 1
+    if shared == 0:
+        return Divergence(fork=Lsn(0), excess_bytes=end.value)
+    ends = [branches[shared].begin for branches in (own, upstream) if shared < len(branches)]
+    if not ends:
+        return None
+    fork = min(ends)
+    if shared < len(own) or end > fork:
+        return Divergence(fork=fork, excess_bytes=max(0, end - fork))
+    return None
+
+
+class TermUntold(Exception):  # noqa: N818 - a judgement that cannot be made, not an error of a user's
+    """A timeline's term is not known, so two histories cannot be told apart or held to be one."""
+
+    def __init__(self, timeline: int) -> None:
+        """Keep the timeline."""
+        super().__init__(f"the term of timeline {timeline} is not known")
+        self.timeline = timeline

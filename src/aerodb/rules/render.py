@@ -1,0 +1,113 @@
+"""A plan as people read it: plain lines, each with a style's name, so that any interface can show them.
+
+What will happen, to which node, what cannot be undone, what could be lost, and which invariants are relied on, in that
+order. Control and bidirectional characters are escaped. Pure: no I/O, no clock.
+"""
+
+import unicodedata
+from typing import NamedTuple
+
+from aerodb.protocol.plan import Outcome, Plan, Result, Verdict, plan_digest
+from aerodb.rules.invariants import name_of
+
+WIDTH_COLUMNS = 100
+
+
+class Line(NamedTuple):
+    """One line of text and its style: heading, plain, good, bad, warn, dim."""
+
+    style: str
+    text: str
+
+
+def shown(text: str) -> str:
+    """Return `text` with control, format and bidirectional characters escaped (Unicode categories C*, and separators)."""
+    return "".join(
+        f"\\u{ord(char):04x}" if unicodedata.category(char)[0] == "C" or char in "\u2028\u2029" else char
+        for char in text
+    )
+
+
+def wrapped(text: str, indent: int, first: str = "") -> list[str]:
+    """Return `text` broken at spaces into lines of at most WIDTH_COLUMNS, indented; `first` leads the first line."""
+    lines, current = [], first.rjust(indent) if first else " " * indent
+    for word in text.split(" "):
+        if len(current) + len(word) + 1 > WIDTH_COLUMNS and current.strip() not in {"", first.strip()}:
+            lines.append(current)
+            current = " " * indent
+        current += word if current.endswith(" ") else f" {word}"
+    return [*lines, current]
+
+
+def _section(title: str, style: str, sentences: tuple[str, ...]) -> list[Line]:
+    if not sentences:
+        return []
+    lines = [Line("heading", title)]
+    for sentence in sentences:
+        lines += [Line(style, line) for line in wrapped(shown(sentence), 4, "  - ")]
+    return lines
+
+
+MARKS = {Result.HOLDS: ("good", "holds"), Result.VIOLATED: ("bad", "VIOLATED"), Result.UNKNOWN: ("bad", "UNKNOWN")}
+
+
+def verdict_lines(verdicts: tuple[Verdict, ...]) -> list[Line]:
+    """Return a line (or more) a verdict: its mark, the invariant's id and the evidence."""
+    lines = []
+    for verdict in verdicts:
+        style, mark = MARKS[verdict.result]
+        head = f"  {mark:<9}{verdict.invariant:<22}"
+        lines += [Line(style, line) for line in wrapped(shown(verdict.evidence), len(head), head)]
+    return lines
+
+
+def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
+    """Return a plan for people; `plan_text` is its exact text, whose digest is shown."""
+    request = plan.request
+    failing = [verdict for verdict in plan.verdicts if verdict.result is not Result.HOLDS]
+    answer = (
+        Line("good", f"ACCEPTABLE: all {len(plan.verdicts)} invariants hold. Nothing has been executed.")
+        if plan.accepted
+        else Line("bad", f"REJECTED: {', '.join(name_of(each.invariant) for each in failing)}. Nothing was executed.")
+    )
+    loss_style = "good" if plan.loss.claim == "none" else "bad"
+    lines = [
+        Line("heading", f"{plan.title.upper()}   (cluster {shown(plan.cluster_name)})"),
+        answer,
+        Line("plain", ""),
+        *_section("WHAT WILL HAPPEN" if plan.accepted else "WHAT WAS ASKED FOR", "plain", plan.effects),
+        *_section("WHAT CANNOT BE UNDONE", "warn", plan.irreversible),
+        *_section("WHAT COULD BE LOST", loss_style, (plan.loss.statement, *plan.loss.arithmetic)),
+        *_section("TO KNOW", "warn", plan.notes),
+        Line("heading", "INVARIANTS RELIED ON" if plan.accepted else "INVARIANTS"),
+        *verdict_lines((*failing, *(each for each in plan.verdicts if each.result is Result.HOLDS))),
+        Line("plain", ""),
+        *(Line("dim", line) for line in wrapped(f"commit point  {plan.commit_point}", 2)),
+        *(Line("dim", line) for line in wrapped(f"reason        {shown(request.reason)}", 2)),
+        Line("dim", f"  operator      {shown(request.operator)}"),
+        Line("dim", f"  request       {request.id}"),
+        Line("dim", f"  plan          {plan_digest(plan_text)}"),
+        Line("dim", f"  snapshot      {plan.snapshot}"),
+    ]
+    return lines
+
+
+def outcome_lines(outcome: Outcome) -> list[Line]:
+    """Return an outcome for people."""
+    style = {"executed": "good", "not executed": "bad", "unknown": "bad"}[outcome.result]
+    found = " (established afterwards)" if outcome.established else ""
+    lines = [Line(style, f"{outcome.result.upper()}{found} on {outcome.node}, as signed by its agent")]
+    for sentence in (*outcome.evidence, *([outcome.message] if outcome.message else [])):
+        lines += [Line("plain", line) for line in wrapped(shown(sentence), 4, "  - ")]
+    if outcome.code:
+        lines.append(Line("bad", f"  {outcome.code}"))
+    if outcome.invariants:
+        lines.append(Line("bad", f"  violated: {', '.join(outcome.invariants)}"))
+    if outcome.result == "unknown":
+        lines.append(Line("warn", f"  Nothing is tried again. Ask when you are ready: aerodb outcome {outcome.request}"))
+    return lines
+
+
+def as_text(lines: list[Line]) -> str:
+    """Return lines without their styles."""
+    return "\n".join(line.text for line in lines) + "\n"

@@ -1,0 +1,113 @@
+"""What an action is: the form of a catalogue entry.
+
+One file in `aerodb.actions` fills in one specification; help, pages, the API's schema, documentation and the tests'
+matrix are all derived from it. Pure: no I/O, no clock.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from aerodb.protocol.authority import Standing
+from aerodb.protocol.cluster import Role
+from aerodb.protocol.facts import Facts
+from aerodb.protocol.plan import Loss, Plan, Verdict
+from aerodb.rules.hands import Hands
+from aerodb.rules.invariants import Invariant
+from aerodb.rules.view import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """One argument: the name of another node, as all arguments are so far.
+
+    `option` is what the CLI calls it; `word` stands between the target and the argument in prose ("for", "to").
+    `itself` says whether the target may name itself.
+    """
+
+    name: str
+    option: str
+    help: str
+    word: str
+    itself: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One way in which an action can fail: what happens, what is left, and what a person does then."""
+
+    when: str
+    leaves: str
+    then: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Established:
+    """What PostgreSQL's own state says of a request that was begun and not ended."""
+
+    result: Literal["executed", "not executed", "unknown"]
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What an operation works from: the plan, and the view whose verdicts hold. `judge` judges the view anew."""
+
+    plan: Plan
+    view: View
+    judge: Callable[[View], tuple[Verdict, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """One entry of the closed catalogue.
+
+    `judge` returns a verdict for each of `invariants`, in their order. `term` is the term that a plan names (0: none).
+    `effects` and `irreversible` are sentences with {node}, {term} and the arguments' names to be filled in. `operate`
+    is the one kernel operation; it returns the evidence of its commit point. `established` judges a request that was
+    begun and not ended, from the facts before it and now; `settle` gives the standing that goes with an executed one.
+    """
+
+    name: str
+    title: str
+    summary: str
+    target: str
+    arguments: tuple[Argument, ...]
+    authority: Role
+    invariants: tuple[Invariant, ...]
+    effects: tuple[str, ...]
+    irreversible: tuple[str, ...]
+    notes: Callable[[View], tuple[str, ...]]
+    loss: Callable[[View], Loss]
+    commit_point: str
+    failures: tuple[Failure, ...]
+    outage: str
+    term: Callable[[View], int]
+    judge: Callable[[View], tuple[Verdict, ...]]
+    operate: Callable[[Hands, Order], tuple[str, ...]]
+    established: Callable[[Plan, Facts, Facts], Established]
+    settle: Callable[[Hands, Plan], Standing]
+
+
+def no_term(view: View) -> int:
+    """Return 0: the action is about no term."""
+    del view
+    return 0
+
+
+def no_notes(view: View) -> tuple[str, ...]:
+    """Return nothing: the action has nothing more to point out."""
+    del view
+    return ()
+
+
+def no_loss(view: View) -> Loss:
+    """State that the action can lose no commit, since it discards no log."""
+    del view
+    return Loss(claim="none", statement="No commit can be lost: the action discards no WAL.", arithmetic=())
+
+
+def same_standing(hands: Hands, plan: Plan) -> Standing:
+    """Return the standing as it is: the operation wrote it itself, before or at its commit point."""
+    del plan
+    return hands.standing()

@@ -1,0 +1,101 @@
+"""Following: whom a node may stream from, and whether its log allows it.
+
+- A primary is followed only by its signed grant, for a term at or above the one the node has pledged.
+- A standby is followed (cascading) only by its signed statement that it has pledged at least as high as the node: a
+  standby promoted later in a lower term would otherwise carry along a node that had promised better.
+- In both cases only if the node's log is a prefix of the upstream's.
+
+Pure: no I/O, no clock.
+"""
+
+from aerodb.protocol.authority import Grant
+from aerodb.protocol.plan import Verdict
+from aerodb.rules.invariants import Invariant, holds, unknown, violated
+from aerodb.rules.position import Divergence, TermUntold, divergence
+from aerodb.rules.view import View
+
+
+def grant_of(view: View, upstream: str) -> Grant | None:
+    """Return the upstream's own signed grant, where it stands as a primary."""
+    peer = view.peers.get(upstream)
+    if peer is None or peer.facts.standing.role != "primary":
+        return None
+    return peer.grant if peer.grant is not None and peer.grant.node == upstream else None
+
+
+def granted_term(view: View, upstream: str) -> int | None:
+    """Return the term that the upstream holds as a primary; the first term is granted by the configuration."""
+    grant = grant_of(view, upstream)
+    if grant is not None:
+        return grant.term
+    peer = view.peers.get(upstream)
+    if peer is None or peer.facts.standing.role != "primary":
+        return None
+    granted = peer.facts.standing.granted
+    is_genesis = (granted.term, granted.node) == (1, view.cluster.genesis) and upstream == view.cluster.genesis
+    return 1 if is_genesis else None
+
+
+def upstream_authority(view: View, upstream: str) -> Verdict:
+    """Judge whether the upstream may be streamed from by a node that has pledged what the target has."""
+    pledged = view.own.facts.standing.pledged.term
+    peer = view.peers.get(upstream)
+    if peer is None:
+        return unknown(Invariant.UPSTREAM_AUTHORITY, f"{upstream} did not report")
+    standing = peer.facts.standing
+    if standing.role == "witness":
+        return violated(Invariant.UPSTREAM_AUTHORITY, f"{upstream} is a witness and holds no data")
+    if standing.role == "primary":
+        term = granted_term(view, upstream)
+        if term is None:
+            return unknown(Invariant.UPSTREAM_AUTHORITY, f"{upstream} stands as a primary and shows no grant of its own")
+        evidence = f"{upstream} holds a grant for term {term}; {view.node} has pledged term {pledged}"
+        return (holds if term >= pledged else violated)(Invariant.UPSTREAM_AUTHORITY, evidence)
+    evidence = (
+        f"{upstream}, a standby, has pledged term {standing.pledged.term}; {view.node} has pledged term {pledged}"
+    )
+    return (holds if standing.pledged.term >= pledged else violated)(Invariant.UPSTREAM_AUTHORITY, evidence)
+
+
+def parting(view: View, upstream: str) -> Divergence | None:
+    """Return where the target's log and the upstream's history part; None where the target's is a prefix.
+
+    Raises:
+        TermUntold: it cannot be told.
+        KeyError: one of the two shows no history.
+    """
+    own, peer = view.own.facts.instance, view.peers[upstream].facts.instance
+    if own is None or peer is None or own.position is None or not own.lineage or not peer.lineage:
+        raise KeyError(upstream)
+    return divergence(own.lineage, own.position.lsn, peer.lineage)
+
+
+def wal_ancestry(view: View, upstream: str) -> Verdict:
+    """Judge whether the target's log is a prefix of the upstream's."""
+    try:
+        parted = parting(view, upstream)
+    except KeyError:
+        return unknown(Invariant.WAL_ANCESTRY, f"the history of {view.node} or of {upstream} is not known")
+    except TermUntold as untold:
+        return unknown(Invariant.WAL_ANCESTRY, f"the term of timeline {untold.timeline} is not known")
+    if parted is None:
+        return holds(Invariant.WAL_ANCESTRY, f"the log of {view.node} is part of the history of {upstream}")
+    return violated(
+        Invariant.WAL_ANCESTRY,
+        f"diverged: {view.node} has {parted.excess_bytes} bytes of WAL beyond {parted.fork}, where its history and "
+        f"that of {upstream} part",
+    )
+
+
+def no_cycle(view: View, upstream: str) -> Verdict:
+    """Judge whether the upstream streams, through others, from the target itself."""
+    seen, current = [upstream], upstream
+    while current in view.peers:
+        above = view.peers[current].facts.standing.upstream
+        if above == view.node:
+            return violated(Invariant.NO_CYCLE, f"{current} follows {view.node}")
+        if above is None or above in seen:
+            break
+        seen.append(above)
+        current = above
+    return holds(Invariant.NO_CYCLE, f"{upstream} does not stream from {view.node}")

@@ -1,0 +1,1 @@
+"""The tests. Imported as `tests.…` by one another, from the repository only."""
