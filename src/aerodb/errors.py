@@ -5,7 +5,7 @@ the stable code (`domain.reason`), a message for people, and whether anything wa
 Pure: no I/O, no clock.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 Domain = Literal["input", "control", "kernel", "transport"]
 Executed = Literal["executed", "not executed", "unknown"]
@@ -19,9 +19,9 @@ class AeroError(Exception):
     anything was executed when the error was raised.
     """
 
-    code: ClassVar[str] = "control.internal"
-    status: ClassVar[int] = 500
-    title: ClassVar[str] = "Something failed that should not have"
+    code: str = "control.internal"
+    status: int = 500
+    title: str = "Something failed that should not have"
 
     def __init__(
         self,

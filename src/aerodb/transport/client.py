@@ -1,0 +1,79 @@
+"""One call to one service, over mutual TLS. Sent once; never again by itself.
+
+Source: RFC 9112 (HTTP/1.1), by the standard library's client.
+"""
+
+import http.client
+import ssl
+
+from aerodb.errors import Executed
+from aerodb.transport.errors import AnswerMalformed, Interrupted, Unreachable
+from aerodb.transport.problem import refused_by
+from aerodb.transport.tls import Tls, client_context
+
+ANSWER_BYTES_MAX = 64 << 20
+
+
+class _Connection(http.client.HTTPSConnection):
+    """A connection that checks for the service's own name, wherever it listens."""
+
+    def __init__(self, host: str, port: int, name: str, context: ssl.SSLContext, timeout: float) -> None:
+        super().__init__(host, port, timeout=timeout, context=context)
+        self._name = name
+        self._own_context = context
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._own_context.wrap_socket(self.sock, server_hostname=self._name)
+
+
+class Client:
+    """A caller of the service called `name` at `address` (host:port)."""
+
+    def __init__(self, address: str, tls: Tls, name: str, timeout_seconds: float) -> None:
+        """Prepare; nothing is sent yet."""
+        host, _, port = address.rpartition(":")
+        self._host, self._port, self._name, self._timeout = host.strip("[]"), int(port), name, timeout_seconds
+        self._context = client_context(tls)
+
+    def get(self, path: str) -> bytes:
+        """Return the answer to a GET.
+
+        Raises:
+            Unreachable, Interrupted, AnswerMalformed, Refused: as `post`.
+        """
+        return self._call("GET", path, None, {})
+
+    def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
+        """Return the answer to a POST.
+
+        Raises:
+            Unreachable: nothing was sent.
+            Interrupted: it was sent, and no whole answer came back.
+            AnswerMalformed: the answer is not of the protocol.
+            Refused: the service refused, and says why.
+        """
+        return self._call("POST", path, body, {"Content-Type": "application/json", **(headers or {})})
+
+    def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
+        connection = _Connection(self._host, self._port, self._name, self._context, self._timeout)
+        where = f"{self._name} at {self._host}:{self._port}"
+        try:
+            try:
+                connection.connect()
+            except OSError as error:
+                raise Unreachable(f"{where} cannot be reached: {error}") from error
+            try:
+                connection.request(method, path, body, headers)
+                answer = connection.getresponse()
+                data = answer.read(ANSWER_BYTES_MAX + 1)
+            except (OSError, http.client.HTTPException) as error:
+                executed: Executed = "unknown" if method == "POST" else "not executed"
+                raise Interrupted(f"{where} gave no answer: {error!r}", executed=executed) from error
+        finally:
+            connection.close()
+        if len(data) > ANSWER_BYTES_MAX:
+            raise AnswerMalformed(f"{where} answered more than {ANSWER_BYTES_MAX} bytes")
+        if answer.status >= 400:
+            raise refused_by(answer.status, data)
+        return data

@@ -1,0 +1,58 @@
+"""What can go wrong between two processes: one error a reason."""
+
+from aerodb.errors import AeroError
+
+
+class Unreachable(AeroError):
+    """The other side could not be reached; nothing was sent."""
+
+    code = "transport.unreachable"
+    status = 503
+    title = "The other side cannot be reached"
+
+
+class Interrupted(AeroError):
+    """The request was sent, and no whole answer came back; what became of it must be asked for."""
+
+    code = "transport.interrupted"
+    status = 504
+    title = "No answer came back"
+
+
+class AnswerMalformed(AeroError):
+    """The other side answered something that is not of the protocol."""
+
+    code = "transport.answer-malformed"
+    status = 502
+    title = "The answer is malformed"
+
+
+class Refused(AeroError):
+    """The other side's own refusal, passed on as it was said."""
+
+    code = "transport.refused"
+    title = "The other side refused"
+
+
+class CallerUnknown(AeroError):
+    """The caller shows no certificate that names somebody."""
+
+    code = "control.caller-unknown"
+    status = 401
+    title = "The caller is unknown"
+
+
+class CallerRefused(AeroError):
+    """The caller is known, and may not do this."""
+
+    code = "control.role-denied"
+    status = 403
+    title = "The caller's role does not allow this"
+
+
+class BodyTooLarge(AeroError):
+    """The body is larger than any that is meant."""
+
+    code = "input.too-large"
+    status = 413
+    title = "The body is too large"

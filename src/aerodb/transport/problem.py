@@ -1,0 +1,83 @@
+"""Errors over HTTP. Source: RFC 9457 (problem details), with our own members beside its own."""
+
+from typing import TypeVar
+
+import msgspec
+
+from aerodb.errors import AeroError, Executed
+from aerodb.protocol import canonical
+from aerodb.transport.errors import AnswerMalformed, Refused
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal as it crosses the wire: RFC 9457's members, then ours."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    domain: str
+    executed: Executed
+    invariants: tuple[str, ...] = ()
+    field: str | None = None
+    request: str | None = None
+    more: dict[str, str] = {}
+
+
+def problem_of(error: AeroError) -> Problem:
+    """Return `error` as a problem."""
+    return Problem(
+        type=f"urn:aerodb:error:{error.code}",
+        title=error.title,
+        status=error.status,
+        detail=error.message,
+        code=error.code,
+        domain=error.domain,
+        executed=error.executed,
+        invariants=error.invariants,
+        field=error.field,
+        request=error.request,
+        more=error.detail,
+    )
+
+
+def problem_bytes(error: AeroError) -> bytes:
+    """Return the body of `error`; what was said is kept, whatever characters it holds."""
+    return msgspec.json.encode(problem_of(error))
+
+
+def refused_by(status: int, body: bytes) -> AeroError:
+    """Return the error that the other side's answer is."""
+    try:
+        problem = msgspec.json.decode(body, type=Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        said = body[:200].decode(errors="replace")
+        return AnswerMalformed(f"HTTP {status}: {said}")
+    refused = Refused(
+        problem.detail,
+        field=problem.field,
+        invariants=problem.invariants,
+        executed=problem.executed,
+        request=problem.request,
+        detail=problem.more,
+    )
+    refused.code, refused.status, refused.title = problem.code, problem.status, problem.title
+    return refused
+
+
+T = TypeVar("T")
+
+
+def read_answer(body: bytes, kind: type[T]) -> T:
+    """Return the document that an answer holds.
+
+    Raises:
+        AnswerMalformed: it is not one.
+    """
+    try:
+        return canonical.decode(body, kind)
+    except canonical.NotCanonical as error:
+        raise AnswerMalformed(f"the answer is not a {kind.__name__}: {error.message}") from error

@@ -1,0 +1,83 @@
+"""A service: an ASGI application behind mutual TLS, served by uvicorn on a socket that was bound beforehand.
+
+The peer's certificate reaches the application as `scope["extensions"]["aerodb.caller"]`, which uvicorn does not give
+by itself; a connection without one never gets as far.
+"""
+
+import asyncio
+import socket
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from aerodb.transport.tls import Caller, Tls, caller_of, server_context
+
+CALLER = "aerodb.caller"
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's own protocol, which hands the caller's certificate to the application."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wrap the application with who called."""
+        super().connection_made(transport)
+        caller = caller_of(transport.get_extra_info("peercert"))
+        inner = self.app
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["extensions"] = {**scope.get("extensions", {}), CALLER: caller}
+            await inner(scope, receive, send)
+
+        self.app = app
+
+
+def caller_in(scope: Any) -> Caller:
+    """Return who called, from a request's scope."""
+    caller: Caller = scope["extensions"][CALLER]
+    return caller
+
+
+def listen(address: str) -> socket.socket:
+    """Return a socket that listens at `address` (host:port; port 0 takes a free one).
+
+    Raises:
+        OSError: the address is in use, or is not this machine's.
+    """
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((host.strip("[]"), int(port)))
+    bound.listen(128)
+    return bound
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handling: the daemon above it decides what a signal means."""
+
+    def __init__(self, app: Any, tls: Tls) -> None:
+        """Prepare to serve `app`."""
+        config = uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            limit_concurrency=64,
+            h11_max_incomplete_event_size=16 << 10,
+        )
+        config.load()
+        config.ssl = server_context(tls)
+        super().__init__(config)
+
+    def install_signal_handlers(self) -> None:
+        """Install none."""
+
+    def run_on(self, bound: socket.socket) -> None:
+        """Serve on `bound` until `should_exit` is set; run in the main thread or another."""
+        asyncio.run(self._serve(sockets=[bound]))

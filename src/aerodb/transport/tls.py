@@ -1,0 +1,68 @@
+"""Mutual TLS: every service authenticates its callers, and every caller its service, on one machine too.
+
+- A certificate's common name is who it is, its organisational unit what it is: agent, control, or a person's role.
+- On one machine the keys are files that only their owner can read.
+
+Source: RFC 8446 (TLS 1.3), RFC 5280 (certificates).
+"""
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aerodb.transport.errors import CallerUnknown
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of one party: the cluster's authority, its own certificate, its own key."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who called, as the cluster's authority certified it: a name, and a kind (agent, control, or person)."""
+
+    name: str
+    kind: str
+
+
+def tls_in(folder: Path) -> Tls:
+    """Return the files of the party whose folder this is."""
+    return Tls(ca=folder / "ca.crt", certificate=folder / "tls.crt", key=folder / "tls.key")
+
+
+def client_context(tls: Tls) -> ssl.SSLContext:
+    """Return the context of a caller: it trusts the cluster's authority alone, and shows its own certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return _prepared(context, tls)
+
+
+def server_context(tls: Tls) -> ssl.SSLContext:
+    """Return the context of a service: a caller without a certificate of the cluster's authority gets no answer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return _prepared(context, tls)
+
+
+def _prepared(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(tls.ca)
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context
+
+
+def caller_of(certificate: dict[str, Any] | None) -> Caller:
+    """Return who a verified peer certificate (as `ssl.SSLSocket.getpeercert` gives it) is for.
+
+    Raises:
+        CallerUnknown: there is none, or it names nobody.
+    """
+    subject = {key: value for part in (certificate or {}).get("subject", ()) for key, value in part}
+    name, kind = subject.get("commonName"), subject.get("organizationalUnitName")
+    if not name or not kind:
+        raise CallerUnknown("the caller's certificate names nobody")
+    return Caller(name=name, kind=kind)
