@@ -7,15 +7,19 @@ import os
 from pathlib import Path
 
 
-def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_durably(path: Path, data: bytes, owner: tuple[int, int] | None = None) -> None:
     """Put `data` at `path`, replacing what is there, so that a crash leaves either the old bytes or the new.
+
+    `owner` is the user and group that shall own it, where that is not this process's own; nobody else may read it.
 
     Raises:
         OSError: the disk refused; `path` is then as it was.
     """
     temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
+        if owner is not None:
+            os.fchown(descriptor, *owner)
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]

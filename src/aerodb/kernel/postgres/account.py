@@ -23,6 +23,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     uid: int
     gid: int
 
+    @property
+    def owner(self) -> tuple[int, int]:
+        """Return the user and group as numbers."""
+        return self.uid, self.gid
+
 
 def account_for_children(preferred: str = "") -> Account | None:
     """Return the account that children drop to; None where the agent is an ordinary user already.

@@ -13,14 +13,14 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
 from aerodb.errors import Executed
+from aerodb.kernel.durable import sync_folder
 from aerodb.kernel.postgres.account import Account, account_for_children, traversable
 from aerodb.kernel.postgres.errors import CommandFailed, PostgresMissing
-from aerodb.kernel.postgres.files import sync_folder
 
 COPIES = Path("/var/lib/aerodb")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
@@ -54,7 +54,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         """
         command = [str(self.bin / program), *map(str, arguments)]
         try:
-            ended = subprocess.run(  # noqa: S603 - a list of our own making, no shell
+            ended = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", timeout=timeout_seconds, check=False,
                 stdin=subprocess.DEVNULL, **self.child(environment),
             )
@@ -68,15 +68,6 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
                 f"{program} ended with code {ended.returncode}: {tail}", executed=executed, detail={"stderr": tail}
             )
         return Ended(code=ended.returncode, output=ended.stdout, error=ended.stderr)
-
-    def spawn(self, program: str, *arguments: str | Path, output: IO[bytes], keep: tuple[int, ...]) -> int:
-        """Run `program` with its output in `output` and the descriptors of `keep` open; return its exit code."""
-        command = [str(self.bin / program), *map(str, arguments)]
-        ended = subprocess.run(  # noqa: S603 - a list of our own making, no shell
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=keep, timeout=30, check=False,
-            **self.child(None),
-        )
-        return ended.returncode
 
     def child(self, environment: Mapping[str, str] | None) -> dict[str, Any]:
         """Return what every child gets: a bare environment, a neutral folder, and the account's identity."""

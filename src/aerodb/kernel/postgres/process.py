@@ -1,0 +1,129 @@
+"""The postmaster: whether it runs, starting it, stopping it, nudging it.
+
+- PostgreSQL runs on when its agent dies: pg_ctl puts it into a session of its own.
+- A stop is over when the process is gone; a start, when PostgreSQL says that it is ready.
+- Every wait is on a condition, polled closely, and bounded.
+
+Source: PostgreSQL manual 18.3, 18.5 and pg_ctl; miscadmin.h (the lines of postmaster.pid).
+"""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aerodb.kernel.postgres.errors import AlreadyRunning, NotRunning, StartFailed, StopUnfinished
+from aerodb.kernel.postgres.installation import Installation
+from aerodb.kernel.postgres.place import Place
+
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 60.0
+POLL_SECONDS = 0.002
+
+
+def wait_until(condition: Callable[[], bool], seconds_max: float, poll_seconds: float = POLL_SECONDS) -> bool:
+    """Wait until `condition` holds, polling; tell whether it did in time."""
+    end = time.monotonic() + seconds_max
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(poll_seconds)
+    return True
+
+
+def _pid_lines(place: Place) -> list[str]:
+    try:
+        return (place.link / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def postmaster(place: Place) -> int | None:
+    """Return the postmaster's process id, where it lives: a process that works in this very data folder."""
+    lines = _pid_lines(place)
+    if not lines or not lines[0].lstrip("-").isdigit():
+        return None
+    pid = abs(int(lines[0]))
+    try:
+        working = Path(f"/proc/{pid}/cwd").readlink()
+        dead = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return pid if not dead and working == place.data().resolve() else None
+
+
+def says_ready(place: Place) -> bool:
+    """Tell whether the postmaster says that it accepts connections."""
+    lines = _pid_lines(place)
+    return len(lines) >= 8 and lines[7].strip() == "ready"
+
+
+def start(installation: Installation, place: Place) -> None:
+    """Start PostgreSQL and return when it accepts connections.
+
+    Raises:
+        AlreadyRunning: it runs.
+        StartFailed: it ended, or is not ready in time; the message ends with the end of its own log.
+    """
+    if postmaster(place) is not None:
+        raise AlreadyRunning(f"PostgreSQL of {place.name} runs already")
+    options = (
+        f"-c config_file={place.conf}/postgresql.conf -c hba_file={place.conf}/pg_hba.conf "
+        f"-c ident_file={place.conf}/pg_ident.conf"
+    )
+    place.log.touch(exist_ok=True)
+    if installation.account:
+        os.chown(place.log, *installation.account.owner)
+    begin = place.log.stat().st_size
+    installation.run(
+        "pg_ctl", "start", "-W", "-s", "-D", place.data(), "-l", place.log, "-o", options, timeout_seconds=30
+    )
+    born = wait_until(lambda: postmaster(place) is not None or _ended(place, begin), 10)
+    ready = born and wait_until(lambda: says_ready(place) or postmaster(place) is None, START_SECONDS_MAX)
+    if not ready or postmaster(place) is None:
+        raise StartFailed(f"PostgreSQL of {place.name} is not ready: {_log_end(place, begin)}", executed="unknown")
+
+
+def _ended(place: Place, begin: int) -> bool:
+    """Tell whether PostgreSQL gave up before it wrote its process id."""
+    return "FATAL" in _log_end(place, begin)
+
+
+def _log_end(place: Place, begin: int) -> str:
+    with place.log.open("rb") as file:
+        file.seek(max(begin, place.log.stat().st_size - 1500))
+        return file.read().decode(errors="replace").strip()
+
+
+def stop(place: Place) -> None:
+    """Shut PostgreSQL down in fast mode and return when its process is gone.
+
+    Raises:
+        NotRunning: it does not run.
+        StopUnfinished: it has not exited in time; the shutdown goes on by itself.
+    """
+    pid = postmaster(place)
+    if pid is None:
+        raise NotRunning(f"PostgreSQL of {place.name} does not run")
+    watched = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(watched, signal.SIGINT)
+        gone = select.select([watched], [], [], STOP_SECONDS_MAX)[0]
+    finally:
+        os.close(watched)
+    if not gone:
+        raise StopUnfinished(f"PostgreSQL of {place.name} has not shut down within {STOP_SECONDS_MAX:.0f} s", executed="unknown")
+
+
+def reload(place: Place) -> None:
+    """Make a running PostgreSQL read its settings again.
+
+    Raises:
+        NotRunning: it does not run.
+    """
+    pid = postmaster(place)
+    if pid is None:
+        raise NotRunning(f"PostgreSQL of {place.name} does not run")
+    os.kill(pid, signal.SIGHUP)

@@ -1,0 +1,190 @@
+"""The agent's own connection to its PostgreSQL: one round trip for all that it looks at.
+
+Source: PostgreSQL manual 27.2 (statistics views), 9.28 (recovery and control functions).
+"""
+
+import threading
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+
+from aerodb.kernel.postgres.errors import StatementFailed, Unreachable
+from aerodb.kernel.postgres.place import Place
+from aerodb.kernel.postgres.settings import SUPERUSER, WATCHED
+from aerodb.protocol.facts import Load, Receiver, Sender
+from aerodb.protocol.lsn import Lsn
+from aerodb.rules.position import TermRow
+
+LOOK = """
+select json_build_object(
+  'system', (select system_identifier::text from pg_control_system()),
+  'version', current_setting('server_version'),
+  'recovery', pg_is_in_recovery(),
+  'written', case when pg_is_in_recovery() then null else pg_current_wal_flush_lsn()::text end,
+  'timeline', case when pg_is_in_recovery() then null
+                   else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end,
+  'received', pg_last_wal_receive_lsn()::text,
+  'replayed', pg_last_wal_replay_lsn()::text,
+  'terms', (select coalesce(json_agg(t order by t.term), '[]') from aerodb.terms t),
+  'receiver', (select json_build_object('status', status, 'host', sender_host, 'port', sender_port,
+                 'flushed', flushed_lsn::text, 'timeline', received_tli) from pg_stat_wal_receiver),
+  'senders', (select coalesce(json_agg(json_build_object('role', usename, 'name', application_name, 'state', state,
+                 'sync', sync_state, 'sent', sent_lsn::text, 'flushed', flush_lsn::text, 'replayed', replay_lsn::text)
+                 order by application_name), '[]') from pg_stat_replication),
+  'settings', (select json_object_agg(name, setting) from pg_settings where name = any(%(watched)s)),
+  'overrides', (select count(*) from pg_db_role_setting
+                 where exists (select from unnest(setconfig) s where s ~* '^(synchronous_commit|fsync)=')),
+  'load', (select json_build_object(
+     'sessions', count(*) filter (where backend_type = 'client backend' and pid <> pg_backend_pid()),
+     'longest', coalesce(extract(epoch from max(now() - xact_start)
+                 filter (where backend_type = 'client backend' and pid <> pg_backend_pid()))::int, 0),
+     'waiting', count(*) filter (where wait_event = 'SyncRep')) from pg_stat_activity),
+  'prepared', (select count(*) from pg_prepared_xacts),
+  'backups', (select count(*) from pg_stat_progress_basebackup),
+  'logical', (select count(*) from pg_replication_slots where slot_type = 'logical'))
+"""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a running PostgreSQL says of itself, in one look.
+
+    `end` is where its log ends; `timeline` is None on a standby that does not receive.
+    """
+
+    system: str
+    version: str
+    recovery: bool
+    end: Lsn
+    timeline: int | None
+    replayed: bool
+    rows: tuple[TermRow, ...]
+    receiver: Receiver | None
+    senders: tuple[Sender, ...]
+    settings: dict[str, str]
+    overrides: int
+    load: Load
+
+
+def _lsn(text: str | None) -> Lsn | None:
+    return None if text is None else Lsn.parse(text)
+
+
+def _receiver(found: dict[str, Any] | None) -> Receiver | None:
+    if found is None:
+        return None
+    return Receiver(
+        status=found["status"] or "", upstream=f"{found['host']}:{found['port']}", flushed=_lsn(found["flushed"])
+    )
+
+
+def _senders(found: list[dict[str, Any]]) -> tuple[Sender, ...]:
+    """Return the receivers that logged in under the role of the node that they say they are."""
+    return tuple(
+        Sender(
+            node=row["name"],
+            state=row["state"] or "",
+            sync_state=row["sync"] or "",
+            sent=_lsn(row["sent"]),
+            flushed=_lsn(row["flushed"]),
+            replayed=_lsn(row["replayed"]),
+        )
+        for row in found
+        if row["role"] == f"aerodb_{row['name']}"
+    )
+
+
+def _seen(found: dict[str, Any]) -> Seen:
+    received, replayed = _lsn(found["received"]), _lsn(found["replayed"])
+    ends = [end for end in (_lsn(found["written"]), received, replayed) if end is not None]
+    load = found["load"]
+    timeline = found["timeline"] if not found["recovery"] else (found["receiver"] or {}).get("timeline")
+    if found["recovery"] is False:
+        ends = ends[:1]
+    return Seen(
+        system=found["system"],
+        version=found["version"],
+        recovery=found["recovery"],
+        end=max(ends, default=Lsn(0)),
+        timeline=timeline,
+        replayed=received is None or (replayed is not None and replayed >= received),
+        rows=tuple(TermRow(**row) for row in found["terms"]),
+        receiver=_receiver(found["receiver"]),
+        senders=_senders(found["senders"]),
+        settings=found["settings"],
+        overrides=found["overrides"],
+        load=Load(
+            sessions=load["sessions"],
+            longest_transaction_seconds=load["longest"],
+            prepared_transactions=found["prepared"],
+            backups=found["backups"],
+            logical_slots=found["logical"],
+            waiting_commits=load["waiting"],
+        ),
+    )
+
+
+class Session:
+    """One connection as the superuser, opened when it is needed, kept, and never shared by two threads at once."""
+
+    def __init__(self, place: Place) -> None:
+        """Keep the place; nothing is opened yet."""
+        self._place = place
+        self._lock = threading.Lock()
+        self._connection: psycopg.Connection[dict[str, Any]] | None = None
+
+    def _open(self) -> psycopg.Connection[dict[str, Any]]:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(
+                host=self._place.host,
+                port=self._place.port,
+                user=SUPERUSER,
+                dbname="postgres",
+                password=self._place.password_file.read_text(encoding="ascii").strip(),
+                connect_timeout=3,
+                autocommit=True,
+                application_name="aerodb agent",
+                options="-c statement_timeout=60s -c synchronous_commit=local -c search_path=pg_catalog",
+                row_factory=dict_row,
+                prepare_threshold=1,
+            )
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection, so that a shutdown does not wait for it."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def run(self, statement: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return the rows of one statement.
+
+        Raises:
+            Unreachable: PostgreSQL does not answer; whether the statement took effect is unknown.
+            StatementFailed: PostgreSQL refused it.
+        """
+        with self._lock:
+            try:
+                cursor = self._open().execute(statement.encode(), parameters)
+                return cursor.fetchall() if cursor.description else []
+            except psycopg.OperationalError as error:
+                if self._connection is not None:
+                    self._connection.close()
+                    self._connection = None
+                raise Unreachable(f"PostgreSQL of {self._place.name} does not answer: {error}") from error
+            except psycopg.Error as error:
+                raise StatementFailed(f"PostgreSQL of {self._place.name} refused: {error}") from error
+
+    def look(self) -> Seen:
+        """Return what PostgreSQL says of itself now; a connection that had died is opened anew, once.
+
+        Raises:
+            Unreachable, StatementFailed: it does not answer, or not so.
+        """
+        try:
+            found = self.run(LOOK, {"watched": list(WATCHED)})
+        except Unreachable:
+            found = self.run(LOOK, {"watched": list(WATCHED)})
+        return _seen(found[0]["json_build_object"])

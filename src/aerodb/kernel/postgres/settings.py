@@ -1,0 +1,124 @@
+"""The settings of one instance: written by its agent, outside the data folder, and compared with what is in force.
+
+- postgresql.conf is written once; standing.conf names the upstream and changes with the node's standing.
+- `ANY k (all nodes)` is the same text on every node: a node never matches itself.
+- What is in force and what was written differ only if somebody changed it behind the agent's back: that is drift.
+
+Pure: no I/O, no clock. Source: PostgreSQL manual 19 (server configuration), 20.1 (pg_hba.conf).
+"""
+
+import re
+from collections.abc import Mapping
+
+from aerodb.kernel.postgres.place import Place
+
+SUPERUSER = "aerodb"
+APPLICATION = "app"
+WATCHED = (
+    "allow_alter_system", "fsync", "full_page_writes", "primary_conninfo", "primary_slot_name", "recovery_target_timeline",
+    "restore_command", "synchronous_commit", "synchronous_standby_names", "wal_level",
+)  # fmt: skip
+"""The settings that proofs rest on."""
+
+_UPSTREAM = re.compile(r"^# upstream: (\S+)$", re.MULTILINE)
+
+
+def quoted(value: str) -> str:
+    """Return a value as postgresql.conf spells it."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def replication_role(node: str) -> str:
+    """Return the role under which a node's receiver logs in: one a node, so that a sender knows who receives."""
+    return f"aerodb_{node}"
+
+
+def standby_names(place: Place) -> str:
+    """Return the synchronous policy: k of all data nodes (empty where k is 0)."""
+    if place.quorum == 0:
+        return ""
+    names = ", ".join(f'"{name}"' for name in place.data_nodes)
+    return f"ANY {place.quorum} ({names})"
+
+
+def conninfo(place: Place, host: str, port: int) -> str:
+    """Return how this node's receiver reaches an upstream."""
+    return (
+        f"host={host} port={port} user={replication_role(place.name)} application_name={place.name} "
+        f"passfile={place.passfile} connect_timeout=5"
+    )
+
+
+def main_text(place: Place) -> str:
+    """Return postgresql.conf."""
+    values = {
+        "listen_addresses": place.host,
+        "port": str(place.port),
+        "unix_socket_directories": "",
+        "cluster_name": place.name,
+        "password_encryption": "scram-sha-256",
+        "shared_buffers": "64MB",
+        "wal_level": "replica",
+        "wal_log_hints": "on",
+        "max_wal_senders": "16",
+        "wal_keep_size": "512MB",
+        "max_wal_size": "1GB",
+        "hot_standby": "on",
+        "wal_retrieve_retry_interval": "200ms",
+        "synchronous_commit": "on",
+        "synchronous_standby_names": standby_names(place),
+        "recovery_target_timeline": "latest",
+        "restart_after_crash": "on",
+        "log_line_prefix": "%m [%p] ",
+        "log_timezone": "UTC",
+    }
+    lines = [f"{name} = {quoted(value)}" for name, value in values.items()]
+    return "\n".join([*lines, "allow_alter_system = off", "include = 'standing.conf'", ""])
+
+
+def standing_text(place: Place, upstream: tuple[str, str, int] | None) -> str:
+    """Return standing.conf; `upstream` is (node, host, port), None is detached."""
+    lines = ["# Written by the node's agent whenever its standing changes."]
+    if upstream is None:
+        lines += ["primary_conninfo = ''"]
+    else:
+        lines += [f"# upstream: {upstream[0]}", f"primary_conninfo = {quoted(conninfo(place, *upstream[1:]))}"]
+    return "\n".join([*lines, "restore_command = ''", "primary_slot_name = ''", ""])
+
+
+def upstream_in(text: str) -> str | None:
+    """Return the upstream that standing.conf names."""
+    found = _UPSTREAM.search(text)
+    return found[1] if found else None
+
+
+def hba_text(place: Place) -> str:
+    """Return pg_hba.conf: passwords (SCRAM) for everyone, from the known networks alone."""
+    lines = []
+    for network in place.addresses:
+        lines.append(f"host all {SUPERUSER} {network} scram-sha-256")
+        lines.append(f"host {APPLICATION} {APPLICATION} {network} scram-sha-256")
+        lines += [f"host replication {replication_role(node)} {network} scram-sha-256" for node in place.data_nodes]
+    return "\n".join([*lines, ""])
+
+
+def expected(place: Place, standing: str) -> dict[str, str]:
+    """Return what the watched settings should be in force; `standing` is standing.conf's text."""
+    found = re.search(r"^primary_conninfo = '(.*)'$", standing, re.MULTILINE)
+    return {
+        "allow_alter_system": "off",
+        "fsync": "on",
+        "full_page_writes": "on",
+        "primary_conninfo": found[1].replace("''", "'").replace("\\\\", "\\") if found else "",
+        "primary_slot_name": "",
+        "recovery_target_timeline": "latest",
+        "restore_command": "",
+        "synchronous_commit": "on",
+        "synchronous_standby_names": standby_names(place),
+        "wal_level": "replica",
+    }
+
+
+def differing(wanted: Mapping[str, str], live: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the watched settings that are not as wanted; one that this version does not have is none."""
+    return tuple(name for name in WATCHED if name in live and live[name] != wanted[name])
