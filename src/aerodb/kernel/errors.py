@@ -97,3 +97,19 @@ class StandingUnreadable(AeroError):
     code = "kernel.standing-unreadable"
     status = 500
     title = "The node's standing cannot be read"
+
+
+class NodeFolderBroken(AeroError):
+    """A node's folder lacks a part, or a part is damaged."""
+
+    code = "kernel.node-folder-broken"
+    status = 500
+    title = "The node's folder cannot be read"
+
+
+class RequestUnknown(AeroError):
+    """The node's journal does not know the request; from now on it counts as not executed, for ever."""
+
+    code = "kernel.request-unknown"
+    status = 409
+    title = "The node was never asked"

@@ -11,7 +11,6 @@ Pure: no I/O, no clock. Source: RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -86,8 +85,7 @@ class SshKey(msgspec.Struct, frozen=True):
         return f"{self.algorithm} {base64.b64encode(self.blob).decode()} {self.comment}".rstrip(" ")
 
 
-@dataclass(frozen=True)
-class SoundKey:
+class SoundKey(msgspec.Struct, frozen=True):
     """A judged key: the library's key, and for a security key the application that it signs for (else empty)."""
 
     public: PublicKey

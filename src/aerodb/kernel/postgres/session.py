@@ -145,7 +145,7 @@ class Session:
                 connect_timeout=3,
                 autocommit=True,
                 application_name="aerodb agent",
-                options="-c statement_timeout=60s -c synchronous_commit=local -c search_path=pg_catalog",
+                options="-c statement_timeout=60s -c search_path=pg_catalog",
                 row_factory=dict_row,
                 prepare_threshold=1,
             )

@@ -1,0 +1,86 @@
+"""One record of the audit log: what was asked, answered, confirmed, or came of it.
+
+A record is its canonical bytes; the tree is over exactly those. Pure: no I/O, no clock.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.signed import Signed
+
+RECORD_BYTES_MAX = 65_535
+
+Event = Literal["requested", "rejected", "refused", "confirmed", "outcome", "established"]
+
+
+class RecordTooLarge(AeroError):
+    """The record's canonical bytes are more than a record may have."""
+
+    code = "control.record-too-large"
+    status = 413
+    title = "The record is too large for the audit log"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One record. What does not apply to its event is empty.
+
+    `at` is RFC 3339 in UTC, as read from the clock that `clock` names; order is the log's own, never `at`'s.
+    `plan` and `snapshot` are digests of blobs in the log; `signature` is the operator's armored SSH signature and
+    `touch` whether their key demanded a touch; `configuration` is the digest of the cluster's configuration.
+    """
+
+    kind: Literal["record"] = "record"
+    event: Event
+    at: str
+    clock: str
+    request: str
+    operator: str
+    action: str = ""
+    target: str = ""
+    arguments: dict[str, str] = msgspec.field(default_factory=dict)
+    reason: str = ""
+    configuration: str = ""
+    plan: str = ""
+    snapshot: str = ""
+    signature: str = ""
+    touch: bool = False
+    result: str = ""
+    code: str = ""
+    message: str = ""
+    invariants: tuple[str, ...] = ()
+    outcome: Signed | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Return the digests of the blobs without which this record could not be judged again."""
+        if self.event != "confirmed":
+            return ()
+        return tuple(digest for digest in (self.plan, self.snapshot) if digest)
+
+
+def encode_record(record: Record) -> bytes:
+    """Return the bytes of `record` as they stand in the log.
+
+    Raises:
+        RecordTooLarge: they are more than `RECORD_BYTES_MAX`.
+        NotCanonical: a text is not NFC.
+    """
+    data = canonical.encode(record)
+    if len(data) > RECORD_BYTES_MAX:
+        raise RecordTooLarge(f"the record has {len(data)} bytes; at most {RECORD_BYTES_MAX} are kept")
+    return data
+
+
+def decode_record(data: bytes) -> Record:
+    """Return the record that `data` are the bytes of.
+
+    Raises:
+        RecordTooLarge: they are more than `RECORD_BYTES_MAX`.
+        NotCanonical: they are not the canonical form of a record.
+    """
+    if len(data) > RECORD_BYTES_MAX:
+        raise RecordTooLarge(f"the record has {len(data)} bytes; at most {RECORD_BYTES_MAX} are kept")
+    return canonical.decode(data, Record)

@@ -1,0 +1,39 @@
+"""Blobs: plans and snapshots, kept once, under the digest of their bytes."""
+
+from collections.abc import Mapping
+
+from aerodb.audit.record import Record
+from aerodb.audit.store.database import Database
+from aerodb.audit.store.errors import BlobMismatched
+from aerodb.protocol import canonical
+
+
+def check_blobs(blobs: Mapping[str, bytes]) -> None:
+    """Check that each blob is text, and what its digest names.
+
+    Raises:
+        BlobMismatched: one is not.
+    """
+    for digest, data in blobs.items():
+        if canonical.digest(data) != digest:
+            raise BlobMismatched(f"a blob is not what {digest} names")
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            raise BlobMismatched(f"the blob {digest} is not UTF-8 text") from error
+
+
+def insert_blobs(database: Database, record: Record, blobs: Mapping[str, bytes]) -> None:
+    """Insert the blobs, and check that what `record` needs is then there.
+
+    Raises:
+        BlobMismatched: it is not, or there is something else under a digest.
+        sqlite3.Error: the database refused.
+    """
+    for digest, data in blobs.items():
+        database.insert_blob(digest, data)
+        if database.blob(digest) != data:
+            raise BlobMismatched(f"the log holds something else under {digest}")
+    for digest in record.needs:
+        if database.blob(digest) is None:
+            raise BlobMismatched(f"the confirmation names {digest}, which is not in the log")

@@ -1,0 +1,35 @@
+"""Why the log cannot be used. Pure."""
+
+from aerodb.errors import AeroError
+
+
+class LogUnavailable(AeroError):
+    """The log cannot be read or written now; nothing half-written was left."""
+
+    code = "control.log-unavailable"
+    status = 503
+    title = "The audit log is unavailable"
+
+
+class LogReplaced(AeroError):
+    """The log's files are not those that this process opened, or not those that were closed."""
+
+    code = "control.log-replaced"
+    status = 503
+    title = "The audit log's files were deleted, replaced or written by someone else"
+
+
+class RecordUnknown(AeroError):
+    """The log has no record with this number, or never had this size."""
+
+    code = "input.record-unknown"
+    status = 404
+    title = "The audit log has no such record"
+
+
+class BlobMismatched(AeroError):
+    """A blob is not what its digest names, is not text, or a confirmation names a blob that is not there."""
+
+    code = "control.blob-mismatched"
+    status = 409
+    title = "A blob is not what its digest names"

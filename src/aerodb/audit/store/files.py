@@ -1,0 +1,120 @@
+"""The files of the log's folder: durable writes, the reserve, and whether the files are still ours.
+
+Source: POSIX fsync and rename; the order is write, fsync, rename, fsync of the folder.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+DATABASE = "log.db"
+RESERVE = "reserve"
+SEAL = "seal.json"
+
+RESERVE_BYTES = 1 << 20
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, replacing what is there, so that a crash leaves either the old bytes or the new.
+
+    Raises:
+        OSError: the disk refused; `path` is then as it was.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+class Reserve:
+    """Disk space that is held so that an outcome can be recorded on a disk that is full.
+
+    The space is allocated, not merely promised: the file's blocks exist. It is let go only for the record of what
+    was already done, never for permission to do more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def ensure(self, size_bytes: int) -> None:
+        """Hold at least `size_bytes`, durably.
+
+        Raises:
+            OSError: the disk has no room.
+        """
+        if self.held_bytes() >= size_bytes:
+            return
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size_bytes)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_folder(self._path.parent)
+
+    def held_bytes(self) -> int:
+        """Return how much space is held: nothing where the file is missing or has holes."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return 0
+        return status.st_size if status.st_blocks * 512 >= status.st_size else 0
+
+    def release(self) -> None:
+        """Let the space go.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """One file as this process last left it; whoever replaces or writes the file changes it."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    modified_ns: int
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Return what stays the same for as long as it is the same file."""
+        return self.device, self.inode
+
+
+def marks_of(folder: Path) -> tuple[Mark, Mark]:
+    """Return the marks of the database and of its write-ahead log.
+
+    Raises:
+        OSError: one of them is not there.
+    """
+    database, wal = (folder / name for name in (DATABASE, f"{DATABASE}-wal"))
+    return _mark(database), _mark(wal)
+
+
+def _mark(path: Path) -> Mark:
+    status = path.stat(follow_symlinks=False)
+    return Mark(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

@@ -1,0 +1,399 @@
+"""The audit log on disk: append, read back, prove.
+
+- One SQLite transaction holds a record, its blobs, the nodes of the tree that it completes and the checkpoint that is
+  signed over it; it is durable when COMMIT returns (WAL, synchronous=FULL), or nothing of it is there.
+- *Durable* is not *published*: `append` returns only after the record and its checkpoint were read back, by another
+  connection, from files that are still the ones at their path.
+- Nobody else writes these files: the folder is locked, and a file that changed since this process last wrote it stops
+  everything.
+- Room for the record of what was done is held before it is done (`ensure_reserve`).
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aerodb.audit import tree
+from aerodb.audit.note import sign_checkpoint, verifier_key
+from aerodb.audit.proof import make_proof
+from aerodb.audit.record import Record, encode_record
+from aerodb.audit.store.blobs import check_blobs, insert_blobs
+from aerodb.audit.store.database import Database, open_to_read, open_to_write
+from aerodb.audit.store.errors import LogReplaced, LogUnavailable, RecordUnknown
+from aerodb.audit.store.files import DATABASE, RESERVE, RESERVE_BYTES, Reserve, marks_of
+from aerodb.audit.store.folder import verify_content
+from aerodb.audit.store.making import create_database, disk, lock_folder
+from aerodb.audit.store.seal import is_sealed, remove_seal, verify_seal, write_seal
+from aerodb.audit.verify import VerificationFailed, verified_checkpoint, verify_blob, verify_head
+
+LOCK_TIMEOUT_SECONDS = 10.0
+
+_ROWS_AT_ONCE = 256
+_OF_THE_DONE = ("outcome", "established")
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+
+
+class Log:
+    """The log in one folder, under the name `origin`, signed with `key`. Safe to use from several threads.
+
+    Raises, from each method that touches the disk:
+        LogUnavailable: the disk or the database refused; or the log is closed, or in use by another process.
+        LogReplaced: the files at the path are not those that this process opened and wrote.
+    """
+
+    def __init__(self, folder: Path, origin: str, key: Ed25519PrivateKey) -> None:
+        """Open the log in `folder`. One that was not closed is verified whole first.
+
+        Raises:
+            LogUnavailable: there is none, it cannot be opened, or another process has it open.
+            LogReplaced: its seal, or its newest checkpoint, is not that of its files.
+            VerificationFailed: it was not closed, and its content does not verify.
+        """
+        self._folder = folder
+        self._origin = origin
+        self._key = key
+        self._vkey = verifier_key(origin, key.public_key().public_bytes_raw())
+        self._reserve = Reserve(folder / RESERVE)
+        self._lock = threading.Lock()
+        self._fault: str | None = None
+        with disk():
+            self._folder_descriptor: int | None = lock_folder(folder)
+        try:
+            with disk():
+                self._open()
+        except BaseException:
+            self._release_folder()
+            raise
+
+    @classmethod
+    def create(cls, folder: Path, origin: str, key: Ed25519PrivateKey) -> Self:
+        """Make a new, empty log in `folder` (made too, mode 700) and open it.
+
+        Raises:
+            LogUnavailable: there is one already, or the disk refused.
+            VerifierKeyInvalid: `origin` cannot be a log's name.
+        """
+        checkpoint = sign_checkpoint(origin, 0, tree.EMPTY_ROOT, key)
+        with disk():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+            descriptor = lock_folder(folder)
+            try:
+                create_database(folder, checkpoint)
+            finally:
+                os.close(descriptor)
+        return cls(folder, origin, key)
+
+    def _open(self) -> None:
+        path = self._folder / DATABASE
+        sealed = self._break_seal()
+        self._writer = open_to_write(path)
+        self._reader: Database | None = None
+        try:
+            if not sealed:
+                verify_content(self._writer, self._vkey)
+            size, self._checkpoint = self._writer.newest()
+            self._frontier = tree.frontier_of(self._writer.node_hash, size)
+            verify_head(self._frontier, verified_checkpoint(self._checkpoint, self._vkey))
+            self._reader = open_to_read(path)
+            self._reader.newest()
+            self._marks = marks_of(self._folder)
+        except BaseException:
+            self._disconnect()
+            raise
+        # A full disk must not keep anybody from reading the log: `ensure_reserve` says so before a dispatch.
+        with suppress(OSError):
+            self._reserve.ensure(RESERVE_BYTES)
+
+    def _break_seal(self) -> bool:
+        """Return whether the log was sealed; then its files are what they were, and the seal is gone."""
+        if not is_sealed(self._folder):
+            return False
+        try:
+            verify_seal(self._folder, self._vkey)
+        except VerificationFailed as error:
+            raise LogReplaced(f"the log in {self._folder} is not as it was closed: {error.message}") from error
+        remove_seal(self._folder)
+        return True
+
+    # What the log is ---------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """How many records the log has."""
+        return self._frontier.size
+
+    @property
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint."""
+        return self._checkpoint
+
+    @property
+    def verifier_key(self) -> str:
+        """The verifier key that this log's checkpoints are opened with."""
+        return self._vkey
+
+    # Appending ---------------------------------------------------------------------------------------------------
+
+    def append(self, record: Record, blobs: Mapping[str, bytes] | None = None) -> int:
+        """Append `record`, with the `blobs` (by digest) that it names; return its number, from 0.
+
+        When this returns, both are durable, signed for, and were read back.
+
+        Raises:
+            RecordTooLarge: the record has more bytes than one may have.
+            NotCanonical: a text in it is not NFC.
+            BlobMismatched: a blob is not what its digest says, is not text, or a confirmation lacks one.
+            LogUnavailable, LogReplaced: see the class.
+        """
+        body = encode_record(record)
+        check_blobs(blobs or {})
+        with self._held():
+            try:
+                return self._append(record, body, blobs or {})
+            except sqlite3.Error as error:
+                if record.event not in _OF_THE_DONE or getattr(error, "sqlite_errorcode", None) not in _NO_ROOM:
+                    raise
+                self._reserve.release()
+                return self._append(record, body, blobs or {})
+
+    def _append(self, record: Record, body: bytes, blobs: Mapping[str, bytes]) -> int:
+        self._require_ours()
+        sequence, leaf = self.size, tree.leaf_hash(body)
+        frontier = self._frontier.append(leaf)
+        checkpoint = sign_checkpoint(self._origin, frontier.size, frontier.root(), self._key)
+        with self._transaction() as database:
+            insert_blobs(database, record, blobs)
+            database.insert_record(sequence, record.request, record.event, body)
+            for node in self._frontier.completed_by(leaf):
+                database.insert_node(node)
+            database.insert_checkpoint(frontier.size, checkpoint)
+        self._read_back(sequence, body, checkpoint)
+        self._frontier, self._checkpoint = frontier, checkpoint
+        return sequence
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Database]:
+        """Hold one transaction, which is durable when this ends, or was rolled back."""
+        database = self._writer
+        database.connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._require_newest(database)
+            yield database
+            database.connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                database.connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._remark()
+
+    def _require_newest(self, database: Database) -> None:
+        if database.newest() != (self.size, self._checkpoint):
+            raise LogReplaced("someone else appended to the log")
+
+    def _remark(self) -> None:
+        """Take the files as they are now for ours, if they are the same files."""
+        with suppress(OSError):
+            marks = marks_of(self._folder)
+            if [mark.identity for mark in marks] == [mark.identity for mark in self._marks]:
+                self._marks = marks
+
+    def _read_back(self, sequence: int, body: bytes, checkpoint: str) -> None:
+        """Check that what was committed is what others will read; if not, nothing is ever appended again."""
+        self._fault = "what was written was not what was read back"
+        self._require_files()
+        reader = self._reading
+        if reader.body(sequence) != body or reader.newest() != (sequence + 1, checkpoint):
+            raise LogUnavailable(self._fault)
+        self._fault = None
+
+    # Reading -----------------------------------------------------------------------------------------------------
+
+    def record(self, sequence: int) -> bytes:
+        """Return the bytes of the record `sequence`, checked against the tree.
+
+        Raises:
+            RecordUnknown: there is none.
+            VerificationFailed: it was altered.
+        """
+        with self._held():
+            return self._body(sequence)
+
+    def _body(self, sequence: int) -> bytes:
+        body = self._reading.body(sequence) if 0 <= sequence < self.size else None
+        if body is None:
+            raise RecordUnknown(f"the log has {self.size} records, and none with the number {sequence}")
+        if tree.leaf_hash(body) != self._reading.node_hash(0, sequence):
+            raise VerificationFailed(f"record {sequence} is altered")
+        return body
+
+    def records(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield number and bytes of the records from `start` up to but without `end` (default: all there are now)."""
+        stop = self.size if end is None else min(end, self.size)
+        for first in range(max(start, 0), stop, _ROWS_AT_ONCE):
+            with self._held():
+                rows = self._reading.rows(first, min(first + _ROWS_AT_ONCE, stop))
+            yield from ((sequence, body) for sequence, _, _, body in rows)
+
+    def sequences_of(self, request: str) -> tuple[int, ...]:
+        """Return the numbers of the records about `request`, rising."""
+        with self._held():
+            return self._reading.sequences(request)
+
+    def blob(self, digest: str) -> bytes | None:
+        """Return the blob that `digest` names, or None.
+
+        Raises:
+            VerificationFailed: it was altered.
+        """
+        with self._held():
+            data = self._reading.blob(digest)
+        if data is not None:
+            verify_blob(digest, data)
+        return data
+
+    def blobs(self) -> Iterator[tuple[str, bytes]]:
+        """Yield digest and bytes of every blob, in the digests' order.
+
+        Raises:
+            VerificationFailed: one was altered or removed meanwhile.
+        """
+        with self._held():
+            digests = self._reading.blob_digests()
+        for digest in digests:
+            data = self.blob(digest)
+            if data is None:
+                raise VerificationFailed(f"the blob {digest} vanished")
+            yield digest, data
+
+    def proof(self, sequence: int) -> str:
+        """Return the proof that the record `sequence` is in the log, under the newest checkpoint.
+
+        Raises:
+            RecordUnknown: there is none.
+            VerificationFailed: the stored record or tree was altered, so that no proof would hold.
+        """
+        with self._held():
+            leaf = tree.leaf_hash(self._body(sequence))
+            path = tree.inclusion_path(self._reading.node_hash, sequence, self.size)
+            if not tree.verify_inclusion(leaf, sequence, self.size, path, self._frontier.root()):
+                raise VerificationFailed(f"the stored tree does not lead from record {sequence} to the signed root")
+            return make_proof(sequence, path, self._checkpoint)
+
+    def consistency(self, old_size: int) -> tuple[bytes, ...]:
+        """Return the proof that the log at the newest checkpoint extends the log at `old_size` records.
+
+        Raises:
+            RecordUnknown: the log never had that many records.
+        """
+        with self._held():
+            if not 0 <= old_size <= self.size:
+                raise RecordUnknown(f"the log has {self.size} records, and never had {old_size}")
+            return tree.consistency_path(self._reading.node_hash, old_size, self.size)
+
+    # Readiness ---------------------------------------------------------------------------------------------------
+
+    def reserve(self, size_bytes: int) -> None:
+        """Hold `size_bytes` of disk space, so that the record of an outcome will fit; check that the files are ours.
+
+        Raises:
+            LogUnavailable: the disk has no room.
+            LogReplaced: see the class.
+        """
+        with self._held():
+            self._require_ours()
+            self._reserve.ensure(size_bytes)
+
+    def ensure_reserve(self) -> None:
+        """Hold the usual reserve; the server calls this before each dispatch. Raises as `reserve` does."""
+        self.reserve(RESERVE_BYTES)
+
+    def writable(self) -> bool:
+        """Tell whether an append would likely work: the files are ours, and the reserve is held."""
+        try:
+            with self._held():
+                self._require_ours()
+                return self._reserve.held_bytes() >= RESERVE_BYTES
+        except (LogUnavailable, LogReplaced):
+            return False
+
+    @property
+    def _reading(self) -> Database:
+        if self._reader is None:
+            raise LogUnavailable("the log is closed")
+        return self._reader
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the log for one thread, for a bounded time of waiting."""
+        if not self._lock.acquire(timeout=LOCK_TIMEOUT_SECONDS):
+            raise LogUnavailable(f"the log was busy for {LOCK_TIMEOUT_SECONDS} seconds")
+        try:
+            with disk():
+                _ = self._reading
+                yield
+        finally:
+            self._lock.release()
+
+    def _require_ours(self) -> None:
+        """Refuse to go on with files that someone else replaced or wrote, or that failed to be read back."""
+        self._require_files()
+        if self._fault is not None:
+            raise LogUnavailable(self._fault)
+
+    def _require_files(self) -> None:
+        try:
+            ours = marks_of(self._folder) == self._marks
+        except OSError as error:
+            raise LogReplaced(f"a file of the log is gone: {error}") from error
+        if not ours:
+            raise LogReplaced(f"the files in {self._folder} are not as this process left them")
+
+    # Closing -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the log and seal its files. Closing twice does nothing.
+
+        Raises:
+            LogUnavailable, LogReplaced: it is closed, but without a seal, so that opening it verifies it whole.
+        """
+        with self._lock, disk():
+            if self._reader is None:
+                return
+            try:
+                self._require_ours()
+                self._checkpoint_wal()
+                self._disconnect()
+                write_seal(self._folder, self._origin, self._key)
+            finally:
+                self._disconnect()
+                self._release_folder()
+
+    def _checkpoint_wal(self) -> None:
+        busy, _, _ = self._writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise LogUnavailable("a reader kept the log from being sealed")
+
+    def _disconnect(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        self._writer.close()
+
+    def _release_folder(self) -> None:
+        if self._folder_descriptor is not None:
+            os.close(self._folder_descriptor)
+            self._folder_descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,111 @@
+"""Verification of the log's content, record by record, without trust in whoever kept it.
+
+Pure: no I/O, no clock; records and blobs are passed in.
+"""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint
+from aerodb.audit.record import Record, RecordTooLarge, decode_record
+from aerodb.audit.tree import Frontier, leaf_hash
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+
+BlobOf = Callable[[str], bytes | None]
+"""Returns the blob with a digest, or None where there is none."""
+
+
+class VerificationFailed(AeroError):
+    """The log is not what its key signed; the message says what was found."""
+
+    code = "control.log-verification-failed"
+    status = 409
+    title = "The audit log does not verify"
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """A log that was verified whole: `size` records, under this checkpoint."""
+
+    size: int
+    checkpoint: Checkpoint
+    checkpoint_text: str
+
+
+def verified_checkpoint(text: str, vkey: str) -> Checkpoint:
+    """Return the checkpoint that `text` states and the log's key signed.
+
+    Raises:
+        VerificationFailed: it is not one.
+    """
+    try:
+        return open_checkpoint(text, vkey)
+    except CheckpointForged as error:
+        raise VerificationFailed(error.message) from error
+
+
+def verified_record(sequence: int, data: bytes) -> Record:
+    """Return the record that `data` are the canonical bytes of.
+
+    Raises:
+        VerificationFailed: they are not.
+    """
+    try:
+        return decode_record(data)
+    except (canonical.NotCanonical, RecordTooLarge) as error:
+        raise VerificationFailed(f"record {sequence} is malformed: {error.message}") from error
+
+
+def verify_blobs(sequence: int, record: Record, blob: BlobOf) -> None:
+    """Check that the blobs without which `record` could not be judged again are there, and are what they are named.
+
+    Raises:
+        VerificationFailed: one is missing or altered.
+    """
+    for digest in record.needs:
+        data = blob(digest)
+        if data is None:
+            raise VerificationFailed(f"record {sequence} names the blob {digest}, which is missing")
+        verify_blob(digest, data)
+
+
+def verify_blob(digest: str, data: bytes) -> None:
+    """Check that `data` are what `digest` names.
+
+    Raises:
+        VerificationFailed: they are not.
+    """
+    if canonical.digest(data) != digest:
+        raise VerificationFailed(f"the blob {digest} is altered")
+
+
+def verify_head(frontier: Frontier, checkpoint: Checkpoint) -> None:
+    """Check that the tree with this frontier is the one that `checkpoint` was signed over.
+
+    Raises:
+        VerificationFailed: it is not.
+    """
+    if frontier.size != checkpoint.size:
+        raise VerificationFailed(f"there are {frontier.size} records, and {checkpoint.size} were signed for")
+    if frontier.root() != checkpoint.root:
+        raise VerificationFailed(f"the root over the first {frontier.size} records is not the one that was signed")
+
+
+def verify_records(records: Iterable[bytes], checkpoint: str, vkey: str, blob: BlobOf | None = None) -> Verified:
+    """Return what holds if `records`, in order, are exactly the log at the signed `checkpoint`.
+
+    Where `blob` is given, the plan and the snapshot of every confirmation must be there too.
+
+    Raises:
+        VerificationFailed: anything is missing, added, altered, in another order, or not signed.
+    """
+    signed = verified_checkpoint(checkpoint, vkey)
+    frontier = Frontier()
+    for sequence, data in enumerate(records):
+        record = verified_record(sequence, data)
+        if blob is not None:
+            verify_blobs(sequence, record, blob)
+        frontier = frontier.append(leaf_hash(data))
+    verify_head(frontier, signed)
+    return Verified(size=frontier.size, checkpoint=signed, checkpoint_text=checkpoint)

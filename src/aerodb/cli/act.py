@@ -1,0 +1,152 @@
+"""One command for each action of the catalogue: ask, read the plan, type the target's name, sign, send once.
+
+- Nothing is sent unless a person is at a terminal; there is no option that confirms.
+- What is signed is the plan's exact text, after it was checked here and shown whole.
+- The confirmation is sent once. Whatever goes wrong after that, what became of it is unknown until it is asked for.
+"""
+
+import unicodedata
+import uuid
+from typing import Any
+
+import click
+
+from aerodb.actions import action_named
+from aerodb.cli import verification
+from aerodb.cli.failures import BY_RESULT, REJECTED, OutcomeUnknown, TerminalMissing
+from aerodb.cli.outcome import show_outcome
+from aerodb.cli.profile import Profile
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
+from aerodb.cli.signing import sign
+from aerodb.cli.terminal import Terminal
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned
+from aerodb.protocol.plan import Plan, Request, plan_digest
+from aerodb.rules.explain import check_request
+from aerodb.rules.render import plan_lines
+from aerodb.rules.specification import Action, Argument
+from aerodb.transport.errors import Refused, Unreachable
+
+EXECUTION_TIMEOUT_SECONDS = 24 * 3600.0
+"""A reclone copies a whole database before it answers."""
+
+
+def argument_option(argument: Argument) -> click.Option:
+    """Return the option for one argument of an action."""
+    return click.Option([argument.option, argument.name], required=True, metavar="NODE", help=_sentence(argument.help))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+def action_command(name: str) -> click.Command:
+    """Return the command of the action called `name`.
+
+    Raises:
+        ActionUnknown: the catalogue has none.
+    """
+    action = action_named(name)
+
+    @click.pass_obj
+    def callback(session: Session, *, node: str, reason: str, ssh_agent: bool, **arguments: str) -> int:
+        return act(session, action, node, arguments, reason, by_agent=ssh_agent)
+
+    return ClientCommand(
+        name,
+        callback=callback,
+        help=f"{action.summary}\n\nNODE: {action.target}. Outage: {action.outage}",
+        epilog=f"The plan is shown first; nothing happens until you type the node's name. See: aerodb catalogue {name}",
+        params=[
+            click.Argument(["node"], metavar="NODE"),
+            *(argument_option(argument) for argument in action.arguments),
+            click.Option(["--reason"], required=True, metavar="TEXT", help="Why, in your words; it is recorded."),
+            click.Option(["--ssh-agent"], is_flag=True, help="Sign by the ssh-agent, even where a key file is."),
+        ],
+    )
+
+
+def act(session: Session, action: Action, node: str, arguments: dict[str, str], reason: str, *, by_agent: bool) -> int:
+    """Ask for one action once, and return the exit code of what became of it.
+
+    Raises:
+        TerminalMissing: there is no person at a terminal.
+        AeroError: as each step says; `executed` says whether anything was.
+    """
+    if not session.terminal.interactive:
+        raise TerminalMissing("an action is confirmed by a person: stdin and stdout must both be a terminal")
+    profile = session.profile()
+    asked = Request(
+        id=str(uuid.uuid4()),
+        action=action.name,
+        target=node,
+        arguments=arguments,
+        operator=profile.operator,
+        reason=_normal(reason),
+    )
+    check_request(profile.cluster, action, asked)
+    planned, plan = _ask(session, profile, asked)
+    session.terminal.lines(plan_lines(plan, planned.plan))
+    if not plan.accepted:
+        return REJECTED
+    if not _typed(session.terminal, node):
+        session.terminal.line("Not confirmed. Nothing was executed.", "bad")
+        return REJECTED
+    signature = sign(profile, session.terminal, planned.plan.encode(), by_agent=by_agent)
+    session.terminal.line(f"Signed. Sent once; {node} judges again, then acts. Waiting for its answer...", "dim")
+    done = _confirm(session, profile, asked.id, signature)
+    show_outcome(session.terminal, profile.cluster, asked.id, node, plan_digest(planned.plan), done)
+    return BY_RESULT[done.result]
+
+
+def _normal(reason: str) -> str:
+    """Return the reason in Unicode normal form C, as everything recorded is; undecodable bytes become "?"."""
+    return unicodedata.normalize("NFC", reason.encode(errors="replace").decode())
+
+
+def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, Plan]:
+    """Return the plan of a new request, checked; nothing can be executed before it is confirmed."""
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    body = Ask(action=asked.action, target=asked.target, arguments=asked.arguments, reason=asked.reason)
+    try:
+        answer = caller.post("/v1/requests", canonical.encode(body), {"Idempotency-Key": asked.id})
+    except AeroError as error:
+        error.executed = "not executed"
+        raise
+    planned = read(answer, Planned)
+    plan = verification.planned_plan(planned)
+    verification.check_request(plan, asked)
+    decision = read(caller.get(f"/v1/requests/{asked.id}"), Decision)
+    if decision.snapshot is None:
+        raise verification.PlanAltered("the plan's snapshot is not on record")
+    if verification.recomputed(profile.cluster, plan, decision.snapshot) != planned.plan:
+        raise verification.PlanAltered("the plan is not what its snapshot makes it, computed here")
+    session.terminal.line("Computed again here from the nodes' signed reports: identical.", "dim")
+    return planned, plan
+
+
+def _typed(terminal: Terminal, node: str) -> bool:
+    terminal.line("")
+    return terminal.ask(f"To confirm, type the node's name ({node}): ") == node
+
+
+def _confirm(session: Session, profile: Profile, request: str, signature: str) -> Done:
+    """Send the confirmation, once.
+
+    Raises:
+        Unreachable: nothing was sent.
+        Refused: the control plane refused, and says whether anything was executed.
+        OutcomeUnknown: it was sent, and anything else went wrong.
+    """
+    caller = session.connect(profile, EXECUTION_TIMEOUT_SECONDS)
+    try:
+        answer = caller.post(f"/v1/requests/{request}/confirmation", canonical.encode(Confirm(signature=signature)))
+        return read(answer, Done)
+    except (Unreachable, Refused) as error:
+        error.request = error.request or request
+        raise
+    except (Exception, KeyboardInterrupt) as error:  # What was sent may have been executed, whatever failed here.
+        why = error.message if isinstance(error, AeroError) else type(error).__name__
+        message = f"the confirmation was sent, and no answer was understood: {why}"
+        raise OutcomeUnknown(message, executed="unknown", request=request) from error

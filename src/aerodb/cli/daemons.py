@@ -1,0 +1,63 @@
+"""The commands that run something: each hands over to the assembly, which wires the parts together.
+
+The assembly is imported when a command runs, never before: the command line itself is a client and nothing more.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER_DEFAULT = Path("aerodb-cluster")
+
+
+def _run(name: str, **arguments: Any) -> int:
+    code: int = getattr(import_module("aerodb.assembly"), name)(**arguments)
+    return code
+
+
+def _folder(*, default: Path | None = None, help_text: str) -> Any:
+    kind = click.Path(file_okay=False, path_type=Path)
+    return click.option(
+        "--folder", type=kind, required=default is None, default=default, show_default=default is not None, help=help_text
+    )
+
+
+@click.command()
+@_folder(default=FOLDER_DEFAULT, help_text="Where the cluster lives; made where it is not there.")
+@click.option("--nodes", type=click.IntRange(2, 9), default=3, show_default=True, help="How many PostgreSQL nodes.")
+def up(folder: Path, nodes: int) -> int:
+    """Run a whole cluster on this machine: PostgreSQL, its agents, the control plane."""
+    return _run("up", folder=folder, nodes=nodes)
+
+
+@click.command()
+@_folder(help_text="The agent's own folder.")
+@click.option("--leave-down", is_flag=True, help="Do not start PostgreSQL together with the agent.")
+def agent(folder: Path, *, leave_down: bool) -> int:
+    """Run the agent of one node."""
+    return _run("agent", folder=folder, leave_down=leave_down)
+
+
+@click.command()
+@_folder(help_text="The control plane's own folder.")
+def serve(folder: Path) -> int:
+    """Run the control plane."""
+    return _run("serve", folder=folder)
+
+
+@click.command()
+@_folder(help_text="Where the new cluster's folders are made.")
+def init(folder: Path) -> int:
+    """Make the folders, keys and configuration of a new cluster."""
+    return _run("init", folder=folder)
+
+
+@click.command()
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Where the demonstration's cluster lives."
+)
+def demo(folder: Path | None) -> int:
+    """Show a switchover, a failover and their proofs on a cluster of its own."""
+    return _run("demo", folder=folder)

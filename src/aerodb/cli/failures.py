@@ -1,0 +1,93 @@
+"""What the command line itself refuses, and the exit code of every error.
+
+The exit codes are part of the interface: 0 done, 1 rejected or not executed, 2 usage or input, 3 unknown,
+4 transport, 5 not a terminal, 6 verification failed.
+"""
+
+from aerodb.errors import AeroError
+
+OK, REJECTED, USAGE, UNKNOWN, TRANSPORT, NOT_A_TERMINAL, UNVERIFIED = range(7)
+
+BY_DOMAIN = {"input": USAGE, "transport": TRANSPORT}
+BY_RESULT = {"executed": OK, "not executed": REJECTED, "unknown": UNKNOWN}
+
+
+class TerminalMissing(AeroError):
+    """An action was asked for where nobody can read its plan or type its confirmation."""
+
+    code = "input.terminal-missing"
+    status = 400
+    title = "An action needs a person at a terminal"
+
+
+class ProfileUnusable(AeroError):
+    """The profile folder lacks something, or holds something that cannot be read."""
+
+    code = "input.profile-unusable"
+    status = 400
+    title = "The profile cannot be used"
+
+
+class KeyUnusable(AeroError):
+    """The operator's key cannot sign."""
+
+    code = "input.signing-key-unusable"
+    status = 400
+    title = "The operator's key cannot be used"
+
+
+class FileUnusable(AeroError):
+    """A file named on the command line cannot be read, or would be overwritten."""
+
+    code = "input.file-unusable"
+    status = 400
+    title = "The file cannot be used"
+
+
+class OutcomeUnknown(AeroError):
+    """The confirmation was sent, and what became of it was not learned."""
+
+    code = "transport.outcome-unknown"
+    status = 504
+    title = "What became of the request is unknown"
+
+
+class CommandFailed(AeroError):
+    """The program failed where it should not have."""
+
+    code = "control.command-failed"
+    status = 500
+    title = "The command failed where it should not have"
+
+
+class Unverified(AeroError):
+    """Something that was shown or signed elsewhere does not verify here."""
+
+    code = "control.unverified"
+    status = 409
+    title = "What the control plane said does not verify here"
+
+
+class PlanAltered(Unverified):
+    """The plan is not the one that was asked for, or not what its evidence makes it."""
+
+    code = "control.plan-unverified"
+    title = "The plan does not verify here"
+
+
+class OutcomeForged(Unverified):
+    """The outcome is not what the target's agent signed for this request."""
+
+    code = "control.outcome-unverified"
+    title = "The outcome does not verify here"
+
+
+def exit_code(error: AeroError) -> int:
+    """Return the exit code that says what `error` means to a caller."""
+    if isinstance(error, Unverified):
+        return UNVERIFIED
+    if isinstance(error, TerminalMissing):
+        return NOT_A_TERMINAL
+    if error.executed == "unknown":
+        return UNKNOWN
+    return BY_DOMAIN.get(error.domain, REJECTED)

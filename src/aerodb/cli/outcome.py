@@ -1,0 +1,62 @@
+"""What became of a request, as its agent signed it; and asking for it afterwards."""
+
+import click
+
+from aerodb.cli.failures import BY_RESULT, OutcomeUnknown
+from aerodb.cli.paths import request_path
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
+from aerodb.cli.terminal import Terminal, escape
+from aerodb.cli.verification import read_plan, verified_outcome
+from aerodb.errors import AeroError
+from aerodb.protocol.api import Decision, Done
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.plan import plan_digest
+from aerodb.rules.render import outcome_lines
+from aerodb.transport.errors import Refused, Unreachable
+
+
+def show_outcome(terminal: Terminal, cluster: Cluster, request: str, target: str, digest: str, done: Done) -> None:
+    """Show an outcome, once it is verified.
+
+    Raises:
+        OutcomeForged: it does not verify.
+    """
+    outcome = verified_outcome(cluster, request, target, digest, done)
+    if outcome is not None:
+        terminal.lines(outcome_lines(outcome))
+    else:
+        style = "warn" if done.result == "unknown" else "bad"
+        terminal.line(f"{done.result.upper()}, as the control plane says; no agent signed it", style)
+        terminal.line(escape(f"  {done.code}: {done.message}" if done.code else f"  {done.message}"))
+        if done.result == "unknown":
+            terminal.line(f"  Nothing is sent again. Ask: aerodb outcome {request}", "warn")
+    if done.sequence is not None:
+        terminal.line(f"  record {done.sequence} of the audit log", "dim")
+
+
+@click.command(cls=ClientCommand)
+@click.argument("request", metavar="REQUEST")
+@json_option
+@click.pass_obj
+def outcome(session: Session, request: str, *, as_json: bool) -> int:
+    """Ask what became of a request; the answer of the node's agent is recorded, and nothing is tried again."""
+    profile = session.profile()
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    decision = read(caller.get(request_path(request)), Decision)
+    target, digest = decision.line.target, ""
+    if decision.plan is not None:
+        plan = read_plan(decision.plan)
+        target, digest = plan.request.target, plan_digest(decision.plan)
+    try:
+        body = caller.post(request_path(request, "/outcome"), b"{}")
+        done = read(body, Done)
+    except (Unreachable, Refused):
+        raise
+    except AeroError as error:
+        raise OutcomeUnknown(error.message, executed="unknown", request=request) from error
+    verified_outcome(profile.cluster, request, target, digest, done)
+    if as_json:
+        session.terminal.document(body)
+    else:
+        show_outcome(session.terminal, profile.cluster, request, target, digest, done)
+    return BY_RESULT[done.result]

@@ -1,0 +1,114 @@
+"""The terminal: styled lines, aligned tables, questions, errors. Everything shown is escaped; nothing is decided here.
+
+Colour only adds to what the words say. It is off where the stream is no terminal, where NO_COLOR is set
+(no-color.org), and where TERM is "dumb".
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from aerodb.errors import AeroError
+
+if TYPE_CHECKING:
+    from aerodb.rules.render import Line  # Only annotated here: the rules take long to import.
+
+STYLES: dict[str, dict[str, Any]] = {
+    "heading": {"bold": True},
+    "plain": {},
+    "good": {"fg": "green"},
+    "bad": {"fg": "red"},
+    "warn": {"fg": "yellow"},
+    "dim": {"dim": True},
+}
+EXECUTED = {
+    "executed": "It was executed.",
+    "not executed": "Nothing was executed.",
+    "unknown": "Whether it was executed is unknown.",
+}
+GAP = "  "
+
+Cell = tuple[str, str]
+"""A style and a text."""
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where a person reads and types; the streams are given, so that tests can be a terminal."""
+
+    stdin: TextIO = field(default_factory=lambda: sys.stdin)
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+
+    @property
+    def interactive(self) -> bool:
+        """Tell whether a person both reads what is shown and types what is read."""
+        return self.stdin.isatty() and self.stdout.isatty()
+
+    def line(self, text: str, style: str = "plain") -> None:
+        """Show one line as it is; what came from elsewhere must have been escaped."""
+        self._put(self.stdout, text, style)
+
+    def lines(self, lines: Iterable["Line"]) -> None:
+        """Show rendered lines."""
+        for line in lines:
+            self.line(line.text, line.style)
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Show an aligned table; a cell's style colours its text alone. Cells are escaped."""
+        escaped = [[(style, escape(text)) for style, text in row] for row in rows]
+        widths = [max(len(title), *(len(row[at][1]) for row in escaped), 0) for at, title in enumerate(head)]
+        titles = [("heading", title) for title in head]
+        for row in [titles, *escaped]:
+            cells = (self._styled(self.stdout, text.ljust(width), style) for (style, text), width in zip(row, widths))
+            print(GAP.join(cells).rstrip(), file=self.stdout)
+
+    def document(self, data: bytes) -> None:
+        """Write canonical JSON: byte for byte, except that a terminal is shown no control characters."""
+        text = data.decode()
+        print(escape(text) if self.stdout.isatty() else text, file=self.stdout)
+
+    def ask(self, question: str) -> str | None:
+        """Return what a person types, without its line ending; None where they type nothing more."""
+        self.stdout.write(question)
+        self.stdout.flush()
+        answer = self.stdin.readline()
+        return answer.removesuffix("\n") if answer else None
+
+    def secret(self, question: str) -> str:
+        """Return what a person types, unseen."""
+        answer: str = click.prompt(question, hide_input=True, err=True, default="", show_default=False)
+        return answer
+
+    def problem(self, error: AeroError) -> None:
+        """Show an error: its code, message, field, invariants, and whether anything was executed."""
+        self._put(self.stderr, escape(f"{error.code}: {error.message}"), "bad")
+        if error.field:
+            self._put(self.stderr, escape(f"  field       {error.field}"), "plain")
+        if error.invariants:
+            self._put(self.stderr, escape(f"  invariants  {', '.join(error.invariants)}"), "bad")
+        self._put(self.stderr, f"  {EXECUTED[error.executed]}", "warn" if error.executed == "unknown" else "plain")
+        if error.executed == "unknown" and error.request:
+            self._put(self.stderr, escape(f"  Nothing is sent again. Ask: aerodb outcome {error.request}"), "warn")
+
+    def _put(self, stream: TextIO, text: str, style: str) -> None:
+        print(self._styled(stream, text, style), file=stream, flush=True)
+
+    def _styled(self, stream: TextIO, text: str, style: str) -> str:
+        return click.style(text, **STYLES[style]) if STYLES[style] and text.strip() and coloured(stream) else text
+
+
+def coloured(stream: TextIO) -> bool:
+    """Tell whether colour may be written to `stream`."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def escape(text: str) -> str:
+    """Return `text` with control and bidirectional characters escaped."""
+    from aerodb.rules.render import shown
+
+    return shown(text)

@@ -1,0 +1,125 @@
+"""What a person's own machine checks of what the control plane says: nothing is believed that can be computed here.
+
+- A plan is shown for signing only if it is what was asked for, and byte for byte what this machine computes from the
+  nodes' own signed reports and the profile's configuration.
+- An outcome counts only with the signature of the target's agent, for this request and this plan.
+"""
+
+from aerodb.actions import action_named
+from aerodb.cli.failures import OutcomeForged, PlanAltered
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Decision, Done, Planned, Replayed
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.plan import Outcome, Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.signed import open_signed
+from aerodb.rules.explain import explain
+
+
+def read_plan(text: str) -> Plan:
+    """Return the plan that `text` is, if its own digest holds.
+
+    Raises:
+        PlanAltered: it is not one, or its content is not what its digest says.
+    """
+    try:
+        plan = canonical.decode(text.encode(), Plan)
+        intact = plan.intact()
+    except (canonical.NotCanonical, UnicodeEncodeError) as error:
+        raise PlanAltered(f"the plan cannot be read: {error}") from error
+    if not intact:
+        raise PlanAltered("the plan's content is not what its own digest says")
+    return plan
+
+
+def planned_plan(planned: Planned) -> Plan:
+    """Return the plan of an answer that agrees with itself.
+
+    Raises:
+        PlanAltered: it does not.
+    """
+    plan = read_plan(planned.plan)
+    if plan_digest(planned.plan) != planned.digest:
+        raise PlanAltered("the plan's text is not what the answer's digest says")
+    if (plan.accepted, plan.request.id) != (planned.accepted, planned.request):
+        raise PlanAltered("the answer says something else than the plan in it")
+    return plan
+
+
+def check_request(plan: Plan, asked: Request) -> None:
+    """Check that the plan is of what was asked, word for word.
+
+    Raises:
+        PlanAltered: naming what differs.
+    """
+    for name in Request.__struct_fields__:
+        said, wanted = getattr(plan.request, name), getattr(asked, name)
+        if said != wanted:
+            raise PlanAltered(f"the plan's {name} is {said!r}; asked was {wanted!r}", field=name)
+
+
+def recomputed(cluster: Cluster, plan: Plan, snapshot_text: str) -> str:
+    """Return the text of the plan as this machine computes it from the snapshot.
+
+    Raises:
+        PlanAltered: the configuration or the snapshot is another, or the snapshot does not verify.
+    """
+    if plan.configuration != cluster.digest:
+        raise PlanAltered("the plan was made under another configuration than the profile's cluster.json")
+    try:
+        snapshot = canonical.decode(snapshot_text.encode(), Snapshot)
+        if snapshot.nonce != plan.request.id:
+            raise PlanAltered("the snapshot was made for another request")
+        computed = explain(cluster, action_named(plan.request.action), plan.request, snapshot)
+    except PlanAltered:
+        raise
+    except AeroError as error:
+        raise PlanAltered(f"the plan cannot be computed here: {error.code}: {error.message}") from error
+    return canonical.encode(computed).decode()
+
+
+def replay(cluster: Cluster, decision: Decision) -> Replayed:
+    """Return how the recorded plan compares with the one that this machine computes.
+
+    Raises:
+        PlanAltered: the request has no plan, or nothing to compute it from.
+    """
+    if decision.plan is None or decision.snapshot is None:
+        raise PlanAltered(f"the request {decision.line.request} has no plan and snapshot on record")
+    plan = read_plan(decision.plan)
+    if plan.request.id != decision.line.request:
+        raise PlanAltered("the plan on record is of another request")
+    text = recomputed(cluster, plan, decision.snapshot)
+    return Replayed(
+        request=decision.line.request,
+        identical=text == decision.plan,
+        recorded_digest=plan_digest(decision.plan),
+        computed_digest=plan_digest(text),
+        length_bytes=len(decision.plan.encode()),
+    )
+
+
+def verified_outcome(cluster: Cluster, request: str, target: str, digest: str, done: Done) -> Outcome | None:
+    """Return the outcome as the target's agent signed it; None where no agent was reached.
+
+    Raises:
+        OutcomeForged: it is not signed by the target, is of something else, or is claimed without a signature.
+    """
+    if done.request != request:
+        raise _forged("the answer is about another request", request)
+    if done.outcome is None:
+        if done.result == "executed":
+            raise _forged("the control plane says executed, and shows no agent's signature for it", request)
+        return None
+    try:
+        outcome = open_signed(done.outcome, Outcome, cluster.member(target).public_key)
+    except AeroError as error:
+        raise _forged(f"the outcome is not what {target} signed: {error.message}", request) from error
+    said = (outcome.cluster, outcome.node, outcome.request, outcome.plan, outcome.result, done.outcome.signer)
+    if said != (cluster.id, target, request, digest, done.result, target):
+        raise _forged(f"the outcome that {target} signed is not of this request and plan", request)
+    return outcome
+
+
+def _forged(message: str, request: str) -> OutcomeForged:
+    return OutcomeForged(message, executed="unknown", request=request)

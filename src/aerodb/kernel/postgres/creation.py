@@ -1,0 +1,104 @@
+"""A new instance: its folders and settings, and, for the first primary, initdb, roles and the first term's row.
+
+Source: PostgreSQL manual 18.2 (initdb), 21.1 (SCRAM).
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from aerodb.kernel.durable import write_durably
+from aerodb.kernel.postgres import process, settings
+from aerodb.kernel.postgres.installation import Installation
+from aerodb.kernel.postgres.place import Place
+
+
+class Passwords(msgspec.Struct, frozen=True, kw_only=True):
+    """The passwords of one database system: the superuser's, the application's, and one a node for replication."""
+
+    superuser: str
+    application: str
+    replication: Mapping[str, str]
+
+
+def make_home(installation: Installation, place: Place, passwords: Passwords) -> None:
+    """Make an instance's home: settings, its replication password, and the superuser's password for the agent alone.
+
+    Raises:
+        FileExistsError: there is one already.
+    """
+    owner = installation.account.owner if installation.account else None
+    place.home.mkdir(mode=0o700)
+    _make_folder(installation, place.home)
+    for folder in (place.conf, place.log.parent):
+        folder.mkdir(mode=0o700)
+        _make_folder(installation, folder)
+    place.password_file.parent.mkdir(mode=0o700)
+    write_durably(place.password_file, passwords.superuser.encode())
+    role = settings.replication_role(place.name)
+    texts = {
+        "postgresql.conf": settings.main_text(place),
+        "standing.conf": settings.standing_text(place, None),
+        "pg_hba.conf": settings.hba_text(place),
+        "pg_ident.conf": "",
+        place.passfile.name: f"*:*:*:{role}:{passwords.replication[place.name]}\n",
+    }
+    for name, text in texts.items():
+        write_durably(place.conf / name, text.encode(), owner)
+
+
+def _make_folder(installation: Installation, folder: Path) -> None:
+    if installation.account is not None:
+        os.chown(folder, *installation.account.owner)
+
+
+def make_primary(installation: Installation, place: Place, passwords: Passwords) -> None:
+    """Make the first primary and leave it running: initdb, the roles, the first term's row.
+
+    Raises:
+        CommandFailed, StartFailed: PostgreSQL's own programs failed.
+    """
+    secret = place.conf / ".initdb"
+    write_durably(secret, passwords.superuser.encode(), installation.account.owner if installation.account else None)
+    data = place.home / "data-0001"
+    try:
+        installation.run(
+            "initdb", "-D", data, "-U", settings.SUPERUSER, "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8",
+            "--locale=C", "--no-sync", timeout_seconds=120,
+        )  # fmt: skip
+    finally:
+        secret.unlink()
+    place.link.symlink_to(data.name)
+    installation.run("initdb", "-D", data, "--sync-only", timeout_seconds=120)
+    process.start(installation, place)
+    _fill(place, passwords)
+
+
+def _fill(place: Place, passwords: Passwords) -> None:
+    """Make the roles and the table of terms; no standby exists yet, so nothing waits for one."""
+    connect = psycopg.connect(
+        host=place.host, port=place.port, user=settings.SUPERUSER, password=passwords.superuser, dbname="postgres",
+        autocommit=True, options="-c synchronous_commit=local",
+    )  # fmt: skip
+    with connect as connection:
+        for node, password in passwords.replication.items():
+            connection.execute(
+                sql.SQL("create role {} replication login password {}").format(
+                    sql.Identifier(settings.replication_role(node)), sql.Literal(password)
+                )
+            )
+        application = sql.Identifier(settings.APPLICATION)
+        connection.execute(
+            sql.SQL("create role {} login password {}").format(application, sql.Literal(passwords.application))
+        )
+        connection.execute(sql.SQL("create database {} owner {}").format(application, application))
+        connection.execute("create schema aerodb")
+        connection.execute(
+            "create table aerodb.terms (term integer primary key, timeline integer not null, node text not null, "
+            "quorum integer not null)"
+        )
+        connection.execute("insert into aerodb.terms values (1, 1, %s, %s)", (place.name, place.quorum))

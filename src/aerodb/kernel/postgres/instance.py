@@ -1,0 +1,212 @@
+"""One PostgreSQL instance, worked through its own binaries and one local connection.
+
+- An upstream is named in the durable settings first, and only then is PostgreSQL told.
+- A detached standby's position is final: no receiver, no restore command, everything received replayed.
+- A base backup is made under a name that is never started, and takes the old folder's place by one rename.
+
+Source: PostgreSQL manual 26 (high availability), 25.3 (base backups).
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from aerodb.kernel.durable import sync_folder, write_durably
+from aerodb.kernel.postgres import process, settings
+from aerodb.kernel.postgres.errors import (
+    DetachUnfinished,
+    FolderBroken,
+    PromotionUnfinished,
+    RoleConflict,
+    SettingsNotLive,
+    StillReceiving,
+)
+from aerodb.kernel.postgres.installation import Installation
+from aerodb.kernel.postgres.observation import Observer
+from aerodb.kernel.postgres.place import Place
+from aerodb.kernel.postgres.session import Session
+from aerodb.protocol.authority import Position, Standing
+from aerodb.protocol.facts import Instance
+from aerodb.protocol.lsn import Lsn
+
+SETTLE_SECONDS_MAX = 30.0
+NUDGE_POLLS = 20
+
+
+class Postgres:
+    """The instance at `place`; `address_of` tells where a node's PostgreSQL listens (host, port)."""
+
+    def __init__(self, installation: Installation, place: Place, address_of: Callable[[str], tuple[str, int]]) -> None:
+        """Look at nothing yet."""
+        self._installation = installation
+        self._place = place
+        self._address_of = address_of
+        self._session = Session(place)
+        self._observer = Observer(installation, place, self._session)
+
+    @property
+    def running(self) -> bool:
+        """Tell whether its process lives."""
+        return process.postmaster(self._place) is not None
+
+    def look(self, standing: Standing, pledged: Position | None) -> Instance:
+        """Return the instance's facts now.
+
+        Raises:
+            AeroError: the folder or the log cannot be read.
+        """
+        return self._observer.look(self._place.name, standing, pledged)
+
+    def _owner(self) -> tuple[int, int] | None:
+        account = self._installation.account
+        return account.owner if account else None
+
+    def _write(self, path: Path, text: str) -> None:
+        write_durably(path, text.encode(), self._owner())
+
+    def _name_upstream(self, upstream: str | None) -> str:
+        """Write the upstream durably; return the primary_conninfo that must then be in force."""
+        where = (upstream, *self._address_of(upstream)) if upstream else None
+        text = settings.standing_text(self._place, where)
+        self._write(self._place.conf / "standing.conf", text)
+        return settings.expected(self._place, text)["primary_conninfo"]
+
+    def _take_up(self, conninfo: str) -> None:
+        """Make a running PostgreSQL take up the settings, and see that it did."""
+        process.reload(self._place)
+
+        def live() -> bool:
+            return bool(self._session.run("select current_setting('primary_conninfo') = %(c)s as it", {"c": conninfo})[0]["it"])
+
+        if not process.wait_until(live, SETTLE_SECONDS_MAX):
+            raise SettingsNotLive(f"PostgreSQL of {self._place.name} has not taken up its upstream")
+
+    def detach(self) -> None:
+        """Cut the receiver, and return when nothing is received any more and all that was received is replayed.
+
+        Raises:
+            SettingsNotLive, DetachUnfinished: not in time.
+        """
+        self._take_up(self._name_upstream(None))
+
+        def settled() -> bool:
+            row = self._session.run(
+                "select not exists (select from pg_stat_wal_receiver) and (pg_last_wal_receive_lsn() is null "
+                "or pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()) as it"
+            )
+            return bool(row[0]["it"])
+
+        if not process.wait_until(settled, SETTLE_SECONDS_MAX):
+            raise DetachUnfinished(f"{self._place.name} still receives, or has not replayed all that it received")
+
+    def attach(self, upstream: str) -> None:
+        """Name the upstream in the durable settings; a PostgreSQL that is down becomes a standby by its signal file.
+
+        Raises:
+            SettingsNotLive: a running one did not take it up in time.
+        """
+        if self.running:
+            self._take_up(self._name_upstream(upstream))
+            return
+        self._write(self._place.data() / "standby.signal", "")
+        self._name_upstream(upstream)
+
+    def checkpoint(self) -> None:
+        """Run a CHECKPOINT."""
+        self._session.run("checkpoint")
+
+    def stop(self) -> None:
+        """Shut PostgreSQL down cleanly.
+
+        Raises:
+            NotRunning, StopUnfinished: see `process.stop`.
+        """
+        self._session.close()
+        process.stop(self._place)
+
+    def start(self, *, standby: bool) -> None:
+        """Start PostgreSQL as what its standing says.
+
+        Raises:
+            RoleConflict: the folder would start as something else.
+            AlreadyRunning, StartFailed: see `process.start`.
+        """
+        signal_file = self._place.data() / "standby.signal"
+        if signal_file.exists() is not standby:
+            raise RoleConflict(f"the folder of {self._place.name} would not start as the standing says")
+        process.start(self._installation, self._place)
+
+    def promote(self) -> None:
+        """Promote, and return when PostgreSQL is out of recovery.
+
+        A promotion that arrives just as the startup process begins to wait would sleep a full retry interval; a
+        reload wakes it, so one is sent again and again while waiting.
+
+        Raises:
+            StillReceiving: it is attached.
+            PromotionUnfinished: not in time.
+        """
+        if settings.upstream_in((self._place.conf / "standing.conf").read_text(encoding="utf-8")):
+            raise StillReceiving(f"{self._place.name} is still attached")
+        self._session.run("select pg_promote(false)")
+        polls = 0
+
+        def out() -> bool:
+            nonlocal polls
+            polls += 1
+            if polls % NUDGE_POLLS == 0:
+                process.reload(self._place)
+            return not self._session.run("select pg_is_in_recovery() as it")[0]["it"]
+
+        if not process.wait_until(out, SETTLE_SECONDS_MAX, 0.001):
+            raise PromotionUnfinished(f"{self._place.name} has not left recovery in time", executed="unknown")
+
+    def write_term(self, term: int, quorum: int) -> Lsn:
+        """Write the term's row, waiting for no standby, and return the log's end after it.
+
+        Raises:
+            Unreachable, StatementFailed: PostgreSQL does not answer, or refuses.
+        """
+        self._session.run("set synchronous_commit = local")
+        self._session.run(
+            "insert into aerodb.terms (term, timeline, node, quorum) values (%(term)s, "
+            "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, %(node)s, %(quorum)s)",
+            {"term": term, "node": self._place.name, "quorum": quorum},
+        )
+        self._session.run("reset synchronous_commit")
+        return Lsn.parse(self._session.run("select pg_current_wal_flush_lsn()::text as it")[0]["it"])
+
+    def copy(self, upstream: str) -> None:
+        """Make a new data folder from the upstream, durable and finished, not in use.
+
+        Raises:
+            CommandFailed: pg_basebackup failed; what it left is named .partial and is never started.
+        """
+        host, port = self._address_of(upstream)
+        number = max(self._place.folders(), default=0) + 1
+        finished = self._place.home / f"data-{number:04d}"
+        partial = finished.with_name(f"{finished.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        self._installation.run(
+            "pg_basebackup", "-D", partial, "-d", settings.conninfo(self._place, host, port),
+            "-X", "stream", "-c", "fast", "--no-manifest", timeout_seconds=24 * 3600,
+        )  # fmt: skip
+        write_durably(partial / "standby.signal", b"", self._owner())
+        partial.replace(finished)
+        sync_folder(self._place.home)
+
+    def swap(self) -> None:
+        """Make the newest finished folder the one in use, by one rename.
+
+        Raises:
+            FolderBroken: there is none.
+        """
+        folders = self._place.folders()
+        if not folders:
+            raise FolderBroken(f"{self._place.home} holds no finished data folder")
+        beside = self._place.home / ".data.new"
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(folders[max(folders)].name)
+        os.replace(beside, self._place.link)
+        sync_folder(self._place.home)

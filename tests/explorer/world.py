@@ -1,0 +1,181 @@
+"""The model's values: a small cluster, each node's log and durable state, and what has been promised to clients.
+
+A log is a tuple of entries, and an LSN is a number of entries: writes are 0, 1, ...; a term's row is 100 + term; a
+shutdown checkpoint is 200. PostgreSQL's own behaviour is modelled here and in `hands`; rules are never copied.
+"""
+
+import hashlib
+from functools import cache
+from typing import Generic, NamedTuple, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aerodb.protocol.authority import Grant, Pledge, Standing
+from aerodb.protocol.cluster import Cluster, Member
+from aerodb.protocol.facts import Facts, Instance, State, Unfinished
+from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.signed import Signed, public_text, sign
+from aerodb.rules.invariants import RULES
+from aerodb.rules.position import TermRow, lineage_of, position_down, position_running
+from aerodb.rules.standing import genesis
+from aerodb.rules.view import Peer, open_pledge, peer_of
+
+ROW, SHUTDOWN = 100, 200
+T = TypeVar("T")
+
+
+class Bounds(NamedTuple):
+    """What is explored: the members, and how often what may happen."""
+
+    data: int = 3
+    witness: bool = False
+    quorum: int = 1
+    terms: int = 3
+    writes: int = 1
+    crashes: int = 0
+    stops: int = 0
+    cuts: int = 0
+    stale: int = 0
+    actions: tuple[str, ...] = ("demote", "fence", "follow", "promote", "renew", "start", "stop")
+
+    def __str__(self) -> str:
+        """Name the configuration in one line."""
+        members = f"{self.data} data{' + witness' if self.witness else ''}"
+        return (
+            f"{members}, k={self.quorum}, terms {self.terms}, writes {self.writes}, crashes {self.crashes}, "
+            f"stops {self.stops}, cuts {self.cuts}, stale plans {self.stale}"
+        )
+
+
+class Running(NamedTuple):
+    """An operation begun and not ended: its order, and what the hands have answered so far."""
+
+    order: int
+    replies: tuple[object, ...]
+
+
+class Node(NamedTuple):
+    """One node. `recovery` is the signal file; `acting` the term in which its PostgreSQL takes writes (0: in none)."""
+
+    standing: Standing
+    state: State
+    recovery: bool
+    attached: str | None
+    log: tuple[int, ...]
+    history: tuple[tuple[int, int], ...]
+    acting: int
+    operation: Running | None
+
+
+class Interned(Generic[T]):
+    """A numbering of equal values."""
+
+    def __init__(self) -> None:
+        self.values: list[T] = []
+        self._numbers: dict[T, int] = {}
+
+    def number(self, value: T) -> int:
+        """Return the number of `value`, a new one where it is new."""
+        found = self._numbers.get(value)
+        if found is None:
+            found = self._numbers[value] = len(self.values)
+            self.values.append(value)
+        return found
+
+
+@cache
+def key_of(name: str) -> Ed25519PrivateKey:
+    """Return the node's key; always the same one, so that equal documents have equal signatures."""
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
+
+
+@cache
+def signed_by(name: str, document: Pledge | Grant) -> Signed:
+    """Return `document`, signed by `name`."""
+    return sign(document, name, key_of(name))
+
+
+@cache
+def cluster_of(data: int, quorum: int, *, witness: bool) -> Cluster:
+    """Return the configuration of a cluster of `data` nodes, and perhaps a witness, with n1 as its first primary."""
+    names = [f"n{number + 1}" for number in range(data)] + (["w"] if witness else [])
+    members = tuple(
+        Member(name=name, witness=name == "w", agent="", postgres_host="", postgres_port=0,
+               public_key=public_text(key_of(name)))
+        for name in names
+    )  # fmt: skip
+    return Cluster(
+        name="explored", id="explored", members=members, operators=(), quorum=quorum, genesis="n1", log_key="", control=""
+    )
+
+
+def first_node(name: str) -> Node:
+    """Return a node of a new cluster: everyone has the first term's row."""
+    standing = genesis(name, "n1", witness=name == "w")
+    return Node(
+        standing=standing,
+        state=State.RUNNING,
+        recovery=standing.role == "standby",
+        attached=standing.upstream,
+        log=() if name == "w" else (ROW + 1,),
+        history=((1, 0),),
+        acting=1 if name == "n1" else 0,
+        operation=None,
+    )
+
+
+def _rows(node: Node, name: str, quorum: int) -> tuple[TermRow, ...]:
+    rows = []
+    for place, entry in enumerate(node.log):
+        if ROW < entry < SHUTDOWN:
+            timeline = max(number for number, begin in node.history if begin <= place)
+            rows.append(TermRow(term=entry - ROW, timeline=timeline, node=name, quorum=quorum))
+    return tuple(rows)
+
+
+def instance_of(node: Node, name: str, cluster: Cluster) -> Instance:
+    """Return what the node's agent would see of its PostgreSQL."""
+    standing, end = node.standing, Lsn(len(node.log))
+    up = node.state is State.RUNNING
+    rows = _rows(node, name, cluster.quorum) if up else ()
+    lineage = lineage_of([(number, Lsn(begin)) for number, begin in node.history], rows, standing.lineage)
+    if up:
+        position = position_running(lineage, end, rows, standing.followed if node.recovery else None)
+    else:
+        pledged = open_pledge(cluster, name, standing.pledge).position if standing.pledge else None
+        position = position_down(lineage, end, standing, name, pledged)
+    return Instance(
+        system="1", folder="data", version="18", state=node.state, recovery=node.recovery, position=position,
+        lineage=lineage, quorum=min((row.quorum for row in rows), default=None), attached=node.attached,
+        restores=False, receiver=None, replayed=True, senders=(), drift=(),
+        shutdown=end if node.state is State.STOPPED and not node.recovery else None, load=None,
+    )  # fmt: skip
+
+
+def facts_of(node: Node, name: str, cluster: Cluster, *, under_way: bool) -> Facts:
+    """Return the node's facts; `under_way` leaves its unfinished operation out, as the operation itself sees it."""
+    unfinished = None
+    if node.operation is not None and not under_way:
+        unfinished = Unfinished(request="", action="", result="unknown", evidence="")
+    return Facts(
+        node=name,
+        rules=RULES,
+        configuration=digest_of(cluster),
+        standing=node.standing,
+        instance=None if name == "w" else instance_of(node, name, cluster),
+        unfinished=unfinished,
+        entries=0,
+        checkpoint=0,
+    )
+
+
+@cache
+def digest_of(cluster: Cluster) -> str:
+    """Return the configuration's digest."""
+    return cluster.digest
+
+
+@cache
+def verified(cluster: Cluster, facts: Facts) -> Peer:
+    """Return the facts with their pledge and grant verified, by the real check."""
+    return peer_of(cluster, facts)
