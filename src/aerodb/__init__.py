@@ -1,1 +1,3 @@
-"""AeroDB."""
+"""AeroDB: PostgreSQL clusters that change only when a person says so."""
+
+__version__ = "0.1.0"

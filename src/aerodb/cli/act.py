@@ -7,13 +7,12 @@
 
 import unicodedata
 import uuid
-from typing import Any
 
 import click
 
 from aerodb.actions import action_named
 from aerodb.cli import verification
-from aerodb.cli.failures import BY_RESULT, REJECTED, OutcomeUnknown, TerminalMissing
+from aerodb.cli.failures import BY_RESULT, REJECTED, OutcomeUnknown, PlanAltered, TerminalMissing
 from aerodb.cli.outcome import show_outcome
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
@@ -50,7 +49,7 @@ def action_command(name: str) -> click.Command:
     action = action_named(name)
 
     @click.pass_obj
-    def callback(session: Session, *, node: str, reason: str, ssh_agent: bool, **arguments: str) -> int:
+    def callback(session: Session, /, *, node: str, reason: str, ssh_agent: bool, **arguments: str) -> int:
         return act(session, action, node, arguments, reason, by_agent=ssh_agent)
 
     return ClientCommand(
@@ -119,9 +118,9 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     verification.check_request(plan, asked)
     decision = read(caller.get(f"/v1/requests/{asked.id}"), Decision)
     if decision.snapshot is None:
-        raise verification.PlanAltered("the plan's snapshot is not on record")
+        raise PlanAltered("the plan's snapshot is not on record")
     if verification.recomputed(profile.cluster, plan, decision.snapshot) != planned.plan:
-        raise verification.PlanAltered("the plan is not what its snapshot makes it, computed here")
+        raise PlanAltered("the plan is not what its snapshot makes it, computed here")
     session.terminal.line("Computed again here from the nodes' signed reports: identical.", "dim")
     return planned, plan
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+FOLDER = click.Path(file_okay=False, path_type=Path)
 FOLDER_DEFAULT = Path("aerodb-cluster")
 
 
@@ -17,15 +18,8 @@ def _run(name: str, **arguments: Any) -> int:
     return code
 
 
-def _folder(*, default: Path | None = None, help_text: str) -> Any:
-    kind = click.Path(file_okay=False, path_type=Path)
-    return click.option(
-        "--folder", type=kind, required=default is None, default=default, show_default=default is not None, help=help_text
-    )
-
-
 @click.command()
-@_folder(default=FOLDER_DEFAULT, help_text="Where the cluster lives; made where it is not there.")
+@click.option("--folder", type=FOLDER, default=FOLDER_DEFAULT, show_default=True, help="Where the cluster lives; made where it is not there.")
 @click.option("--nodes", type=click.IntRange(2, 9), default=3, show_default=True, help="How many PostgreSQL nodes.")
 def up(folder: Path, nodes: int) -> int:
     """Run a whole cluster on this machine: PostgreSQL, its agents, the control plane."""
@@ -33,7 +27,7 @@ def up(folder: Path, nodes: int) -> int:
 
 
 @click.command()
-@_folder(help_text="The agent's own folder.")
+@click.option("--folder", type=FOLDER, required=True, help="The agent's own folder.")
 @click.option("--leave-down", is_flag=True, help="Do not start PostgreSQL together with the agent.")
 def agent(folder: Path, *, leave_down: bool) -> int:
     """Run the agent of one node."""
@@ -41,23 +35,21 @@ def agent(folder: Path, *, leave_down: bool) -> int:
 
 
 @click.command()
-@_folder(help_text="The control plane's own folder.")
+@click.option("--folder", type=FOLDER, required=True, help="The control plane's own folder.")
 def serve(folder: Path) -> int:
     """Run the control plane."""
     return _run("serve", folder=folder)
 
 
 @click.command()
-@_folder(help_text="Where the new cluster's folders are made.")
+@click.option("--folder", type=FOLDER, required=True, help="Where the new cluster's folders are made.")
 def init(folder: Path) -> int:
     """Make the folders, keys and configuration of a new cluster."""
     return _run("init", folder=folder)
 
 
 @click.command()
-@click.option(
-    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Where the demonstration's cluster lives."
-)
+@click.option("--folder", type=FOLDER, help="Where the demonstration's cluster lives.")
 def demo(folder: Path | None) -> int:
     """Show a switchover, a failover and their proofs on a cluster of its own."""
     return _run("demo", folder=folder)

@@ -27,7 +27,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "whoami": ("catalogue", "Who the control plane takes you for."),
     },
     "Prove": {
-        "outcome": ("requests", "Ask what became of a request."),
+        "outcome": ("outcome", "Ask what became of a request."),
         "audit": ("audit", "List, export, verify and replay the audit log."),
     },
     "Run": {

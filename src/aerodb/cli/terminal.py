@@ -6,6 +6,7 @@ Colour only adds to what the words say. It is off where the stream is no termina
 
 import os
 import sys
+import termios
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
@@ -64,7 +65,7 @@ class Terminal:
         widths = [max(len(title), *(len(row[at][1]) for row in escaped), 0) for at, title in enumerate(head)]
         titles = [("heading", title) for title in head]
         for row in [titles, *escaped]:
-            cells = (self._styled(self.stdout, text.ljust(width), style) for (style, text), width in zip(row, widths))
+            cells = (self._styled(self.stdout, text.ljust(width), style) for (style, text), width in zip(row, widths, strict=True))
             print(GAP.join(cells).rstrip(), file=self.stdout)
 
     def document(self, data: bytes) -> None:
@@ -76,6 +77,7 @@ class Terminal:
         """Return what a person types, without its line ending; None where they type nothing more."""
         self.stdout.write(question)
         self.stdout.flush()
+        _forget_typed(self.stdin)
         answer = self.stdin.readline()
         return answer.removesuffix("\n") if answer else None
 
@@ -100,6 +102,14 @@ class Terminal:
 
     def _styled(self, stream: TextIO, text: str, style: str) -> str:
         return click.style(text, **STYLES[style]) if STYLES[style] and text.strip() and coloured(stream) else text
+
+
+def _forget_typed(stream: TextIO) -> None:
+    """Drop what was typed before the question was shown: nobody can have answered it yet."""
+    try:
+        termios.tcflush(stream.fileno(), termios.TCIFLUSH)
+    except (OSError, ValueError, termios.error):
+        return  # A test's own stream has no line discipline, and so nothing typed ahead.
 
 
 def coloured(stream: TextIO) -> bool:

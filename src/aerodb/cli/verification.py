@@ -68,13 +68,11 @@ def recomputed(cluster: Cluster, plan: Plan, snapshot_text: str) -> str:
         raise PlanAltered("the plan was made under another configuration than the profile's cluster.json")
     try:
         snapshot = canonical.decode(snapshot_text.encode(), Snapshot)
-        if snapshot.nonce != plan.request.id:
-            raise PlanAltered("the snapshot was made for another request")
         computed = explain(cluster, action_named(plan.request.action), plan.request, snapshot)
-    except PlanAltered:
-        raise
-    except AeroError as error:
-        raise PlanAltered(f"the plan cannot be computed here: {error.code}: {error.message}") from error
+    except (AeroError, UnicodeEncodeError) as error:
+        raise PlanAltered(f"the plan cannot be computed here: {error}") from error
+    if snapshot.nonce != plan.request.id:
+        raise PlanAltered("the snapshot was made for another request")
     return canonical.encode(computed).decode()
 
 

@@ -56,3 +56,19 @@ class BodyTooLarge(AeroError):
     code = "input.too-large"
     status = 413
     title = "The body is too large"
+
+
+class RouteUnknown(AeroError):
+    """There is no such path, or not with this method."""
+
+    code = "input.route-unknown"
+    status = 404
+    title = "There is no such resource"
+
+
+class InternalFailure(AeroError):
+    """A service failed in a way that it does not know."""
+
+    code = "control.internal"
+    status = 500
+    title = "The service failed"

@@ -1,0 +1,5 @@
+"""`python -m aerodb` is `aerodb`."""
+
+from aerodb.cli.main import main
+
+main()

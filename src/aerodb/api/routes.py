@@ -1,0 +1,224 @@
+"""The HTTP API, as one table: method, path, what it takes and gives, and what answers it.
+
+The OpenAPI document and the routes come from the same table; the actions in it come from the catalogue.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from aerodb.actions import catalogue
+from aerodb.control.errors import KeyMissing
+from aerodb.control.plane import ControlPlane
+from aerodb.control.roles import Right, require
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Ask, Confirm, Decision, Done, LogEntry, Planned, Replayed, RequestLine, Status
+from aerodb.protocol.cluster import Cluster, Operator
+
+RECORDS_MAX = 1_000
+
+
+class QueryMalformed(AeroError):
+    """A part of the query is missing or of the wrong form; `field` names it."""
+
+    code = "input.query-malformed"
+    status = 400
+    title = "The query is malformed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call of one person: the path's and the query's values, the headers, the body."""
+
+    plane: ControlPlane
+    person: Operator
+    path: dict[str, str]
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+
+class Requests(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every request, the newest first."""
+
+    requests: tuple[RequestLine, ...]
+
+
+class Records(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Records of the log, in its order."""
+
+    records: tuple[LogEntry, ...]
+
+
+class WhoAmI(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The caller, as the configuration has them."""
+
+    operator: str
+    role: str
+
+
+class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One action of the closed catalogue."""
+
+    name: str
+    summary: str
+    target: str
+    arguments: dict[str, str]
+    authority: str
+    invariants: tuple[str, ...]
+    effects: tuple[str, ...]
+    irreversible: tuple[str, ...]
+    commit_point: str
+    failures: tuple[str, ...]
+
+
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole catalogue."""
+
+    actions: tuple[CatalogueEntry, ...]
+
+
+def _ask(call: Call) -> Planned:
+    key = call.headers.get("idempotency-key")
+    if key is None:
+        raise KeyMissing("the Idempotency-Key header is the request's id, a UUID", field="Idempotency-Key")
+    return call.plane.explainer.ask(call.person, key, canonical.decode(call.body, Ask))
+
+
+def _confirm(call: Call) -> Done:
+    confirmation = canonical.decode(call.body, Confirm)
+    return call.plane.confirmer.confirm(call.person, call.path["request"], confirmation.signature)
+
+
+def _outcome(call: Call) -> Done:
+    return call.plane.outcome(call.person, call.path["request"])
+
+
+def _explain(call: Call) -> Planned:
+    values = dict(call.query)
+    for name in ("action", "target"):
+        if name not in values:
+            raise QueryMalformed(f"the query names no {name}", field=name)
+    ask = Ask(action=values.pop("action"), target=values.pop("target"), reason="look", arguments=values)
+    return call.plane.explainer.look(call.person, ask)
+
+
+def _status(call: Call) -> Status:
+    require(call.person, Right.LOOK)
+    return call.plane.reader.status(call.person.name)
+
+
+def _cluster(call: Call) -> Cluster:
+    require(call.person, Right.LOOK)
+    return call.plane.cluster
+
+
+def _whoami(call: Call) -> WhoAmI:
+    return WhoAmI(operator=call.person.name, role=call.person.role)
+
+
+def _catalogue(call: Call) -> Catalogue:
+    require(call.person, Right.LOOK)
+    return Catalogue(
+        actions=tuple(
+            CatalogueEntry(
+                name=action.name,
+                summary=action.summary,
+                target=action.target,
+                arguments={argument.name: argument.help for argument in action.arguments},
+                authority=action.authority,
+                invariants=action.invariants,
+                effects=action.effects,
+                irreversible=action.irreversible,
+                commit_point=action.commit_point,
+                failures=tuple(f"{each.when} {each.leaves} {each.then}" for each in action.failures),
+            )
+            for action in catalogue().values()
+        )
+    )
+
+
+def _requests(call: Call) -> Requests:
+    require(call.person, Right.READ_REQUESTS)
+    return Requests(requests=call.plane.reader.requests())
+
+
+def _decision(call: Call) -> Decision:
+    require(call.person, Right.READ_REQUESTS)
+    return call.plane.reader.decision(call.path["request"])
+
+
+def _replay(call: Call) -> Replayed:
+    require(call.person, Right.READ_REQUESTS)
+    return call.plane.reader.replay(call.path["request"])
+
+
+def _records(call: Call) -> Records:
+    require(call.person, Right.READ_AUDIT)
+    start, count = (_number(call, name, default) for name, default in (("start", 0), ("count", RECORDS_MAX)))
+    found = call.plane.log.records(start, start + min(count, RECORDS_MAX))
+    return Records(records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in found))
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise QueryMalformed(f"{name} is not a number", field=name)
+    return int(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One row of the table. `takes` is the body's type; `gives` the answer's."""
+
+    method: str
+    path: str
+    summary: str
+    gives: type
+    answer: Callable[[Call], Any]
+    takes: type | None = None
+    query: tuple[str, ...] = ()
+    keyed: bool = False
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST", path="/v1/requests", summary="Ask for one action, once; returns its plan.", takes=Ask,
+        gives=Planned, answer=_ask, keyed=True,
+    ),
+    Endpoint(
+        method="POST", path="/v1/requests/{request}/confirmation", takes=Confirm, gives=Done, answer=_confirm,
+        summary="Confirm a plan with an SSH signature over its exact bytes; runs it, and returns the outcome.",
+    ),
+    Endpoint(
+        method="POST", path="/v1/requests/{request}/outcome", gives=Done, answer=_outcome,
+        summary="Ask the agent what became of a confirmed request; runs nothing.",
+    ),
+    Endpoint(method="GET", path="/v1/requests", summary="List the requests.", gives=Requests, answer=_requests),
+    Endpoint(
+        method="GET", path="/v1/requests/{request}", summary="Everything that the log holds of one request.",
+        gives=Decision, answer=_decision,
+    ),
+    Endpoint(
+        method="GET", path="/v1/requests/{request}/replay", gives=Replayed, answer=_replay,
+        summary="Compute a plan again from its recorded snapshot, and compare the bytes.",
+    ),
+    Endpoint(
+        method="GET", path="/v1/status", summary="The cluster now, and what would be accepted.", gives=Status,
+        answer=_status,
+    ),
+    Endpoint(
+        method="GET", path="/v1/explain", summary="The plan that a request would have now; records nothing.",
+        gives=Planned, answer=_explain, query=("action", "target"),
+    ),
+    Endpoint(method="GET", path="/v1/catalogue", summary="The closed catalogue.", gives=Catalogue, answer=_catalogue),
+    Endpoint(method="GET", path="/v1/cluster", summary="The configuration.", gives=Cluster, answer=_cluster),
+    Endpoint(method="GET", path="/v1/whoami", summary="The caller.", gives=WhoAmI, answer=_whoami),
+    Endpoint(
+        method="GET", path="/v1/audit/records", summary="Records of the log.", gives=Records, answer=_records,
+        query=("start", "count"),
+    ),
+)  # fmt: skip

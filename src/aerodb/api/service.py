@@ -1,0 +1,61 @@
+"""The control plane's HTTP service: authenticates by certificate, decodes, calls the control plane, encodes."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from aerodb.api.openapi import document
+from aerodb.api.routes import ENDPOINTS, Call, Endpoint
+from aerodb.audit.export import export
+from aerodb.control.plane import ControlPlane
+from aerodb.control.roles import Right, require
+from aerodb.transport.server import caller_in
+from aerodb.transport.web import PROBLEMS, answer, body_of
+
+REQUEST_BYTES_MAX = 64 << 10
+
+
+def _handler(plane: ControlPlane, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        call = Call(
+            plane=plane,
+            person=plane.person(caller_in(request.scope)),
+            path=dict(request.path_params),
+            query=dict(request.query_params),
+            headers=dict(request.headers),
+            body=await body_of(request, REQUEST_BYTES_MAX),
+        )
+        return answer(await run_in_threadpool(endpoint.answer, call))
+
+    return handle
+
+
+def application(plane: ControlPlane) -> Starlette:
+    """Return the control plane's application."""
+    described = document()
+
+    async def openapi(request: Request) -> Response:
+        plane.person(caller_in(request.scope))
+        return answer(described)
+
+    async def checkpoint(request: Request) -> Response:
+        require(plane.person(caller_in(request.scope)), Right.READ_AUDIT)
+        return Response(plane.log.checkpoint, media_type="text/plain; charset=utf-8")
+
+    async def exported(request: Request) -> Response:
+        require(plane.person(caller_in(request.scope)), Right.READ_AUDIT)
+        return StreamingResponse(export(plane.log), media_type="application/jsonl")
+
+    return Starlette(
+        routes=[
+            *(Route(each.path, _handler(plane, each), methods=[each.method]) for each in ENDPOINTS),
+            Route("/v1/audit/checkpoint", checkpoint),
+            Route("/v1/audit/export", exported),
+            Route("/v1/openapi.json", openapi),
+        ],
+        exception_handlers=PROBLEMS,
+    )

@@ -1,0 +1,61 @@
+"""What an action would do, computed from the cluster as it is now; nothing is asked for, and nothing is recorded."""
+
+from urllib.parse import urlencode
+
+import click
+
+from aerodb.actions import action_named, catalogue
+from aerodb.cli.act import argument_option
+from aerodb.cli.failures import OK, REJECTED, PlanAltered
+from aerodb.cli.session import ClientCommand, Session, json_option, read
+from aerodb.cli.verification import planned_plan
+from aerodb.protocol.api import Planned
+from aerodb.rules.render import plan_lines
+from aerodb.rules.specification import Action
+
+
+class Explain(click.Group):
+    """One command for each action of the catalogue."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the actions' names."""
+        del ctx
+        return list(catalogue())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command that explains one action."""
+        del ctx
+        return _command(action_named(cmd_name)) if cmd_name in catalogue() else None
+
+
+explain = Explain("explain", help="Show what an action would do; nothing is asked for or recorded.")
+
+
+def _command(action: Action) -> click.Command:
+    @json_option
+    @click.argument("node", metavar="NODE")
+    @click.pass_obj
+    def callback(session: Session, /, *, node: str, as_json: bool, **arguments: str) -> int:
+        body = session.get("/v1/explain?" + urlencode({"action": action.name, "target": node, **arguments}))
+        return show(session, (action.name, node, arguments), body, as_json=as_json)
+
+    command = click.command(action.name, cls=ClientCommand, help=action.summary)(callback)
+    command.params += [argument_option(argument) for argument in action.arguments]
+    return command
+
+
+def show(session: Session, asked: tuple[str, str, dict[str, str]], body: bytes, *, as_json: bool) -> int:
+    """Show the plan in an answer, and return whether it would be accepted, as an exit code.
+
+    Raises:
+        PlanAltered: it is not of what was asked, or does not agree with itself.
+    """
+    planned = read(body, Planned)
+    plan = planned_plan(planned)
+    if (plan.request.action, plan.request.target, plan.request.arguments) != asked:
+        raise PlanAltered("the plan is of something else than what was asked")
+    if as_json:
+        session.terminal.document(body)
+    else:
+        session.terminal.lines(plan_lines(plan, planned.plan))
+    return OK if plan.accepted else REJECTED

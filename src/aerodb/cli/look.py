@@ -1,0 +1,203 @@
+"""The cluster as it was just observed: what each node is, what could not be observed, and what could be done.
+
+Everything about a node is read from that node's own signed report, verified here. What cannot be told is said to be
+unknown; it is never left out, and never guessed.
+"""
+
+from dataclasses import dataclass, field
+
+import click
+
+from aerodb.cli.failures import OK, UNVERIFIED
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
+from aerodb.cli.terminal import Cell, Terminal, escape
+from aerodb.errors import AeroError
+from aerodb.protocol import api
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.facts import Facts, Instance, Sender, State
+from aerodb.protocol.plan import Result
+from aerodb.rules.view import open_report
+
+NODE_HEAD = ("NODE", "ROLE", "STATE", "TERM", "TIMELINE", "WAL POSITION", "LAG BYTES", "SYNC", "UPSTREAM")
+UNKNOWN: Cell = ("warn", "unknown")
+NOTHING: Cell = ("dim", "-")
+ROLE_STYLES = {"primary": "good", "standby": "plain", "witness": "dim"}
+
+
+@dataclass
+class Observed:
+    """The verified facts by node, and of each node without them why."""
+
+    facts: dict[str, Facts] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    forged: dict[str, str] = field(default_factory=dict)
+
+
+@click.command(cls=ClientCommand)
+@json_option
+@click.pass_obj
+def status(session: Session, *, as_json: bool) -> int:
+    """Show the cluster as it is now, and which actions would be accepted; looking records nothing."""
+    profile = session.profile()
+    body = session.connect(profile, READ_TIMEOUT_SECONDS).get("/v1/status")
+    answer = read(body, api.Status)
+    observed = observe(profile.cluster, answer)
+    if as_json:
+        session.terminal.document(body)
+    else:
+        show_status(session.terminal, profile.cluster, answer, observed)
+    return UNVERIFIED if observed.forged or answer.configuration != profile.cluster.digest else OK
+
+
+def observe(cluster: Cluster, answer: api.Status) -> Observed:
+    """Return what the nodes' reports say, each verified with the key that the profile's configuration names."""
+    observed = Observed()
+    for member in cluster.members:
+        signed = answer.snapshot.reports.get(member.name)
+        if signed is None:
+            observed.missing[member.name] = answer.snapshot.missing.get(member.name, "it is not in the snapshot")
+            continue
+        try:
+            observed.facts[member.name] = open_report(cluster, member.name, signed, answer.snapshot.nonce).facts
+        except AeroError as error:
+            observed.forged[member.name] = error.message
+    return observed
+
+
+def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observed: Observed) -> None:
+    """Show a status: the nodes, what a person should know about them, and the matrix of actions."""
+    terminal.line(escape(f"cluster {cluster.name} ({cluster.id})"), "heading")
+    terminal.line("")
+    terminal.table(NODE_HEAD, [node_row(member.name, observed) for member in cluster.members])
+    for style, text in remarks(cluster, answer, observed):
+        terminal.line(escape(text), style)
+    terminal.line("")
+    terminal.line("What would be accepted now, and the invariants that forbid the rest (? is unknown, and counts as no)")
+    show_matrix(terminal, cluster, answer.matrix)
+    terminal.line("")
+    terminal.line(f"snapshot {answer.snapshot_digest}", "dim")
+    terminal.line(f"audit log: {answer.log_size} records", "dim")
+
+
+def node_row(name: str, observed: Observed) -> list[Cell]:
+    """Return the line of one node. A witness's term is the highest granted one that it knows."""
+    facts = observed.facts.get(name)
+    if facts is None:
+        said = "NOT VERIFIED" if name in observed.forged else "not observed"
+        return [("heading", name), ("dim", "-"), ("bad", said), *[UNKNOWN] * 6]
+    role, instance = facts.standing.role, facts.instance
+    head: list[Cell] = [("heading", name), (ROLE_STYLES[role], role)]
+    if instance is None:
+        return [*head, NOTHING, ("plain", str(facts.standing.granted.term)), *[NOTHING] * 5]
+    style = "good" if instance.state is State.RUNNING else "bad"
+    return [*head, (style, instance.state), *_position_cells(instance), *_stream_cells(name, facts, observed)]
+
+
+def _position_cells(instance: Instance) -> tuple[Cell, Cell, Cell]:
+    position = instance.position
+    if position is None:
+        return UNKNOWN, UNKNOWN, UNKNOWN
+    term = UNKNOWN if position.term is None else ("plain", str(position.term))
+    return term, ("plain", str(position.timeline)), ("plain", str(position.lsn))
+
+
+def _stream_cells(name: str, facts: Facts, observed: Observed) -> tuple[Cell, Cell, Cell]:
+    """Return the lag, the synchronous state and the upstream of a node."""
+    upstream = facts.instance.attached if facts.instance else None
+    if facts.standing.role == "primary":
+        return NOTHING, NOTHING, NOTHING if upstream is None else ("bad", upstream)
+    lag = _lag(facts, observed)
+    if upstream is None:
+        return lag, ("warn", "detached"), ("warn", "none")
+    return lag, _sync_state(name, upstream, observed), ("plain", upstream)
+
+
+def _lag(facts: Facts, observed: Observed) -> Cell:
+    """Return how far a node's log is behind that of the primary of the highest granted term, where both are known."""
+    primary = primary_of(observed)
+    ahead = primary.instance.position if primary and primary.instance else None
+    own = facts.instance.position if facts.instance else None
+    if ahead is None or own is None or own.timeline != ahead.timeline:
+        return UNKNOWN
+    return "plain", str(max(ahead.lsn - own.lsn, 0))  # The two were read one after the other.
+
+
+def primary_of(observed: Observed) -> Facts | None:
+    """Return the facts of the primary of the highest granted term that anyone who reports knows, if it reports."""
+    granted = [facts.standing.granted for facts in observed.facts.values()]
+    newest = max(granted, key=lambda each: each.term, default=None)
+    facts = observed.facts.get(newest.node) if newest else None
+    return facts if facts and facts.standing.role == "primary" else None
+
+
+def _sync_state(name: str, upstream: str, observed: Observed) -> Cell:
+    facts = observed.facts.get(upstream)
+    if facts is None or facts.instance is None or facts.instance.state is State.UNREACHABLE:
+        return UNKNOWN
+    sender: Sender | None = next((each for each in facts.instance.senders if each.node == name), None)
+    if sender is None:
+        return "bad", "not streaming"
+    if sender.state != "streaming":
+        return "warn", sender.state
+    return "good" if sender.sync_state in {"sync", "quorum"} else "plain", sender.sync_state
+
+
+def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Cell]:
+    """Return what a table cannot say: first what could not be observed, then what is unusual."""
+    found: list[Cell] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
+    found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
+    if answer.configuration != cluster.digest:
+        found.append(("bad", "The control plane works with another configuration than the profile's cluster.json."))
+    if not answer.consistent:
+        found.append(("bad", "The cluster changed while it was looked at: the reports are not of one state."))
+    if not answer.log_writable:
+        found.append(("bad", "The audit log cannot be written: every action is refused until it can."))
+    for name, facts in observed.facts.items():
+        found += [(style, f"{name} {text}") for style, text in _node_remarks(facts)]
+    return found
+
+
+def _node_remarks(facts: Facts) -> list[Cell]:
+    standing, instance, found = facts.standing, facts.instance, list[Cell]()
+    if standing.pledged.term > standing.granted.term:
+        found.append(("warn", f"has pledged term {standing.pledged.term} to {standing.pledged.node}; it is not granted"))
+    if standing.halted:
+        found.append(("warn", "was stopped by a person, and stays down until a person starts it"))
+    if facts.unfinished is not None:
+        found.append(("bad", f"has an action without an outcome: aerodb outcome {facts.unfinished.request}"))
+    if instance is not None and instance.drift:
+        found.append(("bad", f"has settings that its agent did not write: {', '.join(instance.drift)}"))
+    if instance is not None and standing.role == "standby" and instance.attached != standing.upstream:
+        found.append(("bad", f"should follow {standing.upstream or 'nobody'}; its settings say otherwise"))
+    return found
+
+
+def show_matrix(terminal: Terminal, cluster: Cluster, matrix: tuple[api.Cell, ...]) -> None:
+    """Show every action (with its arguments) by node: accepted, or the invariants that forbid it, one a line."""
+    names = [member.name for member in cluster.members]
+    by_label: dict[str, dict[str, api.Cell]] = {}
+    for cell in matrix:
+        by_label.setdefault(_label(cell), {})[cell.node] = cell
+    rows: list[list[Cell]] = []
+    for label, cells in by_label.items():
+        columns = [_cell_lines(cells.get(name)) for name in names]
+        for at in range(max(len(column) for column in columns)):
+            start: Cell = ("plain", label if at == 0 else "")
+            rows.append([start, *(column[at] if at < len(column) else ("plain", "") for column in columns)])
+    terminal.table(["ACTION", *names], rows)
+
+
+def _label(cell: api.Cell) -> str:
+    """Return an action as it is typed, without its target."""
+    return " ".join([cell.action, *(f"--{name} {value}" for name, value in cell.arguments.items())])
+
+
+def _cell_lines(cell: api.Cell | None) -> list[Cell]:
+    if cell is None:
+        return [NOTHING]
+    if not cell.accepted:
+        marks = {Result.UNKNOWN: "?"}
+        return [("bad", f"{each.invariant}{marks.get(each.result, '')}") for each in cell.failed] or [("bad", "no")]
+    if cell.loss.claim != "none":
+        return [("good", "accepted"), ("bad", f"loss: {cell.loss.claim}")]
+    return [("good", "accepted")]

@@ -1,0 +1,93 @@
+"""The requests so far, and one of them with everything that the log holds of it."""
+
+import click
+import msgspec
+
+from aerodb.audit.proof import ProofInvalid, open_proof
+from aerodb.cli.failures import OK, UNVERIFIED
+from aerodb.cli.paths import request_path
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
+from aerodb.cli.terminal import Cell, Terminal, escape
+from aerodb.cli.verification import read_plan
+from aerodb.protocol.api import Decision, RequestLine
+from aerodb.protocol.cluster import Cluster
+from aerodb.rules.render import plan_lines
+
+HEAD = ("REQUEST", "AT", "OPERATOR", "ACTION", "NODE", "STATE", "CODE", "REASON")
+STATE_STYLES = {"executed": "good", "not executed": "bad", "rejected": "bad", "refused": "bad", "unknown": "warn"}
+
+
+class RequestList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer to GET /v1/requests."""
+
+    requests: tuple[RequestLine, ...]
+
+
+@click.command("requests", cls=ClientCommand)
+@json_option
+@click.pass_obj
+def requests(session: Session, *, as_json: bool) -> int:
+    """List the requests so far."""
+    body = session.get("/v1/requests")
+    answer = read(body, RequestList)
+    if as_json:
+        session.terminal.document(body)
+    elif answer.requests:
+        session.terminal.table(HEAD, [_row(line) for line in answer.requests])
+    else:
+        session.terminal.line("There is no request yet.", "dim")
+    return OK
+
+
+def _row(line: RequestLine) -> list[Cell]:
+    texts = (line.request, line.at, line.operator, line.action, line.target)
+    state = (STATE_STYLES.get(line.state, "warn"), line.state)
+    return [*(("plain", text) for text in texts), state, ("plain", line.code or "-"), ("dim", line.reason)]
+
+
+@click.command(cls=ClientCommand)
+@click.argument("request", metavar="REQUEST")
+@json_option
+@click.pass_obj
+def show(session: Session, request: str, *, as_json: bool) -> int:
+    """Show one request: its plan, the log's records of it, and whether their proofs hold."""
+    profile = session.profile()
+    body = session.connect(profile, READ_TIMEOUT_SECONDS).get(request_path(request))
+    decision = read(body, Decision)
+    faults = proof_faults(profile.cluster, decision)
+    if as_json:
+        session.terminal.document(body)
+    else:
+        show_decision(session.terminal, decision, faults)
+    return UNVERIFIED if any(faults) else OK
+
+
+def proof_faults(cluster: Cluster, decision: Decision) -> list[str]:
+    """Return what is wrong with the proof of each record, in the records' order; empty where nothing is."""
+    faults = []
+    for at, entry in enumerate(decision.records):
+        try:
+            if at >= len(decision.proofs):
+                faults.append("there is no proof of it")
+                continue
+            proven = open_proof(decision.proofs[at], cluster.log_key, entry.record.encode())
+            faults.append("" if proven.index == entry.sequence else f"it is proven as record {proven.index}")
+        except ProofInvalid as error:
+            faults.append(error.message)
+    return faults
+
+
+def show_decision(terminal: Terminal, decision: Decision, faults: list[str]) -> None:
+    """Show a request: the plan if there is one, its state, its records and their proofs."""
+    line = decision.line
+    if decision.plan is not None:
+        terminal.lines(plan_lines(read_plan(decision.plan), decision.plan))
+    else:
+        terminal.line(escape(f"{line.action} {line.target}, asked by {line.operator}: {line.reason}"), "heading")
+    terminal.line("")
+    state = f"{line.state.upper()} {line.code}".rstrip()
+    terminal.line(escape(f"{state}   (at {line.at}, request {line.request})"), STATE_STYLES.get(line.state, "warn"))
+    for entry, fault in zip(decision.records, faults, strict=True):
+        proof = ("bad", f"NOT PROVEN: {fault}") if fault else ("good", "proven to stand in the log that its key signed")
+        terminal.line(escape(f"record {entry.sequence}: {proof[1]}"), proof[0])
+        terminal.line(escape(f"  {entry.record}"), "dim")

@@ -1,0 +1,88 @@
+"""The control plane's way to the agents: one call each, never again by itself. What comes back is verified."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from aerodb.control.errors import OutcomeForged
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.plan import Order, Outcome
+from aerodb.protocol.signed import Signed, open_signed
+from aerodb.transport.client import Client
+from aerodb.transport.problem import read_answer
+from aerodb.transport.tls import Tls
+
+LOOK_SECONDS_MAX = 15.0
+ORDER_SECONDS_MAX = 24 * 3600.0
+
+
+class Agents:
+    """The agents of one cluster, as the control plane reaches them."""
+
+    def __init__(self, cluster: Cluster, tls: Tls) -> None:
+        """Prepare; nothing is called yet."""
+        self._cluster = cluster
+        self._tls = tls
+        self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="agent")
+
+    def _client(self, node: str, seconds_max: float) -> Client:
+        return Client(self._cluster.member(node).agent, self._tls, node, seconds_max)
+
+    def report(self, node: str, nonce: str) -> Signed:
+        """Return one node's signed report.
+
+        Raises:
+            AeroError: there is none to be had.
+        """
+        return read_answer(self._client(node, LOOK_SECONDS_MAX).get(f"/v1/report?nonce={nonce}"), Signed)
+
+    def reports(self, nonce: str) -> tuple[dict[str, Signed], dict[str, str]]:
+        """Return every node's signed report, and of each that gave none why."""
+        names = [member.name for member in self._cluster.members]
+        reports, missing = {}, {}
+        for name, found in zip(names, self._pool.map(lambda name: self._try(name, nonce), names), strict=True):
+            if isinstance(found, Signed):
+                reports[name] = found
+            else:
+                missing[name] = found
+        return reports, missing
+
+    def _try(self, node: str, nonce: str) -> Signed | str:
+        try:
+            return self.report(node, nonce)
+        except AeroError as error:
+            return f"{error.code}: {error.message}"
+
+    def run(self, node: str, order: Order) -> Signed:
+        """Send an order, once, and return the node's signed outcome.
+
+        Raises:
+            Unreachable: nothing was sent.
+            Interrupted: sent, and no answer came back.
+            Refused: the agent refused before it looked at the locks.
+            OutcomeForged: the answer is not what it should be.
+        """
+        body = self._client(node, ORDER_SECONDS_MAX).post("/v1/orders", canonical.encode(order))
+        return read_answer(body, Signed)
+
+    def outcome(self, node: str, request: str) -> Signed:
+        """Ask a node what became of a request.
+
+        Raises:
+            AeroError: it does not say.
+        """
+        return read_answer(self._client(node, LOOK_SECONDS_MAX).post(f"/v1/outcomes/{request}", b"{}"), Signed)
+
+    def opened(self, node: str, request: str, signed: Signed) -> Outcome:
+        """Return a verified outcome.
+
+        Raises:
+            OutcomeForged: it is not the node's word on this request.
+        """
+        try:
+            outcome = open_signed(signed, Outcome, self._cluster.member(node).public_key)
+        except AeroError as error:
+            raise OutcomeForged(f"the outcome by {node} cannot be verified: {error.message}", executed="unknown") from error
+        if (outcome.cluster, outcome.node, outcome.request) != (self._cluster.id, node, request):
+            raise OutcomeForged(f"the outcome by {node} is of another request", executed="unknown")
+        return outcome

@@ -1,0 +1,99 @@
+"""Why the control plane refuses: one error a reason, each with its stable code."""
+
+from aerodb.errors import AeroError
+
+
+class CallerRevoked(AeroError):
+    """The caller is revoked."""
+
+    code = "control.caller-revoked"
+    status = 403
+    title = "The caller is revoked"
+
+
+class SnapshotInconsistent(AeroError):
+    """Two reads of the cluster differ, so they are not one state."""
+
+    code = "control.snapshot-inconsistent"
+    status = 409
+    title = "The cluster changed while it was looked at"
+
+
+class KeyMissing(AeroError):
+    """A request needs an Idempotency-Key: its id."""
+
+    code = "input.idempotency-key-missing"
+    status = 400
+    title = "The Idempotency-Key is missing"
+
+
+class KeyReused(AeroError):
+    """The request's id has been used for another request."""
+
+    code = "input.idempotency-key-reused"
+    status = 422
+    title = "The Idempotency-Key was used for another request"
+
+
+class RequestKnown(AeroError):
+    """The request's id has been used; what became of it stands."""
+
+    code = "control.request-known"
+    status = 409
+    title = "The request is known already"
+
+
+class RequestNotFound(AeroError):
+    """The log knows no such request."""
+
+    code = "input.request-unknown"
+    status = 404
+    title = "There is no such request"
+
+
+class PlanNotPending(AeroError):
+    """No plan of this request awaits a confirmation in this process."""
+
+    code = "control.plan-not-pending"
+    status = 409
+    title = "No plan awaits this confirmation"
+
+
+class ConfirmationReplayed(AeroError):
+    """The request was confirmed before; a confirmation counts once."""
+
+    code = "control.confirmation-replayed"
+    status = 409
+    title = "The request was confirmed before"
+
+
+class RequestForeign(AeroError):
+    """Only who asked may confirm."""
+
+    code = "control.not-the-requester"
+    status = 403
+    title = "Somebody else asked for this"
+
+
+class RejectionUnconfirmable(AeroError):
+    """The plan is a rejection; it cannot be confirmed."""
+
+    code = "control.plan-rejected"
+    status = 409
+    title = "The plan is a rejection"
+
+
+class NeverConfirmed(AeroError):
+    """The log holds no confirmation of the request, so it was never sent anywhere."""
+
+    code = "control.never-confirmed"
+    status = 409
+    title = "The request was never confirmed"
+
+
+class OutcomeForged(AeroError):
+    """An agent's answer is not the signed outcome of this request."""
+
+    code = "transport.outcome-forged"
+    status = 502
+    title = "The outcome cannot be verified"

@@ -1,0 +1,119 @@
+"""The first verb of a request's life: a request becomes a plan, recorded before it is shown."""
+
+import threading
+
+import msgspec
+
+from aerodb.actions import action_named
+from aerodb.audit.record import Record
+from aerodb.control.agents import Agents
+from aerodb.control.errors import KeyReused, RequestKnown
+from aerodb.control.record import Recorder
+from aerodb.control.roles import Right, require
+from aerodb.control.snapshot import collect_consistent
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Ask, Planned
+from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.plan import Plan, Request, plan_digest
+from aerodb.rules.explain import REQUEST_ID, RequestMalformed, check_request, explain, failed
+
+LOOK_ID = "00000000-0000-0000-0000-000000000000"
+"""The id under which one merely looks; no request may use it."""
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that awaits its confirmation, in this process alone."""
+
+    plan: Plan
+    text: str
+
+
+class Explainer:
+    """Makes plans. The ones that were accepted wait in memory: they die with this process, and with nothing else."""
+
+    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder) -> None:
+        """Keep what plans are made from."""
+        self._cluster = cluster
+        self._agents = agents
+        self._recorder = recorder
+        self._lock = threading.Lock()
+        self._under_way: set[str] = set()
+        self._pending: dict[str, Pending] = {}
+
+    def pending(self, request: str) -> Pending | None:
+        """Return the plan that awaits its confirmation."""
+        return self._pending.get(request)
+
+    def take(self, request: str) -> Pending | None:
+        """Return it and let it go: whoever takes it is the only one."""
+        with self._lock:
+            return self._pending.pop(request, None)
+
+    def ask(self, person: Operator, request_id: str, ask: Ask) -> Planned:
+        """Return the recorded plan of a new request.
+
+        Raises:
+            RequestMalformed, NodeUnknown, ActionUnknown: before anything is looked at.
+            CallerRefused: the person may not ask.
+            KeyReused, RequestKnown: the id has been used.
+            SnapshotInconsistent, TargetSilent: nothing can be judged.
+            LogUnavailable: nothing can be recorded.
+        """
+        if not REQUEST_ID.fullmatch(request_id) or request_id == LOOK_ID:
+            raise RequestMalformed("the Idempotency-Key is a UUID in lower case", field="Idempotency-Key")
+        request = Request(id=request_id, operator=person.name, **msgspec.structs.asdict(ask))
+        self._refuse_known(request)
+        with self._lock:
+            if request_id in self._under_way:
+                raise RequestKnown("the request is under way", request=request_id, executed="unknown")
+            self._under_way.add(request_id)
+        try:
+            return self._plan(person, request)
+        except AeroError as error:
+            self._recorder.refused(request, error)
+            raise
+        finally:
+            with self._lock:
+                self._under_way.discard(request_id)
+
+    def _refuse_known(self, request: Request) -> None:
+        log = self._recorder.log
+        sequences = log.sequences_of(request.id)
+        if not sequences:
+            return
+        first, last = (canonical.decode(log.record(each), Record) for each in (sequences[0], sequences[-1]))
+        same = (first.action, first.target, first.arguments, first.reason, first.operator) == (
+            request.action, request.target, request.arguments, request.reason, request.operator,
+        )  # fmt: skip
+        became = f"{last.event} {last.result or last.code}".strip()
+        if not same:
+            raise KeyReused(f"the id was used for {first.action} {first.target}: {became}", request=request.id)
+        raise RequestKnown(f"what became of it: {became}", request=request.id, invariants=last.invariants)
+
+    def _plan(self, person: Operator, request: Request) -> Planned:
+        require(person, Right.REQUEST)
+        action = action_named(request.action)
+        check_request(self._cluster, action, request)
+        snapshot = collect_consistent(self._cluster, self._agents, request.id)
+        plan = explain(self._cluster, action, request, snapshot)
+        text = canonical.encode(plan).decode()
+        self._recorder.planned(plan, text, canonical.encode(snapshot), failed(plan.verdicts))
+        if plan.accepted:
+            with self._lock:
+                self._pending[request.id] = Pending(plan=plan, text=text)
+        return Planned(request=request.id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
+
+    def look(self, person: Operator, ask: Ask) -> Planned:
+        """Return the plan that a request would have now; records nothing.
+
+        Raises:
+            RequestMalformed, NodeUnknown, ActionUnknown, CallerRefused, SnapshotInconsistent, TargetSilent.
+        """
+        require(person, Right.LOOK)
+        request = Request(id=LOOK_ID, operator=person.name, **msgspec.structs.asdict(ask))
+        action = action_named(request.action)
+        check_request(self._cluster, action, request)
+        plan = explain(self._cluster, action, request, collect_consistent(self._cluster, self._agents, LOOK_ID))
+        text = canonical.encode(plan).decode()
+        return Planned(request=LOOK_ID, accepted=plan.accepted, plan=text, digest=plan_digest(text))

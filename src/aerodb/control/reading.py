@@ -1,0 +1,193 @@
+"""Reading: the cluster now, requests, decisions, replays. Looking changes nothing and records nothing."""
+
+import itertools
+from collections.abc import Iterator
+
+from aerodb.actions import action_named, catalogue
+from aerodb.audit.record import Record
+from aerodb.audit.store import Log
+from aerodb.control.agents import Agents
+from aerodb.control.errors import NeverConfirmed, RequestNotFound
+from aerodb.control.explain import LOOK_ID
+from aerodb.control.snapshot import collect
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Cell, Decision, LogEntry, Replayed, RequestLine, Status
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.plan import Loss, Plan, Request, Result, Snapshot, Verdict, plan_digest
+from aerodb.rules.explain import check_request, explain
+from aerodb.rules.specification import Action
+
+
+class Reader:
+    """Answers questions from the agents' facts and from the log."""
+
+    def __init__(self, cluster: Cluster, agents: Agents, log: Log) -> None:
+        """Keep what to read."""
+        self._cluster = cluster
+        self._agents = agents
+        self._log = log
+
+    def status(self, operator: str) -> Status:
+        """Return the cluster as it is now, and every action's answer on every node."""
+        snapshot, differ = collect(self._cluster, self._agents, LOOK_ID)
+        return Status(
+            cluster=self._cluster.id,
+            cluster_name=self._cluster.name,
+            configuration=self._cluster.digest,
+            consistent=not differ,
+            snapshot_digest=canonical.digest(canonical.encode(snapshot)),
+            snapshot=snapshot,
+            matrix=() if differ else tuple(self._matrix(snapshot, operator)),
+            log_size=self._log.size,
+            log_writable=self._log.writable(),
+        )
+
+    def _matrix(self, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
+        for action in catalogue().values():
+            for request in self._possible(action, operator):
+                yield self._cell(action, request, snapshot)
+
+    def _possible(self, action: Action, operator: str) -> Iterator[Request]:
+        """Yield every well-formed request for `action`."""
+        names = [member.name for member in self._cluster.members]
+        for target in names:
+            for values in itertools.product(names, repeat=len(action.arguments)):
+                arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
+                request = Request(
+                    id=LOOK_ID, action=action.name, target=target, arguments=arguments, operator=operator, reason="look"
+                )
+                try:
+                    check_request(self._cluster, action, request)
+                except AeroError:
+                    continue
+                yield request
+
+    def _cell(self, action: Action, request: Request, snapshot: Snapshot) -> Cell:
+        try:
+            plan = explain(self._cluster, action, request, snapshot)
+        except AeroError as error:
+            silent = Verdict(invariant=error.code, result=Result.UNKNOWN, evidence=error.message)
+            return Cell(
+                action=action.name, node=request.target, arguments=request.arguments, accepted=False, failed=(silent,),
+                loss=_no_answer(),
+            )  # fmt: skip
+        return Cell(
+            action=action.name,
+            node=request.target,
+            arguments=request.arguments,
+            accepted=plan.accepted,
+            failed=tuple(verdict for verdict in plan.verdicts if verdict.result is not Result.HOLDS),
+            loss=plan.loss,
+        )
+
+    # The log ----------------------------------------------------------------------------------------------------
+
+    def records(self, request: str) -> list[tuple[int, bytes]]:
+        """Return the records of one request.
+
+        Raises:
+            RequestNotFound: there are none.
+        """
+        sequences = self._log.sequences_of(request)
+        if not sequences:
+            raise RequestNotFound(f"the log knows no request {request!r}", field="request")
+        return [(each, self._log.record(each)) for each in sequences]
+
+    def requests(self) -> tuple[RequestLine, ...]:
+        """Return every request and how far it came, the newest first."""
+        found: dict[str, list[Record]] = {}
+        for _, data in self._log.records():
+            record = canonical.decode(data, Record)
+            found.setdefault(record.request, []).append(record)
+        return tuple(_line(records) for records in reversed(found.values()))
+
+    def decision(self, request: str) -> Decision:
+        """Return everything that the log holds of one request.
+
+        Raises:
+            RequestNotFound: nothing.
+        """
+        entries = self.records(request)
+        records = [canonical.decode(data, Record) for _, data in entries]
+        plan = next((record.plan for record in records if record.plan), "")
+        snapshot = next((record.snapshot for record in records if record.snapshot), "")
+        return Decision(
+            line=_line(records),
+            plan=self._text(plan),
+            snapshot=self._text(snapshot),
+            records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in entries),
+            proofs=tuple(self._log.proof(sequence) for sequence, _ in entries),
+        )
+
+    def _text(self, digest: str) -> str | None:
+        found = self._log.blob(digest) if digest else None
+        return None if found is None else found.decode()
+
+    def replay(self, request: str) -> Replayed:
+        """Compute a request's plan again from its recorded snapshot and configuration, and compare the bytes.
+
+        Raises:
+            RequestNotFound: the log holds no plan of it.
+        """
+        records = [canonical.decode(data, Record) for _, data in self.records(request)]
+        found = next((record for record in records if record.plan and record.snapshot), None)
+        blobs = [self._log.blob(digest) for digest in (found.plan, found.snapshot, found.configuration)] if found else []
+        if not blobs or any(blob is None for blob in blobs):
+            raise RequestNotFound(f"the log holds no plan of {request}", field="request")
+        text, snapshot, configuration = (blob or b"" for blob in blobs)
+        plan = canonical.decode(text, Plan)
+        again = explain(
+            canonical.decode(configuration, Cluster), action_named(plan.request.action), plan.request,
+            canonical.decode(snapshot, Snapshot),
+        )  # fmt: skip
+        computed = canonical.encode(again)
+        return Replayed(
+            request=request,
+            identical=computed == text,
+            recorded_digest=plan_digest(text.decode()),
+            computed_digest=canonical.digest(computed),
+            length_bytes=len(text),
+        )
+
+    def unresolved(self, request: str) -> tuple[Request, str]:
+        """Return a confirmed request, and its plan's digest, for its outcome to be asked for.
+
+        Raises:
+            RequestNotFound, NeverConfirmed: there is nothing to ask for.
+        """
+        records = [canonical.decode(data, Record) for _, data in self.records(request)]
+        confirmed = next((record for record in records if record.event == "confirmed"), None)
+        if confirmed is None:
+            raise NeverConfirmed("the log holds no confirmation of it, so it was never sent", request=request)
+        return (
+            Request(
+                id=confirmed.request, action=confirmed.action, target=confirmed.target, arguments=confirmed.arguments,
+                operator=confirmed.operator, reason=confirmed.reason,
+            ),
+            confirmed.plan,
+        )  # fmt: skip
+
+
+def _no_answer() -> Loss:
+    return Loss(claim="cannot be proven", statement="Nothing can be judged.", arithmetic=())
+
+
+def _line(records: list[Record]) -> RequestLine:
+    first, last = records[0], records[-1]
+    state = {"requested": "planned"}.get(last.event, last.event)
+    if last.event in {"outcome", "established"}:
+        state = last.result
+    if last.event == "refused" and any(record.event in {"outcome", "established"} for record in records):
+        state = next(record.result for record in reversed(records) if record.event in {"outcome", "established"})
+    return RequestLine(
+        request=first.request,
+        at=first.at,
+        operator=first.operator,
+        action=first.action,
+        target=first.target,
+        reason=first.reason,
+        state=state,
+        code=last.code,
+        plan=first.plan or None,
+    )

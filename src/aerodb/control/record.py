@@ -1,0 +1,88 @@
+"""The third verb of a request's life: what happened is recorded, in the log's own order, with the clock named.
+
+Clocks are recorded and never read back: no decision rests on one.
+"""
+
+import datetime
+import socket
+import threading
+from collections.abc import Mapping
+
+from aerodb.audit.record import Record
+from aerodb.audit.store import Log
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.plan import Plan, Request, plan_digest
+from aerodb.protocol.signed import Signed
+
+MESSAGE_CHARACTERS_MAX = 4_000
+
+
+class Recorder:
+    """Writes the records of one control plane."""
+
+    def __init__(self, log: Log, configuration: bytes) -> None:
+        """Keep the log; `configuration` is the cluster's document, stored beside the records that name it."""
+        self.log = log
+        self._lock = threading.Lock()
+        self._configuration = configuration
+        self._clock = f"system clock of {socket.gethostname()}"
+
+    def _write(self, request: Request, event: str, blobs: Mapping[str, bytes], **fields: object) -> int:
+        digest = canonical.digest(self._configuration)
+        record = Record(
+            event=event,  # type: ignore[arg-type]
+            at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            clock=self._clock,
+            request=request.id,
+            operator=request.operator,
+            action=request.action,
+            target=request.target,
+            arguments=request.arguments,
+            reason=request.reason,
+            configuration=digest,
+            **fields,  # type: ignore[arg-type]
+        )
+        with self._lock:
+            return self.log.append(record, {digest: self._configuration, **blobs})
+
+    def proof_since(self, sequence: int, seen: int) -> tuple[str, tuple[bytes, ...]]:
+        """Return the proof of a record and the path from the `seen` size, both under one and the same checkpoint."""
+        with self._lock:
+            return self.log.proof(sequence), self.log.consistency(seen)
+
+    def planned(self, plan: Plan, text: str, snapshot: bytes, failed: tuple[str, ...]) -> int:
+        """Record a request and its plan; one whose invariants failed is a rejection, and final."""
+        digest = plan_digest(text)
+        return self._write(
+            plan.request,
+            "rejected" if failed else "requested",
+            {digest: text.encode(), plan.snapshot: snapshot},
+            plan=digest,
+            snapshot=plan.snapshot,
+            invariants=failed,
+        )
+
+    def confirmed(self, plan: Plan, text: str, signature: str, *, touch: bool) -> int:
+        """Record a confirmation, before anything is sent."""
+        digest = plan_digest(text)
+        return self._write(
+            plan.request, "confirmed", {}, plan=digest, snapshot=plan.snapshot, signature=signature, touch=touch
+        )
+
+    def refused(self, request: Request, error: AeroError, plan: str = "") -> int:
+        """Record a refusal."""
+        return self._write(
+            request, "refused", {}, plan=plan, code=error.code, message=error.message[:MESSAGE_CHARACTERS_MAX],
+            invariants=error.invariants, result=error.executed,
+        )  # fmt: skip
+
+    def outcome(  # noqa: PLR0913 - an outcome's parts
+        self, request: Request, plan: str, result: str, *, signed: Signed | None, code: str, message: str,
+        established: bool,
+    ) -> int:  # fmt: skip
+        """Record what became of a request."""
+        return self._write(
+            request, "established" if established else "outcome", {}, plan=plan, result=result, outcome=signed,
+            code=code, message=message[:MESSAGE_CHARACTERS_MAX],
+        )  # fmt: skip

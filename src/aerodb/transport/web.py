@@ -1,0 +1,51 @@
+"""What both services have in common over HTTP: bounded bodies, canonical answers, refusals as problems.
+
+Source: RFC 9110 (HTTP), RFC 9457 (problem details).
+"""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.transport.errors import BodyTooLarge, InternalFailure, RouteUnknown
+from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
+
+BODY_BYTES_MAX = 8 << 20
+
+
+async def body_of(request: Request, size_max: int = BODY_BYTES_MAX) -> bytes:
+    """Return a request's body.
+
+    Raises:
+        BodyTooLarge: it is larger than any that is meant.
+    """
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > size_max:
+            raise BodyTooLarge(f"a body has at most {size_max} bytes")
+    return bytes(data)
+
+
+def answer(document: object) -> Response:
+    """Return a document in canonical form."""
+    return Response(canonical.encode(document), media_type="application/json")
+
+
+def _problem(request: Request, error: Exception) -> Response:
+    """Return an error as a problem; nothing of the inside reaches the caller."""
+    del request
+    if isinstance(error, HTTPException):
+        known: AeroError = RouteUnknown(error.detail)
+        known.status = error.status_code
+    elif isinstance(error, AeroError):
+        known = error
+    else:
+        known = InternalFailure(f"{type(error).__name__}; the service's own log has more", executed="unknown")
+    return Response(problem_bytes(known), known.status, media_type=MEDIA_TYPE)
+
+
+PROBLEMS = {AeroError: _problem, HTTPException: _problem, Exception: _problem}
+"""Starlette's exception handlers."""

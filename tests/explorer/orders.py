@@ -1,0 +1,208 @@
+"""Requests, judged and run by the real actions on one node; every judgement and every run is remembered.
+
+- A request is planned from reports; the plan is accepted only if every verdict holds, as in `rules.explain`.
+- The node judges again, with its own facts as they are now and the same reports, as in `kernel.agent`.
+- Peers' reports are reduced to what the action's verdicts can read, so that equal plans are one plan.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from aerodb.actions import action_named
+from aerodb.errors import AeroError
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.facts import Facts, Sender
+from aerodb.protocol.plan import Loss, Plan, Request, Result, Verdict
+from aerodb.rules import specification
+from aerodb.rules.invariants import Invariant, holds
+from aerodb.rules.view import View
+from tests.explorer.hands import Cut, MemoryHands
+from tests.explorer.world import Interned, Node, Running, facts_of, verified
+
+STEPS_MAX = 8
+NO_LOSS = Loss(claim="none", statement="", arithmetic=())
+
+
+class Order(NamedTuple):
+    """One request with the reports that its plan rests on, by number."""
+
+    action: str
+    target: str
+    argument: str
+    term: int
+    reports: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        """Say it as an operator would."""
+        word = {"fence": " for ", "demote": " for ", "follow": " to "}.get(self.action, "")
+        return f"{self.action} {self.target}{word}{self.argument}{f' in term {self.term}' if self.term else ''}"
+
+
+class Run(NamedTuple):
+    """What one run of an operation can come to: the node, what happened on the way, and how far it came."""
+
+    node: int
+    events: tuple[tuple[str, int], ...]
+    how: str
+
+
+class Dropped(NamedTuple):
+    """What a mutant changes: verdicts that are taken to hold (by action and invariant), and other code."""
+
+    verdicts: frozenset[tuple[str, str]] = frozenset()
+    facts: Callable[[Facts], Facts] | None = None
+    hands: type[MemoryHands] = MemoryHands
+
+
+class Orders:
+    """Every judgement and every run, by the real rules (or, for a mutant, by what is left of them)."""
+
+    def __init__(self, cluster: Cluster, dropped: Dropped) -> None:
+        self.cluster, self.dropped = cluster, dropped
+        self.nodes: Interned[Node] = Interned()
+        self.facts: Interned[Facts] = Interned()
+        self.orders: Interned[Order] = Interned()
+        self._facts: dict[tuple[int, str], int] = {}
+        self._reduced: dict[tuple[int, str], int] = {}
+        self._planned: dict[tuple[object, ...], int | None] = {}
+        self._holding: dict[tuple[object, ...], bool] = {}
+        self._runs: dict[tuple[int, int], list[Run]] = {}
+        self._views: dict[int, tuple[Plan, View]] = {}
+
+    def facts_number(self, node: int, name: str) -> int:
+        """Return the number of what `name` says of itself."""
+        found = self._facts.get((node, name))
+        if found is None:
+            facts = self._seen(facts_of(self.nodes.values[node], name, self.cluster, under_way=False))
+            found = self._facts[node, name] = self.facts.number(facts)
+        return found
+
+    def _seen(self, facts: Facts) -> Facts:
+        return self.dropped.facts(facts) if self.dropped.facts else facts
+
+    def reduced(self, number: int, action: str) -> int:
+        """Return the number of a peer's report with what the action's verdicts cannot read left out."""
+        found = self._reduced.get((number, action))
+        if found is None:
+            facts = replace(self.facts.values[number], unfinished=None)
+            if facts.instance is not None:
+                instance = replace(facts.instance, position=None, attached=None, shutdown=None, quorum=None)
+                facts = replace(facts, instance=instance if action == "follow" else None)
+            found = self._reduced[number, action] = self.facts.number(facts)
+        return found
+
+    # Judgement ------------------------------------------------------------------------------------------------------
+
+    def _view(self, order: Order, own: Facts) -> View:
+        argument = {"fence": "for", "demote": "for", "follow": "upstream"}.get(order.action)
+        request = Request(
+            id="", action=order.action, target=order.target, arguments={argument: order.argument} if argument else {},
+            operator="", reason="",
+        )  # fmt: skip
+        peers = {name: verified(self.cluster, self.facts.values[number]) for name, number in order.reports}
+        return View(cluster=self.cluster, request=request, own=verified(self.cluster, own), peers=peers, term=order.term)
+
+    def _judge(self, action: str) -> Callable[[View], tuple[Verdict, ...]]:
+        real, dropped = action_named(action).judge, {name for of, name in self.dropped.verdicts if of == action}
+        if not dropped:
+            return real
+
+        def judge(view: View) -> tuple[Verdict, ...]:
+            verdicts = real(view)
+            return tuple(holds(Invariant(each.invariant), "") if each.invariant in dropped else each for each in verdicts)
+
+        return judge
+
+    def term_of(self, order: Order, own: int) -> int:
+        """Return the term that the action itself would name in a plan from these (whole) reports."""
+        key = ("term", order, own)
+        if key not in self._planned:
+            view = self._view(order, self.facts.values[own])
+            self._planned[key] = action_named(order.action).term(view)
+        return self._planned[key] or 0
+
+    def accepts(self, order: int, own: int, senders: tuple[str, ...] = ()) -> bool:
+        """Tell whether every verdict holds, with the target's facts `own`; `senders` stream from it."""
+        key = (order, own, senders)
+        found = self._holding.get(key)
+        if found is None:
+            facts = self.facts.values[own]
+            if facts.instance is not None and senders:
+                facts = replace(facts, instance=replace(facts.instance, senders=tuple(map(_sender, senders))))
+            wanted = self.orders.values[order]
+            verdicts = self._judge(wanted.action)(self._view(wanted, facts))
+            found = self._holding[key] = all(verdict.result is Result.HOLDS for verdict in verdicts)
+        return found
+
+    # Operation ------------------------------------------------------------------------------------------------------
+
+    def _work(self, number: int, own: Facts) -> specification.Order:
+        order = self.orders.values[number]
+        view = self._view(order, own)
+        plan = Plan(
+            rules="", cluster=self.cluster.id, cluster_name="", configuration="", snapshot="", request=view.request,
+            term=order.term, accepted=True, title="", effects=(), irreversible=(), notes=(), loss=NO_LOSS,
+            commit_point="", failures=(), verdicts=(), reports={},
+        )  # fmt: skip
+        return specification.Order(plan=plan, view=view, judge=self._judge(order.action))
+
+    def runs(self, order: int, node: int) -> list[Run]:
+        """Return every way in which the operation can go on that `node`, begun or resumed: whole, or cut."""
+        found = self._runs.get((order, node))
+        if found is None:
+            found = self._runs[order, node] = self._run_all(order, node)
+        return found
+
+    def _run_all(self, order: int, number: int) -> list[Run]:
+        found = []
+        for steps in range(STEPS_MAX + 1):
+            run = self._run(order, number, steps)
+            if run is None:
+                break
+            if run.node != number:
+                found.append(run)
+            if run.how != "cut":
+                break
+        return found
+
+    def _run(self, order: int, number: int, steps: int) -> Run | None:
+        """Run with at most `steps` changes; None where PostgreSQL would refuse the first of them."""
+        node, wanted = self.nodes.values[number], self.orders.values[order]
+        operation = node.operation
+        hands = self.dropped.hands(
+            self.cluster, wanted.target, node, wanted.term, operation.replies if operation else (), steps
+        )
+        own = self._seen(facts_of(node, wanted.target, self.cluster, under_way=True))
+        try:
+            action_named(wanted.action).operate(hands, self._work(order, own))
+        except Cut:
+            after, how = hands.node._replace(operation=Running(order, tuple(hands.replies))), "cut"
+        except AeroError:
+            begun = hands.node._replace(operation=Running(order, tuple(hands.replies)))
+            return self.settled(self.nodes.number(begun), tuple(hands.events))
+        else:
+            after, how = hands.node._replace(operation=None), "whole"
+        return Run(self.nodes.number(after), tuple(hands.events), how)
+
+    def settled(self, number: int, events: tuple[tuple[str, int], ...] = ()) -> Run:
+        """Return the node once the outcome of its unfinished operation was asked for, as `kernel.agent` does it."""
+        node = self.nodes.values[number]
+        if node.operation is None:
+            return Run(number, events, "settled")
+        order = self.orders.values[node.operation.order]
+        facts = self._seen(facts_of(node, order.target, self.cluster, under_way=True))
+        work, action = self._work(node.operation.order, facts), action_named(order.action)
+        found = action.established(work.plan, facts, facts)
+        if found.result == "unknown":
+            return Run(number, events, "unknown")
+        hands = self.dropped.hands(self.cluster, order.target, node, order.term, (), STEPS_MAX)
+        if found.result == "executed":
+            hands.write_standing(action.settle(hands, work.plan))
+        after = self.nodes.number(hands.node._replace(operation=None))
+        return Run(after, (*events, *hands.events), f"settled: {found.result}")
+
+
+def _sender(name: str) -> Sender:
+    return Sender(node=name, state="streaming", sync_state="quorum", sent=None, flushed=None, replayed=None)
