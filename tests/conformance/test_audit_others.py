@@ -9,7 +9,8 @@ from aerodb.audit import note, tree
 SUMDB_KEY = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
 SUMDB_CHECKPOINT = (
     "go.sum database tree\n30055305\nmXfgRcJ0bG0j3CPdKwgGWtUzBUbX67saZGRmFuJGGsM=\n\n"
-    "\u2014 sum.golang.org Az3grpgEild5qw7+5dtV13Kf1C2Xurm8q4fhdxvcsDHnqNTaxL2AFjBY+2TyGKevucFcAAlWFJJYle3EJlDCrQ+y3A8=\n"
+    "\u2014 sum.golang.org "
+    "Az3grpgEild5qw7+5dtV13Kf1C2Xurm8q4fhdxvcsDHnqNTaxL2AFjBY+2TyGKevucFcAAlWFJJYle3EJlDCrQ+y3A8=\n"
 )
 ENTRIES = [b"record %d" % number for number in range(67)]
 LEAVES = [tree.leaf_hash(entry) for entry in ENTRIES]
@@ -20,7 +21,7 @@ def test_pymerkle_has_the_same_roots_and_the_same_siblings() -> None:
     theirs = InmemoryTree(algorithm="sha256")
     for size, entry in enumerate(ENTRIES, start=1):
         theirs.append_entry(entry)
-        assert theirs.get_state(size) == tree.root_of(LEAVES[:size])
+        assert theirs.get_root(size) == tree.root_of(LEAVES[:size])
     for index in range(len(ENTRIES)):
         ours = tree.inclusion_path(tree.hashes_of(LEAVES), index, len(ENTRIES))
         assert sorted(theirs.prove_inclusion(index + 1).path) == sorted([LEAVES[index], *ours])

@@ -63,7 +63,12 @@ class MemoryHands:
 
     def look(self) -> Facts:
         """Return the node's facts as they are now."""
-        return self._reply(lambda: facts_of(self.node, self._name, self._cluster, under_way=True))
+        return self._reply(lambda: self.see(facts_of(self.node, self._name, self._cluster, under_way=True)))
+
+    @staticmethod
+    def see(facts: Facts) -> Facts:
+        """Return the facts as the node's agent takes them; a mutant takes them otherwise."""
+        return facts
 
     def standing(self) -> Standing:
         """Return the durable standing."""

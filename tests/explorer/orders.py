@@ -22,6 +22,7 @@ from tests.explorer.hands import Cut, MemoryHands
 from tests.explorer.world import Interned, Node, Running, facts_of, verified
 
 STEPS_MAX = 8
+LOCAL = {Invariant.JOURNAL_SETTLED, Invariant.SETTINGS_KNOWN, Invariant.ROLE_FITS, Invariant.RUNNING_FITS}
 NO_LOSS = Loss(claim="none", statement="", arithmetic=())
 
 
@@ -49,10 +50,9 @@ class Run(NamedTuple):
 
 
 class Dropped(NamedTuple):
-    """What a mutant changes: verdicts that are taken to hold (by action and invariant), and other code."""
+    """What a mutant changes: verdicts that are taken to hold (by action and invariant), and the hands."""
 
     verdicts: frozenset[tuple[str, str]] = frozenset()
-    facts: Callable[[Facts], Facts] | None = None
     hands: type[MemoryHands] = MemoryHands
 
 
@@ -75,12 +75,9 @@ class Orders:
         """Return the number of what `name` says of itself."""
         found = self._facts.get((node, name))
         if found is None:
-            facts = self._seen(facts_of(self.nodes.values[node], name, self.cluster, under_way=False))
+            facts = self.dropped.hands.see(facts_of(self.nodes.values[node], name, self.cluster, under_way=False))
             found = self._facts[node, name] = self.facts.number(facts)
         return found
-
-    def _seen(self, facts: Facts) -> Facts:
-        return self.dropped.facts(facts) if self.dropped.facts else facts
 
     def reduced(self, number: int, action: str) -> int:
         """Return the number of a peer's report with what the action's verdicts cannot read left out."""
@@ -91,6 +88,17 @@ class Orders:
                 instance = replace(facts.instance, position=None, attached=None, shutdown=None, quorum=None)
                 facts = replace(facts, instance=instance if action == "follow" else None)
             found = self._reduced[number, action] = self.facts.number(facts)
+        return found
+
+    def local(self, action: str, target: str, node: int) -> bool:
+        """Tell whether the verdicts on the target alone (journal, role, process) hold: without them nothing else helps."""
+        key = ("local", action, node)
+        found = self._holding.get(key)
+        if found is None:
+            own = self.facts.values[self.facts_number(node, target)]
+            verdicts = self._judge(action)(self._view(Order(action, target, "", 0, ()), own))
+            found = all(each.result is Result.HOLDS for each in verdicts if each.invariant in LOCAL)
+            self._holding[key] = found
         return found
 
     # Judgement ------------------------------------------------------------------------------------------------------
@@ -174,14 +182,15 @@ class Orders:
         hands = self.dropped.hands(
             self.cluster, wanted.target, node, wanted.term, operation.replies if operation else (), steps
         )
-        own = self._seen(facts_of(node, wanted.target, self.cluster, under_way=True))
+        own = operation.own if operation else self.facts_number(number, wanted.target)
+        begun = Running(order, own, ())
         try:
-            action_named(wanted.action).operate(hands, self._work(order, own))
+            action_named(wanted.action).operate(hands, self._work(order, self.facts.values[own]))
         except Cut:
-            after, how = hands.node._replace(operation=Running(order, tuple(hands.replies))), "cut"
+            after, how = hands.node._replace(operation=begun._replace(replies=tuple(hands.replies))), "cut"
         except AeroError:
-            begun = hands.node._replace(operation=Running(order, tuple(hands.replies)))
-            return self.settled(self.nodes.number(begun), tuple(hands.events))
+            failed = hands.node._replace(operation=begun)
+            return self.settled(self.nodes.number(failed), tuple(hands.events))
         else:
             after, how = hands.node._replace(operation=None), "whole"
         return Run(self.nodes.number(after), tuple(hands.events), how)
@@ -192,9 +201,10 @@ class Orders:
         if node.operation is None:
             return Run(number, events, "settled")
         order = self.orders.values[node.operation.order]
-        facts = self._seen(facts_of(node, order.target, self.cluster, under_way=True))
-        work, action = self._work(node.operation.order, facts), action_named(order.action)
-        found = action.established(work.plan, facts, facts)
+        facts = self.dropped.hands.see(facts_of(node, order.target, self.cluster, under_way=True))
+        before = self.facts.values[node.operation.own]
+        work, action = self._work(node.operation.order, before), action_named(order.action)
+        found = action.established(work.plan, before, facts)
         if found.result == "unknown":
             return Run(number, events, "unknown")
         hands = self.dropped.hands(self.cluster, order.target, node, order.term, (), STEPS_MAX)

@@ -48,9 +48,10 @@ class Bounds(NamedTuple):
 
 
 class Running(NamedTuple):
-    """An operation begun and not ended: its order, and what the hands have answered so far."""
+    """An operation begun and not ended: its order, the node's facts before it, and the hands' answers so far."""
 
     order: int
+    own: int
     replies: tuple[object, ...]
 
 

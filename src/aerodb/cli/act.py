@@ -12,8 +12,9 @@ import click
 
 from aerodb.actions import action_named
 from aerodb.cli import verification
-from aerodb.cli.failures import BY_RESULT, REJECTED, OutcomeUnknown, PlanAltered, TerminalMissing
-from aerodb.cli.outcome import show_outcome
+from aerodb.cli.failures import BY_RESULT, REJECTED, PlanAltered, TerminalMissing
+from aerodb.cli.outcome import show_outcome, unknown_from_here
+from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.cli.signing import sign
@@ -25,7 +26,6 @@ from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.rules.explain import check_request
 from aerodb.rules.render import plan_lines
 from aerodb.rules.specification import Action, Argument
-from aerodb.transport.errors import Refused, Unreachable
 
 EXECUTION_TIMEOUT_SECONDS = 24 * 3600.0
 """A reclone copies a whole database before it answers."""
@@ -94,8 +94,11 @@ def act(session: Session, action: Action, node: str, arguments: dict[str, str], 
         return REJECTED
     signature = sign(profile, session.terminal, planned.plan.encode(), by_agent=by_agent)
     session.terminal.line(f"Signed. Sent once; {node} judges again, then acts. Waiting for its answer...", "dim")
-    done = _confirm(session, profile, asked.id, signature)
-    show_outcome(session.terminal, profile.cluster, asked.id, node, plan_digest(planned.plan), done)
+    caller = session.connect(profile, EXECUTION_TIMEOUT_SECONDS)
+    with unknown_from_here(asked.id):
+        body = canonical.encode(Confirm(signature=signature))
+        done = read(caller.post(request_path(asked.id, "/confirmation"), body), Done)
+        show_outcome(session.terminal, profile.cluster, asked.id, node, plan_digest(planned.plan), done)
     return BY_RESULT[done.result]
 
 
@@ -116,7 +119,7 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     planned = read(answer, Planned)
     plan = verification.planned_plan(planned)
     verification.check_request(plan, asked)
-    decision = read(caller.get(f"/v1/requests/{asked.id}"), Decision)
+    decision = read(caller.get(request_path(asked.id)), Decision)
     if decision.snapshot is None:
         raise PlanAltered("the plan's snapshot is not on record")
     if verification.recomputed(profile.cluster, plan, decision.snapshot) != planned.plan:
@@ -128,24 +131,3 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
 def _typed(terminal: Terminal, node: str) -> bool:
     terminal.line("")
     return terminal.ask(f"To confirm, type the node's name ({node}): ") == node
-
-
-def _confirm(session: Session, profile: Profile, request: str, signature: str) -> Done:
-    """Send the confirmation, once.
-
-    Raises:
-        Unreachable: nothing was sent.
-        Refused: the control plane refused, and says whether anything was executed.
-        OutcomeUnknown: it was sent, and anything else went wrong.
-    """
-    caller = session.connect(profile, EXECUTION_TIMEOUT_SECONDS)
-    try:
-        answer = caller.post(f"/v1/requests/{request}/confirmation", canonical.encode(Confirm(signature=signature)))
-        return read(answer, Done)
-    except (Unreachable, Refused) as error:
-        error.request = error.request or request
-        raise
-    except (Exception, KeyboardInterrupt) as error:  # What was sent may have been executed, whatever failed here.
-        why = error.message if isinstance(error, AeroError) else type(error).__name__
-        message = f"the confirmation was sent, and no answer was understood: {why}"
-        raise OutcomeUnknown(message, executed="unknown", request=request) from error

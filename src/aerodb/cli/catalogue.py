@@ -34,7 +34,8 @@ def catalogue(session: Session, action: str | None, *, as_json: bool) -> int:
     elif action:
         show_action(session.terminal, chosen[0])
     else:
-        session.terminal.table(("ACTION", "WHAT IT DOES"), [(("heading", e.name), ("plain", e.summary)) for e in chosen])
+        rows = [(("heading", each.name), ("plain", each.summary)) for each in chosen]
+        session.terminal.table(("ACTION", "WHAT IT DOES"), rows)
     return OK
 
 
@@ -57,7 +58,8 @@ def document(action: Action) -> dict[str, Any]:
 
 def usage(action: Action) -> str:
     """Return how an action is typed."""
-    return " ".join(["aerodb", action.name, "NODE", *(f"{each.option} NODE" for each in action.arguments), "--reason TEXT"])
+    options = [f"{each.option} NODE" for each in action.arguments]
+    return " ".join(["aerodb", action.name, "NODE", *options, "--reason TEXT"])
 
 
 def show_action(terminal: Terminal, action: Action) -> None:

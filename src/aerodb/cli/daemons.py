@@ -19,7 +19,9 @@ def _run(name: str, **arguments: Any) -> int:
 
 
 @click.command()
-@click.option("--folder", type=FOLDER, default=FOLDER_DEFAULT, show_default=True, help="Where the cluster lives; made where it is not there.")
+@click.option(
+    "--folder", type=FOLDER, default=FOLDER_DEFAULT, show_default=True, help="Where the cluster lives; made if need be."
+)
 @click.option("--nodes", type=click.IntRange(2, 9), default=3, show_default=True, help="How many PostgreSQL nodes.")
 def up(folder: Path, nodes: int) -> int:
     """Run a whole cluster on this machine: PostgreSQL, its agents, the control plane."""

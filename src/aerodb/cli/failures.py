@@ -52,6 +52,14 @@ class OutcomeUnknown(AeroError):
     title = "What became of the request is unknown"
 
 
+class Stopped(AeroError):
+    """A person stopped the command before anything was confirmed."""
+
+    code = "input.stopped"
+    status = 400
+    title = "The command was stopped by hand"
+
+
 class CommandFailed(AeroError):
     """The program failed where it should not have."""
 
@@ -73,6 +81,13 @@ class PlanAltered(Unverified):
 
     code = "control.plan-unverified"
     title = "The plan does not verify here"
+
+
+class LogUnverified(Unverified):
+    """The audit log is not what its key signed."""
+
+    code = "control.log-verification-failed"
+    title = "The audit log does not verify"
 
 
 class OutcomeForged(Unverified):

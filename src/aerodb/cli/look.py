@@ -72,7 +72,7 @@ def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observ
     for style, text in remarks(cluster, answer, observed):
         terminal.line(escape(text), style)
     terminal.line("")
-    terminal.line("What would be accepted now, and the invariants that forbid the rest (? is unknown, and counts as no)")
+    terminal.line("What would be accepted now, and the invariants that forbid the rest (?: unknown, counts as no)")
     show_matrix(terminal, cluster, answer.matrix)
     terminal.line("")
     terminal.line(f"snapshot {answer.snapshot_digest}", "dim")
@@ -160,7 +160,8 @@ def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Ce
 def _node_remarks(facts: Facts) -> list[Cell]:
     standing, instance, found = facts.standing, facts.instance, list[Cell]()
     if standing.pledged.term > standing.granted.term:
-        found.append(("warn", f"has pledged term {standing.pledged.term} to {standing.pledged.node}; it is not granted"))
+        pledged = standing.pledged
+        found.append(("warn", f"has pledged term {pledged.term} to {pledged.node}, not granted as far as it knows"))
     if standing.halted:
         found.append(("warn", "was stopped by a person, and stays down until a person starts it"))
     if facts.unfinished is not None:

@@ -5,6 +5,7 @@ catalogue's names are its files' names, so that listing them imports none of it.
 """
 
 import errno
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from aerodb.cli.failures import REJECTED, USAGE, CommandFailed, exit_code
+from aerodb.cli.failures import REJECTED, USAGE, CommandFailed, Stopped, exit_code
 from aerodb.cli.session import Session, profile_option
 from aerodb.errors import AeroError
 
@@ -106,7 +107,7 @@ def run(arguments: Sequence[str], session: Session) -> int:
         error.show(session.terminal.stderr)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
-        session.terminal.problem(CommandFailed("stopped by hand"))
+        session.terminal.problem(Stopped("stopped by hand"))
         return REJECTED
     except AeroError as error:
         session.terminal.problem(error)
@@ -129,6 +130,6 @@ def _failed(session: Session, error: Exception) -> int:
 def main() -> None:
     """Run the command line and exit."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # A locale that lacks a character must not hide a plan.
+        if isinstance(stream, io.TextIOWrapper):  # A document is UTF-8; on a terminal a locale must not hide a plan.
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
     sys.exit(run(sys.argv[1:], Session()))

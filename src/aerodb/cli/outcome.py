@@ -1,8 +1,11 @@
 """What became of a request, as its agent signed it; and asking for it afterwards."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 
-from aerodb.cli.failures import BY_RESULT, OutcomeUnknown
+from aerodb.cli.failures import BY_RESULT, OutcomeUnknown, Unverified
 from aerodb.cli.paths import request_path
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Terminal, escape
@@ -34,6 +37,29 @@ def show_outcome(terminal: Terminal, cluster: Cluster, request: str, target: str
         terminal.line(f"  record {done.sequence} of the audit log", "dim")
 
 
+@contextmanager
+def unknown_from_here(request: str) -> Iterator[None]:
+    """From here on something is sent: whatever goes wrong, what became of the request is unknown until it is asked.
+
+    Raises:
+        Unreachable: nothing was sent after all.
+        Refused: the control plane refused, and says whether anything was executed.
+        Unverified: an answer came, and does not verify.
+        OutcomeUnknown: anything else, a person's Ctrl-C too.
+    """
+    try:
+        yield
+    except (Unreachable, Refused) as error:
+        error.request = error.request or request
+        raise
+    except Unverified as error:
+        error.executed, error.request = "unknown", request
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        why = error.message if isinstance(error, AeroError) else f"{type(error).__name__} {error}"
+        raise OutcomeUnknown(f"no answer was understood: {why}", executed="unknown", request=request) from error
+
+
 @click.command(cls=ClientCommand)
 @click.argument("request", metavar="REQUEST")
 @json_option
@@ -42,21 +68,24 @@ def outcome(session: Session, request: str, *, as_json: bool) -> int:
     """Ask what became of a request; the answer of the node's agent is recorded, and nothing is tried again."""
     profile = session.profile()
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
-    decision = read(caller.get(request_path(request)), Decision)
-    target, digest = decision.line.target, ""
-    if decision.plan is not None:
-        plan = read_plan(decision.plan)
-        target, digest = plan.request.target, plan_digest(decision.plan)
     try:
-        body = caller.post(request_path(request, "/outcome"), b"{}")
-        done = read(body, Done)
-    except (Unreachable, Refused):
+        with unknown_from_here(request):
+            target, digest = _asked(read(caller.get(request_path(request)), Decision))
+            body = caller.post(request_path(request, "/outcome"), b"{}")
+            done = read(body, Done)
+            verified_outcome(profile.cluster, request, target, digest, done)
+            if as_json:
+                session.terminal.document(body)
+            else:
+                show_outcome(session.terminal, profile.cluster, request, target, digest, done)
+    except Unreachable as error:
+        error.executed = "unknown"  # This question was not sent; the request that it is about may have been executed.
         raise
-    except AeroError as error:
-        raise OutcomeUnknown(error.message, executed="unknown", request=request) from error
-    verified_outcome(profile.cluster, request, target, digest, done)
-    if as_json:
-        session.terminal.document(body)
-    else:
-        show_outcome(session.terminal, profile.cluster, request, target, digest, done)
     return BY_RESULT[done.result]
+
+
+def _asked(decision: Decision) -> tuple[str, str]:
+    """Return the target of a request, and the digest of its plan ("" where it has none)."""
+    if decision.plan is None:
+        return decision.line.target, ""
+    return read_plan(decision.plan).request.target, plan_digest(decision.plan)

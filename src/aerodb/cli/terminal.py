@@ -65,8 +65,9 @@ class Terminal:
         widths = [max(len(title), *(len(row[at][1]) for row in escaped), 0) for at, title in enumerate(head)]
         titles = [("heading", title) for title in head]
         for row in [titles, *escaped]:
-            cells = (self._styled(self.stdout, text.ljust(width), style) for (style, text), width in zip(row, widths, strict=True))
-            print(GAP.join(cells).rstrip(), file=self.stdout)
+            cells = zip(row, widths, strict=True)
+            texts = [self._styled(self.stdout, text, style) + " " * (width - len(text)) for (style, text), width in cells]
+            print(GAP.join(texts).rstrip(), file=self.stdout)
 
     def document(self, data: bytes) -> None:
         """Write canonical JSON: byte for byte, except that a terminal is shown no control characters."""

@@ -97,3 +97,11 @@ class OutcomeForged(AeroError):
     code = "transport.outcome-forged"
     status = 502
     title = "The outcome cannot be verified"
+
+
+class ControlFolderBroken(AeroError):
+    """The control plane's folder lacks a part, or a part is damaged."""
+
+    code = "control.folder-broken"
+    status = 500
+    title = "The control plane's folder cannot be read"

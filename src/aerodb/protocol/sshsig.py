@@ -164,7 +164,9 @@ def _read(armor: str) -> _Envelope:
 
 
 def _unarmored(armor: str) -> bytes:
-    if len(armor) > _ARMOR_LENGTH_MAX or not (armor.startswith(_BEGIN) and armor.endswith(_END)):
+    if len(armor) > _ARMOR_LENGTH_MAX:
+        raise SshsigInvalid(f"the signature is malformed: it is longer than {_ARMOR_LENGTH_MAX} characters")
+    if not (armor.startswith(_BEGIN) and armor.endswith(_END)):
         raise SshsigInvalid("the signature is malformed: it is not an armored SSH signature")
     try:
         blob = base64.b64decode(armor[len(_BEGIN) : -len(_END)].replace("\n", ""), validate=True)

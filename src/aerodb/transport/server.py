@@ -6,6 +6,7 @@ by itself; a connection without one never gets as far.
 
 import asyncio
 import socket
+import threading
 from typing import Any
 
 import uvicorn
@@ -75,9 +76,17 @@ class Server(uvicorn.Server):
         config.ssl = server_context(tls)
         super().__init__(config)
 
-    def install_signal_handlers(self) -> None:
-        """Install none."""
+    def run_on(self, bound: socket.socket, asked_to_end: threading.Event) -> None:
+        """Serve on `bound` until `asked_to_end` is set."""
 
-    def run_on(self, bound: socket.socket) -> None:
-        """Serve on `bound` until `should_exit` is set; run in the main thread or another."""
-        asyncio.run(self._serve(sockets=[bound]))
+        async def serve() -> None:
+            ending = asyncio.create_task(self._end_when(asked_to_end))
+            await self._serve(sockets=[bound])
+            ending.cancel()
+
+        asyncio.run(serve())
+
+    async def _end_when(self, asked: threading.Event) -> None:
+        while not asked.is_set():
+            await asyncio.sleep(0.05)
+        self.should_exit = True

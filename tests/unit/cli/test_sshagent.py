@@ -73,9 +73,6 @@ def test_a_silent_agent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         b"",
         b"\x00\x00",
-        sshwire.uint32(0),
-        sshwire.uint32(sshagent.MESSAGE_BYTES_MAX + 1),
-        b"\xff\xff\xff\xff",
         sshwire.uint32(5) + b"\x0c\x00",
         _message(6, b""),
         _message(14, blob(b"")),
@@ -91,6 +88,14 @@ def test_a_malformed_list_is_refused(answer: bytes, answer_with: Hostile) -> Non
     """Nothing that is not exactly a list of keys is taken for one, and no announced length is trusted."""
     answer_with(answer)
     with pytest.raises(sshagent.AgentMalformed):
+        sshagent.identities()
+
+
+@pytest.mark.parametrize("length_bytes", [0, sshagent.MESSAGE_BYTES_MAX + 1, 2**32 - 1])
+def test_an_empty_or_huge_message_is_refused_by_its_length(length_bytes: int, answer_with: Hostile) -> None:
+    """A message that is announced as empty or too long is refused before any of it is read."""
+    answer_with(sshwire.uint32(length_bytes))
+    with pytest.raises(sshagent.AgentMalformed, match=f"announces a message of {length_bytes} bytes"):
         sshagent.identities()
 
 

@@ -4,7 +4,8 @@ import base64
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from hypothesis import given
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aerodb.protocol import sshkey, sshwire
@@ -20,6 +21,7 @@ from tests.unit.protocol.signers import (
     ssh_key,
 )
 
+UNHURRIED = settings(deadline=None)  # The machine may be busy with other tests.
 P = 2**255 - 19
 Y8 = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
 CANONICAL_TORSION = [0, 1, P - 1, Y8, P - Y8]
@@ -83,6 +85,7 @@ def test_a_line_that_is_no_key_is_malformed(line: str) -> None:
         sshkey.parse_line(line)
 
 
+@UNHURRIED
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No text brings the reader to any other error than its own."""
@@ -93,6 +96,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         pass
 
 
+@UNHURRIED
 @given(st.sampled_from(sshkey.ALLOWED), st.binary(max_size=200))
 def test_any_content_is_judged_or_refused(algorithm: str, content: bytes) -> None:
     """No content brings the judgement to any other answer than sound or weak, and chance makes no sound key."""
@@ -108,6 +112,7 @@ def test_points_of_small_order_and_second_encodings_are_refused(y: int, sign: in
         sshkey.refuse_weak(ed25519_key((y | sign << 255).to_bytes(32, "little")))
 
 
+@UNHURRIED
 @given(st.binary(min_size=32, max_size=32))
 def test_points_are_on_the_curve_exactly_where_an_independent_decoder_says_so(point: bytes) -> None:
     """The judgement of a point agrees with solving the curve's equation for x as RFC 8032 section 5.1.3 does."""
@@ -217,6 +222,18 @@ def test_a_key_of_one_curve_under_the_name_of_another_is_refused() -> None:
         sshkey.refuse_weak(SshKey("ecdsa-sha2-nistp256", key.blob))
 
 
+@pytest.mark.parametrize("kind", ["nistp256", "nistp384", "nistp521"])
+def test_a_sound_point_has_one_encoding(kind: str) -> None:
+    """The key's own point, compressed, or under another curve's name, would be a second blob for it: refused."""
+    public = file_key(kind).public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    name = f"ecdsa-sha2-{kind}".encode()
+    for curve, form in ((kind, PublicFormat.CompressedPoint), ("nistp999", PublicFormat.UncompressedPoint)):
+        content = blob(name, curve.encode(), public.public_bytes(Encoding.X962, form))
+        with pytest.raises(KeyWeak, match=r"uncompressed|names the curve"):
+            sshkey.refuse_weak(SshKey(name.decode(), content))
+
+
 @pytest.mark.parametrize("algorithm", SECURITY_KINDS)
 @pytest.mark.parametrize("application", ["", "https://example.org", "webauthn"])
 def test_security_keys_must_be_for_ssh(algorithm: str, application: str) -> None:
@@ -231,6 +248,7 @@ def test_a_curve_that_ssh_does_not_have_is_refused() -> None:
         sshkey.of_public(ec.derive_private_key(5, ec.SECP256K1()).public_key())
 
 
+@UNHURRIED
 @given(st.integers(0, 2**4100))
 def test_integers_survive_the_wire(value: int) -> None:
     """Every integer reads back as itself, and nothing trails."""

@@ -1,0 +1,111 @@
+"""The only place that wires parts together: the daemons' entry points. Each loads only what it runs."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+
+class _Ending:
+    """Which signal asked a daemon to end."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.asked = threading.Event()
+
+    def catch(self, number: int, _: FrameType | None) -> None:
+        """Note the signal."""
+        self.number = number
+        self.asked.set()
+
+    def install(self) -> None:
+        """Catch SIGINT and SIGTERM."""
+        signal.signal(signal.SIGINT, self.catch)
+        signal.signal(signal.SIGTERM, self.catch)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def agent(folder: Path, *, leave_down: bool) -> int:
+    """Run the agent of the node in `folder` until a signal.
+
+    SIGTERM ends the agent alone, and PostgreSQL goes on; SIGINT says that the host goes down, and stops PostgreSQL
+    cleanly first. Unless `leave_down`, PostgreSQL starts with it, as the node's configuration and standing allow.
+    """
+    from aerodb.kernel.agent import Agent
+    from aerodb.kernel.node import read_node
+    from aerodb.kernel.service import application
+    from aerodb.transport.server import Server, listen
+
+    ending = _Ending()
+    ending.install()
+    node = read_node(folder)
+    bound = listen(node.member.agent)
+    one = Agent(node)
+    if not leave_down and one.start_with_host():
+        _say(f"PostgreSQL of {node.name} was started with its agent, in its standing")
+    _say(f"agent of {node.name} at {node.member.agent}")
+    Server(application(one), node.tls).run_on(bound, ending.asked)
+    if ending.number == signal.SIGINT:
+        one.stop_with_host()
+    return 0
+
+
+def serve(folder: Path) -> int:
+    """Run the control plane whose folder this is until SIGINT or SIGTERM."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from aerodb.api.service import application
+    from aerodb.audit.store import Log
+    from aerodb.control.errors import ControlFolderBroken
+    from aerodb.control.plane import ControlPlane
+    from aerodb.protocol import canonical
+    from aerodb.protocol.cluster import Cluster
+    from aerodb.transport.server import Server, listen
+    from aerodb.transport.tls import tls_in
+
+    ending = _Ending()
+    ending.install()
+    try:
+        cluster = canonical.decode((folder / "cluster.json").read_bytes(), Cluster)
+        key = serialization.load_pem_private_key((folder / "log.key").read_bytes(), None)
+    except (OSError, ValueError) as error:
+        raise ControlFolderBroken(f"{folder} is not a control plane's folder: {error}") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ControlFolderBroken(f"{folder}/log.key is not an Ed25519 key")
+    bound = listen(cluster.control)
+    log = Log(folder / "log", cluster.origin, key)
+    try:
+        _say(f"control plane of {cluster.name} at {cluster.control}")
+        Server(application(ControlPlane(cluster, tls_in(folder), log)), tls_in(folder)).run_on(bound, ending.asked)
+    finally:
+        log.close()
+    return 0
+
+
+def init(folder: Path) -> int:
+    """Make a new cluster of three nodes in `folder`, and start nothing."""
+    from aerodb.local.making import make_cluster
+
+    cluster = make_cluster(folder, 3)
+    _say(f"cluster {cluster.name} ({cluster.id}) made in {folder}")
+    return 0
+
+
+def up(folder: Path, nodes: int) -> int:
+    """Make or reopen the cluster in `folder` and run it until Ctrl-C."""
+    from aerodb.local.up import up as run
+
+    return run(folder, nodes)
+
+
+def demo(folder: Path | None) -> int:
+    """Show a planned switchover and back, a rejection, and a failover, on a cluster in `folder` (None: temporary)."""
+    from aerodb.local.demo import demo as run
+
+    return run(folder)

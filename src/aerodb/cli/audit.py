@@ -1,0 +1,154 @@
+"""The audit log: listed, exported, verified offline, and its plans computed again.
+
+Verification trusts the profile's configuration alone, which names the log's key; the control plane is believed in
+nothing, and where a folder or an export is given it is not even asked.
+"""
+
+import io
+from pathlib import Path
+
+import click
+import msgspec
+
+from aerodb.audit.export import verify_export
+from aerodb.audit.record import Record, decode_record
+from aerodb.audit.verify import VerificationFailed, Verified
+from aerodb.cli import verification
+from aerodb.cli.failures import OK, UNVERIFIED, FileUnusable, LogUnverified
+from aerodb.cli.paths import request_path
+from aerodb.cli.profile import Profile
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
+from aerodb.cli.terminal import Cell
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Decision, LogEntry
+
+HEAD = ("RECORD", "AT", "EVENT", "REQUEST", "OPERATOR", "ACTION", "NODE", "RESULT")
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class RecordList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer to GET /v1/audit/records."""
+
+    records: tuple[LogEntry, ...]
+
+
+@click.group()
+def audit() -> None:
+    """List, export, verify and replay the audit log."""
+
+
+@audit.command("list", cls=ClientCommand)
+@click.option("--start", type=click.IntRange(min=0), default=0, show_default=True, help="The first record's number.")
+@click.option("--count", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many records at most.")
+@json_option
+@click.pass_obj
+def list_records(session: Session, start: int, count: int, *, as_json: bool) -> int:
+    """List the log's records; `aerodb show REQUEST` proves those of one request."""
+    body = session.get(f"/v1/audit/records?start={start}&count={count}")
+    answer = read(body, RecordList)
+    if as_json:
+        session.terminal.document(body)
+    elif answer.records:
+        session.terminal.table(HEAD, [_row(entry) for entry in answer.records])
+    else:
+        session.terminal.line(f"There is no record {start} yet.", "dim")
+    return OK
+
+
+def _row(entry: LogEntry) -> list[Cell]:
+    record = _decoded(entry)
+    texts = (record.at, record.event, record.request, record.operator, record.action, record.target)
+    result = record.result or record.code or "-"
+    number = ("plain", str(entry.sequence))
+    return [number, *(("plain", text) for text in texts), ("good" if result == "executed" else "plain", result)]
+
+
+def _decoded(entry: LogEntry) -> Record:
+    try:
+        return decode_record(entry.record.encode())
+    except AeroError as error:
+        raise LogUnverified(f"record {entry.sequence} is malformed: {error.message}") from error
+
+
+@audit.command(cls=ClientCommand)
+@click.option("--output", type=FILE, help="A new file to write to, instead of stdout.")
+@click.pass_obj
+def export(session: Session, output: Path | None) -> int:
+    """Write the whole log as JSON Lines: the checkpoint, the records, the plans and snapshots."""
+    body = session.get("/v1/audit/export")
+    if output is None:
+        for line in body.removesuffix(b"\n").split(b"\n"):
+            session.terminal.document(line)
+        return OK
+    try:
+        with output.open("xb") as file:
+            file.write(body)
+    except OSError as error:
+        raise FileUnusable(f"{output} cannot be written: {error.strerror}", field="output") from error
+    session.terminal.line(f"{len(body)} bytes written.")
+    return OK
+
+
+@audit.command(cls=ClientCommand)
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Verify the log in this folder.")
+@click.option("--export", "file", type=FILE, help="Verify this export.")
+@json_option
+@click.pass_obj
+def verify(session: Session, folder: Path | None, file: Path | None, *, as_json: bool) -> int:
+    """Verify the whole log: a folder or an export offline, else an export fetched now."""
+    if folder and file:
+        raise click.UsageError("--folder and --export are two different logs; give one")
+    profile = session.profile()
+    try:
+        verified = _verified(session, profile, folder, file)
+    except VerificationFailed as error:
+        raise LogUnverified(error.message) from error
+    if verified.checkpoint.origin != profile.cluster.origin:
+        raise LogUnverified(f"this is the log of {verified.checkpoint.origin}, not of {profile.cluster.origin}")
+    if as_json:
+        session.terminal.document(canonical.encode({"checkpoint": verified.checkpoint_text, "size": verified.size}))
+    else:
+        said = f"VERIFIED: {verified.size} records, whole and in order, as the log's key signed."
+        session.terminal.line(said, "good")
+        for line in verified.checkpoint_text.splitlines():
+            session.terminal.line(f"  {line}", "dim")
+    return OK
+
+
+def _verified(session: Session, profile: Profile, folder: Path | None, file: Path | None) -> Verified:
+    key = profile.cluster.log_key
+    if folder is not None:
+        from aerodb.audit.store import verify_folder
+
+        return verify_folder(folder, key)
+    if file is None:
+        body = session.connect(profile, READ_TIMEOUT_SECONDS).get("/v1/audit/export")
+        return verify_export(io.BytesIO(body), key)
+    try:
+        with file.open("rb") as lines:
+            return verify_export(lines, key)
+    except OSError as error:
+        raise FileUnusable(f"{file} cannot be read: {error.strerror}", field="export") from error
+
+
+@audit.command(cls=ClientCommand)
+@click.argument("request", metavar="REQUEST")
+@json_option
+@click.pass_obj
+def replay(session: Session, request: str, *, as_json: bool) -> int:
+    """Compute a request's plan again, on this machine, from its recorded snapshot, and compare the bytes."""
+    profile = session.profile()
+    body = session.connect(profile, READ_TIMEOUT_SECONDS).get(request_path(request))
+    replayed = verification.replay(profile.cluster, read(body, Decision))
+    if as_json:
+        session.terminal.document(canonical.encode(replayed))
+    elif replayed.identical:
+        said = "IDENTICAL: computed again here from the recorded snapshot, byte for byte the recorded plan"
+        session.terminal.line(f"{said} ({replayed.length_bytes} bytes).", "good")
+    else:
+        session.terminal.line("DIFFERENT: the recorded plan is not what its recorded snapshot makes it.", "bad")
+    if not as_json:
+        session.terminal.line(f"  recorded {replayed.recorded_digest}", "dim")
+        session.terminal.line(f"  computed {replayed.computed_digest}", "dim")
+    return OK if replayed.identical else UNVERIFIED

@@ -1,0 +1,35 @@
+"""What can go wrong in making and running a cluster on this machine."""
+
+from aerodb.errors import AeroError
+
+
+class FolderTaken(AeroError):
+    """The folder holds something else already."""
+
+    code = "input.folder-taken"
+    status = 409
+    title = "The folder is in use for something else"
+
+
+class FolderIncomplete(AeroError):
+    """The making of the cluster in this folder was cut off."""
+
+    code = "input.folder-incomplete"
+    status = 409
+    title = "The cluster in this folder was never finished"
+
+
+class PortsTaken(AeroError):
+    """No run of free ports was found."""
+
+    code = "input.ports-taken"
+    status = 409
+    title = "No free ports"
+
+
+class ProcessFailed(AeroError):
+    """A process of the cluster ended, or is not ready in time."""
+
+    code = "transport.process-failed"
+    status = 500
+    title = "A process of the cluster did not come up"

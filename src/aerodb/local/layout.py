@@ -1,0 +1,59 @@
+"""A cluster's folder on this machine: who keeps what where.
+
+    cluster.json         the configuration, the same bytes everywhere
+    nodes/<name>/        an agent's folder, with its PostgreSQL in postgres/
+    control/             the control plane's folder: its keys and the audit log
+    operator/ auditor/ observer/   one profile a person: their certificate, and the operator's SSH key
+    logs/                what the processes said
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from aerodb.protocol import canonical
+from aerodb.protocol.cluster import Cluster
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """The paths of one cluster's folder."""
+
+    root: Path
+
+    @property
+    def configuration(self) -> Path:
+        """Return the configuration's file."""
+        return self.root / "cluster.json"
+
+    @property
+    def control(self) -> Path:
+        """Return the control plane's folder."""
+        return self.root / "control"
+
+    @property
+    def logs(self) -> Path:
+        """Return the folder of what the processes say."""
+        return self.root / "logs"
+
+    def node(self, name: str) -> Path:
+        """Return an agent's folder."""
+        return self.root / "nodes" / name
+
+    def profile(self, person: str) -> Path:
+        """Return a person's profile."""
+        return self.root / person
+
+    def cluster(self) -> Cluster:
+        """Return the configuration.
+
+        Raises:
+            OSError, NotCanonical: it cannot be read.
+        """
+        return canonical.decode(self.configuration.read_bytes(), Cluster)
+
+    def dsn(self) -> str:
+        """Return how an application connects: every node is named, and libpq finds the one that takes writes."""
+        members = [member for member in self.cluster().members if not member.witness]
+        hosts = ",".join(f"{member.postgres_host}:{member.postgres_port}" for member in members)
+        passfile = self.profile("operator") / "app.pgpass"
+        return f"postgresql://app@{hosts}/app?target_session_attrs=read-write&passfile={passfile}"

@@ -1,0 +1,208 @@
+"""`aerodb init`: a new cluster's keys, configuration and data, in one folder.
+
+- Every key is made here, once; the certificate authority's own key is kept nowhere.
+- The configuration is written last: a folder without it is not a cluster.
+"""
+
+import os
+import secrets
+import socket
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aerodb.audit.note import verifier_key
+from aerodb.audit.store import Log
+from aerodb.kernel.node import NodeFile, place_of
+from aerodb.kernel.postgres.account import traversable
+from aerodb.kernel.postgres.creation import Passwords, make_home, make_primary
+from aerodb.kernel.postgres.installation import COPIES, Installation, find_installation
+from aerodb.kernel.postgres.instance import Postgres
+from aerodb.kernel.store import Store
+from aerodb.local.errors import FolderTaken, PortsTaken
+from aerodb.local.layout import Layout
+from aerodb.protocol import canonical, sshkey
+from aerodb.protocol.cluster import Cluster, Member, Operator, Role
+from aerodb.protocol.signed import public_text
+from aerodb.rules.standing import genesis
+from aerodb.transport.certificates import Authority, write_private
+
+PORTS_FROM, PORTS_TO, PORTS_STEP = 7400, 32_000, 40
+HOST = "127.0.0.1"
+
+
+def free_ports(count: int, begin: int = PORTS_FROM) -> list[int]:
+    """Return a run of `count` free ports, below those that the system lends out.
+
+    Raises:
+        PortsTaken: there is none.
+    """
+    for first in range(begin, PORTS_TO, PORTS_STEP):
+        ports = list(range(first, first + count))
+        if all(_free(port) for port in ports):
+            return ports
+    raise PortsTaken("no run of free ports on the loopback interface")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as tried:
+        try:
+            tried.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _pem(key: Ed25519PrivateKey, form: serialization.PrivateFormat) -> bytes:
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+
+
+class Making:
+    """One cluster in the making: `nodes` data nodes, k = `quorum`."""
+
+    def __init__(self, layout: Layout, nodes: int, quorum: int, ports_from: int = PORTS_FROM) -> None:
+        """Draw the keys and the configuration; nothing is written yet.
+
+        Raises:
+            PortsTaken: there are not enough free ports.
+        """
+        self._layout = layout
+        names = [f"n{number}" for number in range(1, nodes + 1)]
+        ports = free_ports(1 + 2 * nodes, ports_from)
+        self._keys = {name: Ed25519PrivateKey.generate() for name in names}
+        self._log_key, self._operator_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+        identity = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+        self.cluster = Cluster(
+            name=layout.root.resolve().name,
+            id=identity,
+            members=tuple(
+                Member(
+                    name=name,
+                    witness=False,
+                    agent=f"{HOST}:{ports[1 + index]}",
+                    postgres_host=HOST,
+                    postgres_port=ports[1 + nodes + index],
+                    public_key=public_text(self._keys[name]),
+                )
+                for index, name in enumerate(names)
+            ),
+            operators=self._people(),
+            quorum=quorum,
+            genesis=names[0],
+            log_key=verifier_key(f"aerodb.log/{identity}", self._log_key.public_key().public_bytes_raw()),
+            control=f"{HOST}:{ports[0]}",
+        )
+        self._passwords = Passwords(
+            superuser=secrets.token_urlsafe(24),
+            application=secrets.token_urlsafe(24),
+            replication={name: secrets.token_urlsafe(24) for name in names},
+        )
+
+    def _people(self) -> tuple[Operator, ...]:
+        line = sshkey.of_public(self._operator_key.public_key())
+        sshkey.refuse_weak(line)
+        return (
+            Operator(name="operator", role=Role.OPERATOR, ssh_key=line.line),
+            Operator(name="auditor", role=Role.AUDITOR),
+            Operator(name="observer", role=Role.OBSERVER),
+        )
+
+    def make(self) -> None:
+        """Write everything, the configuration last.
+
+        Raises:
+            FolderTaken: the folder holds something already.
+            AeroError: PostgreSQL's programs failed.
+        """
+        root = self._layout.root
+        root.mkdir(parents=True, exist_ok=True)
+        if any(root.iterdir()):
+            raise FolderTaken(f"{root} is not empty and holds no cluster")
+        installation = find_installation()
+        mode = 0o711 if installation.account else 0o700
+        for folder in (root, root / "nodes"):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(mode)
+        self._layout.logs.mkdir(mode=0o700)
+        authority = Authority(self.cluster.id)
+        self._make_control(authority)
+        self._make_people(authority)
+        homes = {name: self._make_node(authority, installation, name, mode) for name in self.cluster.data_nodes}
+        self._make_data(installation, homes)
+        write_private(self._layout.configuration, canonical.encode(self.cluster))
+
+    def _make_control(self, authority: Authority) -> None:
+        folder = self._layout.control
+        folder.mkdir(mode=0o700)
+        authority.issue(folder, "control", "control")
+        write_private(folder / "cluster.json", canonical.encode(self.cluster))
+        write_private(folder / "log.key", _pem(self._log_key, serialization.PrivateFormat.PKCS8))
+        Log.create(folder / "log", self.cluster.origin, self._log_key).close()
+
+    def _make_people(self, authority: Authority) -> None:
+        for person in self.cluster.operators:
+            folder = self._layout.profile(person.name)
+            folder.mkdir(mode=0o700)
+            authority.issue(folder, person.name, "person")
+            write_private(folder / "cluster.json", canonical.encode(self.cluster))
+            names = {"control": self.cluster.control, "operator": person.name}
+            write_private(folder / "profile.json", canonical.encode(names))
+        folder = self._layout.profile("operator")
+        write_private(folder / "id_ed25519", _pem(self._operator_key, serialization.PrivateFormat.OpenSSH))
+        key_line = self.cluster.operators[0].ssh_key
+        write_private(folder / "id_ed25519.pub", f"{key_line}\n".encode())
+        signers = f'operator namespaces="plan@aerodb" {key_line}\n'
+        write_private(folder / "allowed_signers", signers.encode())
+        write_private(folder / "app.pgpass", f"*:*:*:app:{self._passwords.application}\n".encode())
+
+    def _make_node(self, authority: Authority, installation: Installation, name: str, mode: int) -> Path:
+        folder = self._layout.node(name)
+        folder.mkdir()
+        folder.chmod(mode)
+        authority.issue(folder, name, "agent")
+        home = folder.resolve() / "postgres"
+        if not traversable(folder, installation.account):
+            home = COPIES / self.cluster.id / name
+            home.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        file = NodeFile(name=name, home=str(home), binaries="", account="", starts=True)
+        write_private(folder / "node.json", canonical.encode(file))
+        write_private(folder / "cluster.json", canonical.encode(self.cluster))
+        write_private(folder / "node.key", _pem(self._keys[name], serialization.PrivateFormat.PKCS8))
+        Store.create(folder / "state", genesis(name, self.cluster.genesis, witness=False))
+        make_home(installation, place_of(self.cluster, name, home), self._passwords)
+        return home
+
+    def _make_data(self, installation: Installation, homes: dict[str, Path]) -> None:
+        """Make the first primary, copy it to the standbys, and shut it down again; `up` starts them all."""
+        first = self.cluster.genesis
+        places = {name: place_of(self.cluster, name, home) for name, home in homes.items()}
+        addresses = {member.name: (member.postgres_host, member.postgres_port) for member in self.cluster.members}
+        instances = {name: Postgres(installation, place, addresses.__getitem__) for name, place in places.items()}
+        make_primary(installation, places[first], self._passwords)
+
+        def copy(name: str) -> None:
+            instances[name].copy(first)
+            instances[name].swap()
+            instances[name].attach(first)
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(copy, [name for name in places if name != first]))
+        instances[first].stop()
+
+
+def make_cluster(root: Path, nodes: int, *, quorum: int = 1, ports_from: int = PORTS_FROM) -> Cluster:
+    """Make a new cluster in `root`; return its configuration.
+
+    Raises:
+        FolderTaken, PortsTaken, AeroError: see `Making`.
+    """
+    previous = os.umask(0o077)
+    try:
+        making = Making(Layout(root=root), nodes, quorum if nodes > 1 else 0, ports_from)
+        making.make()
+    finally:
+        os.umask(previous)
+    return making.cluster
