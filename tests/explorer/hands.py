@@ -1,11 +1,11 @@
 """One node's hands in memory: every step of an operation changes one abstract node.
 
-An operation is run again from its beginning with what the hands answered before, so it can be cut after any step that
+An operation is run again from its beginning with what the hands answered before, so it can be cut before any step that
 changes something, and resumed, with anything happening in between.
 """
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from aerodb.errors import AeroError
 from aerodb.protocol.authority import Grant, Pledge, Standing
@@ -24,22 +24,25 @@ class Impossible(AeroError):
     code = "explorer.impossible"
 
 
-class Cut(BaseException):
-    """The operation is cut here."""
+class Cut(NamedTuple):
+    """An operation that goes no further for now: the node, what the hands have answered, and what has happened."""
+
+    node: Node
+    replies: tuple[object, ...]
+    events: tuple[tuple[str, int], ...]
 
 
 class MemoryHands:
-    """The hands of `name`: `replies` were given before; after `steps` more changes the operation is cut."""
+    """The hands of `name`; `replies` were given before. `cuts` collects where the operation could be cut."""
 
-    def __init__(  # noqa: PLR0913 - an operation's parts
-        self, cluster: Cluster, name: str, node: Node, term: int, replies: tuple[object, ...], steps: int
-    ) -> None:
+    def __init__(self, cluster: Cluster, name: str, node: Node, term: int, replies: tuple[object, ...]) -> None:
         """Begin, or go on, with an operation in the plan's `term`."""
         self.node = node
         self.replies = list(replies)
         self.events: list[tuple[str, int]] = []
         self._cluster, self._name, self._term = cluster, name, term
-        self._steps, self._next = steps, 0
+        self._next, self._changes = 0, 0
+        self.cuts: list[Cut] = []
 
     def _reply(self, answer: Callable[[], T]) -> T:
         if self._next == len(self.replies):
@@ -49,9 +52,9 @@ class MemoryHands:
 
     def _change(self, change: Callable[[], T]) -> T:
         if self._next == len(self.replies):
-            if self._steps == 0:
-                raise Cut
-            self._steps -= 1
+            if self._changes:
+                self.cuts.append(Cut(self.node, tuple(self.replies), tuple(self.events)))
+            self._changes += 1
         return self._reply(change)
 
     def _set(self, **fields: object) -> None:

@@ -18,10 +18,9 @@ from aerodb.protocol.plan import Loss, Plan, Request, Result, Verdict
 from aerodb.rules import specification
 from aerodb.rules.invariants import Invariant, holds
 from aerodb.rules.view import View
-from tests.explorer.hands import Cut, MemoryHands
+from tests.explorer.hands import MemoryHands
 from tests.explorer.world import Interned, Node, Running, facts_of, verified
 
-STEPS_MAX = 8
 LOCAL = {Invariant.JOURNAL_SETTLED, Invariant.SETTINGS_KNOWN, Invariant.ROLE_FITS, Invariant.RUNNING_FITS}
 NO_LOSS = Loss(claim="none", statement="", arithmetic=())
 
@@ -160,40 +159,27 @@ class Orders:
         """Return every way in which the operation can go on that `node`, begun or resumed: whole, or cut."""
         found = self._runs.get((order, node))
         if found is None:
-            found = self._runs[order, node] = self._run_all(order, node)
+            found = self._runs[order, node] = self._run(order, node)
         return found
 
-    def _run_all(self, order: int, number: int) -> list[Run]:
-        found = []
-        for steps in range(STEPS_MAX + 1):
-            run = self._run(order, number, steps)
-            if run is None:
-                break
-            if run.node != number:
-                found.append(run)
-            if run.how != "cut":
-                break
-        return found
-
-    def _run(self, order: int, number: int, steps: int) -> Run | None:
-        """Run with at most `steps` changes; None where PostgreSQL would refuse the first of them."""
+    def _run(self, order: int, number: int) -> list[Run]:
         node, wanted = self.nodes.values[number], self.orders.values[order]
         operation = node.operation
-        hands = self.dropped.hands(
-            self.cluster, wanted.target, node, wanted.term, operation.replies if operation else (), steps
-        )
+        replies = operation.replies if operation else ()
+        hands = self.dropped.hands(self.cluster, wanted.target, node, wanted.term, replies)
         own = operation.own if operation else self.facts_number(number, wanted.target)
         begun = Running(order, own, ())
         try:
             action_named(wanted.action).operate(hands, self._work(order, self.facts.values[own]))
-        except Cut:
-            after, how = hands.node._replace(operation=begun._replace(replies=tuple(hands.replies))), "cut"
+            last = Run(self.nodes.number(hands.node._replace(operation=None)), tuple(hands.events), "whole")
         except AeroError:
-            failed = hands.node._replace(operation=begun)
-            return self.settled(self.nodes.number(failed), tuple(hands.events))
-        else:
-            after, how = hands.node._replace(operation=None), "whole"
-        return Run(self.nodes.number(after), tuple(hands.events), how)
+            failed = self.nodes.number(hands.node._replace(operation=begun))
+            last = self.settled(failed, tuple(hands.events))
+        cuts = [
+            Run(self.nodes.number(cut.node._replace(operation=begun._replace(replies=cut.replies))), cut.events, "cut")
+            for cut in hands.cuts
+        ]
+        return [run for run in (*cuts, last) if run.node != number]
 
     def settled(self, number: int, events: tuple[tuple[str, int], ...] = ()) -> Run:
         """Return the node once the outcome of its unfinished operation was asked for, as `kernel.agent` does it."""
@@ -207,7 +193,7 @@ class Orders:
         found = action.established(work.plan, before, facts)
         if found.result == "unknown":
             return Run(number, events, "unknown")
-        hands = self.dropped.hands(self.cluster, order.target, node, order.term, (), STEPS_MAX)
+        hands = self.dropped.hands(self.cluster, order.target, node, order.term, ())
         if found.result == "executed":
             hands.write_standing(action.settle(hands, work.plan))
         after = self.nodes.number(hands.node._replace(operation=None))

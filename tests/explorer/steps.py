@@ -221,8 +221,8 @@ class Explored:
                     continue
                 if action in {"stop", "demote"} and state.stops >= self.bounds.stops:
                     continue
-                for order, senders in self._accepted(state, promises, place, action):
-                    yield from self._executed(state, promises, place, order, senders)
+                for order in self._accepted(state, promises, place, action):
+                    yield from self._executed(state, promises, place, order)
                     if state.plan < 0 and state.stale < self.bounds.stale and self.orders.orders.values[order].reports:
                         label = f"{self.orders.orders.values[order]} is planned"
                         yield Found(label, state._replace(plan=order, stale=state.stale + 1), "")
@@ -234,12 +234,11 @@ class Explored:
         place = self.names.index(self.orders.orders.values[state.plan].target)
         own = self.orders.facts_number(state.nodes[place], self.names[place])
         if self.orders.accepts(state.plan, own):
-            yield from self._executed(state._replace(plan=-1), promises, place, state.plan, ())
+            yield from self._executed(state._replace(plan=-1), promises, place, state.plan, late=True)
 
     def _executed(
-        self, state: Whole, promises: Promises, place: int, number: int, senders: tuple[str, ...]
+        self, state: Whole, promises: Promises, place: int, number: int, *, late: bool = False
     ) -> Iterator[Found]:
-        del senders
         order = self.orders.orders.values[number]
         used = state._replace(stops=state.stops + 1) if order.action in {"stop", "demote"} else state
         for run in self.orders.runs(number, state.nodes[place]):
@@ -249,21 +248,21 @@ class Explored:
             label = f"{order}{' begins, and goes no further for now' if run.how == 'cut' else ''}"
             label += f" ({run.how})" if run.how not in {"cut", "whole"} else ""
             for found in self._ran(label, begun, promises, place, run):
-                yield self._started_rightly(found, order, state, promises)
+                yield found if late else self._started_rightly(found, order, state, promises)
 
     def _started_rightly(self, found: Found, order: Order, state: Whole, promises: Promises) -> Found:
-        """Check a start as a primary by request."""
+        """Check a start as a primary by request, of which the reports are of now."""
         node = self._node[state.nodes[self.names.index(order.target)]]
         if order.action != "start" or node.recovery or found.broken:
             return found
-        if state.stale == 0 and highest_elected(promises) > node.standing.granted.term:
+        if highest_elected(promises) > node.standing.granted.term:
             return found._replace(broken=f"P3: {order.target} starts in term {node.standing.granted.term}")
         return found
 
     def _accepted(
         self, state: Whole, promises: Promises, place: int, action: str
-    ) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Yield the orders for the target whose plans would be accepted now, each with what streams from the target."""
+    ) -> Iterator[int]:
+        """Yield the orders for the target whose plans would be accepted now."""
         if action in {"fence", "demote"}:
             yield from self._candidacies(state, promises, place, action)
             return
@@ -280,7 +279,7 @@ class Explored:
             if order is None:
                 order = self._plans[key] = self._plan(state, place, action, reporting)
             if order >= 0:
-                yield order, ()
+                yield order
 
     def _plan(self, state: Whole, place: int, action: str, reporting: tuple[int, ...]) -> int:
         """Return the number of an accepted plan, or -1."""
@@ -299,7 +298,7 @@ class Explored:
 
     def _candidacies(
         self, state: Whole, promises: Promises, place: int, action: str
-    ) -> Iterator[tuple[int, tuple[str, ...]]]:
+    ) -> Iterator[int]:
         """Yield pledges to ask for: in any term up to one above all that is known, which covers every stale plan."""
         name = self.names[place]
         known = max(self._node[each].standing.pledged.term for each in state.nodes)
@@ -316,8 +315,7 @@ class Explored:
         found = self._asked.get(key)
         if found is None:
             found = self._asked[key] = self._ask(action, name, state.nodes[place], top, senders)
-        for order in found:
-            yield order, senders
+        yield from found
 
     def _ask(self, action: str, name: str, node: int, top: int, senders: tuple[str, ...]) -> tuple[int, ...]:
         own, orders = self.orders.facts_number(node, name), self.orders

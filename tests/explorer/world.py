@@ -9,7 +9,9 @@ from functools import cache
 from typing import Generic, NamedTuple, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 
+from aerodb.protocol import canonical
 from aerodb.protocol.authority import Grant, Pledge, Standing
 from aerodb.protocol.cluster import Cluster, Member
 from aerodb.protocol.facts import Facts, Instance, State, Unfinished
@@ -96,6 +98,20 @@ def signed_by(name: str, document: Pledge | Grant) -> Signed:
     return sign(document, name, key_of(name))
 
 
+class RememberedCluster(Cluster, frozen=True):
+    """A configuration whose digest is computed once: every judgement compares it."""
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of the configuration."""
+        return _digest_of(self)
+
+
+@cache
+def _digest_of(cluster: RememberedCluster) -> str:
+    return canonical.digest(canonical.encode(cluster))
+
+
 @cache
 def cluster_of(data: int, quorum: int, *, witness: bool) -> Cluster:
     """Return the configuration of a cluster of `data` nodes, and perhaps a witness, with n1 as its first primary."""
@@ -105,7 +121,7 @@ def cluster_of(data: int, quorum: int, *, witness: bool) -> Cluster:
                public_key=public_text(key_of(name)))
         for name in names
     )  # fmt: skip
-    return Cluster(
+    return RememberedCluster(
         name="explored", id="explored", members=members, operators=(), quorum=quorum, genesis="n1", log_key="", control=""
     )
 
@@ -161,7 +177,7 @@ def facts_of(node: Node, name: str, cluster: Cluster, *, under_way: bool) -> Fac
     return Facts(
         node=name,
         rules=RULES,
-        configuration=digest_of(cluster),
+        configuration=cluster.digest,
         standing=node.standing,
         instance=None if name == "w" else instance_of(node, name, cluster),
         unfinished=unfinished,
@@ -171,12 +187,13 @@ def facts_of(node: Node, name: str, cluster: Cluster, *, under_way: bool) -> Fac
 
 
 @cache
-def digest_of(cluster: Cluster) -> str:
-    """Return the configuration's digest."""
-    return cluster.digest
+def _statements(cluster: Cluster, node: str, standing: Standing) -> Peer:
+    blank = Facts(
+        node=node, rules="", configuration="", standing=standing, instance=None, unfinished=None, entries=0, checkpoint=0
+    )
+    return peer_of(cluster, blank)
 
 
-@cache
 def verified(cluster: Cluster, facts: Facts) -> Peer:
-    """Return the facts with their pledge and grant verified, by the real check."""
-    return peer_of(cluster, facts)
+    """Return the facts with their pledge and grant verified, by the real check, once for each standing."""
+    return replace(_statements(cluster, facts.node, facts.standing), facts=facts)

@@ -87,6 +87,7 @@ def act(session: Session, action: Action, node: str, arguments: dict[str, str], 
     check_request(profile.cluster, action, asked)
     planned, plan = _ask(session, profile, asked)
     session.terminal.lines(plan_lines(plan, planned.plan))
+    session.terminal.line("  Computed again on this machine from the nodes' signed reports: the same bytes.", "dim")
     if not plan.accepted:
         return REJECTED
     if not _typed(session.terminal, node):
@@ -124,7 +125,6 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
         raise PlanAltered("the plan's snapshot is not on record")
     if verification.recomputed(profile.cluster, plan, decision.snapshot) != planned.plan:
         raise PlanAltered("the plan is not what its snapshot makes it, computed here")
-    session.terminal.line("Computed again here from the nodes' signed reports: identical.", "dim")
     return planned, plan
 
 

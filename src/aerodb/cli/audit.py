@@ -60,7 +60,7 @@ def _row(entry: LogEntry) -> list[Cell]:
     record = _decoded(entry)
     texts = (record.at, record.event, record.request, record.operator, record.action, record.target)
     result = record.result or record.code or "-"
-    number = ("plain", str(entry.sequence))
+    number: Cell = ("plain", str(entry.sequence))
     return [number, *(("plain", text) for text in texts), ("good" if result == "executed" else "plain", result)]
 
 

@@ -73,8 +73,8 @@ def outcome(session: Session, request: str, *, as_json: bool) -> int:
             target, digest = _asked(read(caller.get(request_path(request)), Decision))
             body = caller.post(request_path(request, "/outcome"), b"{}")
             done = read(body, Done)
-            verified_outcome(profile.cluster, request, target, digest, done)
             if as_json:
+                verified_outcome(profile.cluster, request, target, digest, done)
                 session.terminal.document(body)
             else:
                 show_outcome(session.terminal, profile.cluster, request, target, digest, done)

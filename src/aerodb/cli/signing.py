@@ -25,7 +25,7 @@ def sign(profile: Profile, terminal: Terminal, data: bytes, *, by_agent: bool) -
     enrolled = _enrolled(profile)
     if by_agent or not profile.key_file.exists():
         return _agent_signature(terminal, enrolled, data)
-    private = _read_key(profile.key_file, terminal)
+    private = _read_key(profile.key_file)
     if of_public(private.public_key()).blob != enrolled.blob:
         raise _unusable(f"{profile.key_file} is not the key that {profile.operator} is enrolled with")
     return sign_with_key(private, data)
@@ -48,24 +48,18 @@ def _agent_signature(terminal: Terminal, enrolled: SshKey, data: bytes) -> str:
     return sign_with_agent(enrolled, data)
 
 
-def _read_key(path: Path, terminal: Terminal) -> PrivateKey:
+def _read_key(path: Path) -> PrivateKey:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise _unusable(f"{path} cannot be read: {error.strerror}") from error
     try:
-        return _accepted(load_ssh_private_key(data, None), path)
-    except TypeError:  # The library's way to say that the key is encrypted.
-        passphrase = terminal.secret(f"Passphrase of {path}")
+        key = load_ssh_private_key(data, None)
+    except TypeError as error:  # The library's way to say that the key is encrypted.
+        hint = f"add it to your ssh-agent (ssh-add {path}) and use --ssh-agent"
+        raise _unusable(f"{path} is protected by a passphrase: {hint}") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _unusable(f"{path} is not a private key: {error}") from error
-    try:
-        return _accepted(load_ssh_private_key(data, passphrase.encode()), path)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _unusable(f"{path} does not open with that passphrase") from error
-
-
-def _accepted(key: object, path: Path) -> PrivateKey:
     if not isinstance(key, PrivateKey):
         raise _unusable(f"{path} holds a key of a kind that is not accepted")
     return key

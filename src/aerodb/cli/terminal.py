@@ -65,27 +65,24 @@ class Terminal:
         widths = [max(len(title), *(len(row[at][1]) for row in escaped), 0) for at, title in enumerate(head)]
         titles = [("heading", title) for title in head]
         for row in [titles, *escaped]:
-            cells = zip(row, widths, strict=True)
-            texts = [self._styled(self.stdout, text, style) + " " * (width - len(text)) for (style, text), width in cells]
-            print(GAP.join(texts).rstrip(), file=self.stdout)
+            cells = [
+                self._styled(self.stdout, text, style) + " " * (width - len(text))
+                for (style, text), width in zip(row, widths, strict=True)
+            ]
+            print(GAP.join(cells).rstrip(), file=self.stdout, flush=True)
 
     def document(self, data: bytes) -> None:
         """Write canonical JSON: byte for byte, except that a terminal is shown no control characters."""
         text = data.decode()
-        print(escape(text) if self.stdout.isatty() else text, file=self.stdout)
+        print(escape(text) if self.stdout.isatty() else text, file=self.stdout, flush=True)
 
     def ask(self, question: str) -> str | None:
         """Return what a person types, without its line ending; None where they type nothing more."""
+        _forget_typed(self.stdin)
         self.stdout.write(question)
         self.stdout.flush()
-        _forget_typed(self.stdin)
         answer = self.stdin.readline()
         return answer.removesuffix("\n") if answer else None
-
-    def secret(self, question: str) -> str:
-        """Return what a person types, unseen."""
-        answer: str = click.prompt(question, hide_input=True, err=True, default="", show_default=False)
-        return answer
 
     def problem(self, error: AeroError) -> None:
         """Show an error: its code, message, field, invariants, and whether anything was executed."""

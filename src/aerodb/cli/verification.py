@@ -113,8 +113,9 @@ def verified_outcome(cluster: Cluster, request: str, target: str, digest: str, d
         outcome = open_signed(done.outcome, Outcome, cluster.member(target).public_key)
     except AeroError as error:
         raise _forged(f"the outcome is not what {target} signed: {error.message}", request) from error
-    said = (outcome.cluster, outcome.node, outcome.request, outcome.plan, outcome.result, done.outcome.signer)
-    if said != (cluster.id, target, request, digest, done.result, target):
+    said = (outcome.cluster, outcome.node, outcome.request, outcome.result, done.outcome.signer)
+    never_came = outcome.plan == "" and outcome.result != "executed"  # The agent was never shown a plan of it.
+    if said != (cluster.id, target, request, done.result, target) or not (never_came or outcome.plan == digest):
         raise _forged(f"the outcome that {target} signed is not of this request and plan", request)
     return outcome
 

@@ -33,3 +33,11 @@ class ProcessFailed(AeroError):
     code = "transport.process-failed"
     status = 500
     title = "A process of the cluster did not come up"
+
+
+class StoryBroken(AeroError):
+    """A step of the demonstration did not go as told."""
+
+    code = "control.demonstration-failed"
+    status = 500
+    title = "The demonstration did not go as told"

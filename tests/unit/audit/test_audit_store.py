@@ -4,6 +4,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +93,17 @@ def test_each_checkpoint_extends_each_earlier_one(tmp_path: Path) -> None:
             assert all(proof.extends(old, new, log.consistency(size), VKEY) for size, old in enumerate(seen))
 
 
+def test_a_past_checkpoint_is_extended_up_to_any_later_one(log: Log) -> None:
+    """Where the log has gone on meanwhile, the path still leads to the checkpoint that was asked for."""
+    old, new = log.checkpoint, log.append(a_record(4)) + 1
+    newer = note.open_checkpoint(log.checkpoint, VKEY)
+    log.append(a_record(5))
+    assert proof.extends(old, newer, log.consistency(4, new), VKEY)
+    for sizes in ((5, 4), (0, 7), (-1, 3)):
+        with pytest.raises(RecordUnknown):
+            log.consistency(*sizes)
+
+
 def test_a_log_goes_on_after_it_was_closed_and_after_it_was_not(tmp_path: Path) -> None:
     """A closed log, and the files of one that was never closed, open with the same content and take more."""
     log = Log.create(tmp_path / "log", ORIGIN, KEY)
@@ -103,6 +116,34 @@ def test_a_log_goes_on_after_it_was_closed_and_after_it_was_not(tmp_path: Path) 
             assert not (folder / "seal.json").exists()
             assert again.append(a_record(1)) == 1
         assert verify_folder(folder, VKEY).size == 2
+
+
+APPEND_FOREVER = """
+import sys
+from pathlib import Path
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from aerodb.audit.record import Record
+from aerodb.audit.store import Log
+log = Log.create(Path(sys.argv[1]), "aerodb.log/test", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+while True:
+    record = Record(event="requested", at="2026-01-01T00:00:00Z", clock="test", request="r", operator="ada")
+    print(log.append(record), flush=True)
+"""
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    """A process that is killed while it appends leaves a log that verifies, with all that it acknowledged."""
+    folder = tmp_path / "log"
+    with subprocess.Popen([sys.executable, "-c", APPEND_FOREVER, folder], stdout=subprocess.PIPE) as process:
+        if process.stdout is None:
+            pytest.fail("no output")
+        acknowledged = [int(process.stdout.readline()) for _ in range(20)]
+        process.kill()
+    assert acknowledged == list(range(20))
+    with Log(folder, ORIGIN, KEY) as log:
+        assert log.size >= 20
+        assert log.append(a_record(0)) == log.size - 1
+    assert verify_folder(folder, VKEY).size > 20
 
 
 def test_only_the_owner_can_read_the_files(log: Log) -> None:
@@ -299,11 +340,9 @@ def test_the_record_of_what_was_done_fits_on_a_full_disk(log: Log) -> None:
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="only root can make a small disk")
 def test_a_real_full_disk(tmp_path: Path) -> None:
     """On a small file system that fills up, requests stop, the outcome is recorded, and the log verifies."""
-    import subprocess
-
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", disk]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(disk)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount")
     try:

@@ -287,16 +287,17 @@ class Log:
                 raise VerificationFailed(f"the stored tree does not lead from record {sequence} to the signed root")
             return make_proof(sequence, path, self._checkpoint)
 
-    def consistency(self, old_size: int) -> tuple[bytes, ...]:
-        """Return the proof that the log at the newest checkpoint extends the log at `old_size` records.
+    def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
+        """Return the proof that the log at `new_size` records (default: the newest) extends the log at `old_size`.
 
         Raises:
             RecordUnknown: the log never had that many records.
         """
         with self._held():
-            if not 0 <= old_size <= self.size:
-                raise RecordUnknown(f"the log has {self.size} records, and never had {old_size}")
-            return tree.consistency_path(self._reading.node_hash, old_size, self.size)
+            new = self.size if new_size is None else new_size
+            if not 0 <= old_size <= new <= self.size:
+                raise RecordUnknown(f"the log has {self.size} records; from {old_size} to {new} it never grew")
+            return tree.consistency_path(self._reading.node_hash, old_size, new)
 
     # Readiness ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,62 @@
+"""What `aerodb --help` says, and the names of all commands: plain text, made without importing a single one of them.
+
+One action of the catalogue is one command; the catalogue's names are its files' names.
+"""
+
+from pathlib import Path
+
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Look": {
+        "status": ("look", "The cluster as it is now, and which actions would be accepted."),
+        "explain": ("explain", "What an action would do; nothing is asked for or recorded."),
+        "requests": ("requests", "The requests so far."),
+        "show": ("requests", "One request: its plan, its records and their proofs."),
+        "catalogue": ("catalogue", "What the actions are, and how each can fail."),
+        "whoami": ("catalogue", "Who the control plane takes you for."),
+    },
+    "Prove": {
+        "outcome": ("outcome", "Ask what became of a request."),
+        "audit": ("audit", "List, export, verify and replay the audit log."),
+    },
+    "Run": {
+        "up": ("daemons", "A whole cluster on this machine."),
+        "demo": ("daemons", "A switchover, a failover and their proofs, on a cluster of its own."),
+        "init": ("daemons", "The folders, keys and configuration of a new cluster."),
+        "agent": ("daemons", "The agent of one node."),
+        "serve": ("daemons", "The control plane."),
+    },
+}
+COMMANDS = {name: module for section in SECTIONS.values() for name, (module, _) in section.items()}
+
+_HEAD = """Usage: aerodb [--profile FOLDER] COMMAND ...
+
+PostgreSQL clusters that change only when a person says so.
+Every action is explained first, signed by you, logged, and judged again by the node that runs it.
+"""
+_TAIL = """Help on a command: aerodb COMMAND --help. A profile folder is named with --profile, or with
+AERODB_PROFILE; else it is ./aerodb-cluster/operator.
+
+Exit codes:
+  0  done, or executed
+  1  rejected, or not executed
+  2  usage or input
+  3  unknown: ask with `aerodb outcome REQUEST`; nothing is ever sent again by itself
+  4  transport
+  5  not a terminal
+  6  verification failed"""
+
+
+def action_names() -> list[str]:
+    """Return the names of the catalogue's actions without importing it."""
+    folder = Path(__file__).parent.parent / "actions"
+    return sorted(path.stem for path in folder.glob("[a-z]*.py"))
+
+
+def help_text() -> str:
+    """Return the whole help."""
+    parts = [_HEAD]
+    for title, entries in SECTIONS.items():
+        lines = [f"  {name:<11}{summary}\n" for name, (_, summary) in entries.items()]
+        parts.append(f"{title}:\n" + "".join(lines))
+    parts.append(f"Act (each needs a terminal, a reason, and your signature):\n  {', '.join(action_names())}\n")
+    return "\n".join([*parts, _TAIL])

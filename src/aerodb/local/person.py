@@ -1,0 +1,77 @@
+"""The command line, driven in a real pseudo-terminal as a person would: read the plan, type the node's name."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+PROMPT = re.compile(r"type the node's name \((\S+)\): $")
+REQUEST = re.compile(r"^\s*request\s+([0-9a-f-]{36})", re.MULTILINE)
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What one command said, without colours, and its exit code."""
+
+    code: int
+    text: str
+
+    @property
+    def request(self) -> str:
+        """Return the id of the request that it made, or nothing."""
+        found = REQUEST.search(self.text)
+        return found[1] if found else ""
+
+
+class Person:
+    """One person at a terminal; `show` gets everything that they see."""
+
+    def __init__(self, profile: Path, show: Callable[[str], None], *, colour: bool = True) -> None:
+        """Keep whose profile it is."""
+        self._environment = {**os.environ, "AERODB_PROFILE": str(profile.resolve()), "TERM": "xterm-256color"}
+        if not colour:
+            self._environment["NO_COLOR"] = "1"
+        self._show = show
+
+    def types(self, *arguments: str, answer: str | None = None) -> Said:
+        """Run one command; confirm by typing the node's name when asked (or `answer` instead)."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 110, 0, 0))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aerodb", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=self._environment,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        try:
+            text = self._converse(ours, answer)
+        finally:
+            os.close(ours)
+        return Said(code=process.wait(), text=STYLE.sub("", text).replace("\r\n", "\n"))
+
+    def _converse(self, terminal: int, answer: str | None) -> str:
+        text, answered = "", False
+        while True:
+            try:
+                data = os.read(terminal, 65536).decode(errors="replace")
+            except OSError:  # The command has closed its side.
+                return text
+            if not data:
+                return text
+            text += data
+            self._show(data.replace("\r\n", "\n"))
+            asked = PROMPT.search(STYLE.sub("", text))
+            if asked and not answered:
+                answered = True
+                os.write(terminal, f"{asked[1] if answer is None else answer}\n".encode())

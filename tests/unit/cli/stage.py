@@ -1,0 +1,335 @@
+"""A control plane in memory, with the API's real documents, the real rules and a real audit log; and a person.
+
+It is honest unless a test makes it otherwise: `alter` changes an answer on its way, `fail` raises in its place.
+"""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from aerodb.actions import action_named
+from aerodb.audit.export import export
+from aerodb.audit.record import Event, Record
+from aerodb.audit.store import Log
+from aerodb.cli.commands import run
+from aerodb.cli.profile import Profile
+from aerodb.cli.session import Session
+from aerodb.cli.terminal import Terminal
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Ask, Cell, Confirm, Decision, Done, LogEntry, Planned, RequestLine, Status
+from aerodb.protocol.authority import Branch, Position
+from aerodb.protocol.cluster import Cluster, Member, Operator, Role
+from aerodb.protocol.facts import Facts, Instance, Report, Sender, State
+from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.plan import Outcome, Plan, Request, Result, Snapshot, plan_digest
+from aerodb.protocol.signed import Signed, public_text, sign
+from aerodb.protocol.sshkey import of_public, parse_line
+from aerodb.protocol.sshsig import verify
+from aerodb.rules.explain import explain
+from aerodb.rules.invariants import RULES
+from aerodb.rules.standing import genesis
+
+NODES = ("n1", "n2", "n3")
+WITNESS = "w1"
+LINEAGE = (Branch(timeline=1, begin=Lsn(0), term=1),)
+LOOK = "00000000-0000-4000-8000-000000000000"
+STAMP = "2030-01-02T03:04:05Z"
+
+
+class Screen(io.StringIO):
+    """A stream that says whether it is a terminal."""
+
+    terminal = True
+
+    def isatty(self) -> bool:
+        """Tell whether this is a terminal."""
+        return self.terminal
+
+
+@dataclass
+class Shown:
+    """What a run left: the exit code, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def plain(self) -> str:
+        """Return what was written to stdout, without colour."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.out)
+
+
+def key_bytes(key: Ed25519PrivateKey) -> bytes:
+    """Return a private key as OpenSSH keeps it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+
+
+def instance(name: str, lsn: Lsn) -> Instance:
+    """Return the facts of a healthy PostgreSQL: n1 is the primary, the others stream from it."""
+    primary = name == "n1"
+    senders = tuple(
+        Sender(node=each, state="streaming", sync_state="quorum", sent=lsn, flushed=lsn, replayed=lsn)
+        for each in NODES[1:]
+    )
+    return Instance(
+        system="7000000000000000001",
+        folder="data",
+        version="18.1",
+        state=State.RUNNING,
+        recovery=not primary,
+        position=Position(term=1, bound=1, timeline=1, lsn=lsn),
+        lineage=LINEAGE,
+        quorum=1,
+        attached=None if primary else "n1",
+        restores=False,
+        receiver=None,
+        replayed=True,
+        senders=senders if primary else (),
+        drift=(),
+        shutdown=None,
+        load=None,
+    )
+
+
+@dataclass
+class Stage:
+    """A cluster of three nodes and a witness, its control plane, and the operator alice with her profile folder."""
+
+    folder: Path
+    keys: dict[str, Ed25519PrivateKey] = field(default_factory=dict)
+    own: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    facts: dict[str, Facts] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    sent: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    alter: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
+    fail: dict[str, BaseException] = field(default_factory=dict)
+    executed: list[str] = field(default_factory=list)
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    result: str = "executed"
+
+    def __post_init__(self) -> None:
+        """Make the keys, the configuration, the log and the profile folder."""
+        self.keys = {name: Ed25519PrivateKey.generate() for name in (*NODES, WITNESS)}
+        log_key = Ed25519PrivateKey.generate()
+        self.log = Log.create(self.folder / "log", "aerodb.log/cluster-1", log_key)
+        self.cluster = Cluster(
+            name="orders",
+            id="cluster-1",
+            members=tuple(self._member(name) for name in self.keys),
+            operators=(Operator(name="alice", role=Role.OPERATOR, ssh_key=of_public(self.own.public_key()).line),),
+            quorum=1,
+            genesis="n1",
+            log_key=self.log.verifier_key,
+            control="localhost:1",
+        )
+        for at, name in enumerate(self.keys):
+            self.facts[name] = self._facts(name, Lsn(0x3000000 - 0x100 * at))
+        self.profile = self.folder / "operator"
+        self.profile.mkdir()
+        (self.profile / "profile.json").write_text('{"control": "localhost:1", "operator": "alice"}')
+        (self.profile / "cluster.json").write_bytes(canonical.encode(self.cluster))
+        (self.profile / "id_ed25519").write_bytes(key_bytes(self.own))
+
+    def _member(self, name: str) -> Member:
+        return Member(
+            name=name,
+            witness=name == WITNESS,
+            agent="localhost:2",
+            postgres_host="" if name == WITNESS else "localhost",
+            postgres_port=0 if name == WITNESS else 5432,
+            public_key=public_text(self.keys[name]),
+        )
+
+    def _facts(self, name: str, lsn: Lsn) -> Facts:
+        return Facts(
+            node=name,
+            rules=RULES,
+            configuration=self.cluster.digest,
+            standing=genesis(name, "n1", witness=name == WITNESS),
+            instance=None if name == WITNESS else instance(name, lsn),
+            unfinished=None,
+            entries=0,
+            checkpoint=0,
+        )
+
+    def change(self, name: str, **changes: Any) -> None:
+        """Change what PostgreSQL on a node is."""
+        before = self.facts[name].instance
+        assert before is not None
+        self.facts[name] = msgspec.structs.replace(
+            self.facts[name], instance=msgspec.structs.replace(before, **changes)
+        )
+
+    # A person ---------------------------------------------------------------------------------------------------------
+
+    def run(self, *words: str, typed: str = "", terminal: bool = True) -> Shown:
+        """Run one command as alice does; `typed` is what she types."""
+        streams = Screen(typed), Screen(), Screen()
+        for stream in streams:
+            stream.terminal = terminal
+        session = Session(terminal=Terminal(*streams), connect=self._connect, folder=self.profile)
+        code = run(words, session)
+        return Shown(code, streams[1].getvalue(), streams[2].getvalue())
+
+    def _connect(self, profile: Profile, timeout_seconds: float) -> "Stage":
+        assert profile.operator == "alice"
+        assert timeout_seconds > 0
+        return self
+
+    # The control plane's API ------------------------------------------------------------------------------------------
+
+    def get(self, path: str) -> bytes:
+        """Answer a GET."""
+        return self._answer("GET", path, b"", {})
+
+    def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
+        """Answer a POST."""
+        return self._answer("POST", path, body, headers or {})
+
+    def posts(self) -> list[str]:
+        """Return the paths of the POSTs so far."""
+        return [path for method, path, _ in self.sent if method == "POST"]
+
+    def _answer(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+        self.sent.append((method, path, headers))
+        place = f"{method} {re.sub('/v1/requests/[^/]+', '/v1/requests/ID', urlsplit(path).path)}"
+        if place in self.fail:
+            raise self.fail[place]
+        answer = self._route(place, path, body, headers)
+        data = answer if isinstance(answer, bytes) else canonical.encode(answer)
+        return self.alter[place](data) if place in self.alter else data
+
+    def _route(self, place: str, path: str, body: bytes, headers: dict[str, str]) -> object:
+        request = unquote(path.split("/")[3]) if place.count("/") > 2 else ""
+        query = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
+        routes: dict[str, Callable[[], object]] = {
+            "POST /v1/requests": lambda: self._ask(headers["Idempotency-Key"], canonical.decode(body, Ask)),
+            "POST /v1/requests/ID/confirmation": lambda: self._confirm(request, canonical.decode(body, Confirm)),
+            "POST /v1/requests/ID/outcome": lambda: self._done(self.decisions[request]),
+            "GET /v1/requests": lambda: {"requests": [each.line for each in self.decisions.values()]},
+            "GET /v1/requests/ID": lambda: self.decisions[request],
+            "GET /v1/status": self._status,
+            "GET /v1/explain": lambda: self._explain(query),
+            "GET /v1/whoami": lambda: {"operator": "alice", "role": "operator"},
+            "GET /v1/audit/records": lambda: {"records": self._entries(range(self.log.size))},
+            "GET /v1/audit/export": lambda: b"".join(export(self.log)),
+        }
+        return routes[place]()
+
+    def snapshot(self, nonce: str) -> Snapshot:
+        """Return the signed reports of all who report."""
+        reports = {
+            name: sign(Report(cluster=self.cluster.id, node=name, nonce=nonce, facts=facts), name, self.keys[name])
+            for name, facts in self.facts.items()
+            if name not in self.missing
+        }
+        return Snapshot(cluster=self.cluster.id, nonce=nonce, reports=reports, missing=self.missing)
+
+    def _plan(self, request: Request) -> tuple[Plan, str]:
+        snapshot = self.snapshot(request.id)
+        plan = explain(self.cluster, action_named(request.action), request, snapshot)
+        return plan, canonical.encode(snapshot).decode()
+
+    def _ask(self, request_id: str, ask: Ask) -> Planned:
+        words = msgspec.structs.asdict(ask)
+        plan, snapshot = self._plan(Request(id=request_id, operator="alice", **words))
+        text = canonical.encode(plan).decode()
+        state = "planned" if plan.accepted else "rejected"
+        line = RequestLine(
+            request=request_id, at=STAMP, operator="alice", action=ask.action, target=ask.target, reason=ask.reason,
+            state=state, code="", plan=plan_digest(text),
+        )
+        self._record("requested" if plan.accepted else "rejected", plan, text, snapshot)
+        self.decisions[request_id] = Decision(line=line, plan=text, snapshot=snapshot, records=(), proofs=())
+        self._refresh(request_id)
+        return Planned(request=request_id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
+
+    def _record(self, event: Event, plan: Plan, text: str, snapshot: str) -> None:
+        record = Record(
+            event=event, at=STAMP, clock="a test's", request=plan.request.id, operator="alice",
+            action=plan.request.action, target=plan.request.target, reason=plan.request.reason,
+            plan=plan_digest(text), snapshot=canonical.digest(snapshot.encode()),
+        )
+        blobs = {record.plan: text.encode(), record.snapshot: snapshot.encode()}
+        self.log.append(record, blobs if event == "confirmed" else {})
+
+    def _refresh(self, request: str) -> None:
+        sequences = self.log.sequences_of(request)
+        self.decisions[request] = msgspec.structs.replace(
+            self.decisions[request],
+            records=self._entries(sequences),
+            proofs=tuple(self.log.proof(sequence) for sequence in sequences),
+        )
+
+    def _entries(self, sequences: Any) -> tuple[LogEntry, ...]:
+        return tuple(LogEntry(sequence=each, record=self.log.record(each).decode()) for each in sequences)
+
+    def _confirm(self, request: str, confirm: Confirm) -> Done:
+        decision = self.decisions[request]
+        assert decision.plan is not None
+        assert decision.snapshot is not None
+        verify(confirm.signature, decision.plan.encode(), parse_line(self.cluster.operators[0].ssh_key))
+        self._record("confirmed", canonical.decode(decision.plan.encode(), Plan), decision.plan, decision.snapshot)
+        self._refresh(request)
+        self.executed.append(request)
+        return self._done(decision)
+
+    def outcome(self, decision: Decision, **changes: Any) -> Signed:
+        """Return the outcome as the target's agent signs it."""
+        line = decision.line
+        outcome = Outcome(
+            cluster=self.cluster.id, node=line.target, request=line.request, plan=plan_digest(decision.plan or ""),
+            result=self.result, established=False, code="", message="", evidence=("it is so",),  # type: ignore[arg-type]
+        )
+        return sign(msgspec.structs.replace(outcome, **changes), line.target, self.keys[line.target])
+
+    def _done(self, decision: Decision) -> Done:
+        signed = self.outcome(decision)
+        return Done(
+            request=decision.line.request, result=self.result, outcome=signed, sequence=self.log.size - 1,  # type: ignore[arg-type]
+            code="", message="",
+        )
+
+    def _explain(self, query: dict[str, str]) -> Planned:
+        action, target = query.pop("action"), query.pop("target")
+        request = Request(id=LOOK, action=action, target=target, arguments=query, operator="alice", reason="a look")
+        text = canonical.encode(plan := self._plan(request)[0]).decode()
+        return Planned(request=LOOK, accepted=plan.accepted, plan=text, digest=plan_digest(text))
+
+    def _status(self) -> Status:
+        snapshot = self.snapshot(LOOK)
+        return Status(
+            cluster=self.cluster.id, cluster_name="orders", configuration=self.cluster.digest, consistent=True,
+            snapshot_digest=canonical.digest(canonical.encode(snapshot)), snapshot=snapshot,
+            matrix=tuple(self._cells()), log_size=self.log.size, log_writable=True,
+        )
+
+    def _cells(self) -> Iterator[Cell]:
+        for action in ("stop", "start"):
+            for node in set(NODES) - set(self.missing):
+                request = Request(id=LOOK, action=action, target=node, arguments={}, operator="alice", reason="a look")
+                plan, _ = self._plan(request)
+                failed = tuple(each for each in plan.verdicts if each.result is not Result.HOLDS)
+                yield Cell(
+                    action=action, node=node, arguments={}, accepted=plan.accepted, failed=failed, loss=plan.loss
+                )
+
+
+@contextmanager
+def stage_in(folder: Path) -> Iterator[Stage]:
+    """Yield a stage; its log is closed afterwards."""
+    stage = Stage(folder)
+    try:
+        yield stage
+    finally:
+        stage.log.close()

@@ -1,0 +1,283 @@
+"""Reading: what is shown is verified here; what cannot be known is said; nothing is sent that changes anything."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from aerodb.audit.export import export
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Decision, Status
+from aerodb.protocol.authority import Position
+from aerodb.protocol.facts import State
+from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.plan import Plan
+from tests.unit.cli.stage import STAMP, Stage, stage_in
+
+READS = [
+    ("status",),
+    ("requests",),
+    ("show", "REQUEST"),
+    ("explain", "stop", "n3"),
+    ("explain", "follow", "n2", "--upstream", "n3"),
+    ("whoami",),
+    ("catalogue",),
+    ("catalogue", "follow"),
+    ("audit", "list"),
+    ("audit", "verify"),
+    ("audit", "replay", "REQUEST"),
+]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Yield a control plane in which one action was executed."""
+    with stage_in(tmp_path) as made:
+        assert made.run("stop", "n3", "--reason", "tidy up", typed="n3\n").code == 0
+        yield made
+
+
+def rows(text: str, head: str) -> dict[str, list[str]]:
+    """Return the rows of the table whose head begins with `head`, by their first column."""
+    lines = text.splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith(head))
+    found = {}
+    for line in lines[start + 1 :]:
+        if not line.strip():
+            break
+        cells = re.split(r"  +", line)
+        found[cells[0]] = cells[1:]
+    return found
+
+
+@pytest.mark.parametrize("words", READS)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_reading_works_without_a_terminal_and_posts_nothing(
+    stage: Stage, words: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Every read is a GET, has a JSON form that is canonical, and needs no person."""
+    before = len(stage.posts())
+    filled = [stage.executed[0] if word == "REQUEST" else word for word in words]
+    shown = stage.run(*filled, *(["--json"] if as_json else []), terminal=False)
+    assert (shown.code, shown.err) == (0, "")
+    assert len(stage.posts()) == before
+    assert "\x1b" not in shown.out
+    if as_json:
+        value = msgspec.json.decode(shown.out)
+        assert canonical.encode(value).decode() + "\n" == shown.out
+
+
+def test_status_shows_each_node_as_its_own_report_says(stage: Stage) -> None:
+    """Role, state, term, timeline, position, lag, synchronous state and upstream come from the signed reports."""
+    found = rows(stage.run("status").plain, "NODE")
+    assert found["n1"] == ["primary", "running", "1", "1", "0/3000000", "-", "-", "-"]
+    assert found["n2"] == ["standby", "running", "1", "1", "0/2FFFF00", "256", "quorum", "n1"]
+    assert found["w1"] == ["witness", "-", "1", "-", "-", "-", "-", "-"]
+
+
+def test_status_says_what_could_not_be_observed(stage: Stage) -> None:
+    """A silent node is named with its reason, everything about it is unknown, and so is what depends on it."""
+    stage.missing["n1"] = "connection refused"
+    shown = stage.run("status")
+    found = rows(shown.plain, "NODE")
+    assert shown.code == 0
+    assert found["n1"] == ["-", "not observed", *["unknown"] * 6]
+    assert found["n2"][5:] == ["unknown", "unknown", "n1"]
+    assert "n1 could not be observed: connection refused" in shown.plain
+
+
+@pytest.mark.parametrize("tampered", ["n1", "n2", "w1"])
+def test_status_does_not_show_a_forged_report(stage: Stage, tampered: str) -> None:
+    """A report that its node did not sign is not shown, and the exit code says so."""
+
+    def alter(body: bytes) -> bytes:
+        status = canonical.decode(body, Status)
+        reports = dict(status.snapshot.reports)
+        signed = reports[tampered]
+        document = signed.document.replace('"entries":0', '"entries":9')
+        reports[tampered] = msgspec.structs.replace(signed, document=document)
+        snapshot = msgspec.structs.replace(status.snapshot, reports=reports)
+        return canonical.encode(msgspec.structs.replace(status, snapshot=snapshot))
+
+    stage.alter["GET /v1/status"] = alter
+    shown = stage.run("status")
+    assert shown.code == 6
+    assert rows(shown.plain, "NODE")[tampered] == ["-", "NOT VERIFIED", *["unknown"] * 6]
+    assert f"{tampered}'s report is not believed" in shown.plain
+
+
+def test_status_never_guesses_a_lag(stage: Stage) -> None:
+    """A standby on another timeline, or whose position is unknown, has an unknown lag."""
+    stage.change("n2", position=Position(term=1, bound=1, timeline=2, lsn=Lsn(5)))
+    stage.change("n3", position=None)
+    found = rows(stage.run("status").plain, "NODE")
+    assert found["n2"][5] == "unknown"
+    assert found["n3"][2:6] == ["unknown"] * 4
+
+
+def test_status_names_what_is_unusual(stage: Stage) -> None:
+    """A standby that does not stream, drift, and a receiver pointed elsewhere are said outright."""
+    stage.change("n1", senders=())
+    stage.change("n2", drift=("synchronous_commit",))
+    stage.change("n3", attached=None, state=State.CRASHED)
+    shown = stage.run("status").plain
+    found = rows(shown, "NODE")
+    assert found["n2"][6] == "not streaming"
+    assert found["n3"][1] == "crashed"
+    assert "n2 has settings that its agent did not write: synchronous_commit" in shown
+    assert "n3 should follow n1; its settings say otherwise" in shown
+
+
+def test_status_shows_the_matrix_with_the_forbidding_invariants(stage: Stage) -> None:
+    """Each cell is accepted, or names every invariant that forbids it."""
+    found = rows(stage.run("status").plain, "ACTION")
+    assert found["stop"] == ["accepted", "accepted", "accepted", "-"]
+    assert found["start"] == ["running-fits", "running-fits", "running-fits", "-"]
+
+
+def test_status_warns_of_another_configuration(stage: Stage) -> None:
+    """A control plane with another configuration than the profile's is named, and the exit code says so."""
+
+    def alter(body: bytes) -> bytes:
+        status = canonical.decode(body, Status)
+        return canonical.encode(msgspec.structs.replace(status, configuration="sha256:" + "0" * 64))
+
+    stage.alter["GET /v1/status"] = alter
+    shown = stage.run("status")
+    assert shown.code == 6
+    assert "another configuration" in shown.plain
+
+
+def test_explain_exits_by_the_verdicts_and_records_nothing(stage: Stage) -> None:
+    """An explanation is the plan as it would be; a rejection exits 1; the log does not grow."""
+    size = stage.log.size
+    assert stage.run("explain", "stop", "n3").code == 0
+    rejected = stage.run("explain", "start", "n3")
+    assert rejected.code == 1
+    assert "VIOLATED running-fits" in rejected.plain
+    assert stage.log.size == size
+
+
+def test_explain_refuses_a_plan_of_something_else(stage: Stage) -> None:
+    """What is explained is what was asked."""
+    other = stage.get("/v1/explain?action=stop&target=n1")
+    stage.alter["GET /v1/explain"] = lambda _: other
+    assert stage.run("explain", "stop", "n3").code == 6
+
+
+def test_requests_and_show_tell_the_whole_story(stage: Stage) -> None:
+    """A request is listed, and shown with its plan, its records and their proofs."""
+    request = stage.executed[0]
+    assert request in rows(stage.run("requests").plain, "REQUEST")
+    shown = stage.run("show", request)
+    assert shown.code == 0
+    assert "STOP N3" in shown.plain
+    assert shown.plain.count("proven to stand in the log") == 2
+
+
+def test_show_says_which_record_is_not_proven(stage: Stage) -> None:
+    """A record whose text is not what the log's key signed, or that has no proof, is said to be unproven."""
+    stage.alter["GET /v1/requests/ID"] = lambda body: body.replace(STAMP.encode(), b"2031-01-02T03:04:05Z")
+    shown = stage.run("show", stage.executed[0])
+    assert shown.code == 6
+    assert shown.plain.count("NOT PROVEN") == 2
+
+
+def test_show_says_where_a_proof_is_missing(stage: Stage) -> None:
+    """Fewer proofs than records is a fault, never a silence."""
+    stage.alter["GET /v1/requests/ID"] = lambda body: canonical.encode(
+        msgspec.structs.replace(canonical.decode(body, Decision), proofs=())
+    )
+    shown = stage.run("show", stage.executed[0])
+    assert shown.code == 6
+    assert "there is no proof of it" in shown.plain
+
+
+def test_a_request_id_stays_one_segment_of_the_path(stage: Stage) -> None:
+    """What a person types cannot reach another route."""
+    stage.run("show", "../audit/export?x=1#y")
+    assert stage.sent[-1][1] == "/v1/requests/..%2Faudit%2Fexport%3Fx%3D1%23y"
+
+
+def test_replay_compares_the_bytes_on_this_machine(stage: Stage) -> None:
+    """A recorded plan that its snapshot does not make is found out, though every digest of it is right."""
+    request = stage.executed[0]
+    assert "IDENTICAL" in stage.run("audit", "replay", request).plain
+
+    def alter(body: bytes) -> bytes:
+        decision = canonical.decode(body, Decision)
+        plan = canonical.decode((decision.plan or "").encode(), Plan)
+        text = canonical.encode(msgspec.structs.replace(plan, effects=("Nothing much.",)).sealed()).decode()
+        return canonical.encode(msgspec.structs.replace(decision, plan=text))
+
+    stage.alter["GET /v1/requests/ID"] = alter
+    shown = stage.run("audit", "replay", request)
+    assert shown.code == 6
+    assert "DIFFERENT" in shown.plain
+
+
+def test_a_request_without_a_plan_cannot_be_replayed(stage: Stage) -> None:
+    """Where nothing was recorded, nothing is claimed."""
+    stage.alter["GET /v1/requests/ID"] = lambda body: canonical.encode(
+        msgspec.structs.replace(canonical.decode(body, Decision), plan=None)
+    )
+    assert stage.run("audit", "replay", stage.executed[0]).code == 6
+
+
+# The audit log ------------------------------------------------------------------------------------------------------
+
+
+def test_an_export_is_written_byte_for_byte_and_verifies_offline(stage: Stage, tmp_path: Path) -> None:
+    """The file holds exactly the API's bytes, to stdout too, and verifies without asking anybody."""
+    file = tmp_path / "log.jsonl"
+    assert stage.run("audit", "export", "--output", str(file)).code == 0
+    assert file.read_bytes() == b"".join(export(stage.log))
+    assert stage.run("audit", "export", terminal=False).out.encode() == file.read_bytes()
+    asked = len(stage.sent)
+    assert "VERIFIED: 2 records" in stage.run("audit", "verify", "--export", str(file)).plain
+    assert len(stage.sent) == asked
+
+
+def test_an_export_overwrites_nothing(stage: Stage, tmp_path: Path) -> None:
+    """An existing file is left as it is."""
+    file = tmp_path / "log.jsonl"
+    file.write_text("precious")
+    assert stage.run("audit", "export", "--output", str(file)).code == 2
+    assert file.read_text() == "precious"
+
+
+@pytest.mark.parametrize("drop", [0, 1, 2, -1])
+def test_an_export_with_a_line_missing_does_not_verify(stage: Stage, tmp_path: Path, drop: int) -> None:
+    """A checkpoint, a record or a needed plan that is gone is found out."""
+    lines = b"".join(export(stage.log)).splitlines(keepends=True)
+    del lines[drop]
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(b"".join(lines))
+    shown = stage.run("audit", "verify", "--export", str(file))
+    assert shown.code == 6
+    assert "control.log-verification-failed" in shown.err
+
+
+def test_a_folder_verifies_and_an_altered_one_does_not(stage: Stage) -> None:
+    """The log's folder verifies while it is open; closed and then altered, it does not."""
+    folder = str(stage.folder / "log")
+    assert stage.run("audit", "verify", "--folder", folder).code == 0
+    stage.log.close()
+    assert stage.run("audit", "verify", "--folder", folder).code == 0
+    database = next(path for path in (stage.folder / "log").iterdir() if path.suffix in {".db", ".sqlite", ".sqlite3"})
+    database.write_bytes(database.read_bytes().replace(b"tidy up", b"tidy ut"))
+    assert stage.run("audit", "verify", "--folder", folder).code == 6
+
+
+def test_verify_takes_one_log(stage: Stage, tmp_path: Path) -> None:
+    """Two logs at once, or a file that is not there, are refused as input."""
+    assert stage.run("audit", "verify", "--folder", str(tmp_path), "--export", str(tmp_path / "x")).code == 2
+    assert stage.run("audit", "verify", "--export", str(tmp_path / "x")).code == 2
+
+
+def test_a_page_of_records_that_are_none_is_not_shown(stage: Stage) -> None:
+    """A malformed record is a verification failure, not a row."""
+    stage.alter["GET /v1/audit/records"] = lambda body: body.replace(b'\\"record\\"', b'\\"other!\\"')
+    assert stage.run("audit", "list").code == 6
