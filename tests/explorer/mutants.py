@@ -4,6 +4,7 @@
 - `REDUNDANT` names what no mutant can show, with the reason.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -12,8 +13,9 @@ from aerodb.protocol.authority import Grant, Pledge, Standing
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.signed import Signed
 from aerodb.rules.invariants import Invariant
+from aerodb.rules.view import View
 from tests.explorer.hands import MemoryHands
-from tests.explorer.orders import Dropped
+from tests.explorer.orders import Dropped, always
 from tests.explorer.world import Bounds
 
 
@@ -76,38 +78,77 @@ class SinceForgotten(MemoryHands):
         return super().sign(replace(document, since=()) if isinstance(document, Pledge) else document)
 
 
-def _verdict(invariant: Invariant, *actions: str) -> Dropped:
-    return Dropped(verdicts=frozenset((action, str(invariant)) for action in actions))
+def _verdict(action: str, *invariants: Invariant, when: Callable[[View], bool] = always) -> Dropped:
+    return Dropped(verdicts=frozenset((action, str(invariant)) for invariant in invariants), when=when)
 
 
-ELECTING = ("fence", "promote", "follow", "start")
-SMALL = Bounds(terms=2, actions=ELECTING)
+def _upstream_is(role: str) -> Callable[[View], bool]:
+    def judge(view: View) -> bool:
+        peer = view.peers.get(view.argument("upstream"))
+        return peer is not None and peer.facts.standing.role == role
+
+    return judge
+
+
+SMALL = Bounds(terms=2, actions=("fence", "promote", "follow", "start"))
 THREE = Bounds(terms=3, actions=("fence", "promote", "follow", "renew"))
+WITNESS = Bounds(data=2, witness=True, terms=2)
+TWICE = ("fence n3 for n2 in term 2", "promote n2 in term 2", "fence n3 for n1 in term 3", "renew n1 in term 3")
+"""n2 is elected, and then n1, which never stopped, is renewed above it."""
 
 MUTANTS = (
-    Mutant("election-quorum of promote", _verdict(Invariant.ELECTION_QUORUM, "promote"), SMALL),
-    Mutant("election-quorum of renew", _verdict(Invariant.ELECTION_QUORUM, "renew"), THREE),
-    Mutant("commit-quorum of promote, k = 0", _verdict(Invariant.COMMIT_QUORUM, "promote"), SMALL._replace(quorum=0)),
-    Mutant("commit-quorum of promote, k = 1", _verdict(Invariant.COMMIT_QUORUM, "promote"), THREE),
-    Mutant("commit-quorum of renew", _verdict(Invariant.COMMIT_QUORUM, "renew"), THREE._replace(quorum=0)),
-    Mutant("wal-prefix of promote", _verdict(Invariant.WAL_PREFIX, "promote"), SMALL),
-    Mutant("wal-prefix of renew", _verdict(Invariant.WAL_PREFIX, "renew"), THREE),
-    Mutant("candidacy-stands of promote", _verdict(Invariant.CANDIDACY_STANDS, "promote"), SMALL),
-    Mutant("term-ungranted of promote", _verdict(Invariant.TERM_UNGRANTED, "promote"), THREE),
-    Mutant("position-known of promote", _verdict(Invariant.POSITION_KNOWN, "promote"), THREE),
-    Mutant("term-rises of fence", _verdict(Invariant.TERM_RISES, "fence"), SMALL),
-    Mutant("term-rises of promote", _verdict(Invariant.TERM_RISES, "promote"), SMALL._replace(stale=1)),
-    Mutant("term-rises of renew", _verdict(Invariant.TERM_RISES, "renew"), THREE._replace(stale=1)),
-    Mutant("upstream-authority of follow", _verdict(Invariant.UPSTREAM_AUTHORITY, "follow"), THREE),
-    Mutant("wal-ancestry of follow", _verdict(Invariant.WAL_ANCESTRY, "follow"), THREE._replace(writes=2)),
+    Mutant("election-quorum of promote", _verdict("promote", Invariant.ELECTION_QUORUM), SMALL._replace(quorum=2)),
+    Mutant("election-quorum of renew", _verdict("renew", Invariant.ELECTION_QUORUM), THREE),
+    Mutant("commit-quorum of promote", _verdict("promote", Invariant.COMMIT_QUORUM), SMALL._replace(quorum=0)),
+    Mutant("wal-prefix of promote", _verdict("promote", Invariant.WAL_PREFIX), SMALL),
+    Mutant("wal-prefix of renew", _verdict("renew", Invariant.WAL_PREFIX), THREE),
+    Mutant("term-rises of fence", _verdict("fence", Invariant.TERM_RISES), WITNESS),
     Mutant(
-        "no-higher-grant of start",
-        _verdict(Invariant.NO_HIGHER_GRANT, "start"),
-        SMALL._replace(crashes=1),
+        "term-rises and candidacy-stands of promote",
+        _verdict("promote", Invariant.TERM_RISES, Invariant.CANDIDACY_STANDS),
+        THREE._replace(terms=2, stale=1),
     ),
+    Mutant(
+        "upstream-authority of follow, where the upstream is a primary",
+        _verdict("follow", Invariant.UPSTREAM_AUTHORITY, when=_upstream_is("primary")),
+        THREE,
+    ),
+    Mutant(
+        "upstream-authority of follow, where the upstream is a standby",
+        _verdict("follow", Invariant.UPSTREAM_AUTHORITY, when=_upstream_is("standby")),
+        THREE,
+    ),
+    Mutant(
+        "wal-ancestry of follow",
+        _verdict("follow", Invariant.WAL_ANCESTRY),
+        THREE._replace(
+            writes=0,
+            crashes=2,
+            requests=("fence n3 for n2 in term 2", "promote n2 in term 2", "follow n1 to n2", "fence n1 for n3 in term 3",
+                      "promote n3 in term 3", "follow n2 to n3"),
+        ),
+    ),
+    Mutant("no-higher-grant of start", _verdict("start", Invariant.NO_HIGHER_GRANT), SMALL._replace(crashes=1)),
     Mutant("the receiver's cut before a pledge", Dropped(hands=ReceiverUncut), SMALL),
     Mutant("the pledge's write before a promotion", Dropped(hands=PledgeUnwritten), SMALL._replace(cuts=1, crashes=1)),
-    Mutant("the grant's write before attaching", Dropped(hands=FollowedUnwritten), THREE),
-    Mutant("a position's bound", Dropped(hands=Unbound), THREE._replace(terms=4)),
-    Mutant("since in a pledge", Dropped(hands=SinceForgotten), THREE._replace(quorum=0)),
+    Mutant(
+        "the grant's write before attaching",
+        Dropped(hands=FollowedUnwritten),
+        THREE._replace(terms=4, requests=(*TWICE, "follow n3 to n1", "fence n3 for n2 in term 4", "renew n2 in term 4")),
+    ),
+    Mutant(
+        "a position's bound",
+        Dropped(hands=Unbound),
+        THREE._replace(terms=4, requests=(*TWICE, "follow n3 to n1", "fence n3 for n2 in term 4", "renew n2 in term 4")),
+    ),
+    Mutant(
+        "since in a pledge",
+        Dropped(hands=SinceForgotten),
+        Bounds(
+            quorum=0,
+            stops=1,
+            requests=("demote n1 for n2 in term 2", "promote n2 in term 2", "fence n1 for n3 in term 3",
+                      "promote n3 in term 3"),
+        ),
+    ),
 )

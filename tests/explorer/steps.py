@@ -20,6 +20,9 @@ from tests.explorer.promises import (
 from tests.explorer.world import Bounds, Interned, Node, cluster_of, first_node
 
 
+MIXED = -2
+
+
 class Whole(NamedTuple):
     """One state of everything: nodes and promises by number, a plan under way (-1: none), and what was used up."""
 
@@ -69,9 +72,21 @@ class Explored:
             for write, status in enumerate(promises.writes):
                 if status < 0 and self._flushed(state, -1 - status, write):
                     promises = acknowledged(promises, write, self._node[state.nodes[-1 - status]].acting)
+            self._unmixed(state)
         except Broken as broken:
             return Found(label, state, str(broken))
         return Found(label, state._replace(promises=self.promises.number(promises)), "")
+
+    def _unmixed(self, state: Whole) -> None:
+        """Check that whoever streams continues the upstream's log.
+
+        Raises:
+            Broken: PostgreSQL would splice two histories, for it goes by the timeline's number.
+        """
+        for place, number in enumerate(state.nodes):
+            upstream = self._upstream(state, place)
+            if upstream >= 0 and self._streamed(number, state.nodes[upstream]) == MIXED:
+                raise Broken(f"P4: {self.names[place]} and {self.names[upstream]} have different histories, and stream")
 
     def _flushed(self, state: Whole, primary: int, write: int) -> bool:
         """Tell whether enough standbys that stream from the primary itself have flushed past the write."""
@@ -101,6 +116,8 @@ class Explored:
         switch = history[place + 1][1] if place + 1 < len(history) else len(upstream.log)
         if end > switch:
             return -1
+        if standby.log != upstream.log[:end]:
+            return MIXED
         if end == len(upstream.log):
             return self.orders.nodes.number(standby)
         after = standby.history
@@ -293,8 +310,12 @@ class Explored:
         if term > self.bounds.terms:
             return -1
         reduced = tuple((each, orders.reduced(facts, action)) for each, facts in whole)
-        number = orders.orders.number(Order(action, name, argument, term, reduced))
-        return number if orders.accepts(number, own) else -1
+        order = Order(action, name, argument, term, reduced)
+        number = orders.orders.number(order)
+        return number if self._asked_for(order) and orders.accepts(number, own) else -1
+
+    def _asked_for(self, order: Order) -> bool:
+        return not self.bounds.requests or str(order) in self.bounds.requests
 
     def _candidacies(
         self, state: Whole, promises: Promises, place: int, action: str
@@ -322,7 +343,8 @@ class Explored:
         found = []
         for term in range(2, top + 1):
             for candidate in self.cluster.data_nodes:
-                number = orders.orders.number(Order(action, name, candidate, term, ()))
-                if (action == "fence" or candidate != name) and orders.accepts(number, own, senders):
+                order = Order(action, name, candidate, term, ())
+                number = orders.orders.number(order)
+                if self._asked_for(order) and (action == "fence" or candidate != name) and orders.accepts(number, own, senders):
                     found.append(number)
         return tuple(found)

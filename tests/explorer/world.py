@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Bounds(NamedTuple):
-    """What is explored: the members, and how often what may happen."""
+    """What is explored: the members, and how often what may happen; `requests` are all that are asked for () is any)."""
 
     data: int = 3
     witness: bool = False
@@ -39,6 +39,7 @@ class Bounds(NamedTuple):
     cuts: int = 0
     stale: int = 0
     actions: tuple[str, ...] = ("demote", "fence", "follow", "promote", "renew", "start", "stop")
+    requests: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Name the configuration in one line."""

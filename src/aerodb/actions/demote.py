@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from aerodb.protocol.authority import Candidacy, Standing
+from aerodb.protocol.authority import Candidacy, Pledge, Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -14,7 +14,6 @@ from aerodb.rules.notes import before_a_shutdown
 from aerodb.rules.specification import Action, Argument, Established, Failure, Order, no_loss
 from aerodb.rules.standing import detached, promised
 from aerodb.rules.view import View, standing_term
-from aerodb.protocol.authority import Pledge
 
 
 def successor_streams(view: View) -> Verdict:
@@ -74,7 +73,9 @@ def established(plan: Plan, before: Facts, now: Facts) -> Established:
     del before
     instance = now.instance
     if now.standing.pledged.term >= plan.term:
-        return Established(result="executed", evidence=f"the standing holds a pledge of term {now.standing.pledged.term}")
+        return Established(
+            result="executed", evidence=f"the standing holds a pledge of term {now.standing.pledged.term}"
+        )
     if instance is None or instance.state is State.UNREACHABLE:
         return Established(result="unknown", evidence="PostgreSQL does not answer; ask again when it runs or is down")
     if instance.state is State.STOPPED and instance.shutdown is not None:

@@ -40,7 +40,9 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     standing = pledge_with(hands, view, candidacy, detached(hands.standing()))
     hands.write_standing(standing)
     instance = view.own.facts.instance
-    where = f"at {instance.position.lsn}, timeline {instance.position.timeline}" if instance and instance.position else ""
+    where = (
+        f"at {instance.position.lsn}, timeline {instance.position.timeline}" if instance and instance.position else ""
+    )
     return (f"{view.node} pledged term {candidacy.term} to {candidacy.node} {where}".rstrip(),)
 
 
@@ -50,7 +52,9 @@ def established(plan: Plan, before: Facts, now: Facts) -> Established:
     candidacy = Candidacy(term=plan.term, node=plan.request.arguments["for"])
     made = now.standing.pledged == candidacy and now.standing.pledge is not None
     if made or now.standing.pledged.term > plan.term:
-        return Established(result="executed", evidence=f"the standing holds a pledge of term {now.standing.pledged.term}")
+        return Established(
+            result="executed", evidence=f"the standing holds a pledge of term {now.standing.pledged.term}"
+        )
     return Established(
         result="not executed", evidence=f"the standing's pledged term is {now.standing.pledged.term}, below {plan.term}"
     )
@@ -102,4 +106,3 @@ ACTION = Action(
     established=established,
     settle=same_standing,
 )
-

@@ -17,6 +17,7 @@ from aerodb.rules.operation import judge_again, pledge_with, take_grant
 from aerodb.rules.specification import Action, Established, Failure, Order, no_notes
 from aerodb.rules.view import View, standing_term
 
+
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the pledges make the target a primary."""
     return (*common(view, "standby"), running_fits(view, State.RUNNING), *election(view))

@@ -87,6 +87,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
 
 def established(plan: Plan, before: Facts, now: Facts) -> Established:
     """Tell from the name of the folder in use whether the new one took its place."""
+    del plan
     old, new = before.instance, now.instance
     if old is None or new is None:
         return Established(result="unknown", evidence="the node's data folder cannot be seen")

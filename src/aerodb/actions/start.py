@@ -30,7 +30,9 @@ def no_higher_grant(view: View) -> Verdict:
     if standing.role != "primary":
         return holds(Invariant.NO_HIGHER_GRANT, f"{view.node} starts as a {standing.role}, which holds no authority")
     if standing.granted.node != view.node:
-        return violated(Invariant.NO_HIGHER_GRANT, f"{view.node} knows that {standing.granted.node} holds the last grant")
+        return violated(
+            Invariant.NO_HIGHER_GRANT, f"{view.node} knows that {standing.granted.node} holds the last grant"
+        )
     term = standing.granted.term
     stated = []
     for name, peer in view.everyone().items():

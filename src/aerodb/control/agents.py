@@ -82,7 +82,9 @@ class Agents:
         try:
             outcome = open_signed(signed, Outcome, self._cluster.member(node).public_key)
         except AeroError as error:
-            raise OutcomeForged(f"the outcome by {node} cannot be verified: {error.message}", executed="unknown") from error
+            raise OutcomeForged(
+                f"the outcome by {node} cannot be verified: {error.message}", executed="unknown"
+            ) from error
         if (outcome.cluster, outcome.node, outcome.request) != (self._cluster.id, node, request):
             raise OutcomeForged(f"the outcome by {node} is of another request", executed="unknown")
         return outcome

@@ -6,7 +6,13 @@
 
 from aerodb.audit.record import Record
 from aerodb.control.dispatch import Dispatcher
-from aerodb.control.errors import ConfirmationReplayed, PlanNotPending, RejectionUnconfirmable, RequestForeign, RequestNotFound
+from aerodb.control.errors import (
+    ConfirmationReplayed,
+    PlanNotPending,
+    RejectionUnconfirmable,
+    RequestForeign,
+    RequestNotFound,
+)
 from aerodb.control.explain import Explainer, Pending
 from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, require
@@ -64,7 +70,9 @@ class Confirmer:
         if pending is None:
             raise self._why_not_pending(request_id)
         if pending.plan.request.operator != person.name:
-            raise RequestForeign(f"{pending.plan.request.operator} asked for this, not {person.name}", request=request_id)
+            raise RequestForeign(
+                f"{pending.plan.request.operator} asked for this, not {person.name}", request=request_id
+            )
         proof = sshsig.verify(signature, pending.text.encode(), parse_line(person.ssh_key))
         return pending, proof.touch
 

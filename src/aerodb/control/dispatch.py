@@ -48,9 +48,7 @@ class Dispatcher:
             outcome = self._agents.opened(plan.request.target, plan.request.id, signed)
         except AeroError as error:
             return self._recorded(plan.request, plan_digest(text), error.executed, None, error.code, error.message)
-        return self._recorded(
-            plan.request, plan_digest(text), outcome.result, signed, outcome.code, outcome.message
-        )
+        return self._recorded(plan.request, plan_digest(text), outcome.result, signed, outcome.code, outcome.message)
 
     def establish(self, request: Request, plan: str) -> Done:
         """Ask the agent what became of a request, record its answer as established afterwards, and return it.
@@ -60,11 +58,9 @@ class Dispatcher:
         """
         signed = self._agents.outcome(request.target, request.id)
         outcome = self._agents.opened(request.target, request.id, signed)
-        return self._recorded(
-            request, plan, outcome.result, signed, outcome.code, outcome.message, established=True
-        )
+        return self._recorded(request, plan, outcome.result, signed, outcome.code, outcome.message, established=True)
 
-    def _recorded(  # noqa: PLR0913 - an outcome's parts
+    def _recorded(
         self, request: Request, plan: str, result: Executed, signed: Signed | None, code: str, message: str,
         *, established: bool = False,
     ) -> Done:  # fmt: skip

@@ -132,7 +132,9 @@ class Reader:
         """
         records = [canonical.decode(data, Record) for _, data in self.records(request)]
         found = next((record for record in records if record.plan and record.snapshot), None)
-        blobs = [self._log.blob(digest) for digest in (found.plan, found.snapshot, found.configuration)] if found else []
+        blobs = (
+            [self._log.blob(digest) for digest in (found.plan, found.snapshot, found.configuration)] if found else []
+        )
         if not blobs or any(blob is None for blob in blobs):
             raise RequestNotFound(f"the log holds no plan of {request}", field="request")
         text, snapshot, configuration = (blob or b"" for blob in blobs)

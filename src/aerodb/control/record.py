@@ -3,7 +3,7 @@
 Clocks are recorded and never read back: no decision rests on one.
 """
 
-import datetime
+import datetime as dt
 import socket
 import threading
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Recorder:
         digest = canonical.digest(self._configuration)
         record = Record(
             event=event,  # type: ignore[arg-type]
-            at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            at=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             clock=self._clock,
             request=request.id,
             operator=request.operator,
@@ -77,7 +77,7 @@ class Recorder:
             invariants=error.invariants, result=error.executed,
         )  # fmt: skip
 
-    def outcome(  # noqa: PLR0913 - an outcome's parts
+    def outcome(
         self, request: Request, plan: str, result: str, *, signed: Signed | None, code: str, message: str,
         established: bool,
     ) -> int:  # fmt: skip

@@ -1,5 +1,6 @@
-"""A snapshot: every agent's facts, read twice. Where the structural facts differ, they are not one state, and no plan
-is made from them; they are never mixed.
+"""A snapshot: every agent's facts, read twice.
+
+Where the structural facts differ, they are not one state, and no plan is made from them; they are never mixed.
 """
 
 from aerodb.control.agents import Agents

@@ -218,7 +218,7 @@ class Agent:
         self._store.end(request, outcome)
         return outcome
 
-    def _signed(  # noqa: PLR0913 - an outcome's parts
+    def _signed(
         self,
         request: str,
         plan_text: str,

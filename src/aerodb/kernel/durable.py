@@ -26,7 +26,7 @@ def write_durably(path: Path, data: bytes, owner: tuple[int, int] | None = None)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(temporary, path)
+    temporary.replace(path)
     sync_folder(path.parent)
 
 

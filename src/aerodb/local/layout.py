@@ -1,10 +1,10 @@
 """A cluster's folder on this machine: who keeps what where.
 
-    cluster.json         the configuration, the same bytes everywhere
-    nodes/<name>/        an agent's folder, with its PostgreSQL in postgres/
-    control/             the control plane's folder: its keys and the audit log
-    operator/ auditor/ observer/   one profile a person: their certificate, and the operator's SSH key
-    logs/                what the processes said
+cluster.json         the configuration, the same bytes everywhere
+nodes/<name>/        an agent's folder, with its PostgreSQL in postgres/
+control/             the control plane's folder: its keys and the audit log
+operator/ auditor/ observer/   one profile a person: their certificate, and the operator's SSH key
+logs/                what the processes said
 """
 
 from pathlib import Path

@@ -95,7 +95,10 @@ class Stage:
         self._processes[name].wait()
 
     def _roles(self) -> dict[str, str]:
-        return {member.name: Store(self._layout.node(member.name) / "state").standing.role for member in self.cluster.members}
+        return {
+            member.name: Store(self._layout.node(member.name) / "state").standing.role
+            for member in self.cluster.members
+        }
 
     def stop(self) -> None:
         """Stop everything: the control plane, then the primary with its agent, then the rest."""

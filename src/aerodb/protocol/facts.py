@@ -55,12 +55,12 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One PostgreSQL instance.
 
-    `system` is the system identifier, `folder` the name of the data folder in use. `recovery` says whether it is (or, stopped, would start) in recovery; None is
-    unknown. `position` is where its log ends; None is unknown. `lineage` is its history, oldest first, the current
-    timeline last. `quorum` is the weakest k in force that its WAL shows; None is unknown. `attached` is the upstream
-    named by its settings (None: none). `drift` names settings that differ from what the agent wrote. `replayed` is
-    true where everything received has been replayed. `shutdown` is the end of the shutdown checkpoint's record where
-    PostgreSQL was shut down cleanly as a primary.
+    `system` is the system identifier, `folder` the name of the data folder in use. `recovery` says whether it is (or,
+    stopped, would start) in recovery; None is unknown. `position` is where its log ends; None is unknown. `lineage` is
+    its history, oldest first, the current timeline last. `quorum` is the weakest k in force that its WAL shows; None
+    is unknown. `attached` is the upstream named by its settings (None: none). `drift` names settings that differ from
+    what the agent wrote. `replayed` is true where everything received has been replayed. `shutdown` is the end of the
+    shutdown checkpoint's record where PostgreSQL was shut down cleanly as a primary.
     """
 
     system: str
@@ -126,8 +126,10 @@ def structural(facts: Facts) -> Facts:
     if instance is None:
         return facts
     position = instance.position
-    moving = position is not None and instance.state is State.RUNNING and (
-        not instance.recovery or instance.attached is not None
+    moving = (
+        position is not None
+        and instance.state is State.RUNNING
+        and (not instance.recovery or instance.attached is not None)
     )
     if position is not None and moving:
         position = msgspec.structs.replace(position, lsn=Lsn(0))
@@ -136,7 +138,11 @@ def structural(facts: Facts) -> Facts:
         msgspec.structs.replace(sender, sent=None, flushed=None, replayed=None) for sender in instance.senders
     )
     quiet = msgspec.structs.replace(
-        instance, position=position, receiver=receiver, senders=senders, replayed=not moving and instance.replayed,
+        instance,
+        position=position,
+        receiver=receiver,
+        senders=senders,
+        replayed=not moving and instance.replayed,
         load=None,
     )
     return msgspec.structs.replace(facts, instance=quiet)

@@ -10,7 +10,7 @@ from aerodb.rules.view import View
 
 
 def configuration_agrees(view: View) -> Verdict:
-    """Judge whether the target and all who report run these rules under this configuration, over one database system."""
+    """Judge whether all who report run these rules under this configuration, over one database system."""
     systems = {}
     for name, peer in view.everyone().items():
         if peer.facts.rules != RULES:

@@ -62,7 +62,8 @@ def term_rises(view: View, candidacy: Candidacy) -> Verdict:
     floor = max(standing.pledged.term, standing.granted.term)
     if candidacy.term <= floor:
         return violated(
-            Invariant.TERM_RISES, f"{view.node} has pledged or knows term {floor}; term {candidacy.term} is not above it"
+            Invariant.TERM_RISES,
+            f"{view.node} has pledged or knows term {floor}; term {candidacy.term} is not above it",
         )
     if instance is None:
         return holds(Invariant.TERM_RISES, f"term {candidacy.term} is above {floor}, the highest {view.node} knows")
@@ -109,12 +110,7 @@ def election_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
 def _required(view: View, pledges: dict[str, Pledge]) -> tuple[Candidacy, tuple[str, ...]]:
     """Return the last grant that the pledges know, and all who may have been primary since, and its holder."""
     last = max((pledge.granted for pledge in pledges.values()), key=lambda each: (each.term, each.node))
-    since = {
-        each.node
-        for pledge in pledges.values()
-        for each in pledge.since
-        if last.term < each.term < view.term
-    }
+    since = {each.node for pledge in pledges.values() for each in pledge.since if last.term < each.term < view.term}
     required = {last.node, *since}
     return last, tuple(member.name for member in view.cluster.members if member.name in required)
 
@@ -180,7 +176,9 @@ def term_ungranted(view: View) -> Verdict:
     for name, peer in view.everyone().items():
         granted = peer.facts.standing.granted
         if granted.term >= view.term:
-            return violated(Invariant.TERM_UNGRANTED, f"{name} knows that term {granted.term} is granted to {granted.node}")
+            return violated(
+                Invariant.TERM_UNGRANTED, f"{name} knows that term {granted.term} is granted to {granted.node}"
+            )
     return holds(Invariant.TERM_UNGRANTED, f"nobody who reports knows a grant at or above term {view.term}")
 
 

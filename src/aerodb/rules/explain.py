@@ -64,7 +64,9 @@ def check_request(cluster: Cluster, action: Action, request: Request) -> None:
         if member.witness:
             raise RequestMalformed(f"{member.name} is a witness and holds no data", field=f"arguments.{name}")
         if not argument.itself and member.name == request.target:
-            raise RequestMalformed(f"{request.target} cannot {action.name} {argument.word} itself", field=f"arguments.{name}")
+            raise RequestMalformed(
+                f"{request.target} cannot {action.name} {argument.word} itself", field=f"arguments.{name}"
+            )
 
 
 def _check_reason(reason: str) -> None:

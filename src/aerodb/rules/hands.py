@@ -27,8 +27,9 @@ class Hands(Protocol):
         """Return `document` signed with the node's key."""
 
     def detach(self) -> None:
-        """Cut the WAL receiver: upstream and restore command emptied durably, reloaded, receiver verifiably gone,
-        everything received replayed.
+        """Cut the WAL receiver, and replay everything received.
+
+        Upstream and restore command are emptied durably, reloaded, and the receiver is verifiably gone.
         """
 
     def attach(self, upstream: str) -> None:
@@ -41,9 +42,7 @@ class Hands(Protocol):
         """Shut PostgreSQL down cleanly (fast mode) and return when the postmaster has exited."""
 
     def start(self) -> None:
-        """Start PostgreSQL in the durable standing's role and return when it accepts connections (or, a standby, is
-        consistent).
-        """
+        """Start PostgreSQL in the durable standing's role and return when it accepts connections."""
 
     def promote(self) -> None:
         """Promote PostgreSQL and return when it is out of recovery."""

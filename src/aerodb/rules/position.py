@@ -55,7 +55,9 @@ def position_running(
     return Position(term=term, bound=bound, timeline=current.timeline, lsn=lsn)
 
 
-def position_down(lineage: Sequence[Branch], lsn: Lsn, standing: Standing, node: str, pledged: Position | None) -> Position:
+def position_down(
+    lineage: Sequence[Branch], lsn: Lsn, standing: Standing, node: str, pledged: Position | None
+) -> Position:
     """Return the position of a log that PostgreSQL is not there to read.
 
     Only two cases can be told: a primary's own log, whose term is its grant's, and the log of a detached node, whose
@@ -112,7 +114,7 @@ def divergence(own: Sequence[Branch], end: Lsn, upstream: Sequence[Branch]) -> D
     return None
 
 
-class TermUntold(Exception):  # noqa: N818 - a judgement that cannot be made, not an error of a user's
+class TermUntold(Exception):
     """A timeline's term is not known, so two histories cannot be told apart or held to be one."""
 
     def __init__(self, timeline: int) -> None:

@@ -21,7 +21,7 @@ class Line(NamedTuple):
 
 
 def shown(text: str) -> str:
-    """Return `text` with control, format and bidirectional characters escaped (Unicode categories C*, and separators)."""
+    """Return `text` with control, format and bidirectional characters escaped (Unicode categories C*, separators)."""
     return "".join(
         f"\\u{ord(char):04x}" if unicodedata.category(char)[0] == "C" or char in "\u2028\u2029" else char
         for char in text
@@ -71,7 +71,7 @@ def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
         else Line("bad", f"REJECTED: {', '.join(name_of(each.invariant) for each in failing)}. Nothing was executed.")
     )
     loss_style = "good" if plan.loss.claim == "none" else "bad"
-    lines = [
+    return [
         Line("heading", f"{plan.title.upper()}   (cluster {shown(plan.cluster_name)})"),
         answer,
         Line("plain", ""),
@@ -89,7 +89,6 @@ def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
         Line("dim", f"  plan          {plan_digest(plan_text)}"),
         Line("dim", f"  snapshot      {plan.snapshot}"),
     ]
-    return lines
 
 
 def outcome_lines(outcome: Outcome) -> list[Line]:
@@ -104,7 +103,9 @@ def outcome_lines(outcome: Outcome) -> list[Line]:
     if outcome.invariants:
         lines.append(Line("bad", f"  violated: {', '.join(outcome.invariants)}"))
     if outcome.result == "unknown":
-        lines.append(Line("warn", f"  Nothing is tried again. Ask when you are ready: aerodb outcome {outcome.request}"))
+        lines.append(
+            Line("warn", f"  Nothing is tried again. Ask when you are ready: aerodb outcome {outcome.request}")
+        )
     return lines
 
 

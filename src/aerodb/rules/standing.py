@@ -72,8 +72,9 @@ def following(standing: Standing, upstream: str, term: int, end: Lsn | None) -> 
 
 
 def may_start_with_host(standing: Standing, node: str) -> bool:
-    """Tell whether PostgreSQL may start together with its host: never after a stop, never as a primary after a pledge
-    above its term.
+    """Tell whether PostgreSQL may start together with its host.
+
+    Never after a stop, never as a primary after a pledge above its term.
     """
     if standing.halted or standing.role == "witness":
         return False

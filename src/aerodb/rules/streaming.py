@@ -48,7 +48,9 @@ def upstream_authority(view: View, upstream: str) -> Verdict:
     if standing.role == "primary":
         term = granted_term(view, upstream)
         if term is None:
-            return unknown(Invariant.UPSTREAM_AUTHORITY, f"{upstream} stands as a primary and shows no grant of its own")
+            return unknown(
+                Invariant.UPSTREAM_AUTHORITY, f"{upstream} stands as a primary and shows no grant of its own"
+            )
         evidence = f"{upstream} holds a grant for term {term}; {view.node} has pledged term {pledged}"
         return (holds if term >= pledged else violated)(Invariant.UPSTREAM_AUTHORITY, evidence)
     evidence = (

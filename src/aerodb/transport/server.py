@@ -87,6 +87,6 @@ class Server(uvicorn.Server):
         asyncio.run(serve())
 
     async def _end_when(self, asked: threading.Event) -> None:
-        while not asked.is_set():
+        while not asked.is_set():  # noqa: ASYNC110 - a signal sets it, which no coroutine can wait for.
             await asyncio.sleep(0.05)
         self.should_exit = True

@@ -3,6 +3,7 @@
 Source: PostgreSQL manual 26.3.6; access/timeline.c: lines of parent timeline, tab, switch point, tab, reason.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ def parse_history(timeline: int, text: str) -> History:
 
 def _refuse_unordered(timeline: int, branches: Sequence[tuple[int, Lsn]]) -> None:
     numbers = [number for number, _ in branches]
-    if numbers[0] < 1 or any(later <= earlier for earlier, later in zip(numbers, numbers[1:], strict=False)):
+    if numbers[0] < 1 or any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
         raise LogUnreadable(f"the history of timeline {timeline} names the timelines {numbers}")
 
 

@@ -38,7 +38,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         """Return the major version."""
         return int(re.split(r"\D", self.version, maxsplit=1)[0])
 
-    def run(  # noqa: PLR0913 - each is one plain property of a child process
+    def run(
         self,
         program: str,
         *arguments: str | Path,
@@ -55,8 +55,14 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         command = [str(self.bin / program), *map(str, arguments)]
         try:
             ended = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=timeout_seconds, check=False,
-                stdin=subprocess.DEVNULL, **self.child(environment),
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_seconds,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                **self.child(environment),
             )
         except subprocess.TimeoutExpired as error:
             raise CommandFailed(f"{program} did not end within {timeout_seconds} s", executed=executed) from error

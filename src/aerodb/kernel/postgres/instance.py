@@ -7,7 +7,6 @@
 Source: PostgreSQL manual 26 (high availability), 25.3 (base backups).
 """
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +76,9 @@ class Postgres:
         process.reload(self._place)
 
         def live() -> bool:
-            return bool(self._session.run("select current_setting('primary_conninfo') = %(c)s as it", {"c": conninfo})[0]["it"])
+            return bool(
+                self._session.run("select current_setting('primary_conninfo') = %(c)s as it", {"c": conninfo})[0]["it"]
+            )
 
         if not process.wait_until(live, SETTLE_SECONDS_MAX):
             raise SettingsNotLive(f"PostgreSQL of {self._place.name} has not taken up its upstream")
@@ -208,5 +209,5 @@ class Postgres:
         beside = self._place.home / ".data.new"
         beside.unlink(missing_ok=True)
         beside.symlink_to(folders[max(folders)].name)
-        os.replace(beside, self._place.link)
+        beside.replace(self._place.link)
         sync_folder(self._place.home)

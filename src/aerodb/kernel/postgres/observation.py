@@ -33,9 +33,11 @@ def _newest_timeline(place: Place) -> int:
 def _overridden(place: Place, seen: Seen | None, standing: str) -> tuple[str, ...]:
     """Return what was changed behind the agent's back."""
     automatic = (place.data() / "postgresql.auto.conf").read_text(encoding="utf-8", errors="replace")
-    drift = [] if all(not line.strip() or line.startswith("#") for line in automatic.splitlines()) else [
-        "postgresql.auto.conf"
-    ]
+    drift = (
+        []
+        if all(not line.strip() or line.startswith("#") for line in automatic.splitlines())
+        else ["postgresql.auto.conf"]
+    )
     if seen is not None:
         drift += differing(expected(place, standing), seen.settings)
         drift += ["synchronous_commit of a role or database"] if seen.overrides else []

@@ -1,11 +1,11 @@
 """Where one PostgreSQL instance lives, and by which name and address it is known.
 
-    home/data        -> data-0001     the folder in use; replaced by one rename, the old folder stays
-    home/data-0001                    a data folder
-    home/data-0002.partial            a base backup that is not finished: never started
-    home/conf/                        all settings, outside the data folder, so that no base backup carries them along
-    home/run/                         PostgreSQL's log
-    home/secret/                      the agent's own password file; PostgreSQL's account cannot read it
+home/data        -> data-0001     the folder in use; replaced by one rename, the old folder stays
+home/data-0001                    a data folder
+home/data-0002.partial            a base backup that is not finished: never started
+home/conf/                        all settings, outside the data folder, so that no base backup carries them along
+home/run/                         PostgreSQL's log
+home/secret/                      the agent's own password file; PostgreSQL's account cannot read it
 """
 
 import re

@@ -48,7 +48,9 @@ def postmaster(place: Place) -> int | None:
     pid = abs(int(lines[0]))
     try:
         working = Path(f"/proc/{pid}/cwd").readlink()
-        dead = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] == "Z"
+        dead = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] == "Z"
+        )
     except (FileNotFoundError, ProcessLookupError):
         return None
     return pid if not dead and working == place.data().resolve() else None
@@ -114,7 +116,9 @@ def stop(place: Place) -> None:
     finally:
         os.close(watched)
     if not gone:
-        raise StopUnfinished(f"PostgreSQL of {place.name} has not shut down within {STOP_SECONDS_MAX:.0f} s", executed="unknown")
+        raise StopUnfinished(
+            f"PostgreSQL of {place.name} has not shut down within {STOP_SECONDS_MAX:.0f} s", executed="unknown"
+        )
 
 
 def reload(place: Place) -> None:

@@ -15,9 +15,17 @@ from aerodb.kernel.postgres.place import Place
 SUPERUSER = "aerodb"
 APPLICATION = "app"
 WATCHED = (
-    "allow_alter_system", "fsync", "full_page_writes", "primary_conninfo", "primary_slot_name", "recovery_target_timeline",
-    "restore_command", "synchronous_commit", "synchronous_standby_names", "wal_level",
-)  # fmt: skip
+    "allow_alter_system",
+    "fsync",
+    "full_page_writes",
+    "primary_conninfo",
+    "primary_slot_name",
+    "recovery_target_timeline",
+    "restore_command",
+    "synchronous_commit",
+    "synchronous_standby_names",
+    "wal_level",
+)
 """The settings that proofs rest on."""
 
 _UPSTREAM = re.compile(r"^# upstream: (\S+)$", re.MULTILINE)

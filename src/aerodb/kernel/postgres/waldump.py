@@ -4,6 +4,7 @@
 - The error that pg_waldump prints at the end of the log is normal, and is the sign that it has read to the end.
 """
 
+import itertools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -94,7 +95,7 @@ def _newest_history(data: Path, control: Control) -> History:
         newest += 1
     for timeline in range(newest, control.timeline, -1):
         history = read_history(data, timeline)
-        ends = {old: following for (old, _), (_, following) in zip(history, history[1:], strict=False)}
+        ends = {old: following for (old, _), (_, following) in itertools.pairwise(history)}
         if control.timeline in ends and control.checkpoint <= ends[control.timeline]:
             return history
     return read_history(data, control.timeline)
@@ -107,9 +108,8 @@ def _last_end(installation: Installation, data: Path, timeline: int, start: Lsn,
     name += f"{first % (0x100000000 // control.segment_bytes):08X}"
     if not (data / "pg_wal" / name).exists():
         return None
-    last = None
-    for last in _records(_dump(installation, data, timeline, "-s", str(start)).output):
-        pass
+    found = list(_records(_dump(installation, data, timeline, "-s", str(start)).output))
+    last = found[-1] if found else None
     if last is None:
         return None
     return record_end(printed_lsn(last[4]), int(last[2]), control.segment_bytes, switches=last[5] == "SWITCH")
