@@ -6,7 +6,7 @@ from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import common, running_fits
+from aerodb.rules.condition import configuration_agrees, journal_settled, role_fits, running_fits, settings_known
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.specification import Action, Established, Failure, Order, no_loss, no_notes, no_term
@@ -47,10 +47,24 @@ def no_higher_grant(view: View) -> Verdict:
     return (holds if len(stated) >= view.cluster.majority else violated)(Invariant.NO_HIGHER_GRANT, evidence)
 
 
+def starts_as_it_stands(view: View) -> Verdict:
+    """Judge whether the data folder would start as what the node stands as."""
+    judged = role_fits(view, "primary", "standby")
+    instance = view.own.facts.instance
+    if judged.result != "holds" or instance is None or view.own.facts.standing.role == "standby":
+        return judged
+    if instance.recovery is not False:
+        return violated(Invariant.ROLE_FITS, f"{view.node} stands as a primary; its folder would start as a standby")
+    return judged
+
+
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may start in its standing."""
     return (
-        *common(view, "primary", "standby"),
+        configuration_agrees(view),
+        journal_settled(view),
+        settings_known(view),
+        starts_as_it_stands(view),
         running_fits(view, State.STOPPED, State.CRASHED),
         no_higher_grant(view),
     )

@@ -32,10 +32,11 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         address = f"127.0.0.1:{bound.getsockname()[1]}"
         (made.profile / "profile.json").write_text(json.dumps({"control": address, "operator": "alice"}))
         server = Server(application(made), tls_in(tmp_path / "control"))
-        serving = threading.Thread(target=server.run_on, args=(bound,))
+        ending = threading.Event()
+        serving = threading.Thread(target=server.run_on, args=(bound, ending))
         serving.start()
         yield made
-        server.should_exit = True
+        ending.set()
         serving.join()
         bound.close()
 

@@ -134,7 +134,9 @@ class Postgres:
             AlreadyRunning, StartFailed: see `process.start`.
         """
         signal_file = self._place.data() / "standby.signal"
-        if signal_file.exists() is not standby:
+        if standby and not signal_file.exists():
+            self._write(signal_file, "")
+        if signal_file.exists() and not standby:
             raise RoleConflict(f"the folder of {self._place.name} would not start as the standing says")
         process.start(self._installation, self._place)
 

@@ -1,0 +1,225 @@
+"""Small clusters in chosen states, built from the real documents: what the tests of the rules judge."""
+
+import itertools
+from collections.abc import Iterator
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
+
+from aerodb.actions import catalogue
+from aerodb.errors import AeroError
+from aerodb.protocol.authority import Branch, Candidacy, Grant, Pledge, Position, Standing
+from aerodb.protocol.cluster import Cluster, Member, Operator, Role
+from aerodb.protocol.facts import Facts, Instance, Load, Receiver, Report, Sender, State
+from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.plan import Request, Snapshot
+from aerodb.protocol.signed import Signed, public_text, sign
+from aerodb.rules.explain import check_request, snapshot_view
+from aerodb.rules.invariants import RULES
+from aerodb.rules.specification import Action
+from aerodb.rules.standing import detached, genesis, granted, promised
+from aerodb.rules.view import View
+
+NAMES = ("n1", "n2", "n3")
+KEYS = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b"\0")) for name in (*NAMES, "n4", "w")}
+REQUEST = "11111111-2222-4333-8444-555555555555"
+Scene = dict[str, Facts]
+
+
+def cluster_of(*, quorum: int = 1, witness: bool = False, name: str = "test") -> Cluster:
+    """Return a cluster of three members; `witness` makes the third one hold no data."""
+    names = (*NAMES[:2], "w") if witness else NAMES
+    return Cluster(
+        name=name,
+        id=f"{name}-id",
+        members=tuple(
+            Member(
+                name=each,
+                witness=each == "w",
+                agent=f"127.0.0.1:{1000 + at}",
+                postgres_host="" if each == "w" else "127.0.0.1",
+                postgres_port=0 if each == "w" else 2000 + at,
+                public_key=public_text(KEYS[each]),
+            )
+            for at, each in enumerate(names)
+        ),
+        operators=(Operator(name="ada", role=Role.OPERATOR),),
+        quorum=quorum,
+        genesis="n1",
+        log_key="",
+        control="127.0.0.1:999",
+    )
+
+
+CLUSTER = cluster_of()
+FIRST = (Branch(timeline=1, begin=Lsn(0), term=1),)
+
+
+def instance_of(standing: Standing, *, lsn: int = 5000, term: int = 1, state: State = State.RUNNING) -> Instance:
+    """Return the PostgreSQL of a node with that standing."""
+    primary = standing.role == "primary"
+    running = state is State.RUNNING
+    return Instance(
+        system="7",
+        folder="data-0001",
+        version="18.6",
+        state=state,
+        recovery=not primary,
+        position=Position(term=term, bound=term, timeline=1, lsn=Lsn(lsn)),
+        lineage=FIRST,
+        quorum=1 if running else None,
+        attached=standing.upstream,
+        restores=False,
+        receiver=Receiver(status="streaming", upstream="", flushed=Lsn(lsn)) if standing.upstream and running else None,
+        replayed=True,
+        senders=(),
+        drift=(),
+        shutdown=None,
+        load=Load(
+            sessions=0,
+            longest_transaction_seconds=0,
+            prepared_transactions=0,
+            backups=0,
+            logical_slots=0,
+            waiting_commits=0,
+        ),
+    )
+
+
+def facts_of(cluster: Cluster, node: str, standing: Standing, instance: Instance | None) -> Facts:
+    """Return what an agent says of its node."""
+    return Facts(
+        node=node,
+        rules=RULES,
+        configuration=cluster.digest,
+        standing=standing,
+        instance=instance,
+        unfinished=None,
+        entries=0,
+        checkpoint=0,
+    )
+
+
+def healthy(cluster: Cluster = CLUSTER) -> Scene:
+    """Return n1 as the primary of term 1, and everyone streaming from it."""
+    scene = {}
+    for member in cluster.members:
+        standing = genesis(member.name, "n1", witness=member.witness)
+        scene[member.name] = facts_of(cluster, member.name, standing, None if member.witness else instance_of(standing))
+    senders = tuple(
+        Sender(node=name, state="streaming", sync_state="quorum", sent=Lsn(5000), flushed=Lsn(5000), replayed=Lsn(5000))
+        for name in cluster.data_nodes
+        if name != "n1"
+    )
+    return with_instance(scene, "n1", senders=senders)
+
+
+def with_instance(scene: Scene, node: str, **changes: object) -> Scene:
+    """Return the scene with parts of one node's PostgreSQL changed."""
+    facts = scene[node]
+    assert facts.instance is not None
+    return {**scene, node: replace(facts, instance=replace(facts.instance, **changes))}
+
+
+def with_standing(scene: Scene, node: str, **changes: object) -> Scene:
+    """Return the scene with parts of one node's standing changed."""
+    facts = scene[node]
+    return {**scene, node: replace(facts, standing=replace(facts.standing, **changes))}
+
+
+def pledged(scene: Scene, node: str, candidacy: Candidacy, cluster: Cluster = CLUSTER) -> Scene:
+    """Return the scene with the node fenced for `candidacy`, its signed pledge included."""
+    facts = scene[node]
+    standing = promised(detached(facts.standing), candidacy)
+    pledge = Pledge(
+        cluster=cluster.id,
+        node=node,
+        term=candidacy.term,
+        candidate=candidacy.node,
+        position=facts.instance.position if facts.instance else None,
+        granted=standing.granted,
+        since=standing.since,
+        quorum=facts.instance.quorum if facts.instance else None,
+    )
+    after = replace(standing, pledge=sign(pledge, node, KEYS[node]))
+    scene = {**scene, node: replace(facts, standing=after)}
+    return with_instance(scene, node, receiver=None, attached=None) if facts.instance else scene
+
+
+def grant_of(scene: Scene, node: str, term: int, cluster: Cluster = CLUSTER) -> tuple[Grant, Signed]:
+    """Return a grant of `term` to `node`, signed by it."""
+    instance = scene[node].instance
+    assert instance is not None
+    grant = Grant(
+        cluster=cluster.id, node=node, term=term, begin=Lsn(0), lineage=instance.lineage, quorum=1, pledges=()
+    )
+    return grant, sign(grant, node, KEYS[node])
+
+
+def demoted() -> Scene:
+    """Return n1 shut down cleanly and pledged to n2 in term 2; n2 has everything."""
+    scene = pledged(healthy(), "n1", Candidacy(term=2, node="n2"))
+    scene = with_standing(scene, "n1", halted=True)
+    return with_instance(scene, "n1", state=State.STOPPED, recovery=False, senders=(), shutdown=Lsn(5000))
+
+
+def switched() -> Scene:
+    """Return n2 as the primary of term 2; n1 is down, pledged to it."""
+    scene = demoted()
+    grant, signed = grant_of(scene, "n2", 2)
+    standing = granted(promised(scene["n2"].standing, Candidacy(term=2, node="n2")), grant, signed, own=True)
+    scene = {**scene, "n2": replace(scene["n2"], standing=standing)}
+    return with_instance(scene, "n2", recovery=False, attached=None, receiver=None)
+
+
+def scenes() -> dict[str, Scene]:
+    """Return every scene by its name."""
+    down = with_instance(healthy(), "n1", state=State.CRASHED, senders=())
+    fenced = pledged(healthy(), "n3", Candidacy(term=2, node="n1"))
+    return {
+        "healthy": healthy(),
+        "demoted": demoted(),
+        "switched": switched(),
+        "primary crashed": down,
+        "fenced for nothing": fenced,
+    }
+
+
+def reports_of(scene: Scene, cluster: Cluster = CLUSTER, nonce: str = REQUEST) -> dict[str, Signed]:
+    """Return the signed reports of a scene."""
+    return {
+        name: sign(Report(cluster=cluster.id, node=name, nonce=nonce, facts=facts), name, KEYS[name])
+        for name, facts in scene.items()
+    }
+
+
+def snapshot_of(scene: Scene, cluster: Cluster = CLUSTER) -> Snapshot:
+    """Return a scene as a snapshot."""
+    missing = {member.name: "silent" for member in cluster.members if member.name not in scene}
+    return Snapshot(cluster=cluster.id, nonce=REQUEST, reports=reports_of(scene, cluster), missing=missing)
+
+
+def request_for(action: Action, target: str, arguments: dict[str, str]) -> Request:
+    """Return a request."""
+    return Request(
+        id=REQUEST, action=action.name, target=target, arguments=arguments, operator="ada", reason="Grund: Prüfung"
+    )
+
+
+def view_for(request: Request, scene: Scene, cluster: Cluster = CLUSTER) -> View:
+    """Return the view of a request in a scene."""
+    return snapshot_view(cluster, catalogue()[request.action], request, snapshot_of(scene, cluster))
+
+
+def possible(action: Action, cluster: Cluster = CLUSTER) -> Iterator[Request]:
+    """Yield every well-formed request for an action."""
+    names = [member.name for member in cluster.members]
+    for target in names:
+        for values in itertools.product(names, repeat=len(action.arguments)):
+            arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
+            request = request_for(action, target, arguments)
+            try:
+                check_request(cluster, action, request)
+            except AeroError:
+                continue
+            yield request

@@ -1,0 +1,249 @@
+"""The catalogue against the invariants: every action, every invariant it relies on, broken alone.
+
+The matrix is derived from the catalogue: a new action is tested by being there.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import pytest
+from msgspec.structs import replace
+
+from aerodb.actions import catalogue
+from aerodb.protocol.authority import Branch, Candidacy, Position
+from aerodb.protocol.facts import State, Unfinished
+from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.plan import Request, Result
+from aerodb.rules.explain import explain, verdict_changes
+from aerodb.rules.invariants import STATEMENTS, Invariant
+from tests.unit.rules.scenes import (
+    CLUSTER,
+    Scene,
+    grant_of,
+    pledged,
+    possible,
+    scenes,
+    snapshot_of,
+    view_for,
+    with_instance,
+    with_standing,
+)
+
+Breaker = Callable[[Scene, Request], Iterator[Scene]]
+
+
+def _each_node(change: Callable[[Scene, str], Scene]) -> Breaker:
+    """Return a breaker that tries a change on every node."""
+
+    def breaker(scene: Scene, request: Request) -> Iterator[Scene]:
+        for name in (request.target, *(each for each in scene if each != request.target)):
+            yield change(scene, name)
+
+    return breaker
+
+
+def _upstreams(scene: Scene, request: Request) -> Iterator[Scene]:
+    """Take away whatever the upstream's authority rests on: its pledge is below the target's."""
+    yield with_standing(scene, request.target, pledged=Candidacy(term=9, node="n3"), pledge=None)
+
+
+def _diverged(scene: Scene, request: Request) -> Iterator[Scene]:
+    upstream = request.arguments.get("upstream", "")
+    lineage = (Branch(timeline=1, begin=Lsn(0), term=1), Branch(timeline=2, begin=Lsn(4000), term=2))
+    yield with_instance(scene, upstream, lineage=lineage)
+
+
+def _cycle(scene: Scene, request: Request) -> Iterator[Scene]:
+    upstream = request.arguments.get("upstream", "")
+    yield with_standing(scene, upstream, upstream=request.target)
+
+
+def _without_senders(scene: Scene, request: Request) -> Iterator[Scene]:
+    yield with_instance(scene, request.target, senders=())
+
+
+def _pledged_elsewhere(scene: Scene, request: Request) -> Iterator[Scene]:
+    """The candidate has pledged the same term to another."""
+    term = max(facts.standing.pledged.term for facts in scene.values())
+    yield with_standing(scene, request.target, pledged=Candidacy(term=term, node="n3"), pledge=None)
+    yield with_instance(scene, request.target, position=Position(term=None, bound=None, timeline=1, lsn=Lsn(5000)))
+
+
+def _pledge_gone(scene: Scene, request: Request) -> Iterator[Scene]:
+    """A peer's pledge is not there: it promises, and shows nothing signed."""
+    for name in scene:
+        if name != request.target and scene[name].standing.pledge is not None:
+            yield with_standing(scene, name, pledge=None)
+
+
+def _granted_elsewhere(scene: Scene, request: Request) -> Iterator[Scene]:
+    for name in scene:
+        if name != request.target:
+            yield with_standing(scene, name, granted=Candidacy(term=9, node=name))
+
+
+def _promised_elsewhere(scene: Scene, request: Request) -> Iterator[Scene]:
+    for name in scene:
+        if name != request.target:
+            yield pledged(scene, name, Candidacy(term=5, node=name))
+
+
+def _other_role(scene: Scene, request: Request) -> Iterator[Scene]:
+    """PostgreSQL is, or would start as, something else than its standing says."""
+    for recovery in (None, True, False):
+        yield with_instance(scene, request.target, recovery=recovery)
+
+
+def _states(scene: Scene, request: Request) -> Iterator[Scene]:
+    for name in (request.target, *scene):
+        for state in State:
+            yield with_instance(scene, name, state=state)
+
+
+def _ahead(scene: Scene, request: Request) -> Iterator[Scene]:
+    """A voter's log ends beyond the candidate's."""
+    position = Position(term=1, bound=1, timeline=1, lsn=Lsn(1000))
+    yield with_instance(scene, request.target, position=position)
+
+
+def _short_of_commits(scene: Scene, request: Request) -> Iterator[Scene]:
+    """A majority that knows of another granted primary, absent, under a policy that nobody can tell."""
+    for name in scene:
+        if name == request.target:
+            continue
+        standing = scene[name].standing
+        if standing.pledge is not None:
+            absent = [each for each in scene if each != request.target and scene[each].standing.pledge is None]
+            if not absent:
+                continue
+            moved = with_standing(scene, name, granted=Candidacy(term=1, node=absent[0]))
+            again = pledged(moved, name, standing.pledged)
+            yield with_instance(again, request.target, quorum=None)
+
+
+UNFINISHED = Unfinished(request="x", action="stop", result="unknown", evidence="e")
+BREAKERS: dict[Invariant, Breaker] = {
+    Invariant.CONFIGURATION_AGREES: _each_node(
+        lambda scene, name: {**scene, name: replace(scene[name], configuration="sha256:other")}
+    ),
+    Invariant.JOURNAL_SETTLED: _each_node(
+        lambda scene, name: {**scene, name: replace(scene[name], unfinished=UNFINISHED)}
+    ),
+    Invariant.SETTINGS_KNOWN: _each_node(lambda scene, name: with_instance(scene, name, drift=("fsync",))),
+    Invariant.ROLE_FITS: _other_role,
+    Invariant.RUNNING_FITS: _states,
+    Invariant.TERM_RISES: _pledged_elsewhere,
+    Invariant.POSITION_KNOWN: _each_node(lambda scene, name: with_instance(scene, name, position=None)),
+    Invariant.SUCCESSOR_STREAMS: _without_senders,
+    Invariant.ELECTION_QUORUM: _pledge_gone,
+    Invariant.COMMIT_QUORUM: _short_of_commits,
+    Invariant.WAL_PREFIX: _ahead,
+    Invariant.CANDIDACY_STANDS: _pledged_elsewhere,
+    Invariant.TERM_UNGRANTED: _granted_elsewhere,
+    Invariant.UPSTREAM_AUTHORITY: _upstreams,
+    Invariant.WAL_ANCESTRY: _diverged,
+    Invariant.NO_CYCLE: _cycle,
+    Invariant.NO_HIGHER_GRANT: _promised_elsewhere,
+}
+"""How each invariant is broken; each yields scenes until one breaks it."""
+
+
+@cache
+def accepted(name: str) -> tuple[tuple[Request, str], ...]:
+    """Return the requests for an action, and the scenes, in which everything holds."""
+    action = catalogue()[name]
+    return tuple(
+        (request, scene_name)
+        for scene_name, scene in scenes().items()
+        for request in possible(action)
+        if explain(CLUSTER, action, request, snapshot_of(scene)).accepted
+    )
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_every_action_is_possible_somewhere(name: str) -> None:
+    """No action is dead: in some state all its invariants hold."""
+    assert accepted(name)
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_every_action_judges_what_it_says(name: str) -> None:
+    """In every scene, for every request, an action judges exactly its declared invariants, each once, in order."""
+    action = catalogue()[name]
+    for scene in scenes().values():
+        for request in possible(action):
+            judged = tuple(verdict.invariant for verdict in action.judge(view_for(request, scene)))
+            assert judged == action.invariants
+
+
+@pytest.mark.parametrize(
+    ("name", "invariant"),
+    [(name, invariant) for name, action in catalogue().items() for invariant in action.invariants],
+)
+def test_every_invariant_can_reject_every_action_that_relies_on_it(name: str, invariant: Invariant) -> None:
+    """Broken from a state in which all held, an invariant fails by its own verdict: in a new plan, or at the agent.
+
+    The agent judges in the term that the plan names; a new plan may name a higher one.
+    """
+    action, found = catalogue()[name], False
+    for request, scene_name in accepted(name):
+        planned = view_for(request, scenes()[scene_name])
+        for broken in BREAKERS[invariant](scenes()[scene_name], request):
+            view = view_for(request, broken)
+            for term in {view.term, planned.term}:
+                again = action.judge(replace(view, term=term))
+                if {verdict.invariant: verdict.result for verdict in again}[invariant] is not Result.HOLDS:
+                    assert verdict_changes(action.judge(planned), again)
+                    found = True
+    assert found
+
+
+ALONE = [
+    Invariant.CONFIGURATION_AGREES,
+    Invariant.JOURNAL_SETTLED,
+    Invariant.SETTINGS_KNOWN,
+    Invariant.ROLE_FITS,
+    Invariant.RUNNING_FITS,
+    Invariant.SUCCESSOR_STREAMS,
+    Invariant.ELECTION_QUORUM,
+    Invariant.WAL_PREFIX,
+    Invariant.UPSTREAM_AUTHORITY,
+    Invariant.WAL_ANCESTRY,
+    Invariant.NO_CYCLE,
+    Invariant.NO_HIGHER_GRANT,
+]
+
+
+@pytest.mark.parametrize("invariant", ALONE)
+def test_a_dropped_invariant_would_be_noticed(invariant: Invariant) -> None:
+    """The mutant without this invariant accepts a state that the rules reject: no other invariant covers for it."""
+    for name, action in catalogue().items():
+        if invariant not in action.invariants:
+            continue
+        for request, scene_name in accepted(name):
+            for broken in BREAKERS[invariant](scenes()[scene_name], request):
+                failing = [
+                    verdict.invariant
+                    for verdict in action.judge(view_for(request, broken))
+                    if verdict.result is not Result.HOLDS
+                ]
+                if failing == [invariant]:
+                    return
+    pytest.fail(f"{invariant} never decides alone")
+
+
+def test_the_list_of_invariants_is_closed() -> None:
+    """Every invariant has a statement, a breaker, and an action that relies on it."""
+    used = {invariant for action in catalogue().values() for invariant in action.invariants}
+    assert used == set(Invariant) == set(STATEMENTS) == set(BREAKERS)
+
+
+def test_a_grant_of_another_is_not_believed() -> None:
+    """A grant that is signed by somebody else than the primary it names is refused, not weighed."""
+    scene = scenes()["switched"]
+    _, signed = grant_of(scene, "n2", 9)
+    forged = replace(signed, signer="n3")
+    broken = with_standing(scene, "n2", grant=forged)
+    request = next(iter(possible(catalogue()["follow"])))
+    with pytest.raises(Exception, match="grant of n3"):
+        view_for(request, broken)

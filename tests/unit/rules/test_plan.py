@@ -1,0 +1,147 @@
+"""Plans as bytes: deterministic anywhere, canonical, sealed, and readable."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from aerodb.actions import catalogue
+from aerodb.protocol import canonical
+from aerodb.protocol.canonical import NotCanonical
+from aerodb.protocol.cluster import NodeUnknown
+from aerodb.protocol.plan import Plan
+from aerodb.rules.explain import RequestMalformed, check_request, explain
+from aerodb.rules.render import as_text, plan_lines, shown
+from tests.unit.rules.scenes import CLUSTER, healthy, possible, request_for, scenes, snapshot_of
+
+ROOT = Path(__file__).parents[3]
+PRINT_ALL = """
+from aerodb.protocol import canonical
+from aerodb.actions import catalogue
+from aerodb.rules.explain import explain
+from aerodb.rules.render import as_text, plan_lines
+from tests.unit.rules.scenes import CLUSTER, possible, scenes, snapshot_of
+import hashlib
+mark = hashlib.sha256()
+for scene in scenes().values():
+    for action in catalogue().values():
+        for request in possible(action):
+            plan = explain(CLUSTER, action, request, snapshot_of(scene))
+            data = canonical.encode(plan)
+            mark.update(data)
+            mark.update(as_text(plan_lines(plan, data.decode())).encode())
+print(mark.hexdigest())
+"""
+
+
+def _digest(**environment: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-c", PRINT_ALL],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ended.stdout
+
+
+def test_every_plan_is_the_same_bytes_everywhere() -> None:
+    """Every plan and its rendering are the same bytes under other hash seeds, time zones and locales."""
+    settings = [
+        {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"},
+        {"PYTHONHASHSEED": "2", "TZ": "Pacific/Apia", "LC_ALL": "tr_TR.UTF-8"},
+        {"PYTHONHASHSEED": "3", "TZ": "America/St_Johns", "LC_ALL": "C", "PYTHONOPTIMIZE": "1"},
+    ]
+    assert len({_digest(**each) for each in settings}) == 1
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_a_plan_is_sealed_and_canonical(name: str) -> None:
+    """A plan's bytes read back as the same plan, and any other content breaks its seal."""
+    action = catalogue()[name]
+    for request in possible(action):
+        plan = explain(CLUSTER, action, request, snapshot_of(healthy()))
+        assert canonical.decode(canonical.encode(plan), Plan) == plan
+        assert plan.intact()
+        assert not replace(plan, accepted=not plan.accepted).intact()
+        assert not replace(plan, term=plan.term + 1).intact()
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_a_plan_tells_a_person_everything(name: str) -> None:
+    """What will happen, to which node, what could be lost, and every invariant stand in the text of every plan."""
+    action = catalogue()[name]
+    for scene in scenes().values():
+        for request in possible(action):
+            plan = explain(CLUSTER, action, request, snapshot_of(scene))
+            text = as_text(plan_lines(plan, canonical.encode(plan).decode()))
+            words = " ".join(text.split())
+            assert plan.title.upper() in words
+            assert ("ACCEPTABLE" in words) is plan.accepted
+            for sentence in (*plan.effects, *plan.irreversible, plan.loss.statement, request.reason):
+                assert " ".join(sentence.split()) in words
+            assert all(verdict.invariant in words for verdict in plan.verdicts)
+            assert max(map(len, text.splitlines())) <= 110
+            assert "{" not in words
+
+
+@given(st.text())
+def test_nothing_shown_can_move_the_cursor_or_turn_the_text(text: str) -> None:
+    """No control, format or bidirectional character survives being shown."""
+    import unicodedata
+
+    assert not any(unicodedata.category(char)[0] == "C" or char in "\u2028\u2029" for char in shown(text))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a":1,"a":2}',
+        b'{"term":1,"node":"n1"}',
+        b'{"node": "n1","term":1}',
+        b'{"node":"n1","term":1.0}',
+        b'{"node":"n1","term":1,"x":0}',
+        b'{"node":"e\xcc\x81","term":1}',
+        b'{"node":"\\u006e1","term":1}',
+        b"\xff",
+        b"[" * 100_000,
+        b"",
+    ],
+)
+def test_only_the_canonical_form_is_read(data: bytes) -> None:
+    """Duplicate keys, other orders, spaces, floats, unknown fields, text that is not NFC, needless escapes: refused."""
+    from aerodb.protocol.authority import Candidacy
+
+    with pytest.raises(NotCanonical):
+        canonical.decode(data, Candidacy)
+
+
+def test_bad_input_names_its_field() -> None:
+    """Unknown nodes and arguments, missing ones, empty and endless reasons: each names the field at fault."""
+    fence, stop = catalogue()["fence"], catalogue()["stop"]
+    good = request_for(fence, "n2", {"for": "n2"})
+    check_request(CLUSTER, fence, good)
+    cases = [
+        (fence, replace(good, arguments={}), "arguments.for"),
+        (fence, replace(good, arguments={"for": "n2", "x": "y"}), "arguments.x"),
+        (stop, replace(good, action="stop"), "arguments.for"),
+        (fence, replace(good, reason="  "), "reason"),
+        (fence, replace(good, reason="x" * 501), "reason"),
+        (fence, replace(good, reason="e\u0301"), "reason"),
+        (fence, replace(good, id="1"), "id"),
+        (catalogue()["demote"], replace(good, action="demote", arguments={"for": "n2"}), "arguments.for"),
+    ]
+    for action, request, field in cases:
+        with pytest.raises(RequestMalformed) as caught:
+            check_request(CLUSTER, action, request)
+        assert caught.value.field == field
+    for request in (replace(good, target="n9"), replace(good, arguments={"for": "n9"})):
+        with pytest.raises(NodeUnknown) as unknown:
+            check_request(CLUSTER, fence, request)
+        assert unknown.value.field == "node"
