@@ -166,7 +166,9 @@ class Making:
         home = folder.resolve() / "postgres"
         if not traversable(folder, installation.account):
             home = COPIES / self.cluster.id / name
-            home.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+            for above in (COPIES, home.parent):  # The umask is strict, and the account must be able to go through.
+                above.mkdir(exist_ok=True)
+                above.chmod(0o711)
         file = NodeFile(name=name, home=str(home), binaries="", account="", starts=True)
         write_private(folder / "node.json", canonical.encode(file))
         write_private(folder / "cluster.json", canonical.encode(self.cluster))

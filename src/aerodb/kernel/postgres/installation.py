@@ -137,8 +137,8 @@ def copy_tree(tree: Path, into: Path) -> Path:
     if target.is_dir():
         return target
     try:
-        into.mkdir(mode=0o755, parents=True, exist_ok=True)
-        into.chmod(0o755)
+        into.mkdir(parents=True, exist_ok=True)
+        into.chmod(0o711)
         with tempfile.TemporaryDirectory(dir=into, prefix=".copying-") as working:
             copied = Path(shutil.copytree(tree, Path(working) / "tree", symlinks=True))
             _open_up(copied)
