@@ -12,7 +12,7 @@ from aerodb.rules.notes import upstream_state
 from aerodb.rules.position import TermUntold
 from aerodb.rules.specification import Action, Argument, Established, Failure, Order, no_term
 from aerodb.rules.standing import following
-from aerodb.rules.streaming import granted_term, no_cycle, parting, upstream_authority
+from aerodb.rules.streaming import commits_beyond, granted_term, no_cycle, parting, upstream_authority
 from aerodb.rules.view import View
 
 
@@ -65,7 +65,10 @@ def loss(view: View) -> Loss:
         statement=f"At most {parted.excess_bytes} bytes of WAL that only {view.node} has are served no more. They lie "
         f"beyond {parted.fork}, where the histories part; they stay in the old data folder. None of it was "
         "synchronously acknowledged, or the primary could not have been elected.",
-        arithmetic=(f"the log of {view.node} ends {parted.excess_bytes} bytes beyond {parted.fork}",),
+        arithmetic=(
+            f"the log of {view.node} ends {parted.excess_bytes} bytes beyond {parted.fork}",
+            commits_beyond(view, parted),
+        ),
     )
 
 

@@ -12,6 +12,9 @@ import msgspec
 from aerodb.protocol.authority import Branch, Position, Standing
 from aerodb.protocol.lsn import Lsn
 
+COMMITS_MAX = 50
+"""How many commits a report lists, so that it stays small."""
+
 
 class State(StrEnum):
     """What PostgreSQL's process and control file say."""
@@ -52,6 +55,14 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     waiting_commits: int
 
 
+class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One committed transaction as the log shows it: its xid, where its record starts, and the time in it."""
+
+    xid: int
+    lsn: Lsn
+    time: str
+
+
 class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One PostgreSQL instance.
 
@@ -60,7 +71,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     its history, oldest first, the current timeline last. `quorum` is the weakest k in force that its WAL shows; None
     is unknown. `attached` is the upstream named by its settings (None: none). `drift` names settings that differ from
     what the agent wrote. `replayed` is true where everything received has been replayed. `shutdown` is the end of the
-    shutdown checkpoint's record where PostgreSQL was shut down cleanly as a primary.
+    shutdown checkpoint's record where PostgreSQL was shut down cleanly as a primary. `commits` are the last ones in the
+    log of a node that is down, oldest first, as far back as its last checkpoint and at most COMMITS_MAX.
     """
 
     system: str
@@ -79,6 +91,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     drift: tuple[str, ...]
     shutdown: Lsn | None
     load: Load | None
+    commits: tuple[Commit, ...] = ()
 
 
 class Unfinished(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ Pure: no I/O, no clock.
 """
 
 from aerodb.protocol.authority import Grant
+from aerodb.protocol.facts import COMMITS_MAX
 from aerodb.protocol.plan import Verdict
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.position import Divergence, TermUntold, divergence
@@ -85,8 +86,19 @@ def wal_ancestry(view: View, upstream: str) -> Verdict:
     return violated(
         Invariant.WAL_ANCESTRY,
         f"diverged: {view.node} has {parted.excess_bytes} bytes of WAL beyond {parted.fork}, where its history and "
-        f"that of {upstream} part",
+        f"that of {upstream} part; {commits_beyond(view, parted)}",
     )
+
+
+def commits_beyond(view: View, parted: Divergence) -> str:
+    """Return which commits only the target has, as far as its log shows them."""
+    instance = view.own.facts.instance
+    found = [commit for commit in instance.commits if commit.lsn >= parted.fork] if instance else []
+    if not found:
+        return "no commit is seen beyond it, as far back as the last checkpoint"
+    first = "" if len(found) < COMMITS_MAX else "the last "
+    listed = ", ".join(f"xid {commit.xid} of {commit.time}" for commit in found[-5:])
+    return f"{first}{len(found)} commit(s) beyond it, as far back as the last checkpoint; the newest: {listed}"
 
 
 def no_cycle(view: View, upstream: str) -> Verdict:

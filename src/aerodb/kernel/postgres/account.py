@@ -84,9 +84,3 @@ def _enterable(folder: Path, found: os.stat_result, account: Account | None) -> 
 def traversable(path: Path, account: Account | None) -> bool:
     """Tell whether `account` (None: this process's own user) can go through every folder down to `path`."""
     return first_closed(path, account) is None
-
-
-def give(path: Path, account: Account | None) -> None:
-    """Make `account` the owner of the file or folder at `path`; nothing for an ordinary user."""
-    if account is not None:
-        os.chown(path, account.uid, account.gid, follow_symlinks=False)

@@ -6,6 +6,8 @@
 
 import re
 
+import msgspec
+
 from aerodb.errors import AeroError
 from aerodb.kernel.postgres.control import SHUT_DOWN, read_control
 from aerodb.kernel.postgres.errors import Unreachable
@@ -15,9 +17,9 @@ from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import postmaster
 from aerodb.kernel.postgres.session import Seen, Session
 from aerodb.kernel.postgres.settings import differing, expected, upstream_in
-from aerodb.kernel.postgres.waldump import end_of_log
+from aerodb.kernel.postgres.waldump import commits_after, end_of_log
 from aerodb.protocol.authority import Position, Standing
-from aerodb.protocol.facts import Instance, State
+from aerodb.protocol.facts import COMMITS_MAX, Commit, Instance, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.position import lineage_of, position_down, position_running
 
@@ -44,6 +46,17 @@ def _overridden(place: Place, seen: Seen | None, standing: str) -> tuple[str, ..
     return tuple(drift)
 
 
+class Down(msgspec.Struct, frozen=True, kw_only=True):
+    """What the files of a node that is down say."""
+
+    system: str
+    state: State
+    timeline: int
+    end: Lsn
+    shutdown: Lsn | None
+    commits: tuple[Commit, ...]
+
+
 class Observer:
     """Looks at one instance; changes nothing."""
 
@@ -52,7 +65,7 @@ class Observer:
         self._installation = installation
         self._place = place
         self._session = session
-        self._down: tuple[tuple[object, ...], tuple[str, str, int, Lsn, Lsn | None]] | None = None
+        self._down: tuple[tuple[object, ...], Down] | None = None
 
     def look(self, node: str, standing: Standing, pledged: Position | None) -> Instance:
         """Return the instance's facts now; `standing` and `pledged` are what its agent has durably noted.
@@ -96,30 +109,37 @@ class Observer:
             load=seen.load,
         )
 
-    def _read_down(self) -> tuple[str, str, int, Lsn, Lsn | None]:
-        """Return system, state, timeline, end and shutdown's end from the files; read anew only if they changed."""
+    def _read_down(self) -> Down:
+        """Return what the files say; they are read anew only if they changed."""
         data = self._place.data()
         segments = tuple(sorted((entry.name, entry.stat().st_mtime_ns) for entry in (data / "pg_wal").iterdir()))
         mark = (data, (data / "global" / "pg_control").read_bytes(), segments)
         if self._down is None or self._down[0] != mark:
             control = read_control(self._installation, data)
             timeline, end = end_of_log(self._installation, data, control)
-            shut = end if control.state == SHUT_DOWN else None
-            state = State.STOPPED if control.clean else State.CRASHED
-            self._down = mark, (control.system, state, timeline, end, shut)
+            begin = max(control.redo, read_history(data, timeline)[-1][1])
+            down = Down(
+                system=control.system,
+                state=State.STOPPED if control.clean else State.CRASHED,
+                timeline=timeline,
+                end=end,
+                shutdown=end if control.state == SHUT_DOWN else None,
+                commits=commits_after(self._installation, data, timeline, begin)[-COMMITS_MAX:],
+            )
+            self._down = mark, down
         return self._down[1]
 
     def _look_down(self, node: str, standing: Standing, pledged: Position | None) -> Instance:
         place, text = self._place, self._standing_text()
-        system, state, timeline, end, shut = self._read_down()
-        lineage = lineage_of(read_history(place.data(), timeline), (), standing.lineage)
+        down = self._read_down()
+        lineage = lineage_of(read_history(place.data(), down.timeline), (), standing.lineage)
         return Instance(
-            system=system,
+            system=down.system,
             folder=place.data().name,
             version=self._installation.version,
-            state=State(state),
+            state=down.state,
             recovery=(place.data() / "standby.signal").exists(),
-            position=position_down(lineage, end, standing, node, pledged),
+            position=position_down(lineage, down.end, standing, node, pledged),
             lineage=lineage,
             quorum=None,
             attached=upstream_in(text),
@@ -128,8 +148,9 @@ class Observer:
             replayed=True,
             senders=(),
             drift=_overridden(place, None, text),
-            shutdown=shut,
+            shutdown=down.shutdown,
             load=None,
+            commits=down.commits,
         )
 
     def _silent(self, error: AeroError) -> Instance:

@@ -78,8 +78,3 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         """Return the finished data folders by number."""
         found = ((_FOLDER.fullmatch(path.name), path) for path in self.home.iterdir())
         return {int(match[1]): path for match, path in found if match and not match[2]}
-
-    def partial_folders(self) -> list[Path]:
-        """Return the base backups that never finished."""
-        found = ((_FOLDER.fullmatch(path.name), path) for path in self.home.iterdir())
-        return [path for match, path in found if match and match[2]]

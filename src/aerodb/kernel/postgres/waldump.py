@@ -9,13 +9,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
 from aerodb.kernel.postgres.control import SHUT_DOWN, Control
 from aerodb.kernel.postgres.errors import LogUnreadable
 from aerodb.kernel.postgres.history import History, history_file, read_history
 from aerodb.kernel.postgres.installation import Ended, Installation
 from aerodb.kernel.postgres.lsns import printed_lsn, record_end
+from aerodb.protocol.facts import Commit
 from aerodb.protocol.lsn import Lsn
 
 _RECORD = re.compile(
@@ -24,14 +23,6 @@ _RECORD = re.compile(
 )
 _END = re.compile(r"error in WAL record at|could not find a valid record after|could not find file|could not read file")
 _COMMITS = {"COMMIT", "COMMIT_PREPARED"}
-
-
-class Commit(msgspec.Struct, frozen=True, kw_only=True):
-    """One committed transaction, as the log shows it: its xid, where its record starts, and the time in it."""
-
-    xid: int
-    lsn: Lsn
-    time: str
 
 
 def _records(text: str) -> Iterable[re.Match[str]]:
