@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from aerodb.protocol.authority import Grant, Pledge, Standing
+from aerodb.protocol.authority import Candidacy, Grant, Pledge, Standing
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.signed import Signed
 from aerodb.rules.invariants import Invariant
@@ -42,9 +42,7 @@ class PledgeUnwritten(MemoryHands):
         if not (standing.pledged == self._own_candidacy() and standing.granted.term < self._term):
             super().write_standing(standing)
 
-    def _own_candidacy(self) -> object:
-        from aerodb.protocol.authority import Candidacy
-
+    def _own_candidacy(self) -> Candidacy:
         return Candidacy(term=self._term, node=self._name)
 
 
@@ -78,6 +76,22 @@ class SinceForgotten(MemoryHands):
         return super().sign(replace(document, since=()) if isinstance(document, Pledge) else document)
 
 
+class GrantForgotten(MemoryHands):
+    """Hands that sign pledges without the last grant that the node was told of."""
+
+    def sign(self, document: Pledge | Grant) -> Signed:
+        """Sign, with the first grant in the last one's place."""
+        first = Candidacy(term=1, node=self._cluster.genesis)
+        return super().sign(replace(document, granted=first) if isinstance(document, Pledge) else document)
+
+
+class Unstopped(MemoryHands):
+    """Hands that leave PostgreSQL running where an operation shuts it down."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
 def _verdict(action: str, *invariants: Invariant, when: Callable[[View], bool] = always) -> Dropped:
     return Dropped(verdicts=frozenset((action, str(invariant)) for invariant in invariants), when=when)
 
@@ -95,13 +109,26 @@ THREE = Bounds(terms=3, actions=("fence", "promote", "follow", "renew"))
 WITNESS = Bounds(data=2, witness=True, terms=2)
 TWICE = ("fence n3 for n2 in term 2", "promote n2 in term 2", "fence n3 for n1 in term 3", "renew n1 in term 3")
 """n2 is elected, and then n1, which never stopped, is renewed above it."""
+THRICE = (*TWICE, "follow n3 to n1", "fence n3 for n2 in term 4", "renew n2 in term 4")
+"""Then n3 follows n1, and then n2 is renewed above it."""
+AGAIN = ("demote n1 for n2 in term 2", "promote n2 in term 2", "fence n1 for n3 in term 3", "promote n3 in term 3")
+"""n1 steps down for n2, and n3 is elected after that."""
 
 MUTANTS = (
     Mutant("election-quorum of promote", _verdict("promote", Invariant.ELECTION_QUORUM), SMALL._replace(quorum=2)),
     Mutant("election-quorum of renew", _verdict("renew", Invariant.ELECTION_QUORUM), THREE),
     Mutant("commit-quorum of promote", _verdict("promote", Invariant.COMMIT_QUORUM), SMALL._replace(quorum=0)),
     Mutant("wal-prefix of promote", _verdict("promote", Invariant.WAL_PREFIX), SMALL),
-    Mutant("wal-prefix of renew", _verdict("renew", Invariant.WAL_PREFIX), THREE),
+    Mutant(
+        "wal-prefix of renew",
+        _verdict("renew", Invariant.WAL_PREFIX),
+        THREE._replace(
+            requests=(
+                "fence n2 for n3 in term 2", "promote n3 in term 2", "follow n2 to n3",
+                "fence n2 for n1 in term 3", "renew n1 in term 3",
+            ),
+        ),
+    ),
     Mutant("term-rises of fence", _verdict("fence", Invariant.TERM_RISES), WITNESS),
     Mutant(
         "term-rises and candidacy-stands of promote",
@@ -116,7 +143,10 @@ MUTANTS = (
     Mutant(
         "upstream-authority of follow, where the upstream is a standby",
         _verdict("follow", Invariant.UPSTREAM_AUTHORITY, when=_upstream_is("standby")),
-        THREE,
+        THREE._replace(
+            stale=1,
+            requests=(*TWICE, "follow n3 to n2"),
+        ),
     ),
     Mutant(
         "wal-ancestry of follow",
@@ -124,8 +154,10 @@ MUTANTS = (
         THREE._replace(
             writes=0,
             crashes=2,
-            requests=("fence n3 for n2 in term 2", "promote n2 in term 2", "follow n1 to n2", "fence n1 for n3 in term 3",
-                      "promote n3 in term 3", "follow n2 to n3"),
+            requests=(
+                "fence n3 for n2 in term 2", "promote n2 in term 2", "follow n1 to n2",
+                "fence n1 for n3 in term 3", "promote n3 in term 3", "follow n2 to n3",
+            ),
         ),
     ),
     Mutant("no-higher-grant of start", _verdict("start", Invariant.NO_HIGHER_GRANT), SMALL._replace(crashes=1)),
@@ -134,12 +166,12 @@ MUTANTS = (
     Mutant(
         "the grant's write before attaching",
         Dropped(hands=FollowedUnwritten),
-        THREE._replace(terms=4, requests=(*TWICE, "follow n3 to n1", "fence n3 for n2 in term 4", "renew n2 in term 4")),
+        THREE._replace(terms=4, requests=THRICE),
     ),
     Mutant(
         "a position's bound",
         Dropped(hands=Unbound),
-        THREE._replace(terms=4, requests=(*TWICE, "follow n3 to n1", "fence n3 for n2 in term 4", "renew n2 in term 4")),
+        THREE._replace(terms=4, requests=THRICE),
     ),
     Mutant(
         "since in a pledge",
@@ -147,8 +179,36 @@ MUTANTS = (
         Bounds(
             quorum=0,
             stops=1,
-            requests=("demote n1 for n2 in term 2", "promote n2 in term 2", "fence n1 for n3 in term 3",
-                      "promote n3 in term 3"),
+            requests=AGAIN,
         ),
     ),
+    Mutant(
+        "the last grant in a pledge",
+        Dropped(hands=GrantForgotten),
+        Bounds(
+            quorum=0,
+            stops=1,
+            requests=(*AGAIN, "follow n1 to n2"),
+        ),
+    ),
+    Mutant(
+        "the shutdown before a demotion's pledge",
+        Dropped(hands=Unstopped),
+        Bounds(quorum=0, terms=2, stops=1, actions=("demote", "promote")),
+    ),
 )
+
+REDUNDANT = {
+    "candidacy-stands, and term-rises of promote, each alone": "each forbids what a candidate has pledged away; "
+    "the two are dropped together",
+    "term-rises and candidacy-stands of renew": "a running primary pledges to nobody but itself, so a late "
+    "renewal only repeats its own authority",
+    "term-ungranted": "two majorities for one term meet in a node, which pledges one candidate; a grant of the term to "
+    "another cannot be",
+    "commit-quorum, k = 1, three data nodes": "a majority of three is already d - k; it is dropped with k = 0",
+    "commit-quorum of renew": "with k = 0 a primary that still runs is the last granted one; with k = 1 as above",
+    "position-known": "an unknown position makes term-rises or wal-prefix unknown too",
+    "successor-streams, no-cycle": "they keep a person from an outage, not from a loss",
+    "the cut before a promotion": "PostgreSQL refuses to promote what is attached, and promotion ends the receiver",
+}
+"""What no mutant shows within these bounds, with the reason."""

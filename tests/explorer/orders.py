@@ -97,7 +97,7 @@ class Orders:
         return found
 
     def local(self, action: str, target: str, node: int) -> bool:
-        """Tell whether the verdicts on the target alone (journal, role, process) hold: without them nothing else helps."""
+        """Tell whether the verdicts on the target alone (journal, role, process) hold; nothing helps without."""
         key = ("local", action, node)
         found = self._holding.get(key)
         if found is None:
@@ -116,7 +116,8 @@ class Orders:
             operator="", reason="",
         )  # fmt: skip
         peers = {name: verified(self.cluster, self.facts.values[number]) for name, number in order.reports}
-        return View(cluster=self.cluster, request=request, own=verified(self.cluster, own), peers=peers, term=order.term)
+        itself = verified(self.cluster, own)
+        return View(cluster=self.cluster, request=request, own=itself, peers=peers, term=order.term)
 
     def _judge(self, action: str) -> Callable[[View], tuple[Verdict, ...]]:
         real, dropped = action_named(action).judge, {name for of, name in self.dropped.verdicts if of == action}
@@ -127,7 +128,9 @@ class Orders:
             verdicts = real(view)
             if not self.dropped.when(view):
                 return verdicts
-            return tuple(holds(Invariant(each.invariant), "") if each.invariant in dropped else each for each in verdicts)
+            return tuple(
+                holds(Invariant(each.invariant), "") if each.invariant in dropped else each for each in verdicts
+            )
 
         return judge
 

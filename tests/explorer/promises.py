@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tests.explorer.world import Node
 
 
-class Broken(Exception):  # noqa: N818 - a finding, not an error
+class Broken(Exception):
     """A property does not hold."""
 
 
@@ -55,7 +55,7 @@ def elected(promises: Promises, term: int, place: int, node: Node) -> Promises:
     election = Election(term, place, held_by(node, len(promises.writes)))
     for write, status in enumerate(promises.writes):
         if 0 < status < term and write not in election.held:
-            raise Broken(f"P1: write {write}, acknowledged in term {status}, is not in the log of term {term}'s primary")
+            raise Broken(f"P1: write {write}, acknowledged in term {status}, is not with the primary of term {term}")
     return promises._replace(elections=tuple(sorted((*promises.elections, election))))
 
 
@@ -77,9 +77,7 @@ def acknowledged(promises: Promises, write: int, term: int) -> Promises:
     """
     for election in promises.elections:
         if election.term > term and write not in election.held:
-            raise Broken(
-                f"P1: write {write} is acknowledged in term {term}, and is not in the log of term {election.term}'s primary"
-            )
+            raise Broken(f"P1: write {write} is acknowledged in term {term}, and is not with {election.term}'s primary")
     return promises._replace(writes=_with(promises.writes, write, term))
 
 

@@ -12,39 +12,37 @@ PROGRESS_STATES = 100_000
 
 
 class Searched(NamedTuple):
-    """What a search found: how many states, the broken property ("": none), and the steps that lead to it."""
+    """What a search found: how many states and steps, the broken property ("": none), and the steps that lead to it."""
 
     states: int
     steps_total: int
-    complete: bool
-    broken: str
-    path: tuple[str, ...]
     seconds: float
+    complete: bool
+    broken: str = ""
+    path: tuple[str, ...] = ()
 
 
 def search(bounds: Bounds, dropped: Dropped, states_max: int | None = None, *, quiet: bool = True) -> Searched:
-    """Explore everything within `bounds`, up to the first broken property."""
+    """Explore everything within `bounds` (or up to `states_max` states), up to the first broken property."""
     explored, begun = Explored(bounds, dropped), time.monotonic()
-    first = explored.first()
-    parents: dict[Whole, Whole | None] = {first: None}
-    level, taken, depth = [first], 0, 0
-    while level:
+    parents: dict[Whole, Whole | None] = {explored.first(): None}
+    level, taken = list(parents), 0
+    while level and (states_max is None or len(parents) < states_max):
         following: list[Whole] = []
         for state in level:
             for found in explored.steps(state):
                 taken += 1
                 if found.broken:
                     path = (*_path(explored, parents, state), f"{found.label}: {found.broken}")
-                    return Searched(len(parents), taken, False, found.broken, path, time.monotonic() - begun)
+                    seconds = time.monotonic() - begun
+                    return Searched(len(parents), taken, seconds, complete=False, broken=found.broken, path=path)
                 if found.state not in parents:
                     parents[found.state] = state
                     following.append(found.state)
                     if not quiet and len(parents) % PROGRESS_STATES == 0:
-                        print(f"  {bounds}: {len(parents)} states, depth {depth}", file=sys.stderr, flush=True)
-            if states_max is not None and len(parents) > states_max:
-                return Searched(len(parents), taken, False, "", (), time.monotonic() - begun)
-        level, depth = following, depth + 1
-    return Searched(len(parents), taken, True, "", (), time.monotonic() - begun)
+                        print(f"  {bounds}: {len(parents)} states", file=sys.stderr, flush=True)
+        level = following
+    return Searched(len(parents), taken, time.monotonic() - begun, complete=not level)
 
 
 def _path(explored: Explored, parents: dict[Whole, Whole | None], state: Whole) -> tuple[str, ...]:

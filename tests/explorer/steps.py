@@ -19,7 +19,6 @@ from tests.explorer.promises import (
 )
 from tests.explorer.world import Bounds, Interned, Node, cluster_of, first_node
 
-
 MIXED = -2
 
 
@@ -301,7 +300,8 @@ class Explored:
     def _plan(self, state: Whole, place: int, action: str, reporting: tuple[int, ...]) -> int:
         """Return the number of an accepted plan, or -1."""
         orders, name = self.orders, self.names[place]
-        whole = tuple((self.names[each], orders.facts_number(state.nodes[each], self.names[each])) for each in reporting)
+        named = [(self.names[each], state.nodes[each]) for each in reporting]
+        whole = tuple((peer, orders.facts_number(node, peer)) for peer, node in named)
         argument = self.names[reporting[0]] if action == "follow" else ""
         if argument == "w":
             return -1
@@ -345,6 +345,7 @@ class Explored:
             for candidate in self.cluster.data_nodes:
                 order = Order(action, name, candidate, term, ())
                 number = orders.orders.number(order)
-                if self._asked_for(order) and (action == "fence" or candidate != name) and orders.accepts(number, own, senders):
+                sensible = action == "fence" or candidate != name
+                if sensible and self._asked_for(order) and orders.accepts(number, own, senders):
                     found.append(number)
         return tuple(found)

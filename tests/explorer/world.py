@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Bounds(NamedTuple):
-    """What is explored: the members, and how often what may happen; `requests` are all that are asked for () is any)."""
+    """What is explored: the members, and how often what may happen; `requests` are all that are made (none: any)."""
 
     data: int = 3
     witness: bool = False
@@ -123,8 +123,9 @@ def cluster_of(data: int, quorum: int, *, witness: bool) -> Cluster:
         for name in names
     )  # fmt: skip
     return RememberedCluster(
-        name="explored", id="explored", members=members, operators=(), quorum=quorum, genesis="n1", log_key="", control=""
-    )
+        name="explored", id="explored", members=members, operators=(), quorum=quorum, genesis="n1", log_key="",
+        control="",
+    )  # fmt: skip
 
 
 def first_node(name: str) -> Node:
@@ -190,8 +191,9 @@ def facts_of(node: Node, name: str, cluster: Cluster, *, under_way: bool) -> Fac
 @cache
 def _statements(cluster: Cluster, node: str, standing: Standing) -> Peer:
     blank = Facts(
-        node=node, rules="", configuration="", standing=standing, instance=None, unfinished=None, entries=0, checkpoint=0
-    )
+        node=node, rules="", configuration="", standing=standing, instance=None, unfinished=None, entries=0,
+        checkpoint=0,
+    )  # fmt: skip
     return peer_of(cluster, blank)
 
 
