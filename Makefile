@@ -2,10 +2,13 @@
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint explore bench docs clean
 
-PYTHON ?= $(shell command -v python3.14 || command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first that really runs: a version manager's launcher may be on the PATH for a version that is not in use.
+PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
+	$$name -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11) or print(sys.executable))' 2>/dev/null && break; done)
 UV := .tools/bin/uv
 RUN := .venv/bin/python
 STAMP := .venv/.installed
+SOURCES := $(shell find src -name '*.py' -o -name 'py.typed')
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(PYTHON)
 
@@ -13,12 +16,16 @@ help: ## Show what there is to make.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 $(UV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "AeroDB needs Python 3.11 or newer; set PYTHON=...")'
-	@$(PYTHON) -m venv .tools || { echo "python3's venv module is missing (Debian: apt install python3-venv)"; exit 1; }
+	@test -n "$(PYTHON)" || { \
+		echo "No Python 3.11 or newer with its venv module was found on the PATH."; \
+		echo "Install one (Debian: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3.11 ..."; \
+		exit 1; }
+	@$(PYTHON) -m venv .tools
 	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-$(STAMP): $(UV) pyproject.toml uv.lock
-	$(UV) sync --frozen --quiet
+# What is installed is the built wheel, so that the tests and the demonstration run what others would install.
+$(STAMP): $(UV) pyproject.toml uv.lock README.md $(SOURCES)
+	$(UV) sync --frozen --quiet --no-editable --reinstall-package aerodb
 	@touch $@
 
 install: $(STAMP) ## Install AeroDB and its locked dependencies into .venv.
