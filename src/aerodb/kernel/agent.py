@@ -33,8 +33,8 @@ from aerodb.rules.view import View, open_pledge
 class Agent:
     """One node's agent."""
 
-    def __init__(self, node: Node) -> None:
-        """Read the node's durable state; touch nothing.
+    def __init__(self, node: Node, make_hands: type[NodeHands] = NodeHands) -> None:
+        """Read the node's durable state; touch nothing. `make_hands` makes what operations work with.
 
         Raises:
             StandingUnreadable: it is missing or damaged.
@@ -43,7 +43,7 @@ class Agent:
         self._node = node
         self._store = Store(node.state)
         self._postgres = node.postgres()
-        self._hands = NodeHands(node.name, node.key, self._store, self._postgres, self._facts)
+        self._hands = make_hands(node.name, node.key, self._store, self._postgres, self._facts)
         self._working = threading.Lock()
 
     def start_with_host(self) -> bool:

@@ -47,7 +47,8 @@ def listen(address: str) -> socket.socket:
     """
     host, _, port = address.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, because asyncio lets small answers go at once (TCP_NODELAY) only on a socket that says that it is.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((host.strip("[]"), int(port)))
     bound.listen(128)

@@ -1,0 +1,150 @@
+"""People, and an impostor: callers of the real services over real mutual TLS, quicker than a terminal."""
+
+import base64
+import uuid
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+from aerodb.audit.proof import make_proof
+from aerodb.audit.tree import consistency_path, hashes_of, inclusion_path, leaf_hash
+from aerodb.local.layout import Layout
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
+from aerodb.protocol.facts import Facts, Report
+from aerodb.protocol.plan import Order, Outcome, Plan, Snapshot
+from aerodb.protocol.signed import Signed
+from aerodb.protocol.sshsig import PrivateKey, sign_with_key
+from aerodb.transport.client import Client
+from aerodb.transport.tls import tls_in
+
+REASON = "a test"
+
+
+def new_id() -> str:
+    """Return an id that was never used."""
+    return str(uuid.uuid4())
+
+
+def operator_key(layout: Layout) -> PrivateKey:
+    """Return the operator's own key."""
+    key = load_ssh_private_key((layout.profile("operator") / "id_ed25519").read_bytes(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    return key
+
+
+class Api:
+    """One person, as the control plane's API sees them."""
+
+    def __init__(self, layout: Layout, person: str = "operator") -> None:
+        """Call as `person`, with their own certificate."""
+        self.layout = layout
+        self.client = Client(layout.cluster().control, tls_in(layout.profile(person)), "control", 90)
+
+    def ask(
+        self, action: str, target: str, request: str | None = None, reason: str = REASON, **arguments: str
+    ) -> Planned:
+        """Ask for an action; return its plan."""
+        named = {name.rstrip("_"): value for name, value in arguments.items()}
+        body = canonical.encode(Ask(action=action, target=target, arguments=named, reason=reason))
+        answer = self.client.post("/v1/requests", body, {"Idempotency-Key": request or new_id()})
+        return canonical.decode(answer, Planned)
+
+    def confirm(self, planned: Planned, signature: str | None = None) -> Done:
+        """Confirm a plan, by the operator's own signature unless another is given."""
+        signed = signature if signature is not None else sign_with_key(operator_key(self.layout), planned.plan.encode())
+        path = f"/v1/requests/{planned.request}/confirmation"
+        return canonical.decode(self.client.post(path, canonical.encode(Confirm(signature=signed))), Done)
+
+    def do(self, action: str, target: str, **arguments: str) -> Done:
+        """Ask and confirm; the action must be executed."""
+        planned = self.ask(action, target, **arguments)
+        assert planned.accepted, planned.plan
+        done = self.confirm(planned)
+        assert done.result == "executed", done
+        return done
+
+    def outcome(self, request: str) -> Done:
+        """Ask what became of a request."""
+        return canonical.decode(self.client.post(f"/v1/requests/{request}/outcome", b"{}"), Done)
+
+    def status(self) -> Status:
+        """Look."""
+        return canonical.decode(self.client.get("/v1/status"), Status)
+
+    def decision(self, request: str) -> Decision:
+        """Return what the log holds of a request."""
+        return canonical.decode(self.client.get(f"/v1/requests/{request}"), Decision)
+
+    def events(self, request: str) -> list[str]:
+        """Return the events of a request's records, in the log's order."""
+        return [msgspec.json.decode(entry.record)["event"] for entry in self.decision(request).records]
+
+    def codes(self, request: str) -> list[str]:
+        """Return the error codes of a request's records."""
+        return [msgspec.json.decode(entry.record)["code"] for entry in self.decision(request).records]
+
+
+class Impostor:
+    """Whoever holds the control plane's own keys, and speaks to the agents without it."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Take the control plane's certificate."""
+        self.layout = layout
+        self.cluster = layout.cluster()
+
+    def agent(self, node: str, folder: Path | None = None) -> Client:
+        """Return a caller of one agent, with the control plane's certificate or another's."""
+        tls = tls_in(folder or self.layout.control)
+        return Client(self.cluster.member(node).agent, tls, node, 90)
+
+    def facts(self, node: str) -> Facts:
+        """Return a node's facts."""
+        body = self.agent(node).get(f"/v1/report?nonce={new_id()}")
+        signed = canonical.decode(body, Signed)
+        return canonical.decode(signed.document.encode(), Report).facts
+
+    def run(self, node: str, order: Order) -> Outcome:
+        """Send an order; return the outcome that the agent signed."""
+        signed = canonical.decode(self.agent(node).post("/v1/orders", canonical.encode(order)), Signed)
+        return canonical.decode(signed.document.encode(), Outcome)
+
+
+class Published:
+    """The log as anyone may read it from an export, and every proof computed from it here."""
+
+    def __init__(self, api: Api) -> None:
+        """Read the export."""
+        lines = [msgspec.json.decode(line) for line in api.client.get("/v1/audit/export").splitlines()]
+        self.checkpoint: str = lines[0]["checkpoint"]
+        self.records = [line["record"].encode() for line in lines if "record" in line]
+        self._hash_of = hashes_of([leaf_hash(record) for record in self.records])
+
+    def proof(self, sequence: int) -> str:
+        """Return a record's inclusion proof."""
+        return make_proof(sequence, inclusion_path(self._hash_of, sequence, len(self.records)), self.checkpoint)
+
+    def consistency(self, seen: int) -> tuple[str, ...]:
+        """Return the path from a size that was seen before."""
+        path = consistency_path(self._hash_of, seen, len(self.records))
+        return tuple(base64.b64encode(each).decode() for each in path)
+
+
+def order_of(api: Api, request: str, seen: int) -> Order:
+    """Return the genuine order of a confirmed request, from what is published."""
+    decision, published = api.decision(request), Published(api)
+    confirmed = next(entry for entry in decision.records if msgspec.json.decode(entry.record)["event"] == "confirmed")
+    assert decision.plan is not None
+    assert decision.snapshot is not None
+    snapshot = canonical.decode(decision.snapshot.encode(), Snapshot)
+    names = canonical.decode(decision.plan.encode(), Plan).reports
+    return Order(
+        plan=decision.plan,
+        signature=msgspec.json.decode(confirmed.record)["signature"],
+        record=confirmed.record,
+        proof=published.proof(confirmed.sequence),
+        consistency=published.consistency(seen),
+        reports={name: signed for name, signed in snapshot.reports.items() if name in names},
+    )
