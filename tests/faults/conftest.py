@@ -14,7 +14,8 @@ from aerodb.local.making import make_cluster
 from aerodb.local.stage import Stage
 from tests.faults.people import Api, Impostor
 
-PORTS_FROM, PORTS_A_WORKER = 12_000, 2_000
+PORTS_FROM = int(os.environ.get("AERODB_TEST_PORTS", "12000"))  # Two runs on one machine can be kept apart.
+PORTS_A_WORKER = 1_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
