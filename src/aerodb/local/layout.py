@@ -8,6 +8,7 @@ logs/                what the processes said
 """
 
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -55,5 +56,5 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         """Return how an application connects: every node is named, and libpq finds the one that takes writes."""
         members = [member for member in self.cluster().members if not member.witness]
         hosts = ",".join(f"{member.postgres_host}:{member.postgres_port}" for member in members)
-        passfile = self.profile("operator") / "app.pgpass"
+        passfile = quote(str((self.profile("operator") / "app.pgpass").resolve()))
         return f"postgresql://app@{hosts}/app?target_session_attrs=read-write&passfile={passfile}"

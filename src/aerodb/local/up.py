@@ -1,5 +1,6 @@
 """`aerodb up`: a whole cluster on this machine, in the foreground, until Ctrl-C."""
 
+import shlex
 import signal
 import sys
 import threading
@@ -34,10 +35,10 @@ def greeting(layout: Layout, stage: Stage, seconds: float, *, made: bool) -> str
         f"{', '.join(stage.cluster.data_nodes)}, their agents, and the control plane at {stage.cluster.control}.",
         "",
         "Connect:",
-        f"  psql '{layout.dsn()}'",
+        f"  psql {shlex.quote(layout.dsn())}",
         "",
         "In another terminal, first:",
-        f"  export AERODB_PROFILE={profile}",
+        f"  export AERODB_PROFILE={shlex.quote(str(profile))}",
         "  aerodb status",
         "",
         "A planned switchover, from n1 to n2, is four requests:",

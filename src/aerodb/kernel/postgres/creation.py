@@ -39,13 +39,12 @@ def make_home(installation: Installation, place: Place, passwords: Passwords) ->
         _make_folder(installation, folder)
     place.password_file.parent.mkdir(mode=0o700)
     write_durably(place.password_file, passwords.superuser.encode())
-    role = settings.replication_role(place.name)
+    write_durably(place.replication_secret, passwords.replication[place.name].encode())
     texts = {
         "postgresql.conf": settings.main_text(place),
         "standing.conf": settings.standing_text(place, None),
         "pg_hba.conf": settings.hba_text(place),
         "pg_ident.conf": "",
-        place.passfile.name: f"*:*:*:{role}:{passwords.replication[place.name]}\n",
     }
     for name, text in texts.items():
         write_durably(place.conf / name, text.encode(), owner)

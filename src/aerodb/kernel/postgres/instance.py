@@ -1,7 +1,9 @@
 """One PostgreSQL instance, worked through its own binaries and one local connection.
 
 - An upstream is named in the durable settings first, and only then is PostgreSQL told.
-- A detached standby's position is final: no receiver, no restore command, everything received replayed.
+- A detached standby's position is final: no receiver process, none that could log in, no restore command, and every
+  whole record replayed. The receiver's password is there only while there is an upstream: whatever the startup process
+  still believes of its settings, nothing is received any more.
 - A base backup is made under a name that is never started, and takes the old folder's place by one rename.
 
 Source: PostgreSQL manual 26 (high availability), 25.3 (base backups).
@@ -24,7 +26,7 @@ from aerodb.kernel.postgres.errors import (
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.observation import Observer
 from aerodb.kernel.postgres.place import Place
-from aerodb.kernel.postgres.session import Session
+from aerodb.kernel.postgres.session import RECEIVING, Session, has_replayed_all
 from aerodb.protocol.authority import Position, Standing
 from aerodb.protocol.facts import Instance
 from aerodb.protocol.lsn import Lsn
@@ -67,9 +69,18 @@ class Postgres:
     def _name_upstream(self, upstream: str | None) -> str:
         """Write the upstream durably; return the primary_conninfo that must then be in force."""
         where = (upstream, *self._address_of(upstream)) if upstream else None
+        self._let_receiver_log_in(allowed=upstream is not None)
         text = settings.standing_text(self._place, where)
         self._write(self._place.conf / "standing.conf", text)
         return settings.expected(self._place, text)["primary_conninfo"]
+
+    def _let_receiver_log_in(self, *, allowed: bool) -> None:
+        if allowed:
+            line = settings.passfile_line(self._place.name, self._place.replication_secret.read_text(encoding="ascii"))
+            self._write(self._place.passfile, line)
+        else:
+            self._place.passfile.unlink(missing_ok=True)
+            sync_folder(self._place.conf)
 
     def _take_up(self, conninfo: str) -> None:
         """Make a running PostgreSQL take up the settings, and see that it did."""
@@ -84,7 +95,7 @@ class Postgres:
             raise SettingsNotLive(f"PostgreSQL of {self._place.name} has not taken up its upstream")
 
     def detach(self) -> None:
-        """Cut the receiver, and return when nothing is received any more and all that was received is replayed.
+        """Cut the receiver, and return when nothing is received any more and every whole record is replayed.
 
         Raises:
             SettingsNotLive, DetachUnfinished: not in time.
@@ -92,11 +103,7 @@ class Postgres:
         self._take_up(self._name_upstream(None))
 
         def settled() -> bool:
-            row = self._session.run(
-                "select not exists (select from pg_stat_wal_receiver) and (pg_last_wal_receive_lsn() is null "
-                "or pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()) as it"
-            )
-            return bool(row[0]["it"])
+            return has_replayed_all(self._session.run(RECEIVING)[0])
 
         if not process.wait_until(settled, SETTLE_SECONDS_MAX):
             raise DetachUnfinished(f"{self._place.name} still receives, or has not replayed all that it received")
@@ -194,6 +201,7 @@ class Postgres:
         self._installation.run(
             "pg_basebackup", "-D", partial, "-d", settings.conninfo(self._place, host, port),
             "-X", "stream", "-c", "fast", "--no-manifest", timeout_seconds=24 * 3600,
+            environment={"PGPASSWORD": self._place.replication_secret.read_text(encoding="ascii")},
         )  # fmt: skip
         write_durably(partial / "standby.signal", b"", self._owner())
         partial.replace(finished)

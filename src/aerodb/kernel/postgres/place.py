@@ -5,7 +5,7 @@ home/data-0001                    a data folder
 home/data-0002.partial            a base backup that is not finished: never started
 home/conf/                        all settings, outside the data folder, so that no base backup carries them along
 home/run/                         PostgreSQL's log
-home/secret/                      the agent's own password file; PostgreSQL's account cannot read it
+home/secret/                      the agent's own passwords; PostgreSQL's account cannot read them
 """
 
 import re
@@ -54,8 +54,13 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return self.home / "secret" / "superuser"
 
     @property
+    def replication_secret(self) -> Path:
+        """Return the agent's file with the node's replication password."""
+        return self.home / "secret" / "replication"
+
+    @property
     def passfile(self) -> Path:
-        """Return PostgreSQL's own file (libpq's form) with the node's replication password."""
+        """Return PostgreSQL's own file (libpq's form) with the replication password; it is there while attached."""
         return self.conf / "replication.pgpass"
 
     def data(self) -> Path:

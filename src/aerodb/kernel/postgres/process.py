@@ -9,6 +9,7 @@ Source: PostgreSQL manual 18.3, 18.5 and pg_ctl; miscadmin.h (the lines of postm
 
 import os
 import select
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -71,10 +72,9 @@ def start(installation: Installation, place: Place) -> None:
     """
     if postmaster(place) is not None:
         raise AlreadyRunning(f"PostgreSQL of {place.name} runs already")
-    options = (
-        f"-c config_file={place.conf}/postgresql.conf -c hba_file={place.conf}/pg_hba.conf "
-        f"-c ident_file={place.conf}/pg_ident.conf"
-    )
+    names = {"config_file": "postgresql.conf", "hba_file": "pg_hba.conf", "ident_file": "pg_ident.conf"}
+    # pg_ctl hands the options to a shell.
+    options = " ".join(f"-c {shlex.quote(f'{name}={place.conf / file}')}" for name, file in names.items())
     place.log.touch(exist_ok=True)
     if installation.account:
         os.chown(place.log, *installation.account.owner)

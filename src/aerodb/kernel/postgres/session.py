@@ -28,6 +28,8 @@ select json_build_object(
   'received', pg_last_wal_receive_lsn()::text,
   'replayed', pg_last_wal_replay_lsn()::text,
   'terms', (select coalesce(json_agg(t order by t.term), '[]') from aerodb.terms t),
+  'receiving', (select count(*) from pg_stat_activity where backend_type = 'walreceiver'),
+  'startup', (select wait_event from pg_stat_activity where backend_type = 'startup'),
   'receiver', (select json_build_object('status', status, 'host', sender_host, 'port', sender_port,
                  'flushed', flushed_lsn::text, 'timeline', received_tli) from pg_stat_wal_receiver),
   'senders', (select coalesce(json_agg(json_build_object('role', usename, 'name', application_name, 'state', state,
@@ -44,6 +46,11 @@ select json_build_object(
   'prepared', (select count(*) from pg_prepared_xacts),
   'backups', (select count(*) from pg_stat_progress_basebackup),
   'logical', (select count(*) from pg_replication_slots where slot_type = 'logical'))
+"""
+
+RECEIVING = """
+select (select count(*) from pg_stat_activity where backend_type = 'walreceiver') as receiving,
+       (select wait_event from pg_stat_activity where backend_type = 'startup') as startup
 """
 
 
@@ -95,8 +102,20 @@ def _senders(found: list[dict[str, Any]]) -> tuple[Sender, ...]:
     )
 
 
+def has_replayed_all(found: dict[str, Any]) -> bool:
+    """Tell whether a standby that receives nothing has replayed every whole record that it has.
+
+    Its startup process waits before it looks again only when neither pg_wal nor a receiver has another record. What
+    was received may reach further, into a record whose end never came: that is part of nothing, and no commit that
+    was acknowledged can be in it. Before that wait, after a restart too, WAL may be left to replay.
+    """
+    return bool(found["receiving"] == 0 and found["startup"] == "RecoveryRetrieveRetryInterval")
+
+
 def _seen(found: dict[str, Any]) -> Seen:
     received, replayed = _lsn(found["received"]), _lsn(found["replayed"])
+    if has_replayed_all(found):
+        received = replayed
     ends = [end for end in (_lsn(found["written"]), received, replayed) if end is not None]
     load = found["load"]
     timeline = found["timeline"] if not found["recovery"] else (found["receiver"] or {}).get("timeline")

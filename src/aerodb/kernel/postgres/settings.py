@@ -49,11 +49,21 @@ def standby_names(place: Place) -> str:
     return f"ANY {place.quorum} ({names})"
 
 
+def passfile_line(node: str, password: str) -> str:
+    """Return the password file (libpq's form) by which a node's receiver logs in."""
+    return f"*:*:*:{replication_role(node)}:{password}\n"
+
+
+def conninfo_quoted(value: str) -> str:
+    """Return a value as a connection string spells it (PostgreSQL manual 32.1.1.1)."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def conninfo(place: Place, host: str, port: int) -> str:
     """Return how this node's receiver reaches an upstream."""
     return (
         f"host={host} port={port} user={replication_role(place.name)} application_name={place.name} "
-        f"passfile={place.passfile} connect_timeout=5"
+        f"passfile={conninfo_quoted(str(place.passfile))} connect_timeout=5"
     )
 
 
