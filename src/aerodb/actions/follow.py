@@ -11,7 +11,7 @@ from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import common, running_fits
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
-from aerodb.rules.notes import upstream_state
+from aerodb.rules.notes import commits_wait_without, upstream_state
 from aerodb.rules.specification import (
     Action,
     Argument,
@@ -58,6 +58,13 @@ def standing_after(view: View, standing: Standing, *, same_log: bool = True) -> 
     return following(standing, upstream, granted_term(view, upstream) or 0, end)
 
 
+def notes(view: View) -> tuple[str, ...]:
+    """Say where there is nothing to stream from, and who waits once the target no longer streams from the primary."""
+    peer = view.peers.get(view.argument("upstream"))
+    cascades = peer is not None and peer.facts.standing.role == "standby"
+    return (*upstream_state(view), *(commits_wait_without(view) if cascades else ()))
+
+
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """Write the standing, then name the upstream in the durable settings (the commit point); start where it is down."""
     view = order.view
@@ -102,11 +109,11 @@ ACTION = Action(
         Invariant.NO_CYCLE,
     ),
     effects=(
-        "{node} takes on the term that {upstream} holds, and streams from {upstream}.",
+        "{node} streams from {upstream}. If {upstream} is a primary, {node} takes on the term that it holds.",
         "If PostgreSQL on {node} is down, it is started, as a standby.",
     ),
-    irreversible=("{node} never again pledges a term at or below the one that {upstream} holds.",),
-    notes=upstream_state,
+    irreversible=("{node} never again pledges a term at or below one that {upstream} holds as a primary.",),
+    notes=notes,
     loss=no_loss,
     commit_point="The durable settings of {node} that name {upstream} as its upstream.",
     failures=(

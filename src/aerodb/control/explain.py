@@ -16,10 +16,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Planned
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Plan, Request, plan_digest
-from aerodb.rules.explain import REQUEST_ID, RequestMalformed, check_request, explain, failed
-
-LOOK_ID = "00000000-0000-0000-0000-000000000000"
-"""The id under which one merely looks; no request may use it."""
+from aerodb.rules.explain import LOOK_ID, REQUEST_ID, RequestMalformed, check_request, explain, failed
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,14 +8,13 @@ from aerodb.audit.record import Record
 from aerodb.audit.store import Log
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound
-from aerodb.control.explain import LOOK_ID
 from aerodb.control.snapshot import collect
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Cell, Decision, LogEntry, Replayed, RequestLine, Status
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Loss, Plan, Request, Result, Snapshot, Verdict, plan_digest
-from aerodb.rules.explain import check_request, explain
+from aerodb.rules.explain import LOOK_ID, check_request, explain
 from aerodb.rules.specification import Action
 
 

@@ -103,7 +103,9 @@ class Story:
         self._stage.start_agent("n1", leave_down=True)
         self._stage.wait_for("n1")
         _quiet_line("n1: its agent is started again; its PostgreSQL stays down until a person says otherwise.\n")
+        _quiet_line("$ aerodb explain follow n1 --upstream n2")
         looked = self._person.types("explain", "follow", "n1", "--upstream", "n2")
+        _quiet_line("")
         action = "follow" if looked.code == 0 else "reclone"
         if action == "reclone":
             _quiet_line("The plan to follow is rejected: n1 has WAL that n2 never had. So: reclone.\n")

@@ -24,6 +24,8 @@ from aerodb.rules.view import Peer, View, open_report, peer_of
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REASON_CHARACTERS_MAX = 500
+LOOK_ID = "00000000-0000-0000-0000-000000000000"
+"""The id under which one merely looks; no request may use it."""
 
 
 class RequestMalformed(AeroError):

@@ -8,6 +8,7 @@ import unicodedata
 from typing import NamedTuple
 
 from aerodb.protocol.plan import Outcome, Plan, Result, Verdict, plan_digest
+from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import name_of
 
 WIDTH_COLUMNS = 100
@@ -72,7 +73,7 @@ def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
     )
     loss_style = "good" if plan.loss.claim == "none" else "bad"
     return [
-        Line("heading", f"{plan.title.upper()}   (cluster {shown(plan.cluster_name)})"),
+        Line("heading", f"{shown(plan.title)}   (cluster {shown(plan.cluster_name)})"),
         answer,
         Line("plain", ""),
         *_section("WHAT WILL HAPPEN" if plan.accepted else "WHAT WAS ASKED FOR", "plain", plan.effects),
@@ -85,7 +86,7 @@ def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
         *(Line("dim", line) for line in wrapped(plan.commit_point, 16, "  commit point  ")),
         *(Line("dim", line) for line in wrapped(shown(request.reason), 16, "  reason        ")),
         Line("dim", f"  operator      {shown(request.operator)}"),
-        Line("dim", f"  request       {request.id}"),
+        Line("dim", f"  request       {'none: this is a look' if request.id == LOOK_ID else request.id}"),
         Line("dim", f"  plan          {plan_digest(plan_text)}"),
         Line("dim", f"  snapshot      {plan.snapshot}"),
     ]

@@ -55,7 +55,7 @@ def test_a_confirmed_action_is_sent_once_and_its_outcome_shown(stage: Stage) -> 
     assert shown.code == 0
     assert len(stage.executed) == 1
     assert [path.rsplit("/", 1)[-1] for path in stage.posts()] == ["requests", "confirmation"]
-    assert "STOP N3" in shown.plain
+    assert "Stop n3" in shown.plain
     assert "EXECUTED on n3, as signed by its agent" in shown.plain
     assert plan_digest(stage.decisions[stage.executed[0]].plan or "") in shown.plain
 

@@ -173,7 +173,7 @@ def test_requests_and_show_tell_the_whole_story(stage: Stage) -> None:
     assert request in rows(stage.run("requests").plain, "REQUEST")
     shown = stage.run("show", request)
     assert shown.code == 0
-    assert "STOP N3" in shown.plain
+    assert "Stop n3" in shown.plain
     assert shown.plain.count("proven to stand in the log") == 2
 
 

@@ -52,7 +52,7 @@ def postmaster(place: Place) -> int | None:
         dead = (
             Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] == "Z"
         )
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):  # Gone, or its id is now another user's process.
         return None
     return pid if not dead and working == place.data().resolve() else None
 
