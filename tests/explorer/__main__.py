@@ -11,7 +11,7 @@ from multiprocessing import get_context
 
 from tests.explorer.mutants import MUTANTS, REDUNDANT
 from tests.explorer.search import Searched
-from tests.explorer.sizes import FULL, REDUCED, UNFENCED_AT_RENEWAL
+from tests.explorer.sizes import FULL, REDUCED
 from tests.explorer.workers import explore, hunt
 from tests.explorer.world import Bounds
 
@@ -50,7 +50,6 @@ def _mutants() -> int:
 def main(arguments: list[str]) -> int:
     """Explore, print, and return the exit code."""
     sizes: tuple[Bounds, ...] = REDUCED if "--reduced" in arguments else FULL
-    sizes += (UNFENCED_AT_RENEWAL,) if "--five" in arguments else ()
     states, violations = _configurations(sizes)
     killed = _mutants()
     for name, reason in REDUNDANT.items():

@@ -16,6 +16,7 @@ from aerodb.rules.invariants import Invariant
 from aerodb.rules.view import View
 from tests.explorer.hands import MemoryHands
 from tests.explorer.orders import Dropped, always
+from tests.explorer.sizes import FIVE
 from tests.explorer.world import Bounds
 
 
@@ -129,6 +130,7 @@ MUTANTS = (
             ),
         ),
     ),
+    Mutant("every data node's pledge at a renewal", _verdict("renew", Invariant.COMMIT_QUORUM), FIVE),
     Mutant("term-rises of fence", _verdict("fence", Invariant.TERM_RISES), WITNESS),
     Mutant(
         "term-rises and candidacy-stands of promote",
@@ -206,7 +208,8 @@ REDUNDANT = {
     "term-ungranted": "two majorities for one term meet in a node, which pledges one candidate; a grant of the term to "
     "another cannot be",
     "commit-quorum, k = 1, three data nodes": "a majority of three is already d - k; it is dropped with k = 0",
-    "commit-quorum of renew": "with k = 0 a primary that still runs is the last granted one; with k = 1 as above",
+    "commit-quorum of renew, k below 2": "with k = 0 a primary that still runs is the last granted one; with k = 1 as "
+    "above",
     "position-known": "an unknown position makes term-rises or wal-prefix unknown too",
     "successor-streams, no-cycle": "they keep a person from an outage, not from a loss",
     "the cut before a promotion": "PostgreSQL refuses to promote what is attached, and promotion ends the receiver",

@@ -3,9 +3,9 @@
 from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
-from aerodb.protocol.plan import Plan, Verdict
+from aerodb.protocol.plan import Loss, Plan, Verdict
 from aerodb.rules.condition import common, running_fits
-from aerodb.rules.election import ELECTION, election, election_loss
+from aerodb.rules.election import ELECTION, election, election_loss, renewal_quorum
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.operation import judge_again, pledge_with, take_grant
@@ -15,7 +15,12 @@ from aerodb.rules.view import View, standing_term
 
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the pledges renew the primary's authority in a higher term."""
-    return (*common(view, "primary"), running_fits(view, State.RUNNING), *election(view))
+    return (*common(view, "primary"), running_fits(view, State.RUNNING), *election(view, renewal_quorum))
+
+
+def loss(view: View) -> Loss:
+    """State what acknowledged commits the renewal could lose."""
+    return election_loss(view, renewal_quorum)
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
@@ -61,7 +66,7 @@ ACTION = Action(
     ),
     irreversible=("The pledge of term {term} is never taken back.",),
     notes=no_notes,
-    loss=election_loss,
+    loss=loss,
     commit_point="The row of term {term} in {node}'s WAL.",
     failures=(
         Failure(

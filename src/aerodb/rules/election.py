@@ -5,9 +5,14 @@
   primary and every candidate pledged above that grant, as the pledges themselves tell them.
 - WAL prefix: C's log position is at least that of every pledge.
 - C has pledged nothing further, and T is granted to nobody.
+- A renewal where k is 2 or more: every data node has pledged. A commit that waits across the renewal is acknowledged
+  in the new term, and a standby that streams on untold could be all that a later election meets of those who flushed
+  it, with a log that ends in the old term (Raft section 5.4.2: entries of earlier terms are not counted).
 
 Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), section 5.4.1.
 """
+
+from collections.abc import Callable
 
 from aerodb.protocol.authority import Candidacy, Pledge
 from aerodb.protocol.plan import Loss, Verdict
@@ -25,6 +30,11 @@ ELECTION = (
     Invariant.WAL_PREFIX,
 )
 """What `election` judges, in its order."""
+
+UNTOLD_MATTER = 2
+"""From this k on, a standby that was told nothing can be one of several that acknowledge a commit."""
+
+Quorum = Callable[[View, dict[str, Pledge]], Verdict]
 
 
 def prospective_pledge(view: View, candidacy: Candidacy) -> Pledge:
@@ -140,6 +150,19 @@ def commit_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
     return violated(Invariant.COMMIT_QUORUM, f"{evidence}, or else pledges by {', '.join(absent)}")
 
 
+def renewal_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
+    """Judge the commit quorum of a primary that is renewed without stopping, and so with commits that wait."""
+    judged, k = commit_quorum(view, pledges), view.cluster.quorum
+    untold = [name for name in view.cluster.data_nodes if name not in pledges]
+    if judged.result != "holds" or k < UNTOLD_MATTER or not untold:
+        return judged
+    return violated(
+        Invariant.COMMIT_QUORUM,
+        f"where {k} standbys flush a commit before it is acknowledged, a primary that never stopped is renewed only "
+        f"with the pledge of every data node; {', '.join(untold)} could go on to acknowledge what waits, untold",
+    )
+
+
 def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
     """Judge whether the candidate's log reaches at least as far as every pledge's."""
     own = pledges[view.node].position
@@ -182,8 +205,8 @@ def term_ungranted(view: View) -> Verdict:
     return holds(Invariant.TERM_UNGRANTED, f"nobody who reports knows a grant at or above term {view.term}")
 
 
-def election(view: View) -> tuple[Verdict, ...]:
-    """Judge the election of the target in the view's term, in full."""
+def election(view: View, quorum: Quorum = commit_quorum) -> tuple[Verdict, ...]:
+    """Judge the election of the target in the view's term, in full; `quorum` judges the commit quorum."""
     pledges = pledges_for(view)
     return (
         term_rises(view, Candidacy(term=view.term, node=view.node)),
@@ -191,15 +214,15 @@ def election(view: View) -> tuple[Verdict, ...]:
         candidacy_stands(view),
         term_ungranted(view),
         election_quorum(view, pledges),
-        commit_quorum(view, pledges),
+        quorum(view, pledges),
         wal_prefix(view, pledges),
     )
 
 
-def election_loss(view: View) -> Loss:
-    """State what acknowledged commits the election could lose, with the arithmetic."""
+def election_loss(view: View, quorum: Quorum = commit_quorum) -> Loss:
+    """State what acknowledged commits the election could lose, with the arithmetic; `quorum` as in `election`."""
     pledges = pledges_for(view)
-    judged = (election_quorum(view, pledges), commit_quorum(view, pledges), wal_prefix(view, pledges))
+    judged = (election_quorum(view, pledges), quorum(view, pledges), wal_prefix(view, pledges))
     arithmetic = tuple(verdict.evidence for verdict in judged)
     if all(verdict.result == "holds" for verdict in judged):
         return Loss(
