@@ -199,7 +199,7 @@ class Postgres:
         partial = finished.with_name(f"{finished.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         self._installation.run(
-            "pg_basebackup", "-D", partial, "-d", settings.conninfo(self._place, host, port),
+            "pg_basebackup", "-D", partial, "-d", settings.copy_conninfo(self._place, host, port),
             "-X", "stream", "-c", "fast", "--no-manifest", timeout_seconds=24 * 3600,
             environment={"PGPASSWORD": self._place.replication_secret.read_text(encoding="ascii")},
         )  # fmt: skip

@@ -67,6 +67,18 @@ def conninfo(place: Place, host: str, port: int) -> str:
     )
 
 
+def copy_conninfo(place: Place, host: str, port: int) -> str:
+    """Return how a base backup for this node reaches an upstream.
+
+    It reports what it has flushed, as a receiver does; under the node's own name that would count as the node's flush,
+    and a commit would be acknowledged by a folder that is not in use. So it has a name that no node can have.
+    """
+    return (
+        f"host={host} port={port} user={replication_role(place.name)} application_name='copy for {place.name}' "
+        "connect_timeout=5"
+    )
+
+
 def main_text(place: Place) -> str:
     """Return postgresql.conf."""
     values = {
