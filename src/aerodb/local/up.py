@@ -1,12 +1,14 @@
 """`aerodb up`: a whole cluster on this machine, in the foreground, until Ctrl-C."""
 
 import shlex
+import shutil
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
 
+from aerodb.kernel.node import read_node
 from aerodb.local.errors import FolderIncomplete
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
@@ -37,7 +39,9 @@ def greeting(layout: Layout, stage: Stage, seconds: float, *, made: bool) -> str
         "Connect:",
         f"  psql {shlex.quote(layout.dsn())}",
         "",
+        *_elsewhere(layout, stage),
         "In another terminal, first:",
+        *_path_line(),
         f"  export AERODB_PROFILE={shlex.quote(str(profile))}",
         "  aerodb status",
         "",
@@ -50,6 +54,25 @@ def greeting(layout: Layout, stage: Stage, seconds: float, *, made: bool) -> str
         "Ctrl-C stops everything cleanly; `aerodb up` on the same folder brings it back as it was.",
     ]
     return "\n".join(lines)
+
+
+def _path_line() -> list[str]:
+    """Return how `aerodb` gets onto the PATH, where it is not there."""
+    if shutil.which("aerodb"):
+        return []
+    return [f"  export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
+
+
+def _elsewhere(layout: Layout, stage: Stage) -> list[str]:
+    """Say where the data is, where PostgreSQL's account cannot enter the cluster's folder."""
+    home = Path(read_node(layout.node(stage.cluster.genesis)).file.home)
+    if home.is_relative_to(layout.root.resolve()):
+        return []
+    return [
+        f"PostgreSQL's account cannot enter {layout.root.resolve()}; its data is in {home.parent}.",
+        "Whoever removes the one must remove the other.",
+        "",
+    ]
 
 
 def up(root: Path, nodes: int) -> int:
