@@ -94,19 +94,20 @@ class Stage:
         self._processes[name].kill()
         self._processes[name].wait()
 
-    def _roles(self) -> dict[str, str]:
-        return {
-            member.name: Store(self._layout.node(member.name) / "state").standing.role
-            for member in self.cluster.members
-        }
+    def _is_primary(self, name: str) -> bool:
+        """Tell whether a node stands as a primary; where that cannot be read, it is not stopped first."""
+        try:
+            return Store(self._layout.node(name) / "state").standing.role == "primary"
+        except AeroError:
+            return False
 
     def stop(self) -> None:
         """Stop everything: the control plane, then the primary with its agent, then the rest."""
-        roles = self._roles()
-        first = [name for name, role in roles.items() if role == "primary"]
+        names = [member.name for member in self.cluster.members]
+        first = [name for name in names if self._is_primary(name)]
         self._end(["control"], signal.SIGTERM)
         self._end(first, signal.SIGINT)
-        self._end([name for name in roles if name not in first], signal.SIGINT)
+        self._end([name for name in names if name not in first], signal.SIGINT)
 
     def _end(self, names: list[str], number: signal.Signals) -> None:
         alive = [self._processes[name] for name in names if name in self._processes]
