@@ -41,6 +41,8 @@ def _stopped(running: Running) -> None:
 
 
 CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
+    ("checkpoint", "n1", {}, _nothing, ["executed"]),
+    ("checkpoint", "n3", {}, _nothing, ["executed"]),
     ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "executed"]),
     ("demote", "n1", {"for_": "n2"}, _nothing, ["not executed", "executed", "executed"]),
     ("promote", "n2", {}, _pledged, ["not executed", "not executed", "executed", "executed", "executed"]),

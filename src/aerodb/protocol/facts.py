@@ -45,7 +45,10 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator should know before writes stop; counts."""
+    """What an operator should know before writes stop; counts.
+
+    `checkpoints` is above 0 while one is under way, or while a CHECKPOINT command of the agent's has not returned.
+    """
 
     sessions: int
     longest_transaction_seconds: int
@@ -53,6 +56,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     backups: int
     logical_slots: int
     waiting_commits: int
+    checkpoints: int = 0
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,7 +76,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     is unknown. `attached` is the upstream named by its settings (None: none). `drift` names settings that differ from
     what the agent wrote. `replayed` is true where everything received has been replayed. `shutdown` is the end of the
     shutdown checkpoint's record where PostgreSQL was shut down cleanly as a primary. `commits` are the last ones in the
-    log of a node that is down, oldest first, as far back as its last checkpoint and at most COMMITS_MAX.
+    log of a node that is down, oldest first, as far back as its last checkpoint and at most COMMITS_MAX. `checkpoint`
+    is where the last finished checkpoint (on a standby: restartpoint) begins, and so crash recovery would.
     """
 
     system: str
@@ -92,6 +97,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     shutdown: Lsn | None
     load: Load | None
     commits: tuple[Commit, ...] = ()
+    checkpoint: Lsn | None = None
 
 
 class Unfinished(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -157,5 +163,6 @@ def structural(facts: Facts) -> Facts:
         senders=senders,
         replayed=not moving and instance.replayed,
         load=None,
+        checkpoint=None if instance.state is State.RUNNING else instance.checkpoint,
     )
     return msgspec.structs.replace(facts, instance=quiet)

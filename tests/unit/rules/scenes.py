@@ -83,6 +83,7 @@ def instance_of(standing: Standing, *, lsn: int = 5000, term: int = 1, state: St
             logical_slots=0,
             waiting_commits=0,
         ),
+        checkpoint=Lsn(1000),
     )
 
 

@@ -55,6 +55,7 @@ class Down(msgspec.Struct, frozen=True, kw_only=True):
     end: Lsn
     shutdown: Lsn | None
     commits: tuple[Commit, ...]
+    checkpoint: Lsn
 
 
 class Observer:
@@ -107,6 +108,7 @@ class Observer:
             drift=_overridden(place, seen, text),
             shutdown=None,
             load=seen.load,
+            checkpoint=seen.checkpoint,
         )
 
     def _read_down(self) -> Down:
@@ -125,6 +127,7 @@ class Observer:
                 end=end,
                 shutdown=end if control.state == SHUT_DOWN else None,
                 commits=commits_after(self._installation, data, timeline, begin)[-COMMITS_MAX:],
+                checkpoint=control.redo,
             )
             self._down = mark, down
         return self._down[1]
@@ -151,6 +154,7 @@ class Observer:
             shutdown=down.shutdown,
             load=None,
             commits=down.commits,
+            checkpoint=down.checkpoint,
         )
 
     def _silent(self, error: AeroError) -> Instance:

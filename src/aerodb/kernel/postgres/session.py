@@ -42,7 +42,11 @@ select json_build_object(
      'sessions', count(*) filter (where backend_type = 'client backend' and pid <> pg_backend_pid()),
      'longest', coalesce(extract(epoch from max(now() - xact_start)
                  filter (where backend_type = 'client backend' and pid <> pg_backend_pid()))::int, 0),
-     'waiting', count(*) filter (where wait_event = 'SyncRep')) from pg_stat_activity),
+     'waiting', count(*) filter (where wait_event = 'SyncRep'),
+     'checkpoints', count(*) filter (where usename = current_user and state = 'active' and query = 'checkpoint'
+                 or backend_type = 'checkpointer' and wait_event is distinct from 'CheckpointerMain'))
+     from pg_stat_activity),
+  'checkpoint', (select redo_lsn::text from pg_control_checkpoint()),
   'prepared', (select count(*) from pg_prepared_xacts),
   'backups', (select count(*) from pg_stat_progress_basebackup),
   'logical', (select count(*) from pg_replication_slots where slot_type = 'logical'))
@@ -57,7 +61,8 @@ select (select count(*) from pg_stat_activity where backend_type = 'walreceiver'
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What a running PostgreSQL says of itself, in one look.
 
-    `end` is where its log ends; `timeline` is None on a standby that does not receive.
+    `end` is where its log ends; `timeline` is None on a standby that does not receive; `checkpoint` is where the last
+    finished checkpoint (on a standby: restartpoint) begins.
     """
 
     system: str
@@ -72,6 +77,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, str]
     overrides: int
     load: Load
+    checkpoint: Lsn
 
 
 def _lsn(text: str | None) -> Lsn | None:
@@ -140,7 +146,9 @@ def _seen(found: dict[str, Any]) -> Seen:
             backups=found["backups"],
             logical_slots=found["logical"],
             waiting_commits=load["waiting"],
+            checkpoints=load["checkpoints"],
         ),
+        checkpoint=Lsn.parse(found["checkpoint"]),
     )
 
 
