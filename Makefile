@@ -48,7 +48,7 @@ bench: $(STAMP) ## Measure, beside the bare limit of each measure.
 	$(RUN) -m benchmarks
 
 docs: $(STAMP) ## Write the pages that are derived from the catalogue and the errors.
-	$(RUN) docs/generate.py
+	$(RUN) -m docs.generate
 
 clean: ## Remove what was installed and made.
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

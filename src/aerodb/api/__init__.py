@@ -1,1 +1,1 @@
-"""AeroDB."""
+"""HTTP: routes, schemas and the OpenAPI document; calls the control plane alone."""

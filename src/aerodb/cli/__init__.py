@@ -1,1 +1,1 @@
-"""AeroDB."""
+"""A client of the HTTP API, at a person's terminal; believes nothing that it cannot verify."""

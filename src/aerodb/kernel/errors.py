@@ -56,7 +56,7 @@ class SignatureRefused(AeroError):
 
     code = "kernel.signature-invalid"
     status = 403
-    title = "The signature is not over this plan"
+    title = "The signature is not valid"
 
 
 class NotLogged(AeroError):

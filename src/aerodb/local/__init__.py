@@ -1,1 +1,1 @@
-"""AeroDB."""
+"""A cluster on this machine: made, started, stopped, demonstrated."""

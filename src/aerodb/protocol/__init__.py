@@ -1,1 +1,1 @@
-"""AeroDB."""
+"""What crosses a wire or is signed: facts, plans, pledges, grants, outcomes; canonical bytes."""

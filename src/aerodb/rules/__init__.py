@@ -1,1 +1,1 @@
-"""AeroDB."""
+"""Pure judgement: facts in, verdicts and plans out."""

@@ -1,1 +1,1 @@
-"""AeroDB."""
+"""Mutual TLS, problems, one client and one server."""

@@ -71,4 +71,4 @@ class InternalFailure(AeroError):
 
     code = "control.internal"
     status = 500
-    title = "The service failed"
+    title = "Something failed that should not have"

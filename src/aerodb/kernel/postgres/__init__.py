@@ -1,1 +1,1 @@
-"""AeroDB."""
+"""One PostgreSQL instance, worked through its own programs and one connection."""

@@ -1,0 +1,120 @@
+"""One page an action, and their index, from the catalogue."""
+
+from collections.abc import Callable, Iterator
+
+from aerodb.actions import catalogue
+from aerodb.protocol.plan import Loss
+from aerodb.rules.election import election_loss
+from aerodb.rules.invariants import STATEMENTS
+from aerodb.rules.specification import Action, no_loss
+from aerodb.rules.view import View
+from docs.generator.raises import raised_by
+from docs.generator.text import GENERATED, anchor, code_link, items, table
+
+LOSSES: dict[Callable[[View], Loss], str] = {
+    no_loss: "Always: no commit can be lost, since the action discards no WAL.",
+    election_loss: "Either: no synchronously acknowledged commit is lost, proven by the election quorum, the commit quorum "
+    "and the WAL prefix, with their arithmetic; or: it cannot be proven, because a pledge is missing, and then the plan is "
+    "a rejection. Commits of sessions with `synchronous_commit` off or local, and commits whose wait was cancelled, are "
+    "never covered.",
+}
+"""What the loss statements that several actions share can say; an action's own says it in its docstring."""
+
+
+def usage(action: Action) -> str:
+    """Return how the action is typed."""
+    options = "".join(f" {each.option} NODE" for each in action.arguments)
+    return f'aerodb {action.name} NODE{options} --reason "..."'
+
+
+def _bare(action: Action, sentence: str) -> str:
+    """Return a sentence with what is filled in marked as such."""
+    names = {"node": "`NODE`", "term": "`TERM`", **{each.name: f"`{each.option}`" for each in action.arguments}}
+    return sentence.format(**names)
+
+
+def _losses(action: Action) -> str:
+    told = LOSSES.get(action.loss)
+    if told is not None:
+        return told
+    claims = sorted(
+        {text for text in action.loss.__code__.co_consts if text in {"none", "at most", "cannot be proven"}}
+    )
+    own = (action.loss.__doc__ or "").splitlines()[0]
+    return f"{own} Its claim is one of: {', '.join(f'*{claim}*' for claim in claims)}; the plan shows the arithmetic."
+
+
+def _sections(action: Action) -> Iterator[tuple[str, str]]:
+    yield "Applies to", f"{action.target.capitalize()}."
+    yield "On the command line", f"```\n{usage(action)}\naerodb explain {usage(action).split(' --reason')[0][7:]}\n```"
+    yield (
+        "Arguments",
+        table(
+            ("argument", "option", "meaning", "may be the target itself"),
+            [
+                (f"`{each.name}`", f"`{each.option}`", each.help, "yes" if each.itself else "no")
+                for each in action.arguments
+            ],
+        )
+        if action.arguments
+        else "None.",
+    )
+    yield "Authority", f"A person whose role is {action.authority} ([permissions](../permissions.md))."
+    yield "What happens", items(_bare(action, each) for each in action.effects)
+    yield "What cannot be undone", items(_bare(action, each) for each in action.irreversible) or "Nothing."
+    yield "Outage", action.outage
+    yield "What could be lost", _losses(action)
+    yield "Commit point", _bare(action, action.commit_point)
+    yield (
+        "Invariants relied on",
+        table(
+            ("invariant", "statement"),
+            [
+                (f"[{STATEMENTS[each][0]}](../invariants.md#{anchor(each)})", STATEMENTS[each][1])
+                for each in action.invariants
+            ],
+        ),
+    )
+    yield (
+        "How it can fail",
+        table(
+            ("when", "what is left", "what a person does then"),
+            [tuple(_bare(action, text) for text in (each.when, each.leaves, each.then)) for each in action.failures],
+        ),
+    )
+    yield "Errors", _errors(action)
+
+
+def _errors(action: Action) -> str:
+    found = dict.fromkeys(error.code for error in raised_by(action.operate))
+    rows = items(code_link(code, "../errors.md") for code in found)
+    return (
+        "A request can be refused at every step of its life: see [the errors of each step](../errors.md#by-step-of-a-"
+        "requests-life). While the operation itself runs, it can end with these, and what was executed then is judged "
+        f"from PostgreSQL's own state at the commit point:\n\n{rows}"
+    )
+
+
+def page(action: Action) -> str:
+    """Return the page of one action."""
+    parts = [GENERATED, f"# {action.name}", action.summary]
+    parts += [f"## {title}\n\n{text}" for title, text in _sections(action)]
+    return "\n\n".join(parts) + "\n"
+
+
+def index() -> str:
+    """Return the index of all actions."""
+    rows = [(f"[{each.name}]({each.name}.md)", each.summary, each.target, each.outage) for each in catalogue().values()]
+    text = (
+        "The catalogue is closed: these are all the ways in which AeroDB changes a cluster. Each is asked for by one "
+        "person, for one node, with a reason; shown as a plan; signed; logged; and judged again by the node that runs it."
+    )
+    return (
+        "\n\n".join([GENERATED, "# Actions", text, table(("action", "what it does", "applies to", "outage"), rows)])
+        + "\n"
+    )
+
+
+def pages() -> dict[str, str]:
+    """Return every page about actions by its path in docs/."""
+    return {"actions/README.md": index(), **{f"actions/{each.name}.md": page(each) for each in catalogue().values()}}
