@@ -1,1 +1,1 @@
-"""A client of the HTTP API, at a person's terminal; believes nothing that it cannot verify."""
+"""A client of the HTTP API, at a terminal; believes nothing unverified."""
