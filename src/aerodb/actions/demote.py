@@ -129,7 +129,8 @@ ACTION = Action(
         Failure(
             when="The successor is lost before it is promoted.",
             leaves="No primary. The demoted node's pledge names a successor that is gone.",
-            then="Fence the demoted node and another for a new candidate, and promote that one.",
+            then="Start the demoted node, as a standby that follows nobody; fence it and another for a new candidate; "
+            "promote that one.",
         ),
     ),
     outage="Writes stop, until the successor is promoted.",
