@@ -1,6 +1,7 @@
 """Write the pages that are derived from the code: `make docs`, or `python -m docs.generate`."""
 
 import sys
+from functools import cache
 from pathlib import Path
 
 from docs.generator import actions, picture, reference
@@ -8,6 +9,7 @@ from docs.generator import actions, picture, reference
 FOLDER = Path(__file__).parent
 
 
+@cache
 def pages() -> dict[str, str]:
     """Return every derived page by its path in docs/."""
     return {**actions.pages(), **reference.pages(), **picture.pages()}

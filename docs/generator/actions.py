@@ -1,5 +1,6 @@
 """One page an action, and their index, from the catalogue."""
 
+import inspect
 from collections.abc import Callable, Iterator
 
 from aerodb.actions import catalogue
@@ -33,15 +34,24 @@ def _bare(action: Action, sentence: str) -> str:
     return sentence.format(**names)
 
 
+CLAIMS = ("none", "at most", "cannot be proven")
+
+
+def claims_of(loss: Callable[[View], Loss]) -> tuple[str, ...]:
+    """Return which claims a loss statement can make, by itself or by what it calls."""
+    code = inspect.unwrap(loss).__code__
+    called = [inspect.unwrap(loss).__globals__.get(name) for name in code.co_names]
+    texts = {text for each in (loss, *called) if inspect.isfunction(each) for text in each.__code__.co_consts}
+    return tuple(claim for claim in CLAIMS if claim in texts)
+
+
 def _losses(action: Action) -> str:
     told = LOSSES.get(action.loss)
     if told is not None:
         return told
-    claims = sorted(
-        {text for text in action.loss.__code__.co_consts if text in {"none", "at most", "cannot be proven"}}
-    )
-    own = (action.loss.__doc__ or "").splitlines()[0]
-    return f"{own} Its claim is one of: {', '.join(f'*{claim}*' for claim in claims)}; the plan shows the arithmetic."
+    own = (action.loss.__doc__ or "").splitlines()[0].removeprefix("State ").rstrip(".")
+    claims = ", ".join(f"*{claim}*" for claim in claims_of(action.loss))
+    return f"The plan states {own}, with the arithmetic. Its claim is one of: {claims}."
 
 
 def _sections(action: Action) -> Iterator[tuple[str, str]]:

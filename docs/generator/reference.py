@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 
 from aerodb.actions import catalogue
 from aerodb.api import routes
@@ -41,6 +42,7 @@ def _meaning(kind: type[AeroError]) -> str:
     return " ".join((inspect.getdoc(kind) or "").split())
 
 
+@cache
 def by_code() -> dict[str, tuple[type[AeroError], ...]]:
     """Return the errors by code: one code may be raised in several places, and means one thing."""
     found: dict[str, tuple[type[AeroError], ...]] = {}

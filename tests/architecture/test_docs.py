@@ -8,7 +8,7 @@ import pytest
 from aerodb.actions import catalogue
 from aerodb.rules.invariants import Invariant
 from docs.generate import pages
-from docs.generator.actions import LOSSES
+from docs.generator.actions import LOSSES, claims_of
 from docs.generator.picture import layers
 from docs.generator.raises import raised_by
 from docs.generator.reference import STEPS, by_code
@@ -74,6 +74,7 @@ def test_every_loss_statement_is_described() -> None:
     """An action shares a loss statement that the generator describes, or says in its own docstring what it states."""
     for action in catalogue().values():
         assert action.loss in LOSSES or (action.loss.__doc__ or "").startswith("State what")
+        assert claims_of(action.loss)
 
 
 def test_every_invariant_is_linked_from_where_it_is_relied_on() -> None:
