@@ -32,6 +32,8 @@ from aerodb.transport.certificates import Authority, write_private
 
 PORTS_FROM, PORTS_TO, PORTS_STEP = 7400, 32_000, 40
 HOST = "127.0.0.1"
+WEB_HOST = "localhost"
+"""The admin UI's host as browsers name it: they give authenticators to pages of https, or of this name."""
 
 
 def free_ports(count: int, begin: int = PORTS_FROM) -> list[int]:
@@ -71,7 +73,7 @@ class Making:
         """
         self._layout = layout
         names = [f"n{number}" for number in range(1, nodes + 1)]
-        ports = free_ports(1 + 2 * nodes, ports_from)
+        ports = free_ports(2 + 2 * nodes, ports_from)
         self._keys = {name: Ed25519PrivateKey.generate() for name in names}
         self._log_key, self._operator_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
         identity = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
@@ -94,6 +96,8 @@ class Making:
             genesis=names[0],
             log_key=verifier_key(f"aerodb.log/{identity}", self._log_key.public_key().public_bytes_raw()),
             control=f"{HOST}:{ports[0]}",
+            web=f"{HOST}:{ports[-1]}",
+            web_origin=f"http://{WEB_HOST}:{ports[-1]}",
         )
         self._passwords = Passwords(
             superuser=secrets.token_urlsafe(24),

@@ -49,6 +49,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `quorum` is k: how many standbys must flush a commit before it is acknowledged. `genesis` is the node that was
     made primary of term 1 when the cluster was made. `log_key` is the audit log's verifier key (C2SP signed-note).
+    `control` is host:port of the control plane's API. `web` is host:port where the admin UI listens, and `web_origin`
+    its origin as browsers name it, such as "http://localhost:7407"; both are empty where there is no admin UI.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     genesis: str
     log_key: str
     control: str
+    web: str = ""
+    web_origin: str = ""
 
     @property
     def data_nodes(self) -> tuple[str, ...]:
@@ -79,6 +83,11 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def origin(self) -> str:
         """Return the name under which the audit log signs its checkpoints."""
         return f"aerodb.log/{self.id}"
+
+    @property
+    def rp_id(self) -> str:
+        """Return the admin UI's WebAuthn relying party: the host in `web_origin`, or nothing."""
+        return self.web_origin.partition("://")[2].partition(":")[0]
 
     def member(self, name: str) -> Member:
         """Return the member called `name`.
