@@ -1,7 +1,7 @@
 """The first two locks, as the node itself checks them: signed, and logged.
 
-- Signed: an enrolled operator's SSH signature over the exact bytes of a plan for this node, this configuration and
-  these rules.
+- Signed: an enrolled operator's confirmation of the exact bytes of a plan for this node, this configuration and
+  these rules: their SSH signature, or an assertion by an authenticator that their SSH key endorsed.
 - Logged: an inclusion proof of the confirmation's record, under a signed checkpoint that extends the last one seen.
 - Nothing that the control plane says is believed beyond what these show.
 
@@ -26,10 +26,9 @@ from aerodb.kernel.errors import (
     SignatureRefused,
 )
 from aerodb.kernel.store import Seen
-from aerodb.protocol import canonical, sshsig
+from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Order, Plan, Verdict, plan_digest
-from aerodb.protocol.sshkey import parse_line
 from aerodb.rules.invariants import RULES
 
 
@@ -81,7 +80,7 @@ def check_signed(cluster: Cluster, plan: Plan, order: Order) -> None:
     """
     person = signer_of(cluster, plan)
     try:
-        sshsig.verify(order.signature, order.plan.encode(), parse_line(person.ssh_key))
+        confirmation.verify(cluster, person, order.signature, order.plan.encode())
     except AeroError as error:
         raise SignatureRefused(f"not {person.name}'s signature over this plan: {error.message}") from error
 

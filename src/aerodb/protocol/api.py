@@ -21,7 +21,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Confirm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of POST /v1/requests/{id}/confirmation: the armored SSHSIG over the plan's exact bytes."""
+    """The body of POST /v1/requests/{id}/confirmation: an SSHSIG or an assertion over the plan's exact bytes."""
 
     signature: str
 

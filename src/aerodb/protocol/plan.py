@@ -98,7 +98,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that one agent needs in order to check the three locks by itself.
 
-    `plan` is the plan's exact text; `signature` the operator's armored SSHSIG over it; `record` the exact text of the
+    `plan` is the plan's exact text; `signature` the operator's confirmation of it (an armored
+    SSHSIG, or an authenticator's assertion); `record` the exact text of the
     log's confirmation record, `proof` its self-contained inclusion proof (with the signed checkpoint) and
     `consistency` the base64 hashes that connect the last checkpoint the agent saw; `reports` the peers' reports.
     """

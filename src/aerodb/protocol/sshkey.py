@@ -180,8 +180,8 @@ def _public(algorithm: str, reader: sshwire.Reader) -> PublicKey:
         return _ecdsa(_ECDSA[algorithm], reader.text(), reader.string())
     if algorithm == RSA:
         exponent, modulus = reader.mpint(), reader.mpint()
-        return _rsa(exponent, modulus)
-    return _ed25519(reader.string())
+        return sound_rsa(exponent, modulus)
+    return sound_ed25519(reader.string())
 
 
 def _ecdsa(curve: str, named: str, point: bytes) -> ec.EllipticCurvePublicKey:
@@ -195,10 +195,15 @@ def _ecdsa(curve: str, named: str, point: bytes) -> ec.EllipticCurvePublicKey:
         raise KeyWeak(f"the key's point is not on the curve {curve}", field="ssh_key") from error
 
 
-def _rsa(exponent: int, modulus: int) -> rsa.RSAPublicKey:
+def sound_rsa(exponent: int, modulus: int, bits_min: int = RSA_BITS_MIN) -> rsa.RSAPublicKey:
+    """Return the RSA key of two numbers.
+
+    Raises:
+        KeyWeak: a short or long modulus, or numbers that no sound key has.
+    """
     bits = modulus.bit_length()
-    if not RSA_BITS_MIN <= bits <= RSA_BITS_MAX:
-        raise KeyWeak(f"the RSA key has {bits} bits; {RSA_BITS_MIN} to {RSA_BITS_MAX} are accepted", field="ssh_key")
+    if not bits_min <= bits <= RSA_BITS_MAX:
+        raise KeyWeak(f"the RSA key has {bits} bits; {bits_min} to {RSA_BITS_MAX} are accepted", field="ssh_key")
     if modulus % 2 == 0:
         raise KeyWeak("the RSA key's modulus is even", field="ssh_key")
     if exponent % 2 == 0 or exponent < RSA_EXPONENT_MIN or exponent.bit_length() > RSA_EXPONENT_BITS_MAX:
@@ -213,7 +218,12 @@ def _rsa(exponent: int, modulus: int) -> rsa.RSAPublicKey:
         raise KeyWeak(f"the RSA key is unsound: {error}", field="ssh_key") from error
 
 
-def _ed25519(point: bytes) -> Ed25519PublicKey:
+def sound_ed25519(point: bytes) -> Ed25519PublicKey:
+    """Return the Ed25519 key of 32 bytes.
+
+    Raises:
+        KeyWeak: another encoding than the canonical one, a point off the curve, or one of small order.
+    """
     if len(point) != 32:
         raise KeyWeak(f"an Ed25519 key has 32 bytes, not {len(point)}", field="ssh_key")
     y = int.from_bytes(point, "little") & (2**255 - 1)  # The top bit is the sign of x.

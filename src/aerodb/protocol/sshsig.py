@@ -25,6 +25,9 @@ from aerodb.protocol.sshkey import SshKey
 PrivateKey = Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 NAMESPACE = "plan@aerodb"
+CREDENTIAL_NAMESPACE = "credential@aerodb"
+"""For endorsements of authenticators: a signature over a plan is none over an endorsement, nor the other way round."""
+
 HASH = "sha512"
 RSA_SHA2_512 = "rsa-sha2-512"
 
@@ -95,15 +98,15 @@ def _armor(blob: bytes) -> str:
 # Signing ----------------------------------------------------------------------------------------------------------
 
 
-def sign_with_key(key: PrivateKey, data: bytes) -> str:
-    """Return the armored signature of `key` over `data`, for plans.
+def sign_with_key(key: PrivateKey, data: bytes, namespace: str = NAMESPACE) -> str:
+    """Return the armored signature of `key` over `data` for `namespace`.
 
     Raises:
         KeyWeak: nobody would accept a signature of that key.
     """
     public = sshkey.of_public(key.public_key())
     sshkey.refuse_weak(public)
-    message = to_be_signed(data)
+    message = to_be_signed(data, namespace)
     if isinstance(key, Ed25519PrivateKey):
         name, raw = public.algorithm, key.sign(message)
     elif isinstance(key, rsa.RSAPrivateKey):
@@ -111,7 +114,7 @@ def sign_with_key(key: PrivateKey, data: bytes) -> str:
     else:
         r, s = utils.decode_dss_signature(key.sign(message, ec.ECDSA(_curve_hash(key.curve))))
         name, raw = public.algorithm, sshwire.mpint(r) + sshwire.mpint(s)
-    return armored(public.blob, sshwire.string(name.encode()) + sshwire.string(raw))
+    return armored(public.blob, sshwire.string(name.encode()) + sshwire.string(raw), namespace)
 
 
 def _curve_hash(curve: ec.EllipticCurve) -> hashes.HashAlgorithm:

@@ -8,6 +8,7 @@ import unicodedata
 from typing import NamedTuple
 
 from aerodb.protocol.plan import Outcome, Plan, Result, Verdict, plan_digest
+from aerodb.protocol.words import words_of
 from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import name_of
 
@@ -63,7 +64,7 @@ def verdict_lines(verdicts: tuple[Verdict, ...]) -> list[Line]:
 
 
 def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
-    """Return a plan for people; `plan_text` is its exact text, whose digest is shown."""
+    """Return a plan for people; `plan_text` is its exact text, whose digest and digest words are shown."""
     request = plan.request
     failing = [verdict for verdict in plan.verdicts if verdict.result is not Result.HOLDS]
     answer = (
@@ -88,6 +89,7 @@ def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
         Line("dim", f"  operator      {shown(request.operator)}"),
         Line("dim", f"  request       {'none: this is a look' if request.id == LOOK_ID else request.id}"),
         Line("dim", f"  plan          {plan_digest(plan_text)}"),
+        Line("plain", f"  words         {words_of(plan_digest(plan_text))}"),
         Line("dim", f"  snapshot      {plan.snapshot}"),
     ]
 

@@ -1,0 +1,305 @@
+"""Confirmations by a WebAuthn authenticator: an assertion over one plan, by a credential that its owner endorsed.
+
+- Identity stays the operator's enrolled SSH key: a credential counts only by an endorsement that this key has signed,
+  in a namespace of its own. So the whole chain is checked offline: enrolled key, endorsement, assertion, plan.
+- The challenge is the digest of the plan's exact bytes; an assertion is for that plan alone.
+- Everything the authenticator and the browser say is read strictly: one form, nothing left over, nothing twice.
+- The user was present and verified, on the endorsed origin, and in no other page's frame.
+- The sign count is recorded and never judged: synchronised authenticators say 0.
+
+Pure: no I/O, no clock. Source: W3C Web Authentication Level 3, sections 5.8.1, 6.1 and 7.2.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from typing import Any, Literal
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical, sshkey, sshsig
+from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.sshkey import PublicKey
+from aerodb.protocol.sshsig import Proof
+
+TEXT_LENGTH_MAX = 32_768
+CREDENTIAL_BYTES_MAX = 1_023  # Section 4, "Credential ID".
+CLIENT_DATA_BYTES_MAX = 4_096
+SIGNATURE_BYTES_MAX = 2_048  # RSA with the longest key that is accepted.
+RSA_BITS_MIN = 2_048  # What platform authenticators with a TPM still make; elsewhere 3072 are due.
+
+ASSERTING, REGISTERING = "webauthn.get", "webauthn.create"
+
+_PRESENT, _VERIFIED, _ELIGIBLE, _BACKED_UP = 0x01, 0x04, 0x08, 0x10
+_ATTESTED, _EXTENDED, _RESERVED = 0x40, 0x80, 0x22
+_AUTHENTICATOR_DATA_BYTES = 37  # The hash of the RP's id, the flags, the sign count; nothing more was asked for.
+
+
+class AssertionInvalid(AeroError):
+    """The assertion is not an endorsed authenticator's, over this plan; the message says what is wrong."""
+
+    code = "kernel.signature-invalid"
+    status = 403
+    title = "The authenticator's assertion is not valid"
+
+
+class Endorsement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator signs with their SSH key: this credential is mine, on this origin, in this cluster.
+
+    `credential` is its id in base64url, `public_key` its SubjectPublicKeyInfo (DER) in base64.
+    """
+
+    kind: Literal["endorsement"] = "endorsement"
+    cluster: str
+    operator: str
+    credential: str
+    public_key: str
+    rp_id: str
+    origin: str
+
+
+class Assertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A confirmation by an authenticator, with everything that is needed to verify it offline.
+
+    Its canonical text stands wherever an armored SSH signature over a plan may stand. `authenticator_data`,
+    `client_data` and `signature` are the browser's bytes in base64url; `endorsement` is the exact text that
+    `endorsement_signature`, an armored SSH signature, is over.
+    """
+
+    kind: Literal["webauthn"] = "webauthn"
+    credential: str
+    authenticator_data: str
+    client_data: str
+    signature: str
+    endorsement: str
+    endorsement_signature: str
+
+
+# Encodings --------------------------------------------------------------------------------------------------------
+
+
+def to_base64url(data: bytes) -> str:
+    """Return `data` in base64url without padding (RFC 4648 section 5)."""
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def from_base64url(text: str, what: str, bytes_max: int) -> bytes:
+    """Return the bytes that `text` is the one unpadded base64url form of; `what` names them in messages.
+
+    Raises:
+        AssertionInvalid: it is not, or they are more than `bytes_max`.
+    """
+    if len(text) > bytes_max * 4 // 3 + 2:
+        raise AssertionInvalid(f"the {what} is longer than {bytes_max} bytes")
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise AssertionInvalid(f"the {what} is not base64url") from error
+    if to_base64url(data) != text:
+        raise AssertionInvalid(f"the {what} is not in the one form of base64url")
+    return data
+
+
+def short_name(credential: str) -> str:
+    """Return a short name for a credential's id, to be typed: eight hexadecimal digits of its digest."""
+    return hashlib.sha256(credential.encode()).hexdigest()[:8]
+
+
+def fingerprint(public_key: str) -> str:
+    """Return "SHA256:" and the unpadded base64 digest of a public key's text, for people to compare."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(public_key.encode()).digest()).decode().rstrip("=")
+
+
+def challenge_of(data: bytes) -> str:
+    """Return the challenge for a plan's exact bytes: the base64url of their SHA-256."""
+    return to_base64url(hashlib.sha256(data).digest())
+
+
+# Keys -------------------------------------------------------------------------------------------------------------
+
+
+def public_text(public: Any) -> str:
+    """Return a sound public key of the library as an endorsement names it.
+
+    Raises:
+        AssertionInvalid: it is of a kind or a value that is not accepted.
+    """
+    sound = _sound(public)
+    return base64.b64encode(sound.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
+def public_key(text: str) -> PublicKey:
+    """Return the sound public key that `text` is the one form of.
+
+    Raises:
+        AssertionInvalid: it is not one; the message says why.
+    """
+    try:
+        public = load_der_public_key(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError, UnsupportedAlgorithm) as error:
+        raise AssertionInvalid("the endorsed key is not a public key that can be read") from error
+    if public_text(public) != text:
+        raise AssertionInvalid("the endorsed key is not in its one form")
+    return _sound(public)
+
+
+def algorithm_of(public: PublicKey) -> str:
+    """Return the name of a sound key's algorithm, as COSE names it."""
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return "ES256"
+    return "RS256" if isinstance(public, rsa.RSAPublicKey) else "EdDSA"
+
+
+def _sound(public: Any) -> PublicKey:
+    try:
+        if isinstance(public, Ed25519PublicKey):
+            return sshkey.sound_ed25519(public.public_bytes_raw())
+        if isinstance(public, rsa.RSAPublicKey):
+            numbers = public.public_numbers()
+            return sshkey.sound_rsa(numbers.e, numbers.n, RSA_BITS_MIN)
+    except sshkey.KeyWeak as error:
+        raise AssertionInvalid(f"the credential's key is unsound: {error.message}") from error
+    if isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1):
+        return public
+    raise AssertionInvalid("the credential's key is none of ES256 (P-256), EdDSA (Ed25519) and RS256")
+
+
+# What the browser says --------------------------------------------------------------------------------------------
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise AssertionInvalid("the client data has a key twice")
+    return found
+
+
+def _client_data(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data.decode(), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise AssertionInvalid("the client data is not JSON in UTF-8") from error
+    if not isinstance(found, dict):
+        raise AssertionInvalid("the client data is not a JSON object")
+    return found
+
+
+def check_client_data(data: bytes, kind: str, challenge: str, origin: str) -> None:
+    """Check what the browser says of the page that asked: its kind, its challenge, its origin, and no frame.
+
+    Browsers may add members that we do not know (section 5.8.1.1); they are signed too, and mean nothing here.
+
+    Raises:
+        AssertionInvalid: anything is missing, twice, or not as it must be.
+    """
+    if len(data) > CLIENT_DATA_BYTES_MAX:
+        raise AssertionInvalid(f"the client data is longer than {CLIENT_DATA_BYTES_MAX} bytes")
+    found = _client_data(data)
+    for name, wanted in (("type", kind), ("challenge", challenge), ("origin", origin)):
+        if found.get(name) != wanted:
+            raise AssertionInvalid(f"the client data's {name} is {found.get(name)!r}, not {wanted!r}")
+    if found.get("crossOrigin", False) is not False or "topOrigin" in found:
+        raise AssertionInvalid("the assertion was made in a frame of another origin's page")
+    if "tokenBinding" in found:
+        raise AssertionInvalid("the assertion is bound to a TLS token, which is not known here")
+
+
+# What the authenticator says --------------------------------------------------------------------------------------
+
+
+def _proof(data: bytes, rp_id: str) -> Proof:
+    if len(data) < _AUTHENTICATOR_DATA_BYTES:
+        raise AssertionInvalid(f"the authenticator data has {len(data)} bytes; {_AUTHENTICATOR_DATA_BYTES} are due")
+    if data[:32] != hashlib.sha256(rp_id.encode()).digest():
+        raise AssertionInvalid(f"the authenticator data is for another relying party than {rp_id!r}")
+    flags = data[32]
+    _refuse_flags(flags)
+    if len(data) != _AUTHENTICATOR_DATA_BYTES:
+        trailing = len(data) - _AUTHENTICATOR_DATA_BYTES
+        raise AssertionInvalid(f"{trailing} bytes trail behind the authenticator data")
+    return Proof(touch=True, verified=True, counter=int.from_bytes(data[33:37], "big"))
+
+
+def _refuse_flags(flags: int) -> None:
+    if not flags & _PRESENT:
+        raise AssertionInvalid("the authenticator did not find its user present")
+    if not flags & _VERIFIED:
+        raise AssertionInvalid("the authenticator did not verify its user")
+    if flags & _RESERVED:
+        raise AssertionInvalid("the authenticator data has a reserved flag set")
+    if flags & _BACKED_UP and not flags & _ELIGIBLE:
+        raise AssertionInvalid("the authenticator data says backed up, of a credential that cannot be")
+    if flags & _ATTESTED:
+        raise AssertionInvalid("the authenticator data holds a new credential, and is no assertion")
+    if flags & _EXTENDED:
+        raise AssertionInvalid("the authenticator data holds extensions, and none was asked for")
+
+
+def _check_signature(public: PublicKey, signature: bytes, message: bytes) -> None:
+    try:
+        if isinstance(public, ec.EllipticCurvePublicKey):
+            public.verify(signature, message, ec.ECDSA(SHA256()))
+        elif isinstance(public, rsa.RSAPublicKey):
+            public.verify(signature, message, padding.PKCS1v15(), SHA256())
+        else:
+            public.verify(signature, message)
+    except InvalidSignature as error:
+        raise AssertionInvalid("the assertion's signature is not the endorsed key's over this") from error
+
+
+# The chain --------------------------------------------------------------------------------------------------------
+
+
+def open_endorsement(cluster: Cluster, person: Operator, text: str, signature: str) -> Endorsement:
+    """Return the endorsement in `text`, if `person` signed it and it is for this cluster and its admin UI.
+
+    Raises:
+        AssertionInvalid: it is not.
+    """
+    try:
+        sshsig.verify(signature, text.encode(), sshkey.parse_line(person.ssh_key), sshsig.CREDENTIAL_NAMESPACE)
+        endorsement = canonical.decode(text.encode(), Endorsement)
+    except (AeroError, UnicodeEncodeError) as error:
+        raise AssertionInvalid(f"the credential is not endorsed by {person.name}: {error}") from error
+    for what, found, wanted in (
+        ("cluster", endorsement.cluster, cluster.id),
+        ("operator", endorsement.operator, person.name),
+        ("origin", endorsement.origin, cluster.web_origin),
+        ("relying party", endorsement.rp_id, cluster.rp_id),
+    ):
+        if not wanted or found != wanted:
+            raise AssertionInvalid(f"the endorsement is for the {what} {found!r}, not {wanted!r}")
+    return endorsement
+
+
+def verify(text: str, data: bytes, cluster: Cluster, person: Operator) -> Proof:
+    """Return what is proven if `text` is an assertion of a credential of `person` over exactly the plan `data`.
+
+    Raises:
+        AssertionInvalid: it is not; the message says what is wrong.
+    """
+    if len(text) > TEXT_LENGTH_MAX:
+        raise AssertionInvalid(f"the assertion is longer than {TEXT_LENGTH_MAX} characters")
+    try:
+        assertion = canonical.decode(text.encode(), Assertion)
+    except (canonical.NotCanonical, UnicodeEncodeError) as error:
+        raise AssertionInvalid(f"the assertion is malformed: {error}") from error
+    endorsement = open_endorsement(cluster, person, assertion.endorsement, assertion.endorsement_signature)
+    from_base64url(assertion.credential, "credential's id", CREDENTIAL_BYTES_MAX)
+    if assertion.credential != endorsement.credential:
+        raise AssertionInvalid("the assertion is by another credential than the endorsed one")
+    client_data = from_base64url(assertion.client_data, "client data", CLIENT_DATA_BYTES_MAX)
+    check_client_data(client_data, ASSERTING, challenge_of(data), endorsement.origin)
+    authenticator_data = from_base64url(assertion.authenticator_data, "authenticator data", 1_024)
+    proof = _proof(authenticator_data, endorsement.rp_id)
+    signature = from_base64url(assertion.signature, "assertion's signature", SIGNATURE_BYTES_MAX)
+    message = authenticator_data + hashlib.sha256(client_data).digest()
+    _check_signature(public_key(endorsement.public_key), signature, message)
+    return proof
