@@ -23,8 +23,8 @@ def _hook(kind: type) -> dict[str, Any]:
 def _operation(endpoint: Endpoint, schemas: dict[type, dict[str, Any]]) -> dict[str, Any]:
     parameters = [
         {"name": part, "in": "path", "required": True, "schema": {"type": "string"}}
-        for part in ("request",)
-        if "{request}" in endpoint.path
+        for part in ("request", "credential")
+        if f"{{{part}}}" in endpoint.path
     ]
     parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in endpoint.query]
     if endpoint.keyed:

@@ -17,6 +17,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, LogEntry, Planned, Replayed, RequestLine, Status
 from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
 
 RECORDS_MAX = 1_000
 
@@ -163,6 +164,23 @@ def _records(call: Call) -> Records:
     return Records(records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in found))
 
 
+def _begin(call: Call) -> CreationOptions:
+    return call.plane.authenticators.begin(call.person)
+
+
+def _register(call: Call) -> Authenticator:
+    return call.plane.authenticators.finish(call.person, canonical.decode(call.body, Register).response)
+
+
+def _authenticators(call: Call) -> Authenticators:
+    return Authenticators(authenticators=call.plane.authenticators.mine(call.person))
+
+
+def _endorse(call: Call) -> Authenticator:
+    signature = canonical.decode(call.body, Endorse).signature
+    return call.plane.authenticators.endorse(call.person, call.path["credential"], signature)
+
+
 def _number(call: Call, name: str, default: int) -> int:
     text = call.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 16):
@@ -191,7 +209,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="POST", path="/v1/requests/{request}/confirmation", takes=Confirm, gives=Done, answer=_confirm,
-        summary="Confirm a plan with an SSH signature over its exact bytes; runs it, and returns the outcome.",
+        summary="Confirm a plan by a signature or an assertion over its exact bytes; runs it, and returns the outcome.",
     ),
     Endpoint(
         method="POST", path="/v1/requests/{request}/outcome", gives=Done, answer=_outcome,
@@ -217,6 +235,22 @@ ENDPOINTS = (
     Endpoint(method="GET", path="/v1/catalogue", summary="The closed catalogue.", gives=Catalogue, answer=_catalogue),
     Endpoint(method="GET", path="/v1/cluster", summary="The configuration.", gives=Cluster, answer=_cluster),
     Endpoint(method="GET", path="/v1/whoami", summary="The caller.", gives=WhoAmI, answer=_whoami),
+    Endpoint(
+        method="POST", path="/v1/authenticators/registration", gives=CreationOptions, answer=_begin,
+        summary="Begin to register an authenticator; returns what the browser needs.",
+    ),
+    Endpoint(
+        method="POST", path="/v1/authenticators", takes=Register, gives=Authenticator, answer=_register,
+        summary="Finish the registration; the credential then awaits its owner's endorsement.",
+    ),
+    Endpoint(
+        method="GET", path="/v1/authenticators", summary="The caller's authenticators.", gives=Authenticators,
+        answer=_authenticators,
+    ),
+    Endpoint(
+        method="POST", path="/v1/authenticators/{credential}/endorsement", takes=Endorse, gives=Authenticator,
+        answer=_endorse, summary="Endorse a pending credential by an SSH signature over its endorsement's exact text.",
+    ),
     Endpoint(
         method="GET", path="/v1/audit/records", summary="Records of the log.", gives=Records, answer=_records,
         query=("start", "count"),

@@ -13,7 +13,7 @@ from aerodb.protocol.signed import Signed
 
 RECORD_BYTES_MAX = 65_535
 
-Event = Literal["requested", "rejected", "refused", "confirmed", "outcome", "established"]
+Event = Literal["requested", "rejected", "refused", "confirmed", "outcome", "established", "endorsed"]
 
 
 class RecordTooLarge(AeroError):
@@ -28,8 +28,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One record. What does not apply to its event is empty.
 
     `at` is RFC 3339 in UTC, as read from the clock that `clock` names; order is the log's own, never `at`'s.
-    `plan` and `snapshot` are digests of blobs in the log; `signature` is the operator's armored SSH signature and
-    `touch` whether their key demanded a touch; `configuration` is the digest of the cluster's configuration.
+    `plan`, `snapshot` and `endorsement` are digests of blobs in the log; `signature` is the operator's confirmation of
+    the plan, or their armored SSH signature over the endorsement, and `touch` whether it shows that a security key or
+    an authenticator was touched; `configuration` is the digest of the cluster's configuration. `request` is empty where
+    the record is about a person and no request.
     """
 
     kind: Literal["record"] = "record"
@@ -45,6 +47,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     configuration: str = ""
     plan: str = ""
     snapshot: str = ""
+    endorsement: str = ""
     signature: str = ""
     touch: bool = False
     result: str = ""
@@ -56,9 +59,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def needs(self) -> tuple[str, ...]:
         """Return the digests of the blobs without which this record could not be judged again."""
-        if self.event != "confirmed":
+        if self.event not in {"confirmed", "endorsed"}:
             return ()
-        return tuple(digest for digest in (self.plan, self.snapshot) if digest)
+        return tuple(digest for digest in (self.plan, self.snapshot, self.endorsement) if digest)
 
 
 def encode_record(record: Record) -> bytes:

@@ -17,18 +17,18 @@ from aerodb.control.explain import Explainer, Pending
 from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
-from aerodb.protocol import canonical, sshsig
+from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.api import Done
-from aerodb.protocol.cluster import Operator
+from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Request
-from aerodb.protocol.sshkey import parse_line
 
 
 class Confirmer:
     """Takes confirmations."""
 
-    def __init__(self, explainer: Explainer, recorder: Recorder, dispatcher: Dispatcher) -> None:
-        """Keep where plans wait, where confirmations are logged, and who sends them."""
+    def __init__(self, cluster: Cluster, explainer: Explainer, recorder: Recorder, dispatcher: Dispatcher) -> None:
+        """Keep whose confirmations count, where plans wait, where confirmations are logged, and who sends them."""
+        self._cluster = cluster
         self._explainer = explainer
         self._recorder = recorder
         self._dispatcher = dispatcher
@@ -38,7 +38,7 @@ class Confirmer:
 
         Raises:
             RequestNotFound, PlanNotPending, ConfirmationReplayed, RejectionUnconfirmable: nothing awaits it.
-            CallerRefused, RequestForeign, SshsigInvalid: it is not the requester's confirmation.
+            CallerRefused, RequestForeign, SshsigInvalid, AssertionInvalid: it is not the requester's confirmation.
             LogUnavailable: it cannot be logged; nothing was sent.
         """
         asked = self._asked(request_id)
@@ -73,8 +73,8 @@ class Confirmer:
             raise RequestForeign(
                 f"{pending.plan.request.operator} asked for this, not {person.name}", request=request_id
             )
-        proof = sshsig.verify(signature, pending.text.encode(), parse_line(person.ssh_key))
-        return pending, proof.touch
+        confirmed = confirmation.verify(self._cluster, person, signature, pending.text.encode())
+        return pending, confirmed.proof.touch
 
     def _why_not_pending(self, request_id: str) -> AeroError:
         log = self._recorder.log

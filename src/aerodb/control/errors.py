@@ -91,6 +91,62 @@ class NeverConfirmed(AeroError):
     title = "The request was never confirmed"
 
 
+class WebMissing(AeroError):
+    """The configuration names no admin UI, so no browser can hold a credential for it."""
+
+    code = "control.web-missing"
+    status = 409
+    title = "The cluster has no admin UI"
+
+
+class RegistrationInvalid(AeroError):
+    """The browser's response is not a sound credential for the admin UI."""
+
+    code = "input.registration-invalid"
+    status = 400
+    title = "The credential cannot be registered"
+
+
+class RegistrationNotAwaited(AeroError):
+    """This process awaits no registration by this person."""
+
+    code = "control.registration-not-awaited"
+    status = 409
+    title = "No registration is awaited"
+
+
+class ResponseMalformed(AeroError):
+    """The browser's response is not one of the WebAuthn API."""
+
+    code = "input.webauthn-malformed"
+    status = 400
+    title = "The browser's response cannot be read"
+
+
+class CredentialUnknown(AeroError):
+    """No credential with this id awaits an endorsement in this process."""
+
+    code = "input.credential-unknown"
+    status = 404
+    title = "There is no such credential"
+
+
+class CredentialForeign(AeroError):
+    """Only its owner may endorse a credential."""
+
+    code = "control.not-the-credentials-owner"
+    status = 403
+    title = "The credential is somebody else's"
+
+
+class CredentialKnown(AeroError):
+    """The credential is registered or endorsed already."""
+
+    code = "control.credential-known"
+    status = 409
+    title = "The credential is known already"
+
+
 class OutcomeForged(AeroError):
     """An agent's answer is not the signed outcome of this request."""
 

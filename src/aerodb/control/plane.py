@@ -5,6 +5,7 @@ Its only durable state is the log. It runs no loop, no timer, no retry.
 
 from aerodb.audit.store import Log
 from aerodb.control.agents import Agents
+from aerodb.control.authenticators import Authenticators
 from aerodb.control.confirm import Confirmer
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.explain import Explainer
@@ -18,7 +19,7 @@ from aerodb.transport.tls import Caller, Tls
 
 
 class ControlPlane:
-    """The four verbs of a request's life, and reading; each checks the caller's right beside its effect."""
+    """A request's life in four verbs, authenticators, and reading; each checks the caller's right beside its effect."""
 
     def __init__(self, cluster: Cluster, tls: Tls, log: Log) -> None:
         """Wire the verbs to one log and one set of agents."""
@@ -28,7 +29,8 @@ class ControlPlane:
         self.log = log
         self.dispatcher = Dispatcher(cluster, agents, recorder)
         self.explainer = Explainer(cluster, agents, recorder)
-        self.confirmer = Confirmer(self.explainer, recorder, self.dispatcher)
+        self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher)
+        self.authenticators = Authenticators(cluster, recorder)
         self.reader = Reader(cluster, agents, log)
 
     def person(self, caller: Caller) -> Operator:

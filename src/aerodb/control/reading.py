@@ -98,7 +98,8 @@ class Reader:
         found: dict[str, list[Record]] = {}
         for _, data in self._log.records():
             record = canonical.decode(data, Record)
-            found.setdefault(record.request, []).append(record)
+            if record.request:
+                found.setdefault(record.request, []).append(record)
         return tuple(_line(records) for records in reversed(found.values()))
 
     def decision(self, request: str) -> Decision:

@@ -12,10 +12,16 @@ from aerodb.audit.record import Record
 from aerodb.audit.store import Log
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
+from aerodb.protocol.cluster import Operator
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.protocol.signed import Signed
 
 MESSAGE_CHARACTERS_MAX = 4_000
+
+
+def about(person: Operator) -> Request:
+    """Return the request of a record that is about a person and no request: an empty one."""
+    return Request(id="", action="", target="", arguments={}, operator=person.name, reason="")
 
 
 class Recorder:
@@ -69,6 +75,12 @@ class Recorder:
         return self._write(
             plan.request, "confirmed", {}, plan=digest, snapshot=plan.snapshot, signature=signature, touch=touch
         )
+
+    def endorsed(self, person: Operator, text: str, signature: str, *, touch: bool) -> int:
+        """Record a credential's endorsement by its owner's SSH key; `text` is what the signature is over."""
+        digest = canonical.digest(text.encode())
+        blobs = {digest: text.encode()}
+        return self._write(about(person), "endorsed", blobs, endorsement=digest, signature=signature, touch=touch)
 
     def refused(self, request: Request, error: AeroError, plan: str = "") -> int:
         """Record a refusal."""

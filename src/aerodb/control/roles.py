@@ -17,6 +17,7 @@ class Right(StrEnum):
     REQUEST = "request"
     CONFIRM = "confirm"
     ASK_OUTCOME = "ask for outcome"
+    ENDORSE = "endorse own authenticator"
 
 
 ALLOWED: dict[Role, frozenset[Right]] = {
