@@ -13,12 +13,14 @@ from aerodb.audit.tree import consistency_path, hashes_of, inclusion_path, leaf_
 from aerodb.local.layout import Layout
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
+from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
 from aerodb.protocol.facts import Facts, Report
 from aerodb.protocol.plan import Order, Outcome, Plan, Snapshot
 from aerodb.protocol.signed import Signed
-from aerodb.protocol.sshsig import PrivateKey, sign_with_key
+from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, PrivateKey, sign_with_key
 from aerodb.transport.client import Client
 from aerodb.transport.tls import tls_in
+from tests.unit.protocol.authenticator import SoftAuthenticator
 
 REASON = "a test"
 
@@ -65,6 +67,26 @@ class Api:
         done = self.confirm(planned)
         assert done.result == "executed", done
         return done
+
+    def register(self, authenticator: SoftAuthenticator) -> Authenticator:
+        """Register an authenticator as a browser would; it then awaits its endorsement."""
+        answer = self.client.post("/v1/authenticators/registration", b"{}")
+        challenge = canonical.decode(answer, CreationOptions).challenge
+        response = authenticator.registers(challenge, self.layout.cluster().web_origin)
+        body = canonical.encode(Register(response=response))
+        return canonical.decode(self.client.post("/v1/authenticators", body), Authenticator)
+
+    def authenticators(self) -> tuple[Authenticator, ...]:
+        """Return the person's authenticators."""
+        return canonical.decode(self.client.get("/v1/authenticators"), Authenticators).authenticators
+
+    def endorse(self, listed: Authenticator, signature: str | None = None) -> Authenticator:
+        """Endorse a credential, by the operator's own signature unless another is given."""
+        text = listed.endorsement.encode()
+        own = sign_with_key(operator_key(self.layout), text, CREDENTIAL_NAMESPACE)
+        body = canonical.encode(Endorse(signature=own if signature is None else signature))
+        answer = self.client.post(f"/v1/authenticators/{listed.credential}/endorsement", body)
+        return canonical.decode(answer, Authenticator)
 
     def outcome(self, request: str) -> Done:
         """Ask what became of a request."""

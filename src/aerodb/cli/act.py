@@ -12,7 +12,7 @@ import click
 
 from aerodb.actions import action_named
 from aerodb.cli import verification
-from aerodb.cli.failures import BY_RESULT, REJECTED, PlanAltered, TerminalMissing
+from aerodb.cli.failures import BY_RESULT, REJECTED, TerminalMissing
 from aerodb.cli.outcome import show_outcome, unknown_from_here
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
@@ -73,9 +73,7 @@ def act(session: Session, action: Action, node: str, arguments: dict[str, str], 
         TerminalMissing: there is no person at a terminal.
         AeroError: as each step says; `executed` says whether anything was.
     """
-    if not session.terminal.interactive:
-        raise TerminalMissing("an action is confirmed by a person: stdin and stdout must both be a terminal")
-    profile = session.profile()
+    profile = person_profile(session)
     asked = Request(
         id=str(uuid.uuid4()),
         action=action.name,
@@ -86,20 +84,42 @@ def act(session: Session, action: Action, node: str, arguments: dict[str, str], 
     )
     check_request(profile.cluster, action, asked)
     planned, plan = _ask(session, profile, asked)
-    session.terminal.lines(plan_lines(plan, planned.plan))
-    session.terminal.line("  Computed again on this machine from the nodes' signed reports: the same bytes.", "dim")
+    return show_and_confirm(session, profile, plan, planned.plan, by_agent=by_agent)
+
+
+def person_profile(session: Session) -> Profile:
+    """Return the profile of the person at the terminal.
+
+    Raises:
+        TerminalMissing: there is none.
+        ProfileUnusable: see `Session.profile`.
+    """
+    if not session.terminal.interactive:
+        raise TerminalMissing("an action is confirmed by a person: stdin and stdout must both be a terminal")
+    return session.profile()
+
+
+def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, *, by_agent: bool) -> int:
+    """Show a checked plan, and where the node's name is typed, sign its exact `text` and send that, once.
+
+    Raises:
+        AeroError: as each step says; `executed` says whether anything was.
+    """
+    terminal, request, node = session.terminal, plan.request.id, plan.request.target
+    terminal.lines(plan_lines(plan, text))
+    terminal.line("  Computed again on this machine from the nodes' signed reports: the same bytes.", "dim")
     if not plan.accepted:
         return REJECTED
-    if not _typed(session.terminal, node):
-        session.terminal.line("Not confirmed. Nothing was executed.", "bad")
+    if not _typed(terminal, node):
+        terminal.line("Not confirmed. Nothing was executed.", "bad")
         return REJECTED
-    signature = sign(profile, session.terminal, planned.plan.encode(), by_agent=by_agent)
-    session.terminal.line(f"Signed. Sent once; {node} judges again, then acts. Waiting for its answer...", "dim")
+    signature = sign(profile, terminal, text.encode(), by_agent=by_agent)
+    terminal.line(f"Signed. Sent once; {node} judges again, then acts. Waiting for its answer...", "dim")
     caller = session.connect(profile, EXECUTION_TIMEOUT_SECONDS)
-    with unknown_from_here(asked.id):
+    with unknown_from_here(request):
         body = canonical.encode(Confirm(signature=signature))
-        done = read(caller.post(request_path(asked.id, "/confirmation"), body), Done)
-        show_outcome(session.terminal, profile.cluster, asked.id, node, plan_digest(planned.plan), done)
+        done = read(caller.post(request_path(request, "/confirmation"), body), Done)
+        show_outcome(terminal, profile.cluster, request, node, plan_digest(text), done)
     return BY_RESULT[done.result]
 
 
@@ -121,10 +141,7 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     plan = verification.planned_plan(planned)
     verification.check_request(plan, asked)
     decision = read(caller.get(request_path(asked.id)), Decision)
-    if decision.snapshot is None:
-        raise PlanAltered("the plan's snapshot is not on record")
-    if verification.recomputed(profile.cluster, plan, decision.snapshot) != planned.plan:
-        raise PlanAltered("the plan is not what its snapshot makes it, computed here")
+    verification.check_recomputed(profile.cluster, plan, planned.plan, decision.snapshot)
     return planned, plan
 
 

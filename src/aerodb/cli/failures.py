@@ -36,6 +36,30 @@ class KeyUnusable(AeroError):
     title = "The operator's key cannot be used"
 
 
+class CredentialUnclear(AeroError):
+    """Which credential is meant cannot be told, or none awaits an endorsement."""
+
+    code = "input.credential-unclear"
+    status = 404
+    title = "Which authenticator is meant cannot be told"
+
+
+class RequestForeign(AeroError):
+    """Only who asked may confirm."""
+
+    code = "control.not-the-requester"
+    status = 403
+    title = "Somebody else asked for this"
+
+
+class NothingPending(AeroError):
+    """The request has no plan that could still be confirmed."""
+
+    code = "control.plan-not-pending"
+    status = 409
+    title = "No plan awaits this confirmation"
+
+
 class FileUnusable(AeroError):
     """A file named on the command line cannot be read, or would be overwritten."""
 
@@ -81,6 +105,13 @@ class PlanAltered(Unverified):
 
     code = "control.plan-unverified"
     title = "The plan does not verify here"
+
+
+class EndorsementAltered(Unverified):
+    """What is to be endorsed is not this person's credential, for this cluster, on its own origin."""
+
+    code = "control.endorsement-unverified"
+    title = "The endorsement does not verify here"
 
 
 class LogUnverified(Unverified):

@@ -18,6 +18,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "outcome": ("outcome", "Ask what became of a request."),
         "audit": ("audit", "List, export, verify and replay the audit log."),
     },
+    "Confirm": {
+        "confirm": ("confirm", "Confirm, here, a request that you made in the browser."),
+        "endorse": ("authenticators", "Let an authenticator confirm for you in the browser."),
+        "authenticators": ("authenticators", "Your authenticators."),
+    },
     "Run": {
         "up": ("daemons", "A whole cluster on this machine."),
         "demo": ("daemons", "A switchover, a failover and their proofs, on a cluster of its own."),
@@ -56,7 +61,7 @@ def help_text() -> str:
     """Return the whole help."""
     parts = [_HEAD]
     for title, entries in SECTIONS.items():
-        lines = [f"  {name:<11}{summary}\n" for name, (_, summary) in entries.items()]
+        lines = [f"  {name:<16}{summary}\n" for name, (_, summary) in entries.items()]
         parts.append(f"{title}:\n" + "".join(lines))
     parts.append(f"Act (each needs a terminal, a reason, and your signature):\n  {', '.join(action_names())}\n")
     return "\n".join([*parts, _TAIL])

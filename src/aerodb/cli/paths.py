@@ -1,4 +1,4 @@
-"""The API's paths that hold what a person typed."""
+"""The API's paths that hold what came from elsewhere: what a person typed, what a browser made up."""
 
 from urllib.parse import quote
 
@@ -6,3 +6,8 @@ from urllib.parse import quote
 def request_path(request: str, rest: str = "") -> str:
     """Return the path of a request; what was typed stays one segment of it."""
     return f"/v1/requests/{quote(request, safe='')}{rest}"
+
+
+def endorsement_path(credential: str) -> str:
+    """Return the path of a credential's endorsement."""
+    return f"/v1/authenticators/{quote(credential, safe='')}/endorsement"

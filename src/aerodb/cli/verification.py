@@ -76,6 +76,18 @@ def recomputed(cluster: Cluster, plan: Plan, snapshot_text: str) -> str:
     return canonical.encode(computed).decode()
 
 
+def check_recomputed(cluster: Cluster, plan: Plan, text: str, snapshot_text: str | None) -> None:
+    """Check that a plan's `text` is byte for byte what this machine computes from its snapshot.
+
+    Raises:
+        PlanAltered: it is not, or there is no snapshot to compute it from.
+    """
+    if snapshot_text is None:
+        raise PlanAltered("the plan's snapshot is not on record")
+    if recomputed(cluster, plan, snapshot_text) != text:
+        raise PlanAltered("the plan is not what its snapshot makes it, computed here")
+
+
 def replay(cluster: Cluster, decision: Decision) -> Replayed:
     """Return how the recorded plan compares with the one that this machine computes.
 

@@ -1,4 +1,4 @@
-"""The command line, driven in a real pseudo-terminal as a person would: read the plan, type the node's name."""
+"""The command line, driven in a real pseudo-terminal as a person would: read the plan, type the name asked for."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-PROMPT = re.compile(r"type the node's name \((\S+)\): $")
+PROMPT = re.compile(r"type (?:the node's|its short) name \((\S+)\): $")
 REQUEST = re.compile(r"^\s*request\s+([0-9a-f-]{36})", re.MULTILINE)
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -42,7 +42,7 @@ class Person:
         self._show = show
 
     def types(self, *arguments: str, answer: str | None = None) -> Said:
-        """Run one command; confirm by typing the node's name when asked (or `answer` instead)."""
+        """Run one command; confirm by typing the name that is asked for (or `answer` instead)."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 110, 0, 0))
         process = subprocess.Popen(

@@ -24,10 +24,14 @@ from aerodb.cli.commands import run
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
+from aerodb.control.authenticators import Authenticators
+from aerodb.control.record import Recorder
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Cell, Confirm, Decision, Done, LogEntry, Planned, RequestLine, Status
 from aerodb.protocol.authority import Branch, Position
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
+from aerodb.protocol.credentials import Authenticator, Endorse
+from aerodb.protocol.credentials import Authenticators as Listed
 from aerodb.protocol.facts import Facts, Instance, Report, Sender, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Outcome, Plan, Request, Result, Snapshot, plan_digest
@@ -37,6 +41,7 @@ from aerodb.protocol.sshsig import verify
 from aerodb.rules.explain import explain
 from aerodb.rules.invariants import RULES
 from aerodb.rules.standing import genesis
+from tests.unit.protocol.authenticator import ORIGIN, SoftAuthenticator
 
 NODES = ("n1", "n2", "n3")
 WITNESS = "w1"
@@ -131,7 +136,11 @@ class Stage:
             genesis="n1",
             log_key=self.log.verifier_key,
             control="localhost:1",
+            web="localhost:7407",
+            web_origin=ORIGIN,
         )
+        self.person = self.cluster.operators[0]
+        self.authenticators = Authenticators(self.cluster, Recorder(self.log, canonical.encode(self.cluster)))
         for at, name in enumerate(self.keys):
             self.facts[name] = self._facts(name, Lsn(0x3000000 - 0x100 * at))
         self.profile = self.folder / "operator"
@@ -170,6 +179,11 @@ class Stage:
             self.facts[name], instance=msgspec.structs.replace(before, **changes)
         )
 
+    def register(self, key: SoftAuthenticator) -> Authenticator:
+        """Register an authenticator for alice as a browser does."""
+        challenge = self.authenticators.begin(self.person).challenge
+        return self.authenticators.finish(self.person, key.registers(challenge))
+
     # A person ---------------------------------------------------------------------------------------------------------
 
     def run(self, *words: str, typed: str = "", terminal: bool = True) -> Shown:
@@ -202,7 +216,8 @@ class Stage:
 
     def _answer(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
         self.sent.append((method, path, headers))
-        place = f"{method} {re.sub('/v1/requests/[^/]+', '/v1/requests/ID', urlsplit(path).path)}"
+        general = re.sub("/v1/(requests|authenticators)/[^/]+", r"/v1/\1/ID", urlsplit(path).path)
+        place = f"{method} {general}"
         if place in self.fail:
             raise self.fail[place]
         answer = self._route(place, path, body, headers)
@@ -216,6 +231,10 @@ class Stage:
             "POST /v1/requests": lambda: self._ask(headers["Idempotency-Key"], canonical.decode(body, Ask)),
             "POST /v1/requests/ID/confirmation": lambda: self._confirm(request, canonical.decode(body, Confirm)),
             "POST /v1/requests/ID/outcome": lambda: self._done(self.decisions[request]),
+            "GET /v1/authenticators": lambda: Listed(authenticators=self.authenticators.mine(self.person)),
+            "POST /v1/authenticators/ID/endorsement": lambda: self.authenticators.endorse(
+                self.person, request, canonical.decode(body, Endorse).signature
+            ),
             "GET /v1/requests": lambda: {"requests": [each.line for each in self.decisions.values()]},
             "GET /v1/requests/ID": lambda: self.decisions[request],
             "GET /v1/status": self._status,

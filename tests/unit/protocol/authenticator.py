@@ -42,8 +42,10 @@ def cose_key(private: PrivateKey) -> bytes:
     public = private.public_key()
     if isinstance(public, ec.EllipticCurvePublicKey):
         numbers = public.public_numbers()
-        x, y = numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
-        return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
+        length_bytes = public.key_size // 8
+        x, y = (number.to_bytes(length_bytes, "big") for number in (numbers.x, numbers.y))
+        algorithm, curve = (-7, 1) if length_bytes == 32 else (-35, 2)
+        return cbor2.dumps({1: 2, 3: algorithm, -1: curve, -2: x, -3: y})
     if isinstance(public, rsa.RSAPublicKey):
         modulus = public.public_numbers().n
         length_bytes = (modulus.bit_length() + 7) // 8

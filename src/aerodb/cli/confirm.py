@@ -1,0 +1,39 @@
+"""Confirm, at the terminal, a request that was made elsewhere: the same checks, the same plan, the same typing."""
+
+import click
+
+from aerodb.audit.record import decode_record
+from aerodb.cli import verification
+from aerodb.cli.act import person_profile, show_and_confirm
+from aerodb.cli.failures import LogUnverified, NothingPending, PlanAltered, RequestForeign
+from aerodb.cli.paths import request_path
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
+from aerodb.errors import AeroError
+from aerodb.protocol.api import Decision
+
+
+@click.command(cls=ClientCommand)
+@click.argument("request", metavar="REQUEST")
+@click.option("--ssh-agent", is_flag=True, help="Sign by the ssh-agent, even where a key file is.")
+@click.pass_obj
+def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
+    """Show the plan of a request that you made in the browser, and confirm it here."""
+    profile = person_profile(session)
+    decision = read(session.connect(profile, READ_TIMEOUT_SECONDS).get(request_path(request)), Decision)
+    if decision.plan is None or _confirmed(decision):
+        raise NothingPending(f"its state: {decision.line.state}", request=request)
+    plan = verification.read_plan(decision.plan)
+    if plan.request.id != request:
+        raise PlanAltered("the plan on record is of another request")
+    if plan.request.operator != profile.operator:
+        raise RequestForeign(f"{plan.request.operator} asked for this, not {profile.operator}", request=request)
+    verification.check_recomputed(profile.cluster, plan, decision.plan, decision.snapshot)
+    return show_and_confirm(session, profile, plan, decision.plan, by_agent=ssh_agent)
+
+
+def _confirmed(decision: Decision) -> bool:
+    """Tell whether the log holds a confirmation of the request already."""
+    try:
+        return any(decode_record(each.record.encode()).event == "confirmed" for each in decision.records)
+    except AeroError as error:
+        raise LogUnverified(f"a record of the request is malformed: {error.message}") from error
