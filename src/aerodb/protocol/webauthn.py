@@ -47,7 +47,7 @@ class AssertionInvalid(AeroError):
 
     code = "kernel.signature-invalid"
     status = 403
-    title = "The authenticator's assertion is not valid"
+    title = "The signature is not valid"
 
 
 class Endorsement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
