@@ -18,9 +18,9 @@ from aerodb.protocol.facts import Facts, Instance, State, Unfinished
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed, public_text, sign
 from aerodb.rules.invariants import RULES
-from aerodb.rules.position import TermRow, lineage_of, position_down, position_running
+from aerodb.rules.position import Noted, TermRow, lineage_of, position_down, position_running, quorum_down
 from aerodb.rules.standing import genesis
-from aerodb.rules.view import Peer, open_pledge, peer_of
+from aerodb.rules.view import Peer, open_grant, open_pledge, peer_of
 
 ROW, SHUTDOWN = 100, 200
 T = TypeVar("T")
@@ -152,20 +152,33 @@ def _rows(node: Node, name: str, quorum: int) -> tuple[TermRow, ...]:
     return tuple(rows)
 
 
+@cache
+def _noted(cluster: Cluster, name: str, standing: Standing) -> Noted:
+    return Noted(
+        pledge=open_pledge(cluster, name, standing.pledge) if standing.pledge else None,
+        grant=open_grant(cluster, standing.grant) if standing.grant else None,
+        genesis=cluster.genesis,
+        configured=cluster.quorum,
+    )
+
+
 def instance_of(node: Node, name: str, cluster: Cluster) -> Instance:
     """Return what the node's agent would see of its PostgreSQL."""
     standing, end = node.standing, Lsn(len(node.log))
     up = node.state is State.RUNNING
     rows = _rows(node, name, cluster.quorum) if up else ()
     lineage = lineage_of([(number, Lsn(begin)) for number, begin in node.history], rows, standing.lineage)
+    quorum = min((row.quorum for row in rows), default=None)
     if up:
         position = position_running(lineage, end, rows, standing.followed if node.recovery else None)
     else:
-        pledged = open_pledge(cluster, name, standing.pledge).position if standing.pledge else None
+        noted = _noted(cluster, name, standing)
+        pledged = noted.pledge.position if noted.pledge else None
         position = position_down(lineage, end, standing, name, pledged)
+        quorum = quorum_down(standing, name, noted, position)
     return Instance(
         system="1", folder="data", version="18", state=node.state, recovery=node.recovery, position=position,
-        lineage=lineage, quorum=min((row.quorum for row in rows), default=None), attached=node.attached,
+        lineage=lineage, quorum=quorum, attached=node.attached,
         restores=False, receiver=None, replayed=True, senders=(), drift=(),
         shutdown=end if node.state is State.STOPPED and not node.recovery else None, load=None,
     )  # fmt: skip

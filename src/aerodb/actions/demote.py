@@ -129,8 +129,7 @@ ACTION = Action(
         Failure(
             when="The successor is lost before it is promoted.",
             leaves="No primary. The demoted node's pledge names a successor that is gone.",
-            then="Start the demoted node, as a standby that follows nobody; fence it and another for a new candidate; "
-            "promote that one.",
+            then="Fence the demoted node and another for a new candidate, and promote that one.",
         ),
     ),
     outage="Writes stop, until the successor is promoted.",

@@ -130,7 +130,7 @@ class OutcomeForged(Unverified):
 
 def exit_code(error: AeroError) -> int:
     """Return the exit code that says what `error` means to a caller."""
-    if isinstance(error, Unverified):
+    if isinstance(error, Unverified) or error.code == LogUnverified.code:
         return UNVERIFIED
     if isinstance(error, TerminalMissing):
         return NOT_A_TERMINAL

@@ -85,7 +85,7 @@ def check_recomputed(cluster: Cluster, plan: Plan, text: str, snapshot_text: str
     if snapshot_text is None:
         raise PlanAltered("the plan's snapshot is not on record")
     if recomputed(cluster, plan, snapshot_text) != text:
-        raise PlanAltered("the plan is not what its snapshot makes it, computed here")
+        raise PlanAltered("the plan is not what its snapshot makes it, computed here (by the same version of AeroDB?)")
 
 
 def replay(cluster: Cluster, decision: Decision) -> Replayed:

@@ -19,15 +19,15 @@ from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node
 from aerodb.kernel.store import Store
 from aerodb.protocol import canonical
-from aerodb.protocol.authority import Position
 from aerodb.protocol.facts import Facts, Instance, Report, State, Unfinished
 from aerodb.protocol.plan import Order, Outcome, Plan, Verdict, plan_digest
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.explain import verdict_changes, view_of
 from aerodb.rules.invariants import RULES
+from aerodb.rules.position import Noted
 from aerodb.rules.standing import may_start_with_host
-from aerodb.rules.view import View, open_pledge
+from aerodb.rules.view import View, open_grant, open_pledge
 
 
 class Agent:
@@ -68,12 +68,17 @@ class Agent:
     def _instance(self) -> Instance | None:
         if self._postgres is None:
             return None
-        return self._postgres.look(self._store.standing, self._pledged())
+        return self._postgres.look(self._store.standing, self._noted())
 
-    def _pledged(self) -> Position | None:
-        """Return the position that the node's last pledge states."""
-        signed = self._store.standing.pledge
-        return open_pledge(self._node.cluster, self._node.name, signed).position if signed else None
+    def _noted(self) -> Noted:
+        """Return what the node's standing holds of its own word."""
+        standing, cluster = self._store.standing, self._node.cluster
+        return Noted(
+            pledge=open_pledge(cluster, self._node.name, standing.pledge) if standing.pledge else None,
+            grant=open_grant(cluster, standing.grant) if standing.grant else None,
+            genesis=cluster.genesis,
+            configured=cluster.quorum,
+        )
 
     def _facts(self) -> Facts:
         """Return the facts, without what the journal has unfinished."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aerodb.protocol.authority import Branch, Followed, Position, Standing
+from aerodb.protocol.authority import Branch, Followed, Grant, Pledge, Position, Standing
 from aerodb.protocol.lsn import Lsn
 
 
@@ -53,6 +53,33 @@ def position_running(
     if followed is not None and term is not None and received_since:
         bound = max(term, followed.term)
     return Position(term=term, bound=bound, timeline=current.timeline, lsn=lsn)
+
+
+class Noted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node's durable standing holds of its own word: its last pledge, and the last grant that it knows.
+
+    `genesis` is the first primary of the cluster, and `configured` the k that its first term began with.
+    """
+
+    pledge: Pledge | None
+    grant: Grant | None
+    genesis: str
+    configured: int
+
+
+def quorum_down(standing: Standing, node: str, noted: Noted, position: Position) -> int | None:
+    """Return the weakest k that the log of a node shows which PostgreSQL is not there to read; None is unknown.
+
+    It is what the node has signed of the very log that it has: as its primary, in its grant; as one that was detached,
+    in its pledge.
+    """
+    if standing.role == "primary" and standing.granted.node == node:
+        if noted.grant is not None and (noted.grant.node, noted.grant.term) == (node, standing.granted.term):
+            return noted.grant.quorum
+        return noted.configured if (standing.granted.term, node) == (1, noted.genesis) else None
+    if noted.pledge is not None and position.term is not None and noted.pledge.position == position:
+        return noted.pledge.quorum
+    return None
 
 
 def position_down(

@@ -27,9 +27,10 @@ from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.observation import Observer
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.session import RECEIVING, Session, has_replayed_all
-from aerodb.protocol.authority import Position, Standing
+from aerodb.protocol.authority import Standing
 from aerodb.protocol.facts import Instance
 from aerodb.protocol.lsn import Lsn
+from aerodb.rules.position import Noted
 
 SETTLE_SECONDS_MAX = 30.0
 NUDGE_POLLS = 20
@@ -51,13 +52,13 @@ class Postgres:
         """Tell whether its process lives."""
         return process.postmaster(self._place) is not None
 
-    def look(self, standing: Standing, pledged: Position | None) -> Instance:
+    def look(self, standing: Standing, noted: Noted) -> Instance:
         """Return the instance's facts now.
 
         Raises:
             AeroError: the folder or the log cannot be read.
         """
-        return self._observer.look(self._place.name, standing, pledged)
+        return self._observer.look(self._place.name, standing, noted)
 
     def _owner(self) -> tuple[int, int] | None:
         account = self._installation.account
@@ -121,8 +122,8 @@ class Postgres:
         self._name_upstream(upstream)
 
     def checkpoint(self) -> None:
-        """Run a CHECKPOINT."""
-        self._session.run("checkpoint")
+        """Run a CHECKPOINT, however long it takes."""
+        self._session.run_unbounded("checkpoint")
 
     def stop(self) -> None:
         """Shut PostgreSQL down cleanly.

@@ -18,10 +18,10 @@ from aerodb.kernel.postgres.process import postmaster
 from aerodb.kernel.postgres.session import Seen, Session
 from aerodb.kernel.postgres.settings import differing, expected, upstream_in
 from aerodb.kernel.postgres.waldump import commits_after, end_of_log
-from aerodb.protocol.authority import Position, Standing
+from aerodb.protocol.authority import Standing
 from aerodb.protocol.facts import COMMITS_MAX, Commit, Instance, State
 from aerodb.protocol.lsn import Lsn
-from aerodb.rules.position import lineage_of, position_down, position_running
+from aerodb.rules.position import Noted, lineage_of, position_down, position_running, quorum_down
 
 _SEGMENT = re.compile(r"([0-9A-F]{8})[0-9A-F]{16}")
 
@@ -68,19 +68,19 @@ class Observer:
         self._session = session
         self._down: tuple[tuple[object, ...], Down] | None = None
 
-    def look(self, node: str, standing: Standing, pledged: Position | None) -> Instance:
-        """Return the instance's facts now; `standing` and `pledged` are what its agent has durably noted.
+    def look(self, node: str, standing: Standing, noted: Noted) -> Instance:
+        """Return the instance's facts now; `standing` and `noted` are what its agent has durably noted.
 
         Raises:
             AeroError: the folder or the log cannot be read.
         """
         if postmaster(self._place) is None:
-            return self._look_down(node, standing, pledged)
+            return self._look_down(node, standing, noted)
         try:
             seen = self._session.look()
         except AeroError as error:
             if postmaster(self._place) is None:
-                return self._look_down(node, standing, pledged)
+                return self._look_down(node, standing, noted)
             return self._silent(error)
         return self._look_running(standing, seen)
 
@@ -132,19 +132,21 @@ class Observer:
             self._down = mark, down
         return self._down[1]
 
-    def _look_down(self, node: str, standing: Standing, pledged: Position | None) -> Instance:
+    def _look_down(self, node: str, standing: Standing, noted: Noted) -> Instance:
         place, text = self._place, self._standing_text()
         down = self._read_down()
         lineage = lineage_of(read_history(place.data(), down.timeline), (), standing.lineage)
+        pledged = noted.pledge.position if noted.pledge else None
+        position = position_down(lineage, down.end, standing, node, pledged)
         return Instance(
             system=down.system,
             folder=place.data().name,
             version=self._installation.version,
             state=down.state,
             recovery=(place.data() / "standby.signal").exists(),
-            position=position_down(lineage, down.end, standing, node, pledged),
+            position=position,
             lineage=lineage,
-            quorum=None,
+            quorum=quorum_down(standing, node, noted, position),
             attached=upstream_in(text),
             restores=False,
             receiver=None,

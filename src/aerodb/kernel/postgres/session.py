@@ -4,12 +4,14 @@ Source: PostgreSQL manual 27.2 (statistics views), 9.28 (recovery and control fu
 """
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
+from aerodb.errors import AeroError
 from aerodb.kernel.postgres.errors import StatementFailed, Unreachable
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.settings import SUPERUSER, WATCHED
@@ -196,6 +198,8 @@ class Session:
             try:
                 cursor = self._open().execute(statement.encode(), parameters)
                 return cursor.fetchall() if cursor.description else []
+            except psycopg.errors.QueryCanceled as error:
+                raise StatementFailed(f"PostgreSQL of {self._place.name} cancelled: {error}") from error
             except psycopg.OperationalError as error:
                 if self._connection is not None:
                     self._connection.close()
@@ -203,6 +207,19 @@ class Session:
                 raise Unreachable(f"PostgreSQL of {self._place.name} does not answer: {error}") from error
             except psycopg.Error as error:
                 raise StatementFailed(f"PostgreSQL of {self._place.name} refused: {error}") from error
+
+    def run_unbounded(self, statement: str) -> None:
+        """Run one statement that may take as long as it takes.
+
+        Raises:
+            Unreachable, StatementFailed: as `run`.
+        """
+        self.run("set statement_timeout = 0")
+        try:
+            self.run(statement)
+        finally:
+            with suppress(AeroError):
+                self.run("reset statement_timeout")
 
     def look(self) -> Seen:
         """Return what PostgreSQL says of itself now; a connection that had died is opened anew, once.
