@@ -1,21 +1,33 @@
-"""A real cluster, one a worker: PostgreSQL, agents, control plane, each a process of its own."""
+"""A real cluster: PostgreSQL, agents, control plane, each a process of its own.
+
+A worker makes one cluster, once, and every test starts from a copy of it, at the same path and on the same ports: so
+one runs at a time. The copies live in memory where there is room: what a killed process has written stays all the
+same, and nothing here pulls a plug.
+"""
 
 import os
+import select
 import shutil
+import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from aerodb.kernel.node import read_node
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
 from aerodb.local.stage import Stage
+from aerodb.protocol import canonical
+from aerodb.protocol.cluster import Cluster
 from tests.faults.people import Api, Impostor
 
 PORTS_FROM = int(os.environ.get("AERODB_TEST_PORTS", "12000"))  # Two runs on one machine can be kept apart.
 PORTS_A_WORKER = 1_000
+MEMORY = Path("/dev/shm")  # noqa: S108 - each worker makes a folder of its own in it, by mkdtemp.
+ROOM_BYTES = 2 << 30
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,63 +47,110 @@ def ports_from() -> int:
 class Running:
     """A cluster that runs."""
 
-    def __init__(self, layout: Layout, stage: Stage) -> None:
-        """Keep its parts."""
-        self.layout, self.stage = layout, stage
+    def __init__(self, layout: Layout) -> None:
+        """Take the cluster in a folder; nothing is started yet."""
+        self.layout, self.stage = layout, Stage(layout)
+        self.cluster = self.stage.cluster
         self.api, self.impostor = Api(layout), Impostor(layout)
 
+    def restart_control(self) -> None:
+        """Kill the control plane, if it lives, and start it anew."""
+        self.stage.kill("control")
+        self.stage.start_control()
+        self.stage.wait_for("control")
 
-def _begin(folder: Path, ports_from: int) -> Running:
-    if os.geteuid() == 0:
-        folder.chmod(0o711)  # PostgreSQL's account must be able to go through.
-    make_cluster(folder / "cluster", 3, ports_from=ports_from)
-    layout = Layout(root=folder / "cluster")
-    stage = Stage(layout)
-    running = Running(layout, stage)
+    def kill_all(self) -> None:
+        """Kill every agent and the control plane; PostgreSQL goes on."""
+        for name in self.stage._processes:
+            self.stage.kill(name)
+
+    def home(self, node: str) -> Path:
+        """Return the home of a node's PostgreSQL."""
+        return self.layout.node(node) / "postgres"
+
+    def postmaster(self, node: str) -> int:
+        """Return the process id that a node's data folder names."""
+        return int((self.home(node) / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+
+
+class Ground:
+    """One worker's folder: the cluster that was made once, and the copy that runs."""
+
+    def __init__(self, folder: Path, ports_from: int) -> None:
+        """Make the cluster that all others are copies of."""
+        if os.geteuid() == 0:
+            folder.chmod(0o711)  # PostgreSQL's account must be able to go through.
+        self._cluster, self._template = folder / "cluster", folder / "template"
+        make_cluster(self._cluster, 3, ports_from=ports_from)
+        self._cluster.rename(self._template)
+        self._running: Running | None = None
+
+    def begin(self, change: Callable[[Cluster], Cluster] | None = None) -> Running:
+        """Start a copy, under a configuration that is changed everywhere alike; what ran before is ended."""
+        self.end()
+        subprocess.run(["cp", "-a", "--sparse=always", self._template, self._cluster], check=True)
+        layout = Layout(root=self._cluster)
+        if change is not None:
+            text = canonical.encode(change(layout.cluster()))
+            for path in self._cluster.rglob("cluster.json"):
+                path.write_bytes(text)
+        self._running = Running(layout)
+        self._running.stage.start()
+        return self._running
+
+    def end(self) -> None:
+        """End every process that is left, whatever a test did to it, and remove the copy."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.kill_all()
+            for node in running.cluster.data_nodes:
+                _end_postgres(running, node)
+        shutil.rmtree(self._cluster, ignore_errors=True)
+
+
+def _end_postgres(running: Running, node: str) -> None:
+    """Shut a node's PostgreSQL down at once, without a word to its agent; it still lets go of its shared memory."""
+    with suppress(OSError, ValueError, IndexError):
+        pid = running.postmaster(node)
+        watched = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGCONT)
+        os.kill(pid, signal.SIGQUIT)
+        select.select([watched], [], [], 20)
+        os.close(watched)
+
+
+def _folder_above() -> Path:
+    """Return where clusters are made: in memory, where there is room for them."""
     try:
-        stage.start()
-    except BaseException:
-        _finish(running)
-        raise
-    return running
-
-
-def _finish(running: Running) -> None:
-    """Stop what still runs, whatever a test did to it."""
-    running.stage.stop()
-    for name in running.stage.cluster.data_nodes:
-        node = read_node(running.layout.node(name))
-        instance = node.postgres()
-        if instance is not None and instance.running:
-            instance.stop()
+        roomy = shutil.disk_usage(MEMORY).free >= ROOM_BYTES and os.access(MEMORY, os.W_OK | os.X_OK)
+    except OSError:
+        roomy = False
+    return MEMORY if roomy else Path("/var/tmp")  # noqa: S108 - the same.
 
 
 @pytest.fixture(scope="session")
-def make_running(ports_from: int) -> Iterator[Callable[[], Running]]:
-    """Return a maker of clusters; all are ended with the session."""
-    folders: list[Path] = []
-    made: list[Running] = []
-
-    def make() -> Running:
-        folder = Path(tempfile.mkdtemp(prefix="aerodb-faults-", dir="/var/tmp"))
-        folders.append(folder)
-        made.append(_begin(folder, ports_from))
-        return made[-1]
-
-    yield make
-    for running in made:
-        _finish(running)
-    for folder in folders:
+def ground(ports_from: int) -> Iterator[Ground]:
+    """Return this worker's ground."""
+    folder = Path(tempfile.mkdtemp(prefix="aerodb-faults-", dir=_folder_above()))
+    made: Ground | None = None
+    try:
+        made = Ground(folder, ports_from)
+        yield made
+    finally:
+        if made is not None:
+            made.end()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def shared(make_running: Callable[[], Running]) -> Running:
+def shared(ground: Ground) -> Iterator[Running]:
     """Return a cluster for one module's tests, which leave it as it was."""
-    return make_running()
+    yield ground.begin()
+    ground.end()
 
 
 @pytest.fixture
-def fresh(make_running: Callable[[], Running]) -> Running:
+def fresh(ground: Ground) -> Iterator[Running]:
     """Return a cluster of the test's own."""
-    return make_running()
+    yield ground.begin()
+    ground.end()
