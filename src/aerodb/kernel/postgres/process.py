@@ -21,6 +21,7 @@ from aerodb.kernel.postgres.place import Place
 
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 60.0
+COLLECTED_SECONDS_MAX = 10.0
 POLL_SECONDS = 0.002
 
 
@@ -41,20 +42,45 @@ def _pid_lines(place: Place) -> list[str]:
         return []
 
 
+def _named_pid(place: Place) -> int | None:
+    """Return the process id that the lock file names; the process may be gone, or be another."""
+    lines = _pid_lines(place)
+    return abs(int(lines[0])) if lines and lines[0].lstrip("-").isdigit() else None
+
+
+def _is_dead(pid: int) -> bool:
+    """Tell whether a process has ended and is listed only because nobody has collected it yet.
+
+    Raises:
+        FileNotFoundError, ProcessLookupError: it is not even listed.
+    """
+    said = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    return said.rpartition(")")[2].split()[0] == "Z"
+
+
 def postmaster(place: Place) -> int | None:
     """Return the postmaster's process id, where it lives: a process that works in this very data folder."""
-    lines = _pid_lines(place)
-    if not lines or not lines[0].lstrip("-").isdigit():
+    pid = _named_pid(place)
+    if pid is None:
         return None
-    pid = abs(int(lines[0]))
     try:
         working = Path(f"/proc/{pid}/cwd").readlink()
-        dead = (
-            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] == "Z"
-        )
-    except (FileNotFoundError, ProcessLookupError, PermissionError):  # Gone, or its id is now another user's process.
-        return None
+        dead = _is_dead(pid)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None  # Gone; or the number is another user's process now.
     return pid if not dead and working == place.data().resolve() else None
+
+
+def _collected(place: Place) -> bool:
+    """Tell whether no dead postmaster is listed any more; PostgreSQL takes a listed one for alive, and will not start.
+
+    A killed one stays listed until the system's first process collects it, which may take seconds.
+    """
+    pid = _named_pid(place)
+    try:
+        return pid is None or not _is_dead(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def says_ready(place: Place) -> bool:
@@ -72,6 +98,7 @@ def start(installation: Installation, place: Place) -> None:
     """
     if postmaster(place) is not None:
         raise AlreadyRunning(f"PostgreSQL of {place.name} runs already")
+    wait_until(lambda: _collected(place), COLLECTED_SECONDS_MAX)
     names = {"config_file": "postgresql.conf", "hba_file": "pg_hba.conf", "ident_file": "pg_ident.conf"}
     # pg_ctl hands the options to a shell.
     options = " ".join(f"-c {shlex.quote(f'{name}={place.conf / file}')}" for name, file in names.items())
