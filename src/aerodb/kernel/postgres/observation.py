@@ -126,7 +126,7 @@ class Observer:
                 timeline=timeline,
                 end=end,
                 shutdown=end if control.state == SHUT_DOWN else None,
-                commits=commits_after(self._installation, data, timeline, begin)[-COMMITS_MAX:],
+                commits=commits_after(self._installation, data, timeline, begin, control.segment_bytes)[-COMMITS_MAX:],
                 checkpoint=control.redo,
             )
             self._down = mark, down

@@ -12,7 +12,7 @@ from pathlib import Path
 from aerodb.kernel.postgres.control import SHUT_DOWN, Control
 from aerodb.kernel.postgres.errors import LogUnreadable
 from aerodb.kernel.postgres.history import History, history_file, read_history
-from aerodb.kernel.postgres.installation import Ended, Installation
+from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.lsns import printed_lsn, record_end
 from aerodb.protocol.facts import Commit
 from aerodb.protocol.lsn import Lsn
@@ -22,6 +22,7 @@ _RECORD = re.compile(
     r"prev [0-9A-F]+/[0-9A-F]+, desc: (\S+)(.*)"
 )
 _END = re.compile(r"error in WAL record at|could not find a valid record after|could not find file|could not read file")
+_SEGMENT = re.compile(r"[0-9A-F]{24}")
 _COMMITS = {"COMMIT", "COMMIT_PREPARED"}
 
 
@@ -29,18 +30,39 @@ def _records(text: str) -> Iterable[re.Match[str]]:
     return (match for match in map(_RECORD.fullmatch, text.splitlines()) if match)
 
 
-def _dump(installation: Installation, data: Path, timeline: int, *arguments: str) -> Ended:
-    """Run pg_waldump; the error at the end of the log is accepted, any other is not.
+def _segments(data: Path, timeline: int, start: Lsn, segment_bytes: int) -> tuple[str, str] | None:
+    """Return the names of the segment that holds `start` and of the timeline's last; None where the first is not there.
+
+    pg_waldump is told both: left to itself, it learns the segments' size from the first file that the folder happens
+    to list, and fails where that one is new and still empty.
+    """
+    a_gigabyte = (1 << 32) // segment_bytes
+    number = start.value // segment_bytes
+    first = f"{timeline:08X}{number // a_gigabyte:08X}{number % a_gigabyte:08X}"
+    names = [path.name for path in (data / "pg_wal").iterdir() if _SEGMENT.fullmatch(path.name)]
+    return (first, max(name for name in names if name[:8] == first[:8])) if first in names else None
+
+
+def _dump(
+    installation: Installation, data: Path, timeline: int, start: Lsn, segment_bytes: int, *arguments: str
+) -> str:
+    """Return what pg_waldump prints from `start` on: nothing where the timeline has no such segment.
+
+    The error at the end of the log is accepted, any other is not.
 
     Raises:
-        CommandFailed: another error.
+        CommandFailed, LogUnreadable: another error.
     """
+    segments = _segments(data, timeline, start, segment_bytes)
+    if segments is None:
+        return ""
     ended = installation.run(
-        "pg_waldump", "-p", data / "pg_wal", "-t", str(timeline), *arguments, timeout_seconds=300, accept=(0, 1)
-    )
+        "pg_waldump", "-p", data / "pg_wal", "-s", str(start), *arguments, *segments, timeout_seconds=300,
+        accept=(0, 1),
+    )  # fmt: skip
     if ended.code and not _END.search(ended.error):
         raise LogUnreadable(f"pg_waldump: {ended.error.strip()[-500:]}")
-    return ended
+    return ended.output
 
 
 def shutdown_end(installation: Installation, data: Path, control: Control) -> Lsn | None:
@@ -51,7 +73,7 @@ def shutdown_end(installation: Installation, data: Path, control: Control) -> Ls
     """
     if control.state != SHUT_DOWN:
         return None
-    text = _dump(installation, data, control.timeline, "-s", str(control.checkpoint), "-n", "1").output
+    text = _dump(installation, data, control.timeline, control.checkpoint, control.segment_bytes, "-n", "1")
     found = next(iter(_records(text)), None)
     if found is None or found[5] != "CHECKPOINT_SHUTDOWN" or printed_lsn(found[4]) != control.checkpoint:
         raise LogUnreadable(f"the record at {control.checkpoint} is not the shutdown checkpoint: {text[:300]!r}")
@@ -94,25 +116,22 @@ def _newest_history(data: Path, control: Control) -> History:
 
 def _last_end(installation: Installation, data: Path, timeline: int, start: Lsn, control: Control) -> Lsn | None:
     """Return the end of the last complete record at or after `start`, or None where there is none."""
-    first = start.value // control.segment_bytes
-    name = f"{timeline:08X}{first // (0x100000000 // control.segment_bytes):08X}"
-    name += f"{first % (0x100000000 // control.segment_bytes):08X}"
-    if not (data / "pg_wal" / name).exists():
-        return None
-    found = list(_records(_dump(installation, data, timeline, "-s", str(start)).output))
+    found = list(_records(_dump(installation, data, timeline, start, control.segment_bytes)))
     last = found[-1] if found else None
     if last is None:
         return None
     return record_end(printed_lsn(last[4]), int(last[2]), control.segment_bytes, switches=last[5] == "SWITCH")
 
 
-def commits_after(installation: Installation, data: Path, timeline: int, lsn: Lsn) -> tuple[Commit, ...]:
+def commits_after(
+    installation: Installation, data: Path, timeline: int, lsn: Lsn, segment_bytes: int
+) -> tuple[Commit, ...]:
     """Return the transactions that `timeline` committed at or after `lsn`, in the log's order.
 
     Raises:
         LogUnreadable, CommandFailed: the log cannot be read.
     """
-    text = _dump(installation, data, timeline, "-r", "Transaction", "-s", str(lsn)).output
+    text = _dump(installation, data, timeline, lsn, segment_bytes, "-r", "Transaction")
     return tuple(_commit(match) for match in _records(text) if match[5] in _COMMITS)
 
 
