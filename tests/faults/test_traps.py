@@ -1,0 +1,298 @@
+"""PostgreSQL's known traps, each fallen into for real: the rules refuse, name the invariant, and show the way out."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from aerodb.errors import AeroError
+from aerodb.kernel.postgres.waldump import end_of_log
+from aerodb.local.demo import kill_postgres
+from aerodb.local.writer import Writer
+from aerodb.protocol import canonical
+from aerodb.protocol.facts import State
+from aerodb.protocol.plan import Plan
+from tests.faults.behind import append_to, connect, empty_segments, facts_of, instance_of, pg_ctl, run
+from tests.faults.conftest import Running
+from tests.faults.waiting import wait_until
+
+WAITING = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
+
+
+def _failing(running: Running, action: str, target: str, **arguments: str) -> dict[str, str]:
+    """Return the invariants that refuse an action now, with their evidence; empty where it would be accepted."""
+    plan = canonical.decode(running.api.ask(action, target, **arguments).plan.encode(), Plan)
+    return {verdict.invariant: verdict.evidence for verdict in plan.verdicts if verdict.result != "holds"}
+
+
+def _crash(running: Running, node: str) -> None:
+    kill_postgres(running.layout, node)
+    wait_until(lambda: instance_of(running, node).state is State.CRASHED)
+
+
+def _streaming(running: Running, node: str) -> bool:
+    receiver = instance_of(running, node).receiver
+    return receiver is not None and receiver.status == "streaming"
+
+
+# Timelines ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_timeline_number_twice(fresh: Running) -> None:
+    """Two nodes on timeline 2, promoted apart: the number proves nothing, following is refused, a reclone mends it."""
+    _crash(fresh, "n1")
+    fresh.api.do("fence", "n2", for_="n2")
+    fresh.api.do("fence", "n3", for_="n2")
+    pg_ctl(fresh, "n3", "promote", "-w")
+    run(fresh, "n3", "set synchronous_commit = local; create table only_here (n int)")
+    pg_ctl(fresh, "n3", "stop", "-m", "fast", "-w")
+    fresh.api.do("promote", "n2")
+    timelines = [instance_of(fresh, node).lineage[-1].timeline for node in ("n2", "n3")]
+    assert timelines == [2, 2]
+    assert "wal-ancestry" in _failing(fresh, "follow", "n3", upstream="n2")
+    fresh.api.do("reclone", "n3", upstream="n2")
+    wait_until(lambda: _streaming(fresh, "n3"))
+    assert run(fresh, "n3", "select to_regclass('only_here') is null") == [(True,)]
+
+
+def test_both_standbys_promoted_apart(fresh: Running) -> None:
+    """With no granted primary at all, two hand-made timelines 2 follow nobody, and nobody follows them."""
+    _crash(fresh, "n1")
+    for node in ("n2", "n3"):
+        pg_ctl(fresh, node, "promote", "-w")
+    for node, upstream in (("n2", "n3"), ("n3", "n2")):
+        assert "role-fits" in _failing(fresh, "follow", node, upstream=upstream)
+        assert "role-fits" in _failing(fresh, "promote", node)
+        pg_ctl(fresh, node, "stop", "-m", "fast", "-w")
+    assert "wal-ancestry" in _failing(fresh, "follow", "n3", upstream="n2")
+    assert "upstream-authority" in _failing(fresh, "reclone", "n3", upstream="n2")
+    fresh.api.do("start", "n1")
+    for node in ("n2", "n3"):
+        fresh.api.do("reclone", node, upstream="n1")
+    wait_until(lambda: _streaming(fresh, "n2") and _streaming(fresh, "n3"))
+
+
+def test_a_standby_promoted_by_hand_while_its_primary_lives(fresh: Running) -> None:
+    """It serves as nothing, is refused everything, acknowledges nothing, and the primary loses nothing."""
+    writer = Writer(fresh.layout.dsn())
+    writer.start()
+    assert writer.wait_for_more(10)
+    assert run(fresh, "n2", "select pg_promote(true)") == [(True,)]
+    for path in ("/primary", "/standby"):
+        with pytest.raises(AeroError):
+            fresh.impostor.agent("n2").get(path)
+    for action, arguments in (("promote", {}), ("renew", {}), ("follow", {"upstream": "n1"}), ("stop", {})):
+        assert "role-fits" in _failing(fresh, action, "n2", **arguments)
+    with connect(fresh, "n2", "app") as forked:
+        forked.execute("set statement_timeout = 0")
+        canceller = threading.Timer(0.5, forked.cancel)
+        canceller.start()
+        forked.execute("create table forked (n int)")
+        canceller.join()
+    assert writer.wait_for_more(20)
+    pg_ctl(fresh, "n2", "stop", "-m", "fast", "-w")
+    assert "wal-ancestry" in _failing(fresh, "follow", "n2", upstream="n1")
+    fresh.api.do("reclone", "n2", upstream="n1")
+    assert writer.wait_for_more(20)
+    writer.stop()
+    assert writer.lost() == []
+
+
+# The end of the log ---------------------------------------------------------------------------------------------------
+
+
+def test_a_standby_that_lacks_the_shutdown_checkpoint(fresh: Running) -> None:
+    """It was not streaming when the primary shut down: its position is below the record's end, and it is not elected.
+
+    Compared with the checkpoint's location, which is where the record starts, it would seem to have everything.
+    """
+    fresh.api.do("stop", "n2")
+    fresh.api.do("stop", "n1")
+    fresh.api.do("start", "n2")
+    stopped, behind = instance_of(fresh, "n1"), instance_of(fresh, "n2")
+    assert stopped.shutdown is not None
+    assert behind.position is not None
+    assert behind.position.lsn < stopped.shutdown
+    fresh.api.do("fence", "n3", for_="n2")
+    failing = _failing(fresh, "promote", "n2")
+    assert set(failing) == {"wal-prefix"}
+    assert "before n3" in failing["wal-prefix"]
+    fresh.api.do("fence", "n2", for_="n3")
+    fresh.api.do("promote", "n3")
+    fresh.api.do("follow", "n1", upstream="n3")
+    wait_until(lambda: _streaming(fresh, "n1"))
+
+
+def test_the_successor_must_stream_before_writes_stop(fresh: Running) -> None:
+    """A demotion for a successor that does not receive is refused before anything is stopped."""
+    fresh.api.do("stop", "n2")
+    assert set(_failing(fresh, "demote", "n1", for_="n2")) == {"successor-streams"}
+    assert instance_of(fresh, "n1").state is State.RUNNING
+
+
+def test_a_new_and_empty_segment_misleads_nobody(fresh: Running) -> None:
+    """A node that is down tells where its log ends, also with segments that PostgreSQL made ahead of need."""
+    fresh.api.do("stop", "n3")
+    before = instance_of(fresh, "n3")
+    empty_segments(fresh, "n3", 20)
+    assert instance_of(fresh, "n3") == before
+    fresh.api.do("start", "n3")
+
+
+def test_the_end_of_the_log_is_where_recovery_ends(fresh: Running) -> None:
+    """A crashed primary's position, read from its files, is the position that it recovers to."""
+    from aerodb.kernel.postgres.control import read_control
+    from aerodb.kernel.postgres.installation import find_installation
+
+    run(fresh, "n1", "create table t as select generate_series(1, 20000) as n")
+    _crash(fresh, "n1")
+    data = (fresh.home("n1") / "data").resolve()
+    told = instance_of(fresh, "n1").position
+    assert told is not None
+    installation = find_installation()
+    assert end_of_log(installation, data, read_control(installation, data)) == (1, told.lsn)
+    fresh.api.do("start", "n1")
+    log = (fresh.home("n1") / "run" / "postgres.log").read_text(encoding="utf-8")
+    redone = [line for line in log.splitlines() if "redo done at" in line or "invalid record length at" in line]
+    assert any(f"invalid record length at {told.lsn}" in line for line in redone), redone
+
+
+# Synchronous commit ---------------------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_wait_is_no_acknowledgement(fresh: Running) -> None:
+    """With both standbys fenced nothing is acknowledged; a cancelled wait warns, and its row is on the primary alone.
+
+    The election is right to lose that row, and says where it went: the old primary has diverged, by this commit.
+    """
+    run(fresh, "n1", "create table t (n int)")
+    fresh.api.do("fence", "n2", for_="n2")
+    fresh.api.do("fence", "n3", for_="n2")
+    warned: list[str] = []
+    with connect(fresh, "n1") as session:
+        session.add_notice_handler(lambda notice: warned.append(notice.message_primary or ""))
+        waiting = threading.Thread(target=session.execute, args=("insert into t values (1)",))
+        waiting.start()
+        wait_until(lambda: run(fresh, "n1", WAITING) == [(1,)])
+        assert run(fresh, "n1", "select * from t") == []
+        session.cancel()
+        waiting.join(20)
+    assert ["canceling wait for synchronous replication" in text for text in warned] == [True]
+    assert run(fresh, "n1", "select * from t") == [(1,)]
+    _crash(fresh, "n1")
+    fresh.api.do("promote", "n2")
+    assert run(fresh, "n2", "select * from t") == []
+    failing = _failing(fresh, "follow", "n1", upstream="n2")
+    assert set(failing) == {"wal-ancestry"}
+    assert "diverged" in failing["wal-ancestry"]
+    assert "1 commit(s)" in failing["wal-ancestry"]
+    fresh.api.do("reclone", "n1", upstream="n2")
+    assert (fresh.home("n1") / "data-0001").is_dir()
+
+
+# Settings behind the agent's back -------------------------------------------------------------------------------------
+
+
+def test_alter_system_is_off(fresh: Running) -> None:
+    """PostgreSQL itself refuses it, to the superuser too."""
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="ALTER SYSTEM"):
+        run(fresh, "n1", "alter system set synchronous_commit = off")
+
+
+@pytest.mark.parametrize(
+    ("node", "line", "drifts"),
+    [
+        ("n1", "synchronous_standby_names = ''", "synchronous_standby_names"),
+        ("n1", "synchronous_commit = off", "synchronous_commit"),
+        ("n3", "restore_command = 'true'", "restore_command"),
+        ("n3", "primary_conninfo = 'host=127.0.0.1 port=1'", "primary_conninfo"),
+    ],
+)
+def test_a_setting_that_was_smuggled_in(fresh: Running, node: str, line: str, drifts: str) -> None:
+    """What stands in postgresql.auto.conf, which overrides the agent's files, makes every plan on the node refused."""
+    demote = fresh.api.ask("demote", "n1", for_="n2")
+    append_to(fresh.home(node) / "data" / "postgresql.auto.conf", f"{line}\n")
+    pg_ctl(fresh, node, "reload")
+    wait_until(lambda: drifts in instance_of(fresh, node).drift)
+    action, arguments = ("demote", {"for_": "n2"}) if node == "n1" else ("fence", {"for_": "n2"})
+    assert drifts in _failing(fresh, action, node, **arguments)["settings-known"]
+    assert "settings-known" in _failing(fresh, "stop", node)
+    if node == "n1":  # Smuggled in after the plan was made: the agent finds it by itself.
+        done = fresh.api.confirm(demote)
+        assert (done.result, done.code) == ("not executed", "kernel.verdicts-differ")
+        assert "settings-known" in done.message
+
+
+def test_a_role_that_escapes_the_quorum(fresh: Running) -> None:
+    """ALTER ROLE ... SET synchronous_commit is found on the primary, and on the standbys that replay it."""
+    run(fresh, "n1", "alter role app set synchronous_commit = off")
+    wait_until(lambda: bool(instance_of(fresh, "n2").drift))
+    assert set(_failing(fresh, "demote", "n1", for_="n2")) == {"settings-known"}
+    assert "settings-known" in _failing(fresh, "fence", "n2", for_="n2")
+    run(fresh, "n1", "alter role app reset synchronous_commit")
+    wait_until(lambda: not instance_of(fresh, "n2").drift)
+    assert _failing(fresh, "demote", "n1", for_="n2") == {}
+
+
+def test_a_fenced_standby_never_receives_again(fresh: Running) -> None:
+    """A reload, a restart, a new agent: no receiver comes back, and the position that was pledged stays final."""
+    fresh.api.do("fence", "n3", for_="n2")
+    pledged = instance_of(fresh, "n3").position
+    run(fresh, "n1", "create table later (n int)")
+    pg_ctl(fresh, "n3", "reload")
+    fresh.stage.kill("n3")
+    fresh.stage.start_agent("n3")
+    fresh.stage.wait_for("n3")
+    assert run(fresh, "n3", "select count(*) from pg_stat_wal_receiver") == [(0,)]
+    fresh.api.do("stop", "n3")
+    fresh.api.do("start", "n3")
+    found = instance_of(fresh, "n3")
+    assert (found.receiver, found.attached, found.position) == (None, None, pledged)
+
+
+# Copies that were cut off ---------------------------------------------------------------------------------------------
+
+
+def _copying(folder: Path) -> int:
+    """Return the process id of the base backup into `folder`, or 0."""
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if len(words) > 2 and words[0].endswith(b"/pg_basebackup") and words[2] == str(folder).encode():
+            return int(entry.name)
+    return 0
+
+
+@pytest.mark.parametrize("agent_dies", [False, True])
+def test_a_base_backup_that_is_killed(fresh: Running, *, agent_dies: bool) -> None:
+    """What it left is never started; the node goes on as it was; a new reclone works."""
+    partial = fresh.home("n3").resolve() / "data-0002.partial"
+    planned = fresh.api.ask("reclone", "n3", upstream="n1")
+    told: list[str] = []
+    asking = threading.Thread(target=lambda: told.append(fresh.api.confirm(planned).result))
+    asking.start()
+    found = 0
+    while not found:
+        found = _copying(partial)
+        assert asking.is_alive()
+    os.kill(found, signal.SIGSTOP)
+    if agent_dies:
+        fresh.stage.kill("n3")
+    os.kill(found, signal.SIGKILL)
+    asking.join(60)
+    if agent_dies:
+        fresh.stage.start_agent("n3")
+        fresh.stage.wait_for("n3")
+    assert told == ["unknown" if agent_dies else "not executed"]
+    assert fresh.api.outcome(planned.request).result == "not executed"
+    assert not (fresh.home("n3") / "data-0002").exists()
+    assert instance_of(fresh, "n3").folder == "data-0001"
+    assert facts_of(fresh, "n3").standing.upstream == "n1"
+    fresh.api.do("reclone", "n3", upstream="n1")
+    assert instance_of(fresh, "n3").folder == "data-0002"
+    assert not partial.exists()
