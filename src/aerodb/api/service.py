@@ -11,8 +11,12 @@ from starlette.routing import Route
 from aerodb.api.openapi import document
 from aerodb.api.routes import ENDPOINTS, Call, Endpoint
 from aerodb.audit.export import export
+from aerodb.control.explain import LOOK_ID
 from aerodb.control.plane import ControlPlane
 from aerodb.control.roles import Right, require
+from aerodb.errors import AeroError
+from aerodb.protocol.cluster import Operator
+from aerodb.rules.explain import REQUEST_ID
 from aerodb.transport.server import caller_in
 from aerodb.transport.web import PROBLEMS, answer, body_of
 
@@ -23,7 +27,7 @@ def _handler(plane: ControlPlane, endpoint: Endpoint) -> Callable[[Request], Awa
     async def handle(request: Request) -> Response:
         call = Call(
             plane=plane,
-            person=plane.person(caller_in(request.scope)),
+            person=await run_in_threadpool(_person, plane, endpoint, request),
             path=dict(request.path_params),
             query=dict(request.query_params),
             headers=dict(request.headers),
@@ -32,6 +36,18 @@ def _handler(plane: ControlPlane, endpoint: Endpoint) -> Callable[[Request], Awa
         return answer(await run_in_threadpool(endpoint.answer, call))
 
     return handle
+
+
+def _person(plane: ControlPlane, endpoint: Endpoint, request: Request) -> Operator:
+    """Return the enrolled person who called; anybody else who would change something is recorded."""
+    caller = caller_in(request.scope)
+    try:
+        return plane.person(caller)
+    except AeroError as error:
+        named = request.headers.get("idempotency-key", "") if endpoint.keyed else request.path_params.get("request", "")
+        if endpoint.method == "POST":
+            plane.turned_away(caller, named if REQUEST_ID.fullmatch(named) else LOOK_ID, error)
+        raise
 
 
 def application(plane: ControlPlane) -> Starlette:

@@ -12,20 +12,23 @@ from aerodb.control.explain import Explainer
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, person_of, require
+from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.plan import Request
 from aerodb.transport.tls import Caller, Tls
 
 
 class ControlPlane:
     """A request's life in four verbs, authenticators, and reading; each checks the caller's right beside its effect."""
 
-    def __init__(self, cluster: Cluster, tls: Tls, log: Log) -> None:
-        """Wire the verbs to one log and one set of agents."""
+    def __init__(self, cluster: Cluster, tls: Tls, log: Log, make_agents: type[Agents] = Agents) -> None:
+        """Wire the verbs to one log and one set of agents, which `make_agents` makes."""
         self.cluster = cluster
-        agents = Agents(cluster, tls)
+        agents = make_agents(cluster, tls)
         recorder = Recorder(log, canonical.encode(cluster))
+        self._recorder = recorder
         self.log = log
         self.dispatcher = Dispatcher(cluster, agents, recorder)
         self.explainer = Explainer(cluster, agents, recorder)
@@ -40,6 +43,11 @@ class ControlPlane:
             CallerUnknown, CallerRevoked: there is none, or no more.
         """
         return person_of(self.cluster, caller)
+
+    def turned_away(self, caller: Caller, request: str, error: AeroError) -> None:
+        """Record that somebody who is not enrolled, or no more, tried to change something under this request's id."""
+        asked = Request(id=request, action="", target="", arguments={}, operator=caller.name, reason="")
+        self._recorder.refused(asked, error)
 
     def outcome(self, person: Operator, request: str) -> Done:
         """Ask the agent what became of a confirmed request, and record its answer.
