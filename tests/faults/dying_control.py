@@ -1,0 +1,87 @@
+"""A control plane that dies, as by SIGKILL, when it comes to a point the N-th time. `python -m ... FOLDER POINT N`."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aerodb.api.service import application
+from aerodb.audit.record import Record
+from aerodb.audit.store import Log
+from aerodb.control.agents import Agents
+from aerodb.control.plane import ControlPlane
+from aerodb.protocol import canonical
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.facts import Report
+from aerodb.protocol.plan import Order
+from aerodb.protocol.signed import Signed
+from aerodb.transport.server import Server, listen
+from aerodb.transport.tls import tls_in
+
+POINT, LEFT, LOCK = sys.argv[2], [int(sys.argv[3])], threading.Lock()
+
+
+def come_to(point: str) -> None:
+    """Die here, if it is time."""
+    with LOCK:
+        if point == POINT:
+            LEFT[0] -= 1
+            if LEFT[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingLog(Log):
+    """The real log."""
+
+    def append(self, record: Record, blobs: Mapping[str, bytes] | None = None) -> int:
+        """Append for real."""
+        come_to("before append")
+        sequence = super().append(record, blobs)
+        come_to("after append")
+        return sequence
+
+    def _read_back(self, sequence: int, body: bytes, checkpoint: str) -> None:
+        come_to("before read back")
+        super()._read_back(sequence, body, checkpoint)
+
+
+class DyingAgents(Agents):
+    """The real way to the agents."""
+
+    def report(self, node: str, nonce: str) -> Signed:
+        """Ask for real."""
+        come_to("before report")
+        return super().report(node, nonce)
+
+    def run(self, node: str, order: Order) -> Signed:
+        """Send for real."""
+        come_to("before run")
+        if POINT == "sent":
+            entries = self._entries(node)
+            threading.Thread(target=super().run, args=(node, order), daemon=True).start()
+            while self._entries(node) == entries:
+                time.sleep(0.001)
+            come_to("sent")
+        signed = super().run(node, order)
+        come_to("after run")
+        return signed
+
+    def _entries(self, node: str) -> int:
+        """Return how many requests the node's journal knows."""
+        signed = super().report(node, "00000000-0000-0000-0000-000000000000")
+        return canonical.decode(signed.document.encode(), Report).facts.entries
+
+
+folder = Path(sys.argv[1])
+cluster = canonical.decode((folder / "cluster.json").read_bytes(), Cluster)
+key = serialization.load_pem_private_key((folder / "log.key").read_bytes(), None)
+assert isinstance(key, Ed25519PrivateKey)
+bound = listen(cluster.control)
+plane = ControlPlane(cluster, tls_in(folder), DyingLog(folder / "log", cluster.origin, key), DyingAgents)
+Server(application(plane), tls_in(folder)).run_on(bound, threading.Event())
