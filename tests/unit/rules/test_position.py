@@ -1,0 +1,122 @@
+"""Positions and histories, against logs that are compared byte by byte."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aerodb.protocol.authority import Branch, Followed, Position
+from aerodb.protocol.lsn import Lsn
+from aerodb.rules.position import TermRow, TermUntold, divergence, lineage_of, position_running, reaches
+
+POSITIONS = st.builds(
+    lambda term, lsn: Position(term=term, bound=term, timeline=1, lsn=Lsn(lsn)), st.integers(1, 4), st.integers(0, 4)
+)
+Log = tuple[tuple[int, ...], tuple[Branch, ...]]
+"""A log as its bytes, each the term that wrote it, and the history that PostgreSQL would tell of it."""
+
+
+@given(POSITIONS, POSITIONS, POSITIONS)
+def test_reaching_is_a_total_preorder(one: Position, two: Position, three: Position) -> None:
+    """Of two logs one reaches the other; reaching is transitive; and it is the order of (term, LSN)."""
+    assert reaches(one, one)
+    assert reaches(one, two) or reaches(two, one)
+    if reaches(one, two) and reaches(two, three):
+        assert reaches(one, three)
+    assert reaches(one, two) == ((one.term, one.lsn) >= (two.term, two.lsn))
+
+
+@given(POSITIONS, POSITIONS, st.sampled_from(["candidate", "voter"]))
+def test_an_unknown_term_reaches_nothing(one: Position, two: Position, whose: str) -> None:
+    """Where a term cannot be told, it is unknown whether one log reaches the other: never yes."""
+    unknown = Position(term=None, bound=None, timeline=1, lsn=one.lsn)
+    assert (reaches(unknown, two) if whose == "candidate" else reaches(two, unknown)) is None
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Log]:
+    """Return logs that grew from one another: each a copy of a prefix of another, or promoted from one, and written."""
+    logs: list[Log] = [((1, 1), (Branch(timeline=1, begin=Lsn(0), term=1),))]
+    for term in range(2, draw(st.integers(3, 6))):
+        data, branches = draw(st.sampled_from(logs))
+        cut = draw(st.integers(0, len(data)))
+        kept = tuple(branch for branch in branches if branch.begin.value <= cut) if cut else branches[:1]
+        extra = draw(st.integers(0, 3))
+        if draw(st.booleans()):  # A promotion: a new timeline, one above this log's newest, in a new term.
+            branch = Branch(timeline=kept[-1].timeline + 1, begin=Lsn(cut), term=term)
+            logs.append(((*data[:cut], *[term] * extra), (*kept, branch)))
+        else:
+            logs.append((data[:cut], kept))
+    return logs
+
+
+def _common(one: tuple[int, ...], two: tuple[int, ...]) -> int:
+    """Return how many bytes two logs share."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
+
+
+@given(histories())
+def test_divergence_is_what_the_bytes_say(logs: list[Log]) -> None:
+    """Whoever is held to be a prefix is one, byte by byte; where two part, they are the same up to there.
+
+    The rules may refuse more than the bytes do (a timeline that was begun and not written to yet), never less.
+    """
+    for (own, own_branches), (theirs, their_branches) in itertools.permutations(logs, 2):
+        found = divergence(own_branches, Lsn(len(own)), their_branches)
+        shared = _common(own, theirs)
+        if found is None:
+            assert shared == min(len(own), len(theirs))
+        else:
+            assert min(found.fork.value, len(own), len(theirs)) <= shared
+            assert found.excess_bytes == max(0, len(own) - found.fork.value)
+
+
+@given(histories(), st.data())
+def test_a_copy_of_a_prefix_always_follows(logs: list[Log], data: st.DataObject) -> None:
+    """No false alarm: a standby that was cut off anywhere in its upstream's log is a prefix of it."""
+    theirs, branches = data.draw(st.sampled_from(logs))
+    cut = data.draw(st.integers(0, len(theirs)))
+    kept = tuple(branch for branch in branches if branch.begin.value < cut) or branches[:1]
+    assert divergence(kept, Lsn(cut), branches) is None
+
+
+@given(histories(), st.data())
+def test_an_untold_term_is_never_held_to_be_the_same(logs: list[Log], data: st.DataObject) -> None:
+    """A branch whose term is not known is not taken for its namesake."""
+    _, branches = data.draw(st.sampled_from(logs))
+    at = data.draw(st.integers(0, len(branches) - 1))
+    untold = tuple(
+        Branch(timeline=each.timeline, begin=each.begin, term=None if index == at else each.term)
+        for index, each in enumerate(branches)
+    )
+    with pytest.raises(TermUntold):
+        divergence(untold, Lsn(100), branches)
+    with pytest.raises(TermUntold):
+        divergence(branches, Lsn(100), untold)
+
+
+@given(st.integers(1, 9), st.one_of(st.none(), st.integers(0, 9)), st.integers(0, 9), st.integers(1, 4))
+def test_a_voters_bound_is_never_below_its_log(term: int, since: int | None, end: int, followed: int) -> None:
+    """The bound covers the log's own term, and the followed term as soon as anything was received under it."""
+    lineage = (Branch(timeline=1, begin=Lsn(0), term=1),)
+    rows = (TermRow(term=term, timeline=1, node="n1", quorum=1),)
+    position = position_running(
+        lineage, Lsn(end), rows, Followed(term=followed, lsn=None if since is None else Lsn(since))
+    )
+    assert position.term == max(1, term)
+    assert position.bound is not None
+    assert position.bound >= position.term
+    if since is None or end > since:
+        assert position.bound >= followed
+
+
+def test_a_timelines_term_is_read_from_the_log_first() -> None:
+    """Rows that the node can read decide; else what a grant told, for that very branch; else nothing is known."""
+    history = [(1, Lsn(0)), (2, Lsn(50))]
+    known = (Branch(timeline=2, begin=Lsn(50), term=7),)
+    rows = (TermRow(term=5, timeline=2, node="n2", quorum=1), TermRow(term=6, timeline=2, node="n2", quorum=1))
+    assert [each.term for each in lineage_of(history, rows, known)] == [None, 5]
+    assert [each.term for each in lineage_of(history, (), known)] == [None, 7]
+    elsewhere = (Branch(timeline=2, begin=Lsn(51), term=7),)
+    assert [each.term for each in lineage_of(history, (), elsewhere)] == [None, None]
