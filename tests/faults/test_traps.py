@@ -296,3 +296,21 @@ def test_a_base_backup_that_is_killed(fresh: Running, *, agent_dies: bool) -> No
     fresh.api.do("reclone", "n3", upstream="n1")
     assert instance_of(fresh, "n3").folder == "data-0002"
     assert not partial.exists()
+
+
+def test_the_ends_of_records_are_postgresqls_own(fresh: Running) -> None:
+    """Where each record ends is worked out as PostgreSQL itself says it, over many pages and a segment's end."""
+    from aerodb.kernel.postgres.lsns import record_end
+    from aerodb.protocol.lsn import Lsn
+
+    run(fresh, "n1", "create extension pg_walinspect")
+    begin = run(fresh, "n1", "select pg_current_wal_lsn()")[0][0]
+    run(fresh, "n1", "create table wide as select repeat(md5(n::text), 60) as w from generate_series(1, 9000) n")
+    run(fresh, "n1", "select pg_switch_wal()")
+    run(fresh, "n1", "create table one_more (n int)")
+    query = "select start_lsn::text, end_lsn::text, record_length, record_type from pg_get_wal_records_info"
+    records = run(fresh, "n1", f"{query}('{begin}', pg_current_wal_flush_lsn())")
+    assert len(records) > 1000
+    for start, end, length_bytes, kind in records:
+        told = record_end(Lsn.parse(start), length_bytes, 16 << 20, switches=kind == "SWITCH")
+        assert told == Lsn.parse(end), (start, end, length_bytes, kind)
