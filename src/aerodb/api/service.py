@@ -11,7 +11,6 @@ from starlette.routing import Route
 from aerodb.api.openapi import document
 from aerodb.api.routes import ENDPOINTS, Call, Endpoint
 from aerodb.audit.export import export
-from aerodb.control.explain import LOOK_ID
 from aerodb.control.plane import ControlPlane
 from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
@@ -46,7 +45,7 @@ def _person(plane: ControlPlane, endpoint: Endpoint, request: Request) -> Operat
     except AeroError as error:
         named = request.headers.get("idempotency-key", "") if endpoint.keyed else request.path_params.get("request", "")
         if endpoint.method == "POST":
-            plane.turned_away(caller, named if REQUEST_ID.fullmatch(named) else LOOK_ID, error)
+            plane.turned_away(caller, named if REQUEST_ID.fullmatch(named) else "", error)
         raise
 
 
