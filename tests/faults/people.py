@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from aerodb.audit.proof import make_proof
 from aerodb.audit.tree import consistency_path, hashes_of, inclusion_path, leaf_hash
+from aerodb.control.errors import SnapshotInconsistent
 from aerodb.local.layout import Layout
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
@@ -19,6 +20,7 @@ from aerodb.protocol.plan import Order, Outcome, Plan, Snapshot
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, PrivateKey, sign_with_key
 from aerodb.transport.client import Client
+from aerodb.transport.errors import Refused
 from aerodb.transport.tls import tls_in
 from tests.unit.protocol.authenticator import SoftAuthenticator
 
@@ -48,11 +50,17 @@ class Api:
     def ask(
         self, action: str, target: str, request: str | None = None, reason: str = REASON, **arguments: str
     ) -> Planned:
-        """Ask for an action; return its plan."""
+        """Ask for an action; return its plan. Where the cluster changed while it was looked at, ask anew, as told."""
         named = {name.rstrip("_"): value for name, value in arguments.items()}
         body = canonical.encode(Ask(action=action, target=target, arguments=named, reason=reason))
-        answer = self.client.post("/v1/requests", body, {"Idempotency-Key": request or new_id()})
-        return canonical.decode(answer, Planned)
+        while True:
+            try:
+                answer = self.client.post("/v1/requests", body, {"Idempotency-Key": request or new_id()})
+            except Refused as error:
+                if request is not None or error.code != SnapshotInconsistent.code:
+                    raise
+            else:
+                return canonical.decode(answer, Planned)
 
     def confirm(self, planned: Planned, signature: str | None = None) -> Done:
         """Confirm a plan, by the operator's own signature unless another is given."""
