@@ -2,4 +2,5 @@
 
 from aerodb.cli.main import main
 
-main()
+if __name__ == "__main__":  # A process that helps to verify a long log imports this file, and must not run it.
+    main()

@@ -79,7 +79,7 @@ def serve(folder: Path) -> int:
     if not isinstance(key, Ed25519PrivateKey):
         raise ControlFolderBroken(f"{folder}/log.key is not an Ed25519 key")
     bound = listen(cluster.control)
-    log = Log(folder / "log", cluster.origin, key)
+    log = Log(folder / "log", cluster.origin, key, lambda done, total: _say(f"{done} of {total} records verified"))
     try:
         _say(f"control plane of {cluster.name} at {cluster.control}")
         Server(application(ControlPlane(cluster, tls_in(folder), log)), tls_in(folder)).run_on(bound, ending.asked)

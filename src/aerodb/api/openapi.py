@@ -23,7 +23,7 @@ def _hook(kind: type) -> dict[str, Any]:
 def _operation(endpoint: Endpoint, schemas: dict[type, dict[str, Any]]) -> dict[str, Any]:
     parameters = [
         {"name": part, "in": "path", "required": True, "schema": {"type": "string"}}
-        for part in ("request", "credential")
+        for part in ("request", "credential", "sequence")
         if f"{{{part}}}" in endpoint.path
     ]
     parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in endpoint.query]

@@ -10,16 +10,31 @@ from typing import Any
 import msgspec
 
 from aerodb.actions import catalogue
+from aerodb.audit.search import PAGE_RECORDS_MAX, Query, required_instant
 from aerodb.control.errors import KeyMissing
 from aerodb.control.plane import ControlPlane
 from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Ask, Confirm, Decision, Done, LogEntry, Planned, Replayed, RequestLine, Status
+from aerodb.protocol.api import (
+    Ask,
+    Confirm,
+    Decision,
+    Done,
+    Found,
+    LogEntry,
+    Planned,
+    ProvenEntry,
+    Replayed,
+    Requests,
+    Status,
+)
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
 
 RECORDS_MAX = 1_000
+PAGE_RECORDS = 100
+QUERY = Query.__struct_fields__
 
 
 class QueryMalformed(AeroError):
@@ -40,12 +55,6 @@ class Call:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
-
-
-class Requests(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every request, the newest first."""
-
-    requests: tuple[RequestLine, ...]
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,7 +153,32 @@ def _catalogue(call: Call) -> Catalogue:
 
 def _requests(call: Call) -> Requests:
     require(call.person, Right.READ_REQUESTS)
-    return Requests(requests=call.plane.reader.requests())
+    return call.plane.reader.requests(*_page(call))
+
+
+def _page(call: Call) -> tuple[int | None, int]:
+    """Return below which number a page ends, and how much it holds at most."""
+    before = _number(call, "before", 0) if "before" in call.query else None
+    return before, max(1, min(_number(call, "limit", PAGE_RECORDS), PAGE_RECORDS_MAX))
+
+
+def _search(call: Call) -> Found:
+    require(call.person, Right.READ_AUDIT)
+    for name in call.query:
+        if name not in (*QUERY, "before", "limit"):
+            raise QueryMalformed(f"there is nothing called {name} to search by", field=name)
+    values = {name: value for name, value in call.query.items() if name in QUERY}
+    for name in ("since", "until"):
+        values[name] = required_instant(values.get(name, ""), name)
+    return call.plane.reader.search(Query(**values), *_page(call))
+
+
+def _entry(call: Call) -> ProvenEntry:
+    require(call.person, Right.READ_AUDIT)
+    text = call.path["sequence"]
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise QueryMalformed("a record's number is a number", field="sequence")
+    return call.plane.reader.entry(int(text))
 
 
 def _decision(call: Call) -> Decision:
@@ -215,7 +249,10 @@ ENDPOINTS = (
         method="POST", path="/v1/requests/{request}/outcome", gives=Done, answer=_outcome,
         summary="Ask the agent what became of a confirmed request; runs nothing.",
     ),
-    Endpoint(method="GET", path="/v1/requests", summary="List the requests.", gives=Requests, answer=_requests),
+    Endpoint(
+        method="GET", path="/v1/requests", summary="List the requests, the newest first.", gives=Requests,
+        answer=_requests, query=("before", "limit"),
+    ),
     Endpoint(
         method="GET", path="/v1/requests/{request}", summary="Everything that the log holds of one request.",
         gives=Decision, answer=_decision,
@@ -254,5 +291,13 @@ ENDPOINTS = (
     Endpoint(
         method="GET", path="/v1/audit/records", summary="Records of the log.", gives=Records, answer=_records,
         query=("start", "count"),
+    ),
+    Endpoint(
+        method="GET", path="/v1/audit/records/{sequence}", summary="One record of the log, and its proof.",
+        gives=ProvenEntry, answer=_entry,
+    ),
+    Endpoint(
+        method="GET", path="/v1/audit/search", summary="Search the log's records, the newest first.", gives=Found,
+        answer=_search, query=(*QUERY, "before", "limit"),
     ),
 )  # fmt: skip

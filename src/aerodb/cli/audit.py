@@ -6,11 +6,13 @@ nothing, and where a folder or an export is given it is not even asked.
 
 import io
 from pathlib import Path
+from urllib.parse import urlencode
 
 import click
 import msgspec
 
 from aerodb.audit.export import verify_export
+from aerodb.audit.proof import ProofInvalid, open_proof
 from aerodb.audit.record import Record, decode_record
 from aerodb.audit.verify import VerificationFailed, Verified
 from aerodb.cli import verification
@@ -18,10 +20,10 @@ from aerodb.cli.failures import OK, UNVERIFIED, FileUnusable, LogUnverified
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
-from aerodb.cli.terminal import Cell
+from aerodb.cli.terminal import Cell, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Decision, LogEntry
+from aerodb.protocol.api import Decision, Found, LogEntry, ProvenEntry
 
 HEAD = ("RECORD", "AT", "EVENT", "REQUEST", "OPERATOR", "ACTION", "NODE", "RESULT")
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -53,6 +55,75 @@ def list_records(session: Session, start: int, count: int, *, as_json: bool) -> 
         session.terminal.table(HEAD, [_row(entry) for entry in answer.records])
     else:
         session.terminal.line(f"There is no record {start} yet.", "dim")
+    return OK
+
+
+SEARCH_OPTIONS = (
+    click.Option(["--operator"], metavar="NAME", help="Who asked."),
+    click.Option(["--event"], metavar="EVENT", help="What was recorded: requested, rejected, refused, confirmed, ..."),
+    click.Option(["--action"], metavar="ACTION", help="Which action of the catalogue."),
+    click.Option(["--node"], metavar="NODE", help="Which node was the target."),
+    click.Option(["--outcome"], metavar="RESULT", help="executed, 'not executed' or unknown."),
+    click.Option(["--invariant"], metavar="NAME", help="An invariant that did not hold."),
+    click.Option(["--since"], metavar="TIME", help="From this time (UTC) on, by the records' own clocks."),
+    click.Option(["--until"], metavar="TIME", help="Before this time (UTC)."),
+    click.Option(["--request"], metavar="PREFIX", help="The beginning of a request's id."),
+    click.Option(["--text"], metavar="TEXT", help="Found anywhere in the reason, in capitals or not."),
+)
+
+
+def _search(session: Session, /, *, limit: int, before: int | None, as_json: bool, **asked: str | None) -> int:
+    given = {name: value for name, value in {**asked, "before": before}.items() if value is not None}
+    body = session.get(f"/v1/audit/search?{urlencode({**given, 'limit': limit})}")
+    answer = read(body, Found)
+    if as_json:
+        session.terminal.document(body)
+        return OK
+    if answer.records:
+        session.terminal.table(HEAD, [_row(entry) for entry in answer.records])
+    else:
+        session.terminal.line("No record matches.", "dim")
+    if answer.next is not None:
+        session.terminal.line(f"There may be older ones: the same, with --before {answer.next}", "dim")
+    return OK
+
+
+search = ClientCommand(
+    "search",
+    callback=click.pass_obj(_search),
+    help="Search the log's records, the newest first; `aerodb audit record N` proves one.",
+    params=[
+        *SEARCH_OPTIONS,
+        click.Option(["--limit"], type=click.IntRange(1, 500), default=50, show_default=True, help="How many at most."),
+        click.Option(["--before"], type=click.IntRange(min=0), help="Only records below this number."),
+        click.Option(["--json", "as_json"], is_flag=True, help="The API's answer as canonical JSON."),
+    ],
+)
+audit.add_command(search)
+
+
+@audit.command("record", cls=ClientCommand)
+@click.argument("number", type=click.IntRange(min=0))
+@json_option
+@click.pass_obj
+def show_record(session: Session, number: int, *, as_json: bool) -> int:
+    """Show one record, and whether its proof holds under the log's key in the profile's cluster.json."""
+    profile = session.profile()
+    body = session.connect(profile, READ_TIMEOUT_SECONDS).get(f"/v1/audit/records/{number}")
+    entry = read(body, ProvenEntry)
+    try:
+        proven = open_proof(entry.proof, profile.cluster.log_key, entry.record.encode())
+    except ProofInvalid as error:
+        raise LogUnverified(f"record {number} is not proven: {error.message}") from error
+    if (proven.index, entry.sequence) != (number, number):
+        raise LogUnverified(f"the answer is about record {proven.index}, not {number}")
+    if as_json:
+        session.terminal.document(body)
+        return OK
+    session.terminal.line(f"record {number}: proven to stand in the log that its key signed", "good")
+    session.terminal.line(escape(f"  {entry.record}"))
+    for line in entry.proof.splitlines():
+        session.terminal.line(escape(f"  {line}"), "dim")
     return OK
 
 
@@ -121,7 +192,11 @@ def _verified(session: Session, profile: Profile, folder: Path | None, file: Pat
     if folder is not None:
         from aerodb.audit.store import verify_folder
 
-        return verify_folder(folder, key)
+        terminal = session.terminal
+        try:
+            return verify_folder(folder, key, lambda done, total: terminal.progress(f"{done} of {total} records"))
+        finally:
+            terminal.progress("")
     if file is None:
         body = session.connect(profile, READ_TIMEOUT_SECONDS).get("/v1/audit/export")
         return verify_export(io.BytesIO(body), key)

@@ -1,7 +1,8 @@
 """The requests so far, and one of them with everything that the log holds of it."""
 
+from urllib.parse import urlencode
+
 import click
-import msgspec
 
 from aerodb.audit.proof import ProofInvalid, open_proof
 from aerodb.cli.failures import OK, UNVERIFIED
@@ -9,7 +10,7 @@ from aerodb.cli.paths import request_path
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.cli.verification import read_plan
-from aerodb.protocol.api import Decision, RequestLine
+from aerodb.protocol.api import Decision, RequestLine, Requests
 from aerodb.protocol.cluster import Cluster
 from aerodb.rules.render import plan_lines
 
@@ -17,23 +18,22 @@ HEAD = ("REQUEST", "AT", "OPERATOR", "ACTION", "NODE", "STATE", "CODE", "REASON"
 STATE_STYLES = {"executed": "good", "not executed": "bad", "rejected": "bad", "refused": "bad", "unknown": "warn"}
 
 
-class RequestList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The answer to GET /v1/requests."""
-
-    requests: tuple[RequestLine, ...]
-
-
 @click.command("requests", cls=ClientCommand)
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many at most.")
+@click.option("--before", type=click.IntRange(min=0), help="Only those that began before this record of the log.")
 @json_option
 @click.pass_obj
-def requests(session: Session, *, as_json: bool) -> int:
-    """List the requests so far."""
-    body = session.get("/v1/requests")
-    answer = read(body, RequestList)
+def requests(session: Session, limit: int, before: int | None, *, as_json: bool) -> int:
+    """List the requests, the newest first."""
+    page = {"limit": limit} if before is None else {"limit": limit, "before": before}
+    body = session.get(f"/v1/requests?{urlencode(page)}")
+    answer = read(body, Requests)
     if as_json:
         session.terminal.document(body)
     elif answer.requests:
         session.terminal.table(HEAD, [_row(line) for line in answer.requests])
+        if answer.next is not None:
+            session.terminal.line(f"Older ones: aerodb requests --before {answer.next}", "dim")
     else:
         session.terminal.line("There is no request yet.", "dim")
     return OK

@@ -84,6 +84,12 @@ class Terminal:
         answer = self.stdin.readline()
         return answer.removesuffix("\n") if answer else None
 
+    def progress(self, text: str) -> None:
+        """Show how far something is, in place of what was shown before; only where a person watches."""
+        if self.stderr.isatty():
+            self.stderr.write(f"\r\x1b[K{text}")
+            self.stderr.flush()
+
     def problem(self, error: AeroError) -> None:
         """Show an error: its code, message, field, invariants, and whether anything was executed."""
         self._put(self.stderr, escape(f"{error.code}: {error.message}"), "bad")

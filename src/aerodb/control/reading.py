@@ -5,13 +5,24 @@ from collections.abc import Iterator
 
 from aerodb.actions import action_named, catalogue
 from aerodb.audit.record import Record
-from aerodb.audit.store import Log
+from aerodb.audit.search import Query
+from aerodb.audit.store import Log, newest_requests, search
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound
 from aerodb.control.snapshot import collect
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Cell, Decision, LogEntry, Replayed, RequestLine, Status
+from aerodb.protocol.api import (
+    Cell,
+    Decision,
+    Found,
+    LogEntry,
+    ProvenEntry,
+    Replayed,
+    RequestLine,
+    Requests,
+    Status,
+)
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Loss, Plan, Request, Result, Snapshot, Verdict, plan_digest
 from aerodb.rules.explain import LOOK_ID, check_request, explain
@@ -93,14 +104,37 @@ class Reader:
             raise RequestNotFound(f"the log knows no request {request!r}", field="request")
         return [(each, self._log.record(each)) for each in sequences]
 
-    def requests(self) -> tuple[RequestLine, ...]:
-        """Return every request and how far it came, the newest first."""
-        found: dict[str, list[Record]] = {}
-        for _, data in self._log.records():
-            record = canonical.decode(data, Record)
-            if record.request:
-                found.setdefault(record.request, []).append(record)
-        return tuple(_line(records) for records in reversed(found.values()))
+    def requests(self, before: int | None, limit: int) -> Requests:
+        """Return one page of the requests and how far each came, the newest first.
+
+        Raises:
+            LogUnavailable: the log cannot be searched.
+        """
+        found = newest_requests(self._log, before, limit)
+        lines = (_line([canonical.decode(data, Record) for _, data in self.records(each)]) for each, _ in found)
+        return Requests(requests=tuple(lines), next=found[-1][1] if len(found) == limit else None)
+
+    def search(self, query: Query, before: int | None, limit: int) -> Found:
+        """Return one page of the records that match, the newest first.
+
+        Raises:
+            LogUnavailable: the log cannot be searched.
+        """
+        entries = search(self._log, query, before, limit)
+        return Found(
+            records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in entries),
+            next=entries[-1][0] if len(entries) == limit else None,
+        )
+
+    def entry(self, sequence: int) -> ProvenEntry:
+        """Return one record with its proof.
+
+        Raises:
+            RecordUnknown: there is none.
+        """
+        return ProvenEntry(
+            sequence=sequence, record=self._log.record(sequence).decode(), proof=self._log.proof(sequence)
+        )
 
     def decision(self, request: str) -> Decision:
         """Return everything that the log holds of one request.

@@ -85,11 +85,33 @@ class RequestLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     plan: str | None
 
 
+class Requests(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One page of the requests, the newest first; `next` is the `before` of the page after it, None where none is."""
+
+    requests: tuple[RequestLine, ...]
+    next: int | None
+
+
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One record of the audit log: its place, its exact text, and when and by which clock it was made."""
 
     sequence: int
     record: str
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One page of the records that were searched for, the newest first; `next` is the `before` of the page after it."""
+
+    records: tuple[LogEntry, ...]
+    next: int | None
+
+
+class ProvenEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One record of the audit log, and the proof that it stands there."""
+
+    sequence: int
+    record: str
+    proof: str
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from aerodb.actions import action_named
 from aerodb.audit.export import export
 from aerodb.audit.record import Event, Record
-from aerodb.audit.store import Log
+from aerodb.audit.search import Query
+from aerodb.audit.store import Log, search
 from aerodb.cli.commands import run
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import Session
@@ -27,7 +28,19 @@ from aerodb.cli.terminal import Terminal
 from aerodb.control.authenticators import Authenticators
 from aerodb.control.record import Recorder
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Ask, Cell, Confirm, Decision, Done, LogEntry, Planned, RequestLine, Status
+from aerodb.protocol.api import (
+    Ask,
+    Cell,
+    Confirm,
+    Decision,
+    Done,
+    Found,
+    LogEntry,
+    Planned,
+    ProvenEntry,
+    RequestLine,
+    Status,
+)
 from aerodb.protocol.authority import Branch, Position
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.credentials import Authenticator, Endorse
@@ -216,8 +229,8 @@ class Stage:
 
     def _answer(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
         self.sent.append((method, path, headers))
-        general = re.sub("/v1/(requests|authenticators)/[^/]+", r"/v1/\1/ID", urlsplit(path).path)
-        place = f"{method} {general}"
+        named = re.sub("/(requests|records|authenticators)/[^/]+", r"/\1/ID", urlsplit(path).path)
+        place = f"{method} {named}"
         if place in self.fail:
             raise self.fail[place]
         answer = self._route(place, path, body, headers)
@@ -235,12 +248,14 @@ class Stage:
             "POST /v1/authenticators/ID/endorsement": lambda: self.authenticators.endorse(
                 self.person, request, canonical.decode(body, Endorse).signature
             ),
-            "GET /v1/requests": lambda: {"requests": [each.line for each in self.decisions.values()]},
+            "GET /v1/requests": lambda: {"requests": [each.line for each in self.decisions.values()], "next": None},
             "GET /v1/requests/ID": lambda: self.decisions[request],
             "GET /v1/status": self._status,
             "GET /v1/explain": lambda: self._explain(query),
             "GET /v1/whoami": lambda: {"operator": "alice", "role": "operator"},
             "GET /v1/audit/records": lambda: {"records": self._entries(range(self.log.size))},
+            "GET /v1/audit/search": lambda: self._search(query),
+            "GET /v1/audit/records/ID": lambda: self._proven(int(path.split("/")[4])),
             "GET /v1/audit/export": lambda: b"".join(export(self.log)),
         }
         return routes[place]()
@@ -281,6 +296,16 @@ class Stage:
         )
         blobs = {record.plan: text.encode(), record.snapshot: snapshot.encode()}
         self.log.append(record, blobs if event == "confirmed" else {})
+
+    def _search(self, query: dict[str, str]) -> Found:
+        limit, before = int(query.pop("limit")), query.pop("before", None)
+        entries = search(self.log, Query(**query), None if before is None else int(before), limit)
+        found = tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in entries)
+        return Found(records=found, next=found[-1].sequence if len(found) == limit else None)
+
+    def _proven(self, sequence: int) -> ProvenEntry:
+        record = self.log.record(sequence).decode()
+        return ProvenEntry(sequence=sequence, record=record, proof=self.log.proof(sequence))
 
     def _refresh(self, request: str) -> None:
         sequences = self.log.sequences_of(request)

@@ -266,7 +266,7 @@ def test_a_folder_verifies_and_an_altered_one_does_not(stage: Stage) -> None:
     assert stage.run("audit", "verify", "--folder", folder).code == 0
     stage.log.close()
     assert stage.run("audit", "verify", "--folder", folder).code == 0
-    database = next(path for path in (stage.folder / "log").iterdir() if path.suffix in {".db", ".sqlite", ".sqlite3"})
+    database = stage.folder / "log" / "log.db"
     database.write_bytes(database.read_bytes().replace(b"tidy up", b"tidy ut"))
     assert stage.run("audit", "verify", "--folder", folder).code == 6
 
@@ -281,3 +281,18 @@ def test_a_page_of_records_that_are_none_is_not_shown(stage: Stage) -> None:
     """A malformed record is a verification failure, not a row."""
     stage.alter["GET /v1/audit/records"] = lambda body: body.replace(b'\\"record\\"', b'\\"other!\\"')
     assert stage.run("audit", "list").code == 6
+
+
+def test_search_pages_through_what_matches_and_each_record_is_proven(stage: Stage) -> None:
+    """What is searched for is listed newest first, page by page; one record is shown with a proof that holds."""
+    for _ in range(3):
+        stage.run("stop", "n2", "--reason", "Disk full", typed="n2\n")
+    first = stage.run("audit", "search", "--text", "disk FULL", "--node", "n2", "--limit", "4")
+    assert [line.split()[0] for line in first.plain.splitlines()[1:5]] == ["7", "6", "5", "4"]
+    assert "--before 4" in first.plain
+    rest = stage.run("audit", "search", "--text", "disk FULL", "--before", "4")
+    assert [line.split()[0] for line in rest.plain.splitlines()[1:]] == ["3", "2"]
+    assert "No record matches." in stage.run("audit", "search", "--operator", "bob").plain
+    assert stage.run("audit", "record", "6").plain.startswith("record 6: proven to stand in the log")
+    stage.alter["GET /v1/audit/records/ID"] = lambda body: body.replace(b"Disk full", b"Disk fine")
+    assert stage.run("audit", "record", "6").code == 6

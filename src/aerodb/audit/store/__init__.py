@@ -1,7 +1,17 @@
 """The audit log on disk: the one part of `aerodb.audit` that does I/O."""
 
 from aerodb.audit.store.errors import BlobMismatched, LogReplaced, LogUnavailable, RecordUnknown
+from aerodb.audit.store.finding import newest_requests, search
 from aerodb.audit.store.folder import verify_folder
 from aerodb.audit.store.log import Log
 
-__all__ = ["BlobMismatched", "Log", "LogReplaced", "LogUnavailable", "RecordUnknown", "verify_folder"]
+__all__ = [
+    "BlobMismatched",
+    "Log",
+    "LogReplaced",
+    "LogUnavailable",
+    "RecordUnknown",
+    "newest_requests",
+    "search",
+    "verify_folder",
+]

@@ -92,9 +92,14 @@ class Database:
         """Return one blob's bytes."""
         return self._bytes("SELECT data FROM blob WHERE digest = ?", digest)
 
-    def blob_digests(self) -> list[str]:
-        """Return the digests of all blobs, in their order as text."""
-        return [digest for (digest,) in self.connection.execute("SELECT digest FROM blob ORDER BY digest")]
+    def has_blob(self, digest: str) -> bool:
+        """Tell whether there is a blob with this digest."""
+        return self.connection.execute("SELECT 1 FROM blob WHERE digest = ?", (digest,)).fetchone() is not None
+
+    def blob_digests(self, after: str, count: int) -> list[str]:
+        """Return the next `count` digests of blobs after the digest `after`, in their order as text."""
+        query = "SELECT digest FROM blob WHERE digest > ? ORDER BY digest LIMIT ?"
+        return [digest for (digest,) in self.connection.execute(query, (after, count))]
 
     def counts(self) -> tuple[int, int, int]:
         """Return how many records, nodes and checkpoints there are."""

@@ -1,27 +1,63 @@
-"""Verification of a log's folder: everything is computed again from the records, and compared with what is stored."""
+"""Verification of a log's folder: everything is computed again from the records, and compared with what is stored.
 
+- Memory stays flat: rows are read a few at a time, whatever the log's size.
+- A long log is cut into parts, which all cores verify. A part begins with the stored tree's right edge at its first
+  record; the part before it checked exactly those nodes, so that together they check all that one pass would.
+"""
+
+import os
 import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
+
+import msgspec
 
 from aerodb.audit.store.database import Database, open_to_read
 from aerodb.audit.store.errors import LogUnavailable
 from aerodb.audit.store.files import DATABASE
 from aerodb.audit.store.seal import is_sealed, verify_seal
-from aerodb.audit.tree import Frontier, Node, leaf_hash
+from aerodb.audit.tree import Frontier, Node, frontier_of, leaf_hash
 from aerodb.audit.verify import (
     VerificationFailed,
     Verified,
     verified_checkpoint,
     verified_record,
     verify_blob,
-    verify_blobs,
     verify_head,
 )
 
+PART_RECORDS = 20_000
+"""How many records one part has; a log with fewer is verified in one process."""
+
 _ROWS_AT_ONCE = 256
+_BLOBS_FROM = ("", *(f"sha256:{digit:x}" for digit in range(1, 16)), "t")
+"""Where the parts of the blobs begin; the first and the last leave none out, whatever its digest is called."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many records are verified, of how many."""
 
 
-def verify_folder(folder: Path, vkey: str) -> Verified:
+def silent(done: int, total: int) -> None:
+    """Tell nobody."""
+    del done, total
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of the work: records from `start` up to `end`, or blobs from one digest up to another, or the file."""
+
+    kind: str
+    start: int = 0
+    end: int = 0
+    digest_from: str = ""
+    digest_to: str = ""
+
+
+def verify_folder(
+    folder: Path, vkey: str, progress: Progress = silent, part_records: int = PART_RECORDS
+) -> Verified:
     """Return what holds if the log in `folder` is whole, unaltered and signed by the log's key.
 
     Nothing is written, so this works while a server appends (then one consistent state is verified). A log that was
@@ -41,29 +77,100 @@ def verify_folder(folder: Path, vkey: str) -> Verified:
         raise LogUnavailable(f"the log in {folder} cannot be read: {error}") from error
     try:
         database.connection.execute("BEGIN")
-        return verify_content(database, vkey)
+        return verify_content(database, vkey, folder, progress, part_records)
     finally:
         database.close()
 
 
-def verify_content(database: Database, vkey: str) -> Verified:
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Say in our words that the database is damaged."""
+    try:
+        yield
+    except (sqlite3.Error, TypeError, ValueError) as error:
+        raise VerificationFailed(f"the database is damaged: {error}") from error
+
+
+def verify_content(
+    database: Database, vkey: str, folder: Path, progress: Progress = silent, part_records: int = PART_RECORDS
+) -> Verified:
     """Return what holds if the database's content is whole, unaltered and signed by the log's key.
+
+    A long log's parts are verified by other processes, which open the database in `folder` by themselves.
 
     Raises:
         VerificationFailed: something is missing, altered or not signed.
     """
+    with _damage():
+        size, text = database.newest()
+        _verify_checkpoint(database, Frontier(), vkey)
+        parts = tuple(_parts(size, part_records))
+        if size <= part_records:
+            for part in parts:
+                _verify_part(database, part, vkey)
+        else:
+            _verify_side_by_side(parts, folder, vkey, progress)
+        _verify_counts(database, size)
+    return Verified(size=size, checkpoint=verified_checkpoint(text, vkey), checkpoint_text=text)
+
+
+def _parts(size: int, part_records: int) -> Iterator[Part]:
+    yield Part(kind="file")
+    for start in range(0, size, part_records):
+        yield Part(kind="records", start=start, end=min(start + part_records, size))
+    for digest_from, digest_to in zip(_BLOBS_FROM, (*_BLOBS_FROM[1:], "\U0010ffff"), strict=True):
+        yield Part(kind="blobs", digest_from=digest_from, digest_to=digest_to)
+
+
+def _verify_side_by_side(parts: tuple[Part, ...], folder: Path, vkey: str, progress: Progress) -> None:
+    """Verify the parts in as many processes as there are cores; the first one that fails, in their order, is told."""
+    total = parts[-1 - len(_BLOBS_FROM)].end
+    pool = ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"))
     try:
+        working = [(part, pool.submit(verify_part, folder, part, vkey)) for part in parts]
+        for part, done in working:
+            done.result()
+            if part.kind == "records":
+                progress(part.end, total)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def verify_part(folder: Path, part: Part, vkey: str) -> None:
+    """Verify one part of the log in `folder`: the work of one process.
+
+    Raises:
+        VerificationFailed: something in it is missing, altered or not signed.
+    """
+    with _damage():
+        database = open_to_read(folder / DATABASE, sealed=is_sealed(folder))
+        try:
+            database.connection.execute("BEGIN")
+            _verify_part(database, part, vkey)
+        finally:
+            database.close()
+
+
+def _verify_part(database: Database, part: Part, vkey: str) -> None:
+    if part.kind == "file":
         faults = database.faults()
         if faults:
             raise VerificationFailed(f"the database is damaged: {faults[0]}")
-        size, text = database.newest()
-        _verify_counts(database, size)
-        _verify_tree(database, size, vkey)
-        for digest in database.blob_digests():
+    elif part.kind == "records":
+        _verify_rows(database, part.start, part.end, vkey)
+    else:
+        _verify_blobs(database, part.digest_from, part.digest_to)
+
+
+def _verify_blobs(database: Database, digest_from: str, digest_to: str) -> None:
+    after = digest_from
+    while True:
+        digests = [each for each in database.blob_digests(after, _ROWS_AT_ONCE) if each <= digest_to]
+        for digest in digests:
             verify_blob(digest, database.blob(digest) or b"")
-    except (sqlite3.Error, TypeError, ValueError) as error:
-        raise VerificationFailed(f"the database is damaged: {error}") from error
-    return Verified(size=size, checkpoint=verified_checkpoint(text, vkey), checkpoint_text=text)
+        if not digests:
+            return
+        after = digests[-1]
 
 
 def _verify_counts(database: Database, size: int) -> None:
@@ -73,13 +180,14 @@ def _verify_counts(database: Database, size: int) -> None:
         raise VerificationFailed(f"there are not exactly the rows of {size} records")
 
 
-def _verify_tree(database: Database, size: int, vkey: str) -> None:
-    frontier = Frontier()
-    _verify_checkpoint(database, frontier, vkey)
-    for start in range(0, size, _ROWS_AT_ONCE):
-        for row in database.rows(start, min(start + _ROWS_AT_ONCE, size)):
+def _verify_rows(database: Database, start: int, end: int, vkey: str) -> None:
+    frontier = frontier_of(database.node_hash, start)
+    for first in range(start, end, _ROWS_AT_ONCE):
+        for row in database.rows(first, min(first + _ROWS_AT_ONCE, end)):
             frontier = _verify_row(database, row, frontier)
             _verify_checkpoint(database, frontier, vkey)
+    if frontier.size != end:
+        raise VerificationFailed(f"record {frontier.size} is missing")
 
 
 def _verify_row(database: Database, row: tuple[int, str, str, bytes], frontier: Frontier) -> Frontier:
@@ -88,7 +196,9 @@ def _verify_row(database: Database, row: tuple[int, str, str, bytes], frontier: 
     record = verified_record(sequence, body)
     if (sequence, request, event) != (frontier.size, record.request, record.event):
         raise VerificationFailed(f"record {frontier.size} is not filed under its number, request and event")
-    verify_blobs(sequence, record, database.blob)
+    for digest in record.needs:  # Whether each is what it is named is checked once, with all the blobs.
+        if not database.has_blob(digest):
+            raise VerificationFailed(f"record {sequence} names the blob {digest}, which is missing")
     leaf = leaf_hash(body)
     for node in frontier.completed_by(leaf):
         _verify_node(database, node)

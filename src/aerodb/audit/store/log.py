@@ -21,25 +21,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.audit import tree
 from aerodb.audit.note import sign_checkpoint, verifier_key
-from aerodb.audit.proof import make_proof
 from aerodb.audit.record import Record, encode_record
 from aerodb.audit.store.blobs import check_blobs, insert_blobs
 from aerodb.audit.store.database import Database, open_to_read, open_to_write
-from aerodb.audit.store.errors import LogReplaced, LogUnavailable, RecordUnknown
+from aerodb.audit.store.errors import LogReplaced, LogUnavailable
 from aerodb.audit.store.files import DATABASE, RESERVE, RESERVE_BYTES, Reserve, marks_of
-from aerodb.audit.store.folder import verify_content
+from aerodb.audit.store.folder import Progress, silent, verify_content
+from aerodb.audit.store.index import Index
 from aerodb.audit.store.making import create_database, disk, lock_folder
+from aerodb.audit.store.reading import Readable
 from aerodb.audit.store.seal import is_sealed, remove_seal, verify_seal, write_seal
-from aerodb.audit.verify import VerificationFailed, verified_checkpoint, verify_blob, verify_head
+from aerodb.audit.verify import VerificationFailed, verified_checkpoint, verify_head
 
 LOCK_TIMEOUT_SECONDS = 10.0
 
-_ROWS_AT_ONCE = 256
 _OF_THE_DONE = ("outcome", "established")
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
-class Log:
+class Log(Readable):
     """The log in one folder, under the name `origin`, signed with `key`. Safe to use from several threads.
 
     Raises, from each method that touches the disk:
@@ -47,8 +47,8 @@ class Log:
         LogReplaced: the files at the path are not those that this process opened and wrote.
     """
 
-    def __init__(self, folder: Path, origin: str, key: Ed25519PrivateKey) -> None:
-        """Open the log in `folder`. One that was not closed is verified whole first.
+    def __init__(self, folder: Path, origin: str, key: Ed25519PrivateKey, progress: Progress = silent) -> None:
+        """Open the log in `folder`. One that was not closed is verified whole first, and `progress` told how far.
 
         Raises:
             LogUnavailable: there is none, it cannot be opened, or another process has it open.
@@ -62,6 +62,8 @@ class Log:
         self._reserve = Reserve(folder / RESERVE)
         self._lock = threading.Lock()
         self._fault: str | None = None
+        self._progress = progress
+        self.index = Index(folder, self)
         with disk():
             self._folder_descriptor: int | None = lock_folder(folder)
         try:
@@ -70,6 +72,7 @@ class Log:
         except BaseException:
             self._release_folder()
             raise
+        self.index.open()
 
     @classmethod
     def create(cls, folder: Path, origin: str, key: Ed25519PrivateKey) -> Self:
@@ -97,7 +100,7 @@ class Log:
         self._reader: Database | None = None
         try:
             if not sealed:
-                verify_content(self._writer, self._vkey)
+                verify_content(self._writer, self._vkey, self._folder, self._progress)
             size, self._checkpoint = self._writer.newest()
             self._frontier = tree.frontier_of(self._writer.node_hash, size)
             verify_head(self._frontier, verified_checkpoint(self._checkpoint, self._vkey))
@@ -123,11 +126,6 @@ class Log:
         return True
 
     # What the log is ---------------------------------------------------------------------------------------------
-
-    @property
-    def size(self) -> int:
-        """How many records the log has."""
-        return self._frontier.size
 
     @property
     def checkpoint(self) -> str:
@@ -176,6 +174,7 @@ class Log:
             database.insert_checkpoint(frontier.size, checkpoint)
         self._read_back(sequence, body, checkpoint)
         self._frontier, self._checkpoint = frontier, checkpoint
+        self.index.add(sequence, record, checkpoint)
         return sequence
 
     @contextmanager
@@ -213,91 +212,6 @@ class Log:
         if reader.body(sequence) != body or reader.newest() != (sequence + 1, checkpoint):
             raise LogUnavailable(self._fault)
         self._fault = None
-
-    # Reading -----------------------------------------------------------------------------------------------------
-
-    def record(self, sequence: int) -> bytes:
-        """Return the bytes of the record `sequence`, checked against the tree.
-
-        Raises:
-            RecordUnknown: there is none.
-            VerificationFailed: it was altered.
-        """
-        with self._held():
-            return self._body(sequence)
-
-    def _body(self, sequence: int) -> bytes:
-        body = self._reading.body(sequence) if 0 <= sequence < self.size else None
-        if body is None:
-            raise RecordUnknown(f"the log has {self.size} records, and none with the number {sequence}")
-        if tree.leaf_hash(body) != self._reading.node_hash(0, sequence):
-            raise VerificationFailed(f"record {sequence} is altered")
-        return body
-
-    def records(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Yield number and bytes of the records from `start` up to but without `end` (default: all there are now)."""
-        stop = self.size if end is None else min(end, self.size)
-        for first in range(max(start, 0), stop, _ROWS_AT_ONCE):
-            with self._held():
-                rows = self._reading.rows(first, min(first + _ROWS_AT_ONCE, stop))
-            yield from ((sequence, body) for sequence, _, _, body in rows)
-
-    def sequences_of(self, request: str) -> tuple[int, ...]:
-        """Return the numbers of the records about `request`, rising."""
-        with self._held():
-            return self._reading.sequences(request)
-
-    def blob(self, digest: str) -> bytes | None:
-        """Return the blob that `digest` names, or None.
-
-        Raises:
-            VerificationFailed: it was altered.
-        """
-        with self._held():
-            data = self._reading.blob(digest)
-        if data is not None:
-            verify_blob(digest, data)
-        return data
-
-    def blobs(self) -> Iterator[tuple[str, bytes]]:
-        """Yield digest and bytes of every blob, in the digests' order.
-
-        Raises:
-            VerificationFailed: one was altered or removed meanwhile.
-        """
-        with self._held():
-            digests = self._reading.blob_digests()
-        for digest in digests:
-            data = self.blob(digest)
-            if data is None:
-                raise VerificationFailed(f"the blob {digest} vanished")
-            yield digest, data
-
-    def proof(self, sequence: int) -> str:
-        """Return the proof that the record `sequence` is in the log, under the newest checkpoint.
-
-        Raises:
-            RecordUnknown: there is none.
-            VerificationFailed: the stored record or tree was altered, so that no proof would hold.
-        """
-        with self._held():
-            leaf = tree.leaf_hash(self._body(sequence))
-            path = tree.inclusion_path(self._reading.node_hash, sequence, self.size)
-            if not tree.verify_inclusion(leaf, sequence, self.size, path, self._frontier.root()):
-                raise VerificationFailed(f"the stored tree does not lead from record {sequence} to the signed root")
-            return make_proof(sequence, path, self._checkpoint)
-
-    def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
-        """Return the proof that the log at `new_size` records (default: the newest) extends the log at `old_size`.
-
-        Raises:
-            RecordUnknown: the log never had that many records.
-        """
-        with self._held():
-            new = self.size if new_size is None else new_size
-            if not 0 <= old_size <= new <= self.size:
-                raise RecordUnknown(f"the log has {self.size} records; from {old_size} to {new} it never grew")
-            return tree.consistency_path(self._reading.node_hash, old_size, new)
 
     # Readiness ---------------------------------------------------------------------------------------------------
 
@@ -365,17 +279,23 @@ class Log:
         Raises:
             LogUnavailable, LogReplaced: it is closed, but without a seal, so that opening it verifies it whole.
         """
-        with self._lock, disk():
-            if self._reader is None:
-                return
-            try:
-                self._require_ours()
-                self._checkpoint_wal()
-                self._disconnect()
-                write_seal(self._folder, self._origin, self._key)
-            finally:
-                self._disconnect()
-                self._release_folder()
+        try:
+            with self._lock, disk():
+                self._close()
+        finally:
+            self.index.close()
+
+    def _close(self) -> None:
+        if self._reader is None:
+            return
+        try:
+            self._require_ours()
+            self._checkpoint_wal()
+            self._disconnect()
+            write_seal(self._folder, self._origin, self._key)
+        finally:
+            self._disconnect()
+            self._release_folder()
 
     def _checkpoint_wal(self) -> None:
         busy, _, _ = self._writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -1,0 +1,214 @@
+"""Searching the log: the index finds what a scan of every record would, and is never believed."""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from aerodb.audit.record import Record, decode_record
+from aerodb.audit.search import InstantMalformed, Query, instant, matches, required_instant
+from aerodb.audit.store import Log, newest_requests, search, verify_folder
+from aerodb.audit.verify import VerificationFailed
+
+ORIGIN = "aerodb.log/test"
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+TIMES = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.500Z", "2026-02-01T10:00:00.000Z", "no time at all")
+TEXTS = ("", "Disk FULL on n1", "upgrade", "50%_of it", "Straße")
+
+records = st.builds(
+    Record,
+    event=st.sampled_from(["requested", "rejected", "refused", "confirmed", "outcome", "established"]),
+    at=st.sampled_from(TIMES),
+    clock=st.just("test"),
+    request=st.sampled_from(["", "aa", "ab", "b"]),
+    operator=st.sampled_from(["ada", "bob"]),
+    action=st.sampled_from(["", "stop", "promote"]),
+    target=st.sampled_from(["n1", "n2"]),
+    reason=st.sampled_from(TEXTS),
+    result=st.sampled_from(["", "executed", "unknown"]),
+    invariants=st.lists(st.sampled_from(["one", "two"]), max_size=3).map(tuple),
+)
+queries = st.builds(
+    Query,
+    operator=st.sampled_from(["", "ada", "nobody"]),
+    event=st.sampled_from(["", "outcome"]),
+    action=st.sampled_from(["", "stop"]),
+    node=st.sampled_from(["", "n2"]),
+    outcome=st.sampled_from(["", "executed"]),
+    invariant=st.sampled_from(["", "one"]),
+    since=st.sampled_from(["", "2026-01-01", "2026-01-01T00:00:00.25Z"]).map(lambda text: instant(text) or ""),
+    until=st.sampled_from(["", "2026-02-01"]).map(lambda text: instant(text) or ""),
+    request=st.sampled_from(["", "a", "aa"]),
+    text=st.sampled_from(["", "full", "%", "STRASSE", "'"]),
+)
+
+
+def made(folder: Path, content: list[Record]) -> Log:
+    """Return a log of these records."""
+    log = Log.create(folder, ORIGIN, KEY)
+    for record in content:
+        log.append(replace(record, plan="", snapshot="") if record.event == "confirmed" else record)
+    return log
+
+
+def scanned(log: Log, query: Query, before: int, limit: int) -> list[tuple[int, bytes]]:
+    """Return what a scan of every record finds."""
+    found = [(at, data) for at, data in log.records(0, before) if matches(query, decode_record(data))]
+    return found[::-1][:limit]
+
+
+@settings(max_examples=60, deadline=None)
+@given(content=st.lists(records, max_size=12), asked=st.lists(queries, min_size=1, max_size=8), late=st.booleans(),
+       before=st.integers(0, 13), limit=st.integers(1, 4))  # fmt: skip
+def test_a_search_finds_what_a_scan_finds(
+    content: list[Record], asked: list[Query], before: int, limit: int, *, late: bool
+) -> None:
+    """Whatever the records and the question, and whether the index kept up or is built late."""
+    with tempfile.TemporaryDirectory() as folder, made(Path(folder) / "log", content) as log:
+        if late:
+            log.index.rebuild()
+        for query in asked:
+            assert search(log, query, before, limit) == scanned(log, query, before, limit)
+
+
+@settings(max_examples=30, deadline=None)
+@given(content=st.lists(records, max_size=12), limit=st.integers(1, 4))
+def test_pages_of_requests_leave_none_out_and_show_none_twice(content: list[Record], limit: int) -> None:
+    """Paging by the last number of each page lists every request once, the newest first."""
+    expected = list(dict.fromkeys(record.request for record in content if record.request))[::-1]
+    with tempfile.TemporaryDirectory() as folder, made(Path(folder) / "log", content) as log:
+        found: list[str] = []
+        before: int | None = None
+        while page := newest_requests(log, before, limit):
+            found += [request for request, _ in page]
+            before = page[-1][1]
+        assert found == expected
+
+
+def a_record(number: int) -> Record:
+    """Return one record."""
+    return Record(event="requested", at=TIMES[0], clock="test", request=f"r{number}", operator="ada", reason="why")
+
+
+def ten(folder: Path) -> Log:
+    """Return a log of ten records."""
+    return made(folder, [a_record(number) for number in range(10)])
+
+
+def overwritten(path: Path) -> None:
+    """Write over the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[100 : len(data)] = b"\xff" * (len(data) - 100)
+    path.write_bytes(data)
+
+
+def statement(text: str) -> Callable[[Path], None]:
+    """Return what runs one statement on a database."""
+
+    def run(path: Path) -> None:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute(text)
+        connection.close()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        Path.unlink,
+        overwritten,
+        lambda path: path.write_bytes(b"not a database at all"),
+        lambda path: path.write_bytes(b""),
+        statement("DELETE FROM built"),
+        statement("UPDATE built SET size = 11"),
+        statement("UPDATE built SET checkpoint = 'forged'"),
+        statement("DROP TABLE reason"),
+        statement("UPDATE entry SET operator = 'ada', target = 'n9' WHERE sequence = 3"),
+        statement("INSERT INTO entry VALUES (99, 'r', 'outcome', 'ada', '', 'n9', '', '', 1)"),
+    ],
+    ids=["deleted", "overwritten", "no database", "empty", "no state", "ahead", "another log", "no table", "lies",
+         "beyond"],
+)  # fmt: skip
+def test_a_harmed_index_is_built_anew(tmp_path: Path, harm: Callable[[Path], object]) -> None:
+    """Whatever becomes of the index under a stopped log, searches find what the log holds, and the log is untouched."""
+    ten(tmp_path / "log").close()
+    harm(tmp_path / "log" / "index.db")
+    with Log(tmp_path / "log", ORIGIN, KEY) as log:
+        assert search(log, Query(node="n9")) == []
+        assert [number for number, _ in search(log, Query(operator="ada"))] == list(range(9, -1, -1))
+        log.append(a_record(10))
+        assert [number for number, _ in search(log, Query(request="r10"))] == [10]
+    assert verify_folder(tmp_path / "log", log.verifier_key).size == 11
+
+
+def test_the_index_of_an_older_state_is_carried_on(tmp_path: Path) -> None:
+    """An index that was put back from an earlier copy is caught up with what was appended since."""
+    ten(tmp_path / "log").close()
+    kept = (tmp_path / "log" / "index.db").read_bytes()
+    with Log(tmp_path / "log", ORIGIN, KEY) as log:
+        log.append(a_record(10))
+    (tmp_path / "log" / "index.db").write_bytes(kept)
+    with Log(tmp_path / "log", ORIGIN, KEY) as log:
+        assert len(search(log, Query(operator="ada"))) == 11
+
+
+def test_an_index_that_cannot_be_written_fails_neither_appends_nor_searches(tmp_path: Path) -> None:
+    """Where its file's place is taken by a folder, the log works, and is searched by a temporary index."""
+    ten(tmp_path / "log").close()
+    (tmp_path / "log" / "index.db").unlink()
+    (tmp_path / "log" / "index.db").mkdir()
+    with Log(tmp_path / "log", ORIGIN, KEY) as log:
+        log.append(a_record(10))
+        assert len(search(log, Query(operator="ada"))) == 11
+
+
+@pytest.mark.parametrize(
+    ("statement_text", "said"),
+    [
+        ("UPDATE record SET body = cast(replace(body, 'why', 'who') AS BLOB) WHERE sequence = 5", "stored hash of"),
+        ("UPDATE checkpoint SET text = (SELECT text FROM checkpoint WHERE size = 3) WHERE size = 8", "records"),
+        ("INSERT INTO blob VALUES ('zzz', x'78')", "is altered"),
+    ],
+)
+def test_side_by_side_finds_what_one_pass_finds(tmp_path: Path, statement_text: str, said: str) -> None:
+    """A log that is verified in parts by several processes is held to the same as one that is verified in one."""
+    log = ten(tmp_path / "log")
+    shutil.copytree(tmp_path / "log", tmp_path / "crashed")
+    log.close()
+    told: list[tuple[int, int]] = []
+    assert verify_folder(tmp_path / "crashed", log.verifier_key, lambda *far: told.append(far), 4).size == 10
+    assert told == [(4, 10), (8, 10), (10, 10)]
+    statement(statement_text)(tmp_path / "crashed" / "log.db")
+    with pytest.raises(VerificationFailed, match=said):
+        verify_folder(tmp_path / "crashed", log.verifier_key, part_records=4)
+    with pytest.raises(VerificationFailed, match=said):
+        verify_folder(tmp_path / "crashed", log.verifier_key)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-31", "2026-01-31T00:00:00.000000000Z"),
+        ("2026-01-31T23:59", "2026-01-31T23:59:00.000000000Z"),
+        ("2026-01-31T23:59:59.5Z", "2026-01-31T23:59:59.500000000Z"),
+        ("2026-13-01", None),
+        ("2026-01-31T24:00Z", None),
+        ("2026-01-31T10:00+02:00", None),
+        ("yesterday", None),
+    ],
+)
+def test_an_instant_has_one_form(text: str, expected: str | None) -> None:
+    """Times are read as UTC or not at all, and what cannot be read is refused by name."""
+    assert instant(text) == expected
+    if expected is None:
+        with pytest.raises(InstantMalformed) as refused:
+            required_instant(text, "since")
+        assert refused.value.field == "since"
