@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from aerodb.actions import catalogue
+from aerodb.audit.evidence import Evidence
 from aerodb.audit.search import PAGE_RECORDS_MAX, Query, required_instant
 from aerodb.control.errors import KeyMissing
 from aerodb.control.plane import ControlPlane
@@ -117,8 +118,15 @@ def _explain(call: Call) -> Planned:
 
 
 def _status(call: Call) -> Status:
-    require(call.person, Right.LOOK)
-    return call.plane.reader.status(call.person.name)
+    return call.plane.discloser.status(call.person, sensitive=_sensitive(call))
+
+
+def _sensitive(call: Call) -> bool:
+    """Tell whether sensitive facts are asked for outright."""
+    text = call.query.get("sensitive", "0")
+    if text not in {"0", "1"}:
+        raise QueryMalformed("sensitive is 0 or 1", field="sensitive")
+    return text == "1"
 
 
 def _cluster(call: Call) -> Cluster:
@@ -182,8 +190,11 @@ def _entry(call: Call) -> ProvenEntry:
 
 
 def _decision(call: Call) -> Decision:
-    require(call.person, Right.READ_REQUESTS)
-    return call.plane.reader.decision(call.path["request"])
+    return call.plane.discloser.decision(call.person, call.path["request"], sensitive=_sensitive(call))
+
+
+def _evidence(call: Call) -> Evidence:
+    return call.plane.discloser.evidence(call.person, call.path["request"])
 
 
 def _replay(call: Call) -> Replayed:
@@ -255,7 +266,11 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="GET", path="/v1/requests/{request}", summary="Everything that the log holds of one request.",
-        gives=Decision, answer=_decision,
+        gives=Decision, answer=_decision, query=("sensitive",),
+    ),
+    Endpoint(
+        method="GET", path="/v1/requests/{request}/evidence", gives=Evidence, answer=_evidence,
+        summary="Everything about one request, in one file that proves itself; the reading is recorded.",
     ),
     Endpoint(
         method="GET", path="/v1/requests/{request}/replay", gives=Replayed, answer=_replay,
@@ -263,7 +278,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="GET", path="/v1/status", summary="The cluster now, and what would be accepted.", gives=Status,
-        answer=_status,
+        answer=_status, query=("sensitive",),
     ),
     Endpoint(
         method="GET", path="/v1/explain", summary="The plan that a request would have now; records nothing.",

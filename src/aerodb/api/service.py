@@ -10,7 +10,6 @@ from starlette.routing import Route
 
 from aerodb.api.openapi import document
 from aerodb.api.routes import ENDPOINTS, Call, Endpoint
-from aerodb.audit.export import export
 from aerodb.control.plane import ControlPlane
 from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
@@ -62,8 +61,8 @@ def application(plane: ControlPlane) -> Starlette:
         return Response(plane.log.checkpoint, media_type="text/plain; charset=utf-8")
 
     async def exported(request: Request) -> Response:
-        require(plane.person(caller_in(request.scope)), Right.READ_AUDIT)
-        return StreamingResponse(export(plane.log), media_type="application/jsonl")
+        lines = await run_in_threadpool(plane.discloser.export, plane.person(caller_in(request.scope)))
+        return StreamingResponse(lines, media_type="application/jsonl")
 
     return Starlette(
         routes=[

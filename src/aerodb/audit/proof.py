@@ -70,6 +70,15 @@ def open_proof(text: str, vkey: str, record: bytes) -> Proven:
     return Proven(index=index, checkpoint=checkpoint, checkpoint_text=checkpoint_text)
 
 
+def path_in(text: str) -> tuple[bytes, ...]:
+    """Return the hashes of a proof's path.
+
+    Raises:
+        ProofInvalid: it is malformed.
+    """
+    return tuple(_parse_head(text.partition("\n\n")[0].split("\n"))[1])
+
+
 def _parse_head(lines: list[str]) -> tuple[int, list[bytes]]:
     """Return the index and the path that the lines before the checkpoint state."""
     if lines[0] != HEADER:

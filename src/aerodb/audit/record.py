@@ -13,7 +13,7 @@ from aerodb.protocol.signed import Signed
 
 RECORD_BYTES_MAX = 65_535
 
-Event = Literal["requested", "rejected", "refused", "confirmed", "outcome", "established", "endorsed"]
+Event = Literal["requested", "rejected", "refused", "confirmed", "outcome", "established", "endorsed", "read"]
 
 
 class RecordTooLarge(AeroError):
@@ -31,7 +31,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `plan`, `snapshot` and `endorsement` are digests of blobs in the log; `signature` is the operator's confirmation of
     the plan, or their armored SSH signature over the endorsement, and `touch` whether it shows that a security key or
     an authenticator was touched; `configuration` is the digest of the cluster's configuration. `request` is empty where
-    the record is about a person and no request.
+    the record is about a person and no request: of a sensitive read, `arguments` say what was read.
     """
 
     kind: Literal["record"] = "record"

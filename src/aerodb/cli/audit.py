@@ -1,24 +1,20 @@
 """The audit log: listed, exported, verified offline, and its plans computed again.
 
-Verification trusts the profile's configuration alone, which names the log's key; the control plane is believed in
-nothing, and where a folder or an export is given it is not even asked.
+Verification trusts the configuration alone, which names every public key; the control plane is believed in nothing.
 """
 
-import io
 from pathlib import Path
 from urllib.parse import urlencode
 
 import click
 import msgspec
 
-from aerodb.audit.export import verify_export
 from aerodb.audit.proof import ProofInvalid, open_proof
 from aerodb.audit.record import Record, decode_record
-from aerodb.audit.verify import VerificationFailed, Verified
 from aerodb.cli import verification
-from aerodb.cli.failures import OK, UNVERIFIED, FileUnusable, LogUnverified
+from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified
 from aerodb.cli.paths import request_path
-from aerodb.cli.profile import Profile
+from aerodb.cli.proving import FILE, evidence, keys, verify, write_new
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, escape
 from aerodb.errors import AeroError
@@ -26,7 +22,6 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Found, LogEntry, ProvenEntry
 
 HEAD = ("RECORD", "AT", "EVENT", "REQUEST", "OPERATOR", "ACTION", "NODE", "RESULT")
-FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class RecordList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,59 +147,13 @@ def export(session: Session, output: Path | None) -> int:
         for line in body.removesuffix(b"\n").split(b"\n"):
             session.terminal.document(line)
         return OK
-    try:
-        with output.open("xb") as file:
-            file.write(body)
-    except OSError as error:
-        raise FileUnusable(f"{output} cannot be written: {error.strerror}", field="output") from error
+    write_new(output, body)
     session.terminal.line(f"{len(body)} bytes written.")
     return OK
 
 
-@audit.command(cls=ClientCommand)
-@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Verify the log in this folder.")
-@click.option("--export", "file", type=FILE, help="Verify this export.")
-@json_option
-@click.pass_obj
-def verify(session: Session, folder: Path | None, file: Path | None, *, as_json: bool) -> int:
-    """Verify the whole log: a folder or an export offline, else an export fetched now."""
-    if folder and file:
-        raise click.UsageError("--folder and --export are two different logs; give one")
-    profile = session.profile()
-    try:
-        verified = _verified(session, profile, folder, file)
-    except VerificationFailed as error:
-        raise LogUnverified(error.message) from error
-    if verified.checkpoint.origin != profile.cluster.origin:
-        raise LogUnverified(f"this is the log of {verified.checkpoint.origin}, not of {profile.cluster.origin}")
-    if as_json:
-        session.terminal.document(canonical.encode({"checkpoint": verified.checkpoint_text, "size": verified.size}))
-    else:
-        said = f"VERIFIED: {verified.size} records, whole and in order, as the log's key signed."
-        session.terminal.line(said, "good")
-        for line in verified.checkpoint_text.splitlines():
-            session.terminal.line(f"  {line}", "dim")
-    return OK
-
-
-def _verified(session: Session, profile: Profile, folder: Path | None, file: Path | None) -> Verified:
-    key = profile.cluster.log_key
-    if folder is not None:
-        from aerodb.audit.store import verify_folder
-
-        terminal = session.terminal
-        try:
-            return verify_folder(folder, key, lambda done, total: terminal.progress(f"{done} of {total} records"))
-        finally:
-            terminal.progress("")
-    if file is None:
-        body = session.connect(profile, READ_TIMEOUT_SECONDS).get("/v1/audit/export")
-        return verify_export(io.BytesIO(body), key)
-    try:
-        with file.open("rb") as lines:
-            return verify_export(lines, key)
-    except OSError as error:
-        raise FileUnusable(f"{file} cannot be read: {error.strerror}", field="export") from error
+for command in (verify, evidence, keys):
+    audit.add_command(command)
 
 
 @audit.command(cls=ClientCommand)
@@ -212,9 +161,15 @@ def _verified(session: Session, profile: Profile, folder: Path | None, file: Pat
 @json_option
 @click.pass_obj
 def replay(session: Session, request: str, *, as_json: bool) -> int:
-    """Compute a request's plan again, on this machine, from its recorded snapshot, and compare the bytes."""
+    """Compute a request's plan again, on this machine, from its recorded snapshot, and compare the bytes.
+
+    The snapshot of somebody else's request is sensitive: reading it is recorded in the log.
+    """
     profile = session.profile()
-    body = session.connect(profile, READ_TIMEOUT_SECONDS).get(request_path(request))
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    body = caller.get(request_path(request))
+    if "snapshot" in read(body, Decision).redacted:
+        body = caller.get(request_path(request, "?sensitive=1"))
     replayed = verification.replay(profile.cluster, read(body, Decision))
     if as_json:
         session.terminal.document(canonical.encode(replayed))

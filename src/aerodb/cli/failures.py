@@ -121,6 +121,13 @@ class LogUnverified(Unverified):
     title = "The audit log does not verify"
 
 
+class EvidenceUnverified(Unverified):
+    """A part of an evidence file does not hold; the message names it."""
+
+    code = "control.evidence-invalid"
+    title = "The evidence does not verify"
+
+
 class OutcomeForged(Unverified):
     """The outcome is not what the target's agent signed for this request."""
 

@@ -1,7 +1,7 @@
 """The cluster as it was just observed: what each node is, what could not be observed, and what could be done.
 
-Everything about a node is read from that node's own signed report, verified here. What cannot be told is said to be
-unknown; it is never left out, and never guessed.
+Everything about a node is read from that node's own signed report, verified here; a role that is not shown the reports
+is told so, and what was taken out. What cannot be told is said to be unknown; it is never left out, and never guessed.
 """
 
 from dataclasses import dataclass, field
@@ -34,12 +34,13 @@ class Observed:
 
 
 @click.command(cls=ClientCommand)
+@click.option("--sensitive", is_flag=True, help="For auditors: the nodes' signed reports; the reading is recorded.")
 @json_option
 @click.pass_obj
-def status(session: Session, *, as_json: bool) -> int:
+def status(session: Session, *, sensitive: bool, as_json: bool) -> int:
     """Show the cluster as it is now, and which actions would be accepted; looking records nothing."""
     profile = session.profile()
-    body = session.connect(profile, READ_TIMEOUT_SECONDS).get("/v1/status")
+    body = session.connect(profile, READ_TIMEOUT_SECONDS).get(f"/v1/status{'?sensitive=1' if sensitive else ''}")
     answer = read(body, api.Status)
     observed = observe(profile.cluster, answer)
     if as_json:
@@ -54,6 +55,9 @@ def observe(cluster: Cluster, answer: api.Status) -> Observed:
     observed = Observed()
     for member in cluster.members:
         signed = answer.snapshot.reports.get(member.name)
+        if signed is None and member.name in answer.facts:
+            observed.facts[member.name] = answer.facts[member.name]
+            continue
         if signed is None:
             observed.missing[member.name] = answer.snapshot.missing.get(member.name, "it is not in the snapshot")
             continue
@@ -146,6 +150,10 @@ def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Ce
     """Return what a table cannot say: first what could not be observed, then what is unusual."""
     found: list[Cell] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
     found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
+    if answer.facts:
+        found.append(("warn", "These facts are the control plane's word: your role is not shown the signed reports."))
+    if answer.redacted:
+        found.append(("warn", f"Redacted: {', '.join(answer.redacted)}"))
     if answer.configuration != cluster.digest:
         found.append(("bad", "The control plane works with another configuration than the profile's cluster.json."))
     if not answer.consistent:

@@ -53,23 +53,32 @@ def read_profile(folder: Path) -> Profile:
     Raises:
         ProfileUnusable: a file is missing or malformed.
     """
-    names_text, cluster_text = _read(folder, "profile.json"), _read(folder, "cluster.json")
     try:
-        names = msgspec.json.decode(names_text, type=Names)
-        cluster = canonical.decode(cluster_text.removesuffix(b"\n"), Cluster)
+        names = msgspec.json.decode(_read(folder / "profile.json"), type=Names)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProfileUnusable(f"{folder / 'profile.json'} is malformed: {error}", field="profile") from error
-    except canonical.NotCanonical as error:
-        raise ProfileUnusable(f"{folder / 'cluster.json'} is malformed: {error.message}", field="profile") from error
+    cluster = read_cluster(folder / "cluster.json")
     return Profile(folder=folder, control=names.control, operator=names.operator, cluster=cluster)
 
 
-def _read(folder: Path, name: str) -> bytes:
+def read_cluster(path: Path) -> Cluster:
+    """Return the configuration in a file: all the public keys that anything is verified with.
+
+    Raises:
+        ProfileUnusable: it is missing or malformed.
+    """
     try:
-        return (folder / name).read_bytes()
+        return canonical.decode(_read(path).removesuffix(b"\n"), Cluster)
+    except canonical.NotCanonical as error:
+        raise ProfileUnusable(f"{path} is malformed: {error.message}", field="profile") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         hint = "name the folder with --profile or AERODB_PROFILE"
-        raise ProfileUnusable(f"{folder / name} cannot be read: {error.strerror}; {hint}", field="profile") from error
+        raise ProfileUnusable(f"{path} cannot be read: {error.strerror}; {hint}", field="profile") from error
 
 
 def connect(profile: Profile, timeout_seconds: float) -> Caller:

@@ -7,6 +7,7 @@ from aerodb.audit.store import Log
 from aerodb.control.agents import Agents
 from aerodb.control.authenticators import Authenticators
 from aerodb.control.confirm import Confirmer
+from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.explain import Explainer
 from aerodb.control.reading import Reader
@@ -35,6 +36,7 @@ class ControlPlane:
         self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher)
         self.authenticators = Authenticators(cluster, recorder)
         self.reader = Reader(cluster, agents, log)
+        self.discloser = Discloser(self.reader, recorder)
 
     def person(self, caller: Caller) -> Operator:
         """Return the enrolled person who called.

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 from aerodb.actions import action_named, catalogue
+from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.record import Record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, newest_requests, search
@@ -26,6 +27,7 @@ from aerodb.protocol.api import (
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Loss, Plan, Request, Result, Snapshot, Verdict, plan_digest
 from aerodb.rules.explain import LOOK_ID, check_request, explain
+from aerodb.rules.invariants import RULES
 from aerodb.rules.specification import Action
 
 
@@ -151,7 +153,27 @@ class Reader:
             plan=self._text(plan),
             snapshot=self._text(snapshot),
             records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in entries),
-            proofs=tuple(self._log.proof(sequence) for sequence, _ in entries),
+            proofs=self._log.proofs([sequence for sequence, _ in entries]),
+        )
+
+    def evidence(self, request: str) -> Evidence:
+        """Return everything about one request, as a file that proves itself.
+
+        Raises:
+            RequestNotFound: the log knows no such request.
+        """
+        decision = self.decision(request)
+        record = canonical.decode(decision.records[0].record.encode(), Record)
+        return Evidence(
+            rules=canonical.decode(decision.plan.encode(), Plan).rules if decision.plan else RULES,
+            request=request,
+            configuration=self._text(record.configuration) or "",
+            plan=decision.plan,
+            snapshot=decision.snapshot,
+            entries=tuple(
+                Entry(record=entry.record, proof=proof)
+                for entry, proof in zip(decision.records, decision.proofs, strict=True)
+            ),
         )
 
     def _text(self, digest: str) -> str | None:

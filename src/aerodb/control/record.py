@@ -89,6 +89,11 @@ class Recorder:
             invariants=error.invariants, result=error.executed,
         )  # fmt: skip
 
+    def read(self, person: str, what: str, about: Mapping[str, str], snapshot: str = "") -> int:
+        """Record that a person is about to be shown sensitive facts: what, of which request or snapshot."""
+        asked = Request(id="", action="", target="", arguments={"read": what, **about}, operator=person, reason="")
+        return self._write(asked, "read", {}, snapshot=snapshot)
+
     def outcome(
         self, request: Request, plan: str, result: str, *, signed: Signed | None, code: str, message: str,
         established: bool,

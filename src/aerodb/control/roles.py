@@ -14,6 +14,7 @@ class Right(StrEnum):
     LOOK = "look"
     READ_REQUESTS = "read requests"
     READ_AUDIT = "read audit log"
+    READ_SENSITIVE = "read sensitive facts"
     REQUEST = "request"
     CONFIRM = "confirm"
     ASK_OUTCOME = "ask for outcome"
@@ -23,7 +24,7 @@ class Right(StrEnum):
 ALLOWED: dict[Role, frozenset[Right]] = {
     Role.OBSERVER: frozenset({Right.LOOK, Right.READ_REQUESTS}),
     Role.OPERATOR: frozenset(Right),
-    Role.AUDITOR: frozenset({Right.LOOK, Right.READ_REQUESTS, Right.READ_AUDIT}),
+    Role.AUDITOR: frozenset({Right.LOOK, Right.READ_REQUESTS, Right.READ_AUDIT, Right.READ_SENSITIVE}),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Loss, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 
@@ -58,7 +59,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The cluster as it was just observed: the snapshot and every action's answer. Looking records nothing."""
+    """The cluster as it was just observed: the snapshot and every action's answer.
+
+    To whom the signed reports are not shown, `snapshot` holds none; `facts` then holds what the control plane read in
+    them, without the sensitive parts, and `redacted` names each part that was taken out.
+    """
 
     cluster: str
     cluster_name: str
@@ -69,6 +74,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     matrix: tuple[Cell, ...]
     log_size: int
     log_writable: bool
+    facts: dict[str, Facts] = {}
+    redacted: tuple[str, ...] = ()
 
 
 class RequestLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,13 +122,17 @@ class ProvenEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One request with everything that the log holds of it: the line, the plan's text, the records, the proofs."""
+    """One request with everything that the log holds of it: the line, the plan's text, the records, the proofs.
+
+    All proofs rest on one checkpoint. Where `redacted` names the snapshot, there is one, and it was not shown.
+    """
 
     line: RequestLine
     plan: str | None
     snapshot: str | None
     records: tuple[LogEntry, ...]
     proofs: tuple[str, ...]
+    redacted: tuple[str, ...] = ()
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

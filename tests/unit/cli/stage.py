@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from aerodb.actions import action_named
+from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.export import export
 from aerodb.audit.record import Event, Record
 from aerodb.audit.search import Query
@@ -250,6 +251,7 @@ class Stage:
             ),
             "GET /v1/requests": lambda: {"requests": [each.line for each in self.decisions.values()], "next": None},
             "GET /v1/requests/ID": lambda: self.decisions[request],
+            "GET /v1/requests/ID/evidence": lambda: self.evidence(request),
             "GET /v1/status": self._status,
             "GET /v1/explain": lambda: self._explain(query),
             "GET /v1/whoami": lambda: {"operator": "alice", "role": "operator"},
@@ -288,12 +290,13 @@ class Stage:
         self._refresh(request_id)
         return Planned(request=request_id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
 
-    def _record(self, event: Event, plan: Plan, text: str, snapshot: str) -> None:
+    def _record(self, event: Event, plan: Plan, text: str, snapshot: str, **fields: Any) -> None:
         record = Record(
             event=event, at=STAMP, clock="a test's", request=plan.request.id, operator="alice",
             action=plan.request.action, target=plan.request.target, reason=plan.request.reason,
-            plan=plan_digest(text), snapshot=canonical.digest(snapshot.encode()),
-        )
+            arguments=plan.request.arguments, configuration=self.cluster.digest, plan=plan_digest(text),
+            snapshot=canonical.digest(snapshot.encode()), **fields,
+        )  # fmt: skip
         blobs = {record.plan: text.encode(), record.snapshot: snapshot.encode()}
         self.log.append(record, blobs if event == "confirmed" else {})
 
@@ -312,7 +315,7 @@ class Stage:
         self.decisions[request] = msgspec.structs.replace(
             self.decisions[request],
             records=self._entries(sequences),
-            proofs=tuple(self.log.proof(sequence) for sequence in sequences),
+            proofs=self.log.proofs(sequences),
         )
 
     def _entries(self, sequences: Any) -> tuple[LogEntry, ...]:
@@ -323,10 +326,28 @@ class Stage:
         assert decision.plan is not None
         assert decision.snapshot is not None
         verify(confirm.signature, decision.plan.encode(), parse_line(self.cluster.operators[0].ssh_key))
-        self._record("confirmed", canonical.decode(decision.plan.encode(), Plan), decision.plan, decision.snapshot)
-        self._refresh(request)
+        plan = canonical.decode(decision.plan.encode(), Plan)
+        self._record("confirmed", plan, decision.plan, decision.snapshot, signature=confirm.signature)
         self.executed.append(request)
-        return self._done(decision)
+        done = self._done(decision)
+        self._record("outcome", plan, decision.plan, decision.snapshot, outcome=done.outcome, result=done.result)
+        self._refresh(request)
+        return done
+
+    def evidence(self, request: str) -> Evidence:
+        """Return the evidence of a request, as the control plane makes it."""
+        decision = self.decisions[request]
+        return Evidence(
+            rules=RULES,
+            request=request,
+            configuration=canonical.encode(self.cluster).decode(),
+            plan=decision.plan,
+            snapshot=decision.snapshot,
+            entries=tuple(
+                Entry(record=entry.record, proof=proof)
+                for entry, proof in zip(decision.records, decision.proofs, strict=True)
+            ),
+        )
 
     def outcome(self, decision: Decision, **changes: Any) -> Signed:
         """Return the outcome as the target's agent signs it."""

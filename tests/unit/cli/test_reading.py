@@ -11,6 +11,7 @@ from aerodb.audit.export import export
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Status
 from aerodb.protocol.authority import Position
+from aerodb.protocol.classification import redacted
 from aerodb.protocol.facts import State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Plan
@@ -174,7 +175,7 @@ def test_requests_and_show_tell_the_whole_story(stage: Stage) -> None:
     shown = stage.run("show", request)
     assert shown.code == 0
     assert "Stop n3" in shown.plain
-    assert shown.plain.count("proven to stand in the log") == 2
+    assert shown.plain.count("proven to stand in the log") == 3
 
 
 def test_show_says_which_record_is_not_proven(stage: Stage) -> None:
@@ -182,7 +183,7 @@ def test_show_says_which_record_is_not_proven(stage: Stage) -> None:
     stage.alter["GET /v1/requests/ID"] = lambda body: body.replace(STAMP.encode(), b"2031-01-02T03:04:05Z")
     shown = stage.run("show", stage.executed[0])
     assert shown.code == 6
-    assert shown.plain.count("NOT PROVEN") == 2
+    assert shown.plain.count("NOT PROVEN") == 3
 
 
 def test_show_says_where_a_proof_is_missing(stage: Stage) -> None:
@@ -236,7 +237,7 @@ def test_an_export_is_written_byte_for_byte_and_verifies_offline(stage: Stage, t
     assert file.read_bytes() == b"".join(export(stage.log))
     assert stage.run("audit", "export", terminal=False).out.encode() == file.read_bytes()
     asked = len(stage.sent)
-    assert "VERIFIED: 2 records" in stage.run("audit", "verify", "--export", str(file)).plain
+    assert "VERIFIED: 3 records" in stage.run("audit", "verify", str(file)).plain
     assert len(stage.sent) == asked
 
 
@@ -255,7 +256,7 @@ def test_an_export_with_a_line_missing_does_not_verify(stage: Stage, tmp_path: P
     del lines[drop]
     file = tmp_path / "log.jsonl"
     file.write_bytes(b"".join(lines))
-    shown = stage.run("audit", "verify", "--export", str(file))
+    shown = stage.run("audit", "verify", str(file))
     assert shown.code == 6
     assert "control.log-verification-failed" in shown.err
 
@@ -263,18 +264,17 @@ def test_an_export_with_a_line_missing_does_not_verify(stage: Stage, tmp_path: P
 def test_a_folder_verifies_and_an_altered_one_does_not(stage: Stage) -> None:
     """The log's folder verifies while it is open; closed and then altered, it does not."""
     folder = str(stage.folder / "log")
-    assert stage.run("audit", "verify", "--folder", folder).code == 0
+    assert stage.run("audit", "verify", folder).code == 0
     stage.log.close()
-    assert stage.run("audit", "verify", "--folder", folder).code == 0
+    assert stage.run("audit", "verify", folder).code == 0
     database = stage.folder / "log" / "log.db"
     database.write_bytes(database.read_bytes().replace(b"tidy up", b"tidy ut"))
-    assert stage.run("audit", "verify", "--folder", folder).code == 6
+    assert stage.run("audit", "verify", folder).code == 6
 
 
 def test_verify_takes_one_log(stage: Stage, tmp_path: Path) -> None:
     """Two logs at once, or a file that is not there, are refused as input."""
-    assert stage.run("audit", "verify", "--folder", str(tmp_path), "--export", str(tmp_path / "x")).code == 2
-    assert stage.run("audit", "verify", "--export", str(tmp_path / "x")).code == 2
+    assert stage.run("audit", "verify", str(tmp_path / "x")).code == 2
 
 
 def test_a_page_of_records_that_are_none_is_not_shown(stage: Stage) -> None:
@@ -288,11 +288,29 @@ def test_search_pages_through_what_matches_and_each_record_is_proven(stage: Stag
     for _ in range(3):
         stage.run("stop", "n2", "--reason", "Disk full", typed="n2\n")
     first = stage.run("audit", "search", "--text", "disk FULL", "--node", "n2", "--limit", "4")
-    assert [line.split()[0] for line in first.plain.splitlines()[1:5]] == ["7", "6", "5", "4"]
-    assert "--before 4" in first.plain
-    rest = stage.run("audit", "search", "--text", "disk FULL", "--before", "4")
-    assert [line.split()[0] for line in rest.plain.splitlines()[1:]] == ["3", "2"]
+    assert [line.split()[0] for line in first.plain.splitlines()[1:5]] == ["11", "10", "9", "8"]
+    assert "--before 8" in first.plain
+    rest = stage.run("audit", "search", "--text", "disk FULL", "--before", "8")
+    assert [line.split()[0] for line in rest.plain.splitlines()[1:]] == ["7", "6", "5", "4", "3"]
     assert "No record matches." in stage.run("audit", "search", "--operator", "bob").plain
     assert stage.run("audit", "record", "6").plain.startswith("record 6: proven to stand in the log")
     stage.alter["GET /v1/audit/records/ID"] = lambda body: body.replace(b"Disk full", b"Disk fine")
     assert stage.run("audit", "record", "6").code == 6
+
+
+def test_a_role_that_is_shown_no_signed_reports_is_told_so(stage: Stage) -> None:
+    """Redacted facts are shown as the control plane's word, each part that was taken out is named, and none is bad."""
+
+    def alter(body: bytes) -> bytes:
+        status = canonical.decode(body, Status)
+        snapshot = msgspec.structs.replace(status.snapshot, reports={})
+        facts = {name: redacted(each, name)[0] for name, each in stage.facts.items()}
+        taken = ("n1.instance.folder",)
+        return canonical.encode(msgspec.structs.replace(status, snapshot=snapshot, facts=facts, redacted=taken))
+
+    stage.alter["GET /v1/status"] = alter
+    shown = stage.run("status")
+    assert shown.code == 0
+    assert rows(shown.plain, "NODE")["n2"] == ["standby", "running", "1", "1", "0/2FFFF00", "256", "quorum", "n1"]
+    assert "your role is not shown the signed reports" in shown.plain
+    assert "Redacted: n1.instance.folder" in shown.plain

@@ -55,9 +55,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     digest_to: str = ""
 
 
-def verify_folder(
-    folder: Path, vkey: str, progress: Progress = silent, part_records: int = PART_RECORDS
-) -> Verified:
+def verify_folder(folder: Path, vkey: str, progress: Progress = silent, part_records: int = PART_RECORDS) -> Verified:
     """Return what holds if the log in `folder` is whole, unaltered and signed by the log's key.
 
     Nothing is written, so this works while a server appends (then one consistent state is verified). A log that was

@@ -1,6 +1,6 @@
 """Reading the log: records, blobs and proofs, each checked against the tree as it is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from aerodb.audit import tree
@@ -104,12 +104,19 @@ class Readable:
             RecordUnknown: there is none.
             VerificationFailed: the stored record or tree was altered, so that no proof would hold.
         """
+        return self.proofs((sequence,))[0]
+
+    def proofs(self, sequences: Sequence[int]) -> tuple[str, ...]:
+        """Return the proofs of several records, all under one and the same checkpoint; raises as `proof` does."""
         with self._held():
-            leaf = tree.leaf_hash(self._body(sequence))
-            path = tree.inclusion_path(self._reading.node_hash, sequence, self.size)
-            if not tree.verify_inclusion(leaf, sequence, self.size, path, self._frontier.root()):
-                raise VerificationFailed(f"the stored tree does not lead from record {sequence} to the signed root")
-            return make_proof(sequence, path, self._checkpoint)
+            return tuple(self._proof(sequence) for sequence in sequences)
+
+    def _proof(self, sequence: int) -> str:
+        leaf = tree.leaf_hash(self._body(sequence))
+        path = tree.inclusion_path(self._reading.node_hash, sequence, self.size)
+        if not tree.verify_inclusion(leaf, sequence, self.size, path, self._frontier.root()):
+            raise VerificationFailed(f"the stored tree does not lead from record {sequence} to the signed root")
+        return make_proof(sequence, path, self._checkpoint)
 
     def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
         """Return the proof that the log at `new_size` records (default: the newest) extends the log at `old_size`.

@@ -1,0 +1,114 @@
+"""Who is shown which facts, and which reading is itself recorded.
+
+- An operator sees the cluster as it is now, signed by its nodes: they must be able to verify it before they sign, at
+  any hour, also while the log cannot be written. So is the snapshot of their own request: the request is the record.
+- Everyone else sees sensitive facts as redactions, and is told which.
+- An auditor (or an operator) who asks for the sensitive facts of anything else - the cluster now, another's snapshot,
+  an evidence file, an export - leaves exactly one record, written before anything is shown; where it cannot be
+  written, nothing is shown.
+"""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from aerodb.audit.evidence import Evidence
+from aerodb.audit.export import export
+from aerodb.control.reading import Reader
+from aerodb.control.record import Recorder
+from aerodb.control.roles import Right, require
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Decision, Status
+from aerodb.protocol.classification import REDACTED, redacted
+from aerodb.protocol.cluster import Operator, Role
+from aerodb.protocol.facts import Facts, Report
+
+
+class Discloser:
+    """Shows what a person's role may see."""
+
+    def __init__(self, reader: Reader, recorder: Recorder) -> None:
+        """Keep what reads, and what records the reading."""
+        self._reader = reader
+        self._recorder = recorder
+
+    def status(self, person: Operator, *, sensitive: bool) -> Status:
+        """Return the cluster as it is now, as far as the person's role may see it.
+
+        Raises:
+            CallerRefused: the person may not look, or may not see what they asked for.
+            LogUnavailable: the reading cannot be recorded.
+        """
+        require(person, Right.LOOK)
+        if sensitive:
+            require(person, Right.READ_SENSITIVE)
+        status = self._reader.status(person.name)
+        if person.role is Role.OPERATOR:
+            return status
+        if not sensitive:
+            return redacted_status(status)
+        self._recorder.read(person.name, "status", {"snapshot": status.snapshot_digest})
+        return status
+
+    def decision(self, person: Operator, request: str, *, sensitive: bool) -> Decision:
+        """Return a request's decision; its snapshot only to the requester, or where it is asked for.
+
+        Raises:
+            CallerRefused, RequestNotFound: the person may not see it, or there is none.
+            LogUnavailable: the reading cannot be recorded.
+        """
+        require(person, Right.READ_REQUESTS)
+        if sensitive:
+            require(person, Right.READ_SENSITIVE)
+        decision = self._reader.decision(request)
+        own = person.role is Role.OPERATOR and decision.line.operator == person.name
+        if own or decision.snapshot is None:
+            return decision
+        if not sensitive:
+            return replace(decision, snapshot=None, redacted=("snapshot",))
+        self._recorder.read(person.name, "snapshot", {"request": request}, _digest(decision.snapshot))
+        return decision
+
+    def evidence(self, person: Operator, request: str) -> Evidence:
+        """Return the evidence of one request; the reading is recorded.
+
+        Raises:
+            CallerRefused, RequestNotFound: the person may not see it, or there is none.
+            LogUnavailable: the reading cannot be recorded.
+        """
+        require(person, Right.READ_REQUESTS)
+        require(person, Right.READ_SENSITIVE)
+        found = self._reader.evidence(request)
+        self._recorder.read(person.name, "evidence", {"request": request}, _digest(found.snapshot))
+        return found
+
+    def export(self, person: Operator) -> Iterator[bytes]:
+        """Return the whole log as JSON Lines; the reading is recorded, and so in the export itself.
+
+        Raises:
+            CallerRefused: the person may not see it.
+            LogUnavailable: the reading cannot be recorded.
+        """
+        require(person, Right.READ_AUDIT)
+        require(person, Right.READ_SENSITIVE)
+        self._recorder.read(person.name, "export", {})
+        return export(self._recorder.log)
+
+
+def _digest(text: str | None) -> str:
+    return canonical.digest(text.encode()) if text is not None else ""
+
+
+def redacted_status(status: Status) -> Status:
+    """Return a status without signed reports and sensitive facts; each part that is taken out is named."""
+    facts, taken = dict[str, Facts](), list[str]()
+    for name, signed in status.snapshot.reports.items():
+        report = canonical.decode(signed.document.encode(), Report)  # The reader verified it.
+        facts[name], paths = redacted(report.facts, name)
+        taken += paths
+    missing = {}
+    for name, why in status.snapshot.missing.items():
+        missing[name] = f"{why.partition(': ')[0]}: {REDACTED}"  # The code stays; the rest may name an address.
+        taken.append(f"{name}.missing")
+    snapshot = replace(status.snapshot, reports={}, missing=missing)
+    return replace(status, snapshot=snapshot, facts=facts, redacted=tuple(taken))

@@ -1,0 +1,102 @@
+"""Which facts are public, sensitive or secret: one table, a class for each field, and their redaction.
+
+- *Public*: what a person needs in order to see how the cluster stands: roles, terms, positions, states, counts.
+- *Sensitive*: what helps an intruder, or says what the database's users do: addresses, folders, settings by name,
+  transactions and their times.
+- *Secret*: keys and passwords. They never leave the agent, so no fact may be of this class.
+- A field without a class cannot be redacted, and so cannot be shown: a new field must be classed here.
+- What is taken out is marked as such, in its place, and named by its path; nothing is left out unsaid.
+
+Pure: no I/O, no clock.
+"""
+
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+
+from aerodb.protocol.authority import Branch, Candidacy, Followed, Position, Standing
+from aerodb.protocol.facts import Commit, Facts, Instance, Load, Receiver, Sender, Unfinished
+from aerodb.protocol.signed import Signed
+
+T = TypeVar("T")
+
+REDACTED = "[redacted]"
+"""What stands in place of a text that was taken out."""
+
+REDACTED_NUMBER = -1
+"""What stands in place of a number that was taken out; no fact is negative."""
+
+
+class Class(StrEnum):
+    """Who may see a fact."""
+
+    PUBLIC = "public"
+    SENSITIVE = "sensitive"
+    SECRET = "secret"  # noqa: S105 - the name of a class.
+
+
+def _fields(public: str, sensitive: str) -> dict[str, Class]:
+    return {**dict.fromkeys(public.split(), Class.PUBLIC), **dict.fromkeys(sensitive.split(), Class.SENSITIVE)}
+
+
+CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
+    Facts: _fields("node rules configuration standing instance unfinished entries checkpoint", ""),
+    Standing: _fields("role upstream halted pledged pledge granted grant since followed lineage", ""),
+    Signed: _fields("document signer signature", ""),  # Pledges and grants, which hold terms and positions alone.
+    Candidacy: _fields("term node", ""),
+    Followed: _fields("term lsn", ""),
+    Branch: _fields("timeline begin term", ""),
+    Position: _fields("term bound timeline lsn", ""),
+    Instance: _fields(
+        "system version state recovery position lineage quorum attached restores receiver replayed senders shutdown "
+        "load commits",
+        "folder drift",
+    ),
+    Receiver: _fields("status flushed", "upstream"),
+    Sender: _fields("node state sync_state sent flushed replayed", ""),
+    Load: _fields(
+        "sessions longest_transaction_seconds prepared_transactions backups logical_slots waiting_commits", ""
+    ),
+    Commit: _fields("lsn", "xid time"),
+    Unfinished: _fields("request action result evidence", ""),
+}
+
+
+class Unclassed(TypeError):
+    """A field has no class: it must be given one in CLASSES."""
+
+
+def redacted(value: T, path: str) -> tuple[T, tuple[str, ...]]:
+    """Return `value` without its sensitive parts, and the paths of those that were taken out.
+
+    Raises:
+        Unclassed: a field has no class.
+    """
+    taken: list[str] = []
+    return _redacted(value, path, taken), tuple(taken)
+
+
+def _redacted(value: T, path: str, taken: list[str]) -> T:
+    if isinstance(value, tuple):
+        return tuple(_redacted(each, f"{path}[{at}]", taken) for at, each in enumerate(value))  # type: ignore[return-value]
+    if not isinstance(value, msgspec.Struct):
+        return value
+    classes = CLASSES.get(type(value), {})
+    changes = {}
+    for name in value.__struct_fields__:
+        if name not in classes:
+            raise Unclassed(f"{type(value).__name__}.{name} has no class")
+        inside, at = getattr(value, name), f"{path}.{name}"
+        changes[name] = _redacted(inside, at, taken) if classes[name] is Class.PUBLIC else _marked(inside, at, taken)
+    return msgspec.structs.replace(value, **changes)
+
+
+def _marked(value: object, path: str, taken: list[str]) -> object:
+    """Return the mark that stands in place of `value`; how many a list has is not taken out."""
+    if isinstance(value, tuple):
+        return tuple(_marked(each, f"{path}[{at}]", taken) for at, each in enumerate(value))
+    if value is None:
+        return None
+    taken.append(path)
+    return REDACTED_NUMBER if isinstance(value, int) else REDACTED

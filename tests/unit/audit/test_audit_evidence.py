@@ -1,0 +1,149 @@
+"""The evidence file: it verifies with nothing but the public keys, and with any byte changed it does not."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from aerodb.audit.evidence import Evidence, EvidenceInvalid, examine
+from aerodb.cli.commands import run
+from aerodb.cli.session import Session
+from aerodb.cli.terminal import Terminal
+from aerodb.protocol import canonical
+from tests.unit.cli.stage import Screen, Stage, stage_in
+
+FLIPS = 400
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Return a control plane with one executed request and one rejected one."""
+    with stage_in(tmp_path_factory.mktemp("evidence")) as made:
+        assert made.run("stop", "n2", "--reason", "upgrade", typed="n2\n").code == 0
+        assert made.run("start", "n2", "--reason", "too early").code == 1
+        yield made
+
+
+@pytest.fixture(scope="module")
+def data(stage: Stage) -> bytes:
+    """Return the evidence of the executed request."""
+    return canonical.encode(stage.evidence(stage.executed[0]))
+
+
+def test_an_executed_request_is_proven_from_end_to_end(stage: Stage, data: bytes) -> None:
+    """Configuration, records, reports, plan, signature and outcome are verified, and said in sentences."""
+    said = "\n".join(examine(data, stage.cluster).sentences)
+    for part in ("The configuration is the one given", "3 records stand in the log", "signed by its own node",
+                 "byte for byte", "alice signed exactly this plan", "executed, signed by the agent of n2"):  # fmt: skip
+        assert part in said
+
+
+def test_a_rejection_is_proven_too(stage: Stage) -> None:
+    """The evidence of a rejected request proves the plan that was refused."""
+    rejected = next(each for each in stage.decisions if each not in stage.executed)
+    examined = examine(canonical.encode(stage.evidence(rejected)), stage.cluster)
+    assert examined.plan is not None
+    assert not examined.plan.accepted
+
+
+def test_any_changed_byte_is_refused_and_the_part_named(stage: Stage, data: bytes) -> None:
+    """At many offsets over the whole file, one changed bit is refused, and the refusal names what fails."""
+    parts = set()
+    for offset in {*range(0, len(data), max(1, len(data) // FLIPS)), len(data) - 1}:
+        for bit in (1, 32):
+            flipped = bytearray(data)
+            flipped[offset] ^= bit
+            with pytest.raises(EvidenceInvalid) as refused:
+                examine(bytes(flipped), stage.cluster)
+            parts.add(refused.value.field)
+    assert None not in parts
+    assert {"the file's form", "the configuration", "the plan", "the snapshot", "record 1 of 3 or its proof"} <= parts
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\n", lambda _: b""])
+def test_nothing_may_be_cut_off_or_added(stage: Stage, data: bytes, change: Callable[[bytes], bytes]) -> None:
+    """The file has one form."""
+    with pytest.raises(EvidenceInvalid, match="the file's form"):
+        examine(change(data), stage.cluster)
+
+
+def _changed(evidence: Evidence, stage: Stage) -> dict[str, tuple[Evidence, str]]:
+    """Return forgeries in the file's right form, and the part that must be named."""
+    other = stage.evidence(next(each for each in stage.decisions if each not in stage.executed))
+    first, *rest = evidence.entries
+    snapshot = json.loads(evidence.snapshot or "")
+    snapshot["reports"]["n1"]["signature"] = snapshot["reports"]["n3"]["signature"]
+    return {
+        "another's plan": (replace(evidence, plan=other.plan), "the plan"),
+        "another's snapshot": (replace(evidence, snapshot=other.snapshot), "the snapshot"),
+        "a forged report": (replace(evidence, snapshot=canonical.encode(snapshot).decode()), "the snapshot"),
+        "no plan": (replace(evidence, plan=None, snapshot=None), "the plan and the snapshot"),
+        "no records": (replace(evidence, entries=()), "the proofs"),
+        "no beginning": (replace(evidence, entries=tuple(rest)), "record 1 of 2 or its proof"),
+        "turned round": (replace(evidence, entries=evidence.entries[::-1]), "record 1 of 3 or its proof"),
+        "twice": (replace(evidence, entries=(first, first)), "record 2 of 2 or its proof"),
+        "another's record": (replace(evidence, entries=other.entries), "record 1 of 1 or its proof"),
+        "other rules": (replace(evidence, rules="0"), "the rules"),
+        "a vague proof": (
+            replace(evidence, entries=(replace(first, proof=first.proof.replace("\nindex", "\nextra \nindex")), *rest)),
+            "record 1 of 3 or its proof",
+        ),
+    }
+
+
+def test_forgeries_in_the_right_form_are_refused(stage: Stage, data: bytes) -> None:
+    """Each part is held to the others, not only to its form."""
+    forgeries = _changed(canonical.decode(data, Evidence), stage)
+    for name, (forged, part) in forgeries.items():
+        with pytest.raises(EvidenceInvalid) as refused:
+            examine(canonical.encode(forged), stage.cluster)
+        assert refused.value.field == part, name
+
+
+def test_a_stranger_to_the_cluster_is_told_so(stage: Stage, data: bytes) -> None:
+    """Under another configuration, one key changed, nothing is verified."""
+    member = replace(stage.cluster.members[0], public_key=stage.cluster.members[1].public_key)
+    other = replace(stage.cluster, members=(member, *stage.cluster.members[1:]))
+    with pytest.raises(EvidenceInvalid, match="the configuration"):
+        examine(data, other)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"plan": "sha256:0"}, "the outcome"),
+        ({"request": "another"}, "the outcome"),
+        ({"result": "not executed"}, "the outcome"),
+        ({"node": "n3"}, "the outcome"),
+    ],
+)
+def test_an_outcome_of_something_else_is_refused(tmp_path: Path, change: dict[str, Any], part: str) -> None:
+    """What the agent signed counts only for this request, this plan and this result, even in a log that is signed."""
+    with stage_in(tmp_path) as own:
+        genuine = own.outcome
+        own.outcome = lambda decision, **_: genuine(decision, **change)  # type: ignore[method-assign]
+        own.run("stop", "n2", "--reason", "upgrade", typed="n2\n")
+        with pytest.raises(EvidenceInvalid) as refused:
+            examine(canonical.encode(own.evidence(own.executed[0])), own.cluster)
+        assert refused.value.field == part
+
+
+def test_an_auditor_without_a_profile_verifies_with_the_public_keys_alone(stage: Stage, tmp_path: Path) -> None:
+    """From `audit evidence` and `audit keys` on one machine to `audit verify` on another, with no server and no key."""
+    file, keys = tmp_path / "evidence.json", tmp_path / "cluster.json"
+    assert stage.run("audit", "evidence", stage.executed[0], "--output", str(file)).code == 0
+    assert stage.run("audit", "keys", "--output", str(keys)).code == 0
+
+    def auditor(path: Path) -> tuple[int, str]:
+        streams = Screen(), Screen(), Screen()
+        session = Session(terminal=Terminal(*streams), folder=tmp_path / "nowhere")
+        return run(["audit", "verify", str(path), "--cluster", str(keys)], session), streams[1].getvalue()
+
+    code, said = auditor(file)
+    assert code == 0
+    assert "every part of the evidence holds" in said
+    (tmp_path / "altered.json").write_bytes(file.read_bytes().replace(b"upgrade", b"upgrape"))
+    assert auditor(tmp_path / "altered.json")[0] == 6
