@@ -78,6 +78,8 @@ def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observ
     terminal.line("")
     terminal.line("What would be accepted now, and the invariants that forbid the rest (?: unknown, counts as no)")
     show_matrix(terminal, cluster, answer.matrix)
+    for name in answer.unjudged:
+        terminal.line(escape(f"{name}: too many combinations to judge at once; ask one: aerodb explain {name} NODE"))
     terminal.line("")
     terminal.line(f"snapshot {answer.snapshot_digest}", "dim")
     terminal.line(f"audit log: {answer.log_size} records", "dim")

@@ -26,9 +26,13 @@ from aerodb.protocol.api import (
 )
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Loss, Plan, Request, Result, Snapshot, Verdict, plan_digest
-from aerodb.rules.explain import LOOK_ID, check_request, explain
+from aerodb.rules.explain import LOOK_ID, check_request, explain, opened_view, peers_of
 from aerodb.rules.invariants import RULES
 from aerodb.rules.specification import Action
+from aerodb.rules.view import Peer
+
+CELLS_AN_ACTION_MAX = 400
+"""How many requests of one action a status judges: all of them, up to twenty nodes and one argument."""
 
 
 class Reader:
@@ -51,14 +55,24 @@ class Reader:
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
             matrix=() if differ else tuple(self._matrix(snapshot, operator)),
+            unjudged=self._too_many(),
             log_size=self._log.size,
             log_writable=self._log.writable(),
         )
 
     def _matrix(self, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
+        everyone = peers_of(self._cluster, snapshot.reports, snapshot.nonce)  # Verified once, for all the cells.
         for action in catalogue().values():
+            if action.name in self._too_many():
+                continue
             for request in self._possible(action, operator):
-                yield self._cell(action, request, snapshot)
+                yield self._cell(action, request, everyone, snapshot)
+
+    def _too_many(self) -> tuple[str, ...]:
+        """Return the actions that a large cluster allows too many requests of to judge them all at once."""
+        nodes = len(self._cluster.members)
+        counts = {action.name: nodes ** (1 + len(action.arguments)) for action in catalogue().values()}
+        return tuple(name for name, count in counts.items() if count > CELLS_AN_ACTION_MAX)
 
     def _possible(self, action: Action, operator: str) -> Iterator[Request]:
         """Yield every well-formed request for `action`."""
@@ -75,9 +89,10 @@ class Reader:
                     continue
                 yield request
 
-    def _cell(self, action: Action, request: Request, snapshot: Snapshot) -> Cell:
+    def _cell(self, action: Action, request: Request, everyone: dict[str, Peer], snapshot: Snapshot) -> Cell:
         try:
-            plan = explain(self._cluster, action, request, snapshot)
+            view = opened_view(self._cluster, action, request, everyone, snapshot)
+            verdicts, loss = action.judge(view), action.loss(view)
         except AeroError as error:
             silent = Verdict(invariant=error.code, result=Result.UNKNOWN, evidence=error.message)
             return Cell(
@@ -88,9 +103,9 @@ class Reader:
             action=action.name,
             node=request.target,
             arguments=request.arguments,
-            accepted=plan.accepted,
-            failed=tuple(verdict for verdict in plan.verdicts if verdict.result is not Result.HOLDS),
-            loss=plan.loss,
+            accepted=all(verdict.result is Result.HOLDS for verdict in verdicts),
+            failed=tuple(verdict for verdict in verdicts if verdict.result is not Result.HOLDS),
+            loss=loss,
         )
 
     # The log ----------------------------------------------------------------------------------------------------

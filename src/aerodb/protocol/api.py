@@ -61,6 +61,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The cluster as it was just observed: the snapshot and every action's answer.
 
+    `unjudged` names the actions that the cluster is too large to judge in all combinations; each is asked one by one.
+
     To whom the signed reports are not shown, `snapshot` holds none; `facts` then holds what the control plane read in
     them, without the sensitive parts, and `redacted` names each part that was taken out.
     """
@@ -74,6 +76,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     matrix: tuple[Cell, ...]
     log_size: int
     log_writable: bool
+    unjudged: tuple[str, ...] = ()
     facts: dict[str, Facts] = {}
     redacted: tuple[str, ...] = ()
 

@@ -112,13 +112,28 @@ def snapshot_view(cluster: Cluster, action: Action, request: Request, snapshot: 
         TargetSilent: the target is not in the snapshot.
         ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
     """
-    mine = snapshot.reports.get(request.target)
-    if mine is None:
+    _refuse_silent(request, snapshot)
+    return opened_view(cluster, action, request, peers_of(cluster, snapshot.reports, snapshot.nonce), snapshot)
+
+
+def opened_view(
+    cluster: Cluster, action: Action, request: Request, everyone: dict[str, Peer], snapshot: Snapshot
+) -> View:
+    """Return the view of a new plan from a snapshot whose reports `everyone` are: `peers_of` verified them once.
+
+    Raises:
+        TargetSilent: the target is not in the snapshot.
+    """
+    _refuse_silent(request, snapshot)
+    peers = {name: peer for name, peer in everyone.items() if name != request.target}
+    view = View(cluster=cluster, request=request, own=everyone[request.target], peers=peers, term=0)
+    return replace(view, term=action.term(view))
+
+
+def _refuse_silent(request: Request, snapshot: Snapshot) -> None:
+    if request.target not in snapshot.reports:
         why = snapshot.missing.get(request.target, "it is not in the snapshot")
         raise TargetSilent(f"{request.target} did not report: {why}", field="target")
-    own = open_report(cluster, request.target, mine, snapshot.nonce).facts
-    view = view_of(cluster, request, own, snapshot.reports, snapshot.nonce, 0)
-    return replace(view, term=action.term(view))
 
 
 def _filled(templates: tuple[str, ...], view: View) -> tuple[str, ...]:
