@@ -11,6 +11,8 @@ from benchmarks import (
     explain,
     log_appends,
     pgbench_throughput,
+    scale_agents,
+    scale_log,
     switchover_outage,
 )
 from benchmarks.clusters import Clusters, clusters
@@ -31,6 +33,8 @@ MEASURES: dict[str, Measure] = {
     "explain": explain.measure,
     "agent_memory": agent_memory.measure,
     "pgbench_throughput": pgbench_throughput.measure,
+    "scale_log": scale_log.measure,
+    "scale_agents": scale_agents.measure,
 }
 
 

@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import re
+from functools import lru_cache
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -91,6 +92,7 @@ def verifier_key(name: str, public_raw: bytes) -> str:
     return f"{name}+{_key_id(name, public_raw).hex()}+{base64.b64encode(_ED25519 + public_raw).decode()}"
 
 
+@lru_cache(maxsize=16)
 def parse_verifier_key(vkey: str) -> VerifierKey:
     """Return the parts of a verifier key.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from aerodb.actions import action_named, catalogue
 from aerodb.audit.evidence import Entry, Evidence
-from aerodb.audit.record import Record
+from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, newest_requests, search
 from aerodb.control.agents import Agents
@@ -128,7 +128,7 @@ class Reader:
             LogUnavailable: the log cannot be searched.
         """
         found = newest_requests(self._log, before, limit)
-        lines = (_line([canonical.decode(data, Record) for _, data in self.records(each)]) for each, _ in found)
+        lines = (_line([read_record(data) for _, data in self.records(each)]) for each, _ in found)
         return Requests(requests=tuple(lines), next=found[-1][1] if len(found) == limit else None)
 
     def search(self, query: Query, before: int | None, limit: int) -> Found:

@@ -5,6 +5,7 @@ is refused. Pure: no I/O, no clock.
 """
 
 from enum import StrEnum
+from functools import cached_property
 
 import msgspec
 
@@ -44,7 +45,7 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     revoked: bool = False
 
 
-class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The whole configuration.
 
     `quorum` is k: how many standbys must flush a commit before it is acknowledged. `genesis` is the node that was
@@ -74,7 +75,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Return how many members are a majority, witnesses counted."""
         return len(self.members) // 2 + 1
 
-    @property
+    @cached_property  # Every judgement of every node compares it; the value never changes.
     def digest(self) -> str:
         """Return the digest of the configuration's canonical bytes."""
         return canonical.digest(canonical.encode(self))

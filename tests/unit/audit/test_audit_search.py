@@ -6,16 +6,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from aerodb.audit.record import Record, decode_record
+from aerodb.audit.record import Record, decode_record, encode_record
 from aerodb.audit.search import InstantMalformed, Query, instant, matches, required_instant
 from aerodb.audit.store import Log, newest_requests, search, verify_folder
 from aerodb.audit.verify import VerificationFailed
+from aerodb.protocol import canonical
 
 ORIGIN = "aerodb.log/test"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -48,6 +50,36 @@ queries = st.builds(
     request=st.sampled_from(["", "a", "aa"]),
     text=st.sampled_from(["", "full", "%", "STRASSE", "'"]),
 )
+
+
+ascii_text = st.text(st.characters(max_codepoint=127))
+
+
+@given(
+    record=st.builds(
+        Record, event=st.just("requested"), at=ascii_text, clock=ascii_text, request=ascii_text, operator=ascii_text,
+        arguments=st.dictionaries(ascii_text, ascii_text), reason=ascii_text, touch=st.booleans(),
+        invariants=st.lists(ascii_text).map(tuple),
+    )
+)  # fmt: skip
+def test_the_quick_form_of_an_ascii_record_is_the_canonical_one(record: Record) -> None:
+    """Whatever ASCII characters a record holds, its quickly encoded bytes are its canonical ones."""
+    assert msgspec.json.encode(record, order="sorted") == canonical.encode(record)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda data: data + b" ", lambda data: data.replace(b'"reason"', b'"reason" '),
+     lambda data: data.replace(b"why", b"wh\\u0079"), lambda data: data.replace(b',"touch":false', b""),
+     lambda data: data.replace(b'"touch":false', b'"touch":false,"touch":false')],
+)  # fmt: skip
+def test_a_second_form_of_a_record_is_refused(change: Callable[[bytes], bytes]) -> None:
+    """White space, needless escapes, missing and repeated members: none is the record's one form."""
+    data = encode_record(a_record(1))
+    assert decode_record(data) == a_record(1)
+    assert change(data) != data
+    with pytest.raises(canonical.NotCanonical):
+        decode_record(change(data))
 
 
 def made(folder: Path, content: list[Record]) -> Log:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from aerodb.audit.record import Record, decode_record
+from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import PAGE_RECORDS_MAX, Query, matches
 from aerodb.audit.store.errors import LogUnavailable, RecordUnknown
 from aerodb.audit.store.log import Log
@@ -54,7 +54,7 @@ def _held_to(log: Log, number: int, fits: Callable[[Record], bool]) -> bytes:
         data = log.record(number)
     except RecordUnknown as error:
         raise _IndexMistaken from error
-    if not fits(decode_record(data)):
+    if not fits(read_record(data)):
         raise _IndexMistaken
     return data
 
