@@ -85,6 +85,7 @@ def measure(clusters: Clusters, *, quick: bool) -> Measured:
 def _measured(cluster: Cluster, plane: ControlPlane, tls: Tls, rounds: int) -> Measured:
     person = cluster.operators[0]
     ask = Ask(action="demote", target="n1", reason="look", arguments={"for": "n2"})
+    status = plane.reader.status(person.name)
     ours, limit, explained = list[float](), list[float](), list[float]()
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in range(rounds):

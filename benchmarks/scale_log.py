@@ -59,7 +59,7 @@ def record_of(number: int) -> Record:
     of, step = divmod(number, 3)
     digest = "sha256:" + "5" * 64
     return Record(
-        event=("requested", "confirmed", "outcome")[step],  # type: ignore[arg-type]
+        event=("requested", "confirmed", "outcome")[step],
         at=f"20{of // 22_000 + 26:02}-{of // 1_900 % 12 + 1:02}-{of // 70 % 28 + 1:02}T{of % 24:02}:00:00.000Z",
         clock="system clock of somewhere",
         request=str(uuid.UUID(int=(of * 0x9E3779B97F4A7C15F39CC0605CEDC835) % (1 << 128))),

@@ -1,6 +1,7 @@
 """The log as one text, JSON Lines: what `aerodb audit verify` checks offline.
 
 - The first line is the checkpoint; then every record in order, as its exact text; then the blobs.
+- Blobs stand in the order of their digests. Verifying holds one digest a needed blob in memory, and no more.
 - Each line has one form, so that no byte of an export can change unnoticed. Only a blob that no confirmation names
   can be left out.
 
@@ -13,6 +14,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from aerodb.audit.note import Checkpoint
+from aerodb.audit.record import Record, read_record
 from aerodb.audit.tree import Frontier, leaf_hash
 from aerodb.audit.verify import (
     VerificationFailed,
@@ -89,11 +91,18 @@ def verify_export(lines: Iterable[bytes], vkey: str) -> Verified:
     rest = iter(lines)
     text = _parse(next(rest, b""), CheckpointLine).checkpoint
     signed = verified_checkpoint(text, vkey)
-    needed = _verify_records(rest, signed)
-    missing = needed - _verify_blobs(rest)
+    missing = _verify_blobs(rest, _verify_records(rest, signed))
     if missing:
         raise VerificationFailed(f"a confirmation names the blob {min(missing)}, which is missing")
     return Verified(size=signed.size, checkpoint=signed, checkpoint_text=text)
+
+
+def records_in(lines: Iterable[bytes]) -> Iterator[tuple[int, Record]]:
+    """Yield number and content of the records in an export that was verified."""
+    for data in lines:
+        if data.startswith(b'{"sequence":'):
+            line = _parse(data, RecordLine)
+            yield line.sequence, read_record(line.record.encode())
 
 
 def _verify_records(lines: Iterator[bytes], signed: Checkpoint) -> set[str]:
@@ -110,15 +119,17 @@ def _verify_records(lines: Iterator[bytes], signed: Checkpoint) -> set[str]:
     return needed
 
 
-def _verify_blobs(lines: Iterator[bytes]) -> set[str]:
-    found: set[str] = set()
+def _verify_blobs(lines: Iterator[bytes], needed: set[str]) -> set[str]:
+    """Check that each blob is what its digest says, and in order; return what is still needed."""
+    last = ""
     for data in lines:
         line = _parse(data, BlobLine)
         verify_blob(line.blob, line.text.encode())
-        if line.blob in found:
-            raise VerificationFailed(f"the blob {line.blob} is there twice")
-        found.add(line.blob)
-    return found
+        if line.blob <= last:
+            raise VerificationFailed(f"the blob {line.blob} is there twice or out of order")
+        last = line.blob
+        needed.discard(last)
+    return needed
 
 
 def _line(value: msgspec.Struct) -> bytes:

@@ -11,6 +11,7 @@ import msgspec
 
 from aerodb.audit.proof import ProofInvalid, open_proof
 from aerodb.audit.record import Record, decode_record
+from aerodb.audit.verify import VerificationFailed
 from aerodb.cli import verification
 from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified
 from aerodb.cli.paths import request_path
@@ -20,6 +21,7 @@ from aerodb.cli.terminal import Cell, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Found, LogEntry, ProvenEntry
+from aerodb.protocol.cluster import Cluster
 
 HEAD = ("RECORD", "AT", "EVENT", "REQUEST", "OPERATOR", "ACTION", "NODE", "RESULT")
 
@@ -139,10 +141,20 @@ def _decoded(entry: LogEntry) -> Record:
 
 @audit.command(cls=ClientCommand)
 @click.option("--output", type=FILE, help="A new file to write to, instead of stdout.")
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "ocsf"]), default="jsonl", show_default=True,
+    help="The log itself, which proves itself; or its records as OCSF events, which do not.",
+)  # fmt: skip
 @click.pass_obj
-def export(session: Session, output: Path | None) -> int:
-    """Write the whole log as JSON Lines: the checkpoint, the records, the plans and snapshots."""
-    body = session.get("/v1/audit/export")
+def export(session: Session, output: Path | None, form: str) -> int:
+    """Write the whole log as JSON Lines: the checkpoint, the records, the plans and snapshots; the reading is recorded.
+
+    As OCSF, each record becomes one event of the class API Activity, after the whole log was verified here.
+    """
+    profile = session.profile()
+    body = session.connect(profile, READ_TIMEOUT_SECONDS).get("/v1/audit/export")
+    if form == "ocsf":
+        body = _ocsf(body, profile.cluster)
     if output is None:
         for line in body.removesuffix(b"\n").split(b"\n"):
             session.terminal.document(line)
@@ -150,6 +162,20 @@ def export(session: Session, output: Path | None) -> int:
     write_new(output, body)
     session.terminal.line(f"{len(body)} bytes written.")
     return OK
+
+
+def _ocsf(body: bytes, cluster: Cluster) -> bytes:
+    """Return an export's records as OCSF events, a line each, once the export is verified."""
+    from aerodb.audit.export import records_in, verify_export
+    from aerodb.audit.ocsf import event_of
+
+    lines = body.splitlines(keepends=True)
+    try:
+        verify_export(lines, cluster.log_key)
+    except VerificationFailed as error:
+        raise LogUnverified(error.message) from error
+    events = (event_of(sequence, record, cluster.origin) for sequence, record in records_in(lines))
+    return b"".join(canonical.encode(event) + b"\n" for event in events)
 
 
 for command in (verify, evidence, keys):
