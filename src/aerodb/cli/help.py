@@ -16,7 +16,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Prove": {
         "outcome": ("outcome", "Ask what became of a request."),
-        "audit": ("audit", "List, export, verify and replay the audit log."),
+        "audit": ("audit", "Search, export, verify and replay the audit log; one decision as evidence."),
+        "report": ("report", "A span of time as one HTML or Markdown file."),
     },
     "Confirm": {
         "confirm": ("confirm", "Confirm, here, a request that you made in the browser."),

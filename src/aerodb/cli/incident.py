@@ -1,0 +1,192 @@
+"""What an incident report says: the decisions and records of a span, in the log's order, and whether they are proven.
+
+The same log and the same span give the same report, byte for byte. Nothing here asks or writes anything.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from aerodb.audit.proof import ProofInvalid, open_proof
+from aerodb.audit.record import Record, read_record
+from aerodb.cli.verification import read_plan
+from aerodb.protocol.api import Decision, LogEntry
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.plan import Plan, plan_digest
+from aerodb.rules.render import shown
+
+WIDTH, HEIGHT, MARGIN = 720, 180, 36
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """One transition that a node saw, in the timeline's order; `place` says where it stands in that order."""
+
+    place: str
+    node: str
+    text: str
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One record, for people; `proof` is empty where nobody asked for one (a record of no request)."""
+
+    sequence: int
+    at: str
+    event: str
+    operator: str
+    what: str
+    result: str
+    proof: str
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision, for people."""
+
+    request: str
+    title: str
+    state: str
+    operator: str
+    reason: str
+    plan: str
+    term: int
+    loss: str
+    verdicts: tuple[tuple[str, str, str], ...]
+    signature: str
+    outcome: str
+    rows: tuple[Row, ...]
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole report. `terms` are (record's number, term) of the actions that were executed, in the log's order."""
+
+    cluster: str
+    cluster_id: str
+    configuration: str
+    since: str
+    until: str
+    decisions: tuple[Told, ...]
+    rows: tuple[Row, ...]
+    terms: tuple[tuple[int, int], ...]
+    moments: tuple[Moment, ...]
+
+
+def incident(
+    cluster: Cluster,
+    span: tuple[str, str],
+    entries: Sequence[LogEntry],
+    decisions: Sequence[Decision],
+    moments: Sequence[Moment] = (),
+) -> Incident:
+    """Return the report on the records `entries`, rising, and the decisions that they belong to.
+
+    Raises:
+        PlanAltered: a plan is not what its digest says.
+    """
+    proofs = {
+        entry.sequence: _proof(cluster, entry, proof)
+        for decision in decisions
+        for entry, proof in zip(decision.records, decision.proofs, strict=True)
+    }
+    told = tuple(_told(decision, proofs) for decision in decisions)
+    return Incident(
+        cluster=cluster.name,
+        cluster_id=cluster.id,
+        configuration=cluster.digest,
+        since=span[0],
+        until=span[1],
+        decisions=told,
+        rows=tuple(_row(entry, proofs) for entry in entries),
+        terms=_terms(told),
+        moments=tuple(moments),
+    )
+
+
+def _proof(cluster: Cluster, entry: LogEntry, proof: str) -> str:
+    try:
+        proven = open_proof(proof, cluster.log_key, entry.record.encode())
+    except ProofInvalid as error:
+        return f"NOT PROVEN: {error.message}"
+    if proven.index != entry.sequence:
+        return f"NOT PROVEN: it is proven as record {proven.index}"
+    return f"proven, checkpoint of {proven.checkpoint.size} records"
+
+
+def _row(entry: LogEntry, proofs: dict[int, str]) -> Row:
+    record = read_record(entry.record.encode())
+    arguments = [f"{name} {value}" for name, value in record.arguments.items()]
+    return Row(
+        sequence=entry.sequence,
+        at=shown(record.at),
+        event=record.event,
+        operator=shown(record.operator),
+        what=shown(" ".join([record.action, record.target, *arguments]).strip()),
+        result=shown(record.result or record.code),
+        proof=proofs.get(entry.sequence, ""),
+    )
+
+
+def _told(decision: Decision, proofs: dict[int, str]) -> Told:
+    line, plan = decision.line, read_plan(decision.plan) if decision.plan is not None else None
+    records = [read_record(entry.record.encode()) for entry in decision.records]
+    return Told(
+        request=line.request,
+        title=shown(plan.title if plan else f"{line.action} {line.target}"),
+        state=shown(f"{line.state} {line.code}".strip()),
+        operator=shown(line.operator),
+        reason=shown(line.reason),
+        plan=plan_digest(decision.plan) if decision.plan is not None else "none was made",
+        term=plan.term if plan else 0,
+        loss=shown(plan.loss.statement) if plan else "",
+        verdicts=_verdicts(plan),
+        signature=_signature(records),
+        outcome=_outcome(records),
+        rows=tuple(_row(entry, proofs) for entry in decision.records),
+    )
+
+
+def _verdicts(plan: Plan | None) -> tuple[tuple[str, str, str], ...]:
+    found = plan.verdicts if plan else ()
+    return tuple((each.invariant, str(each.result), shown(each.evidence)) for each in found)
+
+
+def _signature(records: list[Record]) -> str:
+    confirmed = next((each for each in records if each.event == "confirmed"), None)
+    if confirmed is None:
+        return "none: it was never confirmed"
+    touch = ", with a key that demands a touch" if confirmed.touch else ""
+    return f"{shown(confirmed.operator)} signed the plan {confirmed.plan}{touch}"
+
+
+def _outcome(records: list[Record]) -> str:
+    last = next((each for each in reversed(records) if each.event in ("outcome", "established")), None)
+    if last is None:
+        return "none is recorded"
+    signer = f"signed by the agent of {shown(last.outcome.signer)}" if last.outcome else "signed by no agent"
+    return " ".join(filter(None, (f"{last.result}, {signer}.", shown(last.code), shown(last.message))))
+
+
+def _terms(told: tuple[Told, ...]) -> tuple[tuple[int, int], ...]:
+    """Return where in the log which term was reached by an executed action, in the log's order."""
+    found = (
+        (row.sequence, each.term)
+        for each in told
+        for row in each.rows
+        if each.term and row.result == "executed" and row.event in ("outcome", "established")
+    )
+    return tuple(sorted(found))
+
+
+def steps(terms: Sequence[tuple[int, int]]) -> tuple[str, list[tuple[int, int, str]]]:
+    """Return the path of the picture of the terms, and its labelled points, in whole pixels."""
+    if not terms:
+        return "", []
+    first, last = terms[0][0], terms[-1][0]
+    low, high = min(term for _, term in terms), max(term for _, term in terms)
+    points = [
+        (
+            MARGIN + (WIDTH - 2 * MARGIN) * (sequence - first) // max(last - first, 1),
+            HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * (term - low) // max(high - low, 1),
+            f"term {term}, record {sequence}",
+        )
+        for sequence, term in terms
+    ]
+    return f"M{points[0][0]} {points[0][1]}" + "".join(f"H{x}V{y}" for x, y, _ in points[1:]), points

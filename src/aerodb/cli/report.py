@@ -1,0 +1,90 @@
+"""`aerodb report`: a span of time as one self-contained HTML file, and as Markdown."""
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import urlencode
+
+import click
+from jinja2 import Environment, StrictUndefined
+
+from aerodb.audit.record import read_record
+from aerodb.audit.search import PAGE_RECORDS_MAX, required_instant
+from aerodb.cli.failures import OK, UNVERIFIED
+from aerodb.cli.incident import HEIGHT, WIDTH, Incident, incident, steps
+from aerodb.cli.paths import request_path
+from aerodb.cli.profile import Caller
+from aerodb.cli.proving import FILE, write_new
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
+from aerodb.protocol.api import Decision, Found, LogEntry
+
+MARKDOWN_SPECIAL = "\\`*_{}[]<>()#+-.!|~"
+
+
+@cache
+def _environment(*, html: bool) -> Environment:
+    environment = Environment(autoescape=html, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - Markdown is escaped by `plain`, each value.
+    environment.filters["plain"] = plain
+    return environment
+
+
+def plain(text: object) -> str:
+    """Return a text as Markdown that shows it as it is, on one line."""
+    one_line = " ".join(str(text).split())
+    return "".join(f"\\{char}" if char in MARKDOWN_SPECIAL else char for char in one_line)
+
+
+def html(found: Incident) -> str:
+    """Return a report as one HTML document: no script, nothing from elsewhere."""
+    return _rendered(found, "report.html", html=True)
+
+
+def markdown(found: Incident) -> str:
+    """Return a report as Markdown."""
+    return _rendered(found, "report.md", html=False)
+
+
+def _rendered(found: Incident, name: str, *, html: bool) -> str:
+    text = (files("aerodb.cli") / "templates" / name).read_text(encoding="utf-8")
+    path, points = steps(found.terms)
+    template = _environment(html=html).from_string(text)
+    return template.render(report=found, path=path, points=points, width=WIDTH, height=HEIGHT) + "\n"
+
+
+def gathered(caller: Caller, since: str, until: str) -> tuple[list[LogEntry], list[Decision]]:
+    """Return the records of the span, rising, and the decisions that they belong to, by their first record in it."""
+    entries: list[LogEntry] = []
+    query: dict[str, str | int] = {"since": since, "until": until, "limit": PAGE_RECORDS_MAX}
+    while True:
+        page = read(caller.get(f"/v1/audit/search?{urlencode(query)}"), Found)
+        entries += page.records
+        if page.next is None:
+            break
+        query["before"] = page.next
+    entries.reverse()
+    requests = dict.fromkeys(read_record(entry.record.encode()).request for entry in entries)
+    return entries, [read(caller.get(request_path(each)), Decision) for each in requests if each]
+
+
+@click.command(cls=ClientCommand)
+@click.option("--from", "since", required=True, metavar="TIME", help="From this time (UTC) on.")
+@click.option("--to", "until", required=True, metavar="TIME", help="Before this time (UTC).")
+@click.option("--output", type=FILE, help="A new file for the report as HTML.")
+@click.option("--markdown", "text", type=FILE, help="A new file for the report as Markdown.")
+@click.pass_obj
+def report(session: Session, since: str, until: str, output: Path | None, text: Path | None) -> int:
+    """Write what happened in a span of time: the decisions, their proofs, the records, the terms."""
+    if output is None and text is None:
+        raise click.UsageError("give --output, --markdown, or both")
+    required_instant(since, "from")
+    required_instant(until, "to")
+    profile = session.profile()
+    entries, decisions = gathered(session.connect(profile, READ_TIMEOUT_SECONDS), since, until)
+    found = incident(profile.cluster, (since, until), entries, decisions)
+    for path, render in ((output, html), (text, markdown)):
+        if path is not None:
+            write_new(path, render(found).encode())
+    unproven = [row for each in found.decisions for row in each.rows if row.proof.startswith("NOT PROVEN")]
+    said = f"{len(found.decisions)} decisions and {len(entries)} records; {len(unproven)} not proven."
+    session.terminal.line(said, "bad" if unproven else "good")
+    return UNVERIFIED if unproven else OK

@@ -1,0 +1,111 @@
+"""The incident report: whole, proven, self-contained, the same bytes for the same log and span."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from aerodb.cli.incident import Moment, incident, steps
+from aerodb.cli.report import gathered, html, markdown
+from tests.unit.cli.stage import Stage, stage_in
+
+NASTY = "<script>alert(1)</script> | *bold* \u202e upgrade"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Return a control plane with an executed request, whose reason is nasty, and a rejected one."""
+    with stage_in(tmp_path) as made:
+        made.run("stop", "n2", "--reason", NASTY, typed="n2\n")
+        made.run("start", "n2", "--reason", "too early")
+        yield made
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a document, and what they refer to."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__()
+        self.found: set[str] = set()
+        self.references: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note one tag."""
+        self.found.add(tag)
+        self.references += [value or "" for name, value in attrs if name in {"src", "href", "style"}]
+
+
+def written(stage: Stage, name: str) -> tuple[str, str]:
+    """Return a report on everything, as HTML and as Markdown."""
+    page, text = stage.folder / f"{name}.html", stage.folder / f"{name}.md"
+    span = ("--from", "2030-01-01", "--to", "2031-01-01")
+    shown = stage.run("report", *span, "--output", str(page), "--markdown", str(text))
+    assert shown.code == 0, shown.err
+    assert "2 decisions and 4 records; 0 not proven." in shown.plain
+    return page.read_text(encoding="utf-8"), text.read_text(encoding="utf-8")
+
+
+def test_a_report_tells_who_what_why_and_whether_it_is_proven(stage: Stage) -> None:
+    """Each decision with its reason, plan, verdicts, signature, outcome and proofs, and each record of the span."""
+    page, text = written(stage, "one")
+    for part in ("alice", "too early", "alice signed the plan", "executed, signed by the agent of n2", "rejected",
+                 "proven, checkpoint of 4 records", stage.executed[0]):  # fmt: skip
+        assert part in page
+        assert part.replace("-", "\\-") in text
+    assert page.count("<article>") == 2
+
+
+def test_a_report_is_the_same_bytes_each_time(stage: Stage) -> None:
+    """The same log and the same span give the same files."""
+    assert written(stage, "one") == written(stage, "two")
+
+
+def test_a_report_stands_alone_and_nothing_in_it_is_active(stage: Stage) -> None:
+    """No script, nothing from elsewhere; what a person typed is shown as text, bidirectional characters escaped."""
+    page, text = written(stage, "one")
+    tags = Tags()
+    tags.feed(page)
+    assert not tags.found & {"script", "link", "img", "iframe", "object", "form"}
+    assert tags.references == []
+    assert not re.search(r"url\(|@import|https?:", page)
+    assert "&lt;script&gt;" in page
+    assert "\u202e" not in page + text
+    assert "\\<script\\>" in text
+
+
+def test_a_record_that_is_not_proven_is_said_so(stage: Stage) -> None:
+    """An altered record is shown as not proven, and the exit code is that of a failed verification."""
+    stage.alter["GET /v1/requests/ID"] = lambda body: body.replace(b"too early", b"too late!")
+    shown = stage.run("report", "--from", "2030-01-01", "--to", "2031-01-01", "--output", str(stage.folder / "x.html"))
+    assert shown.code == 6
+
+
+def test_a_span_without_anything_is_a_report_too(stage: Stage) -> None:
+    """Nothing happened, and the report says so; a time that is none is refused by name."""
+    page = stage.folder / "none.html"
+    assert stage.run("report", "--from", "2020-01-01", "--to", "2020-01-02", "--output", str(page)).code == 0
+    assert "There is none in this span." in page.read_text(encoding="utf-8")
+    refused = stage.run("report", "--from", "then", "--to", "2020-01-02", "--output", str(page))
+    assert "input.instant-malformed" in refused.err
+
+
+def test_transitions_are_told_where_they_are_given(stage: Stage) -> None:
+    """A timeline's moments appear in its order, in both forms."""
+    entries, decisions = gathered(stage, "2030-01-01", "2031-01-01")
+    moments = [Moment(place="term 2, 0/3000000", node="n2", text="became primary <b>")]
+    found = incident(stage.cluster, ("2030-01-01", "2031-01-01"), entries, decisions, moments)
+    assert "became primary &lt;b&gt;" in html(found)
+    assert "became primary \\<b\\>" in markdown(found)
+
+
+def test_the_picture_of_terms_is_a_staircase_in_the_log_s_order() -> None:
+    """Terms rise with the log from left to right; one point alone is a picture, and so is none."""
+    path, points = steps([(10, 1), (20, 2), (40, 5)])
+    assert [x for x, _, _ in points] == sorted(x for x, _, _ in points)
+    assert [y for _, y, _ in points] == sorted((y for _, y, _ in points), reverse=True)
+    assert path.startswith("M") and path.count("H") == 2  # noqa: PT018 - one staircase.
+    assert len(steps([(7, 3)])[1]) == 1
+    assert steps([]) == ("", [])
