@@ -18,6 +18,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "outcome": ("outcome", "Ask what became of a request."),
         "audit": ("audit", "Search, export, verify and replay the audit log; one decision as evidence."),
         "report": ("report", "A span of time as one HTML or Markdown file."),
+        "diagnostics": ("diagnostics", "One file for whoever helps; secrets are never in it."),
     },
     "Confirm": {
         "confirm": ("confirm", "Confirm, here, a request that you made in the browser."),

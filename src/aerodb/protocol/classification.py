@@ -50,13 +50,15 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Position: _fields("term bound timeline lsn", ""),
     Instance: _fields(
         "system version state recovery position lineage quorum attached restores receiver replayed senders shutdown "
-        "load commits",
+        "load commits checkpoint",
         "folder drift",
     ),
     Receiver: _fields("status flushed", "upstream"),
     Sender: _fields("node state sync_state sent flushed replayed", ""),
     Load: _fields(
-        "sessions longest_transaction_seconds prepared_transactions backups logical_slots waiting_commits", ""
+        "sessions longest_transaction_seconds prepared_transactions backups logical_slots waiting_commits "
+        "checkpoints",
+        "",
     ),
     Commit: _fields("lsn", "xid time"),
     Unfinished: _fields("request action result evidence", ""),
