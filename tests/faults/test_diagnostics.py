@@ -31,7 +31,8 @@ def secrets_of(running: Running) -> set[bytes]:
 def bundle(running: Running, output: Path, profile: str = "operator") -> bytes:
     """Return the bundle that the command writes."""
     environment = {**os.environ, "AERODB_PROFILE": str(running.layout.profile(profile))}
-    command = [sys.executable, "-m", "aerodb", "diagnostics", "--output", output, "--folder", running.layout.root]
+    options = ["--output", str(output), "--folder", str(running.layout.root)]
+    command = [sys.executable, "-m", "aerodb", "diagnostics", *options]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return output.read_bytes()

@@ -18,11 +18,11 @@ from aerodb.actions import action_named
 from aerodb.audit.proof import ProofInvalid, Proven, make_proof, open_proof, path_in
 from aerodb.audit.record import Record, decode_record
 from aerodb.errors import AeroError
-from aerodb.protocol import canonical, sshsig
+from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.cluster import Cluster, Role
+from aerodb.protocol.confirmation import Confirmed
 from aerodb.protocol.plan import Outcome, Plan, Request, Snapshot, plan_digest
 from aerodb.protocol.signed import open_signed
-from aerodb.protocol.sshkey import parse_line
 from aerodb.rules.explain import explain
 from aerodb.rules.invariants import RULES
 from aerodb.rules.view import open_report
@@ -213,25 +213,29 @@ def _event(cluster: Cluster, sequence: int, record: Record, plan_text: str | Non
     return []
 
 
-def verified_confirmation(cluster: Cluster, operator: str, plan_text: str, signature: str) -> bool:
-    """Return whether the key demanded a touch, where `signature` is the confirmation of `plan_text` by `operator`.
+def verified_confirmation(cluster: Cluster, operator: str, plan_text: str, signature: str) -> Confirmed:
+    """Return what is proven, where `signature` is the confirmation of `plan_text` by `operator`.
 
     Raises:
         EvidenceInvalid: nobody of that name may confirm.
-        SshsigInvalid, SshKeyInvalid: the signature is not theirs, or not over this plan.
+        SshsigInvalid, AssertionInvalid, KeyMalformed: the signature is not theirs, or not over this plan.
     """
     person = cluster.operator(operator)
     if person is None or person.role is not Role.OPERATOR:
         raise _invalid("the operator's signature", f"the configuration has no operator {operator!r}")
-    return sshsig.verify(signature, plan_text.encode(), parse_line(person.ssh_key)).touch
+    return confirmation.verify(cluster, person, signature, plan_text.encode())
 
 
 def _confirmation(cluster: Cluster, sequence: int, record: Record, plan_text: str) -> str:
-    touch = verified_confirmation(cluster, record.operator, plan_text, record.signature)
-    if touch != record.touch:
-        raise _invalid("the operator's signature", "whether the key was touched is recorded otherwise")
-    how = "with a key that demands a touch" if touch else "with the enrolled key"
-    return f"Record {sequence}: {record.operator} signed exactly this plan, {how}."
+    confirmed = verified_confirmation(cluster, record.operator, plan_text, record.signature)
+    if confirmed.proof.touch != record.touch:
+        raise _invalid("the operator's signature", "whether a key was touched is recorded otherwise")
+    with_what = {
+        "ssh": "with their enrolled SSH key",
+        "webauthn": "with an authenticator that their enrolled SSH key endorsed",
+    }
+    touched = ", which was touched" if record.touch else ""
+    return f"Record {sequence}: {record.operator} signed exactly this plan, {with_what[confirmed.method]}{touched}."
 
 
 def _outcome(cluster: Cluster, sequence: int, record: Record) -> str:

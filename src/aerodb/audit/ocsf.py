@@ -26,6 +26,7 @@ ACTIVITIES: dict[Event, tuple[int, str]] = {
     "confirmed": (3, "Update"),
     "outcome": (3, "Update"),
     "established": (3, "Update"),
+    "endorsed": (1, "Create"),
     "read": (2, "Read"),
 }
 SEVERITIES = {1: "Informational", 2: "Low", 3: "Medium"}
