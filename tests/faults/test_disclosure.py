@@ -145,6 +145,7 @@ def test_the_evidence_of_a_real_request_verifies(shared: Running) -> None:
 def test_requests_and_records_are_found_page_by_page(shared: Running, request_id: str) -> None:
     """Over the real API: by the reason's words and the id's beginning; a query that is malformed is named."""
     client = shared.api.client
+    shared.api.ask("stop", "n3", reason="another one")
     found = canonical.decode(client.get("/v1/audit/search?text=of%20the%20rack&node=n2"), Found)
     assert [msgspec.json.decode(each.record)["request"] for each in found.records] == [request_id]
     assert canonical.decode(client.get(f"/v1/audit/search?request={request_id[:8]}"), Found).records == found.records
