@@ -126,7 +126,7 @@ def _verify(running: Running) -> subprocess.CompletedProcess[str]:
     """Run `aerodb audit verify` on the log's folder."""
     folder = str(running.layout.control / "log")
     environment = {**os.environ, "AERODB_PROFILE": str(running.layout.profile("auditor"))}
-    command = [sys.executable, "-m", "aerodb", "audit", "verify", "--folder", folder]
+    command = [sys.executable, "-m", "aerodb", "audit", "verify", folder]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 

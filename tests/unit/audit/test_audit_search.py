@@ -172,7 +172,7 @@ def statement(text: str) -> Callable[[Path], None]:
 def test_a_harmed_index_is_built_anew(tmp_path: Path, harm: Callable[[Path], object]) -> None:
     """Whatever becomes of the index under a stopped log, searches find what the log holds, and the log is untouched."""
     ten(tmp_path / "log").close()
-    harm(tmp_path / "log" / "index.db")
+    harm(tmp_path / "log.index")
     with Log(tmp_path / "log", ORIGIN, KEY) as log:
         assert search(log, Query(node="n9")) == []
         assert [number for number, _ in search(log, Query(operator="ada"))] == list(range(9, -1, -1))
@@ -184,10 +184,10 @@ def test_a_harmed_index_is_built_anew(tmp_path: Path, harm: Callable[[Path], obj
 def test_the_index_of_an_older_state_is_carried_on(tmp_path: Path) -> None:
     """An index that was put back from an earlier copy is caught up with what was appended since."""
     ten(tmp_path / "log").close()
-    kept = (tmp_path / "log" / "index.db").read_bytes()
+    kept = (tmp_path / "log.index").read_bytes()
     with Log(tmp_path / "log", ORIGIN, KEY) as log:
         log.append(a_record(10))
-    (tmp_path / "log" / "index.db").write_bytes(kept)
+    (tmp_path / "log.index").write_bytes(kept)
     with Log(tmp_path / "log", ORIGIN, KEY) as log:
         assert len(search(log, Query(operator="ada"))) == 11
 
@@ -195,8 +195,8 @@ def test_the_index_of_an_older_state_is_carried_on(tmp_path: Path) -> None:
 def test_an_index_that_cannot_be_written_fails_neither_appends_nor_searches(tmp_path: Path) -> None:
     """Where its file's place is taken by a folder, the log works, and is searched by a temporary index."""
     ten(tmp_path / "log").close()
-    (tmp_path / "log" / "index.db").unlink()
-    (tmp_path / "log" / "index.db").mkdir()
+    (tmp_path / "log.index").unlink()
+    (tmp_path / "log.index").mkdir()
     with Log(tmp_path / "log", ORIGIN, KEY) as log:
         log.append(a_record(10))
         assert len(search(log, Query(operator="ada"))) == 11

@@ -393,7 +393,7 @@ def test_any_flipped_byte_of_a_closed_log_is_found(tmp_path: Path) -> None:
         log.append(a_record(3, "confirmed"), BLOBS)
     verify_folder(tmp_path / "log", VKEY)
     names = {path.name for path in (tmp_path / "log").iterdir()}
-    assert names == {"index.db", "log.db", "reserve", "seal.json"}  # The index is no truth, and is not sealed.
+    assert names == {"log.db", "reserve", "seal.json"}  # The index is no truth, and lies elsewhere.
     for name, step in (("seal.json", 1), ("log.db", 61), ("reserve", 20_011)):
         path = tmp_path / "log" / name
         data = path.read_bytes()

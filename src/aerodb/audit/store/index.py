@@ -1,4 +1,4 @@
-"""The index: a way to find records quickly, in a file of its own beside the log.
+"""The index: a way to find records quickly, in a file of its own beside the log's folder, in which every byte counts.
 
 - It is no truth. It is made from the log alone, is neither signed nor sealed, and may be deleted at any time.
 - Whatever it finds is read from the log and held to the query; what does not fit makes it be built anew.
@@ -21,7 +21,7 @@ import msgspec
 from aerodb.audit.record import Record
 from aerodb.audit.search import Query, folded, instant
 
-INDEX = "index.db"
+ENDING = ".index"
 
 T = TypeVar("T")
 
@@ -88,7 +88,7 @@ class Index:
 
     def __init__(self, folder: Path, source: Source) -> None:
         """Keep where it lies and what it is built from."""
-        self._path = folder / INDEX
+        self._path = folder.with_name(folder.name + ENDING)
         self._source = source
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -179,7 +179,7 @@ class Index:
         self._disconnect()
         try:
             for ending in ("", "-wal", "-shm", "-journal"):
-                self._path.with_name(INDEX + ending).unlink(missing_ok=True)
+                self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             self._connection = _connected(self._path)
             _create(self._connection)
