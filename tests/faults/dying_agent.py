@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aerodb.kernel.agent import Agent
+from aerodb.kernel.events.journal import EventJournal
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import read_node
 from aerodb.kernel.service import application
@@ -51,4 +52,5 @@ class DyingHands(NodeHands):
 
 node = read_node(Path(sys.argv[1]))
 bound = listen(node.member.agent)
-Server(application(Agent(node, DyingHands)), node.tls).run_on(bound, threading.Event())
+made = application(Agent(node, DyingHands), EventJournal(node.events, node.name))
+Server(made, node.tls).run_on(bound, threading.Event())

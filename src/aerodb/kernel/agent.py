@@ -17,8 +17,10 @@ from aerodb.kernel import locks
 from aerodb.kernel.errors import Busy, OperationFailed, RequestDuplicate, RequestUnknown, VerdictsDiffer
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node
+from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
 from aerodb.protocol import canonical
+from aerodb.protocol.events import JournalMark
 from aerodb.protocol.facts import Facts, Instance, Report, State, Unfinished
 from aerodb.protocol.plan import Order, Outcome, Plan, Verdict, plan_digest
 from aerodb.protocol.signed import Signed, sign
@@ -45,6 +47,7 @@ class Agent:
         self._postgres = node.postgres()
         self._hands = make_hands(node.name, node.key, self._store, self._postgres, self._facts)
         self._working = threading.Lock()
+        self._trail: list[JournalMark] = []
 
     def start_with_host(self) -> bool:
         """Start PostgreSQL in its standing, as its host starts: PostgreSQL's own recovery, not an action.
@@ -65,10 +68,10 @@ class Agent:
 
     # Facts ------------------------------------------------------------------------------------------------------
 
-    def _instance(self) -> Instance | None:
-        if self._postgres is None:
+    def _instance(self, postgres: Postgres | None) -> Instance | None:
+        if postgres is None:
             return None
-        return self._postgres.look(self._store.standing, self._noted())
+        return postgres.look(self._store.standing, self._noted())
 
     def _noted(self) -> Noted:
         """Return what the node's standing holds of its own word."""
@@ -80,15 +83,30 @@ class Agent:
             configured=cluster.quorum,
         )
 
+    @property
+    def trail(self) -> tuple[JournalMark, ...]:
+        """Return what the journal noted since this agent started, in order; for looking only."""
+        return tuple(self._trail)
+
+    def facts_through(self, postgres: Postgres | None) -> Facts:
+        """Return the facts as seen over another connection than the one that operations use, so as to hold none up.
+
+        What the journal has unfinished is left out.
+        """
+        return self._facts_of(self._instance(postgres))
+
     def _facts(self) -> Facts:
         """Return the facts, without what the journal has unfinished."""
+        return self._facts_of(self._instance(self._postgres))
+
+    def _facts_of(self, instance: Instance | None) -> Facts:
         seen = self._store.seen
         return Facts(
             node=self._node.name,
             rules=RULES,
             configuration=self._node.cluster.digest,
             standing=self._store.standing,
-            instance=self._instance(),
+            instance=instance,
             unfinished=None,
             entries=self._store.entries,
             checkpoint=seen.size,
@@ -186,6 +204,7 @@ class Agent:
         except AeroError as error:
             return self._end(request, self._signed(request, order.plan, "not executed", error))
         self._store.begin(request, order.plan, view.own.facts)
+        self._trail.append(JournalMark(request=request, result=""))
         return self._operate(plan, order.plan, view)
 
     def _duplicate(self, request: str) -> RequestDuplicate:
@@ -221,6 +240,8 @@ class Agent:
 
     def _end(self, request: str, outcome: Signed) -> Signed:
         self._store.end(request, outcome)
+        result = canonical.decode(outcome.document.encode(), Outcome).result
+        self._trail.append(JournalMark(request=request, result=result))
         return outcome
 
     def _signed(

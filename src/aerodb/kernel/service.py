@@ -4,6 +4,7 @@ GET  /primary, /standby       200 where the node serves as that, else 503, as lo
 GET  /v1/report?nonce=        the signed facts
 POST /v1/judge                an order's verdicts as they are now; runs nothing
 POST /v1/orders               run an order; the answer is the signed outcome
+GET  /v1/events?since=&count= what changed on the node, as its observer saw it; the newest where `since` is left out
 POST /v1/outcomes/{request}   what became of a request, established now where it is not known yet
 """
 
@@ -18,6 +19,7 @@ from starlette.routing import Route
 
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
+from aerodb.kernel.events.journal import PAGE_EVENTS_MAX, EventJournal
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Order
 from aerodb.transport.errors import CallerRefused
@@ -46,8 +48,28 @@ def control_only(request: Request) -> None:
         raise CallerRefused(f"{caller.name} ({caller.kind}) is not the control plane")
 
 
-def application(agent: Agent) -> Starlette:
-    """Return the agent's application."""
+class QueryMalformed(AeroError):
+    """A part of the query is not a number; `field` names it."""
+
+    code = "input.query-malformed"
+    status = 400
+    title = "The query is malformed"
+
+
+def number_in(request: Request, name: str, default: int) -> int:
+    """Return a number that the query gives, or `default`.
+
+    Raises:
+        QueryMalformed: it is not a number.
+    """
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise QueryMalformed(f"{name} is not a number", field=name)
+    return int(text)
+
+
+def application(agent: Agent, events: EventJournal) -> Starlette:
+    """Return the application of an agent and of its journal of events."""
 
     def serves(role: str) -> Callable[[Request], Awaitable[Response]]:
         async def health(_: Request) -> Response:
@@ -74,6 +96,12 @@ def application(agent: Agent) -> Starlette:
         order = canonical.decode(await body_of(request), Order)
         return answer(await run_in_threadpool(agent.run, order))
 
+    async def journal(request: Request) -> Response:
+        control_only(request)
+        count = number_in(request, "count", PAGE_EVENTS_MAX)
+        since = number_in(request, "since", max(events.last - count, 0))
+        return answer(await run_in_threadpool(events.page, since, count))
+
     async def outcomes(request: Request) -> Response:
         control_only(request)
         asked = request.path_params["request"]
@@ -88,6 +116,7 @@ def application(agent: Agent) -> Starlette:
             Route("/v1/report", report),
             Route("/v1/judge", judge, methods=["POST"]),
             Route("/v1/orders", orders, methods=["POST"]),
+            Route("/v1/events", journal),
             Route("/v1/outcomes/{request}", outcomes, methods=["POST"]),
         ],
         exception_handlers=PROBLEMS,

@@ -27,7 +27,9 @@ from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.observation import Observer
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.session import RECEIVING, Session, has_replayed_all
+from aerodb.kernel.postgres.trace import read_trace
 from aerodb.protocol.authority import Standing
+from aerodb.protocol.events import Trace
 from aerodb.protocol.facts import Instance
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.position import Noted
@@ -39,12 +41,18 @@ NUDGE_POLLS = 20
 class Postgres:
     """The instance at `place`; `address_of` tells where a node's PostgreSQL listens (host, port)."""
 
-    def __init__(self, installation: Installation, place: Place, address_of: Callable[[str], tuple[str, int]]) -> None:
-        """Look at nothing yet."""
+    def __init__(
+        self,
+        installation: Installation,
+        place: Place,
+        address_of: Callable[[str], tuple[str, int]],
+        purpose: str = "agent",
+    ) -> None:
+        """Look at nothing yet; `purpose` is what its one connection tells PostgreSQL that it is for."""
         self._installation = installation
         self._place = place
         self._address_of = address_of
-        self._session = Session(place)
+        self._session = Session(place, purpose)
         self._observer = Observer(installation, place, self._session)
 
     @property
@@ -59,6 +67,14 @@ class Postgres:
             AeroError: the folder or the log cannot be read.
         """
         return self._observer.look(self._place.name, standing, noted)
+
+    def trace(self) -> Trace:
+        """Return what a running PostgreSQL says of itself beyond its facts.
+
+        Raises:
+            Unreachable, StatementFailed: it does not answer, or not so.
+        """
+        return read_trace(self._session)
 
     def _owner(self) -> tuple[int, int] | None:
         account = self._installation.account

@@ -41,13 +41,14 @@ select json_build_object(
   'overrides', (select count(*) from pg_db_role_setting
                  where exists (select from unnest(setconfig) s where s ~* '^(synchronous_commit|fsync)=')),
   'load', (select json_build_object(
-     'sessions', count(*) filter (where backend_type = 'client backend' and pid <> pg_backend_pid()),
+     'sessions', count(*) filter (where backend_type = 'client backend' and not own),
      'longest', coalesce(extract(epoch from max(now() - xact_start)
-                 filter (where backend_type = 'client backend' and pid <> pg_backend_pid()))::int, 0),
+                 filter (where backend_type = 'client backend' and not own))::int, 0),
      'waiting', count(*) filter (where wait_event = 'SyncRep'),
      'checkpoints', count(*) filter (where usename = current_user and state = 'active' and query = 'checkpoint'
                  or backend_type = 'checkpointer' and wait_event is distinct from 'CheckpointerMain'))
-     from pg_stat_activity),
+     from (select *, coalesce(usename = %(own)s and application_name like 'aerodb %%', false) as own
+           from pg_stat_activity) activity),
   'checkpoint', (select redo_lsn::text from pg_control_checkpoint()),
   'prepared', (select count(*) from pg_prepared_xacts),
   'backups', (select count(*) from pg_stat_progress_basebackup),
@@ -157,9 +158,10 @@ def _seen(found: dict[str, Any]) -> Seen:
 class Session:
     """One connection as the superuser, opened when it is needed, kept, and never shared by two threads at once."""
 
-    def __init__(self, place: Place) -> None:
-        """Keep the place; nothing is opened yet."""
+    def __init__(self, place: Place, purpose: str = "agent") -> None:
+        """Keep the place, and what PostgreSQL is told that the connection is for; nothing is opened yet."""
         self._place = place
+        self._purpose = purpose
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
 
@@ -173,7 +175,7 @@ class Session:
                 password=self._place.password_file.read_text(encoding="ascii").strip(),
                 connect_timeout=3,
                 autocommit=True,
-                application_name="aerodb agent",
+                application_name=f"aerodb {self._purpose}",
                 options="-c statement_timeout=60s -c search_path=pg_catalog",
                 row_factory=dict_row,
                 prepare_threshold=1,
@@ -227,8 +229,9 @@ class Session:
         Raises:
             Unreachable, StatementFailed: it does not answer, or not so.
         """
+        parameters = {"watched": list(WATCHED), "own": SUPERUSER}
         try:
-            found = self.run(LOOK, {"watched": list(WATCHED)})
+            found = self.run(LOOK, parameters)
         except Unreachable:
-            found = self.run(LOOK, {"watched": list(WATCHED)})
+            found = self.run(LOOK, parameters)
         return _seen(found[0]["json_build_object"])

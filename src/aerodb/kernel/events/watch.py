@@ -1,0 +1,118 @@
+"""The observer: looks at the agent's own node about once a second, and writes down what changed.
+
+- It only writes down. Nothing is begun, retried, restarted or decided by what it sees.
+- It has a connection of its own and takes none of the agent's locks, so that it never holds up an operation.
+- A look that hangs or fails is itself a transition; whatever goes wrong here, the agent goes on.
+"""
+
+import queue
+import threading
+
+from aerodb.errors import AeroError
+from aerodb.kernel.agent import Agent
+from aerodb.kernel.events.journal import EventJournal
+from aerodb.kernel.node import Node
+from aerodb.protocol.events import Kind, Sighting, Trace, Transition
+from aerodb.protocol.facts import Facts, State
+from aerodb.rules.transitions import Seen, see, transitions
+
+LOOK_SECONDS_MAX = 5.0
+
+
+class Sight:
+    """How the observer looks: the agent's facts over its own connection, and what PostgreSQL says beyond them."""
+
+    def __init__(self, agent: Agent, node: Node) -> None:
+        """Keep what to look with; nothing is looked at yet.
+
+        Raises:
+            PostgresMissing, FolderClosed: PostgreSQL's programs are not there.
+        """
+        self._agent = agent
+        self._postgres = node.postgres("observer")
+
+    def look(self) -> Sighting:
+        """Return what can be seen now, or why nothing can."""
+        journal = self._agent.trail
+        try:
+            facts = self._agent.facts_through(self._postgres)
+            return Sighting(facts=facts, failure="", trace=self._trace(facts), journal=journal)
+        except AeroError as error:
+            failure = error.code
+        except Exception as error:  # noqa: BLE001 - whatever failed: it could not be looked at, and the agent goes on
+            failure = type(error).__name__
+        return Sighting(facts=None, failure=failure, trace=None, journal=journal)
+
+    def _trace(self, facts: Facts) -> Trace | None:
+        running = facts.instance is not None and facts.instance.state is State.RUNNING
+        try:
+            return self._postgres.trace() if running and self._postgres is not None else None
+        except AeroError:
+            return None  # It was there a moment ago; the next look says what became of it.
+
+
+class Watch:
+    """The observer of one agent."""
+
+    def __init__(self, sight: Sight, journal: EventJournal, every_seconds: float) -> None:
+        """Keep what to look with, where to write, and how often to look."""
+        self._sight, self._journal, self._every_seconds = sight, journal, every_seconds
+        self._seen: Seen | None = None
+        self._looking: queue.SimpleQueue[Sighting] | None = None
+
+    def start(self, asked_to_end: threading.Event) -> None:
+        """Look and write, in a thread of its own, until `asked_to_end` is set; the process never waits for it."""
+        threading.Thread(target=self._run, args=(asked_to_end,), name="observer", daemon=True).start()
+
+    def _run(self, asked_to_end: threading.Event) -> None:
+        self._begin()
+        failed = ""
+        while True:
+            try:
+                self.turn()
+                failed = ""
+            except Exception as error:  # noqa: BLE001 - an observer that fails must not end: it says so, once, and goes on
+                if failed != repr(error):
+                    failed = repr(error)
+                    self._journal.append(Transition(kind=Kind.GAP, subject="observer failed", after=failed), None)
+            if asked_to_end.wait(self._every_seconds):
+                return
+
+    def _begin(self) -> None:
+        """Mark that nobody looked between the last event of an earlier agent and now."""
+        last = self._journal.last
+        if last:
+            gap = Transition(kind=Kind.GAP, subject="not looked at", before=str(last), after=str(last + 1))
+            self._journal.append(gap, None)
+
+    def turn(self) -> None:
+        """Look once, and write what changed since the last look."""
+        sighting = self._look()
+        now = see(self._seen, sighting)
+        for transition in transitions(self._seen, now):
+            self._journal.append(transition, sighting.facts)
+        self._seen = now
+
+    def _look(self) -> Sighting:
+        """Look in a thread of its own; one that hangs is waited for again at the next turn, and none is added."""
+        if self._looking is None:
+            self._looking = found = queue.SimpleQueue[Sighting]()
+            threading.Thread(target=lambda: found.put(self._sight.look()), name="look", daemon=True).start()
+        try:
+            sighting = self._looking.get(timeout=LOOK_SECONDS_MAX)
+        except queue.Empty:
+            journal = self._seen.journal if self._seen else ()
+            return Sighting(facts=None, failure="no answer", trace=None, journal=journal)
+        self._looking = None
+        return sighting
+
+
+def watch_of(agent: Agent, node: Node) -> tuple[EventJournal, Watch | None]:
+    """Return the journal of a node, and its observer (None: the node is configured not to be watched).
+
+    Raises:
+        PostgresMissing, FolderClosed: PostgreSQL's programs are not there.
+    """
+    journal = EventJournal(node.events, node.name)
+    every_seconds = node.file.watches_every_seconds
+    return journal, Watch(Sight(agent, node), journal, every_seconds) if every_seconds else None

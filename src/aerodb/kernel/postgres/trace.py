@@ -1,0 +1,48 @@
+"""What a running PostgreSQL says of itself beyond its facts: for people to read, never for a judgement.
+
+Source: PostgreSQL manual 27.2 (pg_stat_activity), 53.20 (pg_replication_slots), 53.25 (pg_settings).
+"""
+
+import re
+from typing import Any
+
+from aerodb.kernel.postgres.session import Session
+from aerodb.kernel.postgres.settings import WATCHED
+from aerodb.protocol.events import Trace
+
+# Through JSON, a column that an older version does not have is null; then a slot is invalid whose WAL is lost.
+TRACE = """
+select json_build_object(
+  'started', to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+  'engine', (select to_char(min(backend_start) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+             from pg_stat_activity where backend_type = 'checkpointer'),
+  'settings', (select json_object_agg(name, setting) from pg_settings where name = any(%(watched)s)),
+  'slots', (select coalesce(json_object_agg(slot_name,
+             coalesce(to_jsonb(s) ->> 'invalidation_reason', case when wal_status = 'lost' then 'wal lost' end, '')),
+             '{}') from pg_replication_slots s where not temporary)) as found
+"""
+_HOST = re.compile(r"\bhost=(\S+)")
+_PORT = re.compile(r"\bport=(\S+)")
+
+
+def _shown(name: str, value: str) -> str:
+    """Return a setting without what may be a secret: of a connection only where it leads."""
+    if name != "primary_conninfo" or not value:
+        return value
+    host, port = _HOST.search(value), _PORT.search(value)
+    return f"{host[1] if host else '?'}:{port[1] if port else '?'}"
+
+
+def read_trace(session: Session) -> Trace:
+    """Return what PostgreSQL says.
+
+    Raises:
+        Unreachable, StatementFailed: it does not answer, or not so.
+    """
+    found: dict[str, Any] = session.run(TRACE, {"watched": list(WATCHED)})[0]["found"]
+    return Trace(
+        started=found["started"],
+        engine=found["engine"] or "",
+        settings={name: _shown(name, value) for name, value in found["settings"].items()},
+        slots=found["slots"],
+    )

@@ -1,0 +1,145 @@
+"""What changed between two looks at one node.
+
+- What a look could not see is not said to have changed: it is compared at the next look that sees it.
+- A look that fails is itself a change: the state is then "unreachable".
+- The order is fixed: requests begun, then what changed on the node, then requests ended.
+
+Pure: no I/O, no clock.
+"""
+
+import msgspec
+
+from aerodb.protocol.authority import Candidacy, Position, Standing
+from aerodb.protocol.events import JournalMark, Kind, Sighting, Trace, Transition
+from aerodb.protocol.facts import Instance, State
+
+Key = tuple[Kind, str]
+
+_STANDING = frozenset({Kind.ROLE, Kind.PLEDGED, Kind.GRANTED, Kind.UPSTREAM, Kind.HALTED})
+_INSTANCE = frozenset(
+    {Kind.RECOVERY, Kind.TERM, Kind.TIMELINE, Kind.FOLDER, Kind.RECEIVER, Kind.SENDER, Kind.DRIFT}
+)
+_TRACE = frozenset({Kind.RESTART, Kind.CRASH_RECOVERY, Kind.SETTING, Kind.SLOT})
+_QUIET_AT_FIRST = frozenset({Kind.RESTART, Kind.SETTING})
+_ORDER = {kind: at for at, kind in enumerate(Kind)}
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a node after a look: each thing's value, those carried over that this look did not see."""
+
+    values: dict[Key, str]
+    journal: tuple[JournalMark, ...]
+
+
+def _candidacy(candidacy: Candidacy) -> str:
+    return f"term {candidacy.term}, {candidacy.node}"
+
+
+def _standing(standing: Standing) -> dict[Key, str]:
+    return {
+        (Kind.ROLE, ""): standing.role,
+        (Kind.PLEDGED, ""): _candidacy(standing.pledged),
+        (Kind.GRANTED, ""): _candidacy(standing.granted),
+        (Kind.UPSTREAM, ""): standing.upstream or "none",
+        (Kind.HALTED, ""): "stopped by a person" if standing.halted else "no",
+    }
+
+
+def _position(position: Position | None) -> dict[Key, str]:
+    if position is None:
+        return {}
+    term = "unknown" if position.term is None else str(position.term)
+    return {(Kind.TERM, ""): term, (Kind.TIMELINE, ""): str(position.timeline)}
+
+
+def _instance(instance: Instance) -> dict[Key, str]:
+    receiver = instance.receiver
+    return {
+        (Kind.RECOVERY, ""): "unknown" if instance.recovery is None else "yes" if instance.recovery else "no",
+        **_position(instance.position),
+        (Kind.FOLDER, ""): instance.folder,
+        (Kind.RECEIVER, ""): f"{receiver.status} from {receiver.upstream}" if receiver else "down",
+        **{(Kind.SENDER, each.node): f"{each.state} {each.sync_state}".strip() for each in instance.senders},
+        (Kind.DRIFT, ""): ", ".join(instance.drift) or "none",
+    }
+
+
+def _trace(trace: Trace) -> dict[Key, str]:
+    return {
+        (Kind.RESTART, ""): trace.started,
+        (Kind.CRASH_RECOVERY, ""): trace.engine,
+        **{(Kind.SETTING, name): value for name, value in trace.settings.items()},
+        **{(Kind.SLOT, name): invalid or "valid" for name, invalid in trace.slots.items()},
+    }
+
+
+def _looked(sighting: Sighting) -> tuple[dict[Key, str], frozenset[Kind]]:
+    """Return what a look saw, and which kinds it was able to see."""
+    facts = sighting.facts
+    if facts is None:
+        return {(Kind.STATE, ""): f"{State.UNREACHABLE} ({sighting.failure})"}, frozenset({Kind.STATE})
+    values, kinds = _standing(facts.standing), _STANDING
+    instance = facts.instance
+    if instance is not None:
+        values[Kind.STATE, ""] = instance.state.value
+        kinds |= {Kind.STATE}
+        if instance.state is not State.UNREACHABLE:
+            values |= _instance(instance)
+            kinds |= _INSTANCE
+    if sighting.trace is not None:
+        values |= _trace(sighting.trace)
+        kinds |= _TRACE
+    return values, kinds
+
+
+def see(before: Seen | None, sighting: Sighting) -> Seen:
+    """Return what is known after a look; what it could not see stays as it was known."""
+    values, kinds = _looked(sighting)
+    known = before.values if before else {}
+    carried = {key: value for key, value in known.items() if key[0] not in kinds}
+    return Seen(values={**carried, **values}, journal=sighting.journal)
+
+
+def transitions(before: Seen | None, now: Seen) -> tuple[Transition, ...]:
+    """Return what changed between two looks; with nothing before, how the node was found."""
+    marks = now.journal[len(before.journal) :] if before else now.journal
+    first_ended = max((at + 1 for at, mark in enumerate(marks) if not mark.result), default=0)
+    return (
+        *map(_request, marks[:first_ended]),
+        *_changes(before, now),
+        *map(_request, marks[first_ended:]),
+    )
+
+
+def _request(mark: JournalMark) -> Transition:
+    if not mark.result:
+        return Transition(kind=Kind.REQUEST, subject=mark.request, after="begun")
+    return Transition(kind=Kind.REQUEST, subject=mark.request, before="begun", after=f"ended: {mark.result}")
+
+
+def _changes(before: Seen | None, now: Seen) -> tuple[Transition, ...]:
+    old, new = (before.values if before else {}), now.values
+    keys = sorted({*old, *new}, key=lambda key: (_ORDER[key[0]], key[1]))
+    found = [
+        Transition(kind=key[0], subject=key[1], before=old.get(key, ""), after=new.get(key, "gone"))
+        for key in keys
+        if old.get(key) != new.get(key) and key[0] is not Kind.CRASH_RECOVERY
+    ]
+    if before is None:
+        return tuple(each for each in found if each.kind not in _QUIET_AT_FIRST)
+    return (*found, *_crash_recovery(old, new))
+
+
+def _crash_recovery(old: dict[Key, str], new: dict[Key, str]) -> tuple[Transition, ...]:
+    """Say whether PostgreSQL recovered from a crash: after a crash of its own, or of one of its processes."""
+    states = old.get((Kind.STATE, "")), new.get((Kind.STATE, ""))
+    if states == (State.CRASHED, State.RUNNING):
+        return (Transition(kind=Kind.CRASH_RECOVERY, before="crashed", after="recovered at its start"),)
+    engine, postmaster = (
+        (old.get((kind, ""), ""), new.get((kind, ""), "")) for kind in (Kind.CRASH_RECOVERY, Kind.RESTART)
+    )
+    if engine[0] and engine[0] != engine[1] and postmaster[0] == postmaster[1]:
+        return (Transition(kind=Kind.CRASH_RECOVERY, before="a process crashed", after="recovered by itself"),)
+    return ()
+
+
