@@ -3,6 +3,7 @@
 Source: OpenAPI 3.1.0; schemas by msgspec from the very types that are decoded and encoded.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -23,8 +24,7 @@ def _hook(kind: type) -> dict[str, Any]:
 def _operation(endpoint: Endpoint, schemas: dict[type, dict[str, Any]]) -> dict[str, Any]:
     parameters = [
         {"name": part, "in": "path", "required": True, "schema": {"type": "string"}}
-        for part in ("request", "credential", "sequence")
-        if f"{{{part}}}" in endpoint.path
+        for part in re.findall(r"\{(\w+)\}", endpoint.path)
     ]
     parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in endpoint.query]
     if endpoint.keyed:

@@ -19,6 +19,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     Ask,
+    AsOf,
     Confirm,
     Decision,
     Done,
@@ -32,10 +33,13 @@ from aerodb.protocol.api import (
 )
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
+from aerodb.protocol.timeline import Timeline
 
 RECORDS_MAX = 1_000
 PAGE_RECORDS = 100
 QUERY = Query.__struct_fields__
+TIMELINE_RECORDS = 300
+"""How many of the newest records, and of each node's newest events, a timeline shows unless more are asked for."""
 
 
 class QueryMalformed(AeroError):
@@ -202,6 +206,18 @@ def _replay(call: Call) -> Replayed:
     return call.plane.reader.replay(call.path["request"])
 
 
+def _timeline(call: Call) -> Timeline:
+    require(call.person, Right.READ_REQUESTS)
+    count = min(_number(call, "records", TIMELINE_RECORDS), RECORDS_MAX)
+    term = _number(call, "term", 0) if "term" in call.query else None
+    return call.plane.reader.timeline(call.query.get("node"), term, count)
+
+
+def _snapshot(call: Call) -> AsOf:
+    require(call.person, Right.LOOK)
+    return call.plane.reader.status_as_of(call.path["digest"], call.person.name)
+
+
 def _records(call: Call) -> Records:
     require(call.person, Right.READ_AUDIT)
     start, count = (_number(call, name, default) for name, default in (("start", 0), ("count", RECORDS_MAX)))
@@ -283,6 +299,14 @@ ENDPOINTS = (
     Endpoint(
         method="GET", path="/v1/explain", summary="The plan that a request would have now; records nothing.",
         gives=Planned, answer=_explain, query=("action", "target"),
+    ),
+    Endpoint(
+        method="GET", path="/v1/snapshots/{digest}", gives=AsOf, answer=_snapshot,
+        summary="A recorded snapshot, and what would have been accepted then.",
+    ),
+    Endpoint(
+        method="GET", path="/v1/timeline", gives=Timeline, answer=_timeline, query=("node", "term", "records"),
+        summary="What every node saw change and every record of the log, in one order.",
     ),
     Endpoint(method="GET", path="/v1/catalogue", summary="The closed catalogue.", gives=Catalogue, answer=_catalogue),
     Endpoint(method="GET", path="/v1/cluster", summary="The configuration.", gives=Cluster, answer=_cluster),

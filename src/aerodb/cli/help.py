@@ -11,6 +11,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "explain": ("explain", "What an action would do; nothing is asked for or recorded."),
         "requests": ("requests", "The requests so far."),
         "show": ("requests", "One request: its plan, its records and their proofs."),
+        "timeline": ("timeline", "What the nodes saw change and what the log holds, in one order."),
         "catalogue": ("catalogue", "What the actions are, and how each can fail."),
         "whoami": ("catalogue", "Who the control plane takes you for."),
     },

@@ -6,6 +6,7 @@ from aerodb.control.errors import OutcomeForged
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.events import EventPage
 from aerodb.protocol.plan import Order, Outcome
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.transport.client import Client
@@ -46,6 +47,26 @@ class Agents:
             else:
                 missing[name] = found
         return reports, missing
+
+    def events(self, count: int) -> tuple[dict[str, EventPage], dict[str, str]]:
+        """Return every node's newest events, and of each node that gave none why; what they say is not signed."""
+        names = [member.name for member in self._cluster.members]
+        pages, missing = {}, {}
+        for name, found in zip(names, self._pool.map(lambda name: self._try_events(name, count), names), strict=True):
+            if isinstance(found, EventPage):
+                pages[name] = found
+            else:
+                missing[name] = found
+        return pages, missing
+
+    def _try_events(self, node: str, count: int) -> EventPage | str:
+        try:
+            body = self._client(node, LOOK_SECONDS_MAX).get(f"/v1/events?count={count}")
+            page = read_answer(body, EventPage)
+        except AeroError as error:
+            return f"{error.code}: {error.message}"
+        foreign = page.node != node or any(event.node != node for event in page.events)
+        return f"{node} gave the events of another node" if foreign else page
 
     def _try(self, node: str, nonce: str) -> Signed | str:
         try:

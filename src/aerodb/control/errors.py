@@ -51,6 +51,14 @@ class RequestNotFound(AeroError):
     title = "There is no such request"
 
 
+class SnapshotNotFound(AeroError):
+    """The log knows no such snapshot."""
+
+    code = "input.snapshot-unknown"
+    status = 404
+    title = "There is no such snapshot"
+
+
 class PlanNotPending(AeroError):
     """No plan of this request awaits a confirmation in this process."""
 

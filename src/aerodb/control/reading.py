@@ -1,20 +1,18 @@
 """Reading: the cluster now, requests, decisions, replays. Looking changes nothing and records nothing."""
 
-import itertools
-from collections.abc import Iterator
-
-from aerodb.actions import action_named, catalogue
+from aerodb.actions import action_named
 from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, newest_requests, search
+from aerodb.audit.timeline import Place, entries, ordered, places_in
 from aerodb.control.agents import Agents
-from aerodb.control.errors import NeverConfirmed, RequestNotFound
+from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
+from aerodb.control.matrix import matrix, too_many
 from aerodb.control.snapshot import collect
-from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
-    Cell,
+    AsOf,
     Decision,
     Found,
     LogEntry,
@@ -25,14 +23,11 @@ from aerodb.protocol.api import (
     Status,
 )
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Loss, Plan, Request, Result, Snapshot, Verdict, plan_digest
-from aerodb.rules.explain import LOOK_ID, check_request, explain, opened_view, peers_of
+from aerodb.protocol.facts import Report
+from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.timeline import Timeline
+from aerodb.rules.explain import LOOK_ID, explain
 from aerodb.rules.invariants import RULES
-from aerodb.rules.specification import Action
-from aerodb.rules.view import Peer
-
-CELLS_AN_ACTION_MAX = 400
-"""How many requests of one action a status judges: all of them, up to twenty nodes and one argument."""
 
 
 class Reader:
@@ -54,59 +49,68 @@ class Reader:
             consistent=not differ,
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
-            matrix=() if differ else tuple(self._matrix(snapshot, operator)),
-            unjudged=self._too_many(),
+            matrix=() if differ else tuple(matrix(self._cluster, snapshot, operator)),
+            unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),
         )
 
-    def _matrix(self, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
-        everyone = peers_of(self._cluster, snapshot.reports, snapshot.nonce)  # Verified once, for all the cells.
-        for action in catalogue().values():
-            if action.name in self._too_many():
-                continue
-            for request in self._possible(action, operator):
-                yield self._cell(action, request, everyone, snapshot)
+    def status_as_of(self, digest: str, operator: str) -> AsOf:
+        """Return a recorded snapshot, and every action's answer on it, judged by the same code as the status is.
 
-    def _too_many(self) -> tuple[str, ...]:
-        """Return the actions that a large cluster allows too many requests of to judge them all at once."""
-        nodes = len(self._cluster.members)
-        counts = {action.name: nodes ** (1 + len(action.arguments)) for action in catalogue().values()}
-        return tuple(name for name, count in counts.items() if count > CELLS_AN_ACTION_MAX)
-
-    def _possible(self, action: Action, operator: str) -> Iterator[Request]:
-        """Yield every well-formed request for `action`."""
-        names = [member.name for member in self._cluster.members]
-        for target in names:
-            for values in itertools.product(names, repeat=len(action.arguments)):
-                arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
-                request = Request(
-                    id=LOOK_ID, action=action.name, target=target, arguments=arguments, operator=operator, reason="look"
-                )
-                try:
-                    check_request(self._cluster, action, request)
-                except AeroError:
-                    continue
-                yield request
-
-    def _cell(self, action: Action, request: Request, everyone: dict[str, Peer], snapshot: Snapshot) -> Cell:
+        Raises:
+            SnapshotNotFound: the log holds no such snapshot.
+        """
         try:
-            view = opened_view(self._cluster, action, request, everyone, snapshot)
-            verdicts, loss = action.judge(view), action.loss(view)
-        except AeroError as error:
-            silent = Verdict(invariant=error.code, result=Result.UNKNOWN, evidence=error.message)
-            return Cell(
-                action=action.name, node=request.target, arguments=request.arguments, accepted=False, failed=(silent,),
-                loss=_no_answer(),
-            )  # fmt: skip
-        return Cell(
-            action=action.name,
-            node=request.target,
-            arguments=request.arguments,
-            accepted=all(verdict.result is Result.HOLDS for verdict in verdicts),
-            failed=tuple(verdict for verdict in verdicts if verdict.result is not Result.HOLDS),
-            loss=loss,
+            snapshot = canonical.decode(self._log.blob(digest) or b"", Snapshot)
+        except canonical.NotCanonical as error:
+            raise SnapshotNotFound(f"the log holds no snapshot {digest!r}", field="digest") from error
+        cluster = self._cluster_of(snapshot)
+        return AsOf(
+            cluster=cluster.id,
+            cluster_name=cluster.name,
+            configuration=cluster.digest,
+            snapshot_digest=digest,
+            snapshot=snapshot,
+            matrix=tuple(matrix(cluster, snapshot, operator)),
+            unjudged=too_many(cluster),
         )
+
+    def _cluster_of(self, snapshot: Snapshot) -> Cluster:
+        """Return the configuration under which a snapshot was taken, where the log holds it; else the one of now."""
+        for signed in snapshot.reports.values():
+            named = canonical.decode(signed.document.encode(), Report).facts.configuration
+            found = self._log.blob(named)
+            if found is not None:
+                return canonical.decode(found, Cluster)
+        return self._cluster
+
+    def timeline(self, node: str | None, term: int | None, records_max: int) -> Timeline:
+        """Return what every node saw and the newest records of the log, in one order, and what is missing.
+
+        Raises:
+            NodeUnknown: the cluster has no such node.
+        """
+        if node is not None:
+            self._cluster.member(node)
+        size = self._log.size
+        found = [
+            (sequence, read_record(data))
+            for sequence, data in self._log.records(max(size - records_max, 0), size)
+        ]
+        pages, missing = self._agents.events(records_max)
+        items = ordered(found, self._places_of, pages)
+        return Timeline(
+            cluster=self._cluster.id,
+            cluster_name=self._cluster.name,
+            entries=entries(items, node, term),
+            missing=missing,
+            log_size=size,
+        )
+
+    def _places_of(self, digest: str) -> tuple[Place, ...]:
+        blob = self._log.blob(digest)
+        return places_in(blob) if blob is not None else ()
 
     # The log ----------------------------------------------------------------------------------------------------
 
@@ -240,10 +244,6 @@ class Reader:
             ),
             confirmed.plan,
         )  # fmt: skip
-
-
-def _no_answer() -> Loss:
-    return Loss(claim="cannot be proven", statement="Nothing can be judged.", arithmetic=())
 
 
 def _line(records: list[Record]) -> RequestLine:

@@ -81,6 +81,21 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redacted: tuple[str, ...] = ()
 
 
+class AsOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The cluster as it was when a plan was made: the recorded snapshot, and every action's answer on it.
+
+    `configuration` is the digest of the one that the snapshot was taken under, where the log holds it.
+    """
+
+    cluster: str
+    cluster_name: str
+    configuration: str
+    snapshot_digest: str
+    snapshot: Snapshot
+    matrix: tuple[Cell, ...]
+    unjudged: tuple[str, ...]
+
+
 class RequestLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One request in a list. `state` is how far it came: rejected, refused, planned, confirmed, or its outcome."""
 

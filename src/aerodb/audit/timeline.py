@@ -1,0 +1,236 @@
+"""One order for what every node saw and for every record of the log. Clocks never decide it.
+
+Certain are only these, and what follows from them:
+- Two entries of one source stand in its own sequence.
+- A request's confirmation is logged before any node begins it.
+- What a primary saw when its log ended at a position came before anything that was seen of the same term's log beyond
+  that position, anywhere; so too before a record whose snapshot shows the log beyond it.
+
+Every order that is shown agrees with all of these. Where they leave two entries open, term, log position and source
+decide which is shown first, and the second is marked as uncertain. The same input gives the same bytes.
+
+Pure: no I/O, no clock.
+"""
+
+import bisect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from aerodb.audit.record import Record
+from aerodb.protocol.events import Event, EventPage, Kind, Lost
+from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.timeline import Entry
+
+LOG = "log"
+Place = tuple[int, int]
+"""A log position: the term, and the byte."""
+NOWHERE: Place = (0, 0)
+
+
+class _Position(msgspec.Struct):
+    term: int | None
+    lsn: str
+
+
+class _Instance(msgspec.Struct):
+    position: _Position | None
+
+
+class _Facts(msgspec.Struct):
+    instance: _Instance | None
+
+
+class _Report(msgspec.Struct):
+    facts: _Facts
+
+
+class _Signed(msgspec.Struct):
+    document: str
+
+
+class _Snapshot(msgspec.Struct):
+    reports: dict[str, _Signed]
+
+
+def places_in(snapshot: bytes) -> tuple[Place, ...]:
+    """Return the highest log position that a recorded snapshot shows in each term, rising."""
+    highest: dict[int, int] = {}
+    for signed in msgspec.json.decode(snapshot, type=_Snapshot).reports.values():
+        instance = msgspec.json.decode(signed.document, type=_Report).facts.instance
+        position = instance.position if instance else None
+        if position is not None and position.term is not None:
+            highest[position.term] = max(highest.get(position.term, 0), Lsn.parse(position.lsn).value)
+    return tuple(sorted(highest.items()))
+
+
+class Item(msgspec.Struct, kw_only=True, eq=False):
+    """An entry on its way into the order.
+
+    `place` decides where it is shown; `seen` are the positions that it shows to have been reached, `writes` says that
+    they are the writer's own. `known` counts, for each source, how many of its entries certainly come before or are it.
+    """
+
+    entry: Entry
+    source: int
+    index: int
+    place: Place = NOWHERE
+    seen: tuple[Place, ...] = ()
+    writes: bool = False
+    known: list[int] = []
+    late: int = 0
+
+
+def certain(first: Item, second: Item) -> bool:
+    """Tell whether `first` certainly came before `second`, once both are ordered."""
+    return second.known[first.source] > first.index
+
+
+# From the sources -------------------------------------------------------------------------------------------------
+
+
+def _of_event(event: Event) -> Entry:
+    request = event.subject if event.kind is Kind.REQUEST else ""
+    return Entry(
+        source=event.node, sequence=event.sequence, kind="gap" if event.kind is Kind.GAP else "event", order="start",
+        what=event.kind, node=event.node, subject=event.subject, before=event.before, after=event.after,
+        term=event.term, lsn=event.lsn, at=event.at, clock=event.clock, request=request,
+    )  # fmt: skip
+
+
+def _of_lost(node: str, lost: Lost) -> Entry:
+    return Entry(
+        source=node, sequence=lost.first, kind="gap", order="start", what="gap", node="" if node == LOG else node,
+        subject="not kept" if node != LOG else "not asked for", before=str(lost.first), after=str(lost.last),
+    )  # fmt: skip
+
+
+def _of_record(sequence: int, record: Record, places: tuple[Place, ...]) -> Entry:
+    term, lsn = places[-1] if places else (None, 0)
+    return Entry(
+        source=LOG, sequence=sequence, kind="record", order="start", what=record.event, node=record.target,
+        subject=" ".join(f"--{name} {value}" for name, value in sorted(record.arguments.items())),
+        after=record.result, term=term, lsn=Lsn(lsn) if places else None, at=record.at, clock=record.clock,
+        request=record.request, operator=record.operator, action=record.action, code=record.code, plan=record.plan,
+        snapshot=record.snapshot,
+    )  # fmt: skip
+
+
+def _event_items(source: int, page: EventPage) -> list[Item]:
+    """Return one node's events and gaps, in its sequence."""
+    pairs: list[tuple[Entry, Event | None]] = [(_of_event(event), event) for event in page.events]
+    pairs += [(_of_lost(page.node, lost), None) for lost in page.lost]
+    pairs.sort(key=lambda pair: pair[0].sequence)
+    items, place = [], NOWHERE
+    for index, (entry, event) in enumerate(pairs):
+        seen: tuple[Place, ...] = ()
+        if event is not None and event.term is not None and event.lsn is not None:
+            place = (event.term, event.lsn.value)
+            seen = (place,)
+        writes = event is not None and event.writing
+        items.append(Item(entry=entry, source=source, index=index, place=place, seen=seen, writes=writes))
+    return items
+
+
+def _record_items(
+    records: Sequence[tuple[int, Record]], places_of: Callable[[str], tuple[Place, ...]], ended: Mapping[str, Place]
+) -> list[Item]:
+    """Return the log's records; an outcome is shown where its node had come to when the request had ended."""
+    items, place = [], NOWHERE
+    if records and records[0][0] > 0:
+        items.append(Item(entry=_of_lost(LOG, Lost(first=0, last=records[0][0] - 1)), source=0, index=0))
+    for sequence, record in records:
+        seen = places_of(record.snapshot) if record.snapshot else ()
+        place, late = seen[-1] if seen else place, 0
+        if record.event in {"outcome", "established"}:
+            place, late = max(place, ended.get(record.request, NOWHERE)), 1
+        entry = _of_record(sequence, record, seen)
+        items.append(Item(entry=entry, source=0, index=len(items), place=place, seen=seen, late=late))
+    return items
+
+
+# The order --------------------------------------------------------------------------------------------------------
+
+
+class _Causes:
+    """What certainly comes before an item, beyond the one before it in its own source."""
+
+    def __init__(self, chains: Sequence[Sequence[Item]]) -> None:
+        self._confirmed = {item.entry.request: item for item in chains[0] if item.entry.what == "confirmed"}
+        self._written: dict[int, dict[int, tuple[list[int], list[Item]]]] = {}
+        for chain in chains:
+            for item in chain:
+                if item.writes and item.seen:
+                    term, byte = item.seen[0]
+                    bytes_, items = self._written.setdefault(term, {}).setdefault(item.source, ([], []))
+                    bytes_.append(byte)
+                    items.append(item)
+
+    def of(self, item: Item) -> Iterator[Item]:
+        """Yield the items that certainly come before."""
+        if item.entry.what == Kind.REQUEST and item.entry.request in self._confirmed:
+            yield self._confirmed[item.entry.request]
+        for term, byte in item.seen:
+            for source, (bytes_, items) in self._written.get(term, {}).items():
+                at = bisect.bisect_left(bytes_, byte)
+                if source != item.source and at:
+                    yield items[at - 1]
+
+
+def _merged(chains: Sequence[Sequence[Item]]) -> Iterator[Item]:
+    """Yield all items in an order that agrees with every certain one."""
+    causes = _Causes(chains)
+    waiting = [{id(item): list(causes.of(item)) for item in chain} for chain in chains]
+    done = [0] * len(chains)
+
+    def blocked(item: Item) -> bool:
+        return any(cause.index >= done[cause.source] for cause in waiting[item.source][id(item)])
+
+    while True:
+        heads = [chain[done[at]] for at, chain in enumerate(chains) if done[at] < len(chain)]
+        if not heads:
+            return
+        # Sources that contradict one another leave none that is free; then they are shown as if nothing were certain.
+        free = [item for item in heads if not blocked(item)] or heads
+        item = min(free, key=lambda each: (each.place, each.late, each.source))
+        before = [cause for cause in waiting[item.source][id(item)] if cause.index < done[cause.source]]
+        item.known = _known(item, before, chains)
+        done[item.source] += 1
+        yield item
+
+
+def _known(item: Item, causes: Sequence[Item], chains: Sequence[Sequence[Item]]) -> list[int]:
+    known = list(chains[item.source][item.index - 1].known) if item.index else [0] * len(chains)
+    for cause in causes:
+        known = [max(pair) for pair in zip(known, cause.known, strict=True)]
+    known[item.source] = item.index + 1
+    return known
+
+
+def ordered(
+    records: Sequence[tuple[int, Record]],
+    places_of: Callable[[str], tuple[Place, ...]],
+    pages: Mapping[str, EventPage],
+) -> tuple[Item, ...]:
+    """Return every entry in one order; `places_of` gives the positions in a recorded snapshot, by its digest."""
+    events = [_event_items(at, pages[node]) for at, node in enumerate(sorted(pages), start=1)]
+    ended = {
+        item.entry.request: item.place
+        for chain in events
+        for item in chain
+        if item.entry.what == Kind.REQUEST and item.entry.before
+    }
+    return tuple(_merged([_record_items(records, places_of, ended), *events]))
+
+
+def entries(items: Sequence[Item], node: str | None = None, term: int | None = None) -> tuple[Entry, ...]:
+    """Return the entries of one node and of one term (None: of all), each with how it stands to the one before it."""
+    found: list[Entry] = []
+    previous: Item | None = None
+    for item in items:
+        if node not in {None, item.entry.node} or term not in {None, item.place[0]}:
+            continue
+        order = "start" if previous is None else "after" if certain(previous, item) else "uncertain"
+        found.append(msgspec.structs.replace(item.entry, order=order))
+        previous = item
+    return tuple(found)

@@ -1,0 +1,61 @@
+"""`aerodb timeline`: what every node saw change and what the log holds, in one order that no clock decides."""
+
+import click
+
+from aerodb.cli.failures import OK
+from aerodb.cli.session import ClientCommand, Session, json_option, read
+from aerodb.cli.terminal import Cell, escape
+from aerodb.protocol.timeline import Entry, Timeline
+
+HEAD = ("ORDER", "TERM", "WAL POSITION", "SOURCE", "NUMBER", "WHAT", "CLOCK, NOT TRUSTED")
+ORDERS: dict[str, Cell] = {"start": ("dim", "first"), "after": ("plain", "after"), "uncertain": ("warn", "uncertain")}
+STYLES = {"record": "heading", "event": "plain", "gap": "warn"}
+
+
+@click.command(cls=ClientCommand)
+@json_option
+@click.option("--node", metavar="NODE", help="Only what is about this node.")
+@click.option("--term", type=click.IntRange(min=0), help="Only what is shown within this term.")
+@click.option("--records", type=click.IntRange(1, 1000), help="How many of the newest records, and events a node.")
+@click.pass_obj
+def timeline(session: Session, *, as_json: bool, node: str | None, term: int | None, records: int | None) -> int:
+    """Show what the nodes saw change and what the log holds, in one order; clocks do not decide it."""
+    from urllib.parse import urlencode
+
+    given = {"node": node, "term": term, "records": records}
+    query = urlencode({name: value for name, value in given.items() if value is not None})
+    body = session.get("/v1/timeline" + (f"?{query}" if query else ""))
+    answer = read(body, Timeline)
+    if as_json:
+        session.terminal.document(body)
+        return OK
+    for name, why in answer.missing.items():
+        session.terminal.line(escape(f"{name} gave no events: {why}"), "bad")
+    session.terminal.table(HEAD, [_row(entry) for entry in answer.entries])
+    session.terminal.line(f"audit log: {answer.log_size} records", "dim")
+    return OK
+
+
+def _row(entry: Entry) -> list[Cell]:
+    unknown: Cell = ("dim", "-")
+    return [
+        ORDERS[entry.order],
+        unknown if entry.term is None else ("plain", str(entry.term)),
+        unknown if entry.lsn is None else ("plain", str(entry.lsn)),
+        ("plain", escape(entry.source)),
+        ("dim", str(entry.sequence)),
+        (STYLES[entry.kind], escape(sentence(entry))),
+        ("dim", escape(entry.at)),
+    ]
+
+
+def sentence(entry: Entry) -> str:
+    """Return what an entry says, in a few words."""
+    if entry.kind == "gap":
+        return f"gap ({entry.subject}): nothing is known from {entry.before} to {entry.after}"
+    if entry.kind == "record":
+        about = " ".join(part for part in (entry.action, entry.node, entry.subject) if part)
+        came = " ".join(part for part in (entry.after, entry.code) if part)
+        return f"{entry.what} {about} by {entry.operator}" + (f": {came}" if came else "")
+    head = " ".join(part for part in (entry.what, entry.subject) if part)
+    return f"{head}: {entry.before} -> {entry.after}" if entry.before else f"{head}: {entry.after}"

@@ -1,0 +1,78 @@
+"""Every action's answer on every node, for one snapshot: of now, or a recorded one. Pure: no I/O, no clock."""
+
+import itertools
+from collections.abc import Iterator
+
+from aerodb.actions import catalogue
+from aerodb.errors import AeroError
+from aerodb.protocol.api import Cell
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.plan import Loss, Request, Result, Snapshot, Verdict
+from aerodb.rules.explain import check_request, opened_view, peers_of
+from aerodb.rules.specification import Action
+from aerodb.rules.view import Peer
+
+_NO_ANSWER = Loss(claim="cannot be proven", statement="Nothing can be judged.", arithmetic=())
+
+
+CELLS_AN_ACTION_MAX = 400
+"""How many requests of one action are judged at once: all of them, up to twenty nodes and one argument."""
+
+
+def matrix(cluster: Cluster, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
+    """Yield a cell for each action on each node, with each arguments that it could have.
+
+    Raises:
+        NodeUnknown, ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
+    """
+    everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)  # Verified once, for all the cells.
+    for action in catalogue().values():
+        if action.name in too_many(cluster):
+            continue
+        for request in _possible(cluster, action, snapshot.nonce, operator):
+            yield _cell(cluster, action, request, everyone, snapshot)
+
+
+def too_many(cluster: Cluster) -> tuple[str, ...]:
+    """Return the actions that a large cluster allows too many requests of to judge them all at once."""
+    nodes = len(cluster.members)
+    counts = {action.name: nodes ** (1 + len(action.arguments)) for action in catalogue().values()}
+    return tuple(name for name, count in counts.items() if count > CELLS_AN_ACTION_MAX)
+
+
+def _possible(cluster: Cluster, action: Action, request_id: str, operator: str) -> Iterator[Request]:
+    """Yield every well-formed request for `action`, under the id that the snapshot's reports were made for."""
+    names = [member.name for member in cluster.members]
+    for target in names:
+        for values in itertools.product(names, repeat=len(action.arguments)):
+            arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
+            request = Request(
+                id=request_id, action=action.name, target=target, arguments=arguments, operator=operator, reason="look"
+            )
+            try:
+                check_request(cluster, action, request)
+            except AeroError:
+                continue
+            yield request
+
+
+def _cell(
+    cluster: Cluster, action: Action, request: Request, everyone: dict[str, Peer], snapshot: Snapshot
+) -> Cell:
+    try:
+        view = opened_view(cluster, action, request, everyone, snapshot)
+        verdicts, loss = action.judge(view), action.loss(view)
+    except AeroError as error:
+        silent = Verdict(invariant=error.code, result=Result.UNKNOWN, evidence=error.message)
+        return Cell(
+            action=action.name, node=request.target, arguments=request.arguments, accepted=False, failed=(silent,),
+            loss=_NO_ANSWER,
+        )  # fmt: skip
+    return Cell(
+        action=action.name,
+        node=request.target,
+        arguments=request.arguments,
+        accepted=all(verdict.result is Result.HOLDS for verdict in verdicts),
+        failed=tuple(verdict for verdict in verdicts if verdict.result is not Result.HOLDS),
+        loss=loss,
+    )

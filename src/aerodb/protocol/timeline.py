@@ -1,0 +1,53 @@
+"""The timeline as the API gives it: what every node saw change, and every record of the log, in one order.
+
+Pure: no I/O, no clock.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from aerodb.protocol.lsn import Lsn
+
+Order = Literal["start", "after", "uncertain"]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry. `source` is "log" or the node that saw it; `sequence` is the source's own, and orders within it.
+
+    `order` says how it stands to the entry before it: certainly after it, or after it only because one of the two must
+    be shown first. `what` is the record's event or the kind of transition, `subject` what it was of, `before` and
+    `after` its values; for a gap, the sequences between which nothing is known. `term` and `lsn` are the log position
+    that the source knew then (None: unknown). `at` is shown and never trusted. `request`, `plan` and `snapshot` lead to
+    the decision, and to the cluster as of then.
+    """
+
+    source: str
+    sequence: int
+    kind: Literal["record", "event", "gap"]
+    order: Order
+    what: str
+    node: str
+    subject: str = ""
+    before: str = ""
+    after: str = ""
+    term: int | None = None
+    lsn: Lsn | None = None
+    at: str = ""
+    clock: str = ""
+    request: str = ""
+    operator: str = ""
+    action: str = ""
+    code: str = ""
+    plan: str = ""
+    snapshot: str = ""
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The entries in their order; `missing` says of each node that gave no events why."""
+
+    cluster: str
+    cluster_name: str
+    entries: tuple[Entry, ...]
+    missing: dict[str, str]
+    log_size: int
