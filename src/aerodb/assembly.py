@@ -37,7 +37,7 @@ def agent(folder: Path, *, leave_down: bool) -> int:
     cleanly first. Unless `leave_down`, PostgreSQL starts with it, as the node's configuration and standing allow.
     """
     from aerodb.kernel.agent import Agent
-    from aerodb.kernel.events.watch import watch_of
+    from aerodb.kernel.events.observed import Observed
     from aerodb.kernel.node import read_node
     from aerodb.kernel.service import application
     from aerodb.transport.server import Server, listen
@@ -49,11 +49,10 @@ def agent(folder: Path, *, leave_down: bool) -> int:
     one = Agent(node)
     if not leave_down and one.start_with_host():
         _say(f"PostgreSQL of {node.name} was started with its agent, in its standing")
-    events, watch = watch_of(one, node)
-    if watch is not None:
-        watch.start(ending.asked)
+    observed = Observed(one, node)
+    observed.start(ending.asked)
     _say(f"agent of {node.name} at {node.member.agent}")
-    Server(application(one, events), node.tls).run_on(bound, ending.asked)
+    Server(application(one, observed), node.tls).run_on(bound, ending.asked)
     if ending.number == signal.SIGINT:
         one.stop_with_host()
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aerodb.kernel.agent import Agent
-from aerodb.kernel.events.journal import EventJournal
+from aerodb.kernel.events.observed import Observed
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import read_node
 from aerodb.kernel.service import application
@@ -52,5 +52,6 @@ class DyingHands(NodeHands):
 
 node = read_node(Path(sys.argv[1]))
 bound = listen(node.member.agent)
-made = application(Agent(node, DyingHands), EventJournal(node.events, node.name))
+agent = Agent(node, DyingHands)
+made = application(agent, Observed(agent, node))
 Server(made, node.tls).run_on(bound, threading.Event())

@@ -15,8 +15,9 @@ from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Operator
 from aerodb.rules.explain import REQUEST_ID
+from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
 from aerodb.transport.server import caller_in
-from aerodb.transport.web import PROBLEMS, answer, body_of
+from aerodb.transport.web import PROBLEMS, answer, body_of, known_error, problem
 
 REQUEST_BYTES_MAX = 64 << 10
 
@@ -60,6 +61,15 @@ def application(plane: ControlPlane) -> Starlette:
         require(plane.person(caller_in(request.scope)), Right.READ_AUDIT)
         return Response(plane.log.checkpoint, media_type="text/plain; charset=utf-8")
 
+    async def metrics(request: Request) -> Response:
+        scraper_only(plane.cluster, caller_in(request.scope))
+        return Response(await run_in_threadpool(plane.meters.exposition), media_type=CONTENT_TYPE)
+
+    def refused(request: Request, error: Exception) -> Response:
+        known = known_error(error)
+        plane.meters.refused(known.code)
+        return problem(request, error)
+
     async def exported(request: Request) -> Response:
         lines = await run_in_threadpool(plane.discloser.export, plane.person(caller_in(request.scope)))
         return StreamingResponse(lines, media_type="application/jsonl")
@@ -70,6 +80,7 @@ def application(plane: ControlPlane) -> Starlette:
             Route("/v1/audit/checkpoint", checkpoint),
             Route("/v1/audit/export", exported),
             Route("/v1/openapi.json", openapi),
+            Route("/metrics", metrics),
         ],
-        exception_handlers=PROBLEMS,
+        exception_handlers=dict.fromkeys(PROBLEMS, refused),
     )

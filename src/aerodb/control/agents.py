@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from aerodb.control.errors import OutcomeForged
+from aerodb.control.meters import Meters
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
@@ -20,10 +21,11 @@ ORDER_SECONDS_MAX = 24 * 3600.0
 class Agents:
     """The agents of one cluster, as the control plane reaches them."""
 
-    def __init__(self, cluster: Cluster, tls: Tls) -> None:
+    def __init__(self, cluster: Cluster, tls: Tls, meters: Meters) -> None:
         """Prepare; nothing is called yet."""
         self._cluster = cluster
         self._tls = tls
+        self._meters = meters
         self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="agent")
 
     def _client(self, node: str, seconds_max: float) -> Client:
@@ -35,7 +37,9 @@ class Agents:
         Raises:
             AeroError: there is none to be had.
         """
-        return read_answer(self._client(node, LOOK_SECONDS_MAX).get(f"/v1/report?nonce={nonce}"), Signed)
+        with self._meters.call(node, "report"):
+            body = self._client(node, LOOK_SECONDS_MAX).get(f"/v1/report?nonce={nonce}")
+        return read_answer(body, Signed)
 
     def reports(self, nonce: str) -> tuple[dict[str, Signed], dict[str, str]]:
         """Return every node's signed report, and of each that gave none why."""
@@ -61,7 +65,8 @@ class Agents:
 
     def _try_events(self, node: str, count: int) -> EventPage | str:
         try:
-            body = self._client(node, LOOK_SECONDS_MAX).get(f"/v1/events?count={count}")
+            with self._meters.call(node, "events"):
+                body = self._client(node, LOOK_SECONDS_MAX).get(f"/v1/events?count={count}")
             page = read_answer(body, EventPage)
         except AeroError as error:
             return f"{error.code}: {error.message}"
@@ -83,7 +88,8 @@ class Agents:
             Refused: the agent refused before it looked at the locks.
             OutcomeForged: the answer is not what it should be.
         """
-        body = self._client(node, ORDER_SECONDS_MAX).post("/v1/orders", canonical.encode(order))
+        with self._meters.call(node, "order"):
+            body = self._client(node, ORDER_SECONDS_MAX).post("/v1/orders", canonical.encode(order))
         return read_answer(body, Signed)
 
     def outcome(self, node: str, request: str) -> Signed:
@@ -92,7 +98,9 @@ class Agents:
         Raises:
             AeroError: it does not say.
         """
-        return read_answer(self._client(node, LOOK_SECONDS_MAX).post(f"/v1/outcomes/{request}", b"{}"), Signed)
+        with self._meters.call(node, "outcome"):
+            body = self._client(node, LOOK_SECONDS_MAX).post(f"/v1/outcomes/{request}", b"{}")
+        return read_answer(body, Signed)
 
     def opened(self, node: str, request: str, signed: Signed) -> Outcome:
         """Return a verified outcome.

@@ -10,6 +10,7 @@ from aerodb.control.confirm import Confirmer
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.explain import Explainer
+from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, person_of, require
@@ -27,8 +28,9 @@ class ControlPlane:
     def __init__(self, cluster: Cluster, tls: Tls, log: Log, make_agents: type[Agents] = Agents) -> None:
         """Wire the verbs to one log and one set of agents, which `make_agents` makes."""
         self.cluster = cluster
-        agents = make_agents(cluster, tls)
-        recorder = Recorder(log, canonical.encode(cluster))
+        self.meters = Meters(log)
+        agents = make_agents(cluster, tls, self.meters)
+        recorder = Recorder(log, canonical.encode(cluster), self.meters)
         self._recorder = recorder
         self.log = log
         self.dispatcher = Dispatcher(cluster, agents, recorder)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
+from aerodb.control.meters import Meters
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Operator
@@ -27,9 +28,13 @@ def about(person: Operator) -> Request:
 class Recorder:
     """Writes the records of one control plane."""
 
-    def __init__(self, log: Log, configuration: bytes) -> None:
-        """Keep the log; `configuration` is the cluster's document, stored beside the records that name it."""
+    def __init__(self, log: Log, configuration: bytes, meters: Meters) -> None:
+        """Keep the log, and what counts its records.
+
+        `configuration` is the cluster's document, stored beside the records that name it.
+        """
         self.log = log
+        self._meters = meters
         self._lock = threading.Lock()
         self._configuration = configuration
         self._clock = f"system clock of {socket.gethostname()}"
@@ -50,7 +55,9 @@ class Recorder:
             **fields,  # type: ignore[arg-type]
         )
         with self._lock:
-            return self.log.append(record, {digest: self._configuration, **blobs})
+            sequence = self.log.append(record, {digest: self._configuration, **blobs})
+        self._meters.recorded(record)
+        return sequence
 
     def proof_since(self, sequence: int, seen: int) -> tuple[str, tuple[bytes, ...]]:
         """Return the proof of a record and the path from the `seen` size, both under one and the same checkpoint."""

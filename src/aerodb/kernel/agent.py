@@ -20,6 +20,7 @@ from aerodb.kernel.node import Node
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
 from aerodb.protocol import canonical
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
 from aerodb.protocol.facts import Facts, Instance, Report, State, Unfinished
 from aerodb.protocol.plan import Order, Outcome, Plan, Verdict, plan_digest
@@ -48,6 +49,11 @@ class Agent:
         self._hands = make_hands(node.name, node.key, self._store, self._postgres, self._facts)
         self._working = threading.Lock()
         self._trail: list[JournalMark] = []
+
+    @property
+    def cluster(self) -> Cluster:
+        """Return the cluster as the node is configured."""
+        return self._node.cluster
 
     def start_with_host(self) -> bool:
         """Start PostgreSQL in its standing, as its host starts: PostgreSQL's own recovery, not an action.

@@ -4,6 +4,7 @@ GET  /primary, /standby       200 where the node serves as that, else 503, as lo
 GET  /v1/report?nonce=        the signed facts
 POST /v1/judge                an order's verdicts as they are now; runs nothing
 POST /v1/orders               run an order; the answer is the signed outcome
+GET  /metrics                 the node in numbers, for whoever may scrape
 GET  /v1/events?since=&count= what changed on the node, as its observer saw it; the newest where `since` is left out
 POST /v1/outcomes/{request}   what became of a request, established now where it is not known yet
 """
@@ -19,10 +20,12 @@ from starlette.routing import Route
 
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
-from aerodb.kernel.events.journal import PAGE_EVENTS_MAX, EventJournal
+from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
+from aerodb.kernel.events.observed import Observed
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Order
 from aerodb.transport.errors import CallerRefused
+from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
 from aerodb.transport.server import caller_in
 from aerodb.transport.web import PROBLEMS, answer, body_of
 
@@ -68,8 +71,9 @@ def number_in(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def application(agent: Agent, events: EventJournal) -> Starlette:
-    """Return the application of an agent and of its journal of events."""
+def application(agent: Agent, observed: Observed) -> Starlette:
+    """Return the application of an agent and of what is observed of its node."""
+    events = observed.journal
 
     def serves(role: str) -> Callable[[Request], Awaitable[Response]]:
         async def health(_: Request) -> Response:
@@ -96,6 +100,10 @@ def application(agent: Agent, events: EventJournal) -> Starlette:
         order = canonical.decode(await body_of(request), Order)
         return answer(await run_in_threadpool(agent.run, order))
 
+    async def metrics(request: Request) -> Response:
+        scraper_only(agent.cluster, caller_in(request.scope))
+        return Response(await run_in_threadpool(observed.metrics), media_type=CONTENT_TYPE)
+
     async def journal(request: Request) -> Response:
         control_only(request)
         count = number_in(request, "count", PAGE_EVENTS_MAX)
@@ -113,6 +121,7 @@ def application(agent: Agent, events: EventJournal) -> Starlette:
         routes=[
             Route("/primary", serves("primary")),
             Route("/standby", serves("standby")),
+            Route("/metrics", metrics),
             Route("/v1/report", report),
             Route("/v1/judge", judge, methods=["POST"]),
             Route("/v1/orders", orders, methods=["POST"]),

@@ -3,6 +3,7 @@
 cluster.json         the configuration, the same bytes everywhere
 nodes/<name>/        an agent's folder, with its PostgreSQL in postgres/
 control/             the control plane's folder: its keys and the audit log
+monitor/             what Prometheus needs in order to scrape: its certificate, its configuration
 operator/ auditor/ observer/   one profile a person: their certificate, and the operator's SSH key
 logs/                what the processes said
 """
@@ -35,6 +36,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     def logs(self) -> Path:
         """Return the folder of what the processes say."""
         return self.root / "logs"
+
+    @property
+    def monitor(self) -> Path:
+        """Return the folder of whoever scrapes."""
+        return self.root / "monitor"
 
     def node(self, name: str) -> Path:
         """Return an agent's folder."""

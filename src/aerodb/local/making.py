@@ -24,12 +24,14 @@ from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
 from aerodb.local.errors import FolderTaken, PortsTaken
 from aerodb.local.layout import Layout
+from aerodb.local.monitor import scrape_configuration
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.signed import public_text
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, NAMESPACE
 from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import Authority, write_private
+from aerodb.transport.metrics import MONITOR
 
 PORTS_FROM, PORTS_TO, PORTS_STEP = 7400, 32_000, 40
 HOST = "127.0.0.1"
@@ -135,6 +137,7 @@ class Making:
         authority = Authority(self.cluster.id)
         self._make_control(authority)
         self._make_people(authority)
+        self._make_monitor(authority)
         homes = {name: self._make_node(authority, installation, name, mode) for name in self.cluster.data_nodes}
         self._make_data(installation, homes)
         write_private(self._layout.configuration, canonical.encode(self.cluster))
@@ -162,6 +165,12 @@ class Making:
         signers = f'operator namespaces="{NAMESPACE},{CREDENTIAL_NAMESPACE}" {key_line}\n'
         write_private(folder / "allowed_signers", signers.encode())
         write_private(folder / "app.pgpass", f"*:*:*:app:{self._passwords.application}\n".encode())
+
+    def _make_monitor(self, authority: Authority) -> None:
+        folder = self._layout.monitor
+        folder.mkdir(mode=0o700)
+        authority.issue(folder, MONITOR, MONITOR)
+        write_private(folder / "prometheus.yml", scrape_configuration(self.cluster).encode())
 
     def _make_node(self, authority: Authority, installation: Installation, name: str, mode: int) -> Path:
         folder = self._layout.node(name)

@@ -41,13 +41,16 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     `started` is when its postmaster started, `engine` when its checkpointer did (later, if PostgreSQL recovered from a
     crash by itself); `settings` are the watched ones without secrets; `slots` tells why each slot is invalid ("": it
-    is not).
+    is not). `receiver_lag_bytes` is what a receiver knows that its upstream has and it has not flushed,
+    `unreplayed_bytes` what it has received and not replayed (None: no receiver, no standby).
     """
 
     started: str
     engine: str
     settings: dict[str, str]
     slots: dict[str, str]
+    receiver_lag_bytes: int | None = None
+    unreplayed_bytes: int | None = None
 
 
 class JournalMark(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,18 +34,23 @@ def answer(document: object) -> Response:
     return Response(canonical.encode(document), media_type="application/json")
 
 
-def _problem(request: Request, error: Exception) -> Response:
-    """Return an error as a problem; nothing of the inside reaches the caller."""
-    del request
+def known_error(error: Exception) -> AeroError:
+    """Return any error as one of ours; nothing of the inside is in it."""
     if isinstance(error, HTTPException):
         known: AeroError = RouteUnknown(error.detail)
         known.status = error.status_code
-    elif isinstance(error, AeroError):
-        known = error
-    else:
-        known = InternalFailure(f"{type(error).__name__}; the service's own log has more", executed="unknown")
+        return known
+    if isinstance(error, AeroError):
+        return error
+    return InternalFailure(f"{type(error).__name__}; the service's own log has more", executed="unknown")
+
+
+def problem(request: Request, error: Exception) -> Response:
+    """Return an error as a problem."""
+    del request
+    known = known_error(error)
     return Response(problem_bytes(known), known.status, media_type=MEDIA_TYPE)
 
 
-PROBLEMS = {AeroError: _problem, HTTPException: _problem, Exception: _problem}
+PROBLEMS = {AeroError: problem, HTTPException: problem, Exception: problem}
 """Starlette's exception handlers."""

@@ -5,18 +5,19 @@
 - A look that hangs or fails is itself a transition; whatever goes wrong here, the agent goes on.
 """
 
-import queue
 import threading
+from concurrent.futures import Future
 
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
 from aerodb.kernel.events.journal import EventJournal
 from aerodb.kernel.node import Node
-from aerodb.protocol.events import Kind, Sighting, Trace, Transition
+from aerodb.protocol.events import JournalMark, Kind, Sighting, Trace, Transition
 from aerodb.protocol.facts import Facts, State
 from aerodb.rules.transitions import Seen, see, transitions
 
 LOOK_SECONDS_MAX = 5.0
+NOTHING_YET = Sighting(facts=None, failure="nothing yet", trace=None, journal=())
 
 
 class Sight:
@@ -30,8 +31,29 @@ class Sight:
         """
         self._agent = agent
         self._postgres = node.postgres("observer")
+        self._lock = threading.Lock()
+        self._looking: Future[Sighting] = Future()
+        self._looking.set_result(NOTHING_YET)
 
-    def look(self) -> Sighting:
+    def glance(self, known: tuple[JournalMark, ...] = ()) -> Sighting:
+        """Return what can be seen within LOOK_SECONDS_MAX, or that there is no answer; `known` is then the journal.
+
+        A look that hangs goes on in its own thread, and whoever asks meanwhile waits for that one: none is added.
+        """
+        with self._lock:
+            if self._looking.done():
+                self._looking = Future()
+                threading.Thread(target=self._look_for, args=(self._looking,), name="look", daemon=True).start()
+            looking = self._looking
+        try:
+            return looking.result(LOOK_SECONDS_MAX)
+        except TimeoutError:
+            return Sighting(facts=None, failure="no answer", trace=None, journal=known)
+
+    def _look_for(self, asked: Future[Sighting]) -> None:
+        asked.set_result(self._look())
+
+    def _look(self) -> Sighting:
         """Return what can be seen now, or why nothing can."""
         journal = self._agent.trail
         try:
@@ -58,7 +80,6 @@ class Watch:
         """Keep what to look with, where to write, and how often to look."""
         self._sight, self._journal, self._every_seconds = sight, journal, every_seconds
         self._seen: Seen | None = None
-        self._looking: queue.SimpleQueue[Sighting] | None = None
 
     def start(self, asked_to_end: threading.Event) -> None:
         """Look and write, in a thread of its own, until `asked_to_end` is set; the process never waits for it."""
@@ -87,32 +108,8 @@ class Watch:
 
     def turn(self) -> None:
         """Look once, and write what changed since the last look."""
-        sighting = self._look()
+        sighting = self._sight.glance(self._seen.journal if self._seen else ())
         now = see(self._seen, sighting)
         for transition in transitions(self._seen, now):
             self._journal.append(transition, sighting.facts)
         self._seen = now
-
-    def _look(self) -> Sighting:
-        """Look in a thread of its own; one that hangs is waited for again at the next turn, and none is added."""
-        if self._looking is None:
-            self._looking = found = queue.SimpleQueue[Sighting]()
-            threading.Thread(target=lambda: found.put(self._sight.look()), name="look", daemon=True).start()
-        try:
-            sighting = self._looking.get(timeout=LOOK_SECONDS_MAX)
-        except queue.Empty:
-            journal = self._seen.journal if self._seen else ()
-            return Sighting(facts=None, failure="no answer", trace=None, journal=journal)
-        self._looking = None
-        return sighting
-
-
-def watch_of(agent: Agent, node: Node) -> tuple[EventJournal, Watch | None]:
-    """Return the journal of a node, and its observer (None: the node is configured not to be watched).
-
-    Raises:
-        PostgresMissing, FolderClosed: PostgreSQL's programs are not there.
-    """
-    journal = EventJournal(node.events, node.name)
-    every_seconds = node.file.watches_every_seconds
-    return journal, Watch(Sight(agent, node), journal, every_seconds) if every_seconds else None

@@ -19,7 +19,9 @@ select json_build_object(
   'settings', (select json_object_agg(name, setting) from pg_settings where name = any(%(watched)s)),
   'slots', (select coalesce(json_object_agg(slot_name,
              coalesce(to_jsonb(s) ->> 'invalidation_reason', case when wal_status = 'lost' then 'wal lost' end, '')),
-             '{}') from pg_replication_slots s where not temporary)) as found
+             '{}') from pg_replication_slots s where not temporary),
+  'lag', (select greatest(pg_wal_lsn_diff(latest_end_lsn, flushed_lsn), 0)::bigint from pg_stat_wal_receiver),
+  'unreplayed', greatest(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0)::bigint) as found
 """
 _HOST = re.compile(r"\bhost=(\S+)")
 _PORT = re.compile(r"\bport=(\S+)")
@@ -45,4 +47,6 @@ def read_trace(session: Session) -> Trace:
         engine=found["engine"] or "",
         settings={name: _shown(name, value) for name, value in found["settings"].items()},
         slots=found["slots"],
+        receiver_lag_bytes=found["lag"],
+        unreplayed_bytes=found["unreplayed"],
     )

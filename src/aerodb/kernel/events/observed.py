@@ -1,0 +1,38 @@
+"""What is observed of one node for people: its journal of events, and its metrics.
+
+An agent works without any of it: nothing that decides reads what is kept here.
+"""
+
+import threading
+
+from aerodb.kernel.agent import Agent
+from aerodb.kernel.events.journal import EventJournal
+from aerodb.kernel.events.watch import Sight, Watch
+from aerodb.kernel.node import Node
+from aerodb.transport.metrics import exposition
+
+
+class Observed:
+    """The observations of one agent's node."""
+
+    def __init__(self, agent: Agent, node: Node) -> None:
+        """Open the journal of events; nothing is looked at yet.
+
+        Raises:
+            PostgresMissing, FolderClosed: PostgreSQL's programs are not there.
+        """
+        self.journal = EventJournal(node.events, node.name)
+        self._sight = Sight(agent, node)
+        self._every_seconds = node.file.watches_every_seconds
+
+    def start(self, asked_to_end: threading.Event) -> None:
+        """Look on and write down what changes until `asked_to_end` is set, unless the node is not to be watched."""
+        if self._every_seconds:
+            Watch(self._sight, self.journal, self._every_seconds).start(asked_to_end)
+
+    def metrics(self) -> bytes:
+        """Look once, and return what is seen as metrics."""
+        from aerodb.kernel.metrics import families  # noqa: PLC0415 - an agent that nobody scrapes never loads it.
+
+        sighting = self._sight.glance()
+        return exposition(lambda: families(sighting, self.journal.last))
