@@ -6,6 +6,9 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from aerodb import __version__
+from aerodb.logs import Form, configure, say
+
 
 class _Ending:
     """Which signal asked a daemon to end."""
@@ -13,6 +16,11 @@ class _Ending:
     def __init__(self) -> None:
         self.number = 0
         self.asked = threading.Event()
+
+    @property
+    def name(self) -> str:
+        """Return the signal's name."""
+        return signal.Signals(self.number).name if self.number else "none"
 
     def catch(self, number: int, _: FrameType | None) -> None:
         """Note the signal."""
@@ -30,7 +38,7 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def agent(folder: Path, *, leave_down: bool) -> int:
+def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
     """Run the agent of the node in `folder` until a signal.
 
     SIGTERM ends the agent alone, and PostgreSQL goes on; SIGINT says that the host goes down, and stops PostgreSQL
@@ -45,20 +53,23 @@ def agent(folder: Path, *, leave_down: bool) -> int:
     ending = _Ending()
     ending.install()
     node = read_node(folder)
+    configure(log_format, node.name)
+    say("started", version=__version__, cluster=node.cluster.name)
     bound = listen(node.member.agent)
     one = Agent(node)
     if not leave_down and one.start_with_host():
-        _say(f"PostgreSQL of {node.name} was started with its agent, in its standing")
+        say("PostgreSQL started with its agent, in its standing")
     observed = Observed(one, node)
     observed.start(ending.asked)
-    _say(f"agent of {node.name} at {node.member.agent}")
+    say("listening", address=node.member.agent)
     Server(application(one, observed), node.tls).run_on(bound, ending.asked)
+    say("ending", signal=ending.name)
     if ending.number == signal.SIGINT:
         one.stop_with_host()
     return 0
 
 
-def serve(folder: Path) -> int:
+def serve(folder: Path, *, log_format: Form) -> int:
     """Run the control plane whose folder this is until SIGINT or SIGTERM."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -81,11 +92,14 @@ def serve(folder: Path) -> int:
         raise ControlFolderBroken(f"{folder} is not a control plane's folder: {error}") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ControlFolderBroken(f"{folder}/log.key is not an Ed25519 key")
+    configure(log_format, "control")
+    say("started", version=__version__, cluster=cluster.name)
     bound = listen(cluster.control)
     log = Log(folder / "log", cluster.origin, key, lambda done, total: _say(f"{done} of {total} records verified"))
     try:
-        _say(f"control plane of {cluster.name} at {cluster.control}")
+        say("listening", address=cluster.control, log_records=log.size)
         Server(application(ControlPlane(cluster, tls_in(folder), log)), tls_in(folder)).run_on(bound, ending.asked)
+        say("ending", signal=ending.name)
     finally:
         log.close()
     return 0

@@ -15,8 +15,8 @@ from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Operator
 from aerodb.rules.explain import REQUEST_ID
+from aerodb.transport.caller import caller_in
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
-from aerodb.transport.server import caller_in
 from aerodb.transport.web import PROBLEMS, answer, body_of, known_error, problem
 
 REQUEST_BYTES_MAX = 64 << 10

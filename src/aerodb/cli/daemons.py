@@ -13,6 +13,12 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FOLDER_DEFAULT = Path("aerodb-cluster")
 
 
+log_format_option = click.option(
+    "--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True,
+    help="How it says on standard output what it does.",
+)  # fmt: skip
+
+
 def _run(name: str, **arguments: Any) -> int:
     code: int = getattr(import_module("aerodb.assembly"), name)(**arguments)
     return code
@@ -31,16 +37,18 @@ def up(folder: Path, nodes: int) -> int:
 @click.command()
 @click.option("--folder", type=FOLDER, required=True, help="The agent's own folder.")
 @click.option("--leave-down", is_flag=True, help="Do not start PostgreSQL together with the agent.")
-def agent(folder: Path, *, leave_down: bool) -> int:
+@log_format_option
+def agent(folder: Path, *, leave_down: bool, log_format: str) -> int:
     """Run the agent of one node."""
-    return _run("agent", folder=folder, leave_down=leave_down)
+    return _run("agent", folder=folder, leave_down=leave_down, log_format=log_format)
 
 
 @click.command()
 @click.option("--folder", type=FOLDER, required=True, help="The control plane's own folder.")
-def serve(folder: Path) -> int:
+@log_format_option
+def serve(folder: Path, *, log_format: str) -> int:
     """Run the control plane."""
-    return _run("serve", folder=folder)
+    return _run("serve", folder=folder, log_format=log_format)
 
 
 @click.command()

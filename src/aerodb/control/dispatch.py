@@ -5,6 +5,7 @@ import base64
 from aerodb.control.agents import Agents
 from aerodb.control.record import Recorder
 from aerodb.errors import AeroError, Executed
+from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster
@@ -44,7 +45,9 @@ class Dispatcher:
         A failure to reach the agent is an outcome too: not executed where nothing was sent, else unknown.
         """
         try:
-            signed = self._agents.run(plan.request.target, self._order(plan, text, signature, sequence))
+            order = self._order(plan, text, signature, sequence)
+            say("request dispatched", request=plan.request.id, target=plan.request.target)
+            signed = self._agents.run(plan.request.target, order)
             outcome = self._agents.opened(plan.request.target, plan.request.id, signed)
         except AeroError as error:
             return self._recorded(plan.request, plan_digest(text), error.executed, None, error.code, error.message)

@@ -12,6 +12,7 @@ from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, require
 from aerodb.control.snapshot import collect_consistent
 from aerodb.errors import AeroError
+from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Planned
 from aerodb.protocol.cluster import Cluster, Operator
@@ -60,6 +61,7 @@ class Explainer:
         if not REQUEST_ID.fullmatch(request_id) or request_id == LOOK_ID:
             raise RequestMalformed("the Idempotency-Key is a UUID in lower case", field="Idempotency-Key")
         request = Request(id=request_id, operator=person.name, **msgspec.structs.asdict(ask))
+        say("request asked", request=request_id, operator=person.name, action=request.action, target=request.target)
         self._refuse_known(request)
         with self._lock:
             if request_id in self._under_way:

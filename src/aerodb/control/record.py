@@ -12,12 +12,14 @@ from aerodb.audit.record import Record
 from aerodb.audit.store import Log
 from aerodb.control.meters import Meters
 from aerodb.errors import AeroError
+from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Operator
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.protocol.signed import Signed
 
 MESSAGE_CHARACTERS_MAX = 4_000
+SAID = {"requested": "planned", "outcome": "has its outcome", "established": "had its outcome established"}
 
 
 def about(person: Operator) -> Request:
@@ -57,6 +59,10 @@ class Recorder:
         with self._lock:
             sequence = self.log.append(record, {digest: self._configuration, **blobs})
         self._meters.recorded(record)
+        say(
+            f"request {SAID.get(event, event)}", request=request.id, operator=request.operator, action=request.action,
+            target=request.target, sequence=sequence, result=record.result, code=record.code,
+        )  # fmt: skip
         return sequence
 
     def proof_since(self, sequence: int, seen: int) -> tuple[str, tuple[bytes, ...]]:

@@ -19,6 +19,7 @@ from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
+from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
@@ -195,6 +196,7 @@ class Agent:
     def _run(self, order: Order) -> Signed:
         unverified = canonical.decode(order.plan.encode(), Plan)
         request = unverified.request.id
+        say("order received", request=request, action=unverified.request.action)
         if self._store.knows(request):
             raise self._duplicate(request)
         try:
@@ -203,6 +205,7 @@ class Agent:
             locks.check_reports(plan, order)
             seen = locks.check_logged(self._node.cluster, plan, order, self._store.seen)
         except AeroError as error:
+            say("order refused", request=request, code=error.code)
             return self._signed(request, order.plan, "not executed", error)
         self._store.write_seen(seen)
         try:
@@ -211,6 +214,7 @@ class Agent:
             return self._end(request, self._signed(request, order.plan, "not executed", error))
         self._store.begin(request, order.plan, view.own.facts)
         self._trail.append(JournalMark(request=request, result=""))
+        say("order begun", request=request, action=plan.request.action, term=plan.term)
         return self._operate(plan, order.plan, view)
 
     def _duplicate(self, request: str) -> RequestDuplicate:
@@ -229,6 +233,7 @@ class Agent:
             evidence = action.operate(self._hands, work)
         except Exception as error:  # noqa: BLE001 - whatever failed, PostgreSQL's own state says what was executed
             failure = error if isinstance(error, AeroError) else OperationFailed(repr(error))
+            say("operation failed", failure=error, request=plan.request.id)
             return self._after_failure(plan, text, view.own.facts, failure)
         return self._end(plan.request.id, self._signed(plan.request.id, text, "executed", evidence=evidence))
 
@@ -246,8 +251,9 @@ class Agent:
 
     def _end(self, request: str, outcome: Signed) -> Signed:
         self._store.end(request, outcome)
-        result = canonical.decode(outcome.document.encode(), Outcome).result
-        self._trail.append(JournalMark(request=request, result=result))
+        ended = canonical.decode(outcome.document.encode(), Outcome)
+        self._trail.append(JournalMark(request=request, result=ended.result))
+        say("order ended", request=request, result=ended.result, code=ended.code, established=ended.established)
         return outcome
 
     def _signed(

@@ -24,9 +24,9 @@ from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
 from aerodb.kernel.events.observed import Observed
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Order
+from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
-from aerodb.transport.server import caller_in
 from aerodb.transport.web import PROBLEMS, answer, body_of
 
 NONCE = re.compile(r"[0-9a-f-]{36}")

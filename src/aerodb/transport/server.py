@@ -12,9 +12,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from aerodb.transport.tls import Caller, Tls, caller_of, server_context
-
-CALLER = "aerodb.caller"
+from aerodb.transport.caller import CALLER
+from aerodb.transport.tls import Tls, caller_of, server_context
 
 
 class _Protocol(H11Protocol):
@@ -31,12 +30,6 @@ class _Protocol(H11Protocol):
             await inner(scope, receive, send)
 
         self.app = app
-
-
-def caller_in(scope: Any) -> Caller:
-    """Return who called, from a request's scope."""
-    caller: Caller = scope["extensions"][CALLER]
-    return caller
 
 
 def listen(address: str) -> socket.socket:

@@ -3,16 +3,21 @@
 Source: RFC 9110 (HTTP), RFC 9457 (problem details).
 """
 
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from aerodb.errors import AeroError
+from aerodb.logs import say
 from aerodb.protocol import canonical
+from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import BodyTooLarge, InternalFailure, RouteUnknown
 from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
 
 BODY_BYTES_MAX = 8 << 20
+REFUSES_THE_CALLER = frozenset({"control.caller-unknown", "control.caller-revoked", "control.role-denied"})
 
 
 async def body_of(request: Request, size_max: int = BODY_BYTES_MAX) -> bytes:
@@ -46,9 +51,17 @@ def known_error(error: Exception) -> AeroError:
 
 
 def problem(request: Request, error: Exception) -> Response:
-    """Return an error as a problem."""
-    del request
+    """Return an error as a problem; a failure that is none of ours is told in the service's log, with its traceback."""
     known = known_error(error)
+    caller = caller_in(request.scope)
+    asked: dict[str, Any] = {"method": request.method, "path": request.url.path}
+    asked |= {"caller": caller.name, "kind": caller.kind}
+    if known is not error and not isinstance(error, HTTPException):
+        say("internal failure", failure=error, **asked)
+    elif known.code in REFUSES_THE_CALLER:
+        say("caller refused", code=known.code, message=known.message, **asked)
+    else:
+        say("call refused", code=known.code, request=known.request or "", **asked)
     return Response(problem_bytes(known), known.status, media_type=MEDIA_TYPE)
 
 

@@ -1,0 +1,50 @@
+"""What a daemon says of itself: one line an event on standard output, as JSON or for people.
+
+- Nothing depends on it: where nobody asked for logs nothing is said, and one that cannot be written is dropped.
+- No secret is ever handed to it: no password, no key, no signature, no plan.
+- Whatever concerns a request carries its id.
+
+structlog is loaded by a daemon that logs, and by nothing else.
+"""
+
+import sys
+from contextlib import suppress
+from typing import Any, Literal
+
+Form = Literal["text", "json"]
+_loggers: list[Any] = []
+
+
+def configure(form: Form, service: str) -> None:
+    """Say what is said from now on, on standard output, as `service`."""
+    # structlog loads rich wherever it is installed, for a terminal that a daemon does not have: 5 MB an agent.
+    loaded: dict[str, Any] = sys.modules
+    hidden = [name for name in ("rich", "better_exceptions") if name not in loaded]
+    loaded.update(dict.fromkeys(hidden))
+    import structlog  # noqa: PLC0415 - see the module's docstring.
+
+    for name in hidden:
+        del loaded[name]
+    rendered: Any = structlog.processors.JSONRenderer(sort_keys=True)
+    if form == "text":
+        rendered = structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+        )
+    processors: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        *([structlog.processors.format_exc_info] if form == "json" else []),
+        rendered,
+    ]
+    logger = structlog.wrap_logger(structlog.PrintLogger(sys.stdout), processors=processors)
+    _loggers[:] = [logger.bind(service=service)]
+
+
+def say(event: str, *, failure: BaseException | None = None, **fields: object) -> None:
+    """Say that `event` happened; `failure` is an exception to be told with its traceback."""
+    for logger in _loggers:
+        with suppress(OSError, ValueError):
+            if failure is None:
+                logger.info(event, **fields)
+            else:
+                logger.error(event, exc_info=failure, **fields)
