@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything that they need: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint explore bench docs clean
+.PHONY: help install demo test test-observability lint explore bench docs clean
 
 # The first that really runs: a version manager's launcher may be on the PATH for a version that is not in use.
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -13,7 +13,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(PYTHON)
 
 help: ## Show what there is to make.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 $(UV):
 	@test -n "$(PYTHON)" || { \
@@ -35,6 +35,10 @@ demo: $(STAMP) ## Show switchovers and a failover on a real cluster of three nod
 
 test: $(STAMP) ## Pass every test: lint, types, rules, explorer, real processes, faults.
 	$(RUN) -m pytest -n 2 --dist loadgroup
+
+test-observability: $(STAMP) ## Scrape a cluster with the real Prometheus, and run every query of the dashboard and the alerts.
+	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -y -q prometheus; }
+	$(RUN) -m pytest tests/faults/test_observability.py
 
 lint: $(STAMP) ## Check style, types and the direction of imports.
 	$(RUN) -m ruff check

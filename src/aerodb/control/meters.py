@@ -38,7 +38,8 @@ class Meters:
         writable = Gauge("aerodb_log_writable", "Whether the audit log can be written.", registry=registry)
         writable.set_function(lambda: float(log.writable()))
         for event in ("requested", "rejected", "refused", "confirmed", "outcome", "established"):
-            self._records.labels(event, "")
+            for result in ("executed", "not_executed", "unknown") if event in {"outcome", "established"} else ("",):
+                self._records.labels(event, result)
 
     def recorded(self, record: Record) -> None:
         """Count a record that was appended."""

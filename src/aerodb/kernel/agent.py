@@ -95,6 +95,11 @@ class Agent:
         """Return what the journal noted since this agent started, in order; for looking only."""
         return tuple(self._trail)
 
+    @property
+    def unfinished(self) -> int:
+        """Return how many requests were begun and not ended, one under way included."""
+        return int(self._store.unfinished() is not None)
+
     def facts_through(self, postgres: Postgres | None) -> Facts:
         """Return the facts as seen over another connection than the one that operations use, so as to hold none up.
 

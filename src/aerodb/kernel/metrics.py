@@ -32,12 +32,16 @@ def _one(value: float | None) -> list[Sample]:
     return [] if value is None else [({}, float(value))]
 
 
-def families(sighting: Sighting, events: int) -> Iterator[Metric]:
-    """Yield every family for one look; `events` is the newest sequence of the journal of events."""
+def families(sighting: Sighting, events: int, unfinished: int) -> Iterator[Metric]:
+    """Yield every family for one look.
+
+    `events` is the newest sequence of the journal of events, `unfinished` how many requests were begun and not ended.
+    """
     yield InfoMetricFamily("aerodb_build", "The version of AeroDB that runs here.", {"version": __version__})
     yield _gauge("node_observed", "Whether the node could be looked at (1) or not (0).", _one(bool(sighting.facts)))
     yield CounterMetricFamily("aerodb_events", "Transitions that the observer has written down.", value=events)
     yield _requests(sighting.journal)
+    yield _gauge("unfinished_requests", "Requests that were begun and have no outcome.", _one(unfinished))
     if sighting.facts is not None:
         yield from _standing(sighting.facts)
         if sighting.facts.instance is not None:

@@ -24,7 +24,7 @@ from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
 from aerodb.local.errors import FolderTaken, PortsTaken
 from aerodb.local.layout import Layout
-from aerodb.local.monitor import scrape_configuration
+from aerodb.local.monitor import monitor_files
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.signed import public_text
@@ -170,7 +170,9 @@ class Making:
         folder = self._layout.monitor
         folder.mkdir(mode=0o700)
         authority.issue(folder, MONITOR, MONITOR)
-        write_private(folder / "prometheus.yml", scrape_configuration(self.cluster).encode())
+        for path, data in monitor_files(self.cluster).items():
+            (folder / path).parent.mkdir(mode=0o700, exist_ok=True)
+            write_private(folder / path, data)
 
     def _make_node(self, authority: Authority, installation: Installation, name: str, mode: int) -> Path:
         folder = self._layout.node(name)

@@ -1,6 +1,7 @@
-"""Prometheus' configuration for one cluster: who is scraped, and as whom. Pure: no I/O, no clock."""
+"""What Prometheus and Grafana need for one cluster: who is scraped, and as whom; alerts for people; a dashboard."""
 
 import json
+from importlib.resources import files
 
 from aerodb.protocol.cluster import Cluster
 
@@ -8,6 +9,7 @@ _HEAD = """# Who is scraped, and as whom. Paths are relative to this file's fold
 global:
   scrape_interval: 5s
   scrape_timeout: 5s
+  evaluation_interval: 15s
 rule_files:
   - rules/*.yml
 scrape_configs:
@@ -34,6 +36,17 @@ def scrape_configuration(cluster: Cluster) -> str:
         for member in cluster.members
     ]
     return _HEAD + "".join([*jobs, _job("aerodb-control", "control", cluster.control, {"cluster": cluster.name})])
+
+
+def monitor_files(cluster: Cluster) -> dict[str, bytes]:
+    """Return the files of the monitor's folder by their paths, its certificate and key left out."""
+    shipped = files("aerodb.local") / "observability"
+    return {
+        "prometheus.yml": scrape_configuration(cluster).encode(),
+        "rules/aerodb.yml": (shipped / "rules.yml").read_bytes(),
+        "grafana/aerodb.json": (shipped / "dashboard.json").read_bytes(),
+        "README.md": (shipped / "README.md").read_bytes(),
+    }
 
 
 def _job(job: str, name: str, address: str, labels: dict[str, str]) -> str:

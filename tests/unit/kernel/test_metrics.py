@@ -22,7 +22,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 def scraped(facts: Facts | None, trace: Trace | None = None, journal: tuple[JournalMark, ...] = ()) -> bytes:
     """Return the text that a scrape gives."""
     sighting = Sighting(facts=facts, failure="", trace=trace, journal=journal)
-    return exposition(lambda: families(sighting, 12))
+    return exposition(lambda: families(sighting, 12, 1))
 
 
 def samples(text: bytes) -> Samples:
@@ -58,7 +58,8 @@ def test_what_was_not_seen_has_no_sample() -> None:
     nothing = samples(scraped(None))
     assert nothing["aerodb_node_observed", ()] == 0
     assert {name for name, _ in nothing} == {
-        "aerodb_build_info", "aerodb_node_observed", "aerodb_events_total", "aerodb_requests_total"
+        "aerodb_build_info", "aerodb_node_observed", "aerodb_events_total", "aerodb_requests_total",
+        "aerodb_unfinished_requests",
     }  # fmt: skip
     silent = with_instance(
         healthy(), "n2", state=State.UNREACHABLE, recovery=None, position=None, receiver=None, load=None

@@ -22,6 +22,7 @@ class Observed:
             PostgresMissing, FolderClosed: PostgreSQL's programs are not there.
         """
         self.journal = EventJournal(node.events, node.name)
+        self._agent = agent
         self._sight = Sight(agent, node)
         self._every_seconds = node.file.watches_every_seconds
 
@@ -35,4 +36,4 @@ class Observed:
         from aerodb.kernel.metrics import families  # noqa: PLC0415 - an agent that nobody scrapes never loads it.
 
         sighting = self._sight.glance()
-        return exposition(lambda: families(sighting, self.journal.last))
+        return exposition(lambda: families(sighting, self.journal.last, self._agent.unfinished))
