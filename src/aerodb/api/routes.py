@@ -15,7 +15,6 @@ from aerodb.audit.search import PAGE_RECORDS_MAX, Query, required_instant
 from aerodb.control.errors import KeyMissing
 from aerodb.control.plane import ControlPlane
 from aerodb.control.roles import Right, require
-from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     Ask,
@@ -34,20 +33,13 @@ from aerodb.protocol.api import (
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
 from aerodb.protocol.timeline import Timeline
+from aerodb.transport.errors import QueryMalformed
 
 RECORDS_MAX = 1_000
 PAGE_RECORDS = 100
 QUERY = Query.__struct_fields__
 TIMELINE_RECORDS = 300
 """How many of the newest records, and of each node's newest events, a timeline shows unless more are asked for."""
-
-
-class QueryMalformed(AeroError):
-    """A part of the query is missing or of the wrong form; `field` names it."""
-
-    code = "input.query-malformed"
-    status = 400
-    title = "The query is malformed"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 from aerodb import __version__
-from aerodb.audit.record import Record
+from aerodb.audit.record import Event, Record
 from aerodb.audit.store import Log
 
 CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 60)
@@ -37,7 +38,7 @@ class Meters:
         size.set_function(lambda: log.size)
         writable = Gauge("aerodb_log_writable", "Whether the audit log can be written.", registry=registry)
         writable.set_function(lambda: float(log.writable()))
-        for event in ("requested", "rejected", "refused", "confirmed", "outcome", "established"):
+        for event in get_args(Event):
             for result in ("executed", "not_executed", "unknown") if event in {"outcome", "established"} else ("",):
                 self._records.labels(event, result)
 

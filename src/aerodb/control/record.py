@@ -59,8 +59,9 @@ class Recorder:
         with self._lock:
             sequence = self.log.append(record, {digest: self._configuration, **blobs})
         self._meters.recorded(record)
+        about = "request" if request.id else "authenticator"
         say(
-            f"request {SAID.get(event, event)}", request=request.id, operator=request.operator, action=request.action,
+            f"{about} {SAID.get(event, event)}", request=request.id, operator=request.operator, action=request.action,
             target=request.target, sequence=sequence, result=record.result, code=record.code,
         )  # fmt: skip
         return sequence

@@ -25,7 +25,7 @@ from aerodb.kernel.events.observed import Observed
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Order
 from aerodb.transport.caller import caller_in
-from aerodb.transport.errors import CallerRefused
+from aerodb.transport.errors import CallerRefused, QueryMalformed
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
 from aerodb.transport.web import PROBLEMS, answer, body_of
 
@@ -49,14 +49,6 @@ def control_only(request: Request) -> None:
     caller = caller_in(request.scope)
     if caller.kind != "control":
         raise CallerRefused(f"{caller.name} ({caller.kind}) is not the control plane")
-
-
-class QueryMalformed(AeroError):
-    """A part of the query is not a number; `field` names it."""
-
-    code = "input.query-malformed"
-    status = 400
-    title = "The query is malformed"
 
 
 def number_in(request: Request, name: str, default: int) -> int:

@@ -25,9 +25,13 @@ _ORDER = {kind: at for at, kind in enumerate(Kind)}
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a node after a look: each thing's value, those carried over that this look did not see."""
+    """What is known of a node after a look: each thing's value, those carried over that this look did not see.
+
+    `settled` is the last state that was not "unreachable": one that starts is unreachable for a while.
+    """
 
     values: dict[Key, str]
+    settled: str
     journal: tuple[JournalMark, ...]
 
 
@@ -97,7 +101,9 @@ def see(before: Seen | None, sighting: Sighting) -> Seen:
     values, kinds = _looked(sighting)
     known = before.values if before else {}
     carried = {key: value for key, value in known.items() if key[0] not in kinds}
-    return Seen(values={**carried, **values}, journal=sighting.journal)
+    state = values.get((Kind.STATE, ""), "")
+    settled = (before.settled if before else "") if state.startswith(State.UNREACHABLE) else state
+    return Seen(values={**carried, **values}, settled=settled, journal=sighting.journal)
 
 
 def transitions(before: Seen | None, now: Seen) -> tuple[Transition, ...]:
@@ -127,16 +133,16 @@ def _changes(before: Seen | None, now: Seen) -> tuple[Transition, ...]:
     ]
     if before is None:
         return tuple(each for each in found if each.kind not in _QUIET_AT_FIRST)
-    return (*found, *_crash_recovery(old, new))
+    return (*found, *_crash_recovery(before, now))
 
 
-def _crash_recovery(old: dict[Key, str], new: dict[Key, str]) -> tuple[Transition, ...]:
+def _crash_recovery(before: Seen, now: Seen) -> tuple[Transition, ...]:
     """Say whether PostgreSQL recovered from a crash: after a crash of its own, or of one of its processes."""
-    states = old.get((Kind.STATE, "")), new.get((Kind.STATE, ""))
-    if states == (State.CRASHED, State.RUNNING):
+    if (before.settled, now.settled) == (State.CRASHED, State.RUNNING):
         return (Transition(kind=Kind.CRASH_RECOVERY, before="crashed", after="recovered at its start"),)
     engine, postmaster = (
-        (old.get((kind, ""), ""), new.get((kind, ""), "")) for kind in (Kind.CRASH_RECOVERY, Kind.RESTART)
+        (before.values.get((kind, ""), ""), now.values.get((kind, ""), ""))
+        for kind in (Kind.CRASH_RECOVERY, Kind.RESTART)
     )
     if engine[0] and engine[0] != engine[1] and postmaster[0] == postmaster[1]:
         return (Transition(kind=Kind.CRASH_RECOVERY, before="a process crashed", after="recovered by itself"),)

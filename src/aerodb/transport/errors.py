@@ -58,6 +58,14 @@ class BodyTooLarge(AeroError):
     title = "The body is too large"
 
 
+class QueryMalformed(AeroError):
+    """A part of the query is missing or of the wrong form; `field` names it."""
+
+    code = "input.query-malformed"
+    status = 400
+    title = "The query is malformed"
+
+
 class RouteUnknown(AeroError):
     """There is no such path, or not with this method."""
 

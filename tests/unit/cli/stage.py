@@ -27,6 +27,7 @@ from aerodb.cli.profile import Profile
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
 from aerodb.control.authenticators import Authenticators
+from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
@@ -154,7 +155,8 @@ class Stage:
             web_origin=ORIGIN,
         )
         self.person = self.cluster.operators[0]
-        self.authenticators = Authenticators(self.cluster, Recorder(self.log, canonical.encode(self.cluster)))
+        recorder = Recorder(self.log, canonical.encode(self.cluster), Meters(self.log))
+        self.authenticators = Authenticators(self.cluster, recorder)
         for at, name in enumerate(self.keys):
             self.facts[name] = self._facts(name, Lsn(0x3000000 - 0x100 * at))
         self.profile = self.folder / "operator"

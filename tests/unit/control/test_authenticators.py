@@ -21,6 +21,7 @@ from aerodb.control.errors import (
     ResponseMalformed,
     WebMissing,
 )
+from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
@@ -41,7 +42,8 @@ def log(tmp_path: Path) -> Iterator[Log]:
 
 def begun(log: Log, configured: Cluster | None = None) -> Authenticators:
     """Return the authenticators of a process that begins now."""
-    return Authenticators(configured or cluster(), Recorder(log, canonical.encode(configured or cluster())))
+    used = configured or cluster()
+    return Authenticators(used, Recorder(log, canonical.encode(used), Meters(log)))
 
 
 def person(name: str) -> Operator:

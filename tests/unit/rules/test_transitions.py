@@ -83,6 +83,9 @@ def test_crash_recovery_is_seen_both_ways() -> None:
     up, facts = looked(healthy()["n1"]), healthy()["n1"]
     down = looked(with_instance(healthy(), "n1", state=State.CRASHED, senders=())["n1"], None)
     assert Kind.CRASH_RECOVERY in {each.kind for each in between(up, down, up)}
+    starting = looked(with_instance(healthy(), "n1", state=State.UNREACHABLE, senders=())["n1"], None)
+    assert Kind.CRASH_RECOVERY in {each.kind for each in between(up, down, starting, looked(None), up)}
+    assert Kind.CRASH_RECOVERY not in {each.kind for each in between(up, starting, up)}
     inside = looked(facts, replace(TRACE, engine="later"))
     assert [each.kind for each in between(up, inside)] == [Kind.CRASH_RECOVERY]
     restarted = looked(facts, replace(TRACE, started="later", engine="later"))
