@@ -3,16 +3,30 @@
 - Nothing depends on it: where nobody asked for logs nothing is said, and one that cannot be written is dropped.
 - No secret is ever handed to it: no password, no key, no signature, no plan.
 - Whatever concerns a request carries its id.
+- What a library warns of is a line like any other.
 
 structlog is loaded by a daemon that logs, and by nothing else.
 """
 
+import logging
 import sys
 from contextlib import suppress
 from typing import Any, Literal
 
 Form = Literal["text", "json"]
 _loggers: list[Any] = []
+
+
+class _Libraries(logging.Handler):
+    """Says what libraries log, so that nothing but whole lines is ever written."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record; the web server repeats failures that have been told with their traceback already."""
+        failure = record.exc_info[1] if record.exc_info and record.name != "uvicorn.error" else None
+        say("library warns", failure=failure, library=record.name, message=record.getMessage())
+
+
+_libraries = _Libraries(logging.WARNING)
 
 
 def configure(form: Form, service: str) -> None:
@@ -38,6 +52,7 @@ def configure(form: Form, service: str) -> None:
     ]
     logger = structlog.wrap_logger(structlog.PrintLogger(sys.stdout), processors=processors)
     _loggers[:] = [logger.bind(service=service)]
+    logging.getLogger().addHandler(_libraries)
 
 
 def say(event: str, *, failure: BaseException | None = None, **fields: object) -> None:
