@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from aerodb.actions import action_named
 from aerodb.audit.store import Log
+from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.kernel.node import read_node
 from aerodb.protocol import canonical
@@ -44,7 +45,7 @@ class Hostile:
         running.stage.kill("control")
         self.running, self.cluster = running, running.cluster
         self.log = Log(running.layout.control / "log", self.cluster.origin, log_key(running))
-        self._recorder = Recorder(self.log, canonical.encode(self.cluster))
+        self._recorder = Recorder(self.log, canonical.encode(self.cluster), Meters(self.log))
 
     def close(self) -> None:
         """Let the log go."""

@@ -10,6 +10,7 @@ from aerodb.api.openapi import document
 from aerodb.api.routes import ENDPOINTS, Endpoint
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Planned
+from aerodb.protocol.plan import Plan
 from aerodb.protocol.sshsig import sign_with_key
 from aerodb.transport.errors import Refused
 from aerodb.transport.problem import problem_of
@@ -48,7 +49,9 @@ def executed(shared: Running) -> Planned:
 @pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each.method == "GET"], ids=lambda each: each.path)
 def test_answers_are_as_described(shared: Running, executed: Planned, endpoint: Endpoint) -> None:
     """Each GET of the table."""
-    path = endpoint.path.replace("{request}", executed.request).replace("{sequence}", "0")
+    snapshot = canonical.decode(executed.plan.encode(), Plan).snapshot
+    path = endpoint.path.replace("{request}", executed.request).replace("{digest}", snapshot)
+    path = path.replace("{sequence}", "0")
     path += QUERIES.get(endpoint.path, "")
     _conforms(shared.api.client.get(path), endpoint, "200", "application/json")
 

@@ -59,7 +59,7 @@ class Recorder:
         with self._lock:
             sequence = self.log.append(record, {digest: self._configuration, **blobs})
         self._meters.recorded(record)
-        about = "request" if request.id else "authenticator"
+        about = "request" if request.id else "without a request:"
         say(
             f"{about} {SAID.get(event, event)}", request=request.id, operator=request.operator, action=request.action,
             target=request.target, sequence=sequence, result=record.result, code=record.code,
