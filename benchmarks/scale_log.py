@@ -28,6 +28,7 @@ from aerodb.audit.store.folder import PART_RECORDS, Part, verify_part
 from aerodb.audit.store.seal import remove_seal, write_seal
 from aerodb.audit.tree import Frontier, leaf_hash
 from aerodb.control.agents import Agents
+from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
@@ -219,4 +220,5 @@ def _reader(log: Log) -> Reader:
         name="measured", id="measured", members=(), operators=(), quorum=1, genesis="n1", log_key=log.verifier_key,
         control="localhost:1",
     )  # fmt: skip
-    return Reader(cluster, Agents(cluster, Tls(ca=Path(), certificate=Path(), key=Path())), log)
+    tls = Tls(ca=Path(), certificate=Path(), key=Path())
+    return Reader(cluster, Agents(cluster, tls, Meters(log)), log)

@@ -74,7 +74,7 @@ def test_any_decision_opens_the_cluster_as_of_then(shared: Running, request_id: 
     assert decision.snapshot is not None
     plan = canonical.decode(decision.plan.encode(), Plan)
     size = shared.api.status().log_size
-    then = canonical.decode(Api(shared.layout, "auditor").client.get(f"/v1/snapshots/{plan.snapshot}"), AsOf)
+    then = canonical.decode(shared.api.client.get(f"/v1/snapshots/{plan.snapshot}"), AsOf)
     assert then.snapshot == canonical.decode(decision.snapshot.encode(), Snapshot)
     assert canonical.digest(canonical.encode(then.snapshot)) == then.snapshot_digest == plan.snapshot
     cell = next(each for each in then.matrix if (each.action, each.node) == ("follow", "n3")
@@ -86,6 +86,44 @@ def test_any_decision_opens_the_cluster_as_of_then(shared: Running, request_id: 
         with pytest.raises(Refused) as error:
             shared.api.client.get(f"/v1/snapshots/{digest}")
         assert error.value.code == "input.snapshot-unknown"
+
+
+def test_a_snapshot_is_shown_as_a_role_may_see_it(shared: Running, request_id: str) -> None:
+    """An observer sees no signed report and no sensitive fact; an auditor who asks for them leaves one record."""
+    plan = canonical.decode((shared.api.decision(request_id).plan or "").encode(), Plan)
+    size = shared.api.status().log_size
+    path = f"/v1/snapshots/{plan.snapshot}"
+    seen = canonical.decode(Api(shared.layout, "observer").client.get(path), AsOf)
+    assert (seen.snapshot.reports, set(seen.facts)) == ({}, {"n1", "n2", "n3"})
+    assert "n1.instance.folder" in seen.redacted
+    assert any(cell.accepted for cell in seen.matrix)
+    with pytest.raises(Refused):
+        Api(shared.layout, "observer").client.get(f"{path}?sensitive=1")
+    assert shared.api.status().log_size == size
+    auditor = Api(shared.layout, "auditor").client
+    assert canonical.decode(auditor.get(path), AsOf).facts == seen.facts
+    assert canonical.decode(auditor.get(f"{path}?sensitive=1"), AsOf).snapshot.reports
+    assert shared.api.status().log_size == size + 1
+
+
+def test_sensitive_texts_of_the_timeline_are_redacted(shared: Running, request_id: str) -> None:
+    """Addresses, folders and settings are taken out and named, unless an auditor asks for them, which is recorded."""
+    assert request_id
+    size = shared.api.status().log_size
+    for person in ("observer", "auditor", "operator"):
+        found = timeline(shared, person=person)
+        assert found.redacted
+        assert "127.0.0.1" not in canonical.encode(found).decode()
+        assert {each.after for each in found.entries if each.what == "folder"} == {"[redacted]"}
+        receiving = {each.after for each in found.entries if each.what == "receiver"}
+        assert "streaming from [redacted]" in receiving
+    with pytest.raises(Refused):
+        timeline(shared, "?sensitive=1")
+    assert shared.api.status().log_size == size
+    whole = timeline(shared, "?sensitive=1", "auditor")
+    assert whole.redacted == ()
+    assert "127.0.0.1" in canonical.encode(whole).decode()
+    assert shared.api.status().log_size == size + 1
 
 
 def test_the_command_line_shows_it(shared: Running, request_id: str) -> None:

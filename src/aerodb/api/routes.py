@@ -199,15 +199,14 @@ def _replay(call: Call) -> Replayed:
 
 
 def _timeline(call: Call) -> Timeline:
-    require(call.person, Right.READ_REQUESTS)
     count = min(_number(call, "records", TIMELINE_RECORDS), RECORDS_MAX)
     term = _number(call, "term", 0) if "term" in call.query else None
-    return call.plane.reader.timeline(call.query.get("node"), term, count)
+    node = call.query.get("node")
+    return call.plane.discloser.timeline(call.person, node, term, count, sensitive=_sensitive(call))
 
 
 def _snapshot(call: Call) -> AsOf:
-    require(call.person, Right.LOOK)
-    return call.plane.reader.status_as_of(call.path["digest"], call.person.name)
+    return call.plane.discloser.status_as_of(call.person, call.path["digest"], sensitive=_sensitive(call))
 
 
 def _records(call: Call) -> Records:
@@ -293,12 +292,13 @@ ENDPOINTS = (
         gives=Planned, answer=_explain, query=("action", "target"),
     ),
     Endpoint(
-        method="GET", path="/v1/snapshots/{digest}", gives=AsOf, answer=_snapshot,
+        method="GET", path="/v1/snapshots/{digest}", gives=AsOf, answer=_snapshot, query=("sensitive",),
         summary="A recorded snapshot, and what would have been accepted then.",
     ),
     Endpoint(
-        method="GET", path="/v1/timeline", gives=Timeline, answer=_timeline, query=("node", "term", "records"),
+        method="GET", path="/v1/timeline", gives=Timeline, answer=_timeline,
         summary="What every node saw change and every record of the log, in one order.",
+        query=("node", "term", "records", "sensitive"),
     ),
     Endpoint(method="GET", path="/v1/catalogue", summary="The closed catalogue.", gives=Catalogue, answer=_catalogue),
     Endpoint(method="GET", path="/v1/cluster", summary="The configuration.", gives=Cluster, answer=_cluster),

@@ -15,15 +15,15 @@ STYLES = {"record": "heading", "event": "plain", "gap": "warn"}
 @click.command(cls=ClientCommand)
 @json_option
 @click.option("--node", metavar="NODE", help="Only what is about this node.")
-@click.option("--term", type=click.IntRange(min=0), help="Only what is shown within this term.")
+@click.option("--term", type=click.IntRange(min=1), help="Only what is shown within this term.")
 @click.option("--records", type=click.IntRange(1, 1000), help="How many of the newest records, and events a node.")
+@click.option("--sensitive", is_flag=True, help="Texts that are else redacted; the reading is recorded.")
 @click.pass_obj
-def timeline(session: Session, *, as_json: bool, node: str | None, term: int | None, records: int | None) -> int:
+def timeline(session: Session, /, *, as_json: bool, **given: str | int | bool | None) -> int:
     """Show what the nodes saw change and what the log holds, in one order; clocks do not decide it."""
     from urllib.parse import urlencode
 
-    given = {"node": node, "term": term, "records": records}
-    query = urlencode({name: value for name, value in given.items() if value is not None})
+    query = urlencode({name: int(value) if name == "sensitive" else value for name, value in given.items() if value})
     body = session.get("/v1/timeline" + (f"?{query}" if query else ""))
     answer = read(body, Timeline)
     if as_json:
@@ -33,6 +33,8 @@ def timeline(session: Session, *, as_json: bool, node: str | None, term: int | N
         session.terminal.line(escape(f"{name} gave no events: {why}"), "bad")
     session.terminal.table(HEAD, [_row(entry) for entry in answer.entries])
     session.terminal.line(f"audit log: {answer.log_size} records", "dim")
+    if answer.redacted:
+        session.terminal.line(f"{len(answer.redacted)} sensitive texts are redacted.", "warn")
     return OK
 
 

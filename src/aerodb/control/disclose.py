@@ -4,11 +4,11 @@
   any hour, also while the log cannot be written. So is the snapshot of their own request: the request is the record.
 - Everyone else sees sensitive facts as redactions, and is told which.
 - An auditor (or an operator) who asks for the sensitive facts of anything else - the cluster now, another's snapshot,
-  an evidence file, an export - leaves exactly one record, written before anything is shown; where it cannot be
-  written, nothing is shown.
+  the timeline, an evidence file, an export - leaves exactly one record, written before anything is shown; where it
+  cannot be written, nothing is shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -18,10 +18,13 @@ from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, require
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Decision, Status
-from aerodb.protocol.classification import REDACTED, redacted
+from aerodb.protocol.api import AsOf, Decision, Status
+from aerodb.protocol.classification import REDACTED, redacted, redacted_event
 from aerodb.protocol.cluster import Operator, Role
+from aerodb.protocol.events import OBSERVER_FAILED
 from aerodb.protocol.facts import Facts, Report
+from aerodb.protocol.plan import Snapshot
+from aerodb.protocol.timeline import Entry, Timeline
 
 
 class Discloser:
@@ -49,6 +52,42 @@ class Discloser:
             return redacted_status(status)
         self._recorder.read(person.name, "status", {"snapshot": status.snapshot_digest})
         return status
+
+    def status_as_of(self, person: Operator, digest: str, *, sensitive: bool) -> AsOf:
+        """Return a recorded snapshot and the answers of then; its reports only to the requester, or where asked for.
+
+        Raises:
+            CallerRefused, SnapshotNotFound: the person may not see it, or there is none.
+            LogUnavailable: the reading cannot be recorded.
+        """
+        require(person, Right.LOOK)
+        if sensitive:
+            require(person, Right.READ_SENSITIVE)
+        found = self._reader.status_as_of(digest, person.name)
+        if person.role is Role.OPERATOR and self._reader.requester(found.snapshot.nonce) == person.name:
+            return found
+        if not sensitive:
+            return redacted_as_of(found)
+        self._recorder.read(person.name, "snapshot", {"request": found.snapshot.nonce}, digest)
+        return found
+
+    def timeline(
+        self, person: Operator, node: str | None, term: int | None, records_max: int, *, sensitive: bool
+    ) -> Timeline:
+        """Return the timeline, its sensitive texts only where they are asked for.
+
+        Raises:
+            CallerRefused, NodeUnknown: the person may not see it, or there is no such node.
+            LogUnavailable: the reading cannot be recorded.
+        """
+        require(person, Right.READ_REQUESTS)
+        if sensitive:
+            require(person, Right.READ_SENSITIVE)
+        found = self._reader.timeline(node, term, records_max)
+        if not sensitive:
+            return redacted_timeline(found)
+        self._recorder.read(person.name, "timeline", {})
+        return found
 
     def decision(self, person: Operator, request: str, *, sensitive: bool) -> Decision:
         """Return a request's decision; its snapshot only to the requester, or where it is asked for.
@@ -101,14 +140,46 @@ def _digest(text: str | None) -> str:
 
 def redacted_status(status: Status) -> Status:
     """Return a status without signed reports and sensitive facts; each part that is taken out is named."""
+    snapshot, facts, taken = _redacted_snapshot(status.snapshot)
+    return replace(status, snapshot=snapshot, facts=facts, redacted=taken)
+
+
+def redacted_as_of(found: AsOf) -> AsOf:
+    """Return a status as of then without signed reports and sensitive facts; each part that is taken out is named."""
+    snapshot, facts, taken = _redacted_snapshot(found.snapshot)
+    return replace(found, snapshot=snapshot, facts=facts, redacted=taken)
+
+
+def _redacted_snapshot(snapshot: Snapshot) -> tuple[Snapshot, dict[str, Facts], tuple[str, ...]]:
     facts, taken = dict[str, Facts](), list[str]()
-    for name, signed in status.snapshot.reports.items():
+    for name, signed in snapshot.reports.items():
         report = canonical.decode(signed.document.encode(), Report)  # The reader verified it.
         facts[name], paths = redacted(report.facts, name)
         taken += paths
-    missing = {}
-    for name, why in status.snapshot.missing.items():
-        missing[name] = f"{why.partition(': ')[0]}: {REDACTED}"  # The code stays; the rest may name an address.
-        taken.append(f"{name}.missing")
-    snapshot = replace(status.snapshot, reports={}, missing=missing)
-    return replace(status, snapshot=snapshot, facts=facts, redacted=tuple(taken))
+    missing = _redacted_reasons(snapshot.missing)
+    taken += [f"{name}.missing" for name in missing]
+    return replace(snapshot, reports={}, missing=missing), facts, tuple(taken)
+
+
+def _redacted_reasons(missing: Mapping[str, str]) -> dict[str, str]:
+    """Return why nodes are missing by the codes alone; the rest may name an address."""
+    return {name: f"{why.partition(': ')[0]}: {REDACTED}" for name, why in missing.items()}
+
+
+def redacted_timeline(found: Timeline) -> Timeline:
+    """Return a timeline without its sensitive texts; each that is taken out is named."""
+    entries, taken = [], []
+    for entry in found.entries:
+        shown = redacted_event(entry.what, _texts_seen(entry))
+        entries.append(replace(entry, **shown))
+        taken += [f"{entry.source}/{entry.sequence}.{name}" for name in shown]
+    missing = _redacted_reasons(found.missing)
+    taken += [f"{name}.missing" for name in missing]
+    return replace(found, entries=tuple(entries), missing=missing, redacted=tuple(taken))
+
+
+def _texts_seen(entry: Entry) -> dict[str, str]:
+    """Return those of an entry's texts that were seen on a node; a record has none, and a plain gap has numbers."""
+    if entry.kind == "event":
+        return {"subject": entry.subject, "before": entry.before, "after": entry.after}
+    return {"after": entry.after} if entry.subject == OBSERVER_FAILED else {}

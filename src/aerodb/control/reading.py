@@ -76,6 +76,11 @@ class Reader:
             unjudged=too_many(cluster),
         )
 
+    def requester(self, request: str) -> str | None:
+        """Return who asked for a request, or None where the log knows no such request."""
+        sequences = self._log.sequences_of(request)
+        return read_record(self._log.record(sequences[0])).operator if sequences else None
+
     def _cluster_of(self, snapshot: Snapshot) -> Cluster:
         """Return the configuration under which a snapshot was taken, where the log holds it; else the one of now."""
         for signed in snapshot.reports.values():

@@ -84,7 +84,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class AsOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The cluster as it was when a plan was made: the recorded snapshot, and every action's answer on it.
 
-    `configuration` is the digest of the one that the snapshot was taken under, where the log holds it.
+    `configuration` is the digest of the one that the snapshot was taken under, where the log holds it. To whom the
+    signed reports are not shown, `snapshot` holds none, and `facts` and `redacted` are as in a status.
     """
 
     cluster: str
@@ -93,7 +94,9 @@ class AsOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     snapshot_digest: str
     snapshot: Snapshot
     matrix: tuple[Cell, ...]
-    unjudged: tuple[str, ...]
+    unjudged: tuple[str, ...] = ()
+    facts: dict[str, Facts] = {}
+    redacted: tuple[str, ...] = ()
 
 
 class RequestLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

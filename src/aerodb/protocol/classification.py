@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from aerodb.protocol.authority import Branch, Candidacy, Followed, Position, Standing
+from aerodb.protocol.events import Kind
 from aerodb.protocol.facts import Commit, Facts, Instance, Load, Receiver, Sender, Unfinished
 from aerodb.protocol.signed import Signed
 
@@ -63,6 +64,26 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Commit: _fields("lsn", "xid time"),
     Unfinished: _fields("request action result evidence", ""),
 }
+
+
+SENSITIVE_KINDS = frozenset({Kind.FOLDER, Kind.DRIFT, Kind.SETTING, Kind.SLOT, Kind.GAP})
+"""The transitions whose texts are sensitive: folders, settings and slots by name, and why an observer failed."""
+
+UPSTREAM_AFTER = " from "
+"""What stands in a receiver's texts before the address of its upstream, which is sensitive."""
+
+
+def redacted_event(kind: str, texts: dict[str, str]) -> dict[str, str]:
+    """Return those of an event's texts that must be replaced, by their fields, as they are then shown."""
+    if kind == Kind.RECEIVER:
+        return {
+            name: f"{text.partition(UPSTREAM_AFTER)[0]}{UPSTREAM_AFTER}{REDACTED}"
+            for name, text in texts.items()
+            if UPSTREAM_AFTER in text
+        }
+    if kind not in SENSITIVE_KINDS:
+        return {}
+    return {name: REDACTED for name, text in texts.items() if text}
 
 
 class Unclassed(TypeError):

@@ -36,6 +36,10 @@ class Kind(StrEnum):
     GAP = "gap"
 
 
+OBSERVER_FAILED = "observer failed"
+"""The subject of a gap in which the observer itself failed; `after` then says how."""
+
+
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """What a running PostgreSQL says of itself beyond its facts, for events alone.
 

@@ -44,10 +44,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The entries in their order; `missing` says of each node that gave no events why."""
+    """The entries in their order; `missing` says of each node that gave no events why.
+
+    `redacted` names each text that was taken out, by its source, its sequence and its field.
+    """
 
     cluster: str
     cluster_name: str
     entries: tuple[Entry, ...]
     missing: dict[str, str]
     log_size: int
+    redacted: tuple[str, ...] = ()

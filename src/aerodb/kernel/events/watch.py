@@ -12,7 +12,7 @@ from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
 from aerodb.kernel.events.journal import EventJournal
 from aerodb.kernel.node import Node
-from aerodb.protocol.events import JournalMark, Kind, Sighting, Trace, Transition
+from aerodb.protocol.events import OBSERVER_FAILED, JournalMark, Kind, Sighting, Trace, Transition
 from aerodb.protocol.facts import Facts, State
 from aerodb.rules.transitions import Seen, see, transitions
 
@@ -95,7 +95,7 @@ class Watch:
             except Exception as error:  # noqa: BLE001 - an observer that fails must not end: it says so, once, and goes on
                 if failed != repr(error):
                     failed = repr(error)
-                    self._journal.append(Transition(kind=Kind.GAP, subject="observer failed", after=failed), None)
+                    self._journal.append(Transition(kind=Kind.GAP, subject=OBSERVER_FAILED, after=failed), None)
             if asked_to_end.wait(self._every_seconds):
                 return
 
