@@ -4,33 +4,21 @@ Everything about a node is read from that node's own signed report, verified her
 is told so, and what was taken out. What cannot be told is said to be unknown; it is never left out, and never guessed.
 """
 
-from dataclasses import dataclass, field
-
 import click
 
 from aerodb.cli.failures import OK, UNVERIFIED
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, Terminal, escape
-from aerodb.errors import AeroError
 from aerodb.protocol import api
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, Instance, Sender, State
+from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Result
-from aerodb.rules.view import open_report
+from aerodb.rules.observed import Observed, lag_bytes, node_remarks, observe, sync_state
 
 NODE_HEAD = ("NODE", "ROLE", "STATE", "TERM", "TIMELINE", "WAL POSITION", "LAG BYTES", "SYNC", "UPSTREAM")
 UNKNOWN: Cell = ("warn", "unknown")
 NOTHING: Cell = ("dim", "-")
 ROLE_STYLES = {"primary": "good", "standby": "plain", "witness": "dim"}
-
-
-@dataclass
-class Observed:
-    """The verified facts by node, and of each node without them why."""
-
-    facts: dict[str, Facts] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    forged: dict[str, str] = field(default_factory=dict)
 
 
 @click.command(cls=ClientCommand)
@@ -48,24 +36,6 @@ def status(session: Session, *, sensitive: bool, as_json: bool) -> int:
     else:
         show_status(session.terminal, profile.cluster, answer, observed)
     return UNVERIFIED if observed.forged or answer.configuration != profile.cluster.digest else OK
-
-
-def observe(cluster: Cluster, answer: api.Status) -> Observed:
-    """Return what the nodes' reports say, each verified with the key that the profile's configuration names."""
-    observed = Observed()
-    for member in cluster.members:
-        signed = answer.snapshot.reports.get(member.name)
-        if signed is None and member.name in answer.facts:
-            observed.facts[member.name] = answer.facts[member.name]
-            continue
-        if signed is None:
-            observed.missing[member.name] = answer.snapshot.missing.get(member.name, "it is not in the snapshot")
-            continue
-        try:
-            observed.facts[member.name] = open_report(cluster, member.name, signed, answer.snapshot.nonce).facts
-        except AeroError as error:
-            observed.forged[member.name] = error.message
-    return observed
 
 
 def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observed: Observed) -> None:
@@ -112,40 +82,11 @@ def _stream_cells(name: str, facts: Facts, observed: Observed) -> tuple[Cell, Ce
     upstream = facts.instance.attached if facts.instance else None
     if facts.standing.role == "primary":
         return NOTHING, NOTHING, NOTHING if upstream is None else ("bad", upstream)
-    lag = _lag(facts, observed)
+    lag_known = lag_bytes(facts, observed)
+    lag: Cell = UNKNOWN if lag_known is None else ("plain", str(lag_known))
     if upstream is None:
         return lag, ("warn", "detached"), ("warn", "none")
-    return lag, _sync_state(name, upstream, observed), ("plain", upstream)
-
-
-def _lag(facts: Facts, observed: Observed) -> Cell:
-    """Return how far a node's log is behind that of the primary of the highest granted term, where both are known."""
-    primary = primary_of(observed)
-    ahead = primary.instance.position if primary and primary.instance else None
-    own = facts.instance.position if facts.instance else None
-    if ahead is None or own is None or own.timeline != ahead.timeline:
-        return UNKNOWN
-    return "plain", str(max(ahead.lsn - own.lsn, 0))  # The two were read one after the other.
-
-
-def primary_of(observed: Observed) -> Facts | None:
-    """Return the facts of the primary of the highest granted term that anyone who reports knows, if it reports."""
-    granted = [facts.standing.granted for facts in observed.facts.values()]
-    newest = max(granted, key=lambda each: each.term, default=None)
-    facts = observed.facts.get(newest.node) if newest else None
-    return facts if facts and facts.standing.role == "primary" else None
-
-
-def _sync_state(name: str, upstream: str, observed: Observed) -> Cell:
-    facts = observed.facts.get(upstream)
-    if facts is None or facts.instance is None or facts.instance.state is State.UNREACHABLE:
-        return UNKNOWN
-    sender: Sender | None = next((each for each in facts.instance.senders if each.node == name), None)
-    if sender is None:
-        return "bad", "not streaming"
-    if sender.state != "streaming":
-        return "warn", sender.state
-    return "good" if sender.sync_state in {"sync", "quorum"} else "plain", sender.sync_state
+    return lag, sync_state(name, upstream, observed) or UNKNOWN, ("plain", upstream)
 
 
 def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Cell]:
@@ -163,23 +104,7 @@ def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Ce
     if not answer.log_writable:
         found.append(("bad", "The audit log cannot be written: every action is refused until it can."))
     for name, facts in observed.facts.items():
-        found += [(style, f"{name} {text}") for style, text in _node_remarks(facts)]
-    return found
-
-
-def _node_remarks(facts: Facts) -> list[Cell]:
-    standing, instance, found = facts.standing, facts.instance, list[Cell]()
-    if standing.pledged.term > standing.granted.term:
-        pledged = standing.pledged
-        found.append(("warn", f"has pledged term {pledged.term} to {pledged.node}, not granted as far as it knows"))
-    if standing.halted:
-        found.append(("warn", "was stopped by a person, and stays down until a person starts it"))
-    if facts.unfinished is not None:
-        found.append(("bad", f"has an action without an outcome: aerodb outcome {facts.unfinished.request}"))
-    if instance is not None and instance.drift:
-        found.append(("bad", f"has settings that its agent did not write: {', '.join(instance.drift)}"))
-    if instance is not None and standing.role == "standby" and instance.attached != standing.upstream:
-        found.append(("bad", f"should follow {standing.upstream or 'nobody'}; its settings say otherwise"))
+        found += [(style, f"{name} {text}") for style, text in node_remarks(facts)]
     return found
 
 
