@@ -12,7 +12,7 @@ from aerodb.protocol.plan import Order, Outcome
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.transport.client import Client
 from aerodb.transport.problem import read_answer
-from aerodb.transport.tls import Tls
+from aerodb.transport.tls import Tls, client_context
 
 LOOK_SECONDS_MAX = 15.0
 ORDER_SECONDS_MAX = 24 * 3600.0
@@ -24,12 +24,12 @@ class Agents:
     def __init__(self, cluster: Cluster, tls: Tls, meters: Meters) -> None:
         """Prepare; nothing is called yet."""
         self._cluster = cluster
-        self._tls = tls
+        self._tls, self._context = tls, client_context(tls)
         self._meters = meters
         self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="agent")
 
     def _client(self, node: str, seconds_max: float) -> Client:
-        return Client(self._cluster.member(node).agent, self._tls, node, seconds_max)
+        return Client(self._cluster.member(node).agent, self._tls, node, seconds_max, self._context)
 
     def report(self, node: str, nonce: str) -> Signed:
         """Return one node's signed report.

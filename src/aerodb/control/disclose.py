@@ -35,8 +35,8 @@ class Discloser:
         self._reader = reader
         self._recorder = recorder
 
-    def status(self, person: Operator, *, sensitive: bool) -> Status:
-        """Return the cluster as it is now, as far as the person's role may see it.
+    def status(self, person: Operator, *, sensitive: bool, judged: bool = True) -> Status:
+        """Return the cluster as it is now, as far as the person's role may see it; `judged` is as the reader has it.
 
         Raises:
             CallerRefused: the person may not look, or may not see what they asked for.
@@ -45,7 +45,7 @@ class Discloser:
         require(person, Right.LOOK)
         if sensitive:
             require(person, Right.READ_SENSITIVE)
-        status = self._reader.status(person.name)
+        status = self._reader.status(person.name, judged=judged)
         if person.role is Role.OPERATOR:
             return status
         if not sensitive:

@@ -39,8 +39,8 @@ class Reader:
         self._agents = agents
         self._log = log
 
-    def status(self, operator: str) -> Status:
-        """Return the cluster as it is now, and every action's answer on every node."""
+    def status(self, operator: str, *, judged: bool = True) -> Status:
+        """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those."""
         snapshot, differ = collect(self._cluster, self._agents, LOOK_ID)
         return Status(
             cluster=self._cluster.id,
@@ -49,7 +49,7 @@ class Reader:
             consistent=not differ,
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
-            matrix=() if differ else tuple(matrix(self._cluster, snapshot, operator)),
+            matrix=() if differ or not judged else tuple(matrix(self._cluster, snapshot, operator)),
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),

@@ -30,11 +30,13 @@ class _Connection(http.client.HTTPSConnection):
 class Client:
     """A caller of the service called `name` at `address` (host:port)."""
 
-    def __init__(self, address: str, tls: Tls, name: str, timeout_seconds: float) -> None:
-        """Prepare; nothing is sent yet."""
+    def __init__(
+        self, address: str, tls: Tls, name: str, timeout_seconds: float, context: ssl.SSLContext | None = None
+    ) -> None:
+        """Prepare; nothing is sent yet. `context` is `client_context(tls)`, where the caller has made it before."""
         host, _, port = address.rpartition(":")
         self._host, self._port, self._name, self._timeout = host.strip("[]"), int(port), name, timeout_seconds
-        self._context = client_context(tls)
+        self._context = context or client_context(tls)
 
     def get(self, path: str) -> bytes:
         """Return the answer to a GET.
