@@ -29,6 +29,7 @@ from aerodb.protocol.api import (
     Replayed,
     Requests,
     Status,
+    Ticket,
 )
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
@@ -111,6 +112,10 @@ def _explain(call: Call) -> Planned:
             raise QueryMalformed(f"the query names no {name}", field=name)
     ask = Ask(action=values.pop("action"), target=values.pop("target"), reason="look", arguments=values)
     return call.plane.explainer.look(call.person, ask)
+
+
+def _ticket(call: Call) -> Ticket:
+    return Ticket(ticket=call.plane.ticket(call.person))
 
 
 def _status(call: Call) -> Status:
@@ -302,6 +307,10 @@ ENDPOINTS = (
     ),
     Endpoint(method="GET", path="/v1/catalogue", summary="The closed catalogue.", gives=Catalogue, answer=_catalogue),
     Endpoint(method="GET", path="/v1/cluster", summary="The configuration.", gives=Cluster, answer=_cluster),
+    Endpoint(
+        method="POST", path="/v1/sessions", gives=Ticket, answer=_ticket,
+        summary="Return a ticket that signs the caller in to the admin UI, once.",
+    ),
     Endpoint(method="GET", path="/v1/whoami", summary="The caller.", gives=WhoAmI, answer=_whoami),
     Endpoint(
         method="POST", path="/v1/authenticators/registration", gives=CreationOptions, answer=_begin,

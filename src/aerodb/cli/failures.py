@@ -68,6 +68,14 @@ class FileUnusable(AeroError):
     title = "The file cannot be used"
 
 
+class AdminUiAbsent(AeroError):
+    """The cluster is run without the admin UI."""
+
+    code = "input.admin-ui-absent"
+    status = 404
+    title = "The cluster has no admin UI"
+
+
 class OutcomeUnknown(AeroError):
     """The confirmation was sent, and what became of it was not learned."""
 

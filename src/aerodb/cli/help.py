@@ -13,6 +13,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "show": ("requests", "One request: its plan, its records and their proofs."),
         "timeline": ("timeline", "What the nodes saw change and what the log holds, in one order."),
         "catalogue": ("catalogue", "What the actions are, and how each can fail."),
+        "web": ("web", "A link that signs you in to the admin UI, once."),
         "whoami": ("catalogue", "Who the control plane takes you for."),
     },
     "Prove": {

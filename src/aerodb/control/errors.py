@@ -169,3 +169,19 @@ class ControlFolderBroken(AeroError):
     code = "control.folder-broken"
     status = 500
     title = "The control plane's folder cannot be read"
+
+
+class TicketSpent(AeroError):
+    """The ticket opens no session: it works once, and a newer one replaces it."""
+
+    code = "control.ticket-spent"
+    status = 403
+    title = "The link does not work any more"
+
+
+class SessionUnknown(AeroError):
+    """The browser shows no session of this control plane's process."""
+
+    code = "control.not-signed-in"
+    status = 401
+    title = "Nobody is signed in"

@@ -14,6 +14,7 @@ from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, person_of, require
+from aerodb.control.sessions import Sessions
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
@@ -39,6 +40,7 @@ class ControlPlane:
         self.authenticators = Authenticators(cluster, recorder)
         self.reader = Reader(cluster, agents, log)
         self.discloser = Discloser(self.reader, recorder)
+        self.sessions = Sessions()
 
     def person(self, caller: Caller) -> Operator:
         """Return the enrolled person who called.
@@ -52,6 +54,23 @@ class ControlPlane:
         """Record that somebody who is not enrolled, or no more, tried to change something under this request's id."""
         asked = Request(id=request, action="", target="", arguments={}, operator=caller.name, reason="")
         self._recorder.refused(asked, error)
+
+    def visitor(self, token: str) -> Operator:
+        """Return the enrolled person whose session in the admin UI this is.
+
+        Raises:
+            SessionUnknown, CallerUnknown, CallerRevoked: there is none, or no more.
+        """
+        return self.person(Caller(name=self.sessions.name(token), kind="person"))
+
+    def ticket(self, person: Operator) -> str:
+        """Return a ticket with which `person` signs in to the admin UI, once.
+
+        Raises:
+            CallerRefused: they may not look.
+        """
+        require(person, Right.LOOK)
+        return self.sessions.ticket(person)
 
     def outcome(self, person: Operator, request: str) -> Done:
         """Ask the agent what became of a confirmed request, and record its answer.

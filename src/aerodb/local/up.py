@@ -44,6 +44,7 @@ def greeting(layout: Layout, stage: Stage, seconds: float, *, made: bool) -> str
         *_path_line(),
         f"  export AERODB_PROFILE={shlex.quote(str(profile))}",
         "  aerodb status",
+        f"  aerodb web             (a link that signs you in to the admin UI at {stage.cluster.web_origin}, once)",
         "",
         "A planned switchover, from n1 to n2, is four requests:",
         '  aerodb follow n3 --upstream n2 --reason "..."',

@@ -47,6 +47,12 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     message: str
 
 
+class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What opens a session in the admin UI, once."""
+
+    ticket: str
+
+
 class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether one action on one node, with these arguments, would be accepted now, and which invariants forbid it."""
 

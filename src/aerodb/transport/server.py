@@ -6,6 +6,7 @@ by itself; a connection without one never gets as far.
 
 import asyncio
 import socket
+import ssl
 import threading
 from typing import Any
 
@@ -13,7 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aerodb.transport.caller import CALLER
-from aerodb.transport.tls import Tls, caller_of, server_context
+from aerodb.transport.tls import Tls, caller_of, page_context, server_context
 
 
 class _Protocol(H11Protocol):
@@ -48,27 +49,31 @@ def listen(address: str) -> socket.socket:
     return bound
 
 
+def _config(app: Any, protocol: type[H11Protocol], context: ssl.SSLContext | None) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        limit_concurrency=64,
+        h11_max_incomplete_event_size=16 << 10,
+    )
+    config.load()
+    config.ssl = context
+    return config
+
+
 class Server(uvicorn.Server):
     """uvicorn without its signal handling: the daemon above it decides what a signal means."""
 
     def __init__(self, app: Any, tls: Tls) -> None:
-        """Prepare to serve `app`."""
-        config = uvicorn.Config(
-            app,
-            http=_Protocol,
-            ws="none",
-            lifespan="off",
-            loop="asyncio",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=2,
-            limit_concurrency=64,
-            h11_max_incomplete_event_size=16 << 10,
-        )
-        config.load()
-        config.ssl = server_context(tls)
-        super().__init__(config)
+        """Prepare to serve `app` to callers who show a certificate."""
+        super().__init__(_config(app, _Protocol, server_context(tls)))
 
     def run_on(self, bound: socket.socket, asked_to_end: threading.Event) -> None:
         """Serve on `bound` until `asked_to_end` is set."""
@@ -84,3 +89,14 @@ class Server(uvicorn.Server):
         while not asked.is_set():  # noqa: ASYNC110 - a signal sets it, which no coroutine can wait for.
             await asyncio.sleep(0.05)
         self.should_exit = True
+
+
+class PageServer(Server):
+    """A server for browsers, which show no certificate: the application itself finds out who calls.
+
+    Without `tls` it speaks plain HTTP, which is right on the loopback interface alone.
+    """
+
+    def __init__(self, app: Any, tls: Tls | None) -> None:
+        """Prepare to serve `app`."""
+        uvicorn.Server.__init__(self, _config(app, H11Protocol, page_context(tls) if tls else None))

@@ -35,6 +35,19 @@ def tls_in(folder: Path) -> Tls:
     return Tls(ca=folder / "ca.crt", certificate=folder / "tls.crt", key=folder / "tls.key")
 
 
+def pages_tls(folder: Path, address: str) -> Tls | None:
+    """Return what the admin UI at `address` (host:port) shows to browsers; None on the loopback interface.
+
+    That is web.crt and web.key, where the control plane's folder has them, else the control plane's own certificate.
+    """
+    host = address.rpartition(":")[0].strip("[]")
+    if host in {"localhost", "::1"} or host.startswith("127."):
+        return None
+    own = tls_in(folder)
+    certificate, key = folder / "web.crt", folder / "web.key"
+    return Tls(ca=own.ca, certificate=certificate, key=key) if certificate.exists() else own
+
+
 def client_context(tls: Tls) -> ssl.SSLContext:
     """Return the context of a caller: it trusts the cluster's authority alone, and shows its own certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -46,6 +59,14 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
     return _prepared(context, tls)
+
+
+def page_context(tls: Tls) -> ssl.SSLContext:
+    """Return the context of a service for browsers: it shows its certificate, and asks for none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context
 
 
 def _prepared(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
