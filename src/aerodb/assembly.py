@@ -3,11 +3,17 @@
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from aerodb import __version__
 from aerodb.logs import Form, configure, say
+
+if TYPE_CHECKING:
+    from aerodb.control.plane import ControlPlane  # Only annotated here: an agent loads no control plane.
 
 
 class _Ending:
@@ -69,6 +75,28 @@ def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
     return 0
 
 
+@contextmanager
+def _pages(plane: "ControlPlane", folder: Path, ending: _Ending) -> Iterator[None]:
+    """Serve the admin UI in a thread of its own, where the configuration has one."""
+    from aerodb.transport.server import PageServer, listen
+    from aerodb.transport.tls import pages_tls
+    from aerodb.web.application import application
+
+    if not plane.cluster.web:
+        yield
+        return
+    bound = listen(plane.cluster.web)
+    server = PageServer(application(plane), pages_tls(folder, plane.cluster.web))
+    thread = threading.Thread(target=server.run_on, args=(bound, ending.asked), name="pages")
+    thread.start()
+    say("listening", address=plane.cluster.web, origin=plane.cluster.web_origin)
+    try:
+        yield
+    finally:
+        ending.asked.set()
+        thread.join()
+
+
 def serve(folder: Path, *, log_format: Form) -> int:
     """Run the control plane whose folder this is until SIGINT or SIGTERM."""
     from cryptography.hazmat.primitives import serialization
@@ -98,7 +126,9 @@ def serve(folder: Path, *, log_format: Form) -> int:
     log = Log(folder / "log", cluster.origin, key, lambda done, total: _say(f"{done} of {total} records verified"))
     try:
         say("listening", address=cluster.control, log_records=log.size)
-        Server(application(ControlPlane(cluster, tls_in(folder), log)), tls_in(folder)).run_on(bound, ending.asked)
+        plane = ControlPlane(cluster, tls_in(folder), log)
+        with _pages(plane, folder, ending):
+            Server(application(plane), tls_in(folder)).run_on(bound, ending.asked)
         say("ending", signal=ending.name)
     finally:
         log.close()

@@ -1,0 +1,156 @@
+"""The admin UI as an application: who calls, which page, its bytes. Pages decide nothing; the control plane does."""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from aerodb.control.errors import SessionUnknown
+from aerodb.control.plane import ControlPlane
+from aerodb.errors import AeroError
+from aerodb.transport.errors import InternalFailure, RouteUnknown
+from aerodb.web.errors import FormForged
+from aerodb.web.forms import form_of, query_of
+from aerodb.web.guard import Guard
+from aerodb.web.rendering import MEDIA_TYPES, assets, render
+from aerodb.web.site import NAVIGATION, PAGES, Entry
+from aerodb.web.visit import Answer, Download, Json, Onward, Page, Visit, form_token
+
+FOR_EVER = "public, max-age=31536000, immutable"
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Site:
+    """The pages of one control plane."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        """Keep whose pages they are."""
+        self._plane = plane
+        cluster = plane.cluster
+        self._secure = cluster.web_origin.startswith("https:")
+        # Cookies know no ports: two clusters on one machine must not sign each other's people out.
+        self._cookie = f"{'__Host-' if self._secure else ''}aerodb-{cluster.id[:8]}"
+        self._common = {"cluster_name": cluster.name, "navigation": NAVIGATION}
+
+    # Who calls --------------------------------------------------------------------------------------------------
+
+    async def _visit(self, request: Request) -> Visit:
+        session = request.cookies.get(self._cookie, "")
+        visit = Visit(
+            plane=self._plane,
+            person=self._plane.visitor(session),
+            session=session,
+            path=dict(request.path_params),
+            query=query_of(request),
+            form=await form_of(request),
+        )
+        if request.method == "POST" and not hmac.compare_digest(visit.form.get("token", ""), form_token(session)):
+            raise FormForged("reload the page that the form is on, and send it again")
+        return visit
+
+    def handler(self, entry: Entry) -> Handler:
+        """Return what answers the calls for one page."""
+
+        async def handle(request: Request) -> Response:
+            visit = await self._visit(request)
+            try:
+                answer = await run_in_threadpool(entry.answer, visit)
+            except AeroError as error:
+                return self._problem(error, visit)
+            return self._response(answer, visit)
+
+        return handle
+
+    async def enter(self, request: Request) -> Response:
+        """Show a ticket's one button, or spend the ticket; asking for the page spends nothing."""
+        if request.method == "POST":
+            token = self._plane.sessions.enter((await form_of(request)).get("ticket", ""))
+            response: Response = RedirectResponse("/", 303)
+            response.set_cookie(
+                self._cookie, token, path="/", httponly=True, samesite="strict", secure=self._secure
+            )
+            return response
+        values = {"ticket": query_of(request).get("ticket", ""), "person": None, "here": ""}
+        return self._html("enter.html", values, 200)
+
+    async def leave(self, request: Request) -> Response:
+        """Sign the person out."""
+        self._plane.sessions.leave((await self._visit(request)).session)
+        response = RedirectResponse("/enter", 303)
+        response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict", secure=self._secure)
+        return response
+
+    # Answers ----------------------------------------------------------------------------------------------------
+
+    def _response(self, answer: Answer, visit: Visit) -> Response:
+        if isinstance(answer, Onward):
+            return RedirectResponse(answer.to, 303)
+        if isinstance(answer, Download):
+            headers = {"Content-Disposition": f'attachment; filename="{answer.name}"'}
+            return StreamingResponse(answer.parts, 200, headers, answer.media_type)
+        if isinstance(answer, Json):
+            return Response(msgspec.json.encode(answer.value), media_type="application/json")
+        return self._html(answer.template, page_values(answer, visit), 200)
+
+    def _html(self, template: str, values: dict[str, Any], status: int) -> Response:
+        return Response(render(template, {**self._common, **values}), status, media_type="text/html")
+
+    def _problem(self, error: AeroError, visit: Visit | None = None) -> Response:
+        """Return the page of an error; nothing of the inside reaches the person."""
+        if isinstance(error, SessionUnknown):
+            return self._html("enter.html", {"ticket": "", "person": None, "here": ""}, error.status)
+        who: dict[str, Any] = {"person": None}
+        if visit is not None:
+            who = {"person": visit.person, "token": form_token(visit.session)}
+        return self._html("error.html", {**who, "here": "", "error": error}, error.status)
+
+    def refused(self, error: AeroError) -> Response:
+        """Return the page of a refusal to someone who is not known yet."""
+        return self._problem(error)
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        """Return the page of whatever went wrong outside of a page."""
+        del request
+        if isinstance(error, AeroError):
+            return self._problem(error)
+        if isinstance(error, HTTPException):
+            known: AeroError = RouteUnknown(error.detail)
+            known.status = error.status_code
+            return self._problem(known)
+        return self._problem(InternalFailure("the service's own log has more", executed="unknown"))
+
+
+def page_values(page: Page, visit: Visit) -> dict[str, Any]:
+    """Return everything that a page's template is given, but for what is the same on every page."""
+    return {**page.values, "here": page.here, "person": visit.person, "token": form_token(visit.session)}
+
+
+async def _asset(request: Request) -> Response:
+    for path, data in assets().values():
+        if path == request.url.path:
+            media_type = MEDIA_TYPES[path[path.rindex(".") :]]
+            return Response(data, 200, {"Cache-Control": FOR_EVER}, media_type)
+    raise RouteUnknown("there is no such asset")
+
+
+def application(plane: ControlPlane) -> Starlette:
+    """Return the admin UI's application."""
+    site = Site(plane)
+    return Starlette(
+        routes=[
+            Route("/enter", site.enter, methods=["GET", "POST"]),
+            Route("/leave", site.leave, methods=["POST"]),
+            Route("/assets/{name}", _asset),
+            *(Route(each.path, site.handler(each), methods=[each.method]) for each in PAGES),
+        ],
+        middleware=[Middleware(Guard, origin=plane.cluster.web_origin, refuse=site.refused)],
+        exception_handlers={AeroError: site.failed, HTTPException: site.failed, Exception: site.failed},
+    )

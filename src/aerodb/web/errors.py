@@ -1,0 +1,43 @@
+"""Why the admin UI refuses a browser's call: one error a reason."""
+
+from aerodb.errors import AeroError
+
+
+class HostForeign(AeroError):
+    """The browser asked for another host than the admin UI's own."""
+
+    code = "input.host-foreign"
+    status = 421
+    title = "This is not the admin UI's address"
+
+
+class OriginForeign(AeroError):
+    """The form was sent from a page of another origin."""
+
+    code = "control.origin-foreign"
+    status = 403
+    title = "The form comes from another site"
+
+
+class FormForged(AeroError):
+    """The form was not made for this session."""
+
+    code = "control.form-forged"
+    status = 403
+    title = "The form is not one of this session"
+
+
+class FormMalformed(AeroError):
+    """A part of the form is missing, doubled or of the wrong form; `field` names it."""
+
+    code = "input.form-malformed"
+    status = 400
+    title = "The form is incomplete"
+
+
+class NotTyped(AeroError):
+    """The name of the node was not typed, so the confirmation does not count."""
+
+    code = "input.name-not-typed"
+    status = 400
+    title = "The node's name was not typed"

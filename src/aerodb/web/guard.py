@@ -1,0 +1,67 @@
+"""What every call passes before a page is asked, and every answer on its way out.
+
+- The host is the admin UI's own: a name that was made to point here gets nothing (DNS rebinding).
+- Whatever is sent comes from a page of this origin: `Origin` must say so, and `Sec-Fetch-Site` where there is one.
+- Nothing on a page comes from elsewhere, runs inline, or can be framed.
+
+Sources: Fetch Standard (Origin), Content Security Policy Level 3, Fetch Metadata.
+"""
+
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aerodb.errors import AeroError
+from aerodb.web.errors import HostForeign, OriginForeign
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Stricter, "no-referrer", would make browsers send "Origin: null" with our own forms, and that check be lost.
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Guard:
+    """Middleware around the pages of the origin `origin`; `refuse` makes the page of a refusal."""
+
+    def __init__(self, app: ASGIApp, origin: str, refuse: Any) -> None:
+        """Keep what is guarded."""
+        self._app, self._origin, self._refuse = app, origin, refuse
+        self._host = origin.partition("://")[2]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one call, and add to its answer."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Cache-Control", "no-store")
+                for name, value in HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        try:
+            self._check(Headers(scope=scope), scope["method"])
+        except AeroError as error:
+            await self._refuse(error)(scope, receive, sending)
+            return
+        await self._app(scope, receive, sending)
+
+    def _check(self, headers: Headers, method: str) -> None:
+        if headers.getlist("host") != [self._host]:
+            raise HostForeign(f"the admin UI is at {self._origin}, and nowhere else")
+        if method in {"GET", "HEAD"}:
+            return
+        if headers.getlist("origin") != [self._origin]:
+            raise OriginForeign(f"only pages of {self._origin} may send something here")
+        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            raise OriginForeign("the browser says that another site sends this")

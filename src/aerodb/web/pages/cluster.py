@@ -1,0 +1,200 @@
+"""The cluster as it was just observed: drawn, and as a table that says the same; and what would be accepted now."""
+
+from dataclasses import dataclass
+
+from aerodb.actions import catalogue
+from aerodb.protocol.api import Cell, Status
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.facts import Facts, Instance
+from aerodb.rules.observed import Observed, Remark, lag_bytes, node_remarks, observe, sync_state
+from aerodb.rules.specification import Action
+from aerodb.web.topology import draw
+from aerodb.web.visit import Page, Visit
+
+UNKNOWN: Remark = ("warn", "unknown")
+NOTHING: Remark = ("dim", "—")
+
+Row = tuple[str, tuple[Remark, ...]]
+"""A fact's name, and each node's value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixRow:
+    """One action with its arguments: how it is read, and each node's cell (None: not well formed for that node)."""
+
+    action: Action
+    arguments: tuple[tuple[str, str], ...]
+    first: bool
+    cells: tuple[Cell | None, ...]
+
+
+def status_of(visit: Visit, *, judged: bool) -> Status:
+    """Return the cluster as it is now; looking records nothing.
+
+    Raises:
+        CallerRefused: the person may not look.
+    """
+    return visit.plane.discloser.status(visit.person, sensitive=False, judged=judged)
+
+
+def cluster(visit: Visit) -> Page:
+    """Answer with the topology and every node's facts."""
+    return cluster_page(visit.plane.cluster, status_of(visit, judged=False))
+
+
+def sensitive(visit: Visit) -> Page:
+    """Answer with everything that an auditor may see; the reading is recorded, and so it is sent, never linked to.
+
+    Raises:
+        CallerRefused: the person may not see it.
+        LogUnavailable: the reading cannot be recorded.
+    """
+    status = visit.plane.discloser.status(visit.person, sensitive=True, judged=False)
+    return cluster_page(visit.plane.cluster, status)
+
+
+def cluster_page(configuration: Cluster, status: Status) -> Page:
+    """Return the page of a status: a function of the two alone."""
+    observed = observe(configuration, status)
+    return Page(
+        template="cluster.html",
+        here="/",
+        values={
+            "status": status,
+            "drawing": draw(configuration, observed),
+            "names": [member.name for member in configuration.members],
+            "rows": fact_rows(configuration, observed),
+            "remarks": remarks(status, observed),
+        },
+    )
+
+
+def remarks(status: Status, observed: Observed) -> list[Remark]:
+    """Return what the table cannot say: first what could not be observed, then what is unusual."""
+    found: list[Remark] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
+    found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
+    if not status.consistent:
+        found.append(("bad", "The cluster changed while it was looked at: the reports are not of one state."))
+    if not status.log_writable:
+        found.append(("bad", "The audit log cannot be written: every action is refused until it can."))
+    for name, facts in observed.facts.items():
+        found += [(style, f"{name} {text}") for style, text in node_remarks(facts)]
+    return found
+
+
+def fact_rows(configuration: Cluster, observed: Observed) -> list[Row]:
+    """Return one row a fact, one value a node."""
+    nodes = [_node_facts(member.name, observed) for member in configuration.members]
+    names = list(dict.fromkeys(name for node in nodes for name in node))
+    silent = [member.name not in observed.facts for member in configuration.members]
+    return [
+        (name, tuple(node.get(name, UNKNOWN if dumb else NOTHING) for node, dumb in zip(nodes, silent, strict=True)))
+        for name in names
+    ]
+
+
+def _node_facts(name: str, observed: Observed) -> dict[str, Remark]:
+    facts = observed.facts.get(name)
+    if facts is None:
+        said = "not verified" if name in observed.forged else "not observed"
+        return {"Role": ("bad", said)}
+    found = {"Role": ("plain", facts.standing.role), **_standing_facts(facts)}
+    if facts.instance is None:
+        return found
+    found |= {**_log_facts(facts.instance), **_stream_facts(name, facts, observed)}
+    return {**found, **_load_facts(facts.instance)}
+
+
+def _standing_facts(facts: Facts) -> dict[str, Remark]:
+    standing = facts.standing
+    instance = facts.instance
+    style = "good" if instance and instance.state == "running" else "bad"
+    return {
+        "PostgreSQL": (style, f"{instance.state}, {instance.version}") if instance else ("dim", "none: a witness"),
+        "Pledged": ("plain", f"term {standing.pledged.term} to {standing.pledged.node}"),
+        "Granted, as it knows": ("plain", f"term {standing.granted.term} to {standing.granted.node}"),
+    }
+
+
+def _log_facts(instance: Instance) -> dict[str, Remark]:
+    position = instance.position
+    term = UNKNOWN if position is None or position.term is None else ("plain", str(position.term))
+    return {
+        "Term of its log": term,
+        "Timeline": UNKNOWN if position is None else ("plain", str(position.timeline)),
+        "Log ends at": UNKNOWN if position is None else ("mono", str(position.lsn)),
+        "Quorum in force (k)": UNKNOWN if instance.quorum is None else ("plain", str(instance.quorum)),
+    }
+
+
+def _stream_facts(name: str, facts: Facts, observed: Observed) -> dict[str, Remark]:
+    instance = facts.instance
+    if instance is None or facts.standing.role == "primary":
+        return {}
+    lag = lag_bytes(facts, observed)
+    receiver = instance.receiver
+    upstream = instance.attached
+    sync = NOTHING if upstream is None else sync_state(name, upstream, observed) or UNKNOWN
+    return {
+        "Streams from": ("warn", "nobody: detached") if upstream is None else ("plain", upstream),
+        "Synchronous": sync,
+        "Behind the primary": UNKNOWN if lag is None else ("plain", f"{lag} bytes"),
+        "Receiver": ("warn", "none") if receiver is None else ("plain", receiver.status),
+    }
+
+
+def _load_facts(instance: Instance) -> dict[str, Remark]:
+    load = instance.load
+    settings: Remark = ("bad", ", ".join(instance.drift)) if instance.drift else ("plain", "as the agent wrote them")
+    if load is None:
+        return {"Settings": settings}
+    return {
+        "Settings": settings,
+        "Sessions": ("plain", str(load.sessions)),
+        "Longest transaction": ("plain", f"{load.longest_transaction_seconds} s"),
+        "Commits waiting": ("warn" if load.waiting_commits else "plain", str(load.waiting_commits)),
+        "Prepared transactions": ("plain", str(load.prepared_transactions)),
+        "Backups running": ("plain", str(load.backups)),
+        "Logical slots": ("plain", str(load.logical_slots)),
+    }
+
+
+def now(visit: Visit) -> Page:
+    """Answer with every action's verdict on every node."""
+    return now_page(visit.plane.cluster, status_of(visit, judged=True))
+
+
+def now_page(configuration: Cluster, status: Status) -> Page:
+    """Return the page of a status's matrix: a function of the two alone."""
+    observed = observe(configuration, status)
+    return Page(
+        template="now.html",
+        here="/now",
+        values={
+            "status": status,
+            "names": [member.name for member in configuration.members],
+            "rows": matrix_rows(configuration, status.matrix),
+            "remarks": remarks(status, observed),
+            "accepted": sum(cell.accepted for cell in status.matrix),
+        },
+    )
+
+
+def matrix_rows(configuration: Cluster, matrix: tuple[Cell, ...]) -> list[MatrixRow]:
+    """Return the matrix in the catalogue's order: one row for each action and its arguments."""
+    names = [member.name for member in configuration.members]
+    by_row: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, Cell]] = {}
+    for cell in matrix:
+        by_row.setdefault((cell.action, tuple(cell.arguments.items())), {})[cell.node] = cell
+    before, rows = "", []
+    for (action, arguments), cells in by_row.items():
+        rows.append(
+            MatrixRow(
+                action=catalogue()[action],
+                arguments=arguments,
+                first=action != before,
+                cells=tuple(cells.get(name) for name in names),
+            )
+        )
+        before = action
+    return rows

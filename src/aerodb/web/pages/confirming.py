@@ -1,0 +1,70 @@
+"""Confirming in the browser: by an authenticator that the operator's SSH key endorsed, over the plan's exact bytes.
+
+The page holds no key and signs nothing; what the authenticator says is carried to the control plane, which verifies
+it, as the node's agent does again. Without an authenticator the same request is confirmed in a terminal.
+"""
+
+from aerodb.control.errors import ConfirmationReplayed
+from aerodb.control.roles import Right, require
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.words import words_of
+from aerodb.web.errors import NotTyped
+from aerodb.web.pages.requests import path_of
+from aerodb.web.visit import Json, Onward, Page, Visit
+
+
+def confirm(visit: Visit) -> Onward:
+    """Carry a confirmation to the control plane, once, and go on to the request's page, where its outcome stands.
+
+    Raises:
+        NotTyped: the name of the node was not typed.
+        AeroError: as the control plane says.
+    """
+    request = visit.path["request"]
+    decision = visit.plane.reader.decision(request)
+    if visit.form.get("typed", "") != decision.line.target:
+        raise NotTyped(f"type {decision.line.target} to confirm", field="typed", request=request)
+    try:
+        signature = visit.plane.authenticators.assertion(visit.sent("response"))
+        visit.plane.confirmer.confirm(visit.person, request, signature)
+    except ConfirmationReplayed:
+        return Onward(to=path_of(request))
+    except AeroError as error:
+        error.request = error.request or request
+        raise
+    return Onward(to=path_of(request))
+
+
+def authenticators(visit: Visit) -> Page:
+    """Answer with the person's own authenticators."""
+    require(visit.person, Right.LOOK)
+    allowed = visit.person.role == "operator"
+    mine = visit.plane.authenticators.mine(visit.person) if allowed else ()
+    waiting = [each for each in mine if each.state == "pending"]
+    values = {
+        "allowed": allowed,
+        "endorsed": [each for each in mine if each.state == "endorsed"],
+        "pending": [(each, words_of(canonical.digest(each.endorsement.encode()))) for each in waiting],
+        "origin": visit.plane.cluster.web_origin,
+    }
+    return Page(template="authenticators.html", here="/authenticators", values=values)
+
+
+def begin(visit: Visit) -> Json:
+    """Answer with what the browser needs in order to make a credential.
+
+    Raises:
+        AeroError: the person may have none.
+    """
+    return Json(value=visit.plane.authenticators.begin(visit.person))
+
+
+def register(visit: Visit) -> Onward:
+    """Take the browser's new credential, which then awaits its owner's endorsement.
+
+    Raises:
+        AeroError: it is none.
+    """
+    visit.plane.authenticators.finish(visit.person, visit.sent("response"))
+    return Onward(to="/authenticators")

@@ -1,0 +1,188 @@
+"""A request in the browser: choose, read the plan as the terminal shows it, and see what became of it.
+
+- Nothing is chosen beforehand. A form's id is in its address, and is the request's: reloading, going back, a double
+  click and a second tab all lead to the one request that was made, never to another.
+- What a page shows is the log's, and what awaits a confirmation is the process's; the browser keeps nothing.
+"""
+
+import hashlib
+import hmac
+import unicodedata
+import uuid
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from aerodb.actions import action_named, catalogue
+from aerodb.audit.record import Record
+from aerodb.control.errors import RequestKnown
+from aerodb.control.roles import Right, require
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Ask, Decision
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.plan import Outcome, Plan
+from aerodb.protocol.signed import open_signed
+from aerodb.protocol.words import words_of
+from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
+from aerodb.rules.render import Line, outcome_lines, plan_lines
+from aerodb.rules.specification import Action
+from aerodb.web.errors import FormMalformed
+from aerodb.web.visit import Onward, Page, Visit
+
+REQUESTS_A_PAGE = 100
+
+
+def listing(visit: Visit) -> Page:
+    """Answer with the requests, the newest first."""
+    require(visit.person, Right.READ_REQUESTS)
+    found = visit.plane.reader.requests(visit.before(), REQUESTS_A_PAGE)
+    values = {"lines": found.requests, "next": found.next, "newest": visit.before() is None}
+    return Page(template="requests.html", here="/requests", values=values)
+
+
+def path_of(request: str) -> str:
+    """Return the path of a request's page; whatever was typed stays one segment of it."""
+    return f"/requests/{quote(request, safe='')}"
+
+
+def options_for(visit: Visit, plan_text: str) -> str:
+    """Return what the browser needs in order to have a plan confirmed, as JSON; nothing where it cannot."""
+    try:
+        return msgspec.json.encode(visit.plane.authenticators.options(visit.person, plan_text)).decode()
+    except AeroError:
+        return ""
+
+
+# Asking ---------------------------------------------------------------------------------------------------------------
+
+
+def form_id(visit: Visit, action: str) -> str:
+    """Return the id of a new form: the same for every tab of a session until the log has grown."""
+    text = f"request {action} {visit.plane.log.size}".encode()
+    return str(uuid.UUID(bytes=hmac.digest(visit.session.encode(), text, hashlib.sha256)[:16], version=4))
+
+
+def new(visit: Visit) -> Page | Onward:
+    """Answer with the choice of an action, or with its form, or with the request that the form became."""
+    require(visit.person, Right.REQUEST)
+    if "action" not in visit.query:
+        return Page(template="request_choice.html", here="/requests", values={"actions": list(catalogue().values())})
+    action = action_named(visit.query["action"])
+    request = visit.query.get("id", "")
+    if not request:
+        return Onward(to="/requests/new?" + urlencode({"action": action.name, "id": form_id(visit, action.name)}))
+    if not REQUEST_ID.fullmatch(request):
+        raise FormMalformed("a request's id is a UUID in lower case", field="id")
+    if visit.plane.log.sequences_of(request):
+        return Onward(to=path_of(request))
+    return Page(template="request_form.html", here="/requests", values=_form(visit.plane.cluster, action, request))
+
+
+def _form(cluster: Cluster, action: Action, request: str) -> dict[str, Any]:
+    return {
+        "action": action,
+        "request": request,
+        "members": cluster.members,
+        "data_nodes": cluster.data_nodes,
+        "reason_characters_max": REASON_CHARACTERS_MAX,
+    }
+
+
+def ask(visit: Visit) -> Onward:
+    """Ask for one action, once, and go on to its plan; where the request is there already, go on to that.
+
+    Raises:
+        FormMalformed: something was not chosen; nothing was asked for.
+        AeroError: as the control plane says.
+    """
+    action = action_named(visit.sent("action"))
+    request = visit.sent("id")
+    asked = Ask(
+        action=action.name,
+        target=visit.sent("target"),
+        arguments={argument.name: visit.sent(f"argument.{argument.name}") for argument in action.arguments},
+        reason=unicodedata.normalize("NFC", visit.sent("reason")).replace("\r\n", " ").strip(),
+    )
+    try:
+        visit.plane.explainer.ask(visit.person, request, asked)
+    except RequestKnown:
+        return Onward(to=path_of(request))
+    except AeroError as error:
+        error.request = error.request or request
+        raise
+    return Onward(to=path_of(request))
+
+
+# One request ----------------------------------------------------------------------------------------------------------
+
+
+def one(visit: Visit) -> Page:
+    """Answer with a request: its plan, its state, and what a person can do about it.
+
+    Raises:
+        RequestNotFound: the log knows none of that id.
+    """
+    decision = visit.plane.discloser.decision(visit.person, visit.path["request"], sensitive=False)
+    line = decision.line
+    mine = line.operator == visit.person.name
+    waits = line.state == "planned" and visit.plane.explainer.pending(line.request) is not None
+    values = {
+        **shown_plan(decision),
+        "line": line,
+        "records": records_of(decision),
+        "outcome": outcome_of(visit.plane.cluster, decision),
+        "waits": waits,
+        "mine": mine,
+        "lapsed": line.state == "planned" and not waits,
+        "words": words_of(line.plan).split(" ") if line.plan else [],
+        "options": options_for(visit, decision.plan) if waits and mine and decision.plan else "",
+        "may_ask_outcome": visit.person.role == "operator" and line.state in {"confirmed", "unknown"},
+    }
+    return Page(template="request.html", here="/requests", values=values)
+
+
+def shown_plan(decision: Decision) -> dict[str, Any]:
+    """Return a decision's plan as lines, as its exact text, and as a document; None where it has none."""
+    if decision.plan is None:
+        return {"plan": None, "plan_text": "", "plan_lines": []}
+    plan = canonical.decode(decision.plan.encode(), Plan)
+    return {"plan": plan, "plan_text": decision.plan, "plan_lines": plan_lines(plan, decision.plan)}
+
+
+def records_of(decision: Decision) -> list[tuple[int, Record]]:
+    """Return a decision's records with their numbers."""
+    return [(entry.sequence, canonical.decode(entry.record.encode(), Record)) for entry in decision.records]
+
+
+def outcome_of(cluster: Cluster, decision: Decision) -> list[Line]:
+    """Return the last outcome of a request as lines; what no agent signed is said to be so."""
+    ended = [record for _, record in records_of(decision) if record.event in {"outcome", "established"}]
+    if not ended:
+        return []
+    last = ended[-1]
+    if last.outcome is None:
+        said = f"{last.code}: {last.message}" if last.code else last.message
+        style = "warn" if last.result == "unknown" else "bad"
+        head = Line(style, f"{last.result.upper()}, as the control plane says; no agent signed it")
+        return [head, Line("plain", f"  {said}")]
+    try:
+        return outcome_lines(open_signed(last.outcome, Outcome, cluster.member(last.target).public_key))
+    except AeroError as error:
+        return [Line("bad", f"The outcome on record does not verify: {error.message}")]
+
+
+def ask_outcome(visit: Visit) -> Onward:
+    """Ask the agent what became of a request, and go back to its page; nothing is tried again.
+
+    Raises:
+        AeroError: the agent does not say, or there is nothing to ask for.
+    """
+    request = visit.path["request"]
+    try:
+        visit.plane.outcome(visit.person, request)
+    except AeroError as error:
+        error.request = error.request or request
+        raise
+    return Onward(to=path_of(request))

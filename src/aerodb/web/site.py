@@ -1,0 +1,71 @@
+"""The admin UI as one table: method, path, and what answers. The navigation stands beside it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aerodb.web.pages import catalogue, cluster, confirming, history, log, requests, roles
+from aerodb.web.visit import Answer, Visit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One row of the table."""
+
+    method: str
+    path: str
+    answer: Callable[[Visit], Answer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One entry of the navigation; `key` is its shortcut's second letter, after g."""
+
+    path: str
+    title: str
+    key: str
+
+
+def _get(path: str, answer: Callable[[Visit], Answer]) -> Entry:
+    return Entry(method="GET", path=path, answer=answer)
+
+
+def _post(path: str, answer: Callable[[Visit], Answer]) -> Entry:
+    return Entry(method="POST", path=path, answer=answer)
+
+
+PAGES = (
+    _get("/", cluster.cluster),
+    _post("/", cluster.sensitive),
+    _get("/now", cluster.now),
+    _get("/requests", requests.listing),
+    _get("/requests/new", requests.new),
+    _post("/requests", requests.ask),
+    _get("/requests/{request}", requests.one),
+    _post("/requests/{request}/outcome", requests.ask_outcome),
+    _post("/requests/{request}/confirmation", confirming.confirm),
+    _get("/decisions/{request}", log.decision),
+    _post("/decisions/{request}/evidence", log.evidence),
+    _get("/timeline", history.timeline),
+    _get("/as-of/{digest}", history.as_of),
+    _get("/audit", log.audit),
+    _post("/audit/export", log.exported),
+    _get("/audit/{sequence}", log.record),
+    _get("/authenticators", confirming.authenticators),
+    _post("/authenticators", confirming.register),
+    _post("/authenticators/registration", confirming.begin),
+    _get("/roles", roles.roles),
+    _get("/actions", catalogue.catalogue),
+    _get("/actions/{action}", catalogue.action),
+    _get("/keyboard", roles.keyboard),
+)
+
+NAVIGATION = (
+    Section(path="/", title="Cluster", key="c"),
+    Section(path="/now", title="Accepted now", key="n"),
+    Section(path="/requests", title="Requests", key="r"),
+    Section(path="/timeline", title="Timeline", key="t"),
+    Section(path="/audit", title="Audit", key="a"),
+    Section(path="/authenticators", title="Authenticators", key="k"),
+    Section(path="/roles", title="Roles", key="o"),
+    Section(path="/actions", title="Actions", key="d"),
+)

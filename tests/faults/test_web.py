@@ -1,0 +1,320 @@
+"""The admin UI over plain HTTP, as a browser would call it, and as nobody should: sessions, guards, roles, bytes."""
+
+import hashlib
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+
+from aerodb.api.routes import ENDPOINTS
+from aerodb.kernel.node import read_node
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Ticket
+from aerodb.web.guard import HEADERS
+from aerodb.web.site import PAGES
+from tests.faults.conftest import Running
+from tests.faults.people import Api
+
+PAGE_BYTES_MAX = 100_000
+LINK = re.compile(rb'(?:href|src)="(/[^"]*)"')
+TOKEN = re.compile(rb'name="token" value="([0-9a-f]{64})"')
+
+
+class Answer:
+    """One answer: its status, its headers in lower case, its body."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        """Read it whole."""
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+
+class Window:
+    """One browser window's cookies, without a browser."""
+
+    def __init__(self, running: Running, person: str = "operator") -> None:
+        """Open it; nobody is signed in yet."""
+        self.running, self.api = running, Api(running.layout, person)
+        cluster = running.layout.cluster()
+        self.origin, self.address = cluster.web_origin, cluster.web
+        self.cookie = ""
+
+    def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        """Send exactly this, as a browser on a page of this origin would unless `headers` say otherwise."""
+        host, _, port = self.address.rpartition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        own = {"Host": self.origin.partition("://")[2]}
+        if self.cookie:
+            own["Cookie"] = self.cookie
+        if body is not None:
+            own |= {"Origin": self.origin, "Content-Type": "application/x-www-form-urlencoded"}
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, {name: value for name, value in (own | given).items() if value})
+        answer = Answer(connection.getresponse())
+        connection.close()
+        return answer
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Ask for a page."""
+        return self.call("GET", path, None, **headers)
+
+    def post(self, path: str, fields: dict[str, str], **headers: str) -> Answer:
+        """Send a form."""
+        return self.call("POST", path, urlencode(fields).encode(), **headers)
+
+    def ticket(self) -> str:
+        """Return a ticket, as `aerodb web` gets it."""
+        return canonical.decode(self.api.client.post("/v1/sessions", b"{}"), Ticket).ticket
+
+    def sign_in(self) -> "Window":
+        """Spend a ticket."""
+        answer = self.post("/enter", {"ticket": self.ticket()})
+        assert answer.status == 303
+        self.cookie = answer.headers["set-cookie"].partition(";")[0]
+        return self
+
+    def token(self) -> str:
+        """Return what the forms of this session carry."""
+        found = TOKEN.search(self.get("/roles").body)
+        assert found is not None
+        return found[1].decode()
+
+
+@pytest.fixture
+def window(shared: Running) -> Window:
+    """Return the operator's window."""
+    return Window(shared).sign_in()
+
+
+# Signing in ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_ticket_works_once(shared: Running) -> None:
+    """Looking at the link spends nothing; the button spends it, once; a newer ticket replaces an older one."""
+    window = Window(shared)
+    first = window.ticket()
+    assert window.get(f"/enter?ticket={first}").status == 200
+    assert window.get(f"/enter?ticket={first}").status == 200
+    second = window.ticket()
+    assert window.post("/enter", {"ticket": first}).status == 403
+    assert window.post("/enter", {"ticket": second}).status == 303
+    again = window.post("/enter", {"ticket": second})
+    assert again.status == 403
+    assert b"control.ticket-spent" in again.body
+    assert "set-cookie" not in again.headers
+
+
+def test_the_cookie_is_for_this_site_and_no_script(shared: Running) -> None:
+    """A session's cookie is HttpOnly, SameSite=Strict, for every path, and ends with the browser."""
+    window = Window(shared)
+    said = window.post("/enter", {"ticket": window.ticket()}).headers["set-cookie"].lower()
+    assert {"httponly", "samesite=strict", "path=/"} <= set(said.split("; "))
+    assert "max-age" not in said
+    assert "expires" not in said
+
+
+def test_signing_out_ends_the_session(shared: Running) -> None:
+    """After signing out the same cookie opens nothing."""
+    window = Window(shared).sign_in()
+    assert window.post("/leave", {"token": window.token()}).status == 303
+    assert window.get("/").status == 401
+
+
+@pytest.mark.parametrize("entry", PAGES, ids=lambda entry: f"{entry.method} {entry.path}")
+def test_nobody_reads_a_page_without_a_session(shared: Running, entry: object) -> None:
+    """Every page but the way in asks who calls, and so does what is sent."""
+    path, method = getattr(entry, "path", ""), getattr(entry, "method", "")
+    window = Window(shared)
+    window.cookie = "aerodb-00000000=forged"
+    answer = window.get(path) if method == "GET" else window.post(path, {"token": "0" * 64})
+    assert answer.status == 401
+    assert b"aerodb web" in answer.body
+
+
+# Guards --------------------------------------------------------------------------------------------------------------
+
+
+def test_another_host_gets_nothing(window: Window) -> None:
+    """A name that points here from elsewhere opens no page (DNS rebinding)."""
+    for host in ("evil.example", "127.0.0.1:1", "localhost", ""):
+        assert window.get("/", Host=host or "x").status == 421
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": ""}, {"Sec_Fetch_Site": "cross-site"}],
+    ids=["another origin", "a hidden origin", "no origin", "another site"],
+)
+def test_forms_from_elsewhere_are_refused(shared: Running, window: Window, headers: dict[str, str]) -> None:
+    """Whatever another site sends in the person's name is refused before any page is asked, and nothing is recorded."""
+    before = shared.api.status().log_size
+    answer = window.post("/requests", {"token": window.token(), "action": "stop"}, **headers)
+    assert answer.status == 403
+    assert b"control.origin-foreign" in answer.body
+    assert shared.api.status().log_size == before
+
+
+def test_a_form_of_another_session_is_refused(shared: Running, window: Window) -> None:
+    """A form carries its own session's token."""
+    foreign = Window(shared, "auditor").sign_in().token()
+    for token in (foreign, "", "0" * 64):
+        answer = window.post("/requests", {"token": token, "action": "stop"})
+        assert (answer.status, b"control.form-forged" in answer.body) == (403, True)
+
+
+def test_a_field_that_is_there_twice_is_refused(window: Window) -> None:
+    """Which of two values counts is never a question."""
+    answer = window.call("POST", "/requests", f"token={window.token()}&action=stop&action=promote".encode())
+    assert (answer.status, b"input.form-malformed" in answer.body) == (400, True)
+
+
+def test_every_answer_is_guarded(window: Window) -> None:
+    """The policy stands on pages, errors and assets alike; pages are kept by nobody; nothing runs inline."""
+    icon = next(link.decode() for link in LINK.findall(window.get("/").body) if link.startswith(b"/assets/"))
+    for path in ("/", "/now", "/nowhere", "/enter", icon):
+        answer = window.get(path)
+        for name, value in HEADERS.items():
+            assert answer.headers[name.lower()] == value
+        kept = answer.headers["cache-control"]
+        assert ("immutable" in kept) == path.startswith("/assets/"), kept
+        assert not re.search(rb"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=", answer.body), path
+
+
+def test_an_error_is_a_page_without_a_stack_trace(window: Window) -> None:
+    """An error says its code, its message, and whether anything was executed."""
+    answer = window.get("/requests/none")
+    assert answer.status == 404
+    assert b"input.request-unknown" in answer.body
+    assert b"not executed" in answer.body
+    assert b"Traceback" not in answer.body
+
+
+# Roles ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("person", "path", "status"),
+    [
+        ("observer", "/", 200), ("observer", "/now", 200), ("observer", "/requests", 200),
+        ("observer", "/audit", 403), ("observer", "/audit/0", 403), ("observer", "/requests/new", 403),
+        ("auditor", "/requests/new", 403),
+        ("auditor", "/audit", 200), ("auditor", "/timeline", 200),
+        ("operator", "/requests/new", 200), ("auditor", "/authenticators", 200),
+    ],
+)  # fmt: skip
+def test_a_role_reads_what_it_may(shared: Running, person: str, path: str, status: int) -> None:
+    """The control plane's own rights decide, whatever a page offers."""
+    answer = Window(shared, person).sign_in().get(path)
+    assert answer.status == status
+    assert (b"control.role-denied" in answer.body) == (status == 403)
+
+
+def test_an_auditors_request_is_refused_and_recorded(shared: Running) -> None:
+    """Who may not ask is refused by the control plane, not by a missing button."""
+    window = Window(shared, "auditor").sign_in()
+    request = "11111111-2222-4333-8444-555555555555"
+    fields = {"token": window.token(), "id": request, "action": "stop", "target": "n3", "reason": "a test"}
+    assert window.post("/requests", fields).status == 403
+    assert shared.api.codes(request) == ["control.role-denied"]
+
+
+# Bytes ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_state_gives_the_same_bytes(window: Window) -> None:
+    """Two readings of one snapshot by one session are the same page, byte for byte.
+
+    The one thing that is the session's own is its forms' token, which is a function of the session; so one session
+    is compared with itself.
+    """
+    for path in ("/", "/now", "/requests", "/requests/new", "/audit", "/roles", "/actions/promote", "/keyboard"):
+        pages: dict[bytes, set[bytes]] = {}
+        for _ in range(6):
+            body = window.get(path).body
+            snapshot = re.search(rb"<dt>Snapshot</dt><dd><code>(sha256:[0-9a-f]+)", body)
+            pages.setdefault(snapshot[1] if snapshot else b"", set()).add(body)
+        assert all(len(bodies) == 1 for bodies in pages.values()), path
+        assert len(pages) < 6, f"the cluster never stood still on {path}"
+
+
+def test_pages_are_light(window: Window) -> None:
+    """A page with all its assets is under 100 kB."""
+    for path in ("/", "/now", "/requests", "/actions/promote", "/roles"):
+        body = window.get(path).body
+        assets = {link for link in LINK.findall(body) if link.startswith(b"/assets/")}
+        whole = len(body) + sum(len(window.get(link.decode()).body) for link in assets)
+        assert whole < PAGE_BYTES_MAX, (path, whole)
+
+
+# Looking changes nothing ---------------------------------------------------------------------------------------------
+
+
+def _crawl(window: Window) -> Iterator[str]:
+    """Follow every link from the first page; yield each path that was read."""
+    waiting, seen = ["/"], {"/"}
+    while waiting:
+        path = waiting.pop()
+        answer = window.get(path)
+        assert answer.status in {200, 303, 403}, path
+        yield path
+        for link in (found.decode().replace("&amp;", "&") for found in LINK.findall(answer.body)):
+            if link not in seen:
+                seen.add(link)
+                waiting.append(link)
+
+
+RECORDED = {"/v1/requests/{request}/evidence", "/v1/audit/export"}
+"""Reading these owes a record of its own, and tests of the log's side show that it is one and no more."""
+
+
+def _read_every_endpoint(api: Api, request: str) -> None:
+    """Read every GET of the API that owes no record."""
+    digest = json.loads(api.decision(request).plan or "")["snapshot"]
+    for endpoint in ENDPOINTS:
+        if endpoint.method != "GET" or endpoint.path in RECORDED:
+            continue
+        query = "?action=stop&target=n3" if endpoint.path.endswith("/explain") else ""
+        path = endpoint.path.replace("{request}", request).replace("{sequence}", "0").replace("{digest}", digest)
+        api.client.get(path + query)
+    for path in ("/v1/audit/checkpoint", "/v1/openapi.json"):
+        api.client.get(path)
+
+
+def _files(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _state(running: Running) -> dict[str, object]:
+    """Return everything that looking must leave alone: journals and standings, settings, WAL, the log."""
+    found: dict[str, object] = {"log": running.api.client.get("/v1/audit/checkpoint")}
+    for name in running.stage.cluster.data_nodes:
+        folder = running.layout.node(name)
+        home = Path(read_node(folder).file.home)
+        found[f"{name} state"] = _files(folder / "state")
+        found[f"{name} settings"] = _files(home / "conf")
+    with psycopg.connect(running.layout.dsn()) as connection:
+        found["wal"] = connection.execute("select pg_current_wal_insert_lsn()").fetchone()
+    return found
+
+
+def test_looking_changes_nothing(fresh: Running) -> None:
+    """Every page behind every link, and every GET of the API, leave kernel, journals, settings, WAL and log alone."""
+    planned = fresh.api.ask("stop", "n3")
+    fresh.api.do("follow", "n3", upstream="n2")
+    windows = [Window(fresh, person).sign_in() for person in ("operator", "auditor", "observer")]
+    before = _state(fresh)
+    read = [path for window in windows for path in _crawl(window)]
+    _read_every_endpoint(fresh.api, planned.request)
+    assert _state(fresh) == before
+    assert f"/decisions/{planned.request}" in read
+    assert json.loads(fresh.api.client.get("/v1/status"))["log_size"] == 4
