@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything that they need: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-observability lint explore bench docs clean
+.PHONY: help install demo test test-browser test-observability tour lint explore bench docs clean
 
 # The first that really runs: a version manager's launcher may be on the PATH for a version that is not in use.
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -8,7 +8,8 @@ PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python
 UV := .tools/bin/uv
 RUN := .venv/bin/python
 STAMP := .venv/.installed
-SOURCES := $(shell find src -name '*.py' -o -name 'py.typed')
+BROWSER := .venv/.browser
+SOURCES := $(shell find src -type f -not -name '*.pyc')
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(PYTHON)
 
@@ -35,6 +36,21 @@ demo: $(STAMP) ## Show switchovers and a failover on a real cluster of three nod
 
 test: $(STAMP) ## Pass every test: lint, types, rules, explorer, real processes, faults.
 	$(RUN) -m pytest -n 2 --dist loadgroup
+
+# Playwright drives the system's Chromium, and brings none of its own.
+$(BROWSER): $(STAMP)
+	@command -v chromium >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } || { \
+		echo "Chromium is missing. Install it (Debian: apt install chromium), and run this again."; exit 1; }
+	$(UV) sync --frozen --quiet --no-editable --inexact --group browser
+	@touch $@
+
+test-browser: $(BROWSER) ## Play everything in a real browser, with a virtual authenticator; keeps pictures in build/screenshots.
+	$(RUN) -m mypy $(wildcard tests/browser/*.py)
+	$(RUN) -m pytest -p no:randomly tests/browser
+
+tour: $(BROWSER) ## Write the guided tour's pictures anew, from the real UI in front of a real cluster.
+	$(RUN) -m tests.browser.tour
 
 test-observability: $(STAMP) ## Scrape a cluster with the real Prometheus, and run every query of the dashboard and the alerts.
 	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -y -q prometheus; }

@@ -1,0 +1,41 @@
+"""Debian's Chromium in front of a real cluster. These run by `make test-browser`, never by `make test`."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.browsing import Visitor, chromium
+from tests.faults.conftest import Running, make_running, ports_from
+
+__all__ = ["make_running", "ports_from"]  # The same real clusters as the faults' tests.
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test here; each runs a real browser, and real processes behind it."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return one browser for all tests; every visitor has a window of their own."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(make_running: Callable[[], Running]) -> Running:
+    """Return a cluster for one module's tests."""
+    return make_running()
+
+
+@pytest.fixture
+def visitor(shared: Running, browser: Browser) -> Iterator[Visitor]:
+    """Return the operator in front of a window, with an endorsed authenticator."""
+    one = Visitor(browser, shared.layout)
+    one.register()
+    yield one
+    one.close()
