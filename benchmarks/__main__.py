@@ -14,6 +14,7 @@ from benchmarks import (
     scale_agents,
     scale_log,
     switchover_outage,
+    web_pages,
 )
 from benchmarks.clusters import Clusters, clusters
 from benchmarks.measured import Measured, say
@@ -31,6 +32,7 @@ MEASURES: dict[str, Measure] = {
     "log_appends": log_appends.measure,
     "switchover_outage": switchover_outage.measure,
     "explain": explain.measure,
+    "web_pages": web_pages.measure,
     "agent_memory": agent_memory.measure,
     "pgbench_throughput": pgbench_throughput.measure,
     "scale_log": scale_log.measure,
