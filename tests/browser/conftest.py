@@ -1,15 +1,15 @@
 """Debian's Chromium in front of a real cluster. These run by `make test-browser`, never by `make test`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.browsing import Visitor, chromium
-from tests.faults.conftest import Running, make_running, ports_from
+from tests.faults.conftest import Running, fresh, ground, ports_from, shared
 
-__all__ = ["make_running", "ports_from"]  # The same real clusters as the faults' tests.
+__all__ = ["fresh", "ground", "ports_from", "shared"]  # The same real clusters as the faults' tests.
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,12 +24,6 @@ def browser() -> Iterator[Browser]:
     """Return one browser for all tests; every visitor has a window of their own."""
     with chromium() as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def shared(make_running: Callable[[], Running]) -> Running:
-    """Return a cluster for one module's tests."""
-    return make_running()
 
 
 @pytest.fixture

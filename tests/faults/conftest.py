@@ -30,11 +30,18 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - each worker makes a folder of its own 
 ROOM_BYTES = 2 << 30
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test here; each runs real processes."""
+    """Mark every test here: each runs real processes. In a module those that share a cluster come first.
+
+    A worker has one cluster at a time, so a test that needs one of its own ends the shared one.
+    """
+    order: dict[Path, int] = {}
     for item in items:
+        order.setdefault(item.path, len(order))
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.faults)
+    items.sort(key=lambda item: (order[item.path], "fresh" in getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")
