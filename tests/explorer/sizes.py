@@ -27,15 +27,22 @@ REDUCED = (
     FIVE,
 )
 
+ELECTIONS, STEPS_DOWN = ("fence", "promote", "follow"), ("demote", "promote", "follow", "start")
+
 FULL = (
     Bounds(terms=3),
     WITNESS._replace(terms=3, crashes=1, cuts=1),
+    WITNESS._replace(terms=3, writes=2, crashes=1),
+    WITNESS._replace(terms=3, writes=2, crashes=1, quorum=0),
+    WITNESS._replace(terms=3, stale=1),
+    Bounds(terms=3, writes=2, actions=ELECTIONS),
+    Bounds(terms=3, writes=2, quorum=0, actions=ELECTIONS),
+    Bounds(terms=3, writes=2, crashes=1, stops=1, actions=STEPS_DOWN),
+    Bounds(terms=3, writes=2, crashes=1, stops=1, quorum=0, actions=STEPS_DOWN),
     Bounds(terms=2, crashes=1),
     Bounds(terms=2, cuts=1, stale=1),
     Bounds(terms=2, quorum=0, stops=1),
-    WITNESS._replace(terms=3, stale=1),
     WITNESS._replace(terms=2, crashes=1, stops=1),
     WITNESS._replace(terms=2, quorum=0, crashes=1, stops=1),
-    WITNESS._replace(terms=2, writes=2, crashes=1),
     FIVE._replace(writes=2),
 )

@@ -44,9 +44,11 @@ class Bounds(NamedTuple):
     def __str__(self) -> str:
         """Name the configuration in one line."""
         members = f"{self.data} data{' + witness' if self.witness else ''}"
+        only = "" if self.actions == Bounds._field_defaults["actions"] else f", only {' '.join(self.actions)}"
+        story = f", {len(self.requests)} requests alone" if self.requests else ""
         return (
             f"{members}, k={self.quorum}, terms {self.terms}, writes {self.writes}, crashes {self.crashes}, "
-            f"stops {self.stops}, cuts {self.cuts}, stale plans {self.stale}"
+            f"stops {self.stops}, cuts {self.cuts}, stale plans {self.stale}{only}{story}"
         )
 
 

@@ -9,10 +9,12 @@ import msgspec
 
 from aerodb.audit.proof import ProofInvalid, open_proof
 from aerodb.audit.record import Record, read_record
+from aerodb.cli.timeline import sentence
 from aerodb.cli.verification import read_plan
 from aerodb.protocol.api import Decision, LogEntry
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest
+from aerodb.protocol.timeline import Entry, Timeline
 from aerodb.rules.render import shown
 
 WIDTH, HEIGHT, MARGIN = 720, 180, 36
@@ -74,9 +76,9 @@ def incident(
     span: tuple[str, str],
     entries: Sequence[LogEntry],
     decisions: Sequence[Decision],
-    moments: Sequence[Moment] = (),
+    seen: Sequence[Moment] = (),
 ) -> Incident:
-    """Return the report on the records `entries`, rising, and the decisions that they belong to.
+    """Return the report on the records `entries`, rising, the decisions that they belong to, and what nodes saw.
 
     Raises:
         PlanAltered: a plan is not what its digest says.
@@ -96,8 +98,30 @@ def incident(
         decisions=told,
         rows=tuple(_row(entry, proofs) for entry in entries),
         terms=_terms(told),
-        moments=tuple(moments),
+        moments=tuple(seen),
     )
+
+
+def moments(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Moment, ...]:
+    """Return what the nodes saw from the first of these records up to the next one after them.
+
+    The timeline's order decides, and no clock. Of each node that told nothing it is said why.
+    """
+    silent = [Moment(place="unknown", node=name, text=f"gave no events: {why}") for name, why in found.missing.items()]
+    numbers = {entry.sequence for entry in entries}
+    places = [at for at, each in enumerate(found.entries) if each.kind == "record" and each.sequence in numbers]
+    if not places:
+        return tuple(silent)
+    rest = range(places[-1] + 1, len(found.entries))
+    end = next((at for at in rest if found.entries[at].kind == "record"), len(found.entries))
+    seen = [each for each in found.entries[places[0] : end] if each.kind != "record"]
+    return (*silent, *(Moment(place=_place(each), node=each.source, text=shown(sentence(each))) for each in seen))
+
+
+def _place(entry: Entry) -> str:
+    """Return where an entry stands: whether its place is certain, and the term and the place in the WAL."""
+    term = "term unknown" if entry.term is None else f"term {entry.term}"
+    return f"{entry.order}, {term}" + ("" if entry.lsn is None else f", {entry.lsn}")
 
 
 def _proof(cluster: Cluster, entry: LogEntry, proof: str) -> str:

@@ -11,13 +11,15 @@ from jinja2 import Environment, StrictUndefined
 from aerodb.audit.record import read_record
 from aerodb.audit.search import PAGE_RECORDS_MAX, required_instant
 from aerodb.cli.failures import OK, UNVERIFIED
-from aerodb.cli.incident import HEIGHT, WIDTH, Incident, incident, steps
+from aerodb.cli.incident import HEIGHT, WIDTH, Incident, incident, moments, steps
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Caller
 from aerodb.cli.proving import FILE, write_new
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.protocol.api import Decision, Found, LogEntry
+from aerodb.protocol.timeline import Timeline
 
+TIMELINE_RECORDS_MAX = 1_000
 MARKDOWN_SPECIAL = "\\`*_{}[]<>()#+-.!|~"
 
 
@@ -79,8 +81,10 @@ def report(session: Session, since: str, until: str, output: Path | None, text: 
     required_instant(since, "from")
     required_instant(until, "to")
     profile = session.profile()
-    entries, decisions = gathered(session.connect(profile, READ_TIMEOUT_SECONDS), since, until)
-    found = incident(profile.cluster, (since, until), entries, decisions)
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    entries, decisions = gathered(caller, since, until)
+    seen = moments(read(caller.get(f"/v1/timeline?records={TIMELINE_RECORDS_MAX}"), Timeline), entries)
+    found = incident(profile.cluster, (since, until), entries, decisions, seen)
     for path, render in ((output, html), (text, markdown)):
         if path is not None:
             write_new(path, render(found).encode())

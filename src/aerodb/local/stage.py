@@ -40,8 +40,6 @@ class Stage:
                 stderr=output,
                 start_new_session=True,
                 cwd="/",
-                # Short threads, each with memory of its own that it keeps: 3 MB an agent, for nothing.
-                env={**os.environ, "MALLOC_ARENA_MAX": "1"},
             )
 
     def start_agent(self, name: str, *, leave_down: bool = False) -> None:
