@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from aerodb import __version__
+from aerodb import __version__, tracing
 from aerodb.logs import Form, configure, say
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
     node = read_node(folder)
     configure(log_format, node.name)
     say("started", version=__version__, cluster=node.cluster.name)
+    tracing.configure("aerodb-agent", node.cluster.name, node.name)
     bound = listen(node.member.agent)
     one = Agent(node)
     if not leave_down and one.start_with_host():
@@ -93,6 +94,7 @@ def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
     say("ending", signal=ending.name)
     if ending.number == signal.SIGINT:
         one.stop_with_host()
+    tracing.finish()
     return 0
 
 
@@ -143,6 +145,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
         raise ControlFolderBroken(f"{folder}/log.key is not an Ed25519 key")
     configure(log_format, "control")
     say("started", version=__version__, cluster=cluster.name)
+    tracing.configure("aerodb-control", cluster.name, "control")
     bound = listen(cluster.control)
     log = Log(folder / "log", cluster.origin, key, lambda done, total: _say(f"{done} of {total} records verified"))
     try:
@@ -153,6 +156,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
         say("ending", signal=ending.name)
     finally:
         log.close()
+    tracing.finish()
     return 0
 
 

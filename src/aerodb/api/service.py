@@ -15,6 +15,7 @@ from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Operator
 from aerodb.rules.explain import REQUEST_ID
+from aerodb.tracing import extract, span
 from aerodb.transport.caller import caller_in
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
 from aerodb.transport.web import PROBLEMS, answer, body_of, known_error, problem
@@ -24,17 +25,25 @@ REQUEST_BYTES_MAX = 64 << 10
 
 def _handler(plane: ControlPlane, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        call = Call(
-            plane=plane,
-            person=await run_in_threadpool(_person, plane, endpoint, request),
-            path=dict(request.path_params),
-            query=dict(request.query_params),
-            headers=dict(request.headers),
-            body=await body_of(request, REQUEST_BYTES_MAX),
-        )
-        return answer(await run_in_threadpool(endpoint.answer, call))
+        name = f"{endpoint.method} {endpoint.path}"
+        with extract(request.headers), span(name, kind="server", request=_named(endpoint, request)):
+            call = Call(
+                plane=plane,
+                person=await run_in_threadpool(_person, plane, endpoint, request),
+                path=dict(request.path_params),
+                query=dict(request.query_params),
+                headers=dict(request.headers),
+                body=await body_of(request, REQUEST_BYTES_MAX),
+            )
+            return answer(await run_in_threadpool(endpoint.answer, call))
 
     return handle
+
+
+def _named(endpoint: Endpoint, request: Request) -> str:
+    """Return the id of the request that a call is about; nothing where it names none, or no id."""
+    named = request.headers.get("idempotency-key", "") if endpoint.keyed else request.path_params.get("request", "")
+    return named if REQUEST_ID.fullmatch(named) else ""
 
 
 def _person(plane: ControlPlane, endpoint: Endpoint, request: Request) -> Operator:
@@ -43,9 +52,8 @@ def _person(plane: ControlPlane, endpoint: Endpoint, request: Request) -> Operat
     try:
         return plane.person(caller)
     except AeroError as error:
-        named = request.headers.get("idempotency-key", "") if endpoint.keyed else request.path_params.get("request", "")
         if endpoint.method == "POST":
-            plane.turned_away(caller, named if REQUEST_ID.fullmatch(named) else "", error)
+            plane.turned_away(caller, _named(endpoint, request), error)
         raise
 
 

@@ -1,6 +1,9 @@
 """The control plane's way to the agents: one call each, never again by itself. What comes back is verified."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TypeVar
 
 from aerodb.control.errors import OutcomeForged
 from aerodb.control.meters import Meters
@@ -16,6 +19,7 @@ from aerodb.transport.tls import Tls, client_context
 
 LOOK_SECONDS_MAX = 15.0
 ORDER_SECONDS_MAX = 24 * 3600.0
+T = TypeVar("T")
 
 
 class Agents:
@@ -31,6 +35,11 @@ class Agents:
     def _client(self, node: str, seconds_max: float) -> Client:
         return Client(self._cluster.member(node).agent, self._tls, node, seconds_max, self._context)
 
+    def _of_each(self, ask: Callable[[str], T], nodes: list[str]) -> list[T]:
+        """Ask every node at once, each in this call's own context, so that a trace goes on; return what they say."""
+        asked = [self._pool.submit(copy_context().run, ask, node) for node in nodes]
+        return [each.result() for each in asked]
+
     def report(self, node: str, nonce: str) -> Signed:
         """Return one node's signed report.
 
@@ -45,7 +54,7 @@ class Agents:
         """Return every node's signed report, and of each that gave none why."""
         names = [member.name for member in self._cluster.members]
         reports, missing = {}, {}
-        for name, found in zip(names, self._pool.map(lambda name: self._try(name, nonce), names), strict=True):
+        for name, found in zip(names, self._of_each(lambda name: self._try(name, nonce), names), strict=True):
             if isinstance(found, Signed):
                 reports[name] = found
             else:
@@ -56,7 +65,7 @@ class Agents:
         """Return every node's newest events, and of each node that gave none why; what they say is not signed."""
         names = [member.name for member in self._cluster.members]
         pages, missing = {}, {}
-        for name, found in zip(names, self._pool.map(lambda name: self._try_events(name, count), names), strict=True):
+        for name, found in zip(names, self._of_each(lambda name: self._try_events(name, count), names), strict=True):
             if isinstance(found, EventPage):
                 pages[name] = found
             else:

@@ -21,6 +21,7 @@ from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Request
+from aerodb.tracing import span
 
 
 class Confirmer:
@@ -42,6 +43,11 @@ class Confirmer:
             LogUnavailable: it cannot be logged; nothing was sent.
         """
         asked = self._asked(request_id)
+        with span("confirm", request=asked.id, action=asked.action, node=asked.target):
+            return self._confirm(person, asked, signature)
+
+    def _confirm(self, person: Operator, asked: Request, signature: str) -> Done:
+        request_id = asked.id
         try:
             pending, touch = self._checked(person, request_id, signature)
             self._recorder.log.ensure_reserve()

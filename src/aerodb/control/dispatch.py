@@ -12,6 +12,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Order, Plan, Request, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.rules.view import open_report
+from aerodb.tracing import note, span
 
 
 class Dispatcher:
@@ -44,6 +45,12 @@ class Dispatcher:
 
         A failure to reach the agent is an outcome too: not executed where nothing was sent, else unknown.
         """
+        with span("dispatch", kind="client", request=plan.request.id, node=plan.request.target):
+            done = self._dispatch(plan, text, signature, sequence)
+            note(outcome=done.result, code=done.code)
+            return done
+
+    def _dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
         try:
             order = self._order(plan, text, signature, sequence)
             say("request dispatched", request=plan.request.id, target=plan.request.target)

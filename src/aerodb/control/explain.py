@@ -16,8 +16,9 @@ from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Planned
 from aerodb.protocol.cluster import Cluster, Operator
-from aerodb.protocol.plan import Plan, Request, plan_digest
+from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID, RequestMalformed, check_request, explain, failed
+from aerodb.tracing import note, span
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,11 +63,15 @@ class Explainer:
             raise RequestMalformed("the Idempotency-Key is a UUID in lower case", field="Idempotency-Key")
         request = Request(id=request_id, operator=person.name, **msgspec.structs.asdict(ask))
         say("request asked", request=request_id, operator=person.name, action=request.action, target=request.target)
+        with span("ask", request=request_id, action=request.action, node=request.target):
+            return self._ask(person, request)
+
+    def _ask(self, person: Operator, request: Request) -> Planned:
         self._refuse_known(request)
         with self._lock:
-            if request_id in self._under_way:
-                raise RequestKnown("the request is under way", request=request_id, executed="unknown")
-            self._under_way.add(request_id)
+            if request.id in self._under_way:
+                raise RequestKnown("the request is under way", request=request.id, executed="unknown")
+            self._under_way.add(request.id)
         try:
             return self._plan(person, request)
         except AeroError as error:
@@ -74,7 +79,7 @@ class Explainer:
             raise
         finally:
             with self._lock:
-                self._under_way.discard(request_id)
+                self._under_way.discard(request.id)
 
     def _refuse_known(self, request: Request) -> None:
         log = self._recorder.log
@@ -92,16 +97,23 @@ class Explainer:
 
     def _plan(self, person: Operator, request: Request) -> Planned:
         require(person, Right.REQUEST)
-        action = action_named(request.action)
-        check_request(self._cluster, action, request)
-        snapshot = collect_consistent(self._cluster, self._agents, request.id)
-        plan = explain(self._cluster, action, request, snapshot)
+        plan, snapshot = self._explained(request)
         text = canonical.encode(plan).decode()
         self._recorder.planned(plan, text, canonical.encode(snapshot), failed(plan.verdicts))
         if plan.accepted:
             with self._lock:
                 self._pending[request.id] = Pending(plan=plan, text=text)
         return Planned(request=request.id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
+
+    def _explained(self, request: Request) -> tuple[Plan, Snapshot]:
+        """Return the plan of a request, and the snapshot that it was made from."""
+        action = action_named(request.action)
+        check_request(self._cluster, action, request)
+        snapshot = collect_consistent(self._cluster, self._agents, request.id)
+        with span("explain", action=request.action, node=request.target):
+            plan = explain(self._cluster, action, request, snapshot)
+            note(outcome="accepted" if plan.accepted else "rejected")
+        return plan, snapshot
 
     def look(self, person: Operator, ask: Ask) -> Planned:
         """Return the plan that a request would have now; records nothing.
@@ -111,8 +123,6 @@ class Explainer:
         """
         require(person, Right.LOOK)
         request = Request(id=LOOK_ID, operator=person.name, **msgspec.structs.asdict(ask))
-        action = action_named(request.action)
-        check_request(self._cluster, action, request)
-        plan = explain(self._cluster, action, request, collect_consistent(self._cluster, self._agents, LOOK_ID))
+        plan, _ = self._explained(request)
         text = canonical.encode(plan).decode()
         return Planned(request=LOOK_ID, accepted=plan.accepted, plan=text, digest=plan_digest(text))

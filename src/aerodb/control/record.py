@@ -17,6 +17,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Operator
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.protocol.signed import Signed
+from aerodb.tracing import span
 
 MESSAGE_CHARACTERS_MAX = 4_000
 SAID = {"requested": "planned", "outcome": "has its outcome", "established": "had its outcome established"}
@@ -56,7 +57,7 @@ class Recorder:
             configuration=digest,
             **fields,  # type: ignore[arg-type]
         )
-        with self._lock:
+        with span("record", event=event, request=request.id), self._lock:
             sequence = self.log.append(record, {digest: self._configuration, **blobs})
         self._meters.recorded(record)
         about = "request" if request.id else "without a request:"

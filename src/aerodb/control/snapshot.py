@@ -11,6 +11,7 @@ from aerodb.protocol.facts import Facts, structural
 from aerodb.protocol.plan import Snapshot
 from aerodb.protocol.signed import Signed
 from aerodb.rules.view import open_report
+from aerodb.tracing import span
 
 
 def collect(cluster: Cluster, agents: Agents, nonce: str) -> tuple[Snapshot, tuple[str, ...]]:
@@ -43,7 +44,8 @@ def collect_consistent(cluster: Cluster, agents: Agents, nonce: str) -> Snapshot
     Raises:
         SnapshotInconsistent: they do not.
     """
-    snapshot, differ = collect(cluster, agents, nonce)
-    if differ:
-        raise SnapshotInconsistent(f"changed between two reads: {', '.join(differ)}; ask again")
+    with span("snapshot"):
+        snapshot, differ = collect(cluster, agents, nonce)
+        if differ:
+            raise SnapshotInconsistent(f"changed between two reads: {', '.join(differ)}; ask again")
     return snapshot

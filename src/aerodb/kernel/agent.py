@@ -32,6 +32,7 @@ from aerodb.rules.invariants import RULES
 from aerodb.rules.position import Noted
 from aerodb.rules.standing import may_start_with_host
 from aerodb.rules.view import View, open_grant, open_pledge
+from aerodb.tracing import note, span
 
 
 class Agent:
@@ -175,10 +176,11 @@ class Agent:
         Raises:
             VerdictsDiffer: one does not, any more.
         """
-        view = self._view(plan, order, self.facts())
-        changes = verdict_changes(plan.verdicts, action_named(plan.request.action).judge(view))
-        if changes:
-            raise VerdictsDiffer(locks.says(changes), invariants=tuple(each.invariant for each in changes))
+        with span("judge"):
+            view = self._view(plan, order, self.facts())
+            changes = verdict_changes(plan.verdicts, action_named(plan.request.action).judge(view))
+            if changes:
+                raise VerdictsDiffer(locks.says(changes), invariants=tuple(each.invariant for each in changes))
         return view
 
     # Operation --------------------------------------------------------------------------------------------------
@@ -202,13 +204,15 @@ class Agent:
         unverified = canonical.decode(order.plan.encode(), Plan)
         request = unverified.request.id
         say("order received", request=request, action=unverified.request.action)
+        note(request=request, action=unverified.request.action, node=self._node.name)
         if self._store.knows(request):
             raise self._duplicate(request)
         try:
-            plan = locks.open_plan(self._node.cluster, self._node.name, order.plan)
-            locks.check_signed(self._node.cluster, plan, order)
-            locks.check_reports(plan, order)
-            seen = locks.check_logged(self._node.cluster, plan, order, self._store.seen)
+            with span("locks"):
+                plan = locks.open_plan(self._node.cluster, self._node.name, order.plan)
+                locks.check_signed(self._node.cluster, plan, order)
+                locks.check_reports(plan, order)
+                seen = locks.check_logged(self._node.cluster, plan, order, self._store.seen)
         except AeroError as error:
             say("order refused", request=request, code=error.code)
             return self._signed(request, order.plan, "not executed", error)
@@ -235,7 +239,8 @@ class Agent:
         action = action_named(plan.request.action)
         work = specification.Order(plan=plan, view=view, judge=action.judge)
         try:
-            evidence = action.operate(self._hands, work)
+            with span("operate", request=plan.request.id, action=plan.request.action, node=self._node.name):
+                evidence = action.operate(self._hands, work)
         except Exception as error:  # noqa: BLE001 - whatever failed, PostgreSQL's own state says what was executed
             failure = error if isinstance(error, AeroError) else OperationFailed(repr(error))
             say("operation failed", failure=error, request=plan.request.id)
@@ -271,6 +276,7 @@ class Agent:
         evidence: tuple[str, ...] = (),
         established: bool = False,
     ) -> Signed:
+        note(outcome=result, code=error.code if error else "")
         outcome = Outcome(
             cluster=self._node.cluster.id,
             node=self._node.name,

@@ -11,6 +11,7 @@ POST /v1/outcomes/{request}   what became of a request, established now where it
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +25,7 @@ from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
 from aerodb.kernel.events.observed import Observed
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Order
+from aerodb.tracing import extract, span
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused, QueryMalformed
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
@@ -63,6 +65,12 @@ def number_in(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
+async def _traced(name: str, request: Request, call: Callable[[], object]) -> Response:
+    """Answer with what `call` returns, in a span that goes on with the caller's trace."""
+    with extract(request.headers), span(name, kind="server"):
+        return answer(await run_in_threadpool(call))
+
+
 def application(agent: Agent, observed: Observed) -> Starlette:
     """Return the application of an agent and of what is observed of its node."""
     events = observed.journal
@@ -79,7 +87,7 @@ def application(agent: Agent, observed: Observed) -> Starlette:
         nonce = request.query_params.get("nonce", "")
         if not NONCE.fullmatch(nonce):
             raise NonceMalformed("a nonce is a UUID", field="nonce")
-        return answer(await run_in_threadpool(agent.report, nonce))
+        return await _traced("report", request, partial(agent.report, nonce))
 
     async def judge(request: Request) -> Response:
         control_only(request)
@@ -90,7 +98,7 @@ def application(agent: Agent, observed: Observed) -> Starlette:
     async def orders(request: Request) -> Response:
         control_only(request)
         order = canonical.decode(await body_of(request), Order)
-        return answer(await run_in_threadpool(agent.run, order))
+        return await _traced("order", request, partial(agent.run, order))
 
     async def metrics(request: Request) -> Response:
         scraper_only(agent.cluster, caller_in(request.scope))

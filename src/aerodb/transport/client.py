@@ -6,6 +6,7 @@ Source: RFC 9112 (HTTP/1.1), by the standard library's client.
 import http.client
 import ssl
 
+from aerodb import tracing
 from aerodb.errors import Executed
 from aerodb.transport.errors import AnswerMalformed, Interrupted, Unreachable
 from aerodb.transport.problem import refused_by
@@ -60,6 +61,7 @@ class Client:
     def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         connection = _Connection(self._host, self._port, self._name, self._context, self._timeout)
         where = f"{self._name} at {self._host}:{self._port}"
+        tracing.inject(headers)
         try:
             try:
                 connection.connect()

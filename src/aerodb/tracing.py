@@ -1,0 +1,150 @@
+"""Traces of a request, where somebody collects them: spans with names, ids, outcomes and codes, and nothing else.
+
+- Nothing depends on it: unless a daemon is told where spans go, every call here does nothing, and loads nothing.
+- No secret is ever handed to it: no signature, no reason, no SQL, no message of an error.
+- A collector that is not there costs spans, and disturbs nothing: they are sent by a thread of their own.
+
+Source: W3C Trace Context (`traceparent`); OTLP over HTTP, by OpenTelemetry's own library, the extra `aerodb[otel]`.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Literal
+
+from aerodb import __version__
+from aerodb.errors import AeroError
+from aerodb.logs import say
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider  # Only annotated here: see the docstring.
+
+Kind = Literal["internal", "server", "client"]
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+HEADER = "traceparent"
+ATTRIBUTE_CHARACTERS_MAX = 256
+FLUSH_SECONDS_MAX = 2.0
+"""How long a daemon that ends waits for its last spans to be taken."""
+
+
+class _Traces:
+    """Spans made and sent by OpenTelemetry."""
+
+    def __init__(self, provider: "TracerProvider") -> None:
+        """Make spans with `provider`, whose own thread sends them."""
+        from opentelemetry import context, trace  # noqa: PLC0415 - see the module's docstring.
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+        self._context, self._trace = context, trace
+        self._provider = provider
+        self._tracer = provider.get_tracer("aerodb", __version__)
+        self._propagator = TraceContextTextMapPropagator()
+
+    @contextmanager
+    def span(self, name: str, kind: Kind, attributes: Mapping[str, str]) -> Iterator[None]:
+        """Make what is done inside a span; what fails marks it with its code, and never with its message."""
+        with self._tracer.start_as_current_span(
+            name, kind=self._trace.SpanKind[kind.upper()], record_exception=False, set_status_on_exception=False
+        ):
+            self.note(attributes)
+            try:
+                yield
+            except Exception as error:
+                self.note({"code": error.code if isinstance(error, AeroError) else type(error).__name__})
+                self._trace.get_current_span().set_status(self._trace.StatusCode.ERROR)
+                raise
+
+    def note(self, attributes: Mapping[str, str]) -> None:
+        """Give the present span attributes; empty ones say nothing and are left out."""
+        said = {f"aerodb.{name}": value for name, value in attributes.items() if value}
+        self._trace.get_current_span().set_attributes(said)
+
+    def inject(self, headers: MutableMapping[str, str]) -> None:
+        """Name the present span in `headers`."""
+        found: dict[str, str] = {}
+        self._propagator.inject(found)
+        if HEADER in found:
+            headers[HEADER] = found[HEADER]
+
+    @contextmanager
+    def extract(self, headers: Mapping[str, str]) -> Iterator[None]:
+        """Make spans inside children of the one that `headers` name."""
+        named = {HEADER: headers.get(HEADER, "")}
+        token = self._context.attach(self._propagator.extract(named, self._context.Context()))
+        try:
+            yield
+        finally:
+            self._context.detach(token)
+
+    def finish(self) -> None:
+        """Send what is left; a collector that does not take it in time loses it."""
+        sending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(FLUSH_SECONDS_MAX)
+
+
+_active: list[_Traces] = []
+
+
+def configure(service: str, cluster: str, instance: str) -> None:
+    """Trace from now on, where the environment says whereto; a daemon that cannot says so, and goes on."""
+    if not any(os.environ.get(name) for name in ENDPOINTS):
+        return
+    try:
+        _active[:] = [_Traces(_provider(service, cluster, instance))]
+    except ImportError as error:
+        say("traces are configured and not made: the extra aerodb[otel] is not installed", missing=error.name or "")
+    except Exception as error:  # noqa: BLE001 - whatever the environment holds, no daemon fails for its traces
+        say("traces are configured and not made", failure=error)
+
+
+def _provider(service: str, cluster: str, instance: str) -> "TracerProvider":
+    """Return what makes spans and sends them in batches, by OpenTelemetry's own environment variables."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import SpanLimits, TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    named = {"service.name": service, "service.version": __version__}
+    named |= {"service.namespace": cluster, "service.instance.id": instance}
+    provider = TracerProvider(
+        resource=Resource.create(named),
+        span_limits=SpanLimits(max_attribute_length=ATTRIBUTE_CHARACTERS_MAX),
+        shutdown_on_exit=False,
+    )
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
+
+
+def finish() -> None:
+    """Send the spans that are left, as a daemon ends; wait no longer than FLUSH_SECONDS_MAX."""
+    for traces in _active:
+        traces.finish()
+    _active.clear()
+
+
+def span(name: str, *, kind: Kind = "internal", **attributes: str) -> AbstractContextManager[None]:
+    """Make what is done inside a span called `name`, a child of the present one."""
+    for traces in _active:
+        return traces.span(name, kind, attributes)
+    return nullcontext()
+
+
+def note(**attributes: str) -> None:
+    """Give the present span attributes."""
+    for traces in _active:
+        traces.note(attributes)
+
+
+def inject(headers: MutableMapping[str, str]) -> None:
+    """Name the present span in the headers of a call that is about to be made."""
+    for traces in _active:
+        traces.inject(headers)
+
+
+def extract(headers: Mapping[str, str]) -> AbstractContextManager[None]:
+    """Make spans inside children of the caller's, where the headers of a call name one."""
+    for traces in _active:
+        return traces.extract(headers)
+    return nullcontext()
