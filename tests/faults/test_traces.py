@@ -18,6 +18,7 @@ from aerodb.transport.errors import Refused
 from tests.faults.collector import Received, collecting
 from tests.faults.conftest import Ground, Running
 from tests.faults.people import Api, new_id, operator_key
+from tests.faults.test_web import Window
 from tests.faults.waiting import SECONDS_MAX, wait_until
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -72,6 +73,7 @@ def traced(ground: Ground) -> Traced:
         request, refused = new_id(), new_id()
         signature = fence(running.api, request)
         ask_in_vain(Api(running.layout, "observer"), refused)
+        assert Window(running).sign_in().get("/").status == 200
         assert collector.bodies == []
         running.stage.stop()
         ground.end()
@@ -120,6 +122,14 @@ def test_a_refusal_is_marked_with_its_code(traced: Traced) -> None:
     for name in ("POST /v1/requests", "ask"):
         assert spans[name].failed
         assert spans[name].attributes["aerodb.code"] == "control.role-denied"
+
+
+def test_a_page_is_a_trace_of_its_own(traced: Traced) -> None:
+    """From the page to every agent that was looked at for it."""
+    page = next(span for span in traced.spans if span.name == "page GET /")
+    inside = [span for span in traced.spans if span.trace == page.trace and span is not page]
+    assert page.parent == ""
+    assert {(span.name, span.instance) for span in inside} == {("report", name) for name in ("n1", "n2", "n3")}
 
 
 def test_no_secret_is_in_a_span(traced: Traced) -> None:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from aerodb.control.errors import SessionUnknown
 from aerodb.control.plane import ControlPlane
 from aerodb.errors import AeroError
+from aerodb.tracing import span
 from aerodb.transport.errors import InternalFailure, RouteUnknown
 from aerodb.web.errors import FormForged
 from aerodb.web.forms import form_of, query_of
@@ -62,7 +63,8 @@ class Site:
         async def handle(request: Request) -> Response:
             visit = await self._visit(request)
             try:
-                answer = await run_in_threadpool(entry.answer, visit)
+                with span(f"page {entry.method} {entry.path}", kind="server"):
+                    answer = await run_in_threadpool(entry.answer, visit)
             except AeroError as error:
                 return self._problem(error, visit)
             return self._response(answer, visit)
