@@ -65,7 +65,7 @@ def test_the_manifest_says_what_is_inside_and_what_is_not(shared: Running, tmp_p
         assert re.search(rf"{hashlib.sha256(data).hexdigest()} +{len(data)}  {re.escape(name)}\n", manifest)
     assert "Could not be had:\nLeft out:" in manifest
     assert files["verification.txt"].startswith(b"VERIFIED: ")
-    assert b"control plane of" in files["logs/control.log"]
+    assert b'"event": "listening"' in files["logs/control.log"]
     assert {"versions.json", "catalogue.json", "status.json", "settings/n1.json", "logs/n3.log"} <= set(files)
     assert b"n2.instance.folder" in files["status.json"]
 

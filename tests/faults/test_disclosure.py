@@ -13,6 +13,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Found, Requests, Status
 from aerodb.protocol.classification import REDACTED
+from aerodb.protocol.plan import Plan
 from aerodb.transport.errors import Refused
 from tests.faults.conftest import Running
 from tests.faults.people import Api
@@ -72,7 +73,9 @@ def test_an_operator_verifies_the_nodes_signatures_and_leaves_no_record(shared: 
 
 def test_no_get_but_a_sensitive_read_leaves_a_record(shared: Running, request_id: str) -> None:
     """Every GET of the API, by the operator and the auditor, refused or answered: the log stays as it was."""
-    paths = [each.path.format(request=request_id, sequence=0) for each in ENDPOINTS if each.method == "GET"]
+    plan = canonical.decode((shared.api.decision(request_id).plan or "").encode(), Plan)
+    values = {"request": request_id, "sequence": 0, "digest": plan.snapshot}
+    paths = [each.path.format(**values) for each in ENDPOINTS if each.method == "GET"]
     paths = [path for path in paths if not path.endswith(("/explain", "/evidence"))]
     paths += ["/v1/explain?action=stop&target=n2", "/v1/audit/checkpoint", "/v1/openapi.json"]
     assert len(paths) > 10

@@ -103,18 +103,20 @@ def incident(
 
 
 def moments(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Moment, ...]:
-    """Return what the nodes saw from the first of these records up to the next one after them.
+    """Return what the nodes saw between the last record before these and the next one after them.
 
-    The timeline's order decides, and no clock. Of each node that told nothing it is said why.
+    So what led to the first of them is in it. The timeline's order decides, and no clock. Of each node that told
+    nothing it is said why.
     """
     silent = [Moment(place="unknown", node=name, text=f"gave no events: {why}") for name, why in found.missing.items()]
     numbers = {entry.sequence for entry in entries}
-    places = [at for at, each in enumerate(found.entries) if each.kind == "record" and each.sequence in numbers]
+    records = [at for at, each in enumerate(found.entries) if each.kind == "record"]
+    places = [at for at in records if found.entries[at].sequence in numbers]
     if not places:
         return tuple(silent)
-    rest = range(places[-1] + 1, len(found.entries))
-    end = next((at for at in rest if found.entries[at].kind == "record"), len(found.entries))
-    seen = [each for each in found.entries[places[0] : end] if each.kind != "record"]
+    begin = max((at for at in records if at < places[0]), default=0)
+    end = min((at for at in records if at > places[-1]), default=len(found.entries))
+    seen = [each for each in found.entries[begin:end] if each.kind != "record"]
     return (*silent, *(Moment(place=_place(each), node=each.source, text=shown(sentence(each))) for each in seen))
 
 

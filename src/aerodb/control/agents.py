@@ -13,9 +13,12 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import EventPage
 from aerodb.protocol.plan import Order, Outcome
 from aerodb.protocol.signed import Signed, open_signed
-from aerodb.transport.client import Client
+from aerodb.transport.client import Client, Kept
 from aerodb.transport.problem import read_answer
 from aerodb.transport.tls import Tls, client_context
+
+Read = tuple[dict[str, Signed], dict[str, str]]
+"""One read of all nodes: the signed reports, and of each node that gave none why."""
 
 LOOK_SECONDS_MAX = 15.0
 ORDER_SECONDS_MAX = 24 * 3600.0
@@ -50,11 +53,19 @@ class Agents:
             body = self._client(node, LOOK_SECONDS_MAX).get(f"/v1/report?nonce={nonce}")
         return read_answer(body, Signed)
 
-    def reports(self, nonce: str) -> tuple[dict[str, Signed], dict[str, str]]:
-        """Return every node's signed report, and of each that gave none why."""
-        names = [member.name for member in self._cluster.members]
-        reports, missing = {}, {}
-        for name, found in zip(names, self._of_each(lambda name: self._try(name, nonce), names), strict=True):
+    def read_twice(self, nonce: str) -> tuple[Read, Read]:
+        """Return two reads of all nodes: the second is begun when the first is over, on the same connections."""
+        kept = {member.name: Kept(self._client(member.name, LOOK_SECONDS_MAX)) for member in self._cluster.members}
+        try:
+            return self._read(kept, nonce), self._read(kept, nonce)
+        finally:
+            for each in kept.values():
+                each.close()
+
+    def _read(self, kept: dict[str, Kept], nonce: str) -> Read:
+        names, reports, missing = list(kept), dict[str, Signed](), dict[str, str]()
+        asked = self._of_each(lambda name: self._try(name, kept[name], nonce), names)
+        for name, found in zip(names, asked, strict=True):
             if isinstance(found, Signed):
                 reports[name] = found
             else:
@@ -82,9 +93,11 @@ class Agents:
         foreign = page.node != node or any(event.node != node for event in page.events)
         return f"{node} gave the events of another node" if foreign else page
 
-    def _try(self, node: str, nonce: str) -> Signed | str:
+    def _try(self, node: str, kept: Kept, nonce: str) -> Signed | str:
         try:
-            return self.report(node, nonce)
+            with self._meters.call(node, "report"):
+                body = kept.get(f"/v1/report?nonce={nonce}")
+            return read_answer(body, Signed)
         except AeroError as error:
             return f"{error.code}: {error.message}"
 

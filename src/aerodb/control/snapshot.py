@@ -16,8 +16,7 @@ from aerodb.tracing import span
 
 def collect(cluster: Cluster, agents: Agents, nonce: str) -> tuple[Snapshot, tuple[str, ...]]:
     """Return the second of two reads, and the nodes whose structural facts differ between them."""
-    first, _ = agents.reports(nonce)
-    second, missing = agents.reports(nonce)
+    (first, _), (second, missing) = agents.read_twice(nonce)
     opened = [_opened(cluster, reports, nonce) for reports in (first, second)]
     differ = tuple(
         member.name for member in cluster.members if opened[0].get(member.name) != opened[1].get(member.name)

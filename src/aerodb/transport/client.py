@@ -58,26 +58,70 @@ class Client:
         """
         return self._call("POST", path, body, {"Content-Type": "application/json", **(headers or {})})
 
-    def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
+    @property
+    def _where(self) -> str:
+        return f"{self._name} at {self._host}:{self._port}"
+
+    def connect(self) -> _Connection:
+        """Return a connection to the service.
+
+        Raises:
+            Unreachable: there is none to be had.
+        """
         connection = _Connection(self._host, self._port, self._name, self._context, self._timeout)
-        where = f"{self._name} at {self._host}:{self._port}"
-        tracing.inject(headers)
         try:
-            try:
-                connection.connect()
-            except OSError as error:
-                raise Unreachable(f"{where} cannot be reached: {error}") from error
-            try:
-                connection.request(method, path, body, headers)
-                answer = connection.getresponse()
-                data = answer.read(ANSWER_BYTES_MAX + 1)
-            except (OSError, http.client.HTTPException) as error:
-                executed: Executed = "unknown" if method == "POST" else "not executed"
-                raise Interrupted(f"{where} gave no answer: {error!r}", executed=executed) from error
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            raise Unreachable(f"{self._where} cannot be reached: {error}") from error
+        return connection
+
+    def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
+        connection = self.connect()
+        try:
+            return self.exchange(connection, method, path, body, headers)
         finally:
             connection.close()
+
+    def exchange(
+        self, connection: _Connection, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> bytes:
+        """Send one request over `connection` and return the answer; raises as `post` does."""
+        tracing.inject(headers)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            data = answer.read(ANSWER_BYTES_MAX + 1)
+        except (OSError, http.client.HTTPException) as error:
+            executed: Executed = "unknown" if method == "POST" else "not executed"
+            raise Interrupted(f"{self._where} gave no answer: {error!r}", executed=executed) from error
         if len(data) > ANSWER_BYTES_MAX:
-            raise AnswerMalformed(f"{where} answered more than {ANSWER_BYTES_MAX} bytes")
+            raise AnswerMalformed(f"{self._where} answered more than {ANSWER_BYTES_MAX} bytes")
         if answer.status >= 400:
             raise refused_by(answer.status, data)
         return data
+
+
+class Kept:
+    """GETs to one service over one connection, which the first of them opens; used by one thread at a time."""
+
+    def __init__(self, client: Client) -> None:
+        """Open nothing yet."""
+        self._client = client
+        self._connection: _Connection | None = None
+
+    def get(self, path: str) -> bytes:
+        """Return the answer to a GET; raises as `Client.get` does."""
+        if self._connection is None:
+            self._connection = self._client.connect()
+        try:
+            return self._client.exchange(self._connection, "GET", path, None, {})
+        except Interrupted:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

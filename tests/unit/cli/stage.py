@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from aerodb.actions import action_named
 from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.export import export
-from aerodb.audit.record import Event, Record
+from aerodb.audit.record import Event, Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, search
+from aerodb.audit.timeline import entries, ordered, places_in
 from aerodb.cli.commands import run
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import Session
@@ -47,12 +48,15 @@ from aerodb.protocol.authority import Branch, Position
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.credentials import Authenticator, Endorse
 from aerodb.protocol.credentials import Authenticators as Listed
+from aerodb.protocol.events import Event as Seen
+from aerodb.protocol.events import EventPage, Kind
 from aerodb.protocol.facts import Facts, Instance, Report, Sender, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Outcome, Plan, Request, Result, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed, public_text, sign
 from aerodb.protocol.sshkey import of_public, parse_line
 from aerodb.protocol.sshsig import verify
+from aerodb.protocol.timeline import Timeline
 from aerodb.rules.explain import explain
 from aerodb.rules.invariants import RULES
 from aerodb.rules.standing import genesis
@@ -260,9 +264,27 @@ class Stage:
             "GET /v1/audit/records": lambda: {"records": self._entries(range(self.log.size))},
             "GET /v1/audit/search": lambda: self._search(query),
             "GET /v1/audit/records/ID": lambda: self._proven(int(path.split("/")[4])),
+            "GET /v1/timeline": self._timeline,
             "GET /v1/audit/export": lambda: b"".join(export(self.log)),
         }
         return routes[place]()
+
+    def _timeline(self) -> Timeline:
+        """Return the log's records and what one node saw; another gave nothing."""
+        records = [(sequence, read_record(data)) for sequence, data in self.log.records()]
+        seen = Seen(
+            sequence=1, node="n2", kind=Kind.STATE, subject="", before="running", after="stopped", term=1, lsn=None,
+            writing=False, entries=1, at="2030-01-01T00:00:00Z", clock="a clock",
+        )  # fmt: skip
+        pages = {"n2": EventPage(node="n2", last=1, lost=(), events=(seen,))}
+        items = ordered(records, lambda digest: places_in(blob) if (blob := self.log.blob(digest)) else (), pages)
+        return Timeline(
+            cluster=self.cluster.id,
+            cluster_name=self.cluster.name,
+            entries=entries(items),
+            missing={"n3": "it sleeps"},
+            log_size=self.log.size,
+        )
 
     def snapshot(self, nonce: str) -> Snapshot:
         """Return the signed reports of all who report."""

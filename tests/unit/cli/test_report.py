@@ -58,6 +58,14 @@ def test_a_report_tells_who_what_why_and_whether_it_is_proven(stage: Stage) -> N
     assert page.count("<article>") == 2
 
 
+def test_a_report_tells_what_the_nodes_saw(stage: Stage) -> None:
+    """Transitions stand in the timeline's order, and of a node that told nothing it is said why."""
+    page, text = written(stage, "one")
+    for part in ("state: running -&gt; stopped", "gave no events: it sleeps"):
+        assert part in page
+    assert "gave no events: it sleeps" in text
+
+
 def test_a_report_is_the_same_bytes_each_time(stage: Stage) -> None:
     """The same log and the same span give the same files."""
     assert written(stage, "one") == written(stage, "two")
