@@ -1,11 +1,10 @@
 """The only place that wires parts together: the daemons' entry points. Each loads only what it runs."""
 
-import ctypes
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -45,25 +44,6 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-class _Memory:
-    """glibc's memory, kept small for a process that mostly waits; elsewhere nothing is done.
-
-    Source: glibc manual 3.2.3.6 (mallopt), malloc_trim(3).
-    """
-
-    _ARENA_MAX = -8
-
-    def __init__(self) -> None:
-        """Have one arena for all threads."""
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).mallopt(self._ARENA_MAX, 1)
-
-    def give_back(self) -> None:
-        """Return to the system what the imports left over."""
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
-
-
 def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
     """Run the agent of the node in `folder` until a signal.
 
@@ -72,11 +52,13 @@ def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
     """
     from aerodb.kernel.agent import Agent
     from aerodb.kernel.events.observed import Observed
+    from aerodb.kernel.memory import give_back, have_one_arena
     from aerodb.kernel.node import read_node
     from aerodb.kernel.service import application
     from aerodb.transport.server import Server, listen
 
-    memory, ending = _Memory(), _Ending()
+    have_one_arena()
+    ending = _Ending()
     ending.install()
     node = read_node(folder)
     configure(log_format, node.name)
@@ -89,7 +71,7 @@ def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
     observed = Observed(one, node)
     observed.start(ending.asked)
     say("listening", address=node.member.agent)
-    memory.give_back()
+    give_back()
     Server(application(one, observed), node.tls).run_on(bound, ending.asked)
     say("ending", signal=ending.name)
     if ending.number == signal.SIGINT:

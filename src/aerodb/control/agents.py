@@ -1,7 +1,9 @@
 """The control plane's way to the agents: one call each, never again by itself. What comes back is verified."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -33,6 +35,8 @@ class Agents:
         self._cluster = cluster
         self._tls, self._context = tls, client_context(tls)
         self._meters = meters
+        self._lock = threading.Lock()
+        self._idle: dict[str, list[Kept]] = {}
         self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="agent")
 
     def _client(self, node: str, seconds_max: float) -> Client:
@@ -49,18 +53,31 @@ class Agents:
         Raises:
             AeroError: there is none to be had.
         """
+        with self._kept(node) as kept:
+            return self._report(node, kept, nonce)
+
+    def _report(self, node: str, kept: Kept, nonce: str) -> Signed:
         with self._meters.call(node, "report"):
-            body = self._client(node, LOOK_SECONDS_MAX).get(f"/v1/report?nonce={nonce}")
+            body = kept.get(f"/v1/report?nonce={nonce}")
         return read_answer(body, Signed)
 
     def read_twice(self, nonce: str) -> tuple[Read, Read]:
         """Return two reads of all nodes: the second is begun when the first is over, on the same connections."""
-        kept = {member.name: Kept(self._client(member.name, LOOK_SECONDS_MAX)) for member in self._cluster.members}
-        try:
+        with ExitStack() as stack:
+            kept = {member.name: stack.enter_context(self._kept(member.name)) for member in self._cluster.members}
             return self._read(kept, nonce), self._read(kept, nonce)
+
+    @contextmanager
+    def _kept(self, node: str) -> Iterator[Kept]:
+        """Hold a connection for looking at a node, an idle one if there is one; afterwards it is idle again."""
+        with self._lock:
+            idle = self._idle.setdefault(node, [])
+            kept = idle.pop() if idle else Kept(self._client(node, LOOK_SECONDS_MAX))
+        try:
+            yield kept
         finally:
-            for each in kept.values():
-                each.close()
+            with self._lock:
+                idle.append(kept)
 
     def _read(self, kept: dict[str, Kept], nonce: str) -> Read:
         names, reports, missing = list(kept), dict[str, Signed](), dict[str, str]()
@@ -95,9 +112,7 @@ class Agents:
 
     def _try(self, node: str, kept: Kept, nonce: str) -> Signed | str:
         try:
-            with self._meters.call(node, "report"):
-                body = kept.get(f"/v1/report?nonce={nonce}")
-            return read_answer(body, Signed)
+            return self._report(node, kept, nonce)
         except AeroError as error:
             return f"{error.code}: {error.message}"
 

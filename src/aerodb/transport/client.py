@@ -4,7 +4,9 @@ Source: RFC 9112 (HTTP/1.1), by the standard library's client.
 """
 
 import http.client
+import select
 import ssl
+import time
 
 from aerodb import tracing
 from aerodb.errors import Executed
@@ -13,6 +15,8 @@ from aerodb.transport.problem import refused_by
 from aerodb.transport.tls import Tls, client_context
 
 ANSWER_BYTES_MAX = 64 << 20
+IDLE_SECONDS_MAX = 30.0
+"""Well below `server.KEEP_ALIVE_SECONDS`."""
 
 
 class _Connection(http.client.HTTPSConnection):
@@ -103,22 +107,37 @@ class Client:
 
 
 class Kept:
-    """GETs to one service over one connection, which the first of them opens; used by one thread at a time."""
+    """GETs to one service over one connection, opened when there is none to use; used by one thread at a time.
+
+    A connection that the service has closed, or that was idle for longer than the service is sure to keep it, is not
+    used again: nothing has been sent over it then, so nothing is sent twice.
+    """
 
     def __init__(self, client: Client) -> None:
         """Open nothing yet."""
         self._client = client
         self._connection: _Connection | None = None
+        self._used = 0.0
 
     def get(self, path: str) -> bytes:
         """Return the answer to a GET; raises as `Client.get` does."""
-        if self._connection is None:
-            self._connection = self._client.connect()
+        connection = self._usable() or self._client.connect()
+        self._connection = connection
         try:
-            return self._client.exchange(self._connection, "GET", path, None, {})
+            data = self._client.exchange(connection, "GET", path, None, {})
         except Interrupted:
             self.close()
             raise
+        self._used = time.monotonic()
+        return data
+
+    def _usable(self) -> _Connection | None:
+        socket = self._connection.sock if self._connection else None
+        idle_seconds = time.monotonic() - self._used
+        # What can be read after a whole answer can only be the service's goodbye.
+        if socket is None or idle_seconds > IDLE_SECONDS_MAX or select.select([socket], [], [], 0)[0]:
+            self.close()
+        return self._connection
 
     def close(self) -> None:
         """Close the connection, if there is one."""

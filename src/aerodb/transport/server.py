@@ -16,6 +16,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from aerodb.transport.caller import CALLER
 from aerodb.transport.tls import Tls, caller_of, page_context, server_context
 
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection is kept for a caller who may ask again."""
+
 
 class _Protocol(H11Protocol):
     """uvicorn's own protocol, which hands the caller's certificate to the application."""
@@ -60,6 +63,7 @@ def _config(app: Any, protocol: type[H11Protocol], context: ssl.SSLContext | Non
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=2,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         limit_concurrency=64,
         h11_max_incomplete_event_size=16 << 10,
     )

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
 from aerodb.kernel.events.journal import EventJournal
+from aerodb.kernel.memory import give_back
 from aerodb.kernel.node import Node
 from aerodb.protocol.events import OBSERVER_FAILED, JournalMark, Kind, Sighting, Trace, Transition
 from aerodb.protocol.facts import Facts, State
@@ -91,6 +92,7 @@ class Watch:
         while True:
             try:
                 self.turn()
+                give_back()
                 failed = ""
             except Exception as error:  # noqa: BLE001 - an observer that fails must not end: it says so, once, and goes on
                 if failed != repr(error):
