@@ -110,7 +110,7 @@ def find_installation(bindir: Path | None = None, account_name: str = "") -> Ins
     if not traversable(found, account):
         if bindir is not None:
             raise PostgresMissing(f"the account {account and account.name} cannot reach {found}")
-        found = copy_tree(found.parent, COPIES) / "bin"
+        found = copy_wheel(found.parent, COPIES) / "bin"
     bare = Installation(bin=found, version="0", account=account)
     said = bare.run("postgres", "--version", timeout_seconds=20).output
     match = _VERSION.search(said)
@@ -127,38 +127,51 @@ def _wheel() -> Path:
     return Path(spec.submodule_search_locations[0]) / "pginstall"
 
 
-def copy_tree(tree: Path, into: Path) -> Path:
-    """Copy `tree` into a folder of `into` named by its content, once and atomically; return the copy.
+def copy_wheel(programs: Path, into: Path) -> Path:
+    """Copy the wheel's installation into a folder of `into` named by its content, once and atomically; return the copy.
+
+    The wheel's programs find its shared libraries beside its package, by their relative place: both are copied.
 
     Raises:
-        PostgresMissing: it cannot be copied.
+        PostgresMissing: they cannot be copied.
     """
-    target = into / f"postgresql-{_fingerprint(tree)}"
+    trees = [tree for tree in (programs, libraries_of(programs)) if tree.is_dir()]
+    root = programs.parent.parent
+    target = into / f"postgresql-{_fingerprint(trees)}"
+    copied = target / programs.relative_to(root)
     if target.is_dir():
-        return target
+        return copied
     try:
         into.mkdir(parents=True, exist_ok=True)
         into.chmod(0o711)
         with tempfile.TemporaryDirectory(dir=into, prefix=".copying-") as working:
-            copied = Path(shutil.copytree(tree, Path(working) / "tree", symlinks=True))
-            _open_up(copied)
+            whole = Path(working) / "tree"
+            for tree in trees:
+                shutil.copytree(tree, whole / tree.relative_to(root), symlinks=True)
+            _open_up(whole)
             os.sync()
             try:
-                copied.rename(target)
+                whole.rename(target)
             except OSError:
                 if not target.is_dir():  # Another process was first; its copy is as good as ours.
                     raise
         sync_folder(into)
     except OSError as error:
         raise PostgresMissing(f"PostgreSQL's programs cannot be copied to {target}: {error}") from error
-    return target
+    return copied
 
 
-def _fingerprint(tree: Path) -> str:
-    """Return a name for the tree's content: every file's name and size, and the server's bytes."""
-    names = sorted((str(path.relative_to(tree)), path.stat().st_size) for path in tree.rglob("*") if path.is_file())
-    mark = hashlib.sha256(repr(names).encode())
-    mark.update((tree / "bin" / "postgres").read_bytes())
+def libraries_of(programs: Path) -> Path:
+    """Return where the wheel of `programs` (site-packages/PACKAGE/pginstall) has its libraries: PACKAGE.libs."""
+    return programs.parent.with_name(f"{programs.parent.name}.libs")
+
+
+def _fingerprint(trees: Sequence[Path]) -> str:
+    """Return a name for the trees' content: every file's name and size, and the server's bytes."""
+    files = sorted(path for tree in trees for path in tree.rglob("*") if path.is_file())
+    root = trees[0].parent.parent
+    mark = hashlib.sha256(repr([(str(path.relative_to(root)), path.stat().st_size) for path in files]).encode())
+    mark.update((trees[0] / "bin" / "postgres").read_bytes())
     return mark.hexdigest()[:16]
 
 
