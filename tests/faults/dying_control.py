@@ -21,6 +21,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Report
 from aerodb.protocol.plan import Order
 from aerodb.protocol.signed import Signed
+from aerodb.transport.client import Kept
 from aerodb.transport.server import Server, listen
 from aerodb.transport.tls import tls_in
 
@@ -54,10 +55,9 @@ class DyingLog(Log):
 class DyingAgents(Agents):
     """The real way to the agents."""
 
-    def report(self, node: str, nonce: str) -> Signed:
-        """Ask for real."""
+    def _report(self, node: str, kept: Kept, nonce: str) -> Signed:
         come_to("before report")
-        return super().report(node, nonce)
+        return super()._report(node, kept, nonce)
 
     def run(self, node: str, order: Order) -> Signed:
         """Send for real."""
