@@ -19,6 +19,7 @@ from tests.faults.behind import append_to, connect, empty_segments, facts_of, in
 from tests.faults.conftest import Running
 from tests.faults.waiting import wait_until
 
+LONG_BYTES = 50_000_000
 WAITING = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
 
 
@@ -99,6 +100,19 @@ def test_a_standby_promoted_by_hand_while_its_primary_lives(fresh: Running) -> N
     assert writer.wait_for_more(20)
     writer.stop()
     assert writer.lost() == []
+
+
+def test_what_a_load_balancer_asks_needs_no_log(fresh: Running) -> None:
+    """A node that is down says that it serves as nothing, whatever is left of its files."""
+    _crash(fresh, "n1")
+    control = (fresh.home("n1") / "data").resolve() / "global" / "pg_control"
+    control.rename(control.with_name("moved"))
+    caller = fresh.impostor.agent("n1")
+    with pytest.raises(AeroError, match="none"):
+        caller.get("/primary")
+    control.with_name("moved").rename(control)
+    fresh.api.do("start", "n1")
+    assert caller.get("/primary") == b"primary\n"
 
 
 # The end of the log ---------------------------------------------------------------------------------------------------
@@ -296,6 +310,23 @@ def test_a_base_backup_that_is_killed(fresh: Running, *, agent_dies: bool) -> No
     fresh.api.do("reclone", "n3", upstream="n1")
     assert instance_of(fresh, "n3").folder == "data-0002"
     assert not partial.exists()
+
+
+def _peak_bytes(pid: int) -> int:
+    """Return the most memory that a process has ever held."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
+
+
+def test_a_long_record_is_not_read_whole(fresh: Running) -> None:
+    """A crashed node's agent tells where the log ends, and its memory does not grow with what the log holds."""
+    run(fresh, "n1", f"select pg_logical_emit_message(true, 'x', repeat('y', {LONG_BYTES}))")
+    before = _peak_bytes(fresh.stage.process("n1").pid)
+    _crash(fresh, "n1")
+    told = instance_of(fresh, "n1").position
+    assert told is not None
+    assert told.lsn.value > LONG_BYTES
+    assert _peak_bytes(fresh.stage.process("n1").pid) - before < LONG_BYTES
 
 
 def test_the_ends_of_records_are_postgresqls_own(fresh: Running) -> None:

@@ -23,7 +23,7 @@ from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
-from aerodb.protocol.facts import Facts, Instance, Report, State, Unfinished
+from aerodb.protocol.facts import Facts, Instance, Report, Unfinished
 from aerodb.protocol.plan import Order, Outcome, Plan, Verdict, plan_digest
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
@@ -148,12 +148,9 @@ class Agent:
 
     def role_now(self) -> str:
         """Return what the node serves as: primary, standby, or nothing."""
-        facts = self.facts()
-        instance = facts.instance
-        if instance is None or instance.state is not State.RUNNING or instance.recovery is None:
-            return ""
-        role = facts.standing.role
-        return role if instance.recovery is (role == "standby") else ""
+        recovers = self._postgres.recovers() if self._postgres is not None else None
+        role = self._store.standing.role
+        return role if recovers is (role == "standby") else ""
 
     # Judgement --------------------------------------------------------------------------------------------------
 

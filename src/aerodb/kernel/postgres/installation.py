@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,12 +70,45 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
             raise CommandFailed(f"{program} did not end within {timeout_seconds} s", executed=executed) from error
         except OSError as error:
             raise CommandFailed(f"{program} cannot be run: {error}") from error
-        if ended.returncode not in accept:
-            tail = ended.stderr.strip()[-2000:] or ended.stdout.strip()[-2000:]
-            raise CommandFailed(
-                f"{program} ended with code {ended.returncode}: {tail}", executed=executed, detail={"stderr": tail}
-            )
-        return Ended(code=ended.returncode, output=ended.stdout, error=ended.stderr)
+        return _accepted(
+            program, Ended(code=ended.returncode, output=ended.stdout, error=ended.stderr), accept, executed
+        )
+
+    def tail(
+        self,
+        program: str,
+        *arguments: str | Path,
+        lines: int,
+        wanted: re.Pattern[bytes],
+        timeout_seconds: float,
+        accept: Sequence[int] = (0,),
+    ) -> "Ended":
+        """Run a program that may print very much, and keep the last `lines` lines in which `wanted` is found.
+
+        Memory stays flat.
+
+        Raises:
+            CommandFailed: as of `run`.
+        """
+        command = [str(self.bin / program), *map(str, arguments)]
+        with tempfile.TemporaryFile() as errors:
+            try:
+                child = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, **self.child(None)
+                )
+            except OSError as error:
+                raise CommandFailed(f"{program} cannot be run: {error}") from error
+            late = threading.Timer(timeout_seconds, child.kill)
+            late.start()
+            with child:
+                kept = deque(filter(wanted.search, child.stdout or ()), maxlen=lines)
+            if not late.is_alive():
+                raise CommandFailed(f"{program} did not end within {timeout_seconds} s")
+            late.cancel()
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")
+        output = b"".join(kept).decode(errors="replace")
+        return _accepted(program, Ended(code=child.returncode, output=output, error=said), accept, "not executed")
 
     def child(self, environment: Mapping[str, str] | None) -> dict[str, Any]:
         """Return what every child gets: a bare environment, a neutral folder, and the account's identity."""
@@ -92,6 +127,18 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     code: int
     output: str
     error: str
+
+
+def _accepted(program: str, ended: Ended, accept: Sequence[int], executed: Executed) -> Ended:
+    """Return what a program left, if its code is one of `accept`.
+
+    Raises:
+        CommandFailed: it is not; the message ends with what the program said last.
+    """
+    if ended.code in accept:
+        return ended
+    tail = ended.error.strip()[-2000:] or ended.output.strip()[-2000:]
+    raise CommandFailed(f"{program} ended with code {ended.code}: {tail}", executed=executed, detail={"stderr": tail})
 
 
 def find_installation(bindir: Path | None = None, account_name: str = "") -> Installation:

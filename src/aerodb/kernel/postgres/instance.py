@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from aerodb.errors import AeroError
 from aerodb.kernel.durable import sync_folder, write_durably
 from aerodb.kernel.postgres import process, settings
 from aerodb.kernel.postgres.errors import (
@@ -67,6 +68,15 @@ class Postgres:
             AeroError: the folder or the log cannot be read.
         """
         return self._observer.look(self._place.name, standing, noted)
+
+    def recovers(self) -> bool | None:
+        """Tell whether it is in recovery; None where it does not run, or does not answer. No log is read for that."""
+        if not self.running:
+            return None
+        try:
+            return self._session.recovers()
+        except AeroError:
+            return None
 
     def trace(self) -> Trace:
         """Return what a running PostgreSQL says of itself beyond its facts.

@@ -5,6 +5,7 @@
 """
 
 import re
+import threading
 
 import msgspec
 
@@ -19,7 +20,7 @@ from aerodb.kernel.postgres.session import Seen, Session
 from aerodb.kernel.postgres.settings import differing, expected, upstream_in
 from aerodb.kernel.postgres.waldump import commits_after, end_of_log
 from aerodb.protocol.authority import Standing
-from aerodb.protocol.facts import COMMITS_MAX, Commit, Instance, State
+from aerodb.protocol.facts import Commit, Instance, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.position import Noted, lineage_of, position_down, position_running, quorum_down
 
@@ -67,6 +68,7 @@ class Observer:
         self._place = place
         self._session = session
         self._down: tuple[tuple[object, ...], Down] | None = None
+        self._reading = threading.Lock()
 
     def look(self, node: str, standing: Standing, noted: Noted) -> Instance:
         """Return the instance's facts now; `standing` and `noted` are what its agent has durably noted.
@@ -112,7 +114,11 @@ class Observer:
         )
 
     def _read_down(self) -> Down:
-        """Return what the files say; they are read anew only if they changed."""
+        """Return what the files say; they are read anew only if they changed, and for all who ask meanwhile."""
+        with self._reading:
+            return self._read_files()
+
+    def _read_files(self) -> Down:
         data = self._place.data()
         segments = tuple(sorted((entry.name, entry.stat().st_mtime_ns) for entry in (data / "pg_wal").iterdir()))
         mark = (data, (data / "global" / "pg_control").read_bytes(), segments)
@@ -120,13 +126,15 @@ class Observer:
             control = read_control(self._installation, data)
             timeline, end = end_of_log(self._installation, data, control)
             begin = max(control.redo, read_history(data, timeline)[-1][1])
+            shut = control.state == SHUT_DOWN  # Nothing is committed after a shutdown's checkpoint.
+            segment = control.segment_bytes
             down = Down(
                 system=control.system,
                 state=State.STOPPED if control.clean else State.CRASHED,
                 timeline=timeline,
                 end=end,
-                shutdown=end if control.state == SHUT_DOWN else None,
-                commits=commits_after(self._installation, data, timeline, begin, control.segment_bytes)[-COMMITS_MAX:],
+                shutdown=end if shut else None,
+                commits=() if shut else commits_after(self._installation, data, timeline, begin, segment),
                 checkpoint=control.redo,
             )
             self._down = mark, down

@@ -52,7 +52,7 @@ select json_build_object(
   'checkpoint', (select redo_lsn::text from pg_control_checkpoint()),
   'prepared', (select count(*) from pg_prepared_xacts),
   'backups', (select count(*) from pg_stat_progress_basebackup),
-  'logical', (select count(*) from pg_replication_slots where slot_type = 'logical'))
+  'logical', (select count(*) from pg_replication_slots where slot_type = 'logical')) as found
 """
 
 RECEIVING = """
@@ -223,15 +223,26 @@ class Session:
             with suppress(AeroError):
                 self.run("reset statement_timeout")
 
+    def _read(self, statement: str, parameters: dict[str, Any]) -> Any:
+        """Return the one value that a statement which only reads tells; a connection that had died is opened anew."""
+        try:
+            found = self.run(statement, parameters)
+        except Unreachable:
+            found = self.run(statement, parameters)
+        return found[0]["found"]
+
     def look(self) -> Seen:
         """Return what PostgreSQL says of itself now; a connection that had died is opened anew, once.
 
         Raises:
             Unreachable, StatementFailed: it does not answer, or not so.
         """
-        parameters = {"watched": list(WATCHED), "own": SUPERUSER}
-        try:
-            found = self.run(LOOK, parameters)
-        except Unreachable:
-            found = self.run(LOOK, parameters)
-        return _seen(found[0]["json_build_object"])
+        return _seen(self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER}))
+
+    def recovers(self) -> bool:
+        """Tell whether PostgreSQL is in recovery.
+
+        Raises:
+            Unreachable, StatementFailed: as of `look`.
+        """
+        return bool(self._read("select pg_is_in_recovery() as found", {}))

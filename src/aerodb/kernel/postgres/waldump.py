@@ -2,6 +2,7 @@
 
 - A position is where a record ENDS; pg_waldump prints where it starts, so the end is worked out from its length.
 - The error that pg_waldump prints at the end of the log is normal, and is the sign that it has read to the end.
+- What is printed is read as it comes, and little of it is kept: a log may be long, and a record may be huge.
 """
 
 import itertools
@@ -14,7 +15,7 @@ from aerodb.kernel.postgres.errors import LogUnreadable
 from aerodb.kernel.postgres.history import History, history_file, read_history
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.lsns import printed_lsn, record_end
-from aerodb.protocol.facts import Commit
+from aerodb.protocol.facts import COMMITS_MAX, Commit
 from aerodb.protocol.lsn import Lsn
 
 _RECORD = re.compile(
@@ -22,8 +23,9 @@ _RECORD = re.compile(
     r"prev [0-9A-F]+/[0-9A-F]+, desc: (\S+)(.*)"
 )
 _END = re.compile(r"error in WAL record at|could not find a valid record after|could not find file|could not read file")
-_SEGMENT = re.compile(r"[0-9A-F]{24}")
+_RANGE = re.compile(r"WAL statistics between \S+ and ([0-9A-F]+/[0-9A-F]+):\s*")
 _COMMITS = {"COMMIT", "COMMIT_PREPARED"}
+DUMP_SECONDS_MAX = 300
 
 
 def _records(text: str) -> Iterable[re.Match[str]]:
@@ -31,22 +33,35 @@ def _records(text: str) -> Iterable[re.Match[str]]:
 
 
 def _segments(data: Path, timeline: int, start: Lsn, segment_bytes: int) -> tuple[str, str] | None:
-    """Return the names of the segment that holds `start` and of the timeline's last; None where the first is not there.
+    """Return the names of the segment that holds `start` and of the last that follows it without a gap.
 
-    pg_waldump is told both: left to itself, it learns the segments' size from the first file that the folder happens
-    to list, and fails where that one is new and still empty.
+    None where the first is not there. pg_waldump is told both: left to itself, it learns the segments' size from the
+    first file that the folder happens to list, and fails where that one is new and still empty.
     """
     a_gigabyte = (1 << 32) // segment_bytes
-    number = start.value // segment_bytes
-    first = f"{timeline:08X}{number // a_gigabyte:08X}{number % a_gigabyte:08X}"
-    names = [path.name for path in (data / "pg_wal").iterdir() if _SEGMENT.fullmatch(path.name)]
-    return (first, max(name for name in names if name[:8] == first[:8])) if first in names else None
+    names = {path.name for path in (data / "pg_wal").iterdir()}
+
+    def name(number: int) -> str:
+        return f"{timeline:08X}{number // a_gigabyte:08X}{number % a_gigabyte:08X}"
+
+    first = last = start.value // segment_bytes
+    if name(first) not in names:
+        return None
+    while name(last + 1) in names:
+        last += 1
+    return name(first), name(last)
 
 
 def _dump(
-    installation: Installation, data: Path, timeline: int, start: Lsn, segment_bytes: int, *arguments: str
+    installation: Installation,
+    data: Path,
+    timeline: int,
+    start: Lsn,
+    segment_bytes: int,
+    *arguments: str,
+    wanted: bytes,
 ) -> str:
-    """Return what pg_waldump prints from `start` on: nothing where the timeline has no such segment.
+    """Return the last lines with `wanted` that pg_waldump prints from `start` on; none where there is no such segment.
 
     The error at the end of the log is accepted, any other is not.
 
@@ -56,9 +71,9 @@ def _dump(
     segments = _segments(data, timeline, start, segment_bytes)
     if segments is None:
         return ""
-    ended = installation.run(
-        "pg_waldump", "-p", data / "pg_wal", "-s", str(start), *arguments, *segments, timeout_seconds=300,
-        accept=(0, 1),
+    ended = installation.tail(
+        "pg_waldump", "-p", data / "pg_wal", "-s", str(start), *arguments, *segments,
+        lines=COMMITS_MAX, wanted=re.compile(wanted), timeout_seconds=DUMP_SECONDS_MAX, accept=(0, 1),
     )  # fmt: skip
     if ended.code and not _END.search(ended.error):
         raise LogUnreadable(f"pg_waldump: {ended.error.strip()[-500:]}")
@@ -73,7 +88,9 @@ def shutdown_end(installation: Installation, data: Path, control: Control) -> Ls
     """
     if control.state != SHUT_DOWN:
         return None
-    text = _dump(installation, data, control.timeline, control.checkpoint, control.segment_bytes, "-n", "1")
+    text = _dump(
+        installation, data, control.timeline, control.checkpoint, control.segment_bytes, "-n", "1", wanted=b"rmgr: "
+    )
     found = next(iter(_records(text)), None)
     if found is None or found[5] != "CHECKPOINT_SHUTDOWN" or printed_lsn(found[4]) != control.checkpoint:
         raise LogUnreadable(f"the record at {control.checkpoint} is not the shutdown checkpoint: {text[:300]!r}")
@@ -115,23 +132,27 @@ def _newest_history(data: Path, control: Control) -> History:
 
 
 def _last_end(installation: Installation, data: Path, timeline: int, start: Lsn, control: Control) -> Lsn | None:
-    """Return the end of the last complete record at or after `start`, or None where there is none."""
-    found = list(_records(_dump(installation, data, timeline, start, control.segment_bytes)))
-    last = found[-1] if found else None
-    if last is None:
-        return None
-    return record_end(printed_lsn(last[4]), int(last[2]), control.segment_bytes, switches=last[5] == "SWITCH")
+    """Return the end of the last complete record at or after `start`, or None where there is none.
+
+    pg_waldump's statistics say where they end, and spare it from printing what the records hold: a logical message of
+    100 MB would be 300 MB of text.
+    """
+    text = _dump(installation, data, timeline, start, control.segment_bytes, "--stats", wanted=b"^WAL statistics")
+    found = _RANGE.fullmatch(text)
+    return printed_lsn(found[1]) if found else None
 
 
 def commits_after(
     installation: Installation, data: Path, timeline: int, lsn: Lsn, segment_bytes: int
 ) -> tuple[Commit, ...]:
-    """Return the transactions that `timeline` committed at or after `lsn`, in the log's order.
+    """Return the last transactions that `timeline` committed at or after `lsn`, in the log's order.
+
+    At most COMMITS_MAX.
 
     Raises:
         LogUnreadable, CommandFailed: the log cannot be read.
     """
-    text = _dump(installation, data, timeline, lsn, segment_bytes, "-r", "Transaction")
+    text = _dump(installation, data, timeline, lsn, segment_bytes, "-r", "Transaction", wanted=b"desc: COMMIT")
     return tuple(_commit(match) for match in _records(text) if match[5] in _COMMITS)
 
 
