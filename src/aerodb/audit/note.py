@@ -10,7 +10,6 @@ Pure: no I/O, no clock. Sources: C2SP signed-note, C2SP tlog-checkpoint, RFC 803
 """
 
 import base64
-import binascii
 import hashlib
 import re
 from functools import lru_cache
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from aerodb.audit.tree import HASH_BYTES
 from aerodb.errors import AeroError
+from aerodb.protocol.base64text import from_base64
 
 CHECKPOINT_BYTES_MAX = 65_536
 
@@ -66,10 +66,9 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 def strict_base64(text: str) -> bytes | None:
     """Return the bytes that `text` is the one standard base64 form of, or None."""
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        return from_base64(text)
+    except ValueError:
         return None
-    return data if base64.b64encode(data).decode() == text else None
 
 
 def strict_decimal(text: str) -> int | None:

@@ -8,9 +8,6 @@
 Pure: no I/O, no clock.
 """
 
-import base64
-import binascii
-
 from aerodb.audit.note import open_checkpoint
 from aerodb.audit.proof import Proven, open_proof
 from aerodb.audit.record import Record
@@ -27,6 +24,7 @@ from aerodb.kernel.errors import (
 )
 from aerodb.kernel.store import Seen
 from aerodb.protocol import canonical, confirmation
+from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Order, Plan, Verdict, plan_digest
 from aerodb.rules.invariants import RULES
@@ -110,8 +108,8 @@ def _check_extends(cluster: Cluster, proven: Proven, consistency: tuple[str, ...
         return
     old = open_checkpoint(seen.checkpoint, cluster.log_key)
     try:
-        path = tuple(base64.b64decode(text, validate=True) for text in consistency)
-    except binascii.Error as error:
+        path = tuple(map(from_base64, consistency))
+    except ValueError as error:
         raise LogRewritten("the consistency proof is malformed") from error
     if not verify_consistency(old.size, old.root, new.size, new.root, path):
         raise LogRewritten(f"the log of {new.size} records does not extend the {old.size} that this node has seen")

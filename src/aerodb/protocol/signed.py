@@ -7,7 +7,7 @@ Pure: no I/O, no clock. Source: RFC 8032 (Ed25519), RFC 8785 (the documents' for
 """
 
 import base64
-import binascii
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
+from aerodb.protocol.base64text import from_base64
 
 T = TypeVar("T")
 
@@ -51,6 +52,11 @@ def sign(document: object, signer: str, key: Ed25519PrivateKey) -> Signed:
     return Signed(document=text, signer=signer, signature=base64.b64encode(key.sign(_message(signer, text))).decode())
 
 
+@lru_cache(maxsize=128)
+def _public_key(text: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(from_base64(text))
+
+
 def open_signed(signed: Signed, kind: type[T], public_key: str) -> T:
     """Return the verified document; `public_key` is the signer's raw key in base64.
 
@@ -59,9 +65,9 @@ def open_signed(signed: Signed, kind: type[T], public_key: str) -> T:
         NotCanonical: the text is not the canonical form of a `kind`.
     """
     try:
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
-        key.verify(base64.b64decode(signed.signature, validate=True), _message(signed.signer, signed.document))
-    except (InvalidSignature, ValueError, binascii.Error) as error:
+        key = _public_key(public_key)
+        key.verify(from_base64(signed.signature), _message(signed.signer, signed.document))
+    except (InvalidSignature, ValueError) as error:
         raise DocumentForged(f"the signature of {signed.signer} is not valid") from error
     return canonical.decode(signed.document.encode(), kind)
 

@@ -9,7 +9,6 @@ Pure: no I/O, no clock. Source: RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 
 """
 
 import base64
-import binascii
 import hashlib
 
 import msgspec
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from aerodb.errors import AeroError
 from aerodb.protocol import sshwire
+from aerodb.protocol.base64text import from_base64
 
 PublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
@@ -111,12 +111,9 @@ def parse_line(line: str) -> SshKey:
 
 def _from_base64(encoded: str) -> bytes:
     try:
-        blob = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise KeyMalformed("the second word of the line is not base64", field="ssh_key") from error
-    if base64.b64encode(blob).decode() != encoded:
-        raise KeyMalformed("the base64 has spare bits set", field="ssh_key")
-    return blob
+        return from_base64(encoded)
+    except ValueError as error:
+        raise KeyMalformed("the second word of the line is not base64 in its one form", field="ssh_key") from error
 
 
 def algorithm_of(blob: bytes) -> str:

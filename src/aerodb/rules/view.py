@@ -4,6 +4,8 @@ A judgement sees nothing else, so that the control plane and the agent that woul
 the same values. Pure: no I/O, no clock.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from aerodb.errors import AeroError
@@ -91,6 +93,17 @@ def _own_document(cluster: Cluster, named: str, claimed: tuple[str, str], kind: 
         raise kind(f"a statement by {named} speaks for {node}")
 
 
+# A pledge or a grant stands for long, and is carried in every report meanwhile: the same bytes are verified once.
+@lru_cache(maxsize=256)
+def _open_pledge(signed: Signed, public_key: str) -> Pledge:
+    return open_signed(signed, Pledge, public_key)
+
+
+@lru_cache(maxsize=256)
+def _open_grant(signed: Signed, public_key: str) -> Grant:
+    return open_signed(signed, Grant, public_key)
+
+
 def open_pledge(cluster: Cluster, node: str, signed: Signed) -> Pledge:
     """Return the verified pledge of `node`.
 
@@ -99,7 +112,7 @@ def open_pledge(cluster: Cluster, node: str, signed: Signed) -> Pledge:
         ClusterForeign: it is a pledge of another cluster.
     """
     try:
-        pledge = open_signed(signed, Pledge, cluster.member(node).public_key)
+        pledge = _open_pledge(signed, cluster.member(node).public_key)
     except AeroError as error:
         raise PledgeForged(f"the pledge of {node} cannot be verified: {error.message}") from error
     _own_document(cluster, node, (pledge.cluster, pledge.node), PledgeForged)
@@ -114,7 +127,7 @@ def open_grant(cluster: Cluster, signed: Signed) -> Grant:
         ClusterForeign: it is a grant of another cluster.
     """
     try:
-        grant = open_signed(signed, Grant, cluster.member(signed.signer).public_key)
+        grant = _open_grant(signed, cluster.member(signed.signer).public_key)
     except AeroError as error:
         raise ReportForged(f"the grant of {signed.signer} cannot be verified: {error.message}") from error
     _own_document(cluster, signed.signer, (grant.cluster, grant.node), ReportForged)

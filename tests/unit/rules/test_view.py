@@ -83,3 +83,13 @@ def test_the_term_that_a_plan_names(promises: list[tuple[str, int, str]]) -> Non
     assert highest_term(everyone) == highest
     standing = any(facts.standing.pledged == Candidacy(term=highest, node="n2") for facts in scene.values())
     assert standing_term(everyone, "n2") == (highest if standing and highest > 1 else highest + 1)
+
+
+def test_a_signature_has_one_text() -> None:
+    """The bits of base64 that stand for nothing may not be set: nothing signed can be carried under two texts."""
+    text = REPORT.signature
+    assert text.endswith("==")
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    for other in set(alphabet) - {text[-3]}:
+        with pytest.raises(AeroError):
+            open_report(CLUSTER, "n2", replace(REPORT, signature=f"{text[:-3]}{other}=="), REQUEST)

@@ -1,0 +1,130 @@
+"""Canonical bytes: what is written the quick way is byte for byte what the whole of RFC 8785 writes, or is refused."""
+
+import math
+from typing import Any
+
+import msgspec
+import pytest
+import rfc8785
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from aerodb.protocol import canonical
+from aerodb.protocol.canonical import NotCanonical
+from aerodb.protocol.lsn import Lsn
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a document, with its fields in no order."""
+
+    zeta: int
+    alpha: str | None = None
+    flag: bool = False
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that documents are made of, and what they must not be."""
+
+    texts: dict[str, str] = {}
+    parts: tuple[Part, ...] = ()
+    lsn: Lsn = Lsn(0)
+    count: int | None = None
+    anything: Any = None
+    later: str | msgspec.UnsetType = msgspec.UNSET
+
+
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=8) | st.text(st.characters(max_codepoint=127))
+INTEGERS = st.integers(-(2**53) - 10, 2**53 + 10) | st.integers()
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | INTEGERS | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+PARTS = st.builds(Part, zeta=INTEGERS | st.floats(), alpha=TEXTS | st.none(), flag=st.booleans() | st.integers(0, 1))
+DOCUMENTS = st.builds(
+    Document,
+    texts=st.dictionaries(TEXTS, TEXTS, max_size=4),
+    parts=st.lists(PARTS, max_size=2).map(tuple),
+    lsn=st.integers(0, 2**64 - 1).map(Lsn),
+    count=st.none() | INTEGERS | st.floats(),
+    anything=ANYTHING,
+    later=st.just(msgspec.UNSET) | TEXTS,
+)
+
+
+def _whole(value: object) -> bytes | None:
+    """Return what RFC 8785 and our rules make of a value, by the long way alone; None where they refuse it."""
+    builtins = canonical.plain(value)
+    try:
+        canonical._refuse_unfit(builtins)
+        return rfc8785.dumps(builtins)
+    except (NotCanonical, rfc8785.CanonicalizationError, UnicodeEncodeError):
+        return None
+
+
+@given(DOCUMENTS)
+@example(Document(anything=math.nan))
+@example(Document(anything=[math.inf]))
+@example(Document(anything={"a": 1.0}))
+@example(Document(count=2**53))
+@example(Document(count=-(10**15)))
+@example(Document(texts={"\U0001f600": "", "\uffee": ""}))
+@example(Document(texts={"e\u0301": "x"}))
+@example(Document(texts={"a": "\ud800"}))
+@example(Document(texts={"a": ":1234567890123456", "b": "[1.5"}))
+def test_the_quick_way_is_the_long_way(document: Document) -> None:
+    """Whatever a document holds, its bytes are those of the long way, and what that refuses is refused."""
+    expected = _whole(document)
+    if expected is None:
+        with pytest.raises(NotCanonical):
+            canonical.encode(document)
+    else:
+        assert canonical.encode(document) == expected
+
+
+@pytest.mark.parametrize("character", [chr(number) for number in range(128)])
+def test_every_character_of_ascii(character: str) -> None:
+    """Each is written as RFC 8785 writes it, as a value and as a key."""
+    document = Document(texts={character: f"a{character}b"})
+    data = canonical.encode(document)
+    assert data == _whole(document)
+    assert canonical.decode(data, Document) == document
+
+
+def test_most_documents_go_the_quick_way() -> None:
+    """Otherwise the comparison above would compare the long way with itself."""
+    document = Document(texts={"b": '\x01"\\\x7f/', "a": "1.5"}, parts=(Part(zeta=-3, flag=True),), lsn=Lsn(2**60))
+    assert canonical._encode_plain(document) == _whole(document)
+
+
+@given(DOCUMENTS, st.integers(min_value=0), st.integers(0, 255))
+def test_a_changed_byte_is_read_as_the_long_way_reads_it(document: Document, where: int, byte: int) -> None:
+    """No bytes are read that are not byte for byte what the long way writes."""
+    data = bytearray(_whole(document) or b'{"count":1}')
+    data[where % len(data)] = byte
+    try:
+        read = canonical.decode(bytes(data), Document)
+    except NotCanonical:
+        return
+    assert _whole(read) == bytes(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"anything":1.5,"count":null,"lsn":"0/0","parts":[],"texts":{}}',
+        b'{"anything":1e3,"count":null,"lsn":"0/0","parts":[],"texts":{}}',
+        b'{"anything":null,"count":9007199254740992,"lsn":"0/0","parts":[],"texts":{}}',
+        b'{"anything":[-9007199254740993],"count":null,"lsn":"0/0","parts":[],"texts":{}}',
+        b'{"anything":null,"count":1.0,"lsn":"0/0","parts":[],"texts":{}}',
+        b'{"anything":null,"count":1,"count":1,"lsn":"0/0","parts":[],"texts":{}}',
+        b'{"anything":null,"count":1, "lsn":"0/0","parts":[],"texts":{}}',
+        b'{"anything":null,"count":1,"lsn":"0/0","parts":[],"texts":{"a":"\\u0041"}}',
+        b'{"anything":null,"count":1,"lsn":"0/0","parts":[],"texts":{"a":"\\/"}}',
+    ],
+)
+def test_what_is_not_canonical_is_refused(data: bytes) -> None:
+    """Floats, long integers, keys twice, stray white space and escapes: refused, however msgspec would write them."""
+    assert msgspec.json.decode(data)
+    with pytest.raises(NotCanonical):
+        canonical.decode(data, Document)
