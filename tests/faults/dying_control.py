@@ -59,22 +59,26 @@ class DyingAgents(Agents):
         come_to("before report")
         return super()._report(node, kept, nonce)
 
-    def run(self, node: str, order: Order) -> Signed:
-        """Send for real."""
+    def _seen(self, node: str, kept: Kept) -> int:
+        come_to("before report")
+        return super()._seen(node, kept)
+
+    def _run(self, node: str, kept: Kept, order: Order) -> Signed:
         come_to("before run")
         if POINT == "sent":
             entries = self._entries(node)
-            threading.Thread(target=super().run, args=(node, order), daemon=True).start()
+            threading.Thread(target=super()._run, args=(node, kept, order), daemon=True).start()
             while self._entries(node) == entries:
                 time.sleep(0.001)
             come_to("sent")
-        signed = super().run(node, order)
+        signed = super()._run(node, kept, order)
         come_to("after run")
         return signed
 
     def _entries(self, node: str) -> int:
         """Return how many requests the node's journal knows."""
-        signed = super().report(node, "00000000-0000-0000-0000-000000000000")
+        with self._kept(node) as kept:
+            signed = super()._report(node, kept, "00000000-0000-0000-0000-000000000000")
         return canonical.decode(signed.document.encode(), Report).facts.entries
 
 

@@ -13,7 +13,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import EventPage
-from aerodb.protocol.plan import Order, Outcome
+from aerodb.protocol.plan import Extent, Order, Outcome
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.transport.client import Client, Kept
 from aerodb.transport.problem import read_answer
@@ -46,15 +46,6 @@ class Agents:
         """Ask every node at once, each in this call's own context, so that a trace goes on; return what they say."""
         asked = [self._pool.submit(copy_context().run, ask, node) for node in nodes]
         return [each.result() for each in asked]
-
-    def report(self, node: str, nonce: str) -> Signed:
-        """Return one node's signed report.
-
-        Raises:
-            AeroError: there is none to be had.
-        """
-        with self._kept(node) as kept:
-            return self._report(node, kept, nonce)
 
     def _report(self, node: str, kept: Kept, nonce: str) -> Signed:
         with self._meters.call(node, "report"):
@@ -116,17 +107,29 @@ class Agents:
         except AeroError as error:
             return f"{error.code}: {error.message}"
 
-    def run(self, node: str, order: Order) -> Signed:
-        """Send an order, once, and return the node's signed outcome.
+    def order(self, node: str, made_for: Callable[[int], Order]) -> Signed:
+        """Send an order, once, over a connection that has just answered, and return the node's signed outcome.
+
+        `made_for` makes it for the size of the log that the node has seen: what the node then checks, it knows itself.
 
         Raises:
+            AeroError: `made_for` cannot make it, or the node does not say what it has seen; nothing was sent.
             Unreachable: nothing was sent.
             Interrupted: sent, and no answer came back.
             Refused: the agent refused before it looked at the locks.
             OutcomeForged: the answer is not what it should be.
         """
+        with self._kept(node) as kept:
+            return self._run(node, kept, made_for(self._seen(node, kept)))
+
+    def _seen(self, node: str, kept: Kept) -> int:
+        with self._meters.call(node, "checkpoint"):
+            body = kept.get("/v1/checkpoint")
+        return read_answer(body, Extent).size
+
+    def _run(self, node: str, kept: Kept, order: Order) -> Signed:
         with self._meters.call(node, "order"):
-            body = self._client(node, ORDER_SECONDS_MAX).post("/v1/orders", canonical.encode(order))
+            body = kept.post("/v1/orders", canonical.encode(order), ORDER_SECONDS_MAX)
         return read_answer(body, Signed)
 
     def outcome(self, node: str, request: str) -> Signed:

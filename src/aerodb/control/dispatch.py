@@ -8,29 +8,25 @@ from aerodb.errors import AeroError, Executed
 from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
-from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Order, Plan, Request, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed
-from aerodb.rules.view import open_report
 from aerodb.tracing import note, span
 
 
 class Dispatcher:
     """Carries orders to agents."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder) -> None:
+    def __init__(self, agents: Agents, recorder: Recorder) -> None:
         """Keep the way to the agents, and the log."""
-        self._cluster = cluster
         self._agents = agents
         self._recorder = recorder
 
-    def _order(self, plan: Plan, text: str, signature: str, sequence: int) -> Order:
-        """Return everything that the agent needs in order to check the three locks by itself."""
-        log, target = self._recorder.log, plan.request.target
+    def _order(self, plan: Plan, text: str, signature: str, sequence: int, seen: int) -> Order:
+        """Return everything that the agent, who has seen the log at the size `seen`, needs to check the three locks."""
+        log = self._recorder.log
         snapshot = canonical.decode(log.blob(plan.snapshot) or b"", Snapshot)
-        own = self._agents.report(target, plan.request.id)
-        seen = open_report(self._cluster, target, own, plan.request.id).facts.checkpoint
         proof, path = self._recorder.proof_since(sequence, seen)
+        say("request dispatched", request=plan.request.id, target=plan.request.target)
         return Order(
             plan=text,
             signature=signature,
@@ -52,9 +48,9 @@ class Dispatcher:
 
     def _dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
         try:
-            order = self._order(plan, text, signature, sequence)
-            say("request dispatched", request=plan.request.id, target=plan.request.target)
-            signed = self._agents.run(plan.request.target, order)
+            signed = self._agents.order(
+                plan.request.target, lambda seen: self._order(plan, text, signature, sequence, seen)
+            )
             outcome = self._agents.opened(plan.request.target, plan.request.id, signed)
         except AeroError as error:
             return self._recorded(plan.request, plan_digest(text), error.executed, None, error.code, error.message)

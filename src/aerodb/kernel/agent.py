@@ -146,6 +146,11 @@ class Agent:
         document = Report(cluster=self._node.cluster.id, node=self._node.name, nonce=nonce, facts=facts)
         return sign(document, self._node.name, self._node.key)
 
+    @property
+    def seen_size(self) -> int:
+        """Return how many records the log had under the last checkpoint that the node saw."""
+        return self._store.seen.size
+
     def role_now(self) -> str:
         """Return what the node serves as: primary, standby, or nothing."""
         recovers = self._postgres.recovers() if self._postgres is not None else None

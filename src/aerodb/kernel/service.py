@@ -2,6 +2,7 @@
 
 GET  /primary, /standby       200 where the node serves as that, else 503, as load balancers expect
 GET  /v1/report?nonce=        the signed facts
+GET  /v1/checkpoint           the size of the log under the last checkpoint that the node saw
 POST /v1/judge                an order's verdicts as they are now; runs nothing
 POST /v1/orders               run an order; the answer is the signed outcome
 GET  /metrics                 the node in numbers, for whoever may scrape
@@ -24,7 +25,7 @@ from aerodb.kernel.agent import Agent
 from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
 from aerodb.kernel.events.observed import Observed
 from aerodb.protocol import canonical
-from aerodb.protocol.plan import Order
+from aerodb.protocol.plan import Extent, Order
 from aerodb.tracing import extract, span
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused, QueryMalformed
@@ -71,16 +72,19 @@ async def _traced(name: str, request: Request, call: Callable[[], object]) -> Re
         return answer(await run_in_threadpool(call))
 
 
+def _serves(agent: Agent, role: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint that tells whether the node serves as `role`."""
+
+    async def health(_: Request) -> Response:
+        found = await run_in_threadpool(agent.role_now)
+        return Response(f"{found or 'none'}\n", 200 if found == role else 503, media_type="text/plain")
+
+    return health
+
+
 def application(agent: Agent, observed: Observed) -> Starlette:
     """Return the application of an agent and of what is observed of its node."""
     events = observed.journal
-
-    def serves(role: str) -> Callable[[Request], Awaitable[Response]]:
-        async def health(_: Request) -> Response:
-            found = await run_in_threadpool(agent.role_now)
-            return Response(f"{found or 'none'}\n", 200 if found == role else 503, media_type="text/plain")
-
-        return health
 
     async def report(request: Request) -> Response:
         control_only(request)
@@ -88,6 +92,10 @@ def application(agent: Agent, observed: Observed) -> Starlette:
         if not NONCE.fullmatch(nonce):
             raise NonceMalformed("a nonce is a UUID", field="nonce")
         return await _traced("report", request, partial(agent.report, nonce))
+
+    async def checkpoint(request: Request) -> Response:
+        control_only(request)
+        return answer(Extent(size=agent.seen_size))
 
     async def judge(request: Request) -> Response:
         control_only(request)
@@ -119,10 +127,11 @@ def application(agent: Agent, observed: Observed) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/primary", serves("primary")),
-            Route("/standby", serves("standby")),
+            Route("/primary", _serves(agent, "primary")),
+            Route("/standby", _serves(agent, "standby")),
             Route("/metrics", metrics),
             Route("/v1/report", report),
+            Route("/v1/checkpoint", checkpoint),
             Route("/v1/judge", judge, methods=["POST"]),
             Route("/v1/orders", orders, methods=["POST"]),
             Route("/v1/events", journal),

@@ -112,6 +112,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reports: dict[str, Signed]
 
 
+class Extent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many records the log had under the last checkpoint that a node saw: where the next order's proof begins.
+
+    Nobody signs it: a proof that begins elsewhere is refused by the node.
+    """
+
+    size: int
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What became of one request, as the agent signs it.
 

@@ -15,6 +15,7 @@ from aerodb.transport.problem import refused_by
 from aerodb.transport.tls import Tls, client_context
 
 ANSWER_BYTES_MAX = 64 << 20
+JSON = "application/json"
 IDLE_SECONDS_MAX = 30.0
 """Well below `server.KEEP_ALIVE_SECONDS`."""
 
@@ -60,7 +61,7 @@ class Client:
             AnswerMalformed: the answer is not of the protocol.
             Refused: the service refused, and says why.
         """
-        return self._call("POST", path, body, {"Content-Type": "application/json", **(headers or {})})
+        return self._call("POST", path, body, {"Content-Type": JSON, **(headers or {})})
 
     @property
     def _where(self) -> str:
@@ -107,7 +108,7 @@ class Client:
 
 
 class Kept:
-    """GETs to one service over one connection, opened when there is none to use; used by one thread at a time.
+    """Calls of one service over one connection, opened when there is none to use; used by one thread at a time.
 
     A connection that the service has closed, or that was idle for longer than the service is sure to keep it, is not
     used again: nothing has been sent over it then, so nothing is sent twice.
@@ -121,13 +122,24 @@ class Kept:
 
     def get(self, path: str) -> bytes:
         """Return the answer to a GET; raises as `Client.get` does."""
+        return self._call("GET", path, None, None)
+
+    def post(self, path: str, body: bytes, timeout_seconds: float) -> bytes:
+        """Return the answer to a POST, which may take longer than a look; raises as `Client.post` does."""
+        return self._call("POST", path, body, timeout_seconds)
+
+    def _call(self, method: str, path: str, body: bytes | None, timeout_seconds: float | None) -> bytes:
         connection = self._usable() or self._client.connect()
         self._connection = connection
+        looking = connection.sock.gettimeout()
+        connection.sock.settimeout(timeout_seconds or looking)
         try:
-            data = self._client.exchange(connection, "GET", path, None, {})
+            data = self._client.exchange(connection, method, path, body, {"Content-Type": JSON} if body else {})
         except Interrupted:
             self.close()
             raise
+        if connection.sock is not None:  # The service may close it after its answer.
+            connection.sock.settimeout(looking)
         self._used = time.monotonic()
         return data
 
