@@ -85,7 +85,7 @@ def test_a_standby_promoted_by_hand_while_its_primary_lives(fresh: Running) -> N
     for path in ("/primary", "/standby"):
         with pytest.raises(AeroError):
             fresh.impostor.agent("n2").get(path)
-    for action, arguments in (("promote", {}), ("renew", {}), ("follow", {"upstream": "n1"}), ("stop", {})):
+    for action, arguments in (("promote", {}), ("renew", {}), ("follow", {"upstream": "n1"}), ("fence", {"for": "n3"})):
         assert "role-fits" in _failing(fresh, action, "n2", **arguments)
     with connect(fresh, "n2", "app") as forked:
         forked.execute("set statement_timeout = 0")
@@ -94,7 +94,10 @@ def test_a_standby_promoted_by_hand_while_its_primary_lives(fresh: Running) -> N
         forked.execute("create table forked (n int)")
         canceller.join()
     assert writer.wait_for_more(20)
-    pg_ctl(fresh, "n2", "stop", "-m", "fast", "-w")
+    planned = fresh.api.ask("stop", "n2")
+    assert "promoted by hand" in planned.plan
+    fresh.api.confirm(planned)
+    assert instance_of(fresh, "n2").state is State.STOPPED
     assert "wal-ancestry" in _failing(fresh, "follow", "n2", upstream="n1")
     fresh.api.do("reclone", "n2", upstream="n1")
     assert writer.wait_for_more(20)

@@ -6,7 +6,7 @@ from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import common, running_fits
+from aerodb.rules.condition import configuration_agrees, journal_settled, running_fits, settings_known, stands_as
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import before_a_shutdown
@@ -15,8 +15,14 @@ from aerodb.rules.view import View
 
 
 def judge(view: View) -> tuple[Verdict, ...]:
-    """Judge whether the target can be stopped."""
-    return (*common(view, "primary", "standby"), running_fits(view, State.RUNNING))
+    """Judge whether the target can be stopped; also one that somebody promoted by hand, which stands as a standby."""
+    return (
+        configuration_agrees(view),
+        journal_settled(view),
+        settings_known(view),
+        stands_as(view, "primary", "standby"),
+        running_fits(view, State.RUNNING),
+    )
 
 
 def settle(hands: Hands, plan: Plan) -> Standing:

@@ -4,7 +4,7 @@ Pure: no I/O, no clock.
 """
 
 from aerodb.protocol.facts import State
-from aerodb.protocol.plan import Verdict
+from aerodb.protocol.plan import Result, Verdict
 from aerodb.rules.invariants import RULES, Invariant, holds, unknown, violated
 from aerodb.rules.view import View
 
@@ -48,15 +48,23 @@ def settings_known(view: View) -> Verdict:
     return holds(Invariant.SETTINGS_KNOWN, f"the settings of {view.node} are as its agent wrote them")
 
 
+def stands_as(view: View, *allowed: str) -> Verdict:
+    """Judge whether the target's standing is one of the `allowed` roles, whatever its PostgreSQL is."""
+    role = view.own.facts.standing.role
+    if role in allowed:
+        return holds(Invariant.ROLE_FITS, f"{view.node} stands as a {role}")
+    return violated(
+        Invariant.ROLE_FITS, f"{view.node} stands as a {role}; the action is for a {' or a '.join(allowed)}"
+    )
+
+
 def role_fits(view: View, *allowed: str) -> Verdict:
     """Judge whether the target's standing is one of the `allowed` roles, and PostgreSQL agrees with it."""
-    role, instance = view.own.facts.standing.role, view.own.facts.instance
-    if role not in allowed:
-        return violated(
-            Invariant.ROLE_FITS, f"{view.node} stands as a {role}; the action is for a {' or a '.join(allowed)}"
-        )
+    role, instance, standing = view.own.facts.standing.role, view.own.facts.instance, stands_as(view, *allowed)
+    if standing.result is not Result.HOLDS:
+        return standing
     if instance is None or instance.state in {State.STOPPED, State.CRASHED}:
-        return holds(Invariant.ROLE_FITS, f"{view.node} stands as a {role}")
+        return standing
     if instance.recovery is None:
         return unknown(Invariant.ROLE_FITS, f"whether {view.node} is in recovery cannot be seen")
     if instance.recovery is not (role == "standby"):

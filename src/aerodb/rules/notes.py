@@ -48,7 +48,18 @@ def before_a_shutdown(view: View) -> tuple[str, ...]:
     """Say what stopping the target interrupts, and who then waits."""
     if view.own.facts.standing.role == "primary":
         return work_in_progress(view)
-    return (*commits_wait_without(view), *work_in_progress(view))
+    return (*commits_wait_without(view), *work_in_progress(view), *promoted_by_hand(view))
+
+
+def promoted_by_hand(view: View) -> tuple[str, ...]:
+    """Say where the target stands as a standby, and its PostgreSQL takes writes all the same."""
+    instance = view.own.facts.instance
+    if view.own.facts.standing.role != "standby" or instance is None or instance.recovery is not False:
+        return ()
+    return (
+        f"PostgreSQL on {view.node} was promoted by hand: it takes writes that no standby acknowledges, and that its "
+        "folder alone holds.",
+    )
 
 
 def upstream_state(view: View) -> tuple[str, ...]:

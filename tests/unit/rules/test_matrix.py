@@ -89,9 +89,10 @@ def _promised_elsewhere(scene: Scene, request: Request) -> Iterator[Scene]:
 
 
 def _other_role(scene: Scene, request: Request) -> Iterator[Scene]:
-    """PostgreSQL is, or would start as, something else than its standing says."""
+    """PostgreSQL is, or would start as, something else than its standing says; or the target is a witness."""
     for recovery in (None, True, False):
         yield with_instance(scene, request.target, recovery=recovery)
+    yield with_standing(scene, request.target, role="witness")
 
 
 def _states(scene: Scene, request: Request) -> Iterator[Scene]:
