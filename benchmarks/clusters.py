@@ -28,7 +28,7 @@ from aerodb.local.stage import Stage
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Done, Planned
 from aerodb.protocol.sshsig import PrivateKey, sign_with_key
-from aerodb.transport.client import Client
+from aerodb.transport.client import Client, Kept
 from aerodb.transport.problem import read_answer
 from aerodb.transport.tls import tls_in
 from benchmarks.measured import say
@@ -39,7 +39,7 @@ SETTLED_SECONDS_MAX = 30.0
 
 
 class Operator:
-    """The operator, who reads nothing and confirms at once, through the HTTP API.
+    """The operator, who reads nothing and confirms at once, through the HTTP API, over one connection.
 
     As a person would, they ask anew where the cluster changed while it was looked at; `asked_again` counts it.
     """
@@ -52,13 +52,14 @@ class Operator:
         self._key = key
         self.asked_again = 0
         self.client = Client(layout.cluster().control, tls_in(profile), "control", 120)
+        self._kept = Kept(self.client)
 
     def ask(self, action: str, target: str, **arguments: str) -> Planned:
         """Return the recorded plan, which must be accepted."""
         ask = canonical.encode(Ask(action=action, target=target, arguments=arguments, reason=REASON))
         while True:
             try:
-                answer = self.client.post("/v1/requests", ask, {"Idempotency-Key": str(uuid.uuid4())})
+                answer = self._kept.post("/v1/requests", ask, 120, {"Idempotency-Key": str(uuid.uuid4())})
             except AeroError as error:
                 if error.code != SnapshotInconsistent.code:
                     raise
@@ -72,7 +73,7 @@ class Operator:
         """Sign the plan, send the signature, and return the outcome, which must be `executed`."""
         confirmation = Confirm(signature=sign_with_key(self._key, planned.plan.encode()))
         path = f"/v1/requests/{planned.request}/confirmation"
-        done = read_answer(self.client.post(path, canonical.encode(confirmation)), Done)
+        done = read_answer(self._kept.post(path, canonical.encode(confirmation), 120), Done)
         assert done.result == "executed", done.message
         return done
 

@@ -124,17 +124,26 @@ class Kept:
         """Return the answer to a GET; raises as `Client.get` does."""
         return self._call("GET", path, None, None)
 
-    def post(self, path: str, body: bytes, timeout_seconds: float) -> bytes:
+    def post(self, path: str, body: bytes, timeout_seconds: float, headers: dict[str, str] | None = None) -> bytes:
         """Return the answer to a POST, which may take longer than a look; raises as `Client.post` does."""
-        return self._call("POST", path, body, timeout_seconds)
+        return self._call("POST", path, body, timeout_seconds, headers)
 
-    def _call(self, method: str, path: str, body: bytes | None, timeout_seconds: float | None) -> bytes:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        timeout_seconds: float | None,
+        headers: dict[str, str] | None = None,
+    ) -> bytes:
         connection = self._usable() or self._client.connect()
         self._connection = connection
         looking = connection.sock.gettimeout()
         connection.sock.settimeout(timeout_seconds or looking)
         try:
-            data = self._client.exchange(connection, method, path, body, {"Content-Type": JSON} if body else {})
+            data = self._client.exchange(
+                connection, method, path, body, {"Content-Type": JSON, **(headers or {})} if body else {}
+            )
         except Interrupted:
             self.close()
             raise
