@@ -1,7 +1,7 @@
 """A log of a million records: searching it, one decision, one proof, and verifying it whole; beside bare SQLite.
 
 The log is made in bulk, a thousand records a transaction, with the bytes that appending them one by one would have
-left: the same records, tree nodes, and a signed checkpoint at every size. Every request shares one plan and one
+left: the same records, tree nodes and signed checkpoint. Every request shares one plan and one
 snapshot. `audit verify` then verifies all of it. The limit of a page is the same question to a bare table with an
 index, bodies included; ours reads each record through the log, checked against the tree and held to the question.
 """
@@ -88,25 +88,23 @@ def fill(folder: Path, key: Ed25519PrivateKey, count: int) -> None:
     for start in range(0, count, AT_ONCE):
         database.connection.execute("BEGIN IMMEDIATE")
         for number in range(start, min(start + AT_ONCE, count)):
-            frontier = _insert(database, key, number, frontier)
+            frontier = _insert(database, number, frontier)
         database.connection.execute("COMMIT")
+    signed = sign_checkpoint(ORIGIN, count, frontier.root(), key)
+    database.replace_checkpoint(database.newest(), (count, signed))
     database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     database.close()
     write_seal(folder, ORIGIN, key)
 
 
-def _insert(database: Database, key: Ed25519PrivateKey, number: int, frontier: Frontier) -> Frontier:
+def _insert(database: Database, number: int, frontier: Frontier) -> Frontier:
     record = record_of(number)
     # The keys of a record are ASCII, and its texts here too: so msgspec's sorted form is the canonical one.
     body = msgspec.json.encode(record, order="sorted")
     if number % AT_ONCE == 0:
         assert body == encode_record(record)
-    leaf = leaf_hash(body)
-    database.insert_record(number, record.request, record.event, body)
-    for node in frontier.completed_by(leaf):
-        database.insert_node(node)
-    grown = frontier.append(leaf)
-    database.insert_checkpoint(grown.size, sign_checkpoint(ORIGIN, grown.size, grown.root(), key))
+    nodes, grown = frontier.grown(leaf_hash(body))
+    database.insert_record((number, record.request, record.event, b"".join(nodes), body))
     return grown
 
 
@@ -168,11 +166,11 @@ def _verified(folder: Path, vkey: str, script: Path) -> dict[str, object]:
     }
 
 
-def _one_process(folder: Path, vkey: str, count: int) -> float:
+def _one_process(folder: Path, count: int) -> float:
     """Return the microseconds a record that one process takes, over one part."""
     begun = time.perf_counter()
     end = min(PART_RECORDS, count)
-    verify_part(folder, Part(kind="records", end=end), vkey)
+    verify_part(folder, Part(kind="records", end=end))
     return 1e6 * (time.perf_counter() - begun) / end
 
 
@@ -204,7 +202,7 @@ def measure(clusters: Clusters, *, quick: bool) -> Measured:
         bare.close()
         assert [each for each, _ in newest_requests(log, None, 1)] == [record_of(count - 1).request]
     more.update(_verified(folder, vkey, top / "verify.py"))
-    more["one_process_us_a_record"] = _one_process(folder, vkey, count)
+    more["one_process_us_a_record"] = _one_process(folder, count)
     medians = statistics.median(ours), statistics.median(limit)
     say(f"  a page of {PAGE}: ours {medians[0]:.2f} ms, limit {medians[1]:.2f} ms; verified in "
         f"{more['verify_seconds']:.0f} s, peak {more['verify_peak_mb']:.0f} MB")  # fmt: skip

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from aerodb.api.service import application
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
+from aerodb.audit.store.database import Row
 from aerodb.control.agents import Agents
 from aerodb.control.plane import ControlPlane
 from aerodb.protocol import canonical
@@ -47,9 +48,9 @@ class DyingLog(Log):
         come_to("after append")
         return sequence
 
-    def _read_back(self, sequence: int, body: bytes, checkpoint: str) -> None:
+    def _read_back(self, row: Row, checkpoint: str) -> None:
         come_to("before read back")
-        super()._read_back(sequence, body, checkpoint)
+        super()._read_back(row, checkpoint)
 
 
 class DyingAgents(Agents):

@@ -17,8 +17,10 @@ from aerodb.audit.note import Checkpoint
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.tree import Frontier, leaf_hash
 from aerodb.audit.verify import (
+    Progress,
     VerificationFailed,
     Verified,
+    silent,
     verified_checkpoint,
     verified_record,
     verify_blob,
@@ -26,6 +28,9 @@ from aerodb.audit.verify import (
 )
 
 T = TypeVar("T")
+
+BLOCK_BYTES = 256 << 10
+TOLD_RECORDS = 10_000
 
 
 class CheckpointLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,8 +86,23 @@ def export(log: Exportable) -> Iterator[bytes]:
         yield _line(BlobLine(digest, data.decode()))
 
 
-def verify_export(lines: Iterable[bytes], vkey: str) -> Verified:
+def blocks(lines: Iterable[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """Yield the same bytes in few, larger pieces of whole lines: sending a piece costs more than making a line."""
+    held, held_bytes = list[bytes](), 0
+    for line in lines:
+        held.append(line)
+        held_bytes += len(line)
+        if held_bytes >= block_bytes:
+            yield b"".join(held)
+            held, held_bytes = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def verify_export(lines: Iterable[bytes], vkey: str, progress: Progress = silent) -> Verified:
     """Return what holds if `lines` are the export of a whole, unaltered log, signed by the log's key.
+
+    The lines are taken one after another; `progress` is told how far it is, now and then.
 
     Raises:
         VerificationFailed: anything is missing, added, altered, in another order, or not signed.
@@ -91,7 +111,7 @@ def verify_export(lines: Iterable[bytes], vkey: str) -> Verified:
     rest = iter(lines)
     text = _parse(next(rest, b""), CheckpointLine).checkpoint
     signed = verified_checkpoint(text, vkey)
-    missing = _verify_blobs(rest, _verify_records(rest, signed))
+    missing = _verify_blobs(rest, _verify_records(rest, signed, progress))
     if missing:
         raise VerificationFailed(f"a confirmation names the blob {min(missing)}, which is missing")
     return Verified(size=signed.size, checkpoint=signed, checkpoint_text=text)
@@ -105,7 +125,7 @@ def records_in(lines: Iterable[bytes]) -> Iterator[tuple[int, Record]]:
             yield line.sequence, read_record(line.record.encode())
 
 
-def _verify_records(lines: Iterator[bytes], signed: Checkpoint) -> set[str]:
+def _verify_records(lines: Iterator[bytes], signed: Checkpoint, progress: Progress) -> set[str]:
     """Check as many records as were signed for; return the digests of the blobs that they need."""
     frontier, needed = Frontier(), set[str]()
     while frontier.size < signed.size:
@@ -115,6 +135,8 @@ def _verify_records(lines: Iterator[bytes], signed: Checkpoint) -> set[str]:
         data = line.record.encode()
         needed.update(verified_record(line.sequence, data).needs)
         frontier = frontier.append(leaf_hash(data))
+        if frontier.size % TOLD_RECORDS == 0:
+            progress(frontier.size, signed.size)
     verify_head(frontier, signed)
     return needed
 

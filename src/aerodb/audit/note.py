@@ -107,17 +107,33 @@ def parse_verifier_key(vkey: str) -> VerifierKey:
     return VerifierKey(name, _key_id(name, public[1:]), public[1:])
 
 
+class Signer:
+    """Signs the checkpoints of the log `origin` with `key`; what is the same in all of them is prepared once."""
+
+    def __init__(self, origin: str, key: Ed25519PrivateKey) -> None:
+        """Prepare.
+
+        Raises:
+            VerifierKeyInvalid: `origin` cannot be a log's name.
+        """
+        public_raw = key.public_key().public_bytes_raw()
+        self.verifier_key = verifier_key(origin, public_raw)
+        self._origin, self._key, self._key_id = origin, key, _key_id(origin, public_raw)
+
+    def checkpoint(self, size: int, root: bytes) -> str:
+        """Return the signed checkpoint at `size` records with this root."""
+        body = f"{self._origin}\n{size}\n{base64.b64encode(root).decode()}\n"
+        signature = base64.b64encode(self._key_id + self._key.sign(body.encode())).decode()
+        return f"{body}\n\u2014 {self._origin} {signature}\n"
+
+
 def sign_checkpoint(origin: str, size: int, root: bytes, key: Ed25519PrivateKey) -> str:
     """Return the signed checkpoint of the log `origin` at `size` records.
 
     Raises:
         VerifierKeyInvalid: `origin` cannot be a log's name.
     """
-    public_raw = key.public_key().public_bytes_raw()
-    verifier_key(origin, public_raw)
-    body = f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n"
-    signature = base64.b64encode(_key_id(origin, public_raw) + key.sign(body.encode())).decode()
-    return f"{body}\n\u2014 {origin} {signature}\n"
+    return Signer(origin, key).checkpoint(size, root)
 
 
 def open_checkpoint(text: str, vkey: str) -> Checkpoint:

@@ -30,14 +30,6 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-class Node(msgspec.Struct, frozen=True):
-    """A complete node and its hash; level 0 are the leaves."""
-
-    level: int
-    index: int
-    hash: bytes
-
-
 class Frontier(msgspec.Struct, frozen=True, kw_only=True):
     """The right edge of a tree: all that is needed to append to it, in O(log n) space.
 
@@ -47,25 +39,30 @@ class Frontier(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     peaks: tuple[bytes, ...] = ()
 
-    def completed_by(self, leaf: bytes) -> tuple[Node, ...]:
-        """Return the nodes that become complete when `leaf` is appended: the leaf first, then upwards."""
-        nodes = [Node(0, self.size, leaf)]
-        for peak in reversed(self.peaks):
-            newest = nodes[-1]
-            if newest.index % 2 == 0:
-                break
-            nodes.append(Node(newest.level + 1, newest.index // 2, node_hash(peak, newest.hash)))
-        return tuple(nodes)
+    def grown(self, leaf: bytes) -> tuple[tuple[bytes, ...], "Frontier"]:
+        """Return what appending the leaf hash `leaf` makes: the nodes that it completes, and the frontier after it.
+
+        The nodes are those that `completed_by` finds again, by their levels: the leaf itself first, then upwards.
+        """
+        hashes, kept, index = [leaf], len(self.peaks), self.size
+        while index & 1:
+            kept -= 1
+            hashes.append(node_hash(self.peaks[kept], hashes[-1]))
+            index >>= 1
+        return tuple(hashes), Frontier(size=self.size + 1, peaks=(*self.peaks[:kept], hashes[-1]))
 
     def append(self, leaf: bytes) -> "Frontier":
         """Return the frontier of the tree with the leaf hash `leaf` at its end."""
-        nodes = self.completed_by(leaf)
-        kept = len(self.peaks) - (len(nodes) - 1)
-        return Frontier(size=self.size + 1, peaks=(*self.peaks[:kept], nodes[-1].hash))
+        return self.grown(leaf)[1]
 
     def root(self) -> bytes:
         """Return the root of the tree."""
         return _bagged(self.peaks) if self.peaks else EMPTY_ROOT
+
+
+def completed_by(level: int, index: int) -> int:
+    """Return the number of the leaf that makes the node (level, index) complete."""
+    return ((index + 1) << level) - 1
 
 
 def _bagged(peaks: Sequence[bytes]) -> bytes:
@@ -105,8 +102,9 @@ def hashes_of(leaves: Iterable[bytes]) -> HashOf:
     nodes: dict[tuple[int, int], bytes] = {}
     frontier = Frontier()
     for leaf in leaves:
-        nodes.update({(node.level, node.index): node.hash for node in frontier.completed_by(leaf)})
-        frontier = frontier.append(leaf)
+        hashes, grown = frontier.grown(leaf)
+        nodes.update({(level, frontier.size >> level): each for level, each in enumerate(hashes)})
+        frontier = grown
     return lambda level, index: nodes[level, index]
 
 

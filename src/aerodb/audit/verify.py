@@ -16,6 +16,14 @@ from aerodb.protocol import canonical
 BlobOf = Callable[[str], bytes | None]
 """Returns the blob with a digest, or None where there is none."""
 
+Progress = Callable[[int, int], None]
+"""Is told how many records are verified, of how many."""
+
+
+def silent(done: int, total: int) -> None:
+    """Tell nobody."""
+    del done, total
+
 
 class VerificationFailed(AeroError):
     """The log is not what its key signed; the message says what was found."""

@@ -3,7 +3,10 @@
 Verification trusts the configuration alone, which names every public key; the control plane is believed in nothing.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 from urllib.parse import urlencode
 
 import click
@@ -15,7 +18,8 @@ from aerodb.audit.verify import VerificationFailed
 from aerodb.cli import verification
 from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified
 from aerodb.cli.paths import request_path
-from aerodb.cli.proving import FILE, evidence, keys, verify, write_new
+from aerodb.cli.profile import Profile
+from aerodb.cli.proving import EXPORT_PATH, FILE, evidence, keys, verify, write_new
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, escape
 from aerodb.errors import AeroError
@@ -71,7 +75,7 @@ SEARCH_OPTIONS = (
 
 def _search(session: Session, /, *, limit: int, before: int | None, as_json: bool, **asked: str | None) -> int:
     given = {name: value for name, value in {**asked, "before": before}.items() if value is not None}
-    body = session.get(f"/v1/audit/search?{urlencode({**given, 'limit': limit})}")
+    body = session.search(f"/v1/audit/search?{urlencode({**given, 'limit': limit})}")
     answer = read(body, Found)
     if as_json:
         session.terminal.document(body)
@@ -152,30 +156,41 @@ def export(session: Session, output: Path | None, form: str) -> int:
     As OCSF, each record becomes one event of the class API Activity, after the whole log was verified here.
     """
     profile = session.profile()
-    body = session.connect(profile, READ_TIMEOUT_SECONDS).get("/v1/audit/export")
+    lines = _fetched(session, profile)
     if form == "ocsf":
-        body = _ocsf(body, profile.cluster)
+        lines = _ocsf(lines, profile.cluster, output)
     if output is None:
-        for line in body.removesuffix(b"\n").split(b"\n"):
-            session.terminal.document(line)
+        for line in lines:
+            session.terminal.document(line.removesuffix(b"\n"))
         return OK
-    write_new(output, body)
-    session.terminal.line(f"{len(body)} bytes written.")
+    session.terminal.line(f"{write_new(output, lines)} bytes written.")
     return OK
 
 
-def _ocsf(body: bytes, cluster: Cluster) -> bytes:
-    """Return an export's records as OCSF events, a line each, once the export is verified."""
+def _fetched(session: Session, profile: Profile) -> Iterator[bytes]:
+    """Yield an export's lines; it is asked for, and recorded as read, only when the first one is taken."""
+    yield from session.connect(profile, READ_TIMEOUT_SECONDS).lines(EXPORT_PATH)
+
+
+def _ocsf(lines: Iterator[bytes], cluster: Cluster, output: Path | None) -> Iterator[bytes]:
+    """Yield an export's records as OCSF events, a line each, once the export is verified; it waits on disk for that."""
     from aerodb.audit.export import records_in, verify_export
     from aerodb.audit.ocsf import event_of
 
-    lines = body.splitlines(keepends=True)
-    try:
-        verify_export(lines, cluster.log_key)
-    except VerificationFailed as error:
-        raise LogUnverified(error.message) from error
-    events = (event_of(sequence, record, cluster.origin) for sequence, record in records_in(lines))
-    return b"".join(canonical.encode(event) + b"\n" for event in events)
+    with TemporaryFile(dir=output.parent if output else None) as aside:
+        try:
+            verify_export(_copied(lines, aside), cluster.log_key)
+        except VerificationFailed as error:
+            raise LogUnverified(error.message) from error
+        aside.seek(0)
+        for sequence, record in records_in(aside):
+            yield canonical.encode(event_of(sequence, record, cluster.origin)) + b"\n"
+
+
+def _copied(lines: Iterator[bytes], to: IO[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        to.write(line)
+        yield line
 
 
 for command in (verify, evidence, keys):

@@ -171,7 +171,7 @@ def _manifest(files: dict[str, bytes], failed: dict[str, str]) -> bytes:
 def diagnostics(session: Session, output: Path, folder: Path | None) -> int:
     """Write one file with versions, status, the last records and the daemons' logs; secrets are never in it."""
     data, failed = bundle(parts(session, folder))
-    write_new(output, data)
+    write_new(output, (data,))
     for name, why in failed.items():
         session.terminal.line(f"{name} could not be had: {why}", "warn")
     session.terminal.line(f"{len(data)} bytes written; MANIFEST says what is inside, and what was left out.")

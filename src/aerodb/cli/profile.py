@@ -4,6 +4,7 @@
 - A private key is read only when something is to be signed.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,9 @@ class Caller(Protocol):
 
     def get(self, path: str) -> bytes:
         """Return the answer to a GET."""
+
+    def lines(self, path: str) -> Iterator[bytes]:
+        """Return the lines of the answer to a GET as they come, however many there are."""
 
     def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
         """Return the answer to a POST, which is sent once."""

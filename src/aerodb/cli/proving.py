@@ -3,7 +3,8 @@
 The kind of what is verified is seen from itself: a log's folder, an export of the log, or one request's evidence file.
 """
 
-import io
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -20,20 +21,32 @@ from aerodb.protocol.cluster import Cluster
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 EVIDENCE_BYTES_MAX = 64 << 20
+EXPORT_PATH = "/v1/audit/export"
+AS_ONE_STREAM = "verified by one process: an export is one stream, and each line is held to those before it"
 EXPORT_LINES = (b'{"checkpoint":', b'{"sequence":', b'{"blob":')
 
 
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file that must not be there yet.
+def write_new(path: Path, parts: Iterable[bytes]) -> int:
+    """Write a file that must not be there yet, as its parts come; return how many bytes it has.
+
+    A file that does not become whole, for whatever reason, is removed again.
 
     Raises:
-        FileUnusable: it is, or it cannot be written.
+        FileUnusable: it is there, or it cannot be written.
     """
+    written = 0
     try:
         with path.open("xb") as file:
-            file.write(data)
+            try:
+                for part in parts:
+                    written += file.write(part)
+                file.flush()
+            except BaseException:
+                path.unlink()
+                raise
     except OSError as error:
         raise FileUnusable(f"{path} cannot be written: {error.strerror}", field="output") from error
+    return written
 
 
 @click.command(cls=ClientCommand)
@@ -45,7 +58,7 @@ def evidence(session: Session, request: str, output: Path) -> int:
     profile = session.profile()
     body = session.connect(profile, READ_TIMEOUT_SECONDS).get(request_path(request, "/evidence"))
     sentences = _examined(body, profile.cluster)
-    write_new(output, body)
+    write_new(output, (body,))
     for sentence in sentences:
         session.terminal.line(escape(f"  {sentence}"), "dim")
     session.terminal.line(f"{len(body)} bytes written, and verified here.", "good")
@@ -70,44 +83,63 @@ def verify(session: Session, path: Path | None, trusted: Path | None, *, as_json
                 session.terminal.line(escape(f"  {sentence}"))
         return OK
     try:
-        verified = _log(session, path, cluster)
+        verified, how = _log(session, path, cluster)
     except VerificationFailed as error:
         raise LogUnverified(error.message) from error
     if verified.checkpoint.origin != cluster.origin:
         raise LogUnverified(f"this is the log of {verified.checkpoint.origin}, not of {cluster.origin}")
-    _say_verified(session, verified, as_json=as_json)
+    _say_verified(session, verified, how, as_json=as_json)
     return OK
 
 
-def _say_verified(session: Session, verified: Verified, *, as_json: bool) -> None:
+def _say_verified(session: Session, verified: Verified, how: str, *, as_json: bool) -> None:
     if as_json:
         session.terminal.document(canonical.encode({"checkpoint": verified.checkpoint_text, "size": verified.size}))
         return
     session.terminal.line(f"VERIFIED: {verified.size} records, whole and in order, as the log's key signed.", "good")
+    session.terminal.line(f"  {how}", "dim")
     for line in verified.checkpoint_text.splitlines():
         session.terminal.line(f"  {line}", "dim")
 
 
-def _log(session: Session, path: Path | None, cluster: Cluster) -> Verified:
-    """Return what holds of a whole log: in a folder, in an export, or in an export fetched now."""
-    if path is None:
-        body = session.connect(session.profile(), READ_TIMEOUT_SECONDS).get("/v1/audit/export")
-        return verify_export(io.BytesIO(body), cluster.log_key)
-    terminal = session.terminal
-    if path.is_dir():
-        from aerodb.audit.store import verify_folder
+def _log(session: Session, path: Path | None, cluster: Cluster) -> tuple[Verified, str]:
+    """Return what holds of a whole log (in a folder, in an export, or in an export fetched now), and how it was found.
 
-        try:
-            return verify_folder(
-                path, cluster.log_key, lambda done, total: terminal.progress(f"{done} of {total} records verified")
-            )
-        finally:
-            terminal.progress("")
+    Raises:
+        VerificationFailed: it does not hold.
+        FileUnusable: `path` cannot be read.
+    """
+
+    def progress(done: int, total: int) -> None:
+        session.terminal.progress(f"{done} of {total} records verified")
+
     try:
-        with path.open("rb") as lines:
-            return verify_export(lines, cluster.log_key)
+        if path is None:
+            lines = session.connect(session.profile(), READ_TIMEOUT_SECONDS).lines(EXPORT_PATH)
+            return verify_export(lines, cluster.log_key, progress), AS_ONE_STREAM
+        if path.is_dir():
+            from aerodb.audit.store import verify_folder
+
+            verified = verify_folder(path, cluster.log_key, progress)
+            return verified, _with_how_many(verified.size)
+        with path.open("rb") as file:
+            return verify_export(file, cluster.log_key, progress), AS_ONE_STREAM
     except OSError as error:
         raise FileUnusable(f"{path} cannot be read: {error.strerror}", field="path") from error
+    finally:
+        session.terminal.progress("")
+
+
+def _with_how_many(size: int) -> str:
+    """Return with how many processes the folder of a log of `size` records is verified, and why not with more."""
+    from aerodb.audit.store import processes_for
+
+    processes, cores = processes_for(size), len(os.sched_getaffinity(0))
+    if processes > 1:
+        return f"verified by {processes} processes, one for each core"
+    if cores == 1:
+        return "verified by one process, for there is one core"
+    return "verified by one process, which is done with so few records before a second one has started"
 
 
 def _is_evidence(path: Path) -> bool:
@@ -150,7 +182,7 @@ def keys(session: Session, output: Path | None) -> int:
     """Show the public keys that everything is verified with; cluster.json is the trust file, and holds no secret."""
     cluster = session.profile().cluster
     if output is not None:
-        write_new(output, canonical.encode(cluster))
+        write_new(output, (canonical.encode(cluster),))
     terminal = session.terminal
     terminal.line(escape(f"cluster {cluster.name} ({cluster.id})"), "heading")
     terminal.line(f"configuration {cluster.digest}")

@@ -87,7 +87,7 @@ def report(session: Session, since: str, until: str, output: Path | None, text: 
     found = incident(profile.cluster, (since, until), entries, decisions, seen)
     for path, render in ((output, html), (text, markdown)):
         if path is not None:
-            write_new(path, render(found).encode())
+            write_new(path, (render(found).encode(),))
     unproven = [row for each in found.decisions for row in each.rows if row.proof.startswith("NOT PROVEN")]
     said = f"{len(found.decisions)} decisions and {len(entries)} records; {len(unproven)} not proven."
     session.terminal.line(said, "bad" if unproven else "good")

@@ -26,7 +26,7 @@ STATE_STYLES = {"executed": "good", "not executed": "bad", "rejected": "bad", "r
 def requests(session: Session, limit: int, before: int | None, *, as_json: bool) -> int:
     """List the requests, the newest first."""
     page = {"limit": limit} if before is None else {"limit": limit, "before": before}
-    body = session.get(f"/v1/requests?{urlencode(page)}")
+    body = session.search(f"/v1/requests?{urlencode(page)}")
     answer = read(body, Requests)
     if as_json:
         session.terminal.document(body)

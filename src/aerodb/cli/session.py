@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from aerodb.cli.terminal import Terminal
+from aerodb.cli.terminal import Terminal, escape
 
 if TYPE_CHECKING:
     from aerodb.cli.profile import Caller, Profile  # Only annotated here: `aerodb --help` needs none of it.
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PROFILE_VARIABLE = "AERODB_PROFILE"
 PROFILE_DEFAULT = Path("aerodb-cluster") / "operator"
 READ_TIMEOUT_SECONDS = 60.0
+SEARCH_BEHIND = "control.search-behind"
+SEARCHES_MAX = 100
+"""How often a search is put while the index is built: far more often than any log needs."""
 
 T = TypeVar("T")
 Connect = Callable[["Profile", float], "Caller"]
@@ -55,6 +58,30 @@ class Session:
             ProfileUnusable, Unreachable, Interrupted, AnswerMalformed, Refused: there is none.
         """
         return self.connect(self.profile(), READ_TIMEOUT_SECONDS).get(path)
+
+    def search(self, path: str) -> bytes:
+        """Return the answer to a GET that searches the log.
+
+        While the control plane still builds its index it says how far it is, and each question carries that on: so the
+        question is put again, and a person sees the progress.
+
+        Raises:
+            ProfileUnusable, Unreachable, Interrupted, AnswerMalformed, Refused: there is no answer.
+        """
+        from aerodb.transport.errors import Refused
+
+        caller = self.connect(self.profile(), READ_TIMEOUT_SECONDS)
+        for _ in range(SEARCHES_MAX):
+            try:
+                answer = caller.get(path)
+            except Refused as error:
+                if error.code != SEARCH_BEHIND:
+                    raise
+                self.terminal.progress(escape(error.message))
+            else:
+                self.terminal.progress("")
+                return answer
+        return caller.get(path)
 
 
 def read(body: bytes, kind: type[T]) -> T:

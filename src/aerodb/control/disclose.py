@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from msgspec.structs import replace
 
 from aerodb.audit.evidence import Evidence
-from aerodb.audit.export import export
+from aerodb.audit.export import blocks, export
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, require
@@ -122,7 +122,7 @@ class Discloser:
         return found
 
     def export(self, person: Operator) -> Iterator[bytes]:
-        """Return the whole log as JSON Lines; the reading is recorded, and so in the export itself.
+        """Return the whole log as JSON Lines, many at a time; the reading is recorded, and so in the export itself.
 
         Raises:
             CallerRefused: the person may not see it.
@@ -131,7 +131,7 @@ class Discloser:
         require(person, Right.READ_AUDIT)
         require(person, Right.READ_SENSITIVE)
         self._recorder.read(person.name, "export", {})
-        return export(self._recorder.log)
+        return blocks(export(self._recorder.log))
 
 
 def _digest(text: str | None) -> str:

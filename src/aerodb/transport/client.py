@@ -7,6 +7,7 @@ import http.client
 import select
 import ssl
 import time
+from collections.abc import Iterable, Iterator
 
 from aerodb import tracing
 from aerodb.errors import Executed
@@ -15,9 +16,13 @@ from aerodb.transport.problem import refused_by
 from aerodb.transport.tls import Tls, client_context
 
 ANSWER_BYTES_MAX = 64 << 20
+"""What an answer, or one line of an answer that is taken line by line, may have at most."""
+
 JSON = "application/json"
 IDLE_SECONDS_MAX = 30.0
 """Well below `server.KEEP_ALIVE_SECONDS`."""
+
+_BLOCK_BYTES = 256 << 10
 
 
 class _Connection(http.client.HTTPSConnection):
@@ -51,6 +56,36 @@ class Client:
             Unreachable, Interrupted, AnswerMalformed, Refused: as `post`.
         """
         return self._call("GET", path, None, {})
+
+    def lines(self, path: str) -> Iterator[bytes]:
+        """Return the lines of the answer to a GET as they come, each with its newline; only one is held at a time.
+
+        Raises:
+            Unreachable, Refused: as `post`.
+            Interrupted, AnswerMalformed: as `post`; also later, when the answer ends before it is whole.
+        """
+        connection = self.connect()
+        try:
+            answer = self._accepted(self._begun(connection, "GET", path, None, {}))
+        except BaseException:
+            connection.close()
+            raise
+        return self._lines(connection, answer)
+
+    def _accepted(self, answer: http.client.HTTPResponse) -> http.client.HTTPResponse:
+        if answer.status >= 400:
+            raise refused_by(answer.status, self._whole(answer, "GET"))
+        return answer
+
+    def _lines(self, connection: _Connection, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+        try:
+            yield from lines_of(iter(lambda: answer.read1(_BLOCK_BYTES), b""))
+        except (OSError, http.client.HTTPException) as error:
+            raise self._interrupted("GET", error) from error
+        except LineTooLong as error:
+            raise AnswerMalformed(f"{self._where} answered a line of more than {ANSWER_BYTES_MAX} bytes") from error
+        finally:
+            connection.close()
 
     def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
         """Return the answer to a POST.
@@ -92,19 +127,58 @@ class Client:
         self, connection: _Connection, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> bytes:
         """Send one request over `connection` and return the answer; raises as `post` does."""
-        tracing.inject(headers)
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            data = answer.read(ANSWER_BYTES_MAX + 1)
-        except (OSError, http.client.HTTPException) as error:
-            executed: Executed = "unknown" if method == "POST" else "not executed"
-            raise Interrupted(f"{self._where} gave no answer: {error!r}", executed=executed) from error
-        if len(data) > ANSWER_BYTES_MAX:
-            raise AnswerMalformed(f"{self._where} answered more than {ANSWER_BYTES_MAX} bytes")
+        answer = self._begun(connection, method, path, body, headers)
+        data = self._whole(answer, method)
         if answer.status >= 400:
             raise refused_by(answer.status, data)
         return data
+
+    def _begun(
+        self, connection: _Connection, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
+        tracing.inject(headers)
+        try:
+            connection.request(method, path, body, headers)
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._interrupted(method, error) from error
+
+    def _whole(self, answer: http.client.HTTPResponse, method: str) -> bytes:
+        try:
+            data = answer.read(ANSWER_BYTES_MAX + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._interrupted(method, error) from error
+        if len(data) > ANSWER_BYTES_MAX:
+            raise AnswerMalformed(f"{self._where} answered more than {ANSWER_BYTES_MAX} bytes")
+        return data
+
+    def _interrupted(self, method: str, error: Exception) -> Interrupted:
+        executed: Executed = "unknown" if method == "POST" else "not executed"
+        return Interrupted(f"{self._where} gave no answer: {error!r}", executed=executed)
+
+
+class LineTooLong(Exception):
+    """A line has more bytes than it may have."""
+
+
+def lines_of(blocks: Iterable[bytes], bytes_max: int = ANSWER_BYTES_MAX) -> Iterator[bytes]:
+    """Yield the lines that come in `blocks`, each with its newline; the last one may have none.
+
+    Raises:
+        LineTooLong: one has more than `bytes_max` bytes.
+    """
+    held, held_bytes = list[bytes](), 0
+    for block in blocks:
+        *ended, rest = block.split(b"\n")
+        for piece in ended:
+            yield b"".join((*held, piece, b"\n"))
+            held, held_bytes = [], 0
+        held.append(rest)
+        held_bytes += len(rest)
+        if held_bytes > bytes_max:
+            raise LineTooLong
+    if held_bytes:
+        yield b"".join(held)
 
 
 class Kept:

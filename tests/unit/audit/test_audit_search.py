@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from aerodb.audit.record import Record, decode_record, encode_record
 from aerodb.audit.search import InstantMalformed, Query, instant, matches, required_instant
-from aerodb.audit.store import Log, newest_requests, search, verify_folder
+from aerodb.audit.store import Log, SearchBehind, newest_requests, search, verify_folder
+from aerodb.audit.store.index import Index
 from aerodb.audit.verify import VerificationFailed
 from aerodb.protocol import canonical
 
@@ -85,9 +86,14 @@ def test_a_second_form_of_a_record_is_refused(change: Callable[[bytes], bytes]) 
 def made(folder: Path, content: list[Record]) -> Log:
     """Return a log of these records."""
     log = Log.create(folder, ORIGIN, KEY)
+    append(log, content)
+    return log
+
+
+def append(log: Log, content: list[Record]) -> None:
+    """Append these records."""
     for record in content:
         log.append(replace(record, plan="", snapshot="") if record.event == "confirmed" else record)
-    return log
 
 
 def scanned(log: Log, query: Query, before: int, limit: int) -> list[tuple[int, bytes]]:
@@ -97,25 +103,31 @@ def scanned(log: Log, query: Query, before: int, limit: int) -> list[tuple[int, 
 
 
 @settings(max_examples=60, deadline=None)
-@given(content=st.lists(records, max_size=12), asked=st.lists(queries, min_size=1, max_size=8), late=st.booleans(),
-       before=st.integers(0, 13), limit=st.integers(1, 4))  # fmt: skip
+@given(content=st.lists(records, max_size=12), asked=st.lists(queries, min_size=1, max_size=8),
+       before=st.integers(0, 13), limit=st.integers(1, 4), bulk=st.booleans(), early=st.integers(0, 12))  # fmt: skip
 def test_a_search_finds_what_a_scan_finds(
-    content: list[Record], asked: list[Query], before: int, limit: int, *, late: bool
+    content: list[Record], asked: list[Query], before: int, limit: int, early: int, *, bulk: bool
 ) -> None:
-    """Whatever the records and the question, and whether the index kept up or is built late."""
-    with tempfile.TemporaryDirectory() as folder, made(Path(folder) / "log", content) as log:
-        if late:
-            log.index.rebuild()
+    """Whatever the records and the question, and whether the index is built at once, in bulk, or carried on."""
+    with tempfile.TemporaryDirectory() as folder, made(Path(folder) / "log", content[:early]) as log:
+        log.index = Index(Path(folder) / "log", log, bulk_records=1 if bulk else 99)
+        assert search(log, Query(), None, 99) == scanned(log, Query(), 99, 99)
+        append(log, content[early:])
         for query in asked:
             assert search(log, query, before, limit) == scanned(log, query, before, limit)
 
 
 @settings(max_examples=30, deadline=None)
-@given(content=st.lists(records, max_size=12), limit=st.integers(1, 4))
-def test_pages_of_requests_leave_none_out_and_show_none_twice(content: list[Record], limit: int) -> None:
+@given(content=st.lists(records, max_size=12), limit=st.integers(1, 4), bulk=st.booleans(), early=st.integers(0, 12))
+def test_pages_of_requests_leave_none_out_and_show_none_twice(
+    content: list[Record], limit: int, early: int, *, bulk: bool
+) -> None:
     """Paging by the last number of each page lists every request once, the newest first."""
     expected = list(dict.fromkeys(record.request for record in content if record.request))[::-1]
-    with tempfile.TemporaryDirectory() as folder, made(Path(folder) / "log", content) as log:
+    with tempfile.TemporaryDirectory() as folder, made(Path(folder) / "log", content[:early]) as log:
+        log.index = Index(Path(folder) / "log", log, bulk_records=1 if bulk else 99)
+        newest_requests(log)
+        append(log, content[early:])
         found: list[str] = []
         before: int | None = None
         while page := newest_requests(log, before, limit):
@@ -130,8 +142,10 @@ def a_record(number: int) -> Record:
 
 
 def ten(folder: Path) -> Log:
-    """Return a log of ten records."""
-    return made(folder, [a_record(number) for number in range(10)])
+    """Return a log of ten records, which was searched."""
+    log = made(folder, [a_record(number) for number in range(10)])
+    assert search(log, Query(node="n9")) == []
+    return log
 
 
 def overwritten(path: Path) -> None:
@@ -161,7 +175,7 @@ def statement(text: str) -> Callable[[Path], None]:
         lambda path: path.write_bytes(b""),
         statement("DELETE FROM built"),
         statement("UPDATE built SET size = 11"),
-        statement("UPDATE built SET checkpoint = 'forged'"),
+        statement("UPDATE built SET root = x'00'"),
         statement("DROP TABLE reason"),
         statement("UPDATE entry SET operator = 'ada', target = 'n9' WHERE sequence = 3"),
         statement("INSERT INTO entry VALUES (99, 'r', 'outcome', 'ada', '', 'n9', '', '', 1)"),
@@ -179,6 +193,31 @@ def test_a_harmed_index_is_built_anew(tmp_path: Path, harm: Callable[[Path], obj
         log.append(a_record(10))
         assert [number for number, _ in search(log, Query(request="r10"))] == [10]
     assert verify_folder(tmp_path / "log", log.verifier_key).size == 11
+
+
+@pytest.mark.parametrize("bulk_records", [1, 99])
+def test_a_question_is_refused_until_the_index_is_whole(tmp_path: Path, bulk_records: int) -> None:
+    """Each question carries a long build on and says how far it is; none is answered from a part of the log."""
+    with made(tmp_path / "log", [a_record(number) for number in range(10)]) as log:
+        log.index = Index(tmp_path / "log", log, catch_up_records_max=4, bulk_records=bulk_records)
+        with pytest.raises(SearchBehind, match="covers 4 of 10 records"):
+            search(log, Query(operator="ada"))
+        with pytest.raises(SearchBehind, match="covers 8 of 10 records"):
+            newest_requests(log)
+        assert [number for number, _ in search(log, Query(operator="ada"))] == list(range(9, -1, -1))
+        assert newest_requests(log) == [(f"r{number}", number) for number in range(9, -1, -1)]
+
+
+@pytest.mark.parametrize("bulk_records", [1, 99])
+def test_an_index_whose_build_broke_off_is_whole_in_the_end(tmp_path: Path, bulk_records: int) -> None:
+    """A log that is closed in the middle of building its index finds everything when it is opened again."""
+    with made(tmp_path / "log", [a_record(number) for number in range(10)]) as log:
+        log.index = Index(tmp_path / "log", log, catch_up_records_max=4, bulk_records=bulk_records)
+        with pytest.raises(SearchBehind):
+            search(log, Query())
+    with Log(tmp_path / "log", ORIGIN, KEY) as log:
+        assert len(search(log, Query(operator="ada"))) == 10
+        assert len(newest_requests(log)) == 10
 
 
 def test_the_index_of_an_older_state_is_carried_on(tmp_path: Path) -> None:
@@ -206,7 +245,9 @@ def test_an_index_that_cannot_be_written_fails_neither_appends_nor_searches(tmp_
     ("statement_text", "said"),
     [
         ("UPDATE record SET body = cast(replace(body, 'why', 'who') AS BLOB) WHERE sequence = 5", "stored hash of"),
-        ("UPDATE checkpoint SET text = (SELECT text FROM checkpoint WHERE size = 3) WHERE size = 8", "records"),
+        ("UPDATE record SET nodes = CAST(zeroblob(64) AS BLOB) WHERE sequence = 5", "stored hash of"),
+        ("UPDATE record SET nodes = CAST(substr(nodes, 1, 96) || zeroblob(32) AS BLOB) WHERE sequence = 7", "stored"),
+        ("DELETE FROM record WHERE sequence = 6", "record 6"),
         ("INSERT INTO blob VALUES ('zzz', x'78')", "is altered"),
     ],
 )

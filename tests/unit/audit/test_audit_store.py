@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
-from aerodb.audit import note, proof
+from aerodb.audit import note, proof, tree
 from aerodb.audit.export import export, verify_export
 from aerodb.audit.record import RECORD_BYTES_MAX, Event, Record, RecordTooLarge, decode_record, encode_record
 from aerodb.audit.store import BlobMismatched, Log, LogReplaced, LogUnavailable, RecordUnknown, verify_folder
@@ -412,15 +412,21 @@ TAMPERINGS = [
     "UPDATE record SET event = 'refused' WHERE sequence = 1",
     "DELETE FROM record WHERE sequence = 3",
     "DELETE FROM record WHERE sequence = 0",
-    "INSERT INTO record VALUES (9, 'r', 'requested', x'00')",
-    "UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND position = 0",
-    "UPDATE node SET hash = zeroblob(32) WHERE level = 0 AND position = 2",
-    "DELETE FROM node WHERE level = 2",
-    "INSERT INTO node VALUES (7, 7, zeroblob(32))",
-    "DELETE FROM checkpoint WHERE size = 2",
-    "DELETE FROM checkpoint WHERE size = 4",
-    "UPDATE checkpoint SET text = (SELECT text FROM checkpoint AS other WHERE other.size = 1) WHERE size = 2",
-    "UPDATE checkpoint SET text = text || '\u2014 eve AAAAAAAA' || char(10) WHERE size = 2",
+    "INSERT INTO record VALUES (9, 'r', 'requested', zeroblob(32), x'00')",
+    "INSERT INTO record VALUES (-1, 'r', 'requested', zeroblob(32), x'00')",
+    "UPDATE record SET nodes = CAST(zeroblob(32) || substr(nodes, 33) AS BLOB) WHERE sequence = 1",
+    "UPDATE record SET nodes = CAST(substr(nodes, 1, 32) || zeroblob(32) AS BLOB) WHERE sequence = 1",
+    "UPDATE record SET nodes = zeroblob(32) WHERE sequence = 2",
+    "UPDATE record SET nodes = substr(nodes, 1, 64) WHERE sequence = 3",
+    "UPDATE record SET nodes = CAST(nodes || x'00' AS BLOB) WHERE sequence = 3",
+    "UPDATE record SET nodes = CAST(nodes || zeroblob(32) AS BLOB) WHERE sequence = 0",
+    "DELETE FROM checkpoint",
+    "INSERT INTO checkpoint SELECT size, text FROM checkpoint",
+    "INSERT INTO checkpoint VALUES (0, 'another')",
+    "UPDATE checkpoint SET size = 3",
+    "UPDATE checkpoint SET size = 5",
+    "UPDATE checkpoint SET text = replace(text, 'A', 'B')",
+    "UPDATE checkpoint SET text = text || '\u2014 eve AAAAAAAA' || char(10)",
     "UPDATE blob SET data = x'7b7d'",
     "DELETE FROM blob",
     "INSERT INTO blob VALUES ('sha256:00', x'00')",
@@ -434,10 +440,11 @@ def test_what_is_altered_in_the_database_is_found(log: Log, statement: str) -> N
     """Each alteration by SQL is found, by the verifier and when the log is opened."""
     folder = unsealed_copy(log, log._folder.with_name("copy"))
     verify_folder(folder, VKEY)
-    try:
-        altered(folder, statement)
-    except sqlite3.IntegrityError:
-        return  # The database itself refuses a value of the wrong type.
+    if statement == TAMPERINGS[0]:  # The database itself refuses a value of the wrong type.
+        with pytest.raises(sqlite3.IntegrityError):
+            altered(folder, statement)
+        return
+    altered(folder, statement)
     with pytest.raises(VerificationFailed):
         verify_folder(folder, VKEY)
     with pytest.raises(VerificationFailed):
@@ -472,6 +479,69 @@ def test_records_verify_without_any_store(log: Log) -> None:
         verify_records(records, log.checkpoint, VKEY, lambda _: None)
     with pytest.raises(VerificationFailed, match="altered"):
         verify_records(records, log.checkpoint, VKEY, lambda _: b"{}")
+
+
+# The first form -------------------------------------------------------------------------------------------------
+
+FIRST_FORM = """
+CREATE TABLE record (
+    sequence INTEGER PRIMARY KEY, request TEXT NOT NULL, event TEXT NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX record_request ON record (request, sequence);
+CREATE TABLE node (
+    level INTEGER NOT NULL, position INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+CREATE TABLE blob (digest TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+def in_first_form(log: Log, folder: Path) -> Path:
+    """Make a folder with the same log as it was kept at first, not closed."""
+    folder.mkdir(mode=0o700)
+    connection = sqlite3.connect(folder / "log.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(FIRST_FORM)
+    leaves = [tree.leaf_hash(data) for _, data in log.records()]
+    for size in range(log.size + 1):
+        text = note.sign_checkpoint(ORIGIN, size, tree.root_of(leaves[:size]), KEY)
+        connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (size, text))
+    for sequence, data in log.records():
+        record = decode_record(data)
+        connection.execute("INSERT INTO record VALUES (?, ?, ?, ?)", (sequence, record.request, record.event, data))
+        connection.execute("INSERT INTO node VALUES (0, ?, ?)", (sequence, leaves[sequence]))
+    connection.executemany("INSERT INTO blob VALUES (?, ?)", log.blobs())
+    connection.close()
+    return folder
+
+
+def test_a_log_of_the_first_form_is_carried_over(log: Log, tmp_path: Path) -> None:
+    """Opening it keeps records, blobs and checkpoint; it verifies and takes more. Until then it is said to be old."""
+    folder = in_first_form(log, tmp_path / "first")
+    with pytest.raises(LogUnavailable, match="earlier form"):
+        verify_folder(folder, VKEY)
+    with Log(folder, ORIGIN, KEY) as again:
+        assert list(again.records()) == list(log.records())
+        assert list(again.blobs()) == list(log.blobs())
+        assert again.checkpoint == log.checkpoint
+        assert again.append(a_record(4)) == 4
+    assert verify_folder(folder, VKEY).size == 5
+    with Log(folder, ORIGIN, KEY) as again:
+        assert again.size == 5
+
+
+@pytest.mark.parametrize("statement", [*TAMPERINGS[1:2], "DELETE FROM record WHERE sequence = 3", "DELETE FROM blob",
+                                       "DELETE FROM checkpoint WHERE size = 4", "DELETE FROM checkpoint"])  # fmt: skip
+def test_an_altered_log_of_the_first_form_does_not_open(log: Log, tmp_path: Path, statement: str) -> None:
+    """What is not what was signed is refused; where the records are not, they stay in the form that they had."""
+    folder = in_first_form(log, tmp_path / "first")
+    altered(folder, statement)
+    with pytest.raises(VerificationFailed):
+        Log(folder, ORIGIN, KEY)
+    connection = sqlite3.connect(folder / "log.db")
+    forms = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    connection.close()
+    assert ("node" in forms) == ("blob" not in statement)
 
 
 # The export -----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.export import export
 from aerodb.audit.record import Event, Record, read_record
 from aerodb.audit.search import Query
-from aerodb.audit.store import Log, search
+from aerodb.audit.store import Log, SearchBehind, search
 from aerodb.audit.timeline import entries, ordered, places_in
 from aerodb.cli.commands import run
 from aerodb.cli.profile import Profile
@@ -60,6 +60,8 @@ from aerodb.protocol.timeline import Timeline
 from aerodb.rules.explain import explain
 from aerodb.rules.invariants import RULES
 from aerodb.rules.standing import genesis
+from aerodb.transport.errors import Interrupted
+from aerodb.transport.problem import problem_bytes, refused_by
 from tests.unit.protocol.authenticator import ORIGIN, SoftAuthenticator
 
 NODES = ("n1", "n2", "n3")
@@ -140,6 +142,8 @@ class Stage:
     executed: list[str] = field(default_factory=list)
     decisions: dict[str, Decision] = field(default_factory=dict)
     result: str = "executed"
+    breaks_off: int | None = None
+    behind: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Make the keys, the configuration, the log and the profile folder."""
@@ -226,6 +230,13 @@ class Stage:
         """Answer a GET."""
         return self._answer("GET", path, b"", {})
 
+    def lines(self, path: str) -> Iterator[bytes]:
+        """Answer a GET line by line; where the test says so, break off after so many."""
+        for at, line in enumerate(self.get(path).splitlines(keepends=True)):
+            if at == self.breaks_off:
+                raise Interrupted("the answer broke off", executed="not executed")
+            yield line
+
     def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
         """Answer a POST."""
         return self._answer("POST", path, body, headers or {})
@@ -240,6 +251,8 @@ class Stage:
         place = f"{method} {named}"
         if place in self.fail:
             raise self.fail[place]
+        if self.behind and place in ("GET /v1/requests", "GET /v1/audit/search"):
+            raise refused_by(503, problem_bytes(SearchBehind(f"the index covers {self.behind.pop(0)} records")))
         answer = self._route(place, path, body, headers)
         data = answer if isinstance(answer, bytes) else canonical.encode(answer)
         return self.alter[place](data) if place in self.alter else data

@@ -245,8 +245,46 @@ def test_an_export_overwrites_nothing(stage: Stage, tmp_path: Path) -> None:
     """An existing file is left as it is."""
     file = tmp_path / "log.jsonl"
     file.write_text("precious")
+    stage.sent.clear()
     assert stage.run("audit", "export", "--output", str(file)).code == 2
     assert file.read_text() == "precious"
+    assert stage.sent == []  # And so nothing is recorded as read.
+
+
+@pytest.mark.parametrize("form", ["jsonl", "ocsf"])
+def test_an_export_that_breaks_off_leaves_no_file(stage: Stage, tmp_path: Path, form: str) -> None:
+    """A file is there only if it is whole, and the command says what happened."""
+    stage.breaks_off = 2
+    file = tmp_path / "log.jsonl"
+    shown = stage.run("audit", "export", "--format", form, "--output", str(file))
+    assert shown.code == 4
+    assert "broke off" in shown.err
+    assert list(tmp_path.glob("*.jsonl")) == []
+
+
+def test_the_log_is_verified_as_it_comes(stage: Stage) -> None:
+    """Without a path an export is fetched and verified; one that breaks off is never said to be verified."""
+    shown = stage.run("audit", "verify")
+    assert (shown.code, "VERIFIED: 3 records" in shown.plain) == (0, True)
+    assert "by one process: an export is one stream" in shown.plain
+    stage.breaks_off = 4  # The checkpoint and all three records have come; the blobs have not.
+    shown = stage.run("audit", "verify")
+    assert (shown.code, "VERIFIED" in shown.plain) == (4, False)
+
+
+def test_a_search_goes_on_while_the_index_is_built(stage: Stage) -> None:
+    """The question is put again until it is answered, and how far the index is can be seen; other refusals end it."""
+    for command in (("audit", "search", "--operator", "alice"), ("requests",)):
+        stage.behind = ["1 of 3", "2 of 3"]
+        asked = len(stage.sent)
+        shown = stage.run(*command)
+        assert (shown.code, len(stage.sent) - asked) == (0, 3)
+        assert "covers 1 of 3" in shown.err
+        assert "covers 2 of 3" in shown.err
+    stage.behind = ["3 of 3"] * 1000
+    shown = stage.run("audit", "search", "--operator", "alice")
+    assert "control.search-behind" in shown.err
+    assert shown.code != 0
 
 
 @pytest.mark.parametrize("drop", [0, 1, 2, -1])

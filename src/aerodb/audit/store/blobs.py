@@ -35,5 +35,5 @@ def insert_blobs(database: Database, record: Record, blobs: Mapping[str, bytes])
         if database.blob(digest) != data:
             raise BlobMismatched(f"the log holds something else under {digest}")
     for digest in record.needs:
-        if database.blob(digest) is None:
+        if not database.has_blob(digest):
             raise BlobMismatched(f"the confirmation names {digest}, which is not in the log")

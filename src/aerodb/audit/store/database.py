@@ -1,26 +1,31 @@
 """The log's SQLite database: its schema, its connections, and each statement that is run on it.
 
+- A record's row holds the nodes of the tree that the record completed, the leaf first: so an append writes one page for
+  the record and its nodes, one for the index over requests, and one for the checkpoint.
+- There is one checkpoint, the newest: it signs for everything before it. An older one says nothing that the tree does
+  not, and whoever was given one keeps it and asks for a proof that the newest extends it.
+
 Source: SQLite's documentation of WAL mode and of PRAGMA synchronous: FULL makes each commit durable.
 """
 
 import sqlite3
 from pathlib import Path
 
-from aerodb.audit.tree import Node
+from aerodb.audit.tree import HASH_BYTES, completed_by
 
 BUSY_TIMEOUT_SECONDS = 5.0
 
 _SCHEMA = """
 CREATE TABLE record (
-    sequence INTEGER PRIMARY KEY, request TEXT NOT NULL, event TEXT NOT NULL, body BLOB NOT NULL
+    sequence INTEGER PRIMARY KEY, request TEXT NOT NULL, event TEXT NOT NULL, nodes BLOB NOT NULL, body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX record_request ON record (request, sequence);
-CREATE TABLE node (
-    level INTEGER NOT NULL, position INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, position)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+CREATE TABLE checkpoint (size INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
 CREATE TABLE blob (digest TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
+
+Row = tuple[int, str, str, bytes, bytes]
+"""A record's number, request and event, the hashes of the nodes that it completed, and its bytes."""
 
 
 class Database:
@@ -36,17 +41,18 @@ class Database:
         """Close the connection."""
         self.connection.close()
 
-    def insert_record(self, sequence: int, request: str, event: str, body: bytes) -> None:
-        """Insert one record."""
-        self.connection.execute("INSERT INTO record VALUES (?, ?, ?, ?)", (sequence, request, event, body))
-
-    def insert_node(self, node: Node) -> None:
-        """Insert one complete node of the tree."""
-        self.connection.execute("INSERT INTO node VALUES (?, ?, ?)", (node.level, node.index, node.hash))
+    def insert_record(self, row: Row) -> None:
+        """Insert one record, with the nodes of the tree that it completed."""
+        self.connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?)", row)
 
     def insert_checkpoint(self, size: int, text: str) -> None:
-        """Insert one signed checkpoint."""
+        """Insert the first signed checkpoint."""
         self.connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (size, text))
+
+    def replace_checkpoint(self, old: tuple[int, str], new: tuple[int, str]) -> bool:
+        """Put a checkpoint (size and text) in the place of the one that there was; tell whether that was there."""
+        query = "UPDATE checkpoint SET size = ?, text = ? WHERE size = ? AND text = ?"
+        return self.connection.execute(query, (*new, *old)).rowcount == 1
 
     def insert_blob(self, digest: str, data: bytes) -> None:
         """Insert one blob, unless there is one with this digest already."""
@@ -56,9 +62,25 @@ class Database:
         """Return one record's bytes."""
         return self._bytes("SELECT body FROM record WHERE sequence = ?", sequence)
 
-    def rows(self, start: int, end: int) -> list[tuple[int, str, str, bytes]]:
-        """Return (sequence, request, event, body) of the records from `start` up to but without `end`."""
-        query = "SELECT sequence, request, event, body FROM record WHERE sequence >= ? AND sequence < ? ORDER BY 1"
+    def leaf_and_body(self, sequence: int) -> tuple[bytes, bytes] | None:
+        """Return one record's stored leaf hash, and its bytes."""
+        query = f"SELECT substr(nodes, 1, {HASH_BYTES}), body FROM record WHERE sequence = ?"  # noqa: S608 - a number.
+        row: tuple[bytes, bytes] | None = self.connection.execute(query, (sequence,)).fetchone()
+        return row
+
+    def rows(self, start: int, end: int) -> list[Row]:
+        """Return the rows of the records from `start` up to but without `end`."""
+        query = "SELECT * FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
+        return self.connection.execute(query, (start, end)).fetchall()
+
+    def row_and_checkpoint(self, sequence: int) -> tuple[object, ...] | None:
+        """Return one record's row, followed by size and text of the checkpoint; nothing unless there is one of each."""
+        rows = self.connection.execute("SELECT * FROM record, checkpoint WHERE sequence = ?", (sequence,)).fetchall()
+        return rows[0] if len(rows) == 1 else None
+
+    def bodies(self, start: int, end: int) -> list[tuple[int, bytes]]:
+        """Return number and bytes of the records from `start` up to but without `end`."""
+        query = "SELECT sequence, body FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
         return self.connection.execute(query, (start, end)).fetchall()
 
     def sequences(self, request: str) -> tuple[int, ...]:
@@ -68,25 +90,18 @@ class Database:
 
     def node_hash(self, level: int, index: int) -> bytes:
         """Return the hash of a complete node."""
-        query = "SELECT hash FROM node WHERE level = ? AND position = ?"
-        found = self._bytes(query, level, index)
-        if found is None:
+        query = "SELECT substr(nodes, ?, ?) FROM record WHERE sequence = ?"
+        found = self._bytes(query, HASH_BYTES * level + 1, HASH_BYTES, completed_by(level, index))
+        if found is None or len(found) != HASH_BYTES:
             raise sqlite3.DatabaseError(f"the node ({level}, {index}) of the tree is missing")
         return found
 
-    def checkpoint(self, size: int) -> str | None:
-        """Return the checkpoint that was signed at `size`."""
-        query = "SELECT text FROM checkpoint WHERE size = ?"
-        row: tuple[str] | None = self.connection.execute(query, (size,)).fetchone()
-        return None if row is None else row[0]
-
     def newest(self) -> tuple[int, str]:
-        """Return the greatest size that was signed, and its checkpoint."""
-        query = "SELECT size, text FROM checkpoint ORDER BY size DESC LIMIT 1"
-        row: tuple[int, str] | None = self.connection.execute(query).fetchone()
-        if row is None:
-            raise sqlite3.DatabaseError("there is no checkpoint")
-        return row
+        """Return the size that was signed, and its checkpoint."""
+        rows: list[tuple[int, str]] = self.connection.execute("SELECT size, text FROM checkpoint").fetchall()
+        if len(rows) != 1:
+            raise sqlite3.DatabaseError(f"there are {len(rows)} checkpoints, not one")
+        return rows[0]
 
     def blob(self, digest: str) -> bytes | None:
         """Return one blob's bytes."""
@@ -101,11 +116,10 @@ class Database:
         query = "SELECT digest FROM blob WHERE digest > ? ORDER BY digest LIMIT ?"
         return [digest for (digest,) in self.connection.execute(query, (after, count))]
 
-    def counts(self) -> tuple[int, int, int]:
-        """Return how many records, nodes and checkpoints there are."""
-        query = "SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM node), (SELECT count(*) FROM checkpoint)"
-        row: tuple[int, int, int] = self.connection.execute(query).fetchone()
-        return row
+    def count(self) -> int:
+        """Return how many records there are."""
+        row: tuple[int] = self.connection.execute("SELECT count(*) FROM record").fetchone()
+        return row[0]
 
     def _bytes(self, query: str, *values: int | str) -> bytes | None:
         row: tuple[bytes] | None = self.connection.execute(query, values).fetchone()
@@ -153,7 +167,8 @@ def _open(path: Path, mode: str) -> Database:
     )
 
 
-def create_schema(database: Database) -> None:
-    """Define the tables, inside the transaction that is open (executescript would commit it)."""
+def create_schema(database: Database, but: tuple[str, ...] = ()) -> None:
+    """Define the tables (`but` those), inside the transaction that is open (executescript would commit it)."""
     for statement in _SCHEMA.strip().removesuffix(";").split(";\n"):
-        database.connection.execute(statement)
+        if statement.split()[2] not in but:
+            database.connection.execute(statement)

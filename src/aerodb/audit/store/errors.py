@@ -19,6 +19,14 @@ class LogReplaced(AeroError):
     title = "The audit log's files were deleted, replaced or written by someone else"
 
 
+class SearchBehind(AeroError):
+    """The index for searches is still being built; each question carries it on, so asking again ends it."""
+
+    code = "control.search-behind"
+    status = 503
+    title = "The index for searches is still being built"
+
+
 class RecordUnknown(AeroError):
     """The log has no record with this number, or never had this size."""
 

@@ -5,8 +5,7 @@ Source: POSIX fsync and rename; the order is write, fsync, rename, fsync of the 
 
 import os
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 DATABASE = "log.db"
 RESERVE = "reserve"
@@ -91,7 +90,7 @@ class Reserve:
             os.close(descriptor)
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Mark(NamedTuple):
     """One file as this process last left it; whoever replaces or writes the file changes it."""
 
     device: int
@@ -99,22 +98,28 @@ class Mark(msgspec.Struct, frozen=True):
     size_bytes: int
     modified_ns: int
 
-    @property
-    def identity(self) -> tuple[int, int]:
-        """Return what stays the same for as long as it is the same file."""
-        return self.device, self.inode
+    def is_file_of(self, other: "Mark") -> bool:
+        """Tell whether both are marks of one and the same file, whatever was written to it in between."""
+        return (self.device, self.inode) == (other.device, other.inode)
 
 
-def marks_of(folder: Path) -> tuple[Mark, Mark]:
-    """Return the marks of the database and of its write-ahead log.
+class Marker:
+    """Takes the marks of the database in one folder and of its write-ahead log."""
 
-    Raises:
-        OSError: one of them is not there.
-    """
-    database, wal = (folder / name for name in (DATABASE, f"{DATABASE}-wal"))
-    return _mark(database), _mark(wal)
+    def __init__(self, folder: Path) -> None:
+        """Keep where they lie."""
+        self._paths = str(folder / DATABASE), str(folder / f"{DATABASE}-wal")
+
+    def marks(self) -> tuple[Mark, Mark]:
+        """Return the marks of both as they are at their paths now.
+
+        Raises:
+            OSError: one of them is not there.
+        """
+        database, wal = self._paths
+        return _mark(database), _mark(wal)
 
 
-def _mark(path: Path) -> Mark:
-    status = path.stat(follow_symlinks=False)
+def _mark(path: str) -> Mark:
+    status = os.lstat(path)  # By name, many times an append: a Path would cost more than the call itself.
     return Mark(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

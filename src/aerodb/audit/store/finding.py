@@ -21,6 +21,7 @@ def search(log: Log, query: Query, before: int | None = None, limit: int = PAGE_
 
     Raises:
         LogUnavailable: the log or every index of it cannot be read.
+        SearchBehind: the index is not built yet; asking again goes on with that.
         VerificationFailed: a record was altered.
     """
 
@@ -36,6 +37,7 @@ def newest_requests(log: Log, before: int | None = None, limit: int = PAGE_RECOR
 
     Raises:
         LogUnavailable: the log or every index of it cannot be read.
+        SearchBehind: the index is not built yet; asking again goes on with that.
     """
 
     def found() -> list[tuple[str, int]]:

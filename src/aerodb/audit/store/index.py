@@ -2,9 +2,10 @@
 
 - It is no truth. It is made from the log alone, is neither signed nor sealed, and may be deleted at any time.
 - Whatever it finds is read from the log and held to the query; what does not fit makes it be built anew.
-- It names the checkpoint that it was built up to. One that the log never signed at that size makes it be built anew;
+- It names the tree's root that it was built up to. One that the log never had at that size makes it be built anew;
   one that is older is carried on from there.
-- It never fails an append: what it missed is caught up at the next search.
+- Appends leave it alone: what was appended since is caught up at the next search. One question catches up a bounded
+  number of records, and is refused where that was not all: it is never answered from an index that lags behind.
 - Where it cannot be written (a full disk), a temporary one takes its place for as long as the log is open.
 """
 
@@ -18,20 +19,35 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from aerodb.audit.record import Record
 from aerodb.audit.search import Query, folded, instant
+from aerodb.audit.store.errors import SearchBehind
 
 ENDING = ".index"
 
 T = TypeVar("T")
 
+CATCH_UP_RECORDS_MAX = 200_000
+"""How many records one question catches up at most: some seconds' work."""
+
+BULK_RECORDS = 20_000
+"""From how many records on an empty index is filled first and ordered afterwards, which is several times faster."""
+
 _ROWS_AT_ONCE = 5_000
-_SCHEMA = """
-CREATE TABLE built (size INTEGER NOT NULL, checkpoint TEXT NOT NULL) STRICT;
+
+_TABLES = """
+CREATE TABLE built (size INTEGER NOT NULL, root BLOB NOT NULL) STRICT;
 CREATE TABLE entry (
     sequence INTEGER PRIMARY KEY, request TEXT NOT NULL, event TEXT NOT NULL, operator TEXT NOT NULL,
     action TEXT NOT NULL, target TEXT NOT NULL, result TEXT NOT NULL, at TEXT NOT NULL, reason INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE reason (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE invariant (
+    name TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (name, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE request (first INTEGER PRIMARY KEY, request TEXT NOT NULL) STRICT;
+INSERT INTO built VALUES (0, x'');
+"""
+_ORDERS = """
 CREATE INDEX entry_request ON entry (request);
 CREATE INDEX entry_event ON entry (event);
 CREATE INDEX entry_operator ON entry (operator);
@@ -40,14 +56,12 @@ CREATE INDEX entry_target ON entry (target);
 CREATE INDEX entry_result ON entry (result);
 CREATE INDEX entry_at ON entry (at);
 CREATE INDEX entry_reason ON entry (reason);
-CREATE TABLE reason (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE invariant (
-    name TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (name, sequence)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE request (request TEXT PRIMARY KEY, first INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX request_first ON request (first);
-INSERT INTO built VALUES (0, '');
 """
+_BEGIN_BULK = (
+    "DROP INDEX entry_request; DROP INDEX entry_event; DROP INDEX entry_operator; DROP INDEX entry_action;"
+    "DROP INDEX entry_target; DROP INDEX entry_result; DROP INDEX entry_at; DROP INDEX entry_reason;"
+)
+_REQUESTS = "INSERT INTO request SELECT min(sequence), request FROM entry WHERE request <> '' GROUP BY request;"
 _EQUALS = (("operator", "operator"), ("event", "event"), ("action", "action"), ("node", "target"),
            ("outcome", "result"))  # fmt: skip
 
@@ -66,6 +80,9 @@ class Indexed(msgspec.Struct, frozen=True):
     invariants: tuple[str, ...] = ()
 
 
+_DECODER = msgspec.json.Decoder(Indexed)
+
+
 class Source(Protocol):
     """What an index is built from."""
 
@@ -78,45 +95,43 @@ class Source(Protocol):
         """Yield number and bytes of records."""
         ...
 
-    def checkpoint_at(self, size: int) -> str | None:
-        """Return the checkpoint that was signed at `size`."""
+    def root_at(self, size: int) -> bytes:
+        """Return the root of the tree of the first `size` records."""
         ...
 
 
 class Index:
     """The index of the log in one folder. Safe to use from several threads; it opens when it is first used."""
 
-    def __init__(self, folder: Path, source: Source) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        source: Source,
+        *,
+        catch_up_records_max: int = CATCH_UP_RECORDS_MAX,
+        bulk_records: int = BULK_RECORDS,
+    ) -> None:
         """Keep where it lies and what it is built from."""
+        self._catch_up_records_max, self._bulk_records = catch_up_records_max, bulk_records
         self._path = folder.with_name(folder.name + ENDING)
         self._source = source
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._size = 0
+        self._bulk = False
 
     # Following the log -------------------------------------------------------------------------------------------
 
-    def add(self, sequence: int, record: Record, checkpoint: str) -> None:
-        """Note one record that was just appended, if all before it are noted; never wait, never fail."""
-        if not self._lock.acquire(blocking=False):
-            return
-        try:
-            with suppress(sqlite3.Error):
-                if self._connection is not None and self._size == sequence:
-                    parts = Indexed(*(getattr(record, each) for each in Indexed.__struct_fields__))
-                    self._insert([(sequence, parts)], checkpoint)
-        finally:
-            self._lock.release()
-
-    def _insert(self, rows: list[tuple[int, Indexed]], checkpoint: str) -> None:
-        """Note records in one transaction, up to the checkpoint that covers the last of them."""
+    def _insert(self, rows: list[tuple[int, Indexed]], root: bytes) -> None:
+        """Note records in one transaction, up to the size at which the tree has this root."""
         connection = self._opened()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for sequence, record in rows:
-                _insert_row(connection, sequence, record)
+            _insert_rows(connection, rows)
+            if not self._bulk:
+                _insert_requests(connection, rows)
             size = rows[-1][0] + 1
-            connection.execute("UPDATE built SET size = ?, checkpoint = ?", (size, checkpoint))
+            connection.execute("UPDATE built SET size = ?, root = ?", (size, root))
             connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
@@ -125,22 +140,28 @@ class Index:
         self._size = size
 
     def _catch_up(self) -> None:
-        """Note what is missing, many records at a time, so that memory stays flat."""
+        """Note what is missing, many records at a time, so that memory stays flat.
+
+        Raises:
+            SearchBehind: that was more than one question catches up; the next one goes on.
+        """
         begun = self._size
+        if begun == 0 and not self._bulk and self._source.size >= self._bulk_records:
+            self._opened().executescript(f"BEGIN;{_BEGIN_BULK}COMMIT;")
+            self._bulk = True
         while self._size < self._source.size:
-            end = min(self._size + _ROWS_AT_ONCE, self._source.size)
+            if self._size - begun >= self._catch_up_records_max:
+                raise SearchBehind(f"the index for searches covers {self._size} of {self._source.size} records so far")
+            end = min(self._size + _ROWS_AT_ONCE, begun + self._catch_up_records_max, self._source.size)
             found = self._source.records(self._size, end)
-            rows = [(sequence, msgspec.json.decode(data, type=Indexed)) for sequence, data in found]
-            self._insert(rows, self._source.checkpoint_at(end) or "")
-        if self._size - begun >= _ROWS_AT_ONCE:
+            self._insert([(sequence, _DECODER.decode(data)) for sequence, data in found], self._source.root_at(end))
+        if self._bulk:
+            self._opened().executescript(f"BEGIN;{_ORDERS}{_REQUESTS}COMMIT;")
+        if self._bulk or self._size - begun >= _ROWS_AT_ONCE:
             self._opened().execute("ANALYZE")  # So that SQLite knows which condition leaves the fewest records.
+        self._bulk = False
 
     # Opening -----------------------------------------------------------------------------------------------------
-
-    def open(self) -> None:
-        """Open the file, so that appends are noted from now on; what is missing waits for the first search."""
-        with self._lock, suppress(sqlite3.Error):
-            self._open()
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -168,9 +189,9 @@ class Index:
             _create(connection)
         if _definitions(connection) != _expected():
             raise sqlite3.DatabaseError("it is no index of this form")
-        rows: list[tuple[int, str]] = connection.execute("SELECT size, checkpoint FROM built").fetchall()
-        size, checkpoint = rows[0] if len(rows) == 1 else (-1, "")
-        if not 0 <= size <= self._source.size or (size and checkpoint != self._source.checkpoint_at(size)):
+        rows: list[tuple[int, bytes]] = connection.execute("SELECT size, root FROM built").fetchall()
+        size, root = rows[0] if len(rows) == 1 else (-1, b"")
+        if not 0 <= size <= self._source.size or (size and root != self._source.root_at(size)):
             raise sqlite3.DatabaseError("it is not an index of this log")
         return size
 
@@ -195,6 +216,7 @@ class Index:
         self._size = 0
 
     def _disconnect(self) -> None:
+        self._bulk = False
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.close()
@@ -217,6 +239,7 @@ class Index:
 
         Raises:
             sqlite3.Error: it cannot be read, and cannot be built.
+            SearchBehind: it is not built yet; asking again goes on with that.
         """
         return self._asked(lambda connection: _find(connection, query, before, limit))
 
@@ -225,6 +248,7 @@ class Index:
 
         Raises:
             sqlite3.Error: it cannot be read, and cannot be built.
+            SearchBehind: it is not built yet; asking again goes on with that.
         """
         statement = "SELECT request, first FROM request WHERE first < ? ORDER BY first DESC LIMIT ?"
         return self._asked(lambda connection: connection.execute(statement, (before, limit)).fetchall())
@@ -256,7 +280,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    connection.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
+    connection.executescript(f"BEGIN;{_TABLES}{_ORDERS}COMMIT;")
 
 
 def _definitions(connection: sqlite3.Connection) -> list[tuple[str, str | None]]:
@@ -273,18 +297,26 @@ def _expected() -> list[tuple[str, str | None]]:
         connection.close()
 
 
-def _insert_row(connection: sqlite3.Connection, sequence: int, record: Indexed) -> None:
-    text = folded(record.reason)
-    connection.execute("INSERT OR IGNORE INTO reason (text) VALUES (?)", (text,))
-    connection.execute(
+def _insert_rows(connection: sqlite3.Connection, rows: list[tuple[int, Indexed]]) -> None:
+    texts = [folded(record.reason) for _, record in rows]
+    connection.executemany("INSERT OR IGNORE INTO reason (text) VALUES (?)", ((text,) for text in dict.fromkeys(texts)))
+    connection.executemany(
         "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT number FROM reason WHERE text = ?))",
-        (sequence, record.request, record.event, record.operator, record.action, record.target, record.result,
-         instant(record.at) or "", text),
+        ((sequence, record.request, record.event, record.operator, record.action, record.target, record.result,
+          instant(record.at) or "", text) for (sequence, record), text in zip(rows, texts, strict=True)),
     )  # fmt: skip
-    for name in dict.fromkeys(record.invariants):
-        connection.execute("INSERT INTO invariant VALUES (?, ?)", (name, sequence))
-    if record.request:
-        connection.execute("INSERT OR IGNORE INTO request VALUES (?, ?)", (record.request, sequence))
+    connection.executemany(
+        "INSERT OR IGNORE INTO invariant VALUES (?, ?)",
+        ((name, sequence) for sequence, record in rows for name in record.invariants),
+    )
+
+
+def _insert_requests(connection: sqlite3.Connection, rows: list[tuple[int, Indexed]]) -> None:
+    """Note which of the records begin a request; all of them are entries already."""
+    connection.executemany(
+        "INSERT INTO request SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM entry WHERE request = ?2 AND sequence < ?1)",
+        ((sequence, record.request) for sequence, record in rows if record.request),
+    )
 
 
 def _find(connection: sqlite3.Connection, query: Query, before: int, limit: int) -> list[int]:

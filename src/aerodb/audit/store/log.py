@@ -1,7 +1,8 @@
 """The audit log on disk: append, read back, prove.
 
-- One SQLite transaction holds a record, its blobs, the nodes of the tree that it completes and the checkpoint that is
-  signed over it; it is durable when COMMIT returns (WAL, synchronous=FULL), or nothing of it is there.
+- One SQLite transaction holds a record with the nodes of the tree that it completes, its blobs, and the checkpoint that
+  is signed over it and replaces the one before; it is durable when COMMIT returns (WAL, synchronous=FULL), or nothing
+  of it is there.
 - *Durable* is not *published*: `append` returns only after the record and its checkpoint were read back, by another
   connection, from files that are still the ones at their path.
 - Nobody else writes these files: the folder is locked, and a file that changed since this process last wrote it stops
@@ -20,18 +21,19 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.audit import tree
-from aerodb.audit.note import sign_checkpoint, verifier_key
+from aerodb.audit.note import Signer
 from aerodb.audit.record import Record, encode_record
 from aerodb.audit.store.blobs import check_blobs, insert_blobs
-from aerodb.audit.store.database import Database, open_to_read, open_to_write
+from aerodb.audit.store.carrying import carry_over, is_first_form
+from aerodb.audit.store.database import Database, Row, open_to_read, open_to_write
 from aerodb.audit.store.errors import LogReplaced, LogUnavailable
-from aerodb.audit.store.files import DATABASE, RESERVE, RESERVE_BYTES, Reserve, marks_of
-from aerodb.audit.store.folder import Progress, silent, verify_content
+from aerodb.audit.store.files import DATABASE, RESERVE, RESERVE_BYTES, Mark, Marker, Reserve
+from aerodb.audit.store.folder import verify_content
 from aerodb.audit.store.index import Index
 from aerodb.audit.store.making import create_database, disk, lock_folder
 from aerodb.audit.store.reading import Readable
 from aerodb.audit.store.seal import is_sealed, remove_seal, verify_seal, write_seal
-from aerodb.audit.verify import VerificationFailed, verified_checkpoint, verify_head
+from aerodb.audit.verify import Progress, VerificationFailed, silent, verified_checkpoint, verify_head
 
 LOCK_TIMEOUT_SECONDS = 10.0
 
@@ -58,7 +60,9 @@ class Log(Readable):
         self._folder = folder
         self._origin = origin
         self._key = key
-        self._vkey = verifier_key(origin, key.public_key().public_bytes_raw())
+        self._signer = Signer(origin, key)
+        self._vkey = self._signer.verifier_key
+        self._marker = Marker(folder)
         self._reserve = Reserve(folder / RESERVE)
         self._lock = threading.Lock()
         self._fault: str | None = None
@@ -72,7 +76,6 @@ class Log(Readable):
         except BaseException:
             self._release_folder()
             raise
-        self.index.open()
 
     @classmethod
     def create(cls, folder: Path, origin: str, key: Ed25519PrivateKey) -> Self:
@@ -82,7 +85,7 @@ class Log(Readable):
             LogUnavailable: there is one already, or the disk refused.
             VerifierKeyInvalid: `origin` cannot be a log's name.
         """
-        checkpoint = sign_checkpoint(origin, 0, tree.EMPTY_ROOT, key)
+        checkpoint = Signer(origin, key).checkpoint(0, tree.EMPTY_ROOT)
         with disk():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -99,6 +102,8 @@ class Log(Readable):
         self._writer = open_to_write(path)
         self._reader: Database | None = None
         try:
+            if is_first_form(self._writer):
+                carry_over(self._writer, self._vkey)
             if not sealed:
                 verify_content(self._writer, self._vkey, self._folder, self._progress)
             size, self._checkpoint = self._writer.newest()
@@ -106,7 +111,7 @@ class Log(Readable):
             verify_head(self._frontier, verified_checkpoint(self._checkpoint, self._vkey))
             self._reader = open_to_read(path)
             self._reader.newest()
-            self._marks = marks_of(self._folder)
+            self._marks = self._marker.marks()
         except BaseException:
             self._disconnect()
             raise
@@ -163,53 +168,46 @@ class Log(Readable):
 
     def _append(self, record: Record, body: bytes, blobs: Mapping[str, bytes]) -> int:
         self._require_ours()
-        sequence, leaf = self.size, tree.leaf_hash(body)
-        frontier = self._frontier.append(leaf)
-        checkpoint = sign_checkpoint(self._origin, frontier.size, frontier.root(), self._key)
-        with self._transaction() as database:
-            insert_blobs(database, record, blobs)
-            database.insert_record(sequence, record.request, record.event, body)
-            for node in self._frontier.completed_by(leaf):
-                database.insert_node(node)
-            database.insert_checkpoint(frontier.size, checkpoint)
-        self._read_back(sequence, body, checkpoint)
+        sequence, (nodes, frontier) = self.size, self._frontier.grown(tree.leaf_hash(body))
+        checkpoint = self._signer.checkpoint(frontier.size, frontier.root())
+        row = sequence, record.request, record.event, b"".join(nodes), body
+        self._commit(record, blobs, row, checkpoint)
+        self._read_back(row, checkpoint)
         self._frontier, self._checkpoint = frontier, checkpoint
-        self.index.add(sequence, record, checkpoint)
         return sequence
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Database]:
-        """Hold one transaction, which is durable when this ends, or was rolled back."""
-        database = self._writer
+    def _commit(self, record: Record, blobs: Mapping[str, bytes], row: Row, checkpoint: str) -> None:
+        """Write all of it in one transaction, which is durable when this returns; or nothing of it is there."""
+        database, size = self._writer, row[0]
         database.connection.execute("BEGIN IMMEDIATE")
         try:
-            self._require_newest(database)
-            yield database
+            self._replace_checkpoint(size + 1, checkpoint)
+            insert_blobs(database, record, blobs)
+            database.insert_record(row)
             database.connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
                 database.connection.execute("ROLLBACK")
+            with suppress(LogReplaced):  # Then the next append says it.
+                self._remark()
             raise
-        finally:
-            self._remark()
 
-    def _require_newest(self, database: Database) -> None:
-        if database.newest() != (self.size, self._checkpoint):
+    def _replace_checkpoint(self, size: int, checkpoint: str) -> None:
+        if not self._writer.replace_checkpoint((self.size, self._checkpoint), (size, checkpoint)):
             raise LogReplaced("someone else appended to the log")
 
     def _remark(self) -> None:
-        """Take the files as they are now for ours, if they are the same files."""
-        with suppress(OSError):
-            marks = marks_of(self._folder)
-            if [mark.identity for mark in marks] == [mark.identity for mark in self._marks]:
-                self._marks = marks
+        """Take the files as this process just left them for ours; refuse others in their place."""
+        marks = self._marks_now()
+        if not all(mark.is_file_of(ours) for mark, ours in zip(marks, self._marks, strict=True)):
+            raise LogReplaced(f"the files in {self._folder} are not those that this process opened")
+        self._marks = marks
 
-    def _read_back(self, sequence: int, body: bytes, checkpoint: str) -> None:
+    def _read_back(self, row: Row, checkpoint: str) -> None:
         """Check that what was committed is what others will read; if not, nothing is ever appended again."""
         self._fault = "what was written was not what was read back"
-        self._require_files()
-        reader = self._reading
-        if reader.body(sequence) != body or reader.newest() != (sequence + 1, checkpoint):
+        self._remark()
+        if self._reading.row_and_checkpoint(row[0]) != (*row, row[0] + 1, checkpoint):
             raise LogUnavailable(self._fault)
         self._fault = None
 
@@ -264,12 +262,14 @@ class Log(Readable):
             raise LogUnavailable(self._fault)
 
     def _require_files(self) -> None:
+        if self._marks_now() != self._marks:
+            raise LogReplaced(f"the files in {self._folder} are not as this process left them")
+
+    def _marks_now(self) -> tuple[Mark, Mark]:
         try:
-            ours = marks_of(self._folder) == self._marks
+            return self._marker.marks()
         except OSError as error:
             raise LogReplaced(f"a file of the log is gone: {error}") from error
-        if not ours:
-            raise LogReplaced(f"the files in {self._folder} are not as this process left them")
 
     # Closing -----------------------------------------------------------------------------------------------------
 

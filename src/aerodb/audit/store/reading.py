@@ -41,10 +41,11 @@ class Readable:
             return self._body(sequence)
 
     def _body(self, sequence: int) -> bytes:
-        body = self._reading.body(sequence) if 0 <= sequence < self.size else None
-        if body is None:
+        found = self._reading.leaf_and_body(sequence) if 0 <= sequence < self.size else None
+        if found is None:
             raise RecordUnknown(f"the log has {self.size} records, and none with the number {sequence}")
-        if tree.leaf_hash(body) != self._reading.node_hash(0, sequence):
+        leaf, body = found
+        if tree.leaf_hash(body) != leaf:
             raise VerificationFailed(f"record {sequence} is altered")
         return body
 
@@ -53,18 +54,18 @@ class Readable:
         stop = self.size if end is None else min(end, self.size)
         for first in range(max(start, 0), stop, _ROWS_AT_ONCE):
             with self._held():
-                rows = self._reading.rows(first, min(first + _ROWS_AT_ONCE, stop))
-            yield from ((sequence, body) for sequence, _, _, body in rows)
+                rows = self._reading.bodies(first, min(first + _ROWS_AT_ONCE, stop))
+            yield from rows
 
     def sequences_of(self, request: str) -> tuple[int, ...]:
         """Return the numbers of the records about `request`, rising."""
         with self._held():
             return self._reading.sequences(request)
 
-    def checkpoint_at(self, size: int) -> str | None:
-        """Return the checkpoint that was signed at `size` records, or None."""
+    def root_at(self, size: int) -> bytes:
+        """Return the root of the tree of the first `size` records, of which there are at least as many."""
         with self._held():
-            return self._reading.checkpoint(size)
+            return tree.frontier_of(self._reading.node_hash, size).root()
 
     def blob(self, digest: str) -> bytes | None:
         """Return the blob that `digest` names, or None.

@@ -1,0 +1,132 @@
+"""Answers that are taken line by line: as they come, however long; cut short, they are never taken for whole."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from aerodb.transport.certificates import Authority
+from aerodb.transport.client import ANSWER_BYTES_MAX, Client, LineTooLong, lines_of
+from aerodb.transport.errors import AnswerMalformed, Interrupted, Refused
+from aerodb.transport.server import Server, listen
+from aerodb.transport.tls import tls_in
+
+LINE = b"x" * ((1 << 20) - 1) + b"\n"
+Parts = Callable[[], AsyncIterator[bytes]]
+
+
+@contextmanager
+def serving(folder: Path, answer: Callable[[Request], Response]) -> Iterator[Client]:
+    """Hold a real service over mutual TLS whose every answer is `answer`; give a caller of it."""
+    Authority("c").issue(folder, "control", "control")
+    bound, ended = listen("127.0.0.1:0"), threading.Event()
+
+    async def handle(request: Request) -> Response:
+        return answer(request)
+
+    server = Server(Starlette(routes=[Route("/", handle)]), tls_in(folder))
+    thread = threading.Thread(target=server.run_on, args=(bound, ended))
+    thread.start()
+    try:
+        yield Client(f"127.0.0.1:{bound.getsockname()[1]}", tls_in(folder), "control", 20.0)
+    finally:
+        ended.set()
+        thread.join()
+
+
+def streamed(parts: Parts) -> Callable[[Request], Response]:
+    """Return what answers with a stream."""
+    return lambda _: StreamingResponse(parts())
+
+
+@given(lines=st.lists(st.binary(max_size=9).map(lambda line: line.replace(b"\n", b"")), max_size=9),
+       last=st.binary(max_size=9), cuts=st.lists(st.integers(0, 99), max_size=9))  # fmt: skip
+def test_lines_are_the_same_however_the_blocks_are_cut(lines: list[bytes], last: bytes, cuts: list[int]) -> None:
+    """Wherever blocks end, the lines are those of the whole; a last one without a newline too."""
+    whole = b"".join(line + b"\n" for line in lines) + last.replace(b"\n", b"")
+    places = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
+    blocks = [whole[start:end] for start, end in pairwise(places)]
+    found = list(lines_of(blocks))
+    assert b"".join(found) == whole
+    assert [line.rstrip(b"\n") for line in found] == whole.split(b"\n")[: len(found)]
+    assert all(line.endswith(b"\n") for line in found[:-1])
+
+
+def test_a_line_that_is_too_long_is_refused_before_it_is_whole() -> None:
+    """No more than the limit is ever held, even of a line that never ends."""
+    taken = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            taken.append(4)
+            yield b"xxxx"
+
+    with pytest.raises(LineTooLong):
+        list(lines_of(endless(), 10))
+    assert sum(taken) <= 14
+    assert list(lines_of([b"12345\n12345\n"] * 3, 10)) == [b"12345\n"] * 6
+
+
+def test_lines_come_before_the_answer_has_ended(tmp_path: Path) -> None:
+    """The first line is there while the service still waits with the second."""
+    first_taken = threading.Event()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"one\n"
+        assert await asyncio.to_thread(first_taken.wait, 20)
+        yield b"two\n"
+
+    with serving(tmp_path, streamed(parts)) as client:
+        lines = client.lines("/")
+        assert next(lines) == b"one\n"
+        first_taken.set()
+        assert list(lines) == [b"two\n"]
+
+
+def test_an_answer_of_lines_may_be_longer_than_any_other(tmp_path: Path) -> None:
+    """More lines than one whole answer may have bytes are all taken; as one whole answer they are refused."""
+    count = ANSWER_BYTES_MAX // len(LINE) + 2
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(count):
+            yield LINE
+
+    with serving(tmp_path, streamed(parts)) as client:
+        assert sum(line == LINE for line in client.lines("/")) == count
+        with pytest.raises(AnswerMalformed):
+            client.get("/")
+
+
+def test_an_answer_that_is_cut_short_is_never_taken_for_whole(tmp_path: Path) -> None:
+    """Where the service breaks off between two lines, the caller is told so, and that nothing was executed."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"one\n"
+        yield b"two\n"
+        raise ConnectionResetError
+
+    with serving(tmp_path, streamed(parts)) as client:
+        lines = client.lines("/")
+        with pytest.raises(Interrupted) as broken:
+            list(lines)
+        assert broken.value.executed == "not executed"
+
+
+def test_a_refusal_comes_at_once(tmp_path: Path) -> None:
+    """A refusal is raised when the lines are asked for, not when the first one is taken."""
+    problem = (
+        b'{"type":"t","title":"t","status":403,"detail":"no","code":"control.no","domain":"control",'
+        b'"executed":"not executed"}'
+    )
+    with serving(tmp_path, lambda _: Response(problem, 403)) as client, pytest.raises(Refused, match="no"):
+        client.lines("/")
