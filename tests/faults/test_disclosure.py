@@ -9,6 +9,7 @@ import pytest
 
 from aerodb.api.routes import ENDPOINTS
 from aerodb.audit.evidence import examine
+from aerodb.audit.export import verify_export
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Found, Requests, Status
@@ -102,6 +103,8 @@ def test_an_auditor_s_sensitive_reads_leave_one_record_each(shared: Running, req
         arguments = record["arguments"]
         assert isinstance(arguments, dict)
         assert arguments["read"] == what
+    export = auditor.lines("/v1/audit/export")  # Line by line, as it comes, it is the same.
+    assert verify_export(export, shared.cluster.log_key).size == size(shared)
     hidden = canonical.decode(auditor.get(f"/v1/requests/{request_id}"), Decision)
     assert (hidden.snapshot, hidden.redacted) == (None, ("snapshot",))
     assert shared.api.decision(request_id).snapshot is not None

@@ -3,6 +3,7 @@
 A record is its canonical bytes; the tree is over exactly those. Pure: no I/O, no clock.
 """
 
+import unicodedata
 from typing import Literal
 
 import msgspec
@@ -71,7 +72,7 @@ def encode_record(record: Record) -> bytes:
         RecordTooLarge: they are more than `RECORD_BYTES_MAX`.
         NotCanonical: a text is not NFC.
     """
-    data = _quick_form(record) or canonical.encode(record)
+    data = canonical.encode(record)
     if len(data) > RECORD_BYTES_MAX:
         raise RecordTooLarge(f"the record has {len(data)} bytes; at most {RECORD_BYTES_MAX} are kept")
     return data
@@ -86,27 +87,24 @@ def decode_record(data: bytes) -> Record:
     """
     if len(data) > RECORD_BYTES_MAX:
         raise RecordTooLarge(f"the record has {len(data)} bytes; at most {RECORD_BYTES_MAX} are kept")
-    if data.isascii():
-        try:
-            record = read_record(data)
-        except msgspec.DecodeError as error:
-            raise canonical.NotCanonical(f"not a Record: {error}") from error
-        if _SORTED.encode(record) == data:
-            return record
-    return canonical.decode(data, Record)
-
-
-def _quick_form(record: Record) -> bytes | None:
-    """Return the canonical bytes of a record that is all ASCII; of another, nothing.
-
-    A record holds texts and nothing else that has two forms, and ASCII text has one order, one escape and one normal
-    form: msgspec's sorted form is then the canonical one, thirty times faster. A test holds it to that.
-    """
     try:
-        data = _SORTED.encode(record)
-    except UnicodeEncodeError:
-        return None  # A lone surrogate; the canonical form says what is wrong.
-    return data if data.isascii() else None
+        record = read_record(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise canonical.NotCanonical(f"not a Record: {error}") from error
+    return record if _is_surely_canonical(record, data) else canonical.decode(data, Record)
+
+
+def _is_surely_canonical(record: Record, data: bytes) -> bool:
+    """Tell whether `data`, which `record` was read from, are its canonical bytes; where it says no they still may be.
+
+    A record holds texts and nothing else that has two forms, and each text has one escape: msgspec's sorted form is
+    then the canonical one, thirty times faster, if the names have one order (only those of arguments may be other than
+    ASCII) and the texts are in normal form, which they are if all of it is. A test holds it to that.
+    """
+    if _SORTED.encode(record) != data:
+        return False
+    named = all(name.isascii() for name in record.arguments)
+    return data.isascii() or (named and unicodedata.is_normalized("NFC", data.decode()))
 
 
 def read_record(data: bytes) -> Record:

@@ -19,6 +19,7 @@ from aerodb.audit import note, proof, tree
 from aerodb.audit.export import export, verify_export
 from aerodb.audit.record import RECORD_BYTES_MAX, Event, Record, RecordTooLarge, decode_record, encode_record
 from aerodb.audit.store import BlobMismatched, Log, LogReplaced, LogUnavailable, RecordUnknown, verify_folder
+from aerodb.audit.store.database import Database
 from aerodb.audit.store.files import RESERVE_BYTES, Reserve
 from aerodb.audit.verify import VerificationFailed, verify_records
 from aerodb.protocol import canonical
@@ -294,6 +295,37 @@ def test_somebody_else_s_record_is_noticed(log: Log) -> None:
         log.append(a_record(4))
 
 
+class Forgetful(Database):
+    """A reader to whom the record that was written last is not there."""
+
+    def row_and_checkpoint(self, sequence: int) -> tuple[object, ...] | None:
+        """Return what was there before."""
+        return super().row_and_checkpoint(sequence - 1)
+
+
+def test_what_is_not_read_back_is_not_acknowledged(log: Log) -> None:
+    """A record that others would not read is refused, and nothing is ever appended after it."""
+    reader = log._reader
+    assert reader is not None
+    log._reader = Forgetful(reader.connection)
+    with pytest.raises(LogUnavailable, match="read back"):
+        log.append(a_record(4))
+    log._reader = reader
+    assert log.size == 4
+    assert not log.writable()
+    with pytest.raises(LogUnavailable, match="read back"):
+        log.append(a_record(4))
+
+
+def test_a_checkpoint_that_is_not_the_one_before_is_never_replaced(log: Log) -> None:
+    """Even where the files look untouched, a record is appended only to what this process signed."""
+    altered(log._folder, "UPDATE checkpoint SET text = text || 'x'")
+    log._marks = log._marker.marks()
+    with pytest.raises(LogReplaced, match="someone else appended"):
+        log.append(a_record(4))
+    assert log._reading.body(4) is None
+
+
 # A full disk ----------------------------------------------------------------------------------------------------
 
 
@@ -449,6 +481,25 @@ def test_what_is_altered_in_the_database_is_found(log: Log, statement: str) -> N
         verify_folder(folder, VKEY)
     with pytest.raises(VerificationFailed):
         Log(folder, ORIGIN, KEY)
+
+
+def test_records_rewritten_with_all_their_nodes_are_found(log: Log) -> None:
+    """Who rewrites a record and every node above it still lacks the log's key, whichever record it is."""
+    for at in range(4):
+        folder = unsealed_copy(log, log._folder.with_name(f"copy-{at}"))
+        bodies = [data for _, data in log.records()]
+        bodies[at] = bodies[at].replace(b"ada", b"eve")
+        connection, frontier = sqlite3.connect(folder / "log.db"), tree.Frontier()
+        for sequence, body in enumerate(bodies):
+            nodes, frontier = frontier.grown(tree.leaf_hash(body))
+            values = body, b"".join(nodes), sequence
+            connection.execute("UPDATE record SET body = ?, nodes = ? WHERE sequence = ?", values)
+        connection.commit()
+        connection.close()
+        with pytest.raises(VerificationFailed, match="not the one that was signed"):
+            verify_folder(folder, VKEY)
+        with pytest.raises(VerificationFailed, match="not the one that was signed"):
+            Log(folder, ORIGIN, KEY)
 
 
 def test_a_closed_log_that_was_altered_does_not_open(log: Log) -> None:
