@@ -3,7 +3,8 @@
 - Nothing depends on it: where nobody asked for logs nothing is said, and one that cannot be written is dropped.
 - No secret is ever handed to it: no password, no key, no signature, no plan.
 - Whatever concerns a request carries its id.
-- What a library warns of is a line like any other.
+- What a library warns of is a line like any other; of one that is configured with secrets, without any text that it
+  was given.
 
 structlog is loaded by a daemon that logs, and by nothing else.
 """
@@ -17,11 +18,36 @@ Form = Literal["text", "json"]
 _loggers: list[Any] = []
 
 
+CONFIGURED_WITH_SECRETS = frozenset({"opentelemetry", "requests", "urllib3"})
+"""Libraries that print what they cannot read of their configuration: of headers and addresses, so of passwords."""
+
+
+def _spared(given: object) -> object:
+    """Return a number as it is, an error's kind, and nothing of any text."""
+    if given is None or isinstance(given, (int, float)):
+        return given
+    return type(given).__name__ if isinstance(given, BaseException) else "..."
+
+
+def _sparing(record: logging.LogRecord) -> str:
+    """Return what a record says, without any text that was put into it."""
+    given = record.args if isinstance(record.args, tuple) else ()
+    try:
+        return str(record.msg) % tuple(_spared(each) for each in given)
+    except (TypeError, ValueError):
+        return str(record.msg)
+
+
 class _Libraries(logging.Handler):
     """Says what libraries log, so that nothing but whole lines is ever written."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say one record; the web server repeats failures that have been told with their traceback already."""
+        if record.name.partition(".")[0] in CONFIGURED_WITH_SECRETS:
+            kind = record.exc_info[0] if record.exc_info else None
+            failed = kind.__name__ if kind else ""
+            say("library warns", library=record.name, message=_sparing(record), failed=failed)
+            return
         failure = record.exc_info[1] if record.exc_info and record.name != "uvicorn.error" else None
         say("library warns", failure=failure, library=record.name, message=record.getMessage())
 

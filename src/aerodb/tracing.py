@@ -1,14 +1,17 @@
 """Traces of a request, where somebody collects them: spans with names, ids, outcomes and codes, and nothing else.
 
-- Nothing depends on it: unless a daemon is told where spans go, every call here does nothing, and loads nothing.
+- Nothing depends on it: unless a process is told where spans go, every call here does nothing, and loads nothing.
 - No secret is ever handed to it: no signature, no reason, no SQL, no message of an error.
+- What it is configured with may hold secrets: a failure is told by its kind and its place, never by its message.
 - A collector that is not there costs spans, and disturbs nothing: they are sent by a thread of their own.
 
 Source: W3C Trace Context (`traceparent`); OTLP over HTTP, by OpenTelemetry's own library, the extra `aerodb[otel]`.
 """
 
+import logging
 import os
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +28,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 HEADER = "traceparent"
 ATTRIBUTE_CHARACTERS_MAX = 256
 FLUSH_SECONDS_MAX = 2.0
-"""How long a daemon that ends waits for its last spans to be taken."""
+"""How long a process that ends waits for its last spans to be taken."""
 
 
 class _Traces:
@@ -51,14 +54,18 @@ class _Traces:
             try:
                 yield
             except Exception as error:
-                self.note({"code": error.code if isinstance(error, AeroError) else type(error).__name__})
-                self._trace.get_current_span().set_status(self._trace.StatusCode.ERROR)
+                self.fail(error)
                 raise
 
     def note(self, attributes: Mapping[str, str]) -> None:
         """Give the present span attributes; empty ones say nothing and are left out."""
         said = {f"aerodb.{name}": value for name, value in attributes.items() if value}
         self._trace.get_current_span().set_attributes(said)
+
+    def fail(self, error: Exception) -> None:
+        """Mark the present span as failed, with the code of what failed it."""
+        self.note({"code": error.code if isinstance(error, AeroError) else type(error).__name__})
+        self._trace.get_current_span().set_status(self._trace.StatusCode.ERROR)
 
     def inject(self, headers: MutableMapping[str, str]) -> None:
         """Name the present span in `headers`."""
@@ -87,16 +94,25 @@ class _Traces:
 _active: list[_Traces] = []
 
 
-def configure(service: str, cluster: str, instance: str) -> None:
-    """Trace from now on, where the environment says whereto; a daemon that cannot says so, and goes on."""
+def configure(service: str, cluster: str, instance: str) -> str:
+    """Trace from now on, where the environment says whereto; return why no traces are made that were asked for.
+
+    A process that cannot make any says so in its log, if it has one, and goes on.
+    """
     if not any(os.environ.get(name) for name in ENDPOINTS):
-        return
+        return ""
+    # Where a process has no log, Python would print what the library warns of, and with it what it was configured with.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         _active[:] = [_Traces(_provider(service, cluster, instance))]
     except ImportError as error:
         say("traces are configured and not made: the extra aerodb[otel] is not installed", missing=error.name or "")
-    except Exception as error:  # noqa: BLE001 - whatever the environment holds, no daemon fails for its traces
-        say("traces are configured and not made", failure=error)
+        return "the extra aerodb[otel] is not installed"
+    except Exception as error:  # noqa: BLE001 - whatever the environment holds, no process fails for its traces
+        where = traceback.extract_tb(error.__traceback__)[-1].name
+        say("traces are configured and not made", failed=type(error).__name__, where=where)
+        return f"{type(error).__name__} in {where}"
+    return ""
 
 
 def _provider(service: str, cluster: str, instance: str) -> "TracerProvider":
@@ -107,7 +123,7 @@ def _provider(service: str, cluster: str, instance: str) -> "TracerProvider":
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
     named = {"service.name": service, "service.version": __version__}
-    named |= {"service.namespace": cluster, "service.instance.id": instance}
+    named |= {"service.instance.id": instance} | ({"service.namespace": cluster} if cluster else {})
     provider = TracerProvider(
         resource=Resource.create(named),
         span_limits=SpanLimits(max_attribute_length=ATTRIBUTE_CHARACTERS_MAX),
@@ -118,7 +134,7 @@ def _provider(service: str, cluster: str, instance: str) -> "TracerProvider":
 
 
 def finish() -> None:
-    """Send the spans that are left, as a daemon ends; wait no longer than FLUSH_SECONDS_MAX."""
+    """Send the spans that are left, as a process ends; wait no longer than FLUSH_SECONDS_MAX."""
     for traces in _active:
         traces.finish()
     _active.clear()
@@ -135,6 +151,12 @@ def note(**attributes: str) -> None:
     """Give the present span attributes."""
     for traces in _active:
         traces.note(attributes)
+
+
+def fail(error: Exception) -> None:
+    """Mark the present span as failed by an error that was answered inside it."""
+    for traces in _active:
+        traces.fail(error)
 
 
 def inject(headers: MutableMapping[str, str]) -> None:

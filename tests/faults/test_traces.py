@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -17,12 +18,14 @@ from aerodb.protocol.sshsig import sign_with_key
 from aerodb.transport.errors import Refused
 from tests.faults.collector import Received, collecting
 from tests.faults.conftest import Ground, Running
+from tests.faults.keyboard import typed
 from tests.faults.people import Api, new_id, operator_key
 from tests.faults.test_web import Window
 from tests.faults.waiting import SECONDS_MAX, wait_until
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 REASON = "a reason that no span may hold"
+REPORT, ORDER = "GET /v1/report", "POST /v1/orders"
 HOUR_MILLISECONDS = "3600000"
 ATTRIBUTES = {"aerodb.request", "aerodb.action", "aerodb.node", "aerodb.outcome", "aerodb.code", "aerodb.event"}
 
@@ -32,6 +35,7 @@ class Traced:
     """What a collector was sent by a cluster that ended cleanly, and what its people did before."""
 
     spans: list[Received]
+    typed: str
     request: str
     refused: str
     bodies: bytes
@@ -63,6 +67,16 @@ def ask_in_vain(api: Api, request: str) -> None:
     assert error.value.code == "control.role-denied"
 
 
+def call_every_sort(running: Running) -> None:
+    """Call what is no step of a request's life: a description, a text, a stream, numbers, health."""
+    auditor = Api(running.layout, "auditor").client
+    for path in ("/v1/openapi.json", "/v1/audit/checkpoint", "/v1/audit/export", "/metrics"):
+        auditor.get(path)
+    running.impostor.agent("n1").get("/primary")
+    running.impostor.agent("n1").get("/metrics")
+    running.impostor.agent("n1").get("/v1/events")
+
+
 @pytest.fixture(scope="module")
 def traced(ground: Ground) -> Traced:
     """Return what was collected; nothing is due for an hour, so that only a clean end can have sent it."""
@@ -70,15 +84,17 @@ def traced(ground: Ground) -> Traced:
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
         environment.setenv("OTEL_BSP_SCHEDULE_DELAY", HOUR_MILLISECONDS)
         running = ground.begin()
+        said = typed(running.layout.profile("operator"), ["checkpoint", "n2", "--reason", REASON], "n2")
+        call_every_sort(running)
         request, refused = new_id(), new_id()
         signature = fence(running.api, request)
         ask_in_vain(Api(running.layout, "observer"), refused)
         assert Window(running).sign_in().get("/").status == 200
-        assert collector.bodies == []
+        assert {span.service for span in collector.spans()} == {"aerodb-cli"}
         running.stage.stop()
         ground.end()
         return Traced(
-            spans=collector.spans(), request=request, refused=refused, signature=signature,
+            spans=collector.spans(), typed=said, request=request, refused=refused, signature=signature,
             bodies=b"".join(collector.bodies),
         )  # fmt: skip
 
@@ -90,28 +106,56 @@ def test_a_request_is_one_trace_from_the_api_to_the_operation(traced: Traced) ->
     names = {span.id: span.name for span in spans} | {CALLER: "caller"}
     edges = [(names[span.parent], span.service.removeprefix("aerodb-"), span.name) for span in spans]
     ask, confirm = "POST /v1/requests", "POST /v1/requests/{request}/confirmation"
-    reports = [("snapshot", "agent", "report")] * 6  # Three nodes, each read twice.
+    reports = [("snapshot", "agent", REPORT)] * 6  # Three nodes, each read twice.
     assert sorted(edges) == sorted([
         ("caller", "control", ask), (ask, "control", "ask"), ("ask", "control", "snapshot"), *reports,
         ("ask", "control", "explain"), ("ask", "control", "record"),
         ("caller", "control", confirm), (confirm, "control", "confirm"), ("confirm", "control", "record"),
-        ("confirm", "control", "dispatch"), ("dispatch", "agent", "report"), ("dispatch", "agent", "order"),
-        ("order", "agent", "locks"), ("order", "agent", "judge"), ("order", "agent", "operate"),
+        ("confirm", "control", "dispatch"), ("dispatch", "agent", REPORT), ("dispatch", "agent", ORDER),
+        (ORDER, "agent", "locks"), (ORDER, "agent", "judge"), (ORDER, "agent", "operate"),
         ("dispatch", "control", "record"),
     ])  # fmt: skip
     assert not any(span.failed for span in spans)
+
+
+def test_a_command_is_one_trace_from_the_terminal_to_the_operation(traced: Traced) -> None:
+    """Asking, checking and confirming are one trace, through three sorts of processes, under the command's own span."""
+    command = next(span for span in traced.spans if span.name == "aerodb checkpoint")
+    spans = [span for span in traced.spans if span.trace == command.trace]
+    assert (command.parent, command.service) == ("", "aerodb-cli")
+    names = {span.id: span.name for span in spans}
+    edges = [(names[span.parent], span.service.removeprefix("aerodb-"), span.name) for span in spans if span.parent]
+    confirm = "POST /v1/requests/{request}/confirmation"
+    calls = [(name, where, child) for name, where, child in edges if name == command.name]
+    assert sorted(calls) == sorted([
+        (command.name, "control", "POST /v1/requests"), (command.name, "control", "GET /v1/requests/{request}"),
+        (command.name, "control", confirm),
+    ])  # fmt: skip
+    assert {("dispatch", "agent", ORDER), (ORDER, "agent", "operate")} <= set(edges)
+    request = command.attributes["aerodb.request"]
+    assert request in traced.typed
+    assert {span.trace for span in traced.of(request)} == {command.trace}
+    assert (command.attributes["aerodb.node"], command.attributes["aerodb.outcome"]) == ("n2", "executed")
+
+
+def test_every_sort_of_call_is_a_span(traced: Traced) -> None:
+    """A text, a stream, numbers and health are calls too."""
+    called = {(span.instance, span.name) for span in traced.spans}
+    api = {"GET /v1/openapi.json", "GET /v1/audit/checkpoint", "GET /v1/audit/export", "GET /metrics"}
+    assert {("control", name) for name in api} <= called
+    assert {("n1", "GET /primary"), ("n1", "GET /metrics"), ("n1", "GET /v1/events")} <= called
 
 
 def test_spans_say_what_was_done_where(traced: Traced) -> None:
     """The request's id, the action, the node, the outcome."""
     spans = {span.name: span for span in traced.of(traced.request)}
     about = {"aerodb.request": traced.request, "aerodb.action": "fence", "aerodb.node": "n3"}
-    assert spans["order"].attributes == {**about, "aerodb.outcome": "executed"}
+    assert spans[ORDER].attributes == {**about, "aerodb.outcome": "executed"}
     assert spans["operate"].attributes == about
     assert spans["ask"].attributes == about
     assert spans["explain"].attributes["aerodb.outcome"] == "accepted"
     assert spans["dispatch"].attributes["aerodb.outcome"] == "executed"
-    assert (spans["order"].instance, spans["dispatch"].instance) == ("n3", "control")
+    assert (spans[ORDER].instance, spans["dispatch"].instance) == ("n3", "control")
 
 
 def test_a_refusal_is_marked_with_its_code(traced: Traced) -> None:
@@ -129,7 +173,7 @@ def test_a_page_is_a_trace_of_its_own(traced: Traced) -> None:
     page = next(span for span in traced.spans if span.name == "page GET /")
     inside = [span for span in traced.spans if span.trace == page.trace and span is not page]
     assert page.parent == ""
-    assert {(span.name, span.instance) for span in inside} == {("report", name) for name in ("n1", "n2", "n3")}
+    assert {(span.name, span.instance) for span in inside} == {(REPORT, name) for name in ("n1", "n2", "n3")}
 
 
 def test_no_secret_is_in_a_span(traced: Traced) -> None:
@@ -180,6 +224,31 @@ def test_a_collector_that_never_answers_holds_up_no_end(ground: Ground, monkeypa
     ground.end()
 
 
+SECRETS = ("open-sesame", "swordfish")
+
+
+def test_headers_that_hold_secrets_are_never_printed(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is no header and one that cannot be sent: neither daemon nor command shows anything of them."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"Bearer {SECRETS[0]},authorization=Bearer%0A{SECRETS[1]}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        running = ground.begin()
+        shown = typed(running.layout.profile("operator"), ["checkpoint", "n2", "--reason", REASON], "n2")
+        logs = [running.layout.logs / f"{name}.log" for name in ("n2", "control")]
+        wait_until(lambda: all("Failed to export" in _warned(log) for log in logs))
+        assert all("Header format invalid" in _warned(log) for log in logs)
+        texts = [shown, *(path.read_text(encoding="utf-8") for path in running.layout.logs.glob("*.log"))]
+    ground.end()
+    for secret in SECRETS:
+        assert not any(secret in text for text in texts)
+
+
+def _warned(log: Path) -> str:
+    """Return the lines in which a daemon tells what a library warns of."""
+    return "\n".join(line for line in log.read_text(encoding="utf-8").splitlines() if "library warns" in line)
+
+
 WITHOUT = "import sys; sys.modules['opentelemetry'] = None; from aerodb.cli.main import main; main()"
 
 
@@ -197,6 +266,12 @@ def test_the_extra_is_missing(fresh: Running) -> None:
     fresh.api.do("fence", "n3", for_="n1")
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     assert ["aerodb[otel]" in line["event"] for line in lines].count(True) == 1
+    looked = subprocess.run(
+        [sys.executable, "-c", WITHOUT, "--profile", fresh.layout.profile("operator"), "status"],
+        env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert looked.stderr == "No trace is made: the extra aerodb[otel] is not installed.\n"
 
 
 UNTRACED = """
@@ -209,6 +284,9 @@ with tracing.extract({"traceparent": "00-%s-%s-01"}), tracing.span("order"):
     tracing.note(request="r1")
     tracing.inject(headers)
 tracing.finish()
+from aerodb.cli.commands import run
+from aerodb.cli.session import Session
+assert run(["--profile", "/nowhere", "status"], Session()) != 0
 print(headers, [name for name in sys.modules if name.partition(".")[0] in {"opentelemetry", "google", "requests"}])
 """
 

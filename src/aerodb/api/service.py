@@ -6,7 +6,6 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from aerodb.api.openapi import document
 from aerodb.api.routes import ENDPOINTS, Call, Endpoint
@@ -15,27 +14,26 @@ from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Operator
 from aerodb.rules.explain import REQUEST_ID
-from aerodb.tracing import extract, span
+from aerodb.tracing import note
 from aerodb.transport.caller import caller_in
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
-from aerodb.transport.web import PROBLEMS, answer, body_of, known_error, problem
+from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of, known_error, problem
 
 REQUEST_BYTES_MAX = 64 << 10
 
 
 def _handler(plane: ControlPlane, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        name = f"{endpoint.method} {endpoint.path}"
-        with extract(request.headers), span(name, kind="server", request=_named(endpoint, request)):
-            call = Call(
-                plane=plane,
-                person=await run_in_threadpool(_person, plane, endpoint, request),
-                path=dict(request.path_params),
-                query=dict(request.query_params),
-                headers=dict(request.headers),
-                body=await body_of(request, REQUEST_BYTES_MAX),
-            )
-            return answer(await run_in_threadpool(endpoint.answer, call))
+        note(request=_named(endpoint, request))
+        call = Call(
+            plane=plane,
+            person=await run_in_threadpool(_person, plane, endpoint, request),
+            path=dict(request.path_params),
+            query=dict(request.query_params),
+            headers=dict(request.headers),
+            body=await body_of(request, REQUEST_BYTES_MAX),
+        )
+        return answer(await run_in_threadpool(endpoint.answer, call))
 
     return handle
 
@@ -84,11 +82,11 @@ def application(plane: ControlPlane) -> Starlette:
 
     return Starlette(
         routes=[
-            *(Route(each.path, _handler(plane, each), methods=[each.method]) for each in ENDPOINTS),
-            Route("/v1/audit/checkpoint", checkpoint),
-            Route("/v1/audit/export", exported),
-            Route("/v1/openapi.json", openapi),
-            Route("/metrics", metrics),
+            *(TracedRoute(each.path, _handler(plane, each), methods=[each.method]) for each in ENDPOINTS),
+            TracedRoute("/v1/audit/checkpoint", checkpoint),
+            TracedRoute("/v1/audit/export", exported),
+            TracedRoute("/v1/openapi.json", openapi),
+            TracedRoute("/metrics", metrics),
         ],
         exception_handlers=dict.fromkeys(PROBLEMS, refused),
     )

@@ -26,6 +26,7 @@ from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.rules.explain import check_request
 from aerodb.rules.render import plan_lines
 from aerodb.rules.specification import Action, Argument
+from aerodb.tracing import note
 
 EXECUTION_TIMEOUT_SECONDS = 24 * 3600.0
 """A reclone copies a whole database before it answers."""
@@ -106,6 +107,7 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
         AeroError: as each step says; `executed` says whether anything was.
     """
     terminal, request, node = session.terminal, plan.request.id, plan.request.target
+    note(request=request, action=plan.request.action, node=node)
     terminal.lines(plan_lines(plan, text))
     terminal.line("  Computed again on this machine from the nodes' signed reports: the same bytes.", "dim")
     if not plan.accepted:
@@ -120,6 +122,7 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
         body = canonical.encode(Confirm(signature=signature))
         done = read(caller.post(request_path(request, "/confirmation"), body), Done)
         show_outcome(terminal, profile.cluster, request, node, plan_digest(text), done)
+    note(outcome=done.result, code=done.code)
     return BY_RESULT[done.result]
 
 

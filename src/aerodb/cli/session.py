@@ -4,6 +4,7 @@ The parts that reach outside are fields, so that a test puts its own in their pl
 """
 
 import os
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,12 +102,25 @@ def _named(context: click.Context, _parameter: click.Parameter, value: Path | No
 
 
 class ClientCommand(click.Command):
-    """A command that asks the control plane: it takes --profile."""
+    """A command that asks the control plane: it takes --profile, and is one trace, however often it asks."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Add the option to the command's own."""
         super().__init__(*args, **options)
         self.params.append(profile_option())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command inside a span, where somebody collects them."""
+        from aerodb import tracing
+
+        failure = tracing.configure("aerodb-cli", "", str(uuid.uuid4()))
+        if failure:
+            ctx.ensure_object(Session).terminal.warn(f"No trace is made: {failure}.")
+        try:
+            with tracing.span(ctx.command_path):
+                return super().invoke(ctx)
+        finally:
+            tracing.finish()
 
 
 def profile_option() -> click.Option:

@@ -90,6 +90,10 @@ class Terminal:
             self.stderr.write(f"\r\x1b[K{text}")
             self.stderr.flush()
 
+    def warn(self, text: str) -> None:
+        """Show one line beside what a command answers."""
+        self._put(self.stderr, escape(text), "warn")
+
     def problem(self, error: AeroError) -> None:
         """Show an error: its code, message, field, invariants, and whether anything was executed."""
         self._put(self.stderr, escape(f"{error.code}: {error.message}"), "bad")

@@ -12,13 +12,11 @@ POST /v1/outcomes/{request}   what became of a request, established now where it
 
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
@@ -26,11 +24,10 @@ from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
 from aerodb.kernel.events.observed import Observed
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Extent, Order
-from aerodb.tracing import extract, span
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused, QueryMalformed
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
-from aerodb.transport.web import PROBLEMS, answer, body_of
+from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of
 
 NONCE = re.compile(r"[0-9a-f-]{36}")
 
@@ -66,12 +63,6 @@ def number_in(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-async def _traced(name: str, request: Request, call: Callable[[], object]) -> Response:
-    """Answer with what `call` returns, in a span that goes on with the caller's trace."""
-    with extract(request.headers), span(name, kind="server"):
-        return answer(await run_in_threadpool(call))
-
-
 def _serves(agent: Agent, role: str) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint that tells whether the node serves as `role`."""
 
@@ -91,7 +82,7 @@ def application(agent: Agent, observed: Observed) -> Starlette:
         nonce = request.query_params.get("nonce", "")
         if not NONCE.fullmatch(nonce):
             raise NonceMalformed("a nonce is a UUID", field="nonce")
-        return await _traced("report", request, partial(agent.report, nonce))
+        return answer(await run_in_threadpool(agent.report, nonce))
 
     async def checkpoint(request: Request) -> Response:
         control_only(request)
@@ -106,7 +97,7 @@ def application(agent: Agent, observed: Observed) -> Starlette:
     async def orders(request: Request) -> Response:
         control_only(request)
         order = canonical.decode(await body_of(request), Order)
-        return await _traced("order", request, partial(agent.run, order))
+        return answer(await run_in_threadpool(agent.run, order))
 
     async def metrics(request: Request) -> Response:
         scraper_only(agent.cluster, caller_in(request.scope))
@@ -127,15 +118,15 @@ def application(agent: Agent, observed: Observed) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/primary", _serves(agent, "primary")),
-            Route("/standby", _serves(agent, "standby")),
-            Route("/metrics", metrics),
-            Route("/v1/report", report),
-            Route("/v1/checkpoint", checkpoint),
-            Route("/v1/judge", judge, methods=["POST"]),
-            Route("/v1/orders", orders, methods=["POST"]),
-            Route("/v1/events", journal),
-            Route("/v1/outcomes/{request}", outcomes, methods=["POST"]),
+            TracedRoute("/primary", _serves(agent, "primary")),
+            TracedRoute("/standby", _serves(agent, "standby")),
+            TracedRoute("/metrics", metrics),
+            TracedRoute("/v1/report", report),
+            TracedRoute("/v1/checkpoint", checkpoint),
+            TracedRoute("/v1/judge", judge, methods=["POST"]),
+            TracedRoute("/v1/orders", orders, methods=["POST"]),
+            TracedRoute("/v1/events", journal),
+            TracedRoute("/v1/outcomes/{request}", outcomes, methods=["POST"]),
         ],
         exception_handlers=PROBLEMS,
     )

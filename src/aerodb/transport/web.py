@@ -1,23 +1,36 @@
-"""What both services have in common over HTTP: bounded bodies, canonical answers, refusals as problems.
+"""What both services have in common over HTTP: traced routes, bounded bodies, canonical answers, refusals as problems.
 
 Source: RFC 9110 (HTTP), RFC 9457 (problem details).
 """
 
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
+from aerodb.tracing import extract, fail, span
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import BodyTooLarge, InternalFailure, RouteUnknown
 from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
 
 BODY_BYTES_MAX = 8 << 20
 REFUSES_THE_CALLER = frozenset({"control.caller-unknown", "control.caller-revoked", "control.role-denied"})
+
+
+class TracedRoute(Route):
+    """A route whose every call is a span, which goes on with the caller's trace."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one call."""
+        with extract(Headers(scope=scope)), span(f"{scope['method']} {self.path}", kind="server"):
+            await super().handle(scope, receive, send)
 
 
 async def body_of(request: Request, size_max: int = BODY_BYTES_MAX) -> bytes:
@@ -53,6 +66,7 @@ def known_error(error: Exception) -> AeroError:
 def problem(request: Request, error: Exception) -> Response:
     """Return an error as a problem; a failure that is none of ours is told in the service's log, with its traceback."""
     known = known_error(error)
+    fail(known)
     caller = caller_in(request.scope)
     asked: dict[str, Any] = {"method": request.method, "path": request.url.path}
     asked |= {"caller": caller.name, "kind": caller.kind}
