@@ -8,9 +8,11 @@ import pytest
 from aerodb.protocol import canonical
 from aerodb.protocol.api import AsOf
 from aerodb.protocol.plan import Plan, Snapshot
-from aerodb.protocol.timeline import Entry, Timeline
+from aerodb.protocol.timeline import Entry, Lag, Timeline
 from aerodb.transport.errors import Refused
+from tests.faults.behind import run
 from tests.faults.conftest import Running
+from tests.faults.holding import held
 from tests.faults.people import Api
 from tests.faults.waiting import wait_until
 
@@ -134,3 +136,62 @@ def test_the_command_line_shows_it(shared: Running, request_id: str) -> None:
     assert "uncertain" in shown
     document = subprocess.run([*base, "--json", "--term", "1"], capture_output=True, check=True).stdout
     assert about(canonical.decode(document.strip(), Timeline).entries, request_id)
+
+
+def samples(running: Running) -> tuple[Lag, ...]:
+    """Return the samples of lag."""
+    return timeline(running).lags
+
+
+def behind(lag: Lag, node: str) -> int | None:
+    """Return what a standby had not flushed by a sample."""
+    return next((each.flush_bytes for each in lag.standbys if each.node == node), None)
+
+
+def test_lag_is_sampled_by_the_primary_s_agent(fresh: Running) -> None:
+    """A standby that is held falls behind, and is seen to; so is that nothing could be seen of a held primary."""
+    wait_until(lambda: any({each.node for each in lag.standbys} == {"n2", "n3"} for lag in samples(fresh)))
+    with held(fresh, "n3"):
+        run(fresh, "n1", "create table t as select repeat('x', 1000) from generate_series(1, 5000)")
+        wait_until(lambda: (behind(samples(fresh)[-1], "n3") or 0) > 4_000_000)
+        assert behind(samples(fresh)[-1], "n2") == 0
+    wait_until(lambda: behind(samples(fresh)[-1], "n3") == 0)
+    with held(fresh, "n1"):
+        before = len(samples(fresh))
+        wait_until(lambda: unreachable(fresh, "n1"))
+    wait_until(lambda: len(samples(fresh)) > before)
+    found = samples(fresh)
+    assert any(lag.missed for lag in found)
+    assert {lag.source for lag in found} == {"n1"}
+    assert [lag.lsn for lag in found if lag.lsn] == sorted(lag.lsn for lag in found if lag.lsn)
+    _shown(fresh)
+
+
+def unreachable(running: Running, node: str) -> bool:
+    """Tell whether a node's observer has seen that its PostgreSQL does not answer."""
+    told = (each for each in timeline(running).entries if (each.source, each.what) == (node, "state"))
+    return any(each.after.startswith("unreachable") for each in told)
+
+
+def _shown(running: Running) -> None:
+    """Show it on the command line: the digits of megabytes, and the gap."""
+    base = [sys.executable, "-m", "aerodb", "--profile", str(running.layout.profile("observer")), "timeline"]
+    lines = subprocess.run(base, capture_output=True, text=True, check=True).stdout.splitlines()
+    drawn = {line.split("  ")[0]: line for line in lines[:8]}
+    assert "7" in drawn["n3 unflushed"]
+    assert "7" not in drawn["n2 unflushed"].removeprefix("n2 unflushed")
+    assert "!" in next(line for line in lines if line.startswith("entries"))
+    assert set(next(line for line in lines if line.startswith("term ")).split()[1]) == {"1"}
+
+
+def test_lag_goes_on_with_the_next_primary(fresh: Running) -> None:
+    """After a failover, the new primary's agent samples in the new term, after the old one's samples."""
+    wait_until(lambda: bool(samples(fresh)))
+    fresh.api.do("fence", "n2", for_="n2")
+    fresh.api.do("fence", "n3", for_="n2")
+    fresh.api.do("promote", "n2")
+    fresh.api.do("follow", "n3", upstream="n2")
+    wait_until(lambda: any(lag.source == "n2" and behind(lag, "n3") == 0 for lag in samples(fresh)))
+    terms = [(lag.source, lag.term) for lag in samples(fresh)]
+    assert {("n1", 1), ("n2", 2)} <= set(terms)
+    assert terms.index(("n2", 2)) > terms.index(("n1", 1))

@@ -6,6 +6,8 @@ Certain are only these, and what follows from them:
 - What a primary saw when its log ended at a position came before anything that was seen of the same term's log beyond
   that position, anywhere; so too before a record whose snapshot shows the log beyond it.
 
+A sample of the standbys' lag has its place as an event of its agent has, and is shown as no entry.
+
 Every order that is shown agrees with all of these. Where they leave two entries open, term, log position and source
 decide which is shown first, and the second is marked as uncertain. The same input gives the same bytes.
 
@@ -19,8 +21,9 @@ import msgspec
 
 from aerodb.audit.record import Record
 from aerodb.protocol.events import Event, EventPage, Kind, Lost
+from aerodb.protocol.lags import LagSample
 from aerodb.protocol.lsn import Lsn
-from aerodb.protocol.timeline import Entry
+from aerodb.protocol.timeline import Entry, Lag
 
 LOG = "log"
 Place = tuple[int, int]
@@ -65,7 +68,7 @@ def places_in(snapshot: bytes) -> tuple[Place, ...]:
 
 
 class Item(msgspec.Struct, kw_only=True, eq=False):
-    """An entry on its way into the order.
+    """An entry, or a sample of lag, on its way into the order.
 
     `place` decides where it is shown; `seen` are the positions that it shows to have been reached, `writes` says that
     they are the writer's own. `known` counts, for each source, how many of its entries certainly come before or are it.
@@ -79,6 +82,12 @@ class Item(msgspec.Struct, kw_only=True, eq=False):
     writes: bool = False
     known: list[int] = []
     late: int = 0
+    sample: LagSample | None = None
+
+    def is_within(self, node: str | None, term: int | None) -> bool:
+        """Tell whether it is about that node, and of that term (None: any)."""
+        about = self.sample is not None or node in {None, self.entry.node}
+        return about and term in {None, self.place[0]}
 
 
 def certain(first: Item, second: Item) -> bool:
@@ -116,19 +125,30 @@ def _of_record(sequence: int, record: Record, places: tuple[Place, ...]) -> Entr
     )  # fmt: skip
 
 
+def _of_sample(node: str, sample: LagSample) -> Entry:
+    return Entry(
+        source=node, sequence=sample.events, kind="event", order="start", what="lag", node=node, term=sample.term,
+        lsn=sample.lsn, at=sample.at,
+    )  # fmt: skip
+
+
 def _event_items(source: int, page: EventPage) -> list[Item]:
-    """Return one node's events and gaps, in its sequence."""
-    pairs: list[tuple[Entry, Event | None]] = [(_of_event(event), event) for event in page.events]
-    pairs += [(_of_lost(page.node, lost), None) for lost in page.lost]
-    pairs.sort(key=lambda pair: pair[0].sequence)
+    """Return one node's events, gaps and samples of lag, in its sequence; a sample follows the event that it names."""
+    found: list[tuple[Entry, Event | LagSample | None]] = [(_of_event(event), event) for event in page.events]
+    found += [(_of_lost(page.node, lost), None) for lost in page.lost]
+    found += [(_of_sample(page.node, sample), sample) for sample in page.lags]
+    found.sort(key=lambda pair: (pair[0].sequence, isinstance(pair[1], LagSample)))
     items, place = [], NOWHERE
-    for index, (entry, event) in enumerate(pairs):
+    for index, (entry, told) in enumerate(found):
         seen: tuple[Place, ...] = ()
-        if event is not None and event.term is not None and event.lsn is not None:
-            place = (event.term, event.lsn.value)
+        if told is not None and told.term is not None and told.lsn is not None:
+            place = (told.term, told.lsn.value)
             seen = (place,)
-        writes = event is not None and event.writing
-        items.append(Item(entry=entry, source=source, index=index, place=place, seen=seen, writes=writes))
+        sample = told if isinstance(told, LagSample) else None
+        writes = sample is not None or (isinstance(told, Event) and told.writing)
+        items.append(
+            Item(entry=entry, source=source, index=index, place=place, seen=seen, writes=writes, sample=sample)
+        )
     return items
 
 
@@ -212,7 +232,10 @@ def ordered(
     places_of: Callable[[str], tuple[Place, ...]],
     pages: Mapping[str, EventPage],
 ) -> tuple[Item, ...]:
-    """Return every entry in one order; `places_of` gives the positions in a recorded snapshot, by its digest."""
+    """Return every entry and every sample in one order.
+
+    `places_of` gives the positions in a recorded snapshot, by its digest.
+    """
     events = [_event_items(at, pages[node]) for at, node in enumerate(sorted(pages), start=1)]
     ended = {
         item.entry.request: item.place
@@ -228,9 +251,30 @@ def entries(items: Sequence[Item], node: str | None = None, term: int | None = N
     found: list[Entry] = []
     previous: Item | None = None
     for item in items:
-        if node not in {None, item.entry.node} or term not in {None, item.place[0]}:
+        if item.sample is not None or not item.is_within(node, term):
             continue
         order = "start" if previous is None else "after" if certain(previous, item) else "uncertain"
         found.append(msgspec.structs.replace(item.entry, order=order))
         previous = item
+    return tuple(found)
+
+
+def lags(items: Sequence[Item], node: str | None = None, term: int | None = None) -> tuple[Lag, ...]:
+    """Return the samples of lag, each after as many of the entries as `entries` gives for the same node and term."""
+    found: list[Lag] = []
+    after = 0
+    for item in items:
+        if not item.is_within(node, term):
+            continue
+        if item.sample is None:
+            after += 1
+            continue
+        sample = item.sample
+        standbys = tuple(each for each in sample.standbys if node in {None, item.entry.source, each.node})
+        found.append(
+            Lag(
+                source=item.entry.source, after=after, looks=sample.looks, missed=sample.missed, term=sample.term,
+                lsn=sample.lsn, at=sample.at, standbys=standbys,
+            )
+        )  # fmt: skip
     return tuple(found)

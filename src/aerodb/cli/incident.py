@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from aerodb.audit.lags import LagPicture, picture
 from aerodb.audit.proof import ProofInvalid, open_proof
 from aerodb.audit.record import Record, read_record
 from aerodb.cli.timeline import sentence
@@ -14,7 +15,7 @@ from aerodb.cli.verification import read_plan
 from aerodb.protocol.api import Decision, LogEntry
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest
-from aerodb.protocol.timeline import Entry, Timeline
+from aerodb.protocol.timeline import Entry, Lag, Timeline
 from aerodb.rules.render import shown
 
 WIDTH, HEIGHT, MARGIN = 720, 180, 36
@@ -58,7 +59,10 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole report. `terms` are (record's number, term) of the actions that were executed, in the log's order."""
+    """A whole report. `terms` are (record's number, term) of the actions that were executed, in the log's order.
+
+    `lag` is the picture of the standbys' lag where the transitions are; None where nothing was sampled.
+    """
 
     cluster: str
     cluster_id: str
@@ -69,6 +73,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
     terms: tuple[tuple[int, int], ...]
     moments: tuple[Moment, ...]
+    lag: LagPicture | None
 
 
 def incident(
@@ -77,6 +82,7 @@ def incident(
     entries: Sequence[LogEntry],
     decisions: Sequence[Decision],
     seen: Sequence[Moment] = (),
+    lags: Sequence[Lag] = (),
 ) -> Incident:
     """Return the report on the records `entries`, rising, the decisions that they belong to, and what nodes saw.
 
@@ -99,25 +105,36 @@ def incident(
         rows=tuple(_row(entry, proofs) for entry in entries),
         terms=_terms(told),
         moments=tuple(seen),
+        lag=picture(lags, cluster.data_nodes),
     )
 
 
-def moments(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Moment, ...]:
-    """Return what the nodes saw between the last record before these and the next one after them.
+def _stretch(found: Timeline, entries: Sequence[LogEntry]) -> tuple[int, int] | None:
+    """Return where in the timeline these records lie, from the last record before them to the next after them.
 
-    So what led to the first of them is in it. The timeline's order decides, and no clock. Of each node that told
-    nothing it is said why.
+    So what led to the first of them is in it. The timeline's order decides, and no clock.
     """
-    silent = [Moment(place="unknown", node=name, text=f"gave no events: {why}") for name, why in found.missing.items()]
     numbers = {entry.sequence for entry in entries}
     records = [at for at, each in enumerate(found.entries) if each.kind == "record"]
     places = [at for at in records if found.entries[at].sequence in numbers]
     if not places:
-        return tuple(silent)
+        return None
     begin = max((at for at in records if at < places[0]), default=0)
-    end = min((at for at in records if at > places[-1]), default=len(found.entries))
+    return begin, min((at for at in records if at > places[-1]), default=len(found.entries))
+
+
+def moments(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Moment, ...]:
+    """Return what the nodes saw around these records, and of each node that told nothing why."""
+    silent = [Moment(place="unknown", node=name, text=f"gave no events: {why}") for name, why in found.missing.items()]
+    begin, end = _stretch(found, entries) or (0, 0)
     seen = [each for each in found.entries[begin:end] if each.kind != "record"]
     return (*silent, *(Moment(place=_place(each), node=each.source, text=shown(sentence(each))) for each in seen))
+
+
+def lags_around(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Lag, ...]:
+    """Return the samples of lag around these records."""
+    stretch = _stretch(found, entries)
+    return tuple(lag for lag in found.lags if stretch and stretch[0] < lag.after <= stretch[1])
 
 
 def _place(entry: Entry) -> str:

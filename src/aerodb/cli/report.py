@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 import click
 from jinja2 import Environment, StrictUndefined
 
+from aerodb.audit.lags import LEGEND, NOTHING_SAMPLED
 from aerodb.audit.record import read_record
 from aerodb.audit.search import PAGE_RECORDS_MAX, required_instant
 from aerodb.cli.failures import OK, UNVERIFIED
-from aerodb.cli.incident import HEIGHT, WIDTH, Incident, incident, moments, steps
+from aerodb.cli.incident import HEIGHT, WIDTH, Incident, incident, lags_around, moments, steps
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Caller
 from aerodb.cli.proving import FILE, write_new
@@ -50,7 +51,8 @@ def _rendered(found: Incident, name: str, *, html: bool) -> str:
     text = (files("aerodb.cli") / "templates" / name).read_text(encoding="utf-8")
     path, points = steps(found.terms)
     template = _environment(html=html).from_string(text)
-    return template.render(report=found, path=path, points=points, width=WIDTH, height=HEIGHT) + "\n"
+    lag = {"legend": LEGEND, "none": NOTHING_SAMPLED}
+    return template.render(report=found, path=path, points=points, width=WIDTH, height=HEIGHT, lag=lag) + "\n"
 
 
 def gathered(caller: Caller, since: str, until: str) -> tuple[list[LogEntry], list[Decision]]:
@@ -83,8 +85,9 @@ def report(session: Session, since: str, until: str, output: Path | None, text: 
     profile = session.profile()
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     entries, decisions = gathered(caller, since, until)
-    seen = moments(read(caller.get(f"/v1/timeline?records={TIMELINE_RECORDS_MAX}"), Timeline), entries)
-    found = incident(profile.cluster, (since, until), entries, decisions, seen)
+    seen = read(caller.get(f"/v1/timeline?records={TIMELINE_RECORDS_MAX}"), Timeline)
+    around = moments(seen, entries), lags_around(seen, entries)
+    found = incident(profile.cluster, (since, until), entries, decisions, *around)
     for path, render in ((output, html), (text, markdown)):
         if path is not None:
             write_new(path, (render(found).encode(),))

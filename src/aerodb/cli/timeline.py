@@ -2,6 +2,7 @@
 
 import click
 
+from aerodb.audit.lags import LEGEND, NOTHING_SAMPLED, picture
 from aerodb.cli.failures import OK
 from aerodb.cli.session import ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, escape
@@ -31,11 +32,24 @@ def timeline(session: Session, /, *, as_json: bool, **given: str | int | bool | 
         return OK
     for name, why in answer.missing.items():
         session.terminal.line(escape(f"{name} gave no events: {why}"), "bad")
+    _show_lag(session, answer)
     session.terminal.table(HEAD, [_row(entry) for entry in answer.entries])
     session.terminal.line(f"audit log: {answer.log_size} records", "dim")
     if answer.redacted:
         session.terminal.line(f"{len(answer.redacted)} sensitive texts are redacted.", "warn")
     return OK
+
+
+def _show_lag(session: Session, answer: Timeline) -> None:
+    """Show the lag and the terms as a picture of characters."""
+    drawn = picture(answer.lags, sorted({each.node for lag in answer.lags for each in lag.standbys}))
+    if drawn is None:
+        session.terminal.line(NOTHING_SAMPLED, "dim")
+        return
+    session.terminal.line(LEGEND, "dim")
+    for line in drawn.lines:
+        session.terminal.line(escape(line))
+    session.terminal.line("")
 
 
 def _row(entry: Entry) -> list[Cell]:

@@ -5,7 +5,7 @@ from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, newest_requests, search
-from aerodb.audit.timeline import Place, entries, ordered, places_in
+from aerodb.audit.timeline import Place, entries, lags, ordered, places_in
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.matrix import matrix, too_many
@@ -111,6 +111,7 @@ class Reader:
             entries=entries(items, node, term),
             missing=missing,
             log_size=size,
+            lags=lags(items, node, term),
         )
 
     def _places_of(self, digest: str) -> tuple[Place, ...]:

@@ -6,7 +6,8 @@ GET  /v1/checkpoint           the size of the log under the last checkpoint that
 POST /v1/judge                an order's verdicts as they are now; runs nothing
 POST /v1/orders               run an order; the answer is the signed outcome
 GET  /metrics                 the node in numbers, for whoever may scrape
-GET  /v1/events?since=&count= what changed on the node, as its observer saw it; the newest where `since` is left out
+GET  /v1/events?since=&count= what changed on the node, as its observer saw it; the newest where `since` is left out;
+                              on a primary the lag of its standbys, too
 POST /v1/outcomes/{request}   what became of a request, established now where it is not known yet
 """
 
@@ -107,7 +108,7 @@ def application(agent: Agent, observed: Observed) -> Starlette:
         control_only(request)
         count = number_in(request, "count", PAGE_EVENTS_MAX)
         since = number_in(request, "since", max(events.last - count, 0))
-        return answer(await run_in_threadpool(events.page, since, count))
+        return answer(await run_in_threadpool(observed.page, since, count))
 
     async def outcomes(request: Request) -> Response:
         control_only(request)

@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from aerodb.protocol.facts import Facts
+from aerodb.protocol.lags import LagSample
 from aerodb.protocol.lsn import Lsn
 
 
@@ -112,9 +113,13 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Events of one node, rising. `last` is the newest sequence of all; `lost` is what is missing in this page."""
+    """Events of one node, rising. `last` is the newest sequence of all; `lost` is what is missing in this page.
+
+    `lags` are the samples of the standbys' lag that the agent holds, rising, whatever page this is.
+    """
 
     node: str
     last: int
     lost: tuple[Lost, ...]
     events: tuple[Event, ...]
+    lags: tuple[LagSample, ...] = ()

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from aerodb.protocol.lags import StandbyLag
 from aerodb.protocol.lsn import Lsn
 
 Order = Literal["start", "after", "uncertain"]
@@ -43,8 +44,24 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     snapshot: str = ""
 
 
+class Lag(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sample of the standbys' lag, by the agent of `source`, in the entries' order: so many of them come before it.
+
+    What it says is as in `LagSample`.
+    """
+
+    source: str
+    after: int
+    looks: int
+    missed: int
+    term: int | None
+    lsn: Lsn | None
+    at: str
+    standbys: tuple[StandbyLag, ...]
+
+
 class Timeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The entries in their order; `missing` says of each node that gave no events why.
+    """The entries and the samples of lag in their order; `missing` says of each node that gave no events why.
 
     `redacted` names each text that was taken out, by its source, its sequence and its field.
     """
@@ -55,3 +72,4 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     missing: dict[str, str]
     log_size: int
     redacted: tuple[str, ...] = ()
+    lags: tuple[Lag, ...] = ()

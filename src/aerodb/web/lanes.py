@@ -1,7 +1,7 @@
-"""The timeline as a picture: a lane for the log and one for each node, terms as bands, lag as bars.
+"""The timeline as a picture: a lane for the log and one for each node, terms as bands.
 
-The step from left to right is the timeline's own order, one step an entry; no clock places anything. A bar's height
-grows with the lag's number of digits: what matters is whether a node is behind by nothing, by a page, or by megabytes.
+The step from left to right is the timeline's own order, one step an entry; no clock places anything. The lag is a
+picture of its own, `aerodb.audit.lags`: there are more samples than entries.
 Pure: no I/O, no clock.
 """
 
@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.timeline import Entry
 
 LOG = "log"
 LABEL_WIDTH, STEP, STEPS_MIN = 76, 12, 60
-LANE_HEIGHT, BAR_HEIGHT, MARGIN = 40, 22, 8
+LANE_HEIGHT, MARGIN = 40, 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +22,6 @@ class Tick:
 
     x: int
     style: str
-    bar: int
     said: str
 
 
@@ -57,17 +55,6 @@ class Lanes:
     breaks: tuple[int, ...]
 
 
-def _lags(entries: tuple[Entry, ...]) -> Iterator[int | None]:
-    """Yield how far each entry's source was behind the furthest position known until then, in the same term."""
-    furthest: dict[int, Lsn] = {}
-    for entry in entries:
-        if entry.term is None or entry.lsn is None:
-            yield None
-            continue
-        furthest[entry.term] = max(furthest.get(entry.term, entry.lsn), entry.lsn)
-        yield furthest[entry.term] - entry.lsn
-
-
 def _bands(places: list[tuple[int, int | None]], end: int) -> Iterator[Band]:
     """Yield the stretches of one term, each up to where the next begins."""
     begins = [place for at, place in enumerate(places) if at == 0 or place[1] != places[at - 1][1]]
@@ -80,20 +67,18 @@ def draw(cluster: Cluster, entries: tuple[Entry, ...]) -> Lanes:
     """Return the picture of a timeline."""
     names = [LOG, *(member.name for member in cluster.members)]
     width = LABEL_WIDTH + STEP * max(len(entries) + 1, STEPS_MIN)
-    lags = list(_lags(entries))
     lanes = []
     for number, name in enumerate(names):
-        mine = [(LABEL_WIDTH + STEP * at, entry, lags[at]) for at, entry in enumerate(entries) if entry.source == name]
+        mine = [(LABEL_WIDTH + STEP * at, entry) for at, entry in enumerate(entries) if entry.source == name]
         ticks = (
             Tick(
                 x=x + STEP // 2,
                 style=entry.kind,
-                bar=0 if not lag else min(BAR_HEIGHT, 2 * len(str(lag))),
-                said=f"{entry.what} {entry.subject}".strip() + (f", {lag} bytes behind" if lag else ""),
+                said=f"{entry.what} {entry.subject}".strip(),
             )
-            for x, entry, lag in mine
+            for x, entry in mine
         )
-        bands = _bands([(x, entry.term) for x, entry, _ in mine], width - STEP)
+        bands = _bands([(x, entry.term) for x, entry in mine], width - STEP)
         y = MARGIN + number * LANE_HEIGHT
         lanes.append(Lane(name=name, y=y, ticks=tuple(ticks), bands=tuple(bands)))
     breaks = tuple(LABEL_WIDTH + STEP * at for at, entry in enumerate(entries) if entry.order == "uncertain")

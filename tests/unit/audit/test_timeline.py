@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aerodb.audit.record import Record
-from aerodb.audit.timeline import Item, Place, certain, entries, ordered
+from aerodb.audit.timeline import Item, Place, certain, entries, lags, ordered
 from aerodb.protocol import canonical
 from aerodb.protocol.events import Event, EventPage, Kind, Lost
+from aerodb.protocol.lags import LagSample, StandbyLag
 from aerodb.protocol.lsn import Lsn
 
 NODES = ("n1", "n2", "n3")
@@ -25,6 +26,7 @@ class World:
     ends: dict[str, tuple[int, int]] = field(default_factory=lambda: dict.fromkeys(NODES, (1, 10)))
     time: int = 0
     events: dict[str, list[Event]] = field(default_factory=lambda: {name: [] for name in NODES})
+    samples: dict[str, list[LagSample]] = field(default_factory=lambda: {name: [] for name in NODES})
     records: list[tuple[int, Record]] = field(default_factory=list)
     snapshots: dict[str, tuple[Place, ...]] = field(default_factory=dict)
     times: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -39,6 +41,26 @@ class World:
         )  # fmt: skip
         self.events[node].append(event)
         self._stamp(node, event.sequence)
+
+    def sample(self, node: str) -> None:
+        """Have a primary's agent take a sample; what would be a clock's word says here when it really was."""
+        self.time += 1
+        term, lsn = self.ends[node]
+        standbys = tuple(
+            StandbyLag(node=name, flush_bytes=max(lsn - self.ends[name][1], 0), replay_bytes=None)
+            for name in NODES
+            if name != node
+        )
+        self.samples[node].append(
+            LagSample(
+                looks=1, missed=0, events=len(self.events[node]), term=term, lsn=Lsn(lsn), at=str(self.time),
+                standbys=standbys,
+            )
+        )  # fmt: skip
+
+    def happened(self, item: Item) -> int:
+        """Return when an entry or a sample really was."""
+        return int(item.sample.at) if item.sample else self.times[item.entry.source, item.entry.sequence]
 
     def record(self, event: str, request: str, snapshot: str = "") -> None:
         """Append a record."""
@@ -62,6 +84,8 @@ class World:
             self.ends[node] = (self.term, lsn + 1)
         elif what == "look":
             self.see(node, Kind.SENDER)
+        elif what == "sample":
+            self.sample(self.primary)
         elif what == "ask":
             self._ask(node)
         elif what == "run" and self.requests:
@@ -80,7 +104,7 @@ class World:
     def pages(self) -> dict[str, EventPage]:
         """Return what the agents give."""
         return {
-            name: EventPage(node=name, last=len(events), lost=(), events=tuple(events))
+            name: EventPage(node=name, last=len(events), lost=(), events=tuple(events), lags=tuple(self.samples[name]))
             for name, events in self.events.items()
         }
 
@@ -91,7 +115,7 @@ class World:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["write", "write", "stream", "stream", "promote", "look", "look", "ask", "run"]),
+        st.sampled_from(["write", "write", "stream", "stream", "promote", "look", "look", "sample", "ask", "run"]),
         st.sampled_from(NODES),
     ),
     max_size=60,
@@ -114,7 +138,7 @@ def test_what_is_certain_really_happened_so(steps: list[tuple[str, str]]) -> Non
     items = world.ordered()
     for at, first in enumerate(items):
         for second in items[at + 1 :]:
-            times = [world.times[item.entry.source, item.entry.sequence] for item in (first, second)]
+            times = [world.happened(item) for item in (first, second)]
             assert not certain(second, first)
             if certain(first, second):
                 assert times[0] < times[1]
@@ -125,7 +149,8 @@ def test_each_source_keeps_its_own_sequence(steps: list[tuple[str, str]]) -> Non
     """Nothing is lost, and entries of one source are never turned round and never called uncertain."""
     world = lived(steps)
     items = world.ordered()
-    assert len(items) == len(world.records) + sum(map(len, world.events.values()))
+    told = sum(map(len, world.events.values())) + sum(map(len, world.samples.values()))
+    assert len(items) == len(world.records) + told
     for source in ("log", *NODES):
         own = [item for item in items if item.entry.source == source]
         assert [item.index for item in own] == list(range(len(own)))
@@ -140,6 +165,7 @@ def test_the_same_input_gives_the_same_bytes(steps: list[tuple[str, str]], names
     turned = {name: pages[name] for name in names}
     other = ordered(world.records, lambda digest: world.snapshots.get(digest, ()), turned)
     assert canonical.encode(entries(other)) == canonical.encode(entries(world.ordered()))
+    assert canonical.encode(lags(other)) == canonical.encode(lags(world.ordered()))
 
 
 @given(STEPS, st.sampled_from(NODES))
@@ -147,10 +173,31 @@ def test_a_filter_only_leaves_out(steps: list[tuple[str, str]], node: str) -> No
     """What is shown of one node stands in the order of the whole, and its marks are judged among what is shown."""
     items = lived(steps).ordered()
     shown = entries(items, node)
-    kept = [item for item in items if item.entry.node == node]
+    kept = [item for item in items if item.entry.node == node and not item.sample]
     assert [(each.source, each.sequence) for each in shown] == [(k.entry.source, k.entry.sequence) for k in kept]
     for entry, previous, item in zip(shown[1:], kept, kept[1:], strict=False):
         assert (entry.order == "after") is certain(previous, item)
+
+
+@given(STEPS, st.sampled_from([None, *NODES]), st.sampled_from([None, 1, 2]))
+def test_samples_stand_between_the_entries_that_are_shown(
+    steps: list[tuple[str, str]], node: str | None, term: int | None
+) -> None:
+    """Each comes after as many of them as it says, never before an event that it was taken after, and in its order."""
+    world = lived(steps)
+    shown, found = entries(world.ordered(), node, term), lags(world.ordered(), node, term)
+    assert [each.after for each in found] == sorted(each.after for each in found)
+    assert {each.term for each in found} <= ({term} if term else {each.term for each in found})
+    for source in NODES:
+        own = {sample.at: sample for sample in world.samples[source]}
+        for each in (lag for lag in found if lag.source == source):
+            before = {entry.sequence for entry in shown[: each.after] if entry.source == source}
+            after = {entry.sequence for entry in shown[each.after :] if entry.source == source}
+            assert max(before, default=0) <= own[each.at].events < min(after, default=1 << 60)
+            names = {standby.node for standby in each.standbys}
+            assert names == ({node} if node not in {None, source} else set(NODES) - {source})
+    if node is None and term is None:
+        assert len(found) == sum(map(len, world.samples.values()))
 
 
 def test_terms_and_positions_order_what_is_open() -> None:

@@ -4,11 +4,15 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from aerodb.cli.incident import Moment, incident, steps
+from aerodb.cli.incident import Moment, incident, lags_around, steps
 from aerodb.cli.report import gathered, html, markdown
+from aerodb.protocol.api import LogEntry
+from aerodb.protocol.lags import StandbyLag
+from aerodb.protocol.timeline import Entry, Lag, Timeline
 from tests.unit.cli.stage import Stage, stage_in
 
 NASTY = "<script>alert(1)</script> | *bold* \u202e upgrade"
@@ -107,6 +111,40 @@ def test_transitions_are_told_where_they_are_given(stage: Stage) -> None:
     found = incident(stage.cluster, ("2030-01-01", "2031-01-01"), entries, decisions, moments)
     assert "became primary &lt;b&gt;" in html(found)
     assert "became primary \\<b\\>" in markdown(found)
+
+
+def _lag(after: int, size: int) -> Lag:
+    standby = StandbyLag(node="n2", flush_bytes=size, replay_bytes=None)
+    return Lag(source="n1", after=after, looks=1, missed=0, term=7, lsn=None, at="", standbys=(standby,))
+
+
+def test_lag_is_drawn_where_it_was_sampled(stage: Stage) -> None:
+    """As bars and as text, in both forms; and where nothing was sampled, that is said, in place of an empty picture."""
+    entries, decisions = gathered(stage, "2030-01-01", "2031-01-01")
+    span = ("2030-01-01", "2031-01-01")
+    found = incident(stage.cluster, span, entries, decisions, (), [_lag(1, 4_096), _lag(2, 0)])
+    assert "term           77" in html(found)
+    assert "n2 unflushed   4." in markdown(found)
+    assert "n2, of 2 looks at most: 4096 bytes not flushed, not told not replayed" in html(found)
+    assert html(found) == html(found)
+    silent = incident(stage.cluster, span, entries, decisions)
+    assert "<p>No lag was sampled.</p>" in html(silent)
+    assert "No lag was sampled" in markdown(silent)
+
+
+def test_only_the_lag_around_the_records_is_drawn() -> None:
+    """From the last record before them to the next one after them; without any of them there is none."""
+    kinds: list[Literal["record", "event", "gap"]] = ["record", "event", "record", "event", "record", "event"]
+    told = tuple(
+        Entry(source="log", sequence=at, kind=kind, order="after", what="", node="") for at, kind in enumerate(kinds)
+    )
+    found = Timeline(
+        cluster="", cluster_name="", entries=told, missing={}, log_size=3,
+        lags=tuple(_lag(after, 0) for after in range(7)),
+    )  # fmt: skip
+    assert [each.after for each in lags_around(found, [LogEntry(sequence=2, record="")])] == [1, 2, 3, 4]
+    assert [each.after for each in lags_around(found, [LogEntry(sequence=4, record="")])] == [3, 4, 5, 6]
+    assert lags_around(found, []) == ()
 
 
 def test_the_picture_of_terms_is_a_staircase_in_the_log_s_order() -> None:

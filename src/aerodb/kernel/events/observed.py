@@ -1,14 +1,18 @@
-"""What is observed of one node for people: its journal of events, and its metrics.
+"""What is observed of one node for people: its journal of events, its standbys' lag, and its metrics.
 
 An agent works without any of it: nothing that decides reads what is kept here.
 """
 
 import threading
 
+import msgspec
+
 from aerodb.kernel.agent import Agent
 from aerodb.kernel.events.journal import EventJournal
+from aerodb.kernel.events.lags import Lags
 from aerodb.kernel.events.watch import Sight, Watch
 from aerodb.kernel.node import Node
+from aerodb.protocol.events import EventPage
 from aerodb.transport.metrics import exposition
 
 
@@ -22,6 +26,7 @@ class Observed:
             PostgresMissing, FolderClosed: PostgreSQL's programs are not there.
         """
         self.journal = EventJournal(node.events, node.name)
+        self._lags = Lags()
         self._agent = agent
         self._sight = Sight(agent, node)
         self._every_seconds = node.file.watches_every_seconds
@@ -29,7 +34,12 @@ class Observed:
     def start(self, asked_to_end: threading.Event) -> None:
         """Look on and write down what changes until `asked_to_end` is set, unless the node is not to be watched."""
         if self._every_seconds:
-            Watch(self._sight, self.journal, self._every_seconds).start(asked_to_end)
+            Watch(self._sight, self.journal, self._lags, self._every_seconds).start(asked_to_end)
+
+    def page(self, since: int, count: int) -> EventPage:
+        """Return at most `count` events after the sequence `since`, and the samples of lag."""
+        lags = self._lags.samples  # Read first, so that none is of an event that the page does not know of.
+        return msgspec.structs.replace(self.journal.page(since, count), lags=lags)
 
     def metrics(self) -> bytes:
         """Look once, and return what is seen as metrics."""

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
 from aerodb.kernel.events.journal import EventJournal
+from aerodb.kernel.events.lags import Lags
 from aerodb.kernel.memory import give_back
 from aerodb.kernel.node import Node
 from aerodb.protocol.events import OBSERVER_FAILED, JournalMark, Kind, Sighting, Trace, Transition
@@ -77,9 +78,9 @@ class Sight:
 class Watch:
     """The observer of one agent."""
 
-    def __init__(self, sight: Sight, journal: EventJournal, every_seconds: float) -> None:
+    def __init__(self, sight: Sight, journal: EventJournal, lags: Lags, every_seconds: float) -> None:
         """Keep what to look with, where to write, and how often to look."""
-        self._sight, self._journal, self._every_seconds = sight, journal, every_seconds
+        self._sight, self._journal, self._lags, self._every_seconds = sight, journal, lags, every_seconds
         self._seen: Seen | None = None
 
     def start(self, asked_to_end: threading.Event) -> None:
@@ -109,9 +110,10 @@ class Watch:
             self._journal.append(gap, None)
 
     def turn(self) -> None:
-        """Look once, and write what changed since the last look."""
+        """Look once, write what changed since the last look, and take a sample of the lag."""
         sighting = self._sight.glance(self._seen.journal if self._seen else ())
         now = see(self._seen, sighting)
         for transition in transitions(self._seen, now):
             self._journal.append(transition, sighting.facts)
         self._seen = now
+        self._lags.look(sighting, self._journal.last)

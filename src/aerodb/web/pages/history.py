@@ -1,5 +1,6 @@
 """What happened, in one order that no clock decides; and the cluster as it was at any recorded moment."""
 
+from aerodb.audit.lags import picture
 from aerodb.control.roles import Right, require
 from aerodb.protocol import canonical
 from aerodb.protocol.api import AsOf
@@ -32,6 +33,7 @@ def timeline(visit: Visit) -> Page:
     values = {
         "entries": entries,
         "lanes": draw_lanes(visit.plane.cluster, entries),
+        "lag": picture(found.lags, visit.plane.cluster.data_nodes),
         "missing": found.missing,
         "left_out": len(found.entries) - len(entries),
         "names": [member.name for member in visit.plane.cluster.members],

@@ -1,0 +1,196 @@
+"""The lag of the standbys and the terms as a picture, in the timeline's order: for a page, a report, a terminal.
+
+The step from left to right is the order of the samples; no clock places anything, and an older sample stands for more
+looks. A bar's height is the number of digits of the lag in bytes: what matters is whether a node is behind by nothing,
+by a page, or by megabytes. The same samples give the same picture.
+
+Pure: no I/O, no clock.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aerodb.protocol.timeline import Lag
+
+COLUMNS_MAX = 60
+LABEL_WIDTH, STEP, ROW_HEIGHT, TERM_HEIGHT, MARGIN = 76, 12, 40, 22, 8
+DIGIT_HEIGHT, BAR_HEIGHT, BASE = 2, 26, 33
+NO_BAR = -1
+NOTHING_SAMPLED = "No lag was sampled."
+LEGEND = (
+    "Lag as the primary's agent sampled it, in the order below. A digit is how many digits the lag in bytes has; of a "
+    "term, its last.  . none  ? not told  (blank) not connected or not sampled  ! looks before it saw nothing  "
+    "| entries come before it"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behind:
+    """How far one standby was behind at most, in bytes (None: it did not say)."""
+
+    flush_bytes: int | None
+    replay_bytes: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """Some samples side by side: the term of the last, and the most that each standby was behind in any of them.
+
+    `gap` says that looks before one of them saw nothing; `entries` that entries of the timeline come before it, and
+    after the column before this one.
+    """
+
+    term: int | None
+    gap: bool
+    entries: bool
+    looks: int
+    behind: dict[str, Behind]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """A stretch that lies in one term (None: unknown)."""
+
+    x: int
+    width: int
+    term: int | None
+    even: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One standby's row: the bars of what is not flushed and not replayed, as paths, and the most of both in words."""
+
+    name: str
+    y: int
+    flush: str
+    replay: str
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LagPicture:
+    """The whole picture, in CSS pixels; `lines` are the same as text, `gaps` and `entries` where columns have such."""
+
+    width: int
+    height: int
+    bands: tuple[Band, ...]
+    rows: tuple[Row, ...]
+    gaps: tuple[int, ...]
+    entries: tuple[int, ...]
+    lines: tuple[str, ...]
+
+
+def _worst(values: Sequence[int | None]) -> int | None:
+    known = [each for each in values if each is not None]
+    return max(known, default=None)
+
+
+def _column(samples: Sequence[Lag], before: int) -> Column:
+    told: dict[str, tuple[list[int | None], list[int | None]]] = {}
+    for each in samples:
+        for standby in each.standbys:
+            flush, replay = told.setdefault(standby.node, ([], []))
+            flush.append(standby.flush_bytes)
+            replay.append(standby.replay_bytes)
+    return Column(
+        term=samples[-1].term,
+        gap=any(each.missed for each in samples),
+        entries=samples[-1].after > before,
+        looks=sum(each.looks for each in samples),
+        behind={
+            name: Behind(flush_bytes=_worst(flush), replay_bytes=_worst(replay))
+            for name, (flush, replay) in sorted(told.items())
+        },
+    )
+
+
+def columns(lags: Sequence[Lag], columns_max: int = COLUMNS_MAX) -> tuple[Column, ...]:
+    """Return the samples as at most `columns_max` columns, each of about as many."""
+    count = min(len(lags), columns_max)
+    cuts = [at * len(lags) // count for at in range(count + 1)] if count else [0]
+    found, before = list[Column](), 0
+    for begin, end in itertools.pairwise(cuts):
+        found.append(_column(lags[begin:end], before))
+        before = lags[end - 1].after
+    return tuple(found)
+
+
+def _height(lag: int | None) -> int:
+    """Return the height of a lag's bar; a thin line for none at all."""
+    return 1 if not lag else min(DIGIT_HEIGHT * len(str(lag)), BAR_HEIGHT)
+
+
+def _path(lags: Sequence[int | None], shift: int) -> str:
+    """Return the path of bars, each a stroke upwards from the row's base."""
+    return "".join(
+        f"M{LABEL_WIDTH + STEP * at + shift} {BASE}v-{_height(lag)}" for at, lag in enumerate(lags) if lag != NO_BAR
+    )
+
+
+def _row(name: str, y: int, found: Sequence[Column]) -> Row:
+    behind = [column.behind.get(name) for column in found]
+    flush = [each.flush_bytes if each else NO_BAR for each in behind]
+    replay = [each.replay_bytes if each else NO_BAR for each in behind]
+    looks = sum(column.looks for column in found if name in column.behind)
+    told = [_worst([lag for lag in lags if lag != NO_BAR]) for lags in (flush, replay)]
+    most = ["not told" if each is None else f"{each} bytes" for each in told]
+    said = f"{name}, of {looks} looks at most: {most[0]} not flushed, {most[1]} not replayed"
+    return Row(name=name, y=y, flush=_path(flush, 4), replay=_path(replay, 8), said=said)
+
+
+def _bands(found: Sequence[Column]) -> tuple[Band, ...]:
+    begins = [at for at in range(len(found)) if at == 0 or found[at].term != found[at - 1].term]
+    ends = [*begins[1:], len(found)]
+    return tuple(
+        Band(
+            x=LABEL_WIDTH + STEP * begin,
+            width=STEP * (end - begin),
+            term=found[begin].term,
+            even=(found[begin].term or 0) % 2 == 0,
+        )
+        for begin, end in zip(begins, ends, strict=True)
+    )
+
+
+def _digit(column: Column, name: str, *, flush: bool) -> str:
+    """Return the sign of one lag in a line of text."""
+    behind = column.behind.get(name)
+    if behind is None:
+        return " "
+    lag = behind.flush_bytes if flush else behind.replay_bytes
+    if lag is None:
+        return "?"
+    return "." if lag == 0 else str(min(len(str(lag)), 9))
+
+
+def _lines(names: Sequence[str], found: Sequence[Column]) -> tuple[str, ...]:
+    wide = max([len("entries"), *(len(f"{name} unreplayed") for name in names)])
+    told = [("entries", "".join("!" if each.gap else "|" if each.entries else " " for each in found))]
+    told.append(("term", "".join("?" if each.term is None else str(each.term % 10) for each in found)))
+    for name in names:
+        told.append((f"{name} unflushed", "".join(_digit(each, name, flush=True) for each in found)))
+        told.append((f"{name} unreplayed", "".join(_digit(each, name, flush=False) for each in found)))
+    return tuple(f"{head:{wide}}  {line}".rstrip() for head, line in told)
+
+
+def picture(lags: Sequence[Lag], names: Sequence[str]) -> LagPicture | None:
+    """Return the picture of the lag of the nodes `names`, those that ever had any; None where nothing was sampled."""
+    found = columns(lags)
+    if not found:
+        return None
+    seen = [name for name in names if any(name in column.behind for column in found)]
+    rows = tuple(
+        _row(name, MARGIN + TERM_HEIGHT + at * ROW_HEIGHT, found)
+        for at, name in enumerate(seen)
+    )
+    return LagPicture(
+        width=LABEL_WIDTH + STEP * COLUMNS_MAX + MARGIN,
+        height=2 * MARGIN + TERM_HEIGHT + len(rows) * ROW_HEIGHT,
+        bands=_bands(found),
+        rows=rows,
+        gaps=tuple(LABEL_WIDTH + STEP * at for at, column in enumerate(found) if column.gap),
+        entries=tuple(LABEL_WIDTH + STEP * at for at, column in enumerate(found) if column.entries),
+        lines=_lines(seen, found),
+    )
