@@ -140,9 +140,8 @@ class Agent:
         )
         return msgspec.structs.replace(facts, unfinished=unfinished)
 
-    def report(self, nonce: str) -> Signed:
-        """Return the signed facts, for one asking."""
-        facts = self.facts()
+    def report(self, nonce: str, facts: Facts) -> Signed:
+        """Return facts that were seen for this asking, signed for it."""
         document = Report(cluster=self._node.cluster.id, node=self._node.name, nonce=nonce, facts=facts)
         return sign(document, self._node.name, self._node.key)
 
@@ -159,15 +158,15 @@ class Agent:
 
     # Judgement --------------------------------------------------------------------------------------------------
 
-    def judge(self, order: Order) -> tuple[Verdict, ...]:
-        """Return the verdicts on an order as they are now, running nothing.
+    def judge(self, order: Order, facts: Facts) -> tuple[Verdict, ...]:
+        """Return the verdicts on an order by the facts as they are now, running nothing.
 
         Raises:
             AeroError: the plan or the reports are not what they say.
         """
         plan = locks.open_plan(self._node.cluster, self._node.name, order.plan)
         locks.check_reports(plan, order)
-        return action_named(plan.request.action).judge(self._view(plan, order, self.facts()))
+        return action_named(plan.request.action).judge(self._view(plan, order, facts))
 
     def _view(self, plan: Plan, order: Order, own: Facts) -> View:
         return view_of(self._node.cluster, plan.request, own, order.reports, plan.request.id, plan.term)

@@ -113,3 +113,19 @@ class RequestUnknown(AeroError):
     code = "kernel.request-unknown"
     status = 409
     title = "The node was never asked"
+
+
+class LookUnanswered(AeroError):
+    """The node could not be looked at in time; PostgreSQL may hang. Nothing was changed."""
+
+    code = "kernel.look-unanswered"
+    status = 503
+    title = "The node could not be looked at in time"
+
+
+class LooksTooMany(AeroError):
+    """Too many callers wait for a look at the node already; ask again later."""
+
+    code = "kernel.looks-too-many"
+    status = 503
+    title = "Too many wait for a look at the node"

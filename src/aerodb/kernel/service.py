@@ -1,5 +1,8 @@
 """The agent's HTTP service, behind mutual TLS. Only the control plane may ask for more than the node's role.
 
+A look is waited for so long and by so many; beyond that it is refused, so that a PostgreSQL that hangs holds up nothing
+but looks at it.
+
 GET  /primary, /standby       200 where the node serves as that, else 503, as load balancers expect
 GET  /v1/report?nonce=        the signed facts
 GET  /v1/checkpoint           the size of the log under the last checkpoint that the node saw
@@ -21,8 +24,10 @@ from starlette.responses import Response
 
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
+from aerodb.kernel.errors import LooksTooMany, LookUnanswered
 from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
 from aerodb.kernel.events.observed import Observed
+from aerodb.kernel.looks import Looks
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Extent, Order
 from aerodb.transport.caller import caller_in
@@ -30,6 +35,11 @@ from aerodb.transport.errors import CallerRefused, QueryMalformed
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
 from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of
 
+LOOK_SECONDS_MAX = 10.0
+"""Below what the control plane waits for an answer; above what a PostgreSQL that takes no connections is given."""
+ROLE_SECONDS_MAX = 3.0
+LOOKERS_MAX, BALANCERS_MAX, SCRAPERS_MAX = 32, 8, 4
+"""How many wait for a look of each kind at most: together well below the connections that the service takes."""
 NONCE = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -64,11 +74,14 @@ def number_in(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def _serves(agent: Agent, role: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint that tells whether the node serves as `role`."""
+def _serves(role: str, role_now: Looks[str]) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers whether the node serves as `role`; one that cannot be looked at serves as nothing."""
 
     async def health(_: Request) -> Response:
-        found = await run_in_threadpool(agent.role_now)
+        try:
+            found = await role_now.now()
+        except (LookUnanswered, LooksTooMany):
+            found = ""
         return Response(f"{found or 'none'}\n", 200 if found == role else 503, media_type="text/plain")
 
     return health
@@ -77,13 +90,16 @@ def _serves(agent: Agent, role: str) -> Callable[[Request], Awaitable[Response]]
 def application(agent: Agent, observed: Observed) -> Starlette:
     """Return the application of an agent and of what is observed of its node."""
     events = observed.journal
+    facts = Looks(agent.facts, LOOK_SECONDS_MAX, LOOKERS_MAX)
+    role_now = Looks(agent.role_now, ROLE_SECONDS_MAX, BALANCERS_MAX)
+    scraped = Looks(observed.metrics, LOOK_SECONDS_MAX, SCRAPERS_MAX)
 
     async def report(request: Request) -> Response:
         control_only(request)
         nonce = request.query_params.get("nonce", "")
         if not NONCE.fullmatch(nonce):
             raise NonceMalformed("a nonce is a UUID", field="nonce")
-        return answer(await run_in_threadpool(agent.report, nonce))
+        return answer(agent.report(nonce, await facts.now()))
 
     async def checkpoint(request: Request) -> Response:
         control_only(request)
@@ -92,7 +108,7 @@ def application(agent: Agent, observed: Observed) -> Starlette:
     async def judge(request: Request) -> Response:
         control_only(request)
         order = canonical.decode(await body_of(request), Order)
-        verdicts = await run_in_threadpool(agent.judge, order)
+        verdicts = await run_in_threadpool(agent.judge, order, await facts.now())
         return answer({"verdicts": list(verdicts)})
 
     async def orders(request: Request) -> Response:
@@ -102,7 +118,7 @@ def application(agent: Agent, observed: Observed) -> Starlette:
 
     async def metrics(request: Request) -> Response:
         scraper_only(agent.cluster, caller_in(request.scope))
-        return Response(await run_in_threadpool(observed.metrics), media_type=CONTENT_TYPE)
+        return Response(await scraped.now(), media_type=CONTENT_TYPE)
 
     async def journal(request: Request) -> Response:
         control_only(request)
@@ -119,8 +135,8 @@ def application(agent: Agent, observed: Observed) -> Starlette:
 
     return Starlette(
         routes=[
-            TracedRoute("/primary", _serves(agent, "primary")),
-            TracedRoute("/standby", _serves(agent, "standby")),
+            TracedRoute("/primary", _serves("primary", role_now)),
+            TracedRoute("/standby", _serves("standby", role_now)),
             TracedRoute("/metrics", metrics),
             TracedRoute("/v1/report", report),
             TracedRoute("/v1/checkpoint", checkpoint),
