@@ -16,6 +16,7 @@ from aerodb.protocol.events import EventPage
 from aerodb.protocol.plan import Extent, Order, Outcome
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.transport.client import Client, Kept
+from aerodb.transport.errors import AnswerMalformed
 from aerodb.transport.problem import read_answer
 from aerodb.transport.tls import Tls, client_context
 
@@ -42,10 +43,28 @@ class Agents:
     def _client(self, node: str, seconds_max: float) -> Client:
         return Client(self._cluster.member(node).agent, self._tls, node, seconds_max, self._context)
 
-    def _of_each(self, ask: Callable[[str], T], nodes: list[str]) -> list[T]:
-        """Ask every node at once, each in this call's own context, so that a trace goes on; return what they say."""
-        asked = [self._pool.submit(copy_context().run, ask, node) for node in nodes]
-        return [each.result() for each in asked]
+    def _of_each(self, ask: Callable[[str], T]) -> tuple[dict[str, T], dict[str, str]]:
+        """Ask every node at once; return what each says, and of each that says nothing why.
+
+        Each is asked in this call's own context, so that a trace goes on.
+        """
+
+        def answer(name: str) -> T | AeroError:
+            try:
+                return ask(name)
+            except AeroError as error:
+                return error
+
+        asked = {
+            member.name: self._pool.submit(copy_context().run, answer, member.name) for member in self._cluster.members
+        }
+        said, missing = dict[str, T](), dict[str, str]()
+        for name, found in ((name, each.result()) for name, each in asked.items()):
+            if isinstance(found, AeroError):
+                missing[name] = f"{found.code}: {found.message}"
+            else:
+                said[name] = found
+        return said, missing
 
     def _report(self, node: str, kept: Kept, nonce: str) -> Signed:
         with self._meters.call(node, "report"):
@@ -71,41 +90,19 @@ class Agents:
                 idle.append(kept)
 
     def _read(self, kept: dict[str, Kept], nonce: str) -> Read:
-        names, reports, missing = list(kept), dict[str, Signed](), dict[str, str]()
-        asked = self._of_each(lambda name: self._try(name, kept[name], nonce), names)
-        for name, found in zip(names, asked, strict=True):
-            if isinstance(found, Signed):
-                reports[name] = found
-            else:
-                missing[name] = found
-        return reports, missing
+        return self._of_each(lambda name: self._report(name, kept[name], nonce))
 
     def events(self, count: int) -> tuple[dict[str, EventPage], dict[str, str]]:
         """Return every node's newest events, and of each node that gave none why; what they say is not signed."""
-        names = [member.name for member in self._cluster.members]
-        pages, missing = {}, {}
-        for name, found in zip(names, self._of_each(lambda name: self._try_events(name, count), names), strict=True):
-            if isinstance(found, EventPage):
-                pages[name] = found
-            else:
-                missing[name] = found
-        return pages, missing
+        return self._of_each(lambda name: self._events(name, count))
 
-    def _try_events(self, node: str, count: int) -> EventPage | str:
-        try:
-            with self._meters.call(node, "events"):
-                body = self._client(node, LOOK_SECONDS_MAX).get(f"/v1/events?count={count}")
-            page = read_answer(body, EventPage)
-        except AeroError as error:
-            return f"{error.code}: {error.message}"
-        foreign = page.node != node or any(event.node != node for event in page.events)
-        return f"{node} gave the events of another node" if foreign else page
-
-    def _try(self, node: str, kept: Kept, nonce: str) -> Signed | str:
-        try:
-            return self._report(node, kept, nonce)
-        except AeroError as error:
-            return f"{error.code}: {error.message}"
+    def _events(self, node: str, count: int) -> EventPage:
+        with self._kept(node) as kept, self._meters.call(node, "events"):
+            body = kept.get(f"/v1/events?count={count}")
+        page = read_answer(body, EventPage)
+        if page.node != node or any(event.node != node for event in page.events):
+            raise AnswerMalformed(f"{node} gave the events of another node")
+        return page
 
     def order(self, node: str, made_for: Callable[[int], Order]) -> Signed:
         """Send an order, once, over a connection that has just answered, and return the node's signed outcome.

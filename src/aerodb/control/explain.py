@@ -109,11 +109,11 @@ class Explainer:
         """Return the plan of a request, and the snapshot that it was made from."""
         action = action_named(request.action)
         check_request(self._cluster, action, request)
-        snapshot = collect_consistent(self._cluster, self._agents, request.id)
+        collected = collect_consistent(self._cluster, self._agents, request.id)
         with span("explain", action=request.action, node=request.target):
-            plan = explain(self._cluster, action, request, snapshot)
+            plan = explain(self._cluster, action, request, collected.snapshot, collected.everyone)
             note(outcome="accepted" if plan.accepted else "rejected")
-        return plan, snapshot
+        return plan, collected.snapshot
 
     def look(self, person: Operator, ask: Ask) -> Planned:
         """Return the plan that a request would have now; records nothing.

@@ -19,13 +19,18 @@ CELLS_AN_ACTION_MAX = 400
 """How many requests of one action are judged at once: all of them, up to twenty nodes and one argument."""
 
 
-def matrix(cluster: Cluster, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
+def matrix(
+    cluster: Cluster, snapshot: Snapshot, operator: str, everyone: dict[str, Peer] | None = None
+) -> Iterator[Cell]:
     """Yield a cell for each action on each node, with each arguments that it could have.
+
+    `everyone` is what the snapshot's reports say, by whoever has verified them just now; else they are verified here.
 
     Raises:
         NodeUnknown, ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
     """
-    everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)  # Verified once, for all the cells.
+    if everyone is None:
+        everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)  # Verified once, for all the cells.
     for action in catalogue().values():
         if action.name in too_many(cluster):
             continue

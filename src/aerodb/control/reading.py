@@ -41,15 +41,16 @@ class Reader:
 
     def status(self, operator: str, *, judged: bool = True) -> Status:
         """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those."""
-        snapshot, differ = collect(self._cluster, self._agents, LOOK_ID)
+        collected = collect(self._cluster, self._agents, LOOK_ID)
+        snapshot, judged = collected.snapshot, judged and not collected.differ
         return Status(
             cluster=self._cluster.id,
             cluster_name=self._cluster.name,
             configuration=self._cluster.digest,
-            consistent=not differ,
+            consistent=not collected.differ,
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
-            matrix=() if differ or not judged else tuple(matrix(self._cluster, snapshot, operator)),
+            matrix=tuple(matrix(self._cluster, snapshot, operator, collected.everyone)) if judged else (),
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),

@@ -3,48 +3,71 @@
 Where the structural facts differ, they are not one state, and no plan is made from them; they are never mixed.
 """
 
+from contextlib import suppress
+
+import msgspec
+
 from aerodb.control.agents import Agents
 from aerodb.control.errors import SnapshotInconsistent
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, structural
+from aerodb.protocol.facts import structural
 from aerodb.protocol.plan import Snapshot
 from aerodb.protocol.signed import Signed
-from aerodb.rules.view import open_report
+from aerodb.rules.view import Peer, open_report
 from aerodb.tracing import span
 
 
-def collect(cluster: Cluster, agents: Agents, nonce: str) -> tuple[Snapshot, tuple[str, ...]]:
-    """Return the second of two reads, and the nodes whose structural facts differ between them."""
+class Collected(msgspec.Struct, frozen=True, kw_only=True):
+    """The second of two reads, what its reports say, and the nodes whose structural facts differ between the two."""
+
+    snapshot: Snapshot
+    everyone: dict[str, Peer]
+    differ: tuple[str, ...]
+
+
+def collect(cluster: Cluster, agents: Agents, nonce: str) -> Collected:
+    """Return two reads as one snapshot."""
     (first, _), (second, missing) = agents.read_twice(nonce)
-    opened = [_opened(cluster, reports, nonce) for reports in (first, second)]
-    differ = tuple(
-        member.name for member in cluster.members if opened[0].get(member.name) != opened[1].get(member.name)
-    )
-    genuine = {name: second[name] for name in opened[1]}
+    before = _opened(cluster, first, nonce, {})
+    # Of most nodes nothing has changed; the same bytes under the same signature say the same.
+    same = {name: peer for name, peer in before.items() if first[name] == second.get(name)}
+    everyone = _opened(cluster, second, nonce, same)
+    differ = tuple(name for name in (member.name for member in cluster.members) if not _agree(name, before, everyone))
+    genuine = {name: second[name] for name in everyone}
     forged = {name: "its report cannot be verified" for name in second if name not in genuine}
     snapshot = Snapshot(cluster=cluster.id, nonce=nonce, reports=genuine, missing={**missing, **forged})
-    return snapshot, differ
+    return Collected(snapshot=snapshot, everyone=everyone, differ=differ)
 
 
-def _opened(cluster: Cluster, reports: dict[str, Signed], nonce: str) -> dict[str, Facts]:
+def _agree(name: str, before: dict[str, Peer], now: dict[str, Peer]) -> bool:
+    """Tell whether two reads say the same of a node's structure, or both nothing."""
+    pair = before.get(name), now.get(name)
+    return pair[0] is pair[1] or (
+        pair[0] is not None and pair[1] is not None and structural(pair[0].facts) == structural(pair[1].facts)
+    )
+
+
+def _opened(cluster: Cluster, reports: dict[str, Signed], nonce: str, known: dict[str, Peer]) -> dict[str, Peer]:
+    """Return what reports say, in the configuration's order; `known` are those that have been verified already."""
     found = {}
-    for name, signed in reports.items():
-        try:
-            found[name] = structural(open_report(cluster, name, signed, nonce).facts)
-        except AeroError:
-            continue  # What cannot be verified was not said.
+    for member in cluster.members:
+        if member.name in known:
+            found[member.name] = known[member.name]
+        elif member.name in reports:
+            with suppress(AeroError):  # What cannot be verified was not said.
+                found[member.name] = open_report(cluster, member.name, reports[member.name], nonce)
     return found
 
 
-def collect_consistent(cluster: Cluster, agents: Agents, nonce: str) -> Snapshot:
+def collect_consistent(cluster: Cluster, agents: Agents, nonce: str) -> Collected:
     """Return a snapshot whose two reads agree.
 
     Raises:
         SnapshotInconsistent: they do not.
     """
     with span("snapshot"):
-        snapshot, differ = collect(cluster, agents, nonce)
-        if differ:
-            raise SnapshotInconsistent(f"changed between two reads: {', '.join(differ)}; ask again")
-    return snapshot
+        collected = collect(cluster, agents, nonce)
+        if collected.differ:
+            raise SnapshotInconsistent(f"changed between two reads: {', '.join(collected.differ)}; ask again")
+    return collected

@@ -105,15 +105,19 @@ def view_of(cluster: Cluster, request: Request, own: Facts, reports: dict[str, S
     return View(cluster=cluster, request=request, own=peer_of(cluster, own), peers=peers, term=term)
 
 
-def snapshot_view(cluster: Cluster, action: Action, request: Request, snapshot: Snapshot) -> View:
-    """Return the view of a new plan; the action names its term.
+def snapshot_view(
+    cluster: Cluster, action: Action, request: Request, snapshot: Snapshot, everyone: dict[str, Peer] | None = None
+) -> View:
+    """Return the view of a new plan; the action names its term. `everyone` is as in `explain`.
 
     Raises:
         TargetSilent: the target is not in the snapshot.
         ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
     """
     _refuse_silent(request, snapshot)
-    return opened_view(cluster, action, request, peers_of(cluster, snapshot.reports, snapshot.nonce), snapshot)
+    if everyone is None:
+        everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)
+    return opened_view(cluster, action, request, everyone, snapshot)
 
 
 def opened_view(
@@ -141,8 +145,12 @@ def _filled(templates: tuple[str, ...], view: View) -> tuple[str, ...]:
     return tuple(template.format_map(words) for template in templates)
 
 
-def explain(cluster: Cluster, action: Action, request: Request, snapshot: Snapshot) -> Plan:
+def explain(
+    cluster: Cluster, action: Action, request: Request, snapshot: Snapshot, everyone: dict[str, Peer] | None = None
+) -> Plan:
     """Return the sealed plan of `request` from `snapshot`.
+
+    `everyone` is what the snapshot's reports say, by whoever has verified them just now; else they are verified here.
 
     Raises:
         RequestMalformed, NodeUnknown: the request is not well formed.
@@ -150,7 +158,7 @@ def explain(cluster: Cluster, action: Action, request: Request, snapshot: Snapsh
         ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
     """
     check_request(cluster, action, request)
-    view = snapshot_view(cluster, action, request, snapshot)
+    view = snapshot_view(cluster, action, request, snapshot, everyone)
     verdicts = action.judge(view)
     silent = tuple(f"{name} did not report: {why}" for name, why in sorted(snapshot.missing.items()))
     return Plan(
