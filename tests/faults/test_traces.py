@@ -111,7 +111,7 @@ def test_a_request_is_one_trace_from_the_api_to_the_operation(traced: Traced) ->
         ("caller", "control", ask), (ask, "control", "ask"), ("ask", "control", "snapshot"), *reports,
         ("ask", "control", "explain"), ("ask", "control", "record"),
         ("caller", "control", confirm), (confirm, "control", "confirm"), ("confirm", "control", "record"),
-        ("confirm", "control", "dispatch"), ("dispatch", "agent", REPORT), ("dispatch", "agent", ORDER),
+        ("confirm", "control", "dispatch"), ("dispatch", "agent", "GET /v1/checkpoint"), ("dispatch", "agent", ORDER),
         (ORDER, "agent", "locks"), (ORDER, "agent", "judge"), (ORDER, "agent", "operate"),
         ("dispatch", "control", "record"),
     ])  # fmt: skip
