@@ -3,7 +3,6 @@
 A record is its canonical bytes; the tree is over exactly those. Pure: no I/O, no clock.
 """
 
-import unicodedata
 from typing import Literal
 
 import msgspec
@@ -87,24 +86,7 @@ def decode_record(data: bytes) -> Record:
     """
     if len(data) > RECORD_BYTES_MAX:
         raise RecordTooLarge(f"the record has {len(data)} bytes; at most {RECORD_BYTES_MAX} are kept")
-    try:
-        record = read_record(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise canonical.NotCanonical(f"not a Record: {error}") from error
-    return record if _is_surely_canonical(record, data) else canonical.decode(data, Record)
-
-
-def _is_surely_canonical(record: Record, data: bytes) -> bool:
-    """Tell whether `data`, which `record` was read from, are its canonical bytes; where it says no they still may be.
-
-    A record holds texts and nothing else that has two forms, and each text has one escape: msgspec's sorted form is
-    then the canonical one, thirty times faster, if the names have one order (only those of arguments may be other than
-    ASCII) and the texts are in normal form, which they are if all of it is. A test holds it to that.
-    """
-    if _SORTED.encode(record) != data:
-        return False
-    named = all(name.isascii() for name in record.arguments)
-    return data.isascii() or (named and unicodedata.is_normalized("NFC", data.decode()))
+    return canonical.decode(data, Record)
 
 
 def read_record(data: bytes) -> Record:
@@ -117,4 +99,3 @@ def read_record(data: bytes) -> Record:
 
 
 _DECODER = msgspec.json.Decoder(Record)
-_SORTED = msgspec.json.Encoder(order="sorted")

@@ -2,8 +2,9 @@
 
 - Bytes are RFC 8785 (JSON Canonicalization Scheme); integers and strings only, never a float.
 - Text is NFC (Unicode Standard Annex 15) and holds no lone surrogate.
-- What is plain enough is written by msgspec, with sorted keys, which is the same bytes many times faster: ASCII alone,
-  and no number that might be a float or too long. All else is written by an implementation of RFC 8785.
+- What is plain enough is written by msgspec, with sorted keys, which is the same bytes many times faster: no number
+  that might be a float or too long, and no character that sorts otherwise in UTF-16 than in UTF-8. All else is written
+  by an implementation of RFC 8785.
 - Bytes that came in are never re-serialised in order to verify them; `decode` refuses whatever is not already
   canonical, and so duplicate keys, stray white space and unknown fields.
 
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import rfc8785
+from msgspec import inspect
 
 from aerodb.errors import AeroError
 from aerodb.protocol.lsn import Lsn
@@ -69,6 +71,7 @@ def plain(value: object) -> Any:
 _ENCODER = msgspec.json.Encoder(enc_hook=_from_python, order="sorted")
 _UNSURE = re.compile(rb'[:,\[](?<![^"]:)-?(?:[0-9]{16}|[0-9]+[.eE])')
 """Where a number may be a float or have more digits than 2**53; in a text it may be found for no reason."""
+_BEYOND_THE_FIRST_PLANE = re.compile(rb"[\xf0-\xff]")
 
 
 @lru_cache(maxsize=64)
@@ -80,9 +83,43 @@ def _read(data: bytes, kind: Any) -> Any:
     return _decoder_of(kind).decode(data)
 
 
-def _is_plain(data: bytes) -> bool:
-    """Tell whether an object, as msgspec wrote it, surely has the form of RFC 8785; a NaN it writes as null."""
-    return data.startswith(b"{") and data.isascii() and _UNSURE.search(data) is None
+@lru_cache(maxsize=64)
+def _may_hold_numbers(kind: Any) -> bool:
+    """Tell whether a document of this type may hold a number; of what is not known here it may."""
+    return _holds_numbers(inspect.type_info(kind), ())
+
+
+def _holds_numbers(part: inspect.Type, around: tuple[type, ...]) -> bool:
+    match part:
+        case inspect.StructType():
+            above = (*around, part.cls)
+            return part.cls in around or any(_holds_numbers(field.type, above) for field in part.fields)
+        case inspect.DictType():
+            return _holds_numbers(part.key_type, around) or _holds_numbers(part.value_type, around)
+        case inspect.VarTupleType() | inspect.ListType():
+            return _holds_numbers(part.item_type, around)
+        case inspect.UnionType():
+            return any(_holds_numbers(each, around) for each in part.types)
+        case inspect.LiteralType():
+            return not all(isinstance(each, str) for each in part.values)
+        case inspect.EnumType():
+            return not all(isinstance(each.value, str) for each in part.cls)
+        case inspect.CustomType():
+            return part.cls is not Lsn
+        case _:
+            return not isinstance(part, (inspect.StrType, inspect.BoolType, inspect.NoneType))
+
+
+def _is_plain(data: bytes, kind: Any) -> bool:
+    """Tell whether an object, as msgspec wrote it, surely has the form of RFC 8785; a NaN it writes as null.
+
+    Where all of a text is in normal form, so is each part of it (Unicode Standard Annex 15, section 9).
+    """
+    if not data.startswith(b"{") or (_may_hold_numbers(kind) and _UNSURE.search(data)):
+        return False
+    if data.isascii():
+        return True
+    return not _BEYOND_THE_FIRST_PLANE.search(data) and unicodedata.is_normalized("NFC", data.decode())
 
 
 def _encode_plain(value: object) -> bytes | None:
@@ -90,7 +127,8 @@ def _encode_plain(value: object) -> bytes | None:
     try:
         data = _ENCODER.encode(value)
         # What reads back as itself hides no NaN, and no value of another type than it says.
-        return data if _is_plain(data) and _read(data, type(value)) == value else None
+        kind = type(value)
+        return data if _is_plain(data, kind) and _read(data, kind) == value else None
     except (NotCanonical, msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
         return None
 
@@ -125,7 +163,7 @@ def decode(data: bytes, kind: type[T]) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise NotCanonical(f"not a {kind.__name__}: {error}") from error
     # JSON has no NaN, so none can be hidden in what was read.
-    if not (_is_plain(data) and _ENCODER.encode(value) == data) and _encode_any(value) != data:
+    if not (_is_plain(data, kind) and _ENCODER.encode(value) == data) and _encode_any(value) != data:
         raise NotCanonical(f"the bytes are not the canonical form of a {kind.__name__}")
     return value
 

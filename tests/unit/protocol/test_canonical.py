@@ -1,7 +1,8 @@
 """Canonical bytes: what is written the quick way is byte for byte what the whole of RFC 8785 writes, or is refused."""
 
 import math
-from typing import Any
+from enum import IntEnum
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -9,6 +10,7 @@ import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from aerodb.audit.record import Record
 from aerodb.protocol import canonical
 from aerodb.protocol.canonical import NotCanonical
 from aerodb.protocol.lsn import Lsn
@@ -20,6 +22,21 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     zeta: int
     alpha: str | None = None
     flag: bool = False
+
+
+class Color(IntEnum):
+    """Numbers by another name."""
+
+    RED = 2**53
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A document without a number."""
+
+    texts: dict[str, str] = {}
+    flag: bool = False
+    one: Literal["a", "b"] = "a"
+    lsn: Lsn | None = None
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +69,14 @@ DOCUMENTS = st.builds(
 )
 
 
+WORDS = st.builds(
+    Words,
+    texts=st.dictionaries(TEXTS, TEXTS, max_size=4),
+    flag=st.booleans(),
+    lsn=st.none() | st.integers(0, 2**64 - 1).map(Lsn),
+)
+
+
 def _whole(value: object) -> bytes | None:
     """Return what RFC 8785 and our rules make of a value, by the long way alone; None where they refuse it."""
     builtins = canonical.plain(value)
@@ -62,7 +87,7 @@ def _whole(value: object) -> bytes | None:
         return None
 
 
-@given(DOCUMENTS)
+@given(DOCUMENTS | WORDS)
 @example(Document(anything=math.nan))
 @example(Document(anything=[math.inf]))
 @example(Document(anything={"a": 1.0}))
@@ -72,7 +97,9 @@ def _whole(value: object) -> bytes | None:
 @example(Document(texts={"e\u0301": "x"}))
 @example(Document(texts={"a": "\ud800"}))
 @example(Document(texts={"a": ":1234567890123456", "b": "[1.5"}))
-def test_the_quick_way_is_the_long_way(document: Document) -> None:
+@example(Words(texts={"\U0001f600": "", "\uffee": ""}))
+@example(Words(texts={"\u0301": "x", "e": "\u00e9", "\u0338": "="}))
+def test_the_quick_way_is_the_long_way(document: Document | Words) -> None:
     """Whatever a document holds, its bytes are those of the long way, and what that refuses is refused."""
     expected = _whole(document)
     if expected is None:
@@ -91,10 +118,21 @@ def test_every_character_of_ascii(character: str) -> None:
     assert canonical.decode(data, Document) == document
 
 
+def test_what_may_hold_a_number() -> None:
+    """Whatever type is not known to hold none may hold one."""
+    assert [canonical._may_hold_numbers(each) for each in (Words, Part, Document, Record)] == [False, True, True, False]
+    assert canonical._may_hold_numbers(int | str)
+    assert canonical._may_hold_numbers(Literal[1, "a"])
+    assert canonical._may_hold_numbers(bytes)
+    assert canonical._may_hold_numbers(Color)
+
+
 def test_most_documents_go_the_quick_way() -> None:
     """Otherwise the comparison above would compare the long way with itself."""
     document = Document(texts={"b": '\x01"\\\x7f/', "a": "1.5"}, parts=(Part(zeta=-3, flag=True),), lsn=Lsn(2**60))
     assert canonical._encode_plain(document) == _whole(document)
+    words = Words(texts={"\uffee": "\u00e9", "\u00e9": "\u2028"}, lsn=Lsn(1))
+    assert canonical._encode_plain(words) == _whole(words)
 
 
 @given(DOCUMENTS, st.integers(min_value=0), st.integers(0, 255))
