@@ -83,16 +83,18 @@ def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
 @contextmanager
 def _pages(plane: "ControlPlane", folder: Path, ending: _Ending) -> Iterator[None]:
     """Serve the admin UI in a thread of its own, where the configuration has one."""
-    from aerodb.transport.server import PageServer, listen
+    from aerodb.transport.server import PageServer, listen, listen_as_localhost
     from aerodb.transport.tls import pages_tls
     from aerodb.web.application import application
 
     if not plane.cluster.web:
         yield
         return
-    bound = listen(plane.cluster.web)
+    host, _, port = plane.cluster.web.rpartition(":")
+    local = plane.cluster.rp_id == "localhost" and host in {"127.0.0.1", "localhost"}
+    bound, *more = listen_as_localhost(int(port)) if local else (listen(plane.cluster.web),)
     server = PageServer(application(plane), pages_tls(folder, plane.cluster.web))
-    thread = threading.Thread(target=server.run_on, args=(bound, ending.asked), name="pages")
+    thread = threading.Thread(target=server.run_on, args=(bound, ending.asked, *more), name="pages")
     thread.start()
     say("listening", address=plane.cluster.web, origin=plane.cluster.web_origin)
     try:

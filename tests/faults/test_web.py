@@ -15,7 +15,8 @@ from aerodb.api.routes import ENDPOINTS
 from aerodb.kernel.node import read_node
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ticket
-from aerodb.web.guard import HEADERS
+from aerodb.transport.guard import HEADERS
+from aerodb.transport.server import listen
 from aerodb.web.site import PAGES
 from tests.faults.conftest import Running
 from tests.faults.people import Api
@@ -48,7 +49,7 @@ class Window:
     def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         """Send exactly this, as a browser on a page of this origin would unless `headers` say otherwise."""
         host, _, port = self.address.rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=60)
         own = {"Host": self.origin.partition("://")[2]}
         if self.cookie:
             own["Cookie"] = self.cookie
@@ -144,6 +145,15 @@ def test_another_host_gets_nothing(window: Window) -> None:
     """A name that points here from elsewhere opens no page (DNS rebinding)."""
     for host in ("evil.example", "127.0.0.1:1", "localhost", ""):
         assert window.get("/", Host=host or "x").status == 421
+
+
+def test_nobody_else_can_answer_for_localhost(window: Window) -> None:
+    """Browsers try both families of the loopback interface, so both are the admin UI's: its links carry tickets."""
+    port = window.address.rpartition(":")[2]
+    with pytest.raises(OSError, match="in use"):
+        listen(f"[::1]:{port}")
+    window.address = f"[::1]:{port}"
+    assert window.get("/").status == 200
 
 
 @pytest.mark.parametrize(

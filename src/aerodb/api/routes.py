@@ -32,7 +32,7 @@ from aerodb.protocol.api import (
     Ticket,
 )
 from aerodb.protocol.cluster import Cluster, Operator
-from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
+from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Endorsed, Register
 from aerodb.protocol.timeline import Timeline
 from aerodb.transport.errors import QueryMalformed
 
@@ -238,6 +238,11 @@ def _endorse(call: Call) -> Authenticator:
     return call.plane.authenticators.endorse(call.person, call.path["credential"], signature)
 
 
+def _admit(call: Call) -> Authenticator:
+    endorsed = canonical.decode(call.body, Endorsed)
+    return call.plane.authenticators.admit(call.person, endorsed.endorsement, endorsed.signature)
+
+
 def _number(call: Call, name: str, default: int) -> int:
     text = call.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 16):
@@ -327,6 +332,10 @@ ENDPOINTS = (
     Endpoint(
         method="POST", path="/v1/authenticators/{credential}/endorsement", takes=Endorse, gives=Authenticator,
         answer=_endorse, summary="Endorse a pending credential by an SSH signature over its endorsement's exact text.",
+    ),
+    Endpoint(
+        method="POST", path="/v1/endorsements", takes=Endorsed, gives=Authenticator, answer=_admit,
+        summary="Record a credential's endorsement that its owner has signed on their own machine, as it is.",
     ),
     Endpoint(
         method="GET", path="/v1/audit/records", summary="Records of the log.", gives=Records, answer=_records,

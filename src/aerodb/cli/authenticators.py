@@ -10,6 +10,7 @@ from aerodb.cli.act import person_profile
 from aerodb.cli.failures import OK, REJECTED, CredentialUnclear, EndorsementAltered
 from aerodb.cli.paths import endorsement_path
 from aerodb.cli.profile import Profile
+from aerodb.cli.seen import seen
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.signing import sign
 from aerodb.cli.terminal import Terminal, escape
@@ -18,9 +19,9 @@ from aerodb.protocol import canonical, webauthn
 from aerodb.protocol.credentials import Authenticator, Authenticators, Endorse
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE
 from aerodb.protocol.webauthn import Endorsement
-from aerodb.protocol.words import words_of
 
 PATH = "/v1/authenticators"
+LOCALHOST = "localhost"
 HEAD = ("NAME", "STATE", "KEY", "FINGERPRINT", "COPIES", "CREDENTIAL")
 
 
@@ -36,7 +37,7 @@ def authenticators(session: Session, *, as_json: bool) -> int:
     elif answer.authenticators:
         session.terminal.table(HEAD, [_row(each) for each in answer.authenticators])
     else:
-        session.terminal.line("You have no authenticator yet; one is registered in the browser.", "dim")
+        session.terminal.line("You have no authenticator yet. Register one: aerodb register", "dim")
     return OK
 
 
@@ -51,7 +52,7 @@ def _row(each: Authenticator) -> list[tuple[str, str]]:
 @click.option("--ssh-agent", is_flag=True, help="Sign by the ssh-agent, even where a key file is.")
 @click.pass_obj
 def endorse(session: Session, credential: str | None, *, ssh_agent: bool) -> int:
-    """Sign that an authenticator is yours, so that it can confirm for you in the browser.
+    """Sign that an authenticator, registered in the admin UI, is yours, so that it can confirm for you there.
 
     CREDENTIAL is its short name, or its whole id; it may be left out where only one awaits an endorsement.
     """
@@ -59,10 +60,9 @@ def endorse(session: Session, credential: str | None, *, ssh_agent: bool) -> int
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     chosen = _chosen(read(caller.get(PATH), Authenticators), credential)
     endorsement = checked(profile, chosen)
-    _show(session.terminal, endorsement, chosen)
-    name = webauthn.short_name(endorsement.credential)
-    if session.terminal.ask(f"To endorse it, type its short name ({name}): ") != name:
-        session.terminal.line("Not endorsed. Nothing was signed.", "bad")
+    _warn(session.terminal, profile)
+    name = show(session.terminal, endorsement, copies=chosen.copies == "possible")
+    if not typed(session.terminal, name):
         return REJECTED
     text = chosen.endorsement.encode()
     signature = sign(profile, session.terminal, text, by_agent=ssh_agent, namespace=CREDENTIAL_NAMESPACE)
@@ -71,6 +71,15 @@ def endorse(session: Session, credential: str | None, *, ssh_agent: bool) -> int
         raise EndorsementAltered("the control plane does not say that it is endorsed now")
     session.terminal.line(f"ENDORSED: {name} can now confirm for {profile.operator} at {endorsement.origin}", "good")
     return OK
+
+
+def _warn(terminal: Terminal, profile: Profile) -> None:
+    """Say what nobody can tell from here of a credential that was registered in the admin UI."""
+    terminal.line("  The control plane served the page on which this was registered, so the key could be", "warn")
+    terminal.line("  one of its own, and what it shows would agree.", "warn")
+    if profile.cluster.rp_id == LOCALHOST:
+        terminal.line("  `aerodb register` leaves it no such chance: this machine then serves the page.", "warn")
+    terminal.line("")
 
 
 def _chosen(answer: Authenticators, credential: str | None) -> Authenticator:
@@ -107,22 +116,30 @@ def checked(profile: Profile, listed: Authenticator) -> Endorsement:
     return endorsement
 
 
-def _show(terminal: Terminal, endorsement: Endorsement, listed: Authenticator) -> None:
-    """Show what will be signed, computed here from its text, and what it will allow."""
-    name = webauthn.short_name(endorsement.credential)
-    algorithm = webauthn.algorithm_of(webauthn.public_key(endorsement.public_key))
-    terminal.line(escape(f"ENDORSE AUTHENTICATOR {name} OF {endorsement.operator}"), "heading")
+def show(terminal: Terminal, endorsement: Endorsement, *, copies: bool) -> str:
+    """Show what will be signed, computed here from its content, and what it will allow; return its short name."""
+    found = seen(endorsement)
+    terminal.line(escape(f"ENDORSE AUTHENTICATOR {found.name} OF {endorsement.operator}"), "heading")
     terminal.line("  Whoever has it, and is known to it, can then confirm your requests in the browser.", "warn")
     terminal.line("  One authenticator cannot be revoked: only your own key, with all that it endorsed.", "warn")
-    if listed.copies == "possible":
+    if copies:
         terminal.line("  Its maker may copy the key to your other devices.", "warn")
     terminal.line("  Compare with the page on which it was registered:")
     for title, text in (
-        ("credential", endorsement.credential),
-        ("key", f"{algorithm} {webauthn.fingerprint(endorsement.public_key)}"),
+        ("credential", found.credential),
+        ("key", found.key),
         ("origin", endorsement.origin),
         ("cluster", endorsement.cluster),
-        ("words", words_of(canonical.digest(listed.endorsement.encode()))),
+        ("words", found.words),
     ):
         terminal.line(escape(f"  {title:<12}{text}"))
     terminal.line("")
+    return found.name
+
+
+def typed(terminal: Terminal, name: str) -> bool:
+    """Ask for the short name, and tell whether it was typed; where it was not, nothing is signed."""
+    if terminal.ask(f"To endorse it, type its short name ({name}): ") == name:
+        return True
+    terminal.line("Not endorsed. Nothing was signed.", "bad")
+    return False

@@ -76,6 +76,30 @@ class AdminUiAbsent(AeroError):
     title = "The cluster has no admin UI"
 
 
+class OriginElsewhere(AeroError):
+    """The admin UI is on another host than localhost, and only its own pages can register an authenticator for it."""
+
+    code = "input.origin-elsewhere"
+    status = 409
+    title = "This machine is not the admin UI's host"
+
+
+class RegistrationLapsed(AeroError):
+    """The browser answered nothing in the time that the link was open."""
+
+    code = "input.registration-lapsed"
+    status = 408
+    title = "Nothing was registered in time"
+
+
+class LinkUsed(AeroError):
+    """The link of a registration takes one answer, and has it."""
+
+    code = "input.link-used"
+    status = 409
+    title = "The link was used"
+
+
 class OutcomeUnknown(AeroError):
     """The confirmation was sent, and what became of it was not learned."""
 

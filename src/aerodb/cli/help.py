@@ -24,7 +24,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Confirm": {
         "confirm": ("confirm", "Confirm, here, a request that you made in the browser."),
-        "endorse": ("authenticators", "Let an authenticator confirm for you in the browser."),
+        "register": ("register", "Register an authenticator, on this machine, to confirm in the browser."),
+        "endorse": ("authenticators", "Endorse an authenticator that was registered in the admin UI."),
         "authenticators": ("authenticators", "Your authenticators."),
     },
     "Run": {

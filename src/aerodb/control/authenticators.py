@@ -2,16 +2,16 @@
 
 - A registration is awaited, and a credential is pending, in this process alone; both die with it.
 - A credential counts once its owner's endorsement stands in the log; the log is read back when the process begins.
+- One that was registered on its owner's own machine comes with its endorsement, and is never pending.
 - Only operators have authenticators, and only the person who registered a credential may endorse it.
 - Nothing here opens a lock: the agents verify the whole chain themselves. Every refusal is recorded.
 """
 
-import hashlib
 import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
@@ -19,10 +19,9 @@ from aerodb.audit.record import Record
 from aerodb.control.errors import (
     CredentialForeign,
     CredentialKnown,
+    CredentialsPending,
     CredentialUnknown,
-    RegistrationInvalid,
     RegistrationNotAwaited,
-    ResponseMalformed,
     WebMissing,
 )
 from aerodb.control.record import Recorder, about
@@ -35,22 +34,14 @@ from aerodb.protocol.credentials import (
     Authenticator,
     CreationOptions,
     Descriptor,
-    Parameter,
-    RegistrationResponse,
-    RelyingParty,
     RequestOptions,
-    Selection,
-    User,
 )
 from aerodb.protocol.sshkey import parse_line
-from aerodb.protocol.webauthn import Assertion, AssertionInvalid, Endorsement
+from aerodb.protocol.webauthn import Assertion, Endorsement
+from aerodb.registration import CHALLENGE_BYTES, creation_options, parsed, read_registration
 
-CHALLENGE_BYTES = 32
-ATTESTATION_BYTES_MAX = 32_768
-ES256, EDDSA, RS256 = -7, -8, -257
-"""COSE's numbers of the algorithms that confirmations are verified with."""
-
-T = TypeVar("T")
+PENDING_A_PERSON_MAX = 8
+"""How many of one person's credentials await their endorsement at once."""
 
 
 class Authenticators:
@@ -114,23 +105,15 @@ class Authenticators:
         Raises:
             CallerRefused: they may have none.
             WebMissing: the cluster has no admin UI.
+            CredentialsPending: too many of theirs await their endorsement.
         """
         with self._recorded(person):
             if not self._cluster.web_origin:
                 raise WebMissing("the configuration names no origin of an admin UI")
+            self._refuse_crowd(person)
             self._challenges[person.name] = secrets.token_bytes(CHALLENGE_BYTES)
-            return self._creation_options(person, self._challenges[person.name])
-
-    def _creation_options(self, person: Operator, challenge: bytes) -> CreationOptions:
-        handle = hashlib.sha256(f"{self._cluster.id}/{person.name}".encode()).digest()
-        return CreationOptions(
-            rp=RelyingParty(id=self._cluster.rp_id, name=f"AeroDB {self._cluster.name}"),
-            user=User(id=webauthn.to_base64url(handle), name=person.name, display_name=person.name),
-            challenge=webauthn.to_base64url(challenge),
-            pub_key_cred_params=tuple(Parameter(alg=number) for number in (ES256, EDDSA, RS256)),
-            exclude_credentials=tuple(Descriptor(id=each.credential) for each in self._of(person)),
-            authenticator_selection=Selection(),
-        )
+            known = (each.credential for each in self._of(person))
+            return creation_options(self._cluster, person.name, self._challenges[person.name], known)
 
     def finish(self, person: Operator, response: str) -> Authenticator:
         """Return the credential in a browser's response, which now awaits its endorsement.
@@ -138,73 +121,26 @@ class Authenticators:
         Raises:
             CallerRefused, RegistrationNotAwaited, ResponseMalformed, RegistrationInvalid: it is none.
             CredentialKnown: it is somebody's already.
+            CredentialsPending: too many of theirs await their endorsement.
         """
         with self._recorded(person):
             challenge = self._challenges.pop(person.name, None)
             if challenge is None:
                 raise RegistrationNotAwaited("no registration was begun, or it was answered already; begin anew")
-            found = self._registered(person, response, challenge)
-            if found.credential in self._pending or found.credential in self._endorsed:
+            found = read_registration(self._cluster, person.name, response, challenge, self._cluster.web_origin)
+            pending = _authenticator(found.endorsement, "possible" if found.copies else "impossible")
+            if pending.credential in self._pending or pending.credential in self._endorsed:
                 raise CredentialKnown("the credential is registered already", field="response")
-            self._pending[found.credential] = found
-            return found
+            self._refuse_crowd(person)
+            self._pending[pending.credential] = pending
+            return pending
 
-    def _registered(self, person: Operator, text: str, challenge: bytes) -> Authenticator:
-        parsed = _parsed(text, RegistrationResponse)
-        try:
-            client_data = webauthn.from_base64url(
-                parsed.response.client_data, "client data", webauthn.CLIENT_DATA_BYTES_MAX
+    def _refuse_crowd(self, person: Operator) -> None:
+        if sum(each.operator == person.name for each in self._pending.values()) >= PENDING_A_PERSON_MAX:
+            raise CredentialsPending(
+                f"{PENDING_A_PERSON_MAX} credentials of {person.name} await their endorsement, and no more may: "
+                "endorse one, or begin the control plane's process anew, which forgets them"
             )
-            webauthn.check_client_data(
-                client_data, webauthn.REGISTERING, webauthn.to_base64url(challenge), self._cluster.web_origin
-            )
-            attestation = webauthn.from_base64url(
-                parsed.response.attestation_object, "attestation", ATTESTATION_BYTES_MAX
-            )
-            credential, public_key, copies = self._verified(parsed.id, client_data, attestation, challenge)
-            endorsement = Endorsement(
-                cluster=self._cluster.id,
-                operator=person.name,
-                credential=credential,
-                public_key=public_key,
-                rp_id=self._cluster.rp_id,
-                origin=self._cluster.web_origin,
-            )
-            return _authenticator(endorsement, "possible" if copies else "impossible")
-        except AssertionInvalid as error:
-            raise RegistrationInvalid(error.message, field="response") from error
-
-    def _verified(
-        self, identity: str, client_data: bytes, attestation: bytes, challenge: bytes
-    ) -> tuple[str, str, bool]:  # fmt: skip
-        """Return a new credential's id, its public key's text, and whether the key may be copied elsewhere."""
-        from webauthn import verify_registration_response
-        from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
-        from webauthn.helpers.cose import COSEAlgorithmIdentifier
-        from webauthn.helpers.structs import (
-            AuthenticatorAttestationResponse,
-            CredentialDeviceType,
-            RegistrationCredential,
-        )
-
-        raw_id = webauthn.from_base64url(identity, "credential's id", webauthn.CREDENTIAL_BYTES_MAX)
-        response = AuthenticatorAttestationResponse(client_data_json=client_data, attestation_object=attestation)
-        try:
-            found = verify_registration_response(
-                credential=RegistrationCredential(id=identity, raw_id=raw_id, response=response),
-                expected_challenge=challenge,
-                expected_rp_id=self._cluster.rp_id,
-                expected_origin=self._cluster.web_origin,
-                require_user_verification=True,
-                supported_pub_key_algs=[COSEAlgorithmIdentifier(each) for each in (ES256, EDDSA, RS256)],
-            )
-            public = decoded_public_key_to_cryptography(decode_credential_public_key(found.credential_public_key))
-        except Exception as error:  # Besides its own errors the library lets those of its parsers through.
-            raise RegistrationInvalid(f"the response is not sound: {error}", field="response") from error
-        if found.credential_id != raw_id:
-            raise RegistrationInvalid("the response names another credential than the authenticator", field="response")
-        copies = found.credential_device_type is CredentialDeviceType.MULTI_DEVICE
-        return webauthn.to_base64url(raw_id), webauthn.public_text(public), copies
 
     # Endorsement ------------------------------------------------------------------------------------------------------
 
@@ -219,12 +155,34 @@ class Authenticators:
         with self._recorded(person):
             pending = self._awaiting(person, credential)
             webauthn.open_endorsement(self._cluster, person, pending.endorsement, signature)
-            touch = parse_line(person.ssh_key).touch
-            self._recorder.endorsed(person, pending.endorsement, signature, touch=touch)
-            endorsed = msgspec.structs.replace(pending, state="endorsed", signature=signature)
-            self._endorsed[credential] = endorsed
-            del self._pending[credential]
-            return endorsed
+            return self._endorse(person, pending, signature)
+
+    def admit(self, person: Operator, text: str, signature: str) -> Authenticator:
+        """Record an endorsement of a credential that was registered on its owner's own machine; `text` is signed.
+
+        There is nothing here to choose: it is recorded as it is, or refused.
+
+        Raises:
+            CallerRefused: they may have none.
+            AssertionInvalid: the text is not a sound endorsement for this admin UI, or not signed by their SSH key.
+            CredentialKnown, CredentialForeign: the credential is known already.
+            LogUnavailable: it cannot be logged, and counts for nothing.
+        """
+        with self._recorded(person):
+            endorsement = webauthn.open_endorsement(self._cluster, person, text, signature)
+            webauthn.from_base64url(endorsement.credential, "credential's id", webauthn.CREDENTIAL_BYTES_MAX)
+            found = _authenticator(endorsement, "unknown")
+            if found.credential in self._endorsed or found.credential in self._pending:
+                self._awaiting(person, found.credential)
+            return self._endorse(person, found, signature)
+
+    def _endorse(self, person: Operator, found: Authenticator, signature: str) -> Authenticator:
+        touch = parse_line(person.ssh_key).touch
+        self._recorder.endorsed(person, found.endorsement, signature, touch=touch)
+        endorsed = msgspec.structs.replace(found, state="endorsed", signature=signature)
+        self._endorsed[found.credential] = endorsed
+        self._pending.pop(found.credential, None)
+        return endorsed
 
     def _awaiting(self, person: Operator, credential: str) -> Authenticator:
         known = self._pending.get(credential) or self._endorsed.get(credential)
@@ -265,14 +223,14 @@ class Authenticators:
         Raises:
             ResponseMalformed: it is not a response.
         """
-        parsed = _parsed(response, AssertionResponse)
+        answered = parsed(response, AssertionResponse)
         with self._lock:
-            known = self._endorsed.get(parsed.id)
+            known = self._endorsed.get(answered.id)
         assertion = Assertion(
-            credential=parsed.id,
-            authenticator_data=parsed.response.authenticator_data,
-            client_data=parsed.response.client_data,
-            signature=parsed.response.signature,
+            credential=answered.id,
+            authenticator_data=answered.response.authenticator_data,
+            client_data=answered.response.client_data,
+            signature=answered.response.signature,
             endorsement=known.endorsement if known else "",
             endorsement_signature=known.signature if known else "",
         )
@@ -290,10 +248,3 @@ def _authenticator(endorsement: Endorsement, copies: Literal["possible", "imposs
         copies=copies,
         endorsement=canonical.encode(endorsement).decode(),
     )
-
-
-def _parsed(text: str, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise ResponseMalformed(f"this is not the browser's response: {error}", field="response") from error

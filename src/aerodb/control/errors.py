@@ -107,14 +107,6 @@ class WebMissing(AeroError):
     title = "The cluster has no admin UI"
 
 
-class RegistrationInvalid(AeroError):
-    """The browser's response is not a sound credential for the admin UI."""
-
-    code = "input.registration-invalid"
-    status = 400
-    title = "The credential cannot be registered"
-
-
 class RegistrationNotAwaited(AeroError):
     """This process awaits no registration by this person."""
 
@@ -123,12 +115,12 @@ class RegistrationNotAwaited(AeroError):
     title = "No registration is awaited"
 
 
-class ResponseMalformed(AeroError):
-    """The browser's response is not one of the WebAuthn API."""
+class CredentialsPending(AeroError):
+    """As many of the person's credentials await their endorsement as this process keeps for one person."""
 
-    code = "input.webauthn-malformed"
-    status = 400
-    title = "The browser's response cannot be read"
+    code = "control.credentials-pending"
+    status = 409
+    title = "Too many credentials await an endorsement"
 
 
 class CredentialUnknown(AeroError):

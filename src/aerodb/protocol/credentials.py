@@ -108,6 +108,13 @@ class Endorse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     signature: str
 
 
+class Endorsed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /v1/endorsements: an endorsement's exact text, and the armored SSHSIG over it."""
+
+    endorsement: str
+    signature: str
+
+
 class Authenticator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One credential of one person. It confirms nothing while it is pending.
 

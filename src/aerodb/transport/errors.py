@@ -74,6 +74,22 @@ class RouteUnknown(AeroError):
     title = "There is no such resource"
 
 
+class HostForeign(AeroError):
+    """The browser asked for another host than the pages' own."""
+
+    code = "input.host-foreign"
+    status = 421
+    title = "This is not the pages' address"
+
+
+class OriginForeign(AeroError):
+    """The form was sent from a page of another origin."""
+
+    code = "control.origin-foreign"
+    status = 403
+    title = "The form comes from another site"
+
+
 class InternalFailure(AeroError):
     """A service failed in a way that it does not know."""
 

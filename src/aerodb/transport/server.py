@@ -5,6 +5,7 @@ by itself; a connection without one never gets as far.
 """
 
 import asyncio
+import errno
 import socket
 import ssl
 import threading
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from aerodb.transport.caller import CALLER
 from aerodb.transport.tls import Tls, caller_of, page_context, server_context
 
+LOCALHOST_ATTEMPTS = 16
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept for a caller who may ask again."""
 
@@ -46,10 +48,35 @@ def listen(address: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP, because asyncio lets small answers go at once (TCP_NODELAY) only on a socket that says that it is.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((host.strip("[]"), int(port)))
-    bound.listen(128)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host.strip("[]"), int(port)))
+        bound.listen(128)
+    except OSError:
+        bound.close()
+        raise
     return bound
+
+
+def listen_as_localhost(port: int = 0) -> tuple[socket.socket, ...]:
+    """Return sockets that listen at one port of the loopback interface, in both of its families (port 0: a free one).
+
+    A browser tries both for `localhost`: where one is left free, another user of the machine could answer there.
+
+    Raises:
+        OSError: the port is in use in one of them.
+    """
+    for _ in range(LOCALHOST_ATTEMPTS):
+        first = listen(f"127.0.0.1:{port}")
+        try:
+            return first, listen(f"[::1]:{first.getsockname()[1]}")
+        except OSError as error:
+            if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                return (first,)  # The machine has no such family, so nobody can answer there.
+            first.close()
+            if port:
+                raise
+    raise OSError(errno.EADDRINUSE, "no port of localhost is free in both families")
 
 
 def _config(app: Any, protocol: type[H11Protocol], context: ssl.SSLContext | None) -> uvicorn.Config:
@@ -79,12 +106,12 @@ class Server(uvicorn.Server):
         """Prepare to serve `app` to callers who show a certificate."""
         super().__init__(_config(app, _Protocol, server_context(tls)))
 
-    def run_on(self, bound: socket.socket, asked_to_end: threading.Event) -> None:
-        """Serve on `bound` until `asked_to_end` is set."""
+    def run_on(self, bound: socket.socket, asked_to_end: threading.Event, *more: socket.socket) -> None:
+        """Serve on `bound`, and on `more`, until `asked_to_end` is set."""
 
         async def serve() -> None:
             ending = asyncio.create_task(self._end_when(asked_to_end))
-            await self._serve(sockets=[bound])
+            await self._serve(sockets=[bound, *more])
             ending.cancel()
 
         asyncio.run(serve())

@@ -18,9 +18,9 @@ from aerodb.control.plane import ControlPlane
 from aerodb.errors import AeroError
 from aerodb.tracing import span
 from aerodb.transport.errors import InternalFailure, RouteUnknown
+from aerodb.transport.guard import Guard
 from aerodb.web.errors import FormForged
 from aerodb.web.forms import form_of, query_of
-from aerodb.web.guard import Guard
 from aerodb.web.rendering import MEDIA_TYPES, assets, render
 from aerodb.web.site import NAVIGATION, PAGES, Entry
 from aerodb.web.visit import Answer, Download, Json, Onward, Page, Visit, form_token
@@ -76,9 +76,7 @@ class Site:
         if request.method == "POST":
             token = self._plane.sessions.enter((await form_of(request)).get("ticket", ""))
             response: Response = RedirectResponse("/", 303)
-            response.set_cookie(
-                self._cookie, token, path="/", httponly=True, samesite="strict", secure=self._secure
-            )
+            response.set_cookie(self._cookie, token, path="/", httponly=True, samesite="strict", secure=self._secure)
             return response
         values = {"ticket": query_of(request).get("ticket", ""), "person": None, "here": ""}
         return self._html("enter.html", values, 200)

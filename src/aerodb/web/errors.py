@@ -3,22 +3,6 @@
 from aerodb.errors import AeroError
 
 
-class HostForeign(AeroError):
-    """The browser asked for another host than the admin UI's own."""
-
-    code = "input.host-foreign"
-    status = 421
-    title = "This is not the admin UI's address"
-
-
-class OriginForeign(AeroError):
-    """The form was sent from a page of another origin."""
-
-    code = "control.origin-foreign"
-    status = 403
-    title = "The form comes from another site"
-
-
 class FormForged(AeroError):
     """The form was not made for this session."""
 

@@ -46,7 +46,7 @@ from aerodb.protocol.api import (
 )
 from aerodb.protocol.authority import Branch, Position
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
-from aerodb.protocol.credentials import Authenticator, Endorse
+from aerodb.protocol.credentials import Authenticator, Endorse, Endorsed
 from aerodb.protocol.credentials import Authenticators as Listed
 from aerodb.protocol.events import Event as Seen
 from aerodb.protocol.events import EventPage, Kind
@@ -268,6 +268,7 @@ class Stage:
             "POST /v1/authenticators/ID/endorsement": lambda: self.authenticators.endorse(
                 self.person, request, canonical.decode(body, Endorse).signature
             ),
+            "POST /v1/endorsements": lambda: self._admit(canonical.decode(body, Endorsed)),
             "GET /v1/requests": lambda: {"requests": [each.line for each in self.decisions.values()], "next": None},
             "GET /v1/requests/ID": lambda: self.decisions[request],
             "GET /v1/requests/ID/evidence": lambda: self.evidence(request),
@@ -281,6 +282,9 @@ class Stage:
             "GET /v1/audit/export": lambda: b"".join(export(self.log)),
         }
         return routes[place]()
+
+    def _admit(self, endorsed: Endorsed) -> Authenticator:
+        return self.authenticators.admit(self.person, endorsed.endorsement, endorsed.signature)
 
     def _timeline(self) -> Timeline:
         """Return the log's records and what one node saw; another gave nothing."""

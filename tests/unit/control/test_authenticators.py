@@ -11,14 +11,13 @@ from msgspec.structs import replace
 
 from aerodb.audit.record import decode_record
 from aerodb.audit.store import Log
-from aerodb.control.authenticators import Authenticators
+from aerodb.control.authenticators import PENDING_A_PERSON_MAX, Authenticators
 from aerodb.control.errors import (
     CredentialForeign,
     CredentialKnown,
+    CredentialsPending,
     CredentialUnknown,
-    RegistrationInvalid,
     RegistrationNotAwaited,
-    ResponseMalformed,
     WebMissing,
 )
 from aerodb.control.meters import Meters
@@ -27,9 +26,18 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator
-from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, sign_with_key
+from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, NAMESPACE, sign_with_key
 from aerodb.protocol.webauthn import AssertionInvalid
-from tests.unit.protocol.authenticator import KINDS, PRESENT, VERIFIED, SoftAuthenticator, cluster
+from aerodb.registration import RegistrationInvalid, ResponseMalformed
+from tests.unit.protocol.authenticator import (
+    KINDS,
+    PRESENT,
+    VERIFIED,
+    SoftAuthenticator,
+    cluster,
+    endorsed,
+    endorsement_of,
+)
 from tests.unit.protocol.signers import file_key, ssh_key
 
 
@@ -211,3 +219,89 @@ def test_another_curve_is_not_registered(log: Log) -> None:
     key = SoftAuthenticator(key=ec.derive_private_key(17, ec.SECP384R1()))
     with pytest.raises(RegistrationInvalid, match="not sound"):
         registered(begun(log), key)
+
+
+def test_one_persons_pending_credentials_are_few(log: Log) -> None:
+    """Beyond the bound nothing is begun or kept for that person, and others are not kept waiting."""
+    authenticators = begun(log)
+    keys = [SoftAuthenticator(identity=f"{at}".encode()) for at in range(PENDING_A_PERSON_MAX)]
+    kept = [registered(authenticators, key) for key in keys]
+    with pytest.raises(CredentialsPending, match=f"^{PENDING_A_PERSON_MAX} credentials of ana"):
+        authenticators.begin(person("ana"))
+    registered(authenticators, SoftAuthenticator(identity=b"ben's"), "ben")
+    assert codes(log) == [("refused", "control.credentials-pending")]
+    assert authenticators.mine(person("ana")) == tuple(kept)
+    endorse(authenticators, kept[0])
+    registered(authenticators, SoftAuthenticator(identity=b"one more"))
+
+
+def test_a_challenge_given_out_before_does_not_pass_the_bound(log: Log) -> None:
+    """Answering is bounded as beginning is: nothing is kept beyond it."""
+    authenticators = begun(log)
+    for at in range(PENDING_A_PERSON_MAX - 1):
+        registered(authenticators, SoftAuthenticator(identity=f"{at}".encode()))
+    challenge = authenticators.begin(person("ana")).challenge
+    stolen = authenticators._challenges["ana"]
+    authenticators.finish(person("ana"), SoftAuthenticator(identity=b"last").registers(challenge))
+    authenticators._challenges["ana"] = stolen
+    with pytest.raises(CredentialsPending):
+        authenticators.finish(person("ana"), SoftAuthenticator(identity=b"over").registers(challenge))
+    assert len(authenticators.mine(person("ana"))) == PENDING_A_PERSON_MAX
+
+
+class TestAdmitting:
+    """An endorsement that was made on its owner's own machine: recorded as it is, or refused."""
+
+    def test_it_counts_at_once_and_for_ever(self, log: Log) -> None:
+        """Nothing was pending; a process that begins later reads it back; and it is admitted once."""
+        authenticators, key, plan = begun(log), SoftAuthenticator(), '{"plan":"x"}'
+        text, signature = endorsed(endorsement_of(key))
+        found = authenticators.admit(person("ana"), text, signature)
+        assert (found.state, found.endorsement, found.signature) == ("endorsed", text, signature)
+        (again,) = begun(log).mine(person("ana"))
+        assert again == found
+        confirmed = authenticators.assertion(key.confirms(plan.encode()))
+        assert confirmation.verify(cluster(), person("ana"), confirmed, plan.encode()).method == "webauthn"
+        with pytest.raises(CredentialKnown):
+            authenticators.admit(person("ana"), text, signature)
+        assert codes(log) == [("endorsed", ""), ("refused", "control.credential-known")]
+
+    def test_it_takes_the_place_of_what_waited(self, log: Log) -> None:
+        """Where the same credential was pending with another key, the signed one stands, and nothing waits."""
+        authenticators = begun(log)
+        registered(authenticators, SoftAuthenticator("EdDSA"))
+        text, signature = endorsed(endorsement_of(SoftAuthenticator()))
+        authenticators.admit(person("ana"), text, signature)
+        (found,) = authenticators.mine(person("ana"))
+        assert (found.state, found.endorsement) == ("endorsed", text)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"cluster": "cluster-2"}, {"operator": "ben"}, {"origin": "http://localhost:1"}, {"rp_id": "evil.example"},
+            {"public_key": "AAAA"}, {"credential": "!"}, {"credential": "A" * 1400},
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_what_is_not_sound_is_refused_and_recorded(self, log: Log, changes: dict[str, str]) -> None:
+        """Signed or not: it must be this person's, for this cluster and its admin UI, with a key that can confirm."""
+        authenticators = begun(log)
+        text, signature = endorsed(endorsement_of(SoftAuthenticator(), **changes))
+        with pytest.raises(AssertionInvalid):
+            authenticators.admit(person("ana"), text, signature)
+        assert codes(log) == [("refused", "kernel.signature-invalid")]
+        assert authenticators.mine(person("ana")) == ()
+
+    def test_what_is_not_the_owners_is_refused(self, log: Log) -> None:
+        """Another's signature, a plan's namespace, another text, and another's credential."""
+        authenticators, ben = begun(log), file_key("nistp256")
+        text, signature = endorsed(endorsement_of(SoftAuthenticator()))
+        for wrong in ("", endorsed(text, ben)[1], endorsed(text, namespace=NAMESPACE)[1]):
+            with pytest.raises(AssertionInvalid):
+                authenticators.admit(person("ana"), text, wrong)
+        with pytest.raises(AssertionInvalid):
+            authenticators.admit(person("ana"), text + " ", signature)
+        registered(authenticators, SoftAuthenticator(), "ben")
+        with pytest.raises(CredentialForeign):
+            authenticators.admit(person("ana"), text, signature)
+        assert authenticators.mine(person("ana")) == ()

@@ -2,6 +2,7 @@
 // asks the authenticator, and puts the answer into the form that is then sent, once.
 "use strict";
 (() => {
+  const READ = "aerodb-key-read-";
   const base64url = (buffer) =>
     btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 
@@ -21,7 +22,27 @@
     const answer = await fetch("/authenticators/registration", { method: "POST", body });
     if (!answer.ok) throw new Error(`The control plane refused (${answer.status}).`);
     const options = PublicKeyCredential.parseCreationOptionsFromJSON(await answer.json());
-    return navigator.credentials.create({ publicKey: options });
+    const made = await navigator.credentials.create({ publicKey: options });
+    const key = made.response.getPublicKey();
+    if (key) sessionStorage.setItem(READ + made.id, await fingerprintOf(key));
+    return made;
+  };
+
+  // The fingerprint as endorsements have it: of the key's text, which is base64.
+  const fingerprintOf = async (key) => {
+    const text = new TextEncoder().encode(btoa(String.fromCharCode(...new Uint8Array(key))));
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
+    return `SHA256:${btoa(String.fromCharCode(...digest)).replaceAll("=", "")}`;
+  };
+
+  const compare = (place) => {
+    const read = sessionStorage.getItem(READ + place.dataset.readHere);
+    if (!read) return;
+    const same = read === place.dataset.fingerprint;
+    const mark = document.createElement("span");
+    mark.className = `mark ${same ? "good" : "bad"}`;
+    mark.textContent = same ? "the same key" : `ANOTHER KEY, ${read}: do not endorse this`;
+    place.replaceChildren(mark);
   };
 
   const attach = (form, ask, meanwhile) => {
@@ -46,6 +67,7 @@
     });
   };
 
+  for (const place of document.querySelectorAll("[data-read-here]")) compare(place);
   if (!window.PublicKeyCredential || !PublicKeyCredential.parseRequestOptionsFromJSON) return;
   for (const form of document.querySelectorAll("form[data-confirm]")) {
     attach(form, confirmed, "Sent once. The node judges again, then acts. Waiting for its answer.");

@@ -4,6 +4,7 @@ The page holds no key and signs nothing; what the authenticator says is carried 
 it, as the node's agent does again. Without an authenticator the same request is confirmed in a terminal.
 """
 
+from aerodb.control.authenticators import PENDING_A_PERSON_MAX
 from aerodb.control.errors import ConfirmationReplayed
 from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
@@ -46,6 +47,8 @@ def authenticators(visit: Visit) -> Page:
         "allowed": allowed,
         "endorsed": [each for each in mine if each.state == "endorsed"],
         "pending": [(each, words_of(canonical.digest(each.endorsement.encode()))) for each in waiting],
+        "full": len(waiting) >= PENDING_A_PERSON_MAX,
+        "local": visit.plane.cluster.rp_id == "localhost",
         "origin": visit.plane.cluster.web_origin,
     }
     return Page(template="authenticators.html", here="/authenticators", values=values)

@@ -1,6 +1,6 @@
-"""What every call passes before a page is asked, and every answer on its way out.
+"""What every browser's call passes before a page is asked, and every answer on its way out.
 
-- The host is the admin UI's own: a name that was made to point here gets nothing (DNS rebinding).
+- The host is the pages' own: a name that was made to point here gets nothing (DNS rebinding).
 - Whatever is sent comes from a page of this origin: `Origin` must say so, and `Sec-Fetch-Site` where there is one.
 - Nothing on a page comes from elsewhere, runs inline, or can be framed.
 
@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aerodb.errors import AeroError
-from aerodb.web.errors import HostForeign, OriginForeign
+from aerodb.transport.errors import HostForeign, OriginForeign
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -58,7 +58,7 @@ class Guard:
 
     def _check(self, headers: Headers, method: str) -> None:
         if headers.getlist("host") != [self._host]:
-            raise HostForeign(f"the admin UI is at {self._origin}, and nowhere else")
+            raise HostForeign(f"these pages are at {self._origin}, and nowhere else")
         if method in {"GET", "HEAD"}:
             return
         if headers.getlist("origin") != [self._origin]:

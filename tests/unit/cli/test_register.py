@@ -1,0 +1,446 @@
+"""Registering on one's own machine: real sockets, a browser in software, a control plane that lies where told to."""
+
+import http.client
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+
+from aerodb.cli.commands import run
+from aerodb.cli.desk import Desk, served
+from aerodb.cli.failures import RegistrationLapsed
+from aerodb.cli.session import Session
+from aerodb.cli.terminal import Terminal
+from aerodb.protocol import canonical, webauthn
+from aerodb.protocol.credentials import Authenticator, Authenticators
+from aerodb.protocol.sshkey import of_public
+from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, verify
+from aerodb.protocol.webauthn import Endorsement
+from aerodb.protocol.words import words_of
+from aerodb.registration import RegistrationInvalid
+from aerodb.transport.guard import HEADERS
+from aerodb.transport.server import listen, listen_as_localhost
+from tests.unit.cli.stage import Screen, Shown, Stage, stage_in
+from tests.unit.cli.test_wire import stage as listening
+from tests.unit.protocol.authenticator import ORIGIN, PRESENT, VERIFIED, SoftAuthenticator
+
+__all__ = ["listening"]
+LINK = re.compile(r"http://localhost:(\d+)/[\w-]{43}")
+ENDORSE = "POST /v1/endorsements"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Yield an honest control plane."""
+    with stage_in(tmp_path) as made:
+        yield made
+
+
+class Watched(Screen):
+    """A screen that gives away the link as soon as it is shown."""
+
+    def __init__(self) -> None:
+        """Show nothing yet."""
+        super().__init__()
+        self.link: Future[str] = Future()
+
+    def write(self, text: str) -> int:
+        """Show a text."""
+        found = LINK.search(text)
+        if found and not self.link.done():
+            self.link.set_result(found[0])
+        return super().write(text)
+
+
+class Browser:
+    """A browser in software at a link; `headers` are what it says of the page that sends."""
+
+    def __init__(self, link: str) -> None:
+        """Open nothing yet."""
+        parts = urlsplit(link)
+        self.path, self.port = parts.path, parts.port or 0
+        self.origin = f"http://localhost:{self.port}"
+
+    def call(
+        self, method: str, path: str, body: str | None = None, host: str = "127.0.0.1", **headers: str
+    ) -> tuple[int, dict[str, str], str]:
+        """Send exactly this, as the page would unless `headers` say otherwise; return status, headers and body."""
+        connection = http.client.HTTPConnection(host, self.port, timeout=30)
+        own = {"Host": f"localhost:{self.port}", "Origin": self.origin, "Content-Type": "application/json"} | headers
+        connection.request(method, path, body, {name: value for name, value in own.items() if value})
+        answer = connection.getresponse()
+        said = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
+        connection.close()
+        return said
+
+    def challenge(self) -> str:
+        """Return the challenge on the page."""
+        status, _, page = self.call("GET", self.path)
+        assert status == 200
+        found = re.search(r"challenge&#34;:&#34;([\w-]+)&#34;", page)
+        assert found
+        return found[1]
+
+    def answers(self, response: str) -> tuple[int, dict[str, Any]]:
+        """Send a response; return the status and the document that comes back."""
+        status, _, body = self.call("POST", self.path, response)
+        return status, json.loads(body)
+
+
+Answer = Callable[[Browser], object]
+
+
+def registering(stage: Stage, answer: Answer, *words: str, typed: str = "") -> Shown:
+    """Run the command as alice does, while a browser answers at the link that it shows."""
+    streams = Screen(typed), Watched(), Screen()
+    ended: Future[object] = Future()
+
+    def browse() -> None:
+        try:
+            ended.set_result(answer(Browser(streams[1].link.result(30))))
+        except BaseException as error:
+            ended.set_exception(error)
+            raise
+
+    browser = threading.Thread(target=browse)
+    browser.start()
+    session = Session(terminal=Terminal(*streams), connect=stage._connect, folder=stage.profile)
+    code = run(("register", *words), session)
+    if not streams[1].link.done():
+        streams[1].link.set_exception(AssertionError("no link was shown"))
+    browser.join()
+    ended.result()
+    return Shown(code, streams[1].getvalue(), streams[2].getvalue())
+
+
+def good(key: SoftAuthenticator) -> Answer:
+    """Return a browser that registers `key`."""
+    return lambda browser: browser.answers(key.registers(browser.challenge(), browser.origin))
+
+
+def test_what_the_browser_answered_is_shown_signed_and_handed_in(stage: Stage) -> None:
+    """The endorsement is of the browser's own key, for the admin UI's origin; both screens show the same."""
+    key = SoftAuthenticator()
+    said: list[Any] = []
+    name = webauthn.short_name(key.credential)
+    shown = registering(stage, lambda browser: said.append(good(key)(browser)), typed=f"{name}\n")
+    assert shown.code == 0, shown.err
+    assert stage.posts() == ["/v1/endorsements"]
+    (found,) = stage.authenticators.mine(stage.person)
+    endorsement = canonical.decode(found.endorsement.encode(), Endorsement)
+    assert endorsement.public_key == webauthn.public_text(key.private.public_key())
+    assert (endorsement.origin, endorsement.rp_id, endorsement.operator) == (ORIGIN, "localhost", "alice")
+    verify(found.signature, found.endorsement.encode(), of_public(stage.own.public_key()), CREDENTIAL_NAMESPACE)
+    ((status, page),) = said
+    words = words_of(canonical.digest(found.endorsement.encode()))
+    assert (status, page["name"], page["words"]) == (200, name, words)
+    for text in (found.fingerprint, words, key.credential, f"({name})"):
+        assert text in shown.plain
+    assert page["key"] == f"ES256 {found.fingerprint}"
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "yes\n"])
+def test_anything_but_the_short_name_signs_nothing(stage: Stage, typed: str) -> None:
+    """What was registered is forgotten."""
+    shown = registering(stage, good(SoftAuthenticator()), typed=typed)
+    assert shown.code == 1
+    assert "Nothing was signed." in shown.plain
+    assert not stage.posts()
+
+
+def thief(body: bytes) -> bytes:
+    """Return the answer of a control plane that says it recorded its own key."""
+    listed = canonical.decode(body, Authenticator)
+    stolen = canonical.decode(listed.endorsement.encode(), Endorsement)
+    own = webauthn.public_text(SoftAuthenticator("EdDSA").private.public_key())
+    text = canonical.encode(msgspec.structs.replace(stolen, public_key=own)).decode()
+    return canonical.encode(msgspec.structs.replace(listed, endorsement=text))
+
+
+LIES: dict[str, Callable[[bytes], bytes]] = {
+    "its own key": thief,
+    "not endorsed": lambda body: canonical.encode(
+        msgspec.structs.replace(canonical.decode(body, Authenticator), state="pending")
+    ),
+    "another signature": lambda body: canonical.encode(
+        msgspec.structs.replace(canonical.decode(body, Authenticator), signature="")
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_control_plane_cannot_say_that_it_recorded_something_else(stage: Stage, lie: str) -> None:
+    """What was signed is what was read here; an answer about anything else is told to the person."""
+    key = SoftAuthenticator()
+    stage.alter[ENDORSE] = LIES[lie]
+    shown = registering(stage, good(key), typed=f"{webauthn.short_name(key.credential)}\n")
+    assert shown.code == 6
+    assert "control.endorsement-unverified" in shown.err
+    (found,) = stage.authenticators.mine(stage.person)
+    assert webauthn.public_text(key.private.public_key()) in found.endorsement
+
+
+def test_a_list_of_lies_changes_nothing_that_is_signed(stage: Stage) -> None:
+    """What the control plane lists is excluded from being made anew, and is believed in nothing else."""
+    key, thiefs = SoftAuthenticator(), SoftAuthenticator("EdDSA", identity=b"thief")
+    listed = msgspec.structs.replace(stage.register(thiefs), state="endorsed")
+    stage.alter["GET /v1/authenticators"] = lambda _: canonical.encode(Authenticators(authenticators=(listed,)))
+    pages: list[str] = []
+
+    def browse(browser: Browser) -> None:
+        pages.append(browser.call("GET", browser.path)[2])
+        good(key)(browser)
+
+    shown = registering(stage, browse, typed=f"{webauthn.short_name(key.credential)}\n")
+    assert shown.code == 0, shown.err
+    assert listed.credential in pages[0]
+    signed = [each for each in stage.authenticators.mine(stage.person) if each.state == "endorsed"]
+    assert [each.credential for each in signed] == [key.credential]
+
+
+BAD: dict[str, Answer] = {
+    "another challenge": lambda browser: browser.answers(SoftAuthenticator().registers("AAAA", browser.origin)),
+    "the admin UI's origin": lambda browser: browser.answers(SoftAuthenticator().registers(browser.challenge())),
+    "another port": lambda browser: browser.answers(
+        SoftAuthenticator().registers(browser.challenge(), "http://localhost:1")
+    ),
+    "a frame": lambda browser: browser.answers(
+        SoftAuthenticator().registers(browser.challenge(), browser.origin, crossOrigin=True)
+    ),
+    "an assertion": lambda browser: browser.answers(
+        SoftAuthenticator().registers(browser.challenge(), browser.origin, type="webauthn.get")
+    ),
+    "nobody present": lambda browser: browser.answers(
+        SoftAuthenticator().registers(browser.challenge(), browser.origin, VERIFIED)
+    ),
+    "nobody verified": lambda browser: browser.answers(
+        SoftAuthenticator().registers(browser.challenge(), browser.origin, PRESENT)
+    ),
+    "another party": lambda browser: browser.answers(
+        SoftAuthenticator(rp_id="evil.example").registers(browser.challenge(), browser.origin)
+    ),
+    "no JSON": lambda browser: browser.answers("{"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_an_unsound_answer_ends_it(stage: Stage, case: str) -> None:
+    """It is told with its reason, at once; nothing is asked, signed or sent."""
+    shown = registering(stage, BAD[case], typed="anything\n")
+    assert shown.code == 2
+    assert re.search(r"input\.(registration-invalid|webauthn-malformed)", shown.err)
+    assert "type its short name" not in shown.plain
+    assert not stage.posts()
+
+
+def test_an_internal_failure_is_no_stack_trace(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever goes wrong at the page is a problem in the browser, and no line on the terminal."""
+    with served(stage.cluster, "alice", None) as desk:  # type: ignore[arg-type]
+        browser = Browser(desk.link)
+        status, _, text = browser.call("GET", browser.path)
+    assert (status, json.loads(text)["code"]) == (500, "control.internal")
+    assert capfd.readouterr() == ("", "")
+
+
+# The link ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(stage: Stage) -> Iterator[Desk]:
+    """Yield a page that is served."""
+    with served(stage.cluster, "alice", ()) as made:
+        yield made
+
+
+def test_the_link_takes_one_answer(desk: Desk) -> None:
+    """The second is refused, sound as it is, and does not replace the first; so it is after an unsound one."""
+    browser, first, second = Browser(desk.link), SoftAuthenticator(), SoftAuthenticator("EdDSA", identity=b"two")
+    challenge = browser.challenge()
+    assert browser.challenge() == challenge  # Looking spends nothing.
+    assert browser.answers(first.registers(challenge, browser.origin))[0] == 200
+    status, document = browser.answers(second.registers(challenge, browser.origin))
+    assert (status, document["code"]) == (409, "input.link-used")
+    assert desk.wait(0).endorsement.credential == first.credential
+
+
+def test_an_unsound_answer_spends_the_link(desk: Desk) -> None:
+    """There is no second try with one challenge."""
+    browser = Browser(desk.link)
+    assert browser.answers("{}")[0] == 400
+    challenge = browser.challenge()
+    assert browser.answers(SoftAuthenticator().registers(challenge, browser.origin))[0] == 409
+    with pytest.raises(Exception, match="browser's response"):
+        desk.wait(0)
+
+
+def test_without_the_secret_there_is_nothing(desk: Desk) -> None:
+    """Another user of the machine finds a port that says nothing, and spends nothing."""
+    browser = Browser(desk.link)
+    challenge = browser.challenge()
+    response = SoftAuthenticator().registers(challenge, browser.origin)
+    own = browser.path
+    for path in ("/", "/" + "A" * 43, own[:-1], own + "A", own.upper(), "/favicon.ico", "/%C3%A9"):
+        for method, body in (("GET", None), ("POST", response)):
+            status, _, text = browser.call(method, path, body)
+            assert status == 404, path
+            assert "alice" not in text
+            assert challenge not in text
+    for name in ("/register.css", "/register.js"):
+        assert browser.path not in browser.call("GET", name)[2]
+    with pytest.raises(RegistrationLapsed):
+        desk.wait(0)
+    assert browser.answers(response)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421), ({"Host": "127.0.0.1"}, 421), ({"Origin": "http://localhost:7407"}, 403),
+        ({"Origin": "null"}, 403), ({"Origin": ""}, 403), ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_nothing_is_taken_from_another_page(desk: Desk, headers: dict[str, str], status: int) -> None:
+    """Not from the admin UI's own pages either: they are on the same host, and the control plane serves them."""
+    browser = Browser(desk.link)
+    response = SoftAuthenticator().registers(browser.challenge(), browser.origin)
+    assert browser.call("POST", browser.path, response, **headers)[0] == status
+    assert browser.answers(response)[0] == 200
+
+
+def test_every_answer_is_guarded(desk: Desk) -> None:
+    """The policy stands on everything; nothing runs inline; nothing is kept."""
+    browser = Browser(desk.link)
+    for path in (browser.path, "/nowhere", "/register.js", "/register.css"):
+        _, headers, text = browser.call("GET", path)
+        assert {name: headers[name.lower()] for name in HEADERS} == HEADERS
+        assert headers["cache-control"] == "no-store"
+        assert "set-cookie" not in headers
+        assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=", text), path
+    assert "script-src 'self'" in HEADERS["Content-Security-Policy"]
+
+
+def test_a_body_beyond_measure_is_refused(desk: Desk) -> None:
+    """It spends nothing."""
+    browser = Browser(desk.link)
+    assert browser.call("POST", browser.path, "x" * (65 << 10))[0] == 413
+    assert good(SoftAuthenticator())(browser)[0] == 200  # type: ignore[index]
+
+
+def test_nobody_else_can_answer_for_localhost(desk: Desk) -> None:
+    """Both families of the loopback interface are this page's, wherever the machine has them."""
+    browser = Browser(desk.link)
+    for host in ("127.0.0.1", "::1"):
+        with pytest.raises(OSError, match="in use"):
+            listen(f"{'[::1]' if ':' in host else host}:{browser.port}")
+        assert browser.call("GET", browser.path, host=host)[0] == 200
+
+
+def test_a_port_that_somebody_else_has_is_not_used() -> None:
+    """Neither family is left to others: a port that is taken in one of them is refused, or another one is found."""
+    with ExitStack() as stack:
+        taken = stack.enter_context(listen("[::1]:0"))
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            listen_as_localhost(port)
+        stack.enter_context(listen(f"127.0.0.1:{port}"))  # It was let go of.
+        first, second = (stack.enter_context(each) for each in listen_as_localhost())
+        assert first.getsockname()[1] == second.getsockname()[1] != port
+
+
+# Ends ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_link_is_open_for_a_bounded_time(stage: Stage) -> None:
+    """Then nothing listens any more, and nothing was signed or sent."""
+    browsers: list[Browser] = []
+    shown = registering(stage, browsers.append, "--seconds", "1")
+    assert shown.code == 2
+    assert "input.registration-lapsed" in shown.err
+    assert not stage.posts()
+    with pytest.raises(ConnectionRefusedError):
+        browsers[0].call("GET", browsers[0].path)
+
+
+@pytest.mark.parametrize(
+    ("origin", "code"),
+    [
+        ("https://ui.example", "input.origin-elsewhere"),
+        ("https://ui.localhost:7407", "input.origin-elsewhere"),
+        ("", "input.admin-ui-absent"),
+    ],
+)
+def test_an_admin_ui_elsewhere_is_said_to_be_so(stage: Stage, origin: str, code: str) -> None:
+    """No page of this machine could register for it, so none is served, and nothing is asked."""
+    elsewhere = msgspec.structs.replace(stage.cluster, web_origin=origin)
+    (stage.profile / "cluster.json").write_bytes(canonical.encode(elsewhere))
+    shown = stage.run("register")
+    assert (shown.code, stage.sent) == (2, [])
+    assert code in shown.err
+
+
+def test_without_a_terminal_nothing_is_served(stage: Stage) -> None:
+    """A script cannot register."""
+    assert stage.run("register", terminal=False).code == 5
+    assert not stage.sent
+
+
+def test_ctrl_c_leaves_nothing(listening: Stage) -> None:
+    """The shipped program, in a terminal: stopped by hand, it ends at once; no port, no file, no record is left."""
+    ours, theirs = pty.openpty()
+    before = sorted(listening.profile.rglob("*"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aerodb", "--profile", listening.profile, "register"],
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    text = _read_until(ours, LINK)
+    found = LINK.search(text)
+    assert found
+    assert Browser(found[0]).call("GET", urlsplit(found[0]).path)[0] == 200
+    process.send_signal(signal.SIGINT)
+    text = _read_until(ours, re.compile("(?!)"))
+    os.close(ours)
+    assert process.wait() == 1
+    assert "input.stopped" in text
+    assert "Traceback" not in text
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("localhost", int(found[1]))):
+        pass
+    assert sorted(listening.profile.rglob("*")) == before
+    assert (listening.posts(), listening.log.size) == ([], 0)
+
+
+def _read_until(terminal: int, pattern: re.Pattern[str]) -> str:
+    text = ""
+    while not pattern.search(text):
+        assert select.select([terminal], [], [], 60)[0], text
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:  # The command has closed its side.
+            return text
+        text += data.decode()
+    return text
+
+
+def test_what_is_read_is_bound_to_its_page(stage: Stage) -> None:
+    """An answer to one link is worth nothing at another: each has its own challenge and its own origin."""
+    with served(stage.cluster, "alice", ()) as one, served(stage.cluster, "alice", ()) as other:
+        first, second = Browser(one.link), Browser(other.link)
+        assert second.answers(SoftAuthenticator().registers(first.challenge(), first.origin))[0] == 400
+        with pytest.raises(RegistrationInvalid, match="challenge"):
+            other.wait(0)
