@@ -389,7 +389,7 @@ def test_an_admin_ui_elsewhere_is_said_to_be_so(stage: Stage, origin: str, code:
     """No page of this machine could register for it, so none is served, and nothing is asked."""
     elsewhere = msgspec.structs.replace(stage.cluster, web_origin=origin)
     (stage.profile / "cluster.json").write_bytes(canonical.encode(elsewhere))
-    shown = stage.run("register")
+    shown = stage.run("register", "--seconds", "1")
     assert (shown.code, stage.sent) == (2, [])
     assert code in shown.err
 
@@ -413,12 +413,15 @@ def test_ctrl_c_leaves_nothing(listening: Stage) -> None:
     found = LINK.search(text)
     assert found
     assert Browser(found[0]).call("GET", urlsplit(found[0]).path)[0] == 200
+    with socket.create_connection(("127.0.0.1", int(found[1]))) as stranger:
+        stranger.sendall(b"no HTTP at all\r\n\r\n")
+        assert stranger.recv(65536).startswith(b"HTTP/1.1 400")
     process.send_signal(signal.SIGINT)
     text = _read_until(ours, re.compile("(?!)"))
     os.close(ours)
     assert process.wait() == 1
     assert "input.stopped" in text
-    assert "Traceback" not in text
+    assert not re.search("Traceback|Invalid HTTP", text)  # A stranger's call is no line on this terminal.
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("localhost", int(found[1]))):
         pass
     assert sorted(listening.profile.rglob("*")) == before
