@@ -16,7 +16,7 @@ class AeroError(Exception):
 
     `code` is stable and documented; `field` names the input at fault, where there is one;
     `invariants` names the violated invariants, where a rule refused; `executed` says whether
-    anything was executed when the error was raised.
+    anything was executed when the error was raised; `recorded` whether the log holds it already.
     """
 
     code: str = "control.internal"
@@ -41,6 +41,7 @@ class AeroError(Exception):
         self.executed: Executed = executed
         self.request = request
         self.detail = dict(detail or {})
+        self.recorded = False
 
     @property
     def domain(self) -> str:

@@ -1,6 +1,7 @@
 """The control plane's HTTP service: authenticates by certificate, decodes, calls the control plane, encodes."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +17,7 @@ from aerodb.protocol.cluster import Operator
 from aerodb.rules.explain import REQUEST_ID
 from aerodb.tracing import note
 from aerodb.transport.caller import caller_in
+from aerodb.transport.errors import CallerRefused
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
 from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of, known_error, problem
 
@@ -33,9 +35,19 @@ def _handler(plane: ControlPlane, endpoint: Endpoint) -> Callable[[Request], Awa
             headers=dict(request.headers),
             body=await body_of(request, REQUEST_BYTES_MAX),
         )
-        return answer(await run_in_threadpool(endpoint.answer, call))
+        return answer(await run_in_threadpool(_answer, endpoint, call, request))
 
     return handle
+
+
+def _answer(endpoint: Endpoint, call: Call, request: Request) -> Any:
+    """Return a call's answer; a person who would change something that they may not is recorded."""
+    try:
+        return endpoint.answer(call)
+    except CallerRefused as error:
+        if endpoint.method == "POST":
+            call.plane.turned_away(caller_in(request.scope), _named(endpoint, request), error)
+        raise
 
 
 def _named(endpoint: Endpoint, request: Request) -> str:

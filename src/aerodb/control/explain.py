@@ -8,7 +8,7 @@ from aerodb.actions import action_named
 from aerodb.audit.record import Record
 from aerodb.control.agents import Agents
 from aerodb.control.errors import KeyReused, RequestKnown
-from aerodb.control.record import Recorder
+from aerodb.control.record import Recorder, telling
 from aerodb.control.roles import Right, require
 from aerodb.control.snapshot import collect_consistent
 from aerodb.errors import AeroError
@@ -86,7 +86,8 @@ class Explainer:
         sequences = log.sequences_of(request.id)
         if not sequences:
             return
-        first, last = (canonical.decode(log.record(each), Record) for each in (sequences[0], sequences[-1]))
+        records = [canonical.decode(log.record(each), Record) for each in sequences]
+        first, last = records[0], telling(records)
         same = (first.action, first.target, first.arguments, first.reason, first.operator) == (
             request.action, request.target, request.arguments, request.reason, request.operator,
         )  # fmt: skip

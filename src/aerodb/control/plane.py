@@ -3,6 +3,7 @@
 Its only durable state is the log. It runs no loop, no timer, no retry.
 """
 
+from aerodb.audit.record import Record
 from aerodb.audit.store import Log
 from aerodb.control.agents import Agents
 from aerodb.control.authenticators import Authenticators
@@ -12,7 +13,7 @@ from aerodb.control.dispatch import Dispatcher
 from aerodb.control.explain import Explainer
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
-from aerodb.control.record import Recorder
+from aerodb.control.record import Recorder, asked_in
 from aerodb.control.roles import Right, person_of, require
 from aerodb.control.sessions import Sessions
 from aerodb.errors import AeroError
@@ -20,6 +21,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Request
+from aerodb.rules.explain import REQUEST_ID
 from aerodb.transport.tls import Caller, Tls
 
 
@@ -51,8 +53,18 @@ class ControlPlane:
         return person_of(self.cluster, caller)
 
     def turned_away(self, caller: Caller, request: str, error: AeroError) -> None:
-        """Record that somebody who is not enrolled, or no more, tried to change something under this request's id."""
-        asked = Request(id=request, action="", target="", arguments={}, operator=caller.name, reason="")
+        """Record that somebody tried to change something that they may not: under this request's id, if it is one.
+
+        A record of a request that is known says what the others say of it, and its message who tried what. What is on
+        record already is not recorded again.
+        """
+        if error.recorded:
+            return
+        named = request if REQUEST_ID.fullmatch(request) else ""
+        sequences = self.log.sequences_of(named) if named else ()
+        asked = Request(id=named, action="", target="", arguments={}, operator=caller.name, reason="")
+        if sequences:
+            asked = asked_in(canonical.decode(self.log.record(sequences[0]), Record))
         self._recorder.refused(asked, error)
 
     def visitor(self, token: str) -> Operator:

@@ -9,6 +9,7 @@ from aerodb.audit.timeline import Place, entries, lags, ordered, places_in
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.matrix import matrix, too_many
+from aerodb.control.record import asked_in, telling
 from aerodb.control.snapshot import collect
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
@@ -244,22 +245,14 @@ class Reader:
         confirmed = next((record for record in records if record.event == "confirmed"), None)
         if confirmed is None:
             raise NeverConfirmed("the log holds no confirmation of it, so it was never sent", request=request)
-        return (
-            Request(
-                id=confirmed.request, action=confirmed.action, target=confirmed.target, arguments=confirmed.arguments,
-                operator=confirmed.operator, reason=confirmed.reason,
-            ),
-            confirmed.plan,
-        )  # fmt: skip
+        return asked_in(confirmed), confirmed.plan
 
 
 def _line(records: list[Record]) -> RequestLine:
-    first, last = records[0], records[-1]
+    first, last = records[0], telling(records)
     state = {"requested": "planned"}.get(last.event, last.event)
     if last.event in {"outcome", "established"}:
         state = last.result
-    if last.event == "refused" and any(record.event in {"outcome", "established"} for record in records):
-        state = next(record.result for record in reversed(records) if record.event in {"outcome", "established"})
     return RequestLine(
         request=first.request,
         at=first.at,

@@ -6,7 +6,7 @@ Clocks are recorded and never read back: no decision rests on one.
 import datetime as dt
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
@@ -26,6 +26,22 @@ SAID = {"requested": "planned", "outcome": "has its outcome", "established": "ha
 def about(person: Operator) -> Request:
     """Return the request of a record that is about a person and no request: an empty one."""
     return Request(id="", action="", target="", arguments={}, operator=person.name, reason="")
+
+
+def asked_in(record: Record) -> Request:
+    """Return the request that a record is about."""
+    return Request(
+        id=record.request, action=record.action, target=record.target, arguments=record.arguments,
+        operator=record.operator, reason=record.reason,
+    )  # fmt: skip
+
+
+def telling(records: Sequence[Record]) -> Record:
+    """Return which of a request's records tells what became of it: the last one that is no refusal, where one is.
+
+    What is refused afterwards, whoever tried it, changes nothing about the request.
+    """
+    return next((each for each in reversed(records) if each.event != "refused"), records[-1])
 
 
 class Recorder:
@@ -98,7 +114,8 @@ class Recorder:
         return self._write(about(person), "endorsed", blobs, endorsement=digest, signature=signature, touch=touch)
 
     def refused(self, request: Request, error: AeroError, plan: str = "") -> int:
-        """Record a refusal."""
+        """Record a refusal, and note so on the error."""
+        error.recorded = True
         return self._write(
             request, "refused", {}, plan=plan, code=error.code, message=error.message[:MESSAGE_CHARACTERS_MAX],
             invariants=error.invariants, result=error.executed,

@@ -17,8 +17,9 @@ from aerodb.control.errors import SessionUnknown
 from aerodb.control.plane import ControlPlane
 from aerodb.errors import AeroError
 from aerodb.tracing import span
-from aerodb.transport.errors import InternalFailure, RouteUnknown
+from aerodb.transport.errors import CallerRefused, InternalFailure, RouteUnknown
 from aerodb.transport.guard import Guard
+from aerodb.transport.tls import Caller
 from aerodb.web.errors import FormForged
 from aerodb.web.forms import form_of, query_of
 from aerodb.web.rendering import MEDIA_TYPES, assets, render
@@ -64,12 +65,22 @@ class Site:
             visit = await self._visit(request)
             try:
                 with span(f"page {entry.method} {entry.path}", kind="server"):
-                    answer = await run_in_threadpool(entry.answer, visit)
+                    answer = await run_in_threadpool(self._answer, entry, visit)
             except AeroError as error:
                 return self._problem(error, visit)
             return self._response(answer, visit)
 
         return handle
+
+    def _answer(self, entry: Entry, visit: Visit) -> Answer:
+        """Return a page's answer; a person who would change something that they may not is recorded."""
+        try:
+            return entry.answer(visit)
+        except CallerRefused as error:
+            if entry.method == "POST":
+                caller = Caller(name=visit.person.name, kind="person")
+                self._plane.turned_away(caller, visit.path.get("request", ""), error)
+            raise
 
     async def enter(self, request: Request) -> Response:
         """Show a ticket's one button, or spend the ticket; asking for the page spends nothing."""
