@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Page, sync_playwright
 
 from aerodb.local.layout import Layout
 from aerodb.local.person import Person, Said
@@ -46,20 +46,28 @@ def chromium_path() -> str:
 def chromium() -> Iterator[Browser]:
     """Run one browser."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
+        browser = another(playwright.chromium)
         yield browser
         browser.close()
 
 
+def another(kind: BrowserType, *arguments: str) -> Browser:
+    """Return one more browser, told something more on its command line."""
+    return kind.launch(executable_path=chromium_path(), args=[*ARGUMENTS, *arguments])
+
+
 class Visitor:
     """One person in front of one browser window, signed in, with an authenticator of their own."""
+
+    options: ClassVar[dict[str, Any]] = {}
+    """What else their window is made with."""
 
     def __init__(self, browser: Browser, layout: Layout, person: str = "operator") -> None:
         """Open the window and sign in by the link that `aerodb web` prints."""
         self.layout, self.name = layout, person
         self.origin = layout.cluster().web_origin
         self.terminal = Person(layout.profile(person), lambda _: None, colour=False)
-        self.context: BrowserContext = browser.new_context(viewport=WIDE)  # type: ignore[arg-type]
+        self.context: BrowserContext = browser.new_context(viewport=WIDE, **self.options)  # type: ignore[arg-type]
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("console", self._heard)

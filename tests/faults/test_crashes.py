@@ -1,9 +1,6 @@
 """Kill -9 at every step of every action: what became of it is established, and nothing runs twice."""
 
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +9,9 @@ from aerodb.errors import AeroError
 from aerodb.local.demo import kill_postgres
 from aerodb.protocol.facts import State
 from tests.faults.conftest import Running
+from tests.faults.dying import dying_agent
 from tests.faults.people import new_id, order_of
-from tests.faults.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
 Setup = Callable[[Running], None]
 
 
@@ -108,31 +104,12 @@ def _confirm_with_dying_agent(running: Running, request: str, target: str, step:
     """Confirm while the target's agent is one that dies; return what the operator was told."""
     planned = running.api.decision(request).plan
     assert planned is not None
-    running.stage.kill(target)
-    dying = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.dying_agent", str(running.layout.node(target)), str(step)], cwd=ROOT
-    )
-    try:
-        wait_until(lambda: _answers(running, target))
+    with dying_agent(running, target, step):
         from aerodb.protocol.api import Planned
         from aerodb.protocol.plan import plan_digest
 
         done = running.api.confirm(Planned(request=request, accepted=True, plan=planned, digest=plan_digest(planned)))
-        assert dying.wait(60) == -9
-    finally:
-        dying.kill()
-        dying.wait()
-        running.stage.start_agent(target, leave_down=True)
-        running.stage.wait_for(target)
     return done.result
-
-
-def _answers(running: Running, node: str) -> bool:
-    try:
-        running.impostor.facts(node)
-    except AeroError:
-        return False
-    return True
 
 
 def test_the_control_plane_killed_before_the_outcome(fresh: Running) -> None:
