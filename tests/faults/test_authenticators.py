@@ -1,9 +1,12 @@
 """Confirming by an authenticator, on a real cluster: registered, endorsed, believed by the agents; or refused."""
 
 import hashlib
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec.structs import replace
 
+from aerodb.audit.evidence import Entry, Evidence, EvidenceInvalid, examine
 from aerodb.audit.note import sign_checkpoint
 from aerodb.audit.proof import make_proof
-from aerodb.audit.record import decode_record, encode_record
-from aerodb.audit.tree import leaf_hash
+from aerodb.audit.record import Record, decode_record, encode_record
+from aerodb.audit.tree import hashes_of, inclusion_path, leaf_hash, root_of
 from aerodb.local.person import Person
 from aerodb.protocol import canonical, sshsig, webauthn
 from aerodb.protocol.api import Planned
@@ -24,6 +28,7 @@ from aerodb.protocol.plan import Order
 from aerodb.protocol.webauthn import Assertion, Endorsement
 from aerodb.transport.errors import Refused
 from tests.faults.conftest import Running
+from tests.faults.hostile import log_key
 from tests.faults.people import Api, operator_key, order_of
 from tests.unit.protocol.authenticator import (
     GOOD,
@@ -257,3 +262,91 @@ def bad_assertions(
         "an endorsed other origin": trusting(key, owner, origin="http://localhost:1"),
         "an endorsed other party": trusting(key, owner, rp_id="evil.example"),
     }
+
+
+# Evidence -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def evidence(shared: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the evidence of a request that an authenticator confirmed, as the command line writes it."""
+    key = SoftAuthenticator(identity=b"evident")
+    endorsed = shared.api.endorse(shared.api.register(key))
+    planned = shared.api.ask("follow", "n3", upstream="n1")
+    confirmation = assertion_of(
+        key.confirms(planned.plan.encode(), shared.cluster.web_origin), (endorsed.endorsement, endorsed.signature)
+    )
+    assert shared.api.confirm(planned, confirmation).result == "executed"
+    file = tmp_path_factory.mktemp("evidence") / "evidence.json"
+    assert person(shared).types("audit", "evidence", planned.request, "--output", str(file)).code == 0
+    return file
+
+
+def verify_alone(file: Path, cluster: Path) -> tuple[int, str]:
+    """Verify a file as an auditor does, in another folder and without a profile; return exit code and what is said."""
+    command = [sys.executable, "-m", "aerodb", "audit", "verify", str(file), "--cluster", str(cluster)]
+    alone = {"PATH": os.environ["PATH"], "HOME": str(file.parent)}
+    ended = subprocess.run(command, cwd=file.parent, env=alone, capture_output=True, text=True, check=False)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_an_assertion_is_verified_offline(shared: Running, evidence: Path, tmp_path: Path) -> None:
+    """With nothing but the file and cluster.json: the chain from the enrolled key to the plan holds, and is told."""
+    trusted = tmp_path / "cluster.json"
+    trusted.write_bytes((shared.layout.control / "cluster.json").read_bytes())
+    code, said = verify_alone(evidence, trusted)
+    assert code == 0, said
+    assert "operator signed exactly this plan, with an authenticator that their enrolled SSH key endorsed" in said
+
+
+def test_one_changed_byte_is_refused_and_the_part_named(shared: Running, evidence: Path, tmp_path: Path) -> None:
+    """Anywhere in the assertion, and all over the file: which part does not hold is told, with exit code 6."""
+    data = evidence.read_bytes()
+    begin = data.index(rb"\\\"kind\\\":\\\"webauthn\\\"")
+    changed = tmp_path / "changed.json"
+    changed.write_bytes(data[: begin - 200] + bytes([data[begin - 200] ^ 1]) + data[begin - 199 :])
+    code, said = verify_alone(changed, shared.layout.control / "cluster.json")
+    assert (code, "control.evidence-invalid" in said) == (6, True), said
+    assert "record 2 of 3 or its proof" in said
+    parts = set()
+    for offset in (*range(begin - 1_000, begin + 1_000, 7), *range(0, len(data), max(1, len(data) // 200))):
+        flipped = data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :]
+        with pytest.raises(EvidenceInvalid) as refused:
+            examine(flipped, shared.cluster)
+        parts.add(refused.value.field)
+    assert {"record 2 of 3 or its proof", "the plan", "the snapshot", "the configuration"} <= parts
+
+
+def test_a_log_of_lies_does_not_hide_a_bad_assertion(shared: Running, evidence: Path) -> None:
+    """Whoever holds the log's key and writes a bad assertion into it is told that the signature does not hold."""
+    document = canonical.decode(evidence.read_bytes(), Evidence)
+    records = [decode_record(entry.record.encode()) for entry in document.entries]
+    good = canonical.decode(records[1].signature.encode(), Assertion)
+    stranger = SoftAuthenticator(identity=b"evident", key=ec.generate_private_key(ec.SECP256R1()))
+    assert document.plan is not None
+    said = client_data("webauthn.get", webauthn.challenge_of(document.plan.encode()), shared.cluster.web_origin)
+    trust = (good.endorsement, good.endorsement_signature)
+    lies = {
+        "another key": assertion_of(stranger.asserts(said), trust),
+        "no endorsement": canonical.encode(replace(good, endorsement="{}")).decode(),
+        "another origin": assertion_of(
+            stranger.asserts(client_data("webauthn.get", webauthn.challenge_of(b""), "http://localhost:1")), trust
+        ),
+    }
+    assert examine(canonical.encode(_logged(shared, document, records)), shared.cluster).plan is not None
+    for lie in lies.values():
+        forged = [records[0], replace(records[1], signature=lie), records[2]]
+        with pytest.raises(EvidenceInvalid) as refused:
+            examine(canonical.encode(_logged(shared, document, forged)), shared.cluster)
+        assert refused.value.field == "the operator's signature"
+
+
+def _logged(shared: Running, document: Evidence, records: list[Record]) -> Evidence:
+    """Return the evidence with these records, in a log of their own that the stolen log key signed."""
+    texts = [encode_record(record) for record in records]
+    leaves = [leaf_hash(text) for text in texts]
+    hash_of = hashes_of(leaves)
+    checkpoint = sign_checkpoint(shared.cluster.origin, len(texts), root_of(leaves), log_key(shared))
+    proofs = [make_proof(at, inclusion_path(hash_of, at, len(texts)), checkpoint) for at in range(len(texts))]
+    entries = tuple(Entry(record=text.decode(), proof=proof) for text, proof in zip(texts, proofs, strict=True))
+    return replace(document, entries=entries)
