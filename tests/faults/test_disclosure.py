@@ -1,6 +1,7 @@
 """Who is shown what, on a real cluster: redactions are visible, a sensitive read leaves exactly one record."""
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,9 +16,11 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Found, Requests, Status
 from aerodb.protocol.classification import REDACTED
 from aerodb.protocol.plan import Plan
+from aerodb.protocol.timeline import Timeline
 from aerodb.transport.errors import Refused
 from tests.faults.conftest import Running
 from tests.faults.people import Api
+from tests.faults.test_web import Window
 
 
 def person(running: Running, name: str) -> Api:
@@ -163,3 +166,28 @@ def test_requests_and_records_are_found_page_by_page(shared: Running, request_id
         with pytest.raises(AeroError) as refused:
             client.get(f"/v1/audit/search?{query}")
         assert refused.value.field == field
+
+
+@pytest.mark.parametrize("name", ["observer", "auditor", "operator"])
+def test_pages_of_the_past_redact_as_the_api_does(fresh: Running, name: str) -> None:
+    """The timeline and the cluster as of then show nobody unasked what a node's address or an event's text is."""
+    fresh.api.do("follow", "n3", upstream="n2")
+    fresh.stage.kill("n2")
+    planned = fresh.api.ask("stop", "n3")
+    digest = canonical.decode(planned.plan.encode(), Plan).snapshot
+    address = fresh.cluster.member("n2").agent
+    window = Window(fresh, name).sign_in()
+    before = size(fresh)
+    sensitive = canonical.decode(person(fresh, "auditor").client.get("/v1/timeline?sensitive=1"), Timeline)
+    shown = canonical.decode(person(fresh, name).client.get("/v1/timeline"), Timeline)
+    hidden = {each.after for each in sensitive.entries} - {each.after for each in shown.entries}
+    assert hidden  # Where a standby streams from, with its address.
+    assert address in sensitive.missing["n2"]
+    pages = [window.get("/timeline").body.decode(), window.get(f"/as-of/{digest}").body.decode()]
+    assert size(fresh) == before + 1  # What the auditor read above.
+    assert REDACTED in pages[0]
+    assert not [text for text in hidden if text in pages[0]]
+    assert address not in pages[0]
+    said = re.search("n2 could not be observed: ([^<]*)", pages[1])  # Verdicts say it too, and are public.
+    assert said
+    assert (address in said[1]) == (name == "operator")  # They asked for it, so they may see what they then saw.

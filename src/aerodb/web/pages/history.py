@@ -1,12 +1,13 @@
-"""What happened, in one order that no clock decides; and the cluster as it was at any recorded moment."""
+"""What happened, in one order that no clock decides; and the cluster as it was at any recorded moment.
+
+Neither page asks for what is sensitive, so neither leaves a record: who may see it is decided where the API's is.
+"""
 
 from aerodb.audit.lags import picture
-from aerodb.control.roles import Right, require
 from aerodb.protocol import canonical
 from aerodb.protocol.api import AsOf
-from aerodb.protocol.classification import redacted
-from aerodb.protocol.cluster import Cluster, Role
-from aerodb.rules.observed import Observed, observe_snapshot
+from aerodb.protocol.cluster import Cluster
+from aerodb.rules.observed import observe_snapshot
 from aerodb.web.errors import FormMalformed
 from aerodb.web.lanes import draw as draw_lanes
 from aerodb.web.pages.cluster import fact_rows, matrix_rows
@@ -24,17 +25,18 @@ def timeline(visit: Visit) -> Page:
         CallerRefused: the person may not read requests.
         NodeUnknown: the cluster has no such node.
     """
-    require(visit.person, Right.READ_REQUESTS)
     node, term = visit.query.get("node", ""), visit.query.get("term", "")
     if term and not (term.isascii() and term.isdigit() and len(term) < 10):
         raise FormMalformed("a term is a number", field="term")
-    found = visit.plane.reader.timeline(node or None, int(term) if term else None, ENTRIES_MAX)
+    asked = node or None, int(term) if term else None, ENTRIES_MAX
+    found = visit.plane.discloser.timeline(visit.person, *asked, sensitive=False)
     entries = found.entries[-ENTRIES_MAX:]
     values = {
         "entries": entries,
         "lanes": draw_lanes(visit.plane.cluster, entries),
         "lag": picture(found.lags, visit.plane.cluster.data_nodes),
         "missing": found.missing,
+        "redacted": len(found.redacted),
         "left_out": len(found.entries) - len(entries),
         "names": [member.name for member in visit.plane.cluster.members],
         "asked": {"node": node, "term": term},
@@ -49,10 +51,9 @@ def as_of(visit: Visit) -> Page:
     Raises:
         SnapshotNotFound: the log holds no such snapshot.
     """
-    require(visit.person, Right.LOOK)
-    then = visit.plane.reader.status_as_of(visit.path["digest"], visit.person.name)
+    then = visit.plane.discloser.status_as_of(visit.person, visit.path["digest"], sensitive=False)
     configuration = _configuration(visit, then)
-    observed, taken = _shown(visit, observe_snapshot(configuration, then.snapshot, {}))
+    observed = observe_snapshot(configuration, then.snapshot, then.facts)
     values = {
         "then": then,
         "drawing": draw(configuration, observed),
@@ -60,7 +61,7 @@ def as_of(visit: Visit) -> Page:
         "rows": fact_rows(configuration, observed),
         "matrix": matrix_rows(configuration, then.matrix),
         "missing": then.snapshot.missing,
-        "redacted": taken,
+        "redacted": then.redacted,
     }
     return Page(template="as_of.html", here="/timeline", values=values)
 
@@ -68,15 +69,3 @@ def as_of(visit: Visit) -> Page:
 def _configuration(visit: Visit, then: AsOf) -> Cluster:
     blob = visit.plane.log.blob(then.configuration)
     return visit.plane.cluster if blob is None else canonical.decode(blob, Cluster)
-
-
-def _shown(visit: Visit, observed: Observed) -> tuple[Observed, list[str]]:
-    """Return what the person's role may see of a recorded moment, and what was taken out."""
-    if visit.person.role is Role.OPERATOR:
-        return observed, []
-    taken: list[str] = []
-    facts = {}
-    for name, each in observed.facts.items():
-        facts[name], paths = redacted(each, name)
-        taken += paths
-    return Observed(facts=facts, missing=observed.missing, forged=observed.forged), taken
