@@ -58,6 +58,7 @@ test-observability: $(STAMP) ## Scrape a cluster with the real Prometheus, and r
 
 lint: $(STAMP) ## Check style, types and the direction of imports.
 	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 	.venv/bin/lint-imports
 

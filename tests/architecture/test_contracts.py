@@ -16,7 +16,9 @@ FUNCTION_LINES_MAX = 60
 
 
 @pytest.mark.parametrize(
-    "command", [["ruff", "check"], ["mypy"], ["importlinter.cli", "lint-imports"]], ids=["ruff", "mypy", "imports"]
+    "command",
+    [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["importlinter.cli", "lint-imports"]],
+    ids=["ruff", "format", "mypy", "imports"],
 )
 @pytest.mark.timeout(600)
 def test_checkers_find_nothing(command: list[str]) -> None:

@@ -110,9 +110,7 @@ class Visitor:
 
     def verified(self, *, known: bool) -> None:
         """Be known to the authenticator, or be somebody else who holds it."""
-        self._devices.send(
-            "WebAuthn.setUserVerified", {"authenticatorId": self._device, "isUserVerified": known}
-        )
+        self._devices.send("WebAuthn.setUserVerified", {"authenticatorId": self._device, "isUserVerified": known})
 
     def register(self) -> Said:
         """Register the authenticator here, and endorse it in a terminal."""

@@ -128,9 +128,7 @@ def test_signed_lies_are_judged_alike(
         st.sampled_from(["crossOrigin", "topOrigin", "tokenBinding", "x"]), st.sampled_from([True, False, None, ORIGIN])
     ),
 )
-def test_ours_accepts_nothing_that_theirs_refuses(
-    plan: bytes, flags: int, rest: bytes, more: dict[str, Any]
-) -> None:
+def test_ours_accepts_nothing_that_theirs_refuses(plan: bytes, flags: int, rest: bytes, more: dict[str, Any]) -> None:
     """Flags, frames, extensions, bindings: where the two differ, ours refuses."""
     key = KEYS["EdDSA"]
     said = client_data("webauthn.get", webauthn.challenge_of(plan), **more)

@@ -125,8 +125,11 @@ MUTANTS = (
         _verdict("renew", Invariant.WAL_PREFIX),
         THREE._replace(
             requests=(
-                "fence n2 for n3 in term 2", "promote n3 in term 2", "follow n2 to n3",
-                "fence n2 for n1 in term 3", "renew n1 in term 3",
+                "fence n2 for n3 in term 2",
+                "promote n3 in term 2",
+                "follow n2 to n3",
+                "fence n2 for n1 in term 3",
+                "renew n1 in term 3",
             ),
         ),
     ),
@@ -157,8 +160,12 @@ MUTANTS = (
             writes=0,
             crashes=2,
             requests=(
-                "fence n3 for n2 in term 2", "promote n2 in term 2", "follow n1 to n2",
-                "fence n1 for n3 in term 3", "promote n3 in term 3", "follow n2 to n3",
+                "fence n3 for n2 in term 2",
+                "promote n2 in term 2",
+                "follow n1 to n2",
+                "fence n1 for n3 in term 3",
+                "promote n3 in term 3",
+                "follow n2 to n3",
             ),
         ),
     ),

@@ -275,9 +275,7 @@ class Explored:
             return found._replace(broken=f"P3: {order.target} starts in term {node.standing.granted.term}")
         return found
 
-    def _accepted(
-        self, state: Whole, promises: Promises, place: int, action: str
-    ) -> Iterator[int]:
+    def _accepted(self, state: Whole, promises: Promises, place: int, action: str) -> Iterator[int]:
         """Yield the orders for the target whose plans would be accepted now."""
         if action in {"fence", "demote"}:
             yield from self._candidacies(state, promises, place, action)
@@ -317,9 +315,7 @@ class Explored:
     def _asked_for(self, order: Order) -> bool:
         return not self.bounds.requests or str(order) in self.bounds.requests
 
-    def _candidacies(
-        self, state: Whole, promises: Promises, place: int, action: str
-    ) -> Iterator[int]:
+    def _candidacies(self, state: Whole, promises: Promises, place: int, action: str) -> Iterator[int]:
         """Yield pledges to ask for: in any term up to one above all that is known, which covers every stale plan."""
         name = self.names[place]
         known = max(self._node[each].standing.pledged.term for each in state.nodes)

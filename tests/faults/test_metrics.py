@@ -69,6 +69,7 @@ def test_a_monitor_may_do_nothing_else(shared: Running, path: str) -> None:
 
 def test_scraping_changes_nothing(shared: Running) -> None:
     """Neither the agents' state nor the log is touched."""
+
     def lasting() -> object:
         paths = [path for name in ("n1", "n2", "n3") for path in (shared.layout.node(name) / "state").rglob("*")]
         return shared.api.status().log_size, {str(path): path.stat().st_mtime_ns for path in paths}

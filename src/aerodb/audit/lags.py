@@ -181,10 +181,7 @@ def picture(lags: Sequence[Lag], names: Sequence[str]) -> LagPicture | None:
     if not found:
         return None
     seen = [name for name in names if any(name in column.behind for column in found)]
-    rows = tuple(
-        _row(name, MARGIN + TERM_HEIGHT + at * ROW_HEIGHT, found)
-        for at, name in enumerate(seen)
-    )
+    rows = tuple(_row(name, MARGIN + TERM_HEIGHT + at * ROW_HEIGHT, found) for at, name in enumerate(seen))
     return LagPicture(
         width=LABEL_WIDTH + STEP * COLUMNS_MAX + MARGIN,
         height=2 * MARGIN + TERM_HEIGHT + len(rows) * ROW_HEIGHT,

@@ -61,9 +61,7 @@ def _possible(cluster: Cluster, action: Action, request_id: str, operator: str) 
             yield request
 
 
-def _cell(
-    cluster: Cluster, action: Action, request: Request, everyone: dict[str, Peer], snapshot: Snapshot
-) -> Cell:
+def _cell(cluster: Cluster, action: Action, request: Request, everyone: dict[str, Peer], snapshot: Snapshot) -> Cell:
     try:
         view = opened_view(cluster, action, request, everyone, snapshot)
         verdicts, loss = action.judge(view), action.loss(view)

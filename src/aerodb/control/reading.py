@@ -102,8 +102,7 @@ class Reader:
             self._cluster.member(node)
         size = self._log.size
         found = [
-            (sequence, read_record(data))
-            for sequence, data in self._log.records(max(size - records_max, 0), size)
+            (sequence, read_record(data)) for sequence, data in self._log.records(max(size - records_max, 0), size)
         ]
         pages, missing = self._agents.events(records_max)
         items = ordered(found, self._places_of, pages)

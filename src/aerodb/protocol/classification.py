@@ -57,8 +57,7 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Receiver: _fields("status flushed", "upstream"),
     Sender: _fields("node state sync_state sent flushed replayed", ""),
     Load: _fields(
-        "sessions longest_transaction_seconds prepared_transactions backups logical_slots waiting_commits "
-        "checkpoints",
+        "sessions longest_transaction_seconds prepared_transactions backups logical_slots waiting_commits checkpoints",
         "",
     ),
     Commit: _fields("lsn", "xid time"),

@@ -24,6 +24,8 @@ class Line(NamedTuple):
 
 def shown(text: str) -> str:
     """Return `text` with control, format and bidirectional characters escaped (Unicode categories C*, separators)."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
         f"\\u{ord(char):04x}" if unicodedata.category(char)[0] == "C" or char in "\u2028\u2029" else char
         for char in text

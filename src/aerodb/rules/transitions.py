@@ -16,9 +16,7 @@ from aerodb.protocol.facts import Instance, State
 Key = tuple[Kind, str]
 
 _STANDING = frozenset({Kind.ROLE, Kind.PLEDGED, Kind.GRANTED, Kind.UPSTREAM, Kind.HALTED})
-_INSTANCE = frozenset(
-    {Kind.RECOVERY, Kind.TERM, Kind.TIMELINE, Kind.FOLDER, Kind.RECEIVER, Kind.SENDER, Kind.DRIFT}
-)
+_INSTANCE = frozenset({Kind.RECOVERY, Kind.TERM, Kind.TIMELINE, Kind.FOLDER, Kind.RECEIVER, Kind.SENDER, Kind.DRIFT})
 _TRACE = frozenset({Kind.RESTART, Kind.CRASH_RECOVERY, Kind.SETTING, Kind.SLOT})
 _QUIET_AT_FIRST = frozenset({Kind.RESTART, Kind.SETTING})
 _ORDER = {kind: at for at, kind in enumerate(Kind)}
@@ -147,5 +145,3 @@ def _crash_recovery(before: Seen, now: Seen) -> tuple[Transition, ...]:
     if engine[0] and engine[0] != engine[1] and postmaster[0] == postmaster[1]:
         return (Transition(kind=Kind.CRASH_RECOVERY, before="a process crashed", after="recovered by itself"),)
     return ()
-
-

@@ -38,7 +38,6 @@ class Visit:
             raise FormMalformed(f"nothing was chosen or written for {name}", field=name)
         return found
 
-
     def before(self) -> int | None:
         """Return below which of the log's numbers a page begins; None is the newest.
 

@@ -323,8 +323,15 @@ class Stage:
         text = canonical.encode(plan).decode()
         state = "planned" if plan.accepted else "rejected"
         line = RequestLine(
-            request=request_id, at=STAMP, operator="alice", action=ask.action, target=ask.target, reason=ask.reason,
-            state=state, code="", plan=plan_digest(text),
+            request=request_id,
+            at=STAMP,
+            operator="alice",
+            action=ask.action,
+            target=ask.target,
+            reason=ask.reason,
+            state=state,
+            code="",
+            plan=plan_digest(text),
         )
         self._record("requested" if plan.accepted else "rejected", plan, text, snapshot)
         self.decisions[request_id] = Decision(line=line, plan=text, snapshot=snapshot, records=(), proofs=())
@@ -394,16 +401,27 @@ class Stage:
         """Return the outcome as the target's agent signs it."""
         line = decision.line
         outcome = Outcome(
-            cluster=self.cluster.id, node=line.target, request=line.request, plan=plan_digest(decision.plan or ""),
-            result=self.result, established=False, code="", message="", evidence=("it is so",),  # type: ignore[arg-type]
+            cluster=self.cluster.id,
+            node=line.target,
+            request=line.request,
+            plan=plan_digest(decision.plan or ""),
+            result=self.result,  # type: ignore[arg-type]
+            established=False,
+            code="",
+            message="",
+            evidence=("it is so",),
         )
         return sign(msgspec.structs.replace(outcome, **changes), line.target, self.keys[line.target])
 
     def _done(self, decision: Decision) -> Done:
         signed = self.outcome(decision)
         return Done(
-            request=decision.line.request, result=self.result, outcome=signed, sequence=self.log.size - 1,  # type: ignore[arg-type]
-            code="", message="",
+            request=decision.line.request,
+            result=self.result,  # type: ignore[arg-type]
+            outcome=signed,
+            sequence=self.log.size - 1,
+            code="",
+            message="",
         )
 
     def _explain(self, query: dict[str, str]) -> Planned:
@@ -415,9 +433,15 @@ class Stage:
     def _status(self) -> Status:
         snapshot = self.snapshot(LOOK)
         return Status(
-            cluster=self.cluster.id, cluster_name="orders", configuration=self.cluster.digest, consistent=True,
-            snapshot_digest=canonical.digest(canonical.encode(snapshot)), snapshot=snapshot,
-            matrix=tuple(self._cells()), log_size=self.log.size, log_writable=True,
+            cluster=self.cluster.id,
+            cluster_name="orders",
+            configuration=self.cluster.digest,
+            consistent=True,
+            snapshot_digest=canonical.digest(canonical.encode(snapshot)),
+            snapshot=snapshot,
+            matrix=tuple(self._cells()),
+            log_size=self.log.size,
+            log_writable=True,
         )
 
     def _cells(self) -> Iterator[Cell]:

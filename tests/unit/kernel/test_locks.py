@@ -30,9 +30,7 @@ from tests.unit.rules.scenes import CLUSTER, healthy, reports_of, request_for, s
 LOG_KEY, PERSON = (Ed25519PrivateKey.from_private_bytes(bytes([each]) * 32) for each in (1, 2))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes([3]) * 32)
 ADA = Operator(name="ada", role=Role.OPERATOR, ssh_key=sshkey.of_public(PERSON.public_key()).line)
-OURS = replace(
-    CLUSTER, operators=(ADA,), log_key=verifier_key(CLUSTER.origin, LOG_KEY.public_key().public_bytes_raw())
-)
+OURS = replace(CLUSTER, operators=(ADA,), log_key=verifier_key(CLUSTER.origin, LOG_KEY.public_key().public_bytes_raw()))
 EARLIER = (b"a", b"b", b"c")
 """What the log held before the confirmation; the node has seen it."""
 
@@ -42,9 +40,7 @@ def root_of(leaves: list[bytes]) -> bytes:
     return frontier_of(hashes_of(leaves), len(leaves)).root()
 
 
-SEEN = Seen(
-    size=3, checkpoint=sign_checkpoint(OURS.origin, 3, root_of([leaf_hash(each) for each in EARLIER]), LOG_KEY)
-)
+SEEN = Seen(size=3, checkpoint=sign_checkpoint(OURS.origin, 3, root_of([leaf_hash(each) for each in EARLIER]), LOG_KEY))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,9 +29,7 @@ def streams(draw: st.DrawFn) -> list[LagSample]:
         )
         missed = draw(st.sampled_from([0, 0, 0, 0, 0, 0, 0, 3]))
         at = str(len(found))
-        found.append(
-            LagSample(looks=1, missed=missed, events=events, term=1, lsn=Lsn(lsn), at=at, standbys=standbys)
-        )
+        found.append(LagSample(looks=1, missed=missed, events=events, term=1, lsn=Lsn(lsn), at=at, standbys=standbys))
     return found
 
 

@@ -21,6 +21,4 @@ def action(visit: Visit) -> Page:
     """
     require(visit.person, Right.LOOK)
     found = action_named(visit.path["action"])
-    return Page(
-        template="action.html", here="/actions", values={"action": found, "statements": STATEMENTS}
-    )
+    return Page(template="action.html", here="/actions", values={"action": found, "statements": STATEMENTS})
