@@ -50,6 +50,7 @@ def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
     SIGTERM ends the agent alone, and PostgreSQL goes on; SIGINT says that the host goes down, and stops PostgreSQL
     cleanly first. Unless `leave_down`, PostgreSQL starts with it, as the node's configuration and standing allow.
     """
+    from aerodb.actions import catalogue
     from aerodb.kernel.agent import Agent
     from aerodb.kernel.events.observed import Observed
     from aerodb.kernel.memory import give_back, have_one_arena
@@ -68,6 +69,7 @@ def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
     one = Agent(node)
     if not leave_down and one.start_with_host():
         say("PostgreSQL started with its agent, in its standing")
+    catalogue()  # Loaded now: the first order may come while writes stand still.
     observed = Observed(one, node)
     observed.start(ending.asked)
     say("listening", address=node.member.agent)

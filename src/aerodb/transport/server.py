@@ -6,12 +6,14 @@ by itself; a connection without one never gets as far.
 
 import asyncio
 import errno
+import gc
 import socket
 import ssl
 import threading
 from typing import Any
 
 import uvicorn
+from starlette.concurrency import run_in_threadpool
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aerodb.transport.caller import CALLER
@@ -110,6 +112,7 @@ class Server(uvicorn.Server):
         """Serve on `bound`, and on `more`, until `asked_to_end` is set."""
 
         async def serve() -> None:
+            await run_in_threadpool(gc.collect)  # Loads now what the first caller would have to wait for.
             ending = asyncio.create_task(self._end_when(asked_to_end))
             await self._serve(sockets=[bound, *more])
             ending.cancel()
