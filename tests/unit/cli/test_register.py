@@ -404,10 +404,15 @@ def test_ctrl_c_leaves_nothing(listening: Stage) -> None:
     """The shipped program, in a terminal: stopped by hand, it ends at once; no port, no file, no record is left."""
     ours, theirs = pty.openpty()
     before = sorted(listening.profile.rglob("*"))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "aerodb", "--profile", listening.profile, "register"],
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-    )  # fmt: skip
+    # A job that a shell put into the background ignores SIGINT, and so would its children; a terminal's do not.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aerodb", "--profile", listening.profile, "register"],
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, ignored)
     os.close(theirs)
     text = _read_until(ours, LINK)
     found = LINK.search(text)
