@@ -11,10 +11,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aerodb.audit.bands import LABEL_WIDTH, STEP, Band, bands
 from aerodb.protocol.timeline import Lag
 
 COLUMNS_MAX = 60
-LABEL_WIDTH, STEP, ROW_HEIGHT, TERM_HEIGHT, MARGIN = 76, 12, 40, 22, 8
+ROW_HEIGHT, TERM_HEIGHT, MARGIN = 40, 22, 8
 DIGIT_HEIGHT, BAR_HEIGHT, BASE = 2, 26, 33
 NO_BAR = -1
 NOTHING_SAMPLED = "No lag was sampled."
@@ -46,16 +47,6 @@ class Column:
     entries: bool
     looks: int
     behind: dict[str, Behind]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Band:
-    """A stretch that lies in one term (None: unknown)."""
-
-    x: int
-    width: int
-    term: int | None
-    even: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,20 +131,6 @@ def _row(name: str, y: int, found: Sequence[Column]) -> Row:
     return Row(name=name, y=y, flush=_path(flush, 4), replay=_path(replay, 8), said=said)
 
 
-def _bands(found: Sequence[Column]) -> tuple[Band, ...]:
-    begins = [at for at in range(len(found)) if at == 0 or found[at].term != found[at - 1].term]
-    ends = [*begins[1:], len(found)]
-    return tuple(
-        Band(
-            x=LABEL_WIDTH + STEP * begin,
-            width=STEP * (end - begin),
-            term=found[begin].term,
-            even=(found[begin].term or 0) % 2 == 0,
-        )
-        for begin, end in zip(begins, ends, strict=True)
-    )
-
-
 def _digit(column: Column, name: str, *, flush: bool) -> str:
     """Return the sign of one lag in a line of text."""
     behind = column.behind.get(name)
@@ -182,10 +159,11 @@ def picture(lags: Sequence[Lag], names: Sequence[str]) -> LagPicture | None:
         return None
     seen = [name for name in names if any(name in column.behind for column in found)]
     rows = tuple(_row(name, MARGIN + TERM_HEIGHT + at * ROW_HEIGHT, found) for at, name in enumerate(seen))
+    terms = [(LABEL_WIDTH + STEP * at, column.term) for at, column in enumerate(found)]
     return LagPicture(
         width=LABEL_WIDTH + STEP * COLUMNS_MAX + MARGIN,
         height=2 * MARGIN + TERM_HEIGHT + len(rows) * ROW_HEIGHT,
-        bands=_bands(found),
+        bands=tuple(bands(terms, LABEL_WIDTH + STEP * len(found))),
         rows=rows,
         gaps=tuple(LABEL_WIDTH + STEP * at for at, column in enumerate(found) if column.gap),
         entries=tuple(LABEL_WIDTH + STEP * at for at, column in enumerate(found) if column.entries),

@@ -5,14 +5,14 @@ picture of its own, `aerodb.audit.lags`: there are more samples than entries.
 Pure: no I/O, no clock.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from aerodb.audit.bands import LABEL_WIDTH, STEP, Band, bands
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.timeline import Entry
 
 LOG = "log"
-LABEL_WIDTH, STEP, STEPS_MIN = 76, 12, 60
+STEPS_MIN = 60
 LANE_HEIGHT, MARGIN = 40, 8
 
 
@@ -23,16 +23,6 @@ class Tick:
     x: int
     style: str
     said: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Band:
-    """A stretch of a lane that lies in one term (None: unknown)."""
-
-    x: int
-    width: int
-    term: int | None
-    even: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +45,6 @@ class Lanes:
     breaks: tuple[int, ...]
 
 
-def _bands(places: list[tuple[int, int | None]], end: int) -> Iterator[Band]:
-    """Yield the stretches of one term, each up to where the next begins."""
-    begins = [place for at, place in enumerate(places) if at == 0 or place[1] != places[at - 1][1]]
-    for at, (x, term) in enumerate(begins):
-        until = begins[at + 1][0] if at + 1 < len(begins) else end
-        yield Band(x=x, width=until - x, term=term, even=(term or 0) % 2 == 0)
-
-
 def draw(cluster: Cluster, entries: tuple[Entry, ...]) -> Lanes:
     """Return the picture of a timeline."""
     names = [LOG, *(member.name for member in cluster.members)]
@@ -78,8 +60,8 @@ def draw(cluster: Cluster, entries: tuple[Entry, ...]) -> Lanes:
             )
             for x, entry in mine
         )
-        bands = _bands([(x, entry.term) for x, entry in mine], width - STEP)
+        terms = bands([(x, entry.term) for x, entry in mine], width - STEP)
         y = MARGIN + number * LANE_HEIGHT
-        lanes.append(Lane(name=name, y=y, ticks=tuple(ticks), bands=tuple(bands)))
+        lanes.append(Lane(name=name, y=y, ticks=tuple(ticks), bands=tuple(terms)))
     breaks = tuple(LABEL_WIDTH + STEP * at for at, entry in enumerate(entries) if entry.order == "uncertain")
     return Lanes(width=width, height=2 * MARGIN + len(names) * LANE_HEIGHT, lanes=tuple(lanes), breaks=breaks)
