@@ -46,7 +46,8 @@ class Client:
     ) -> None:
         """Prepare; nothing is sent yet. `context` is `client_context(tls)`, where the caller has made it before."""
         host, _, port = address.rpartition(":")
-        self._host, self._port, self._name, self._timeout = host.strip("[]"), int(port), name, timeout_seconds
+        self._host, self._port, self._name = host.strip("[]"), int(port), name
+        self.timeout_seconds = timeout_seconds
         self._context = context or client_context(tls)
 
     def get(self, path: str) -> bytes:
@@ -108,7 +109,7 @@ class Client:
         Raises:
             Unreachable: there is none to be had.
         """
-        connection = _Connection(self._host, self._port, self._name, self._context, self._timeout)
+        connection = _Connection(self._host, self._port, self._name, self._context, self.timeout_seconds)
         try:
             connection.connect()
         except OSError as error:
@@ -212,8 +213,7 @@ class Kept:
     ) -> bytes:
         connection = self._usable() or self._client.connect()
         self._connection = connection
-        looking = connection.sock.gettimeout()
-        connection.sock.settimeout(timeout_seconds or looking)
+        connection.sock.settimeout(timeout_seconds or self._client.timeout_seconds)
         try:
             data = self._client.exchange(
                 connection, method, path, body, {"Content-Type": JSON, **(headers or {})} if body else {}
@@ -221,8 +221,6 @@ class Kept:
         except Interrupted:
             self.close()
             raise
-        if connection.sock is not None:  # The service may close it after its answer.
-            connection.sock.settimeout(looking)
         self._used = time.monotonic()
         return data
 

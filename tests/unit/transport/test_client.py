@@ -16,11 +16,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from aerodb.transport.certificates import Authority
-from aerodb.transport.client import ANSWER_BYTES_MAX, Client, LineTooLong, lines_of
+from aerodb.transport.client import ANSWER_BYTES_MAX, Client, Kept, LineTooLong, lines_of
 from aerodb.transport.errors import AnswerMalformed, Interrupted, Refused
 from aerodb.transport.server import Server, listen
 from aerodb.transport.tls import tls_in
 
+PROBLEM = (
+    b'{"type":"t","title":"t","status":403,"detail":"no","code":"control.no","domain":"control",'
+    b'"executed":"not executed"}'
+)
 LINE = b"x" * ((1 << 20) - 1) + b"\n"
 Parts = Callable[[], AsyncIterator[bytes]]
 
@@ -32,9 +36,10 @@ def serving(folder: Path, answer: Callable[[Request], Response]) -> Iterator[Cli
     bound, ended = listen("127.0.0.1:0"), threading.Event()
 
     async def handle(request: Request) -> Response:
+        await request.body()  # An answer before that would end the connection.
         return answer(request)
 
-    server = Server(Starlette(routes=[Route("/", handle)]), tls_in(folder))
+    server = Server(Starlette(routes=[Route("/", handle, methods=["GET", "POST"])]), tls_in(folder))
     thread = threading.Thread(target=server.run_on, args=(bound, ended))
     thread.start()
     try:
@@ -124,9 +129,30 @@ def test_an_answer_that_is_cut_short_is_never_taken_for_whole(tmp_path: Path) ->
 
 def test_a_refusal_comes_at_once(tmp_path: Path) -> None:
     """A refusal is raised when the lines are asked for, not when the first one is taken."""
-    problem = (
-        b'{"type":"t","title":"t","status":403,"detail":"no","code":"control.no","domain":"control",'
-        b'"executed":"not executed"}'
-    )
-    with serving(tmp_path, lambda _: Response(problem, 403)) as client, pytest.raises(Refused, match="no"):
+    with serving(tmp_path, lambda _: Response(PROBLEM, 403)) as client, pytest.raises(Refused, match="no"):
         client.lines("/")
+
+
+def test_a_refused_order_leaves_no_patience_to_the_looks_after_it(tmp_path: Path) -> None:
+    """An order may take very long; a look over the same connection, also after a refusal, may not."""
+    refused, looked = threading.Event(), threading.Event()
+
+    async def late() -> AsyncIterator[bytes]:
+        await asyncio.to_thread(looked.wait, 10)
+        yield b"late"
+
+    def answer(request: Request) -> Response:
+        if request.method == "POST":
+            refused.set()
+            return Response(PROBLEM, 403)
+        return StreamingResponse(late()) if refused.is_set() else Response(b"at once")
+
+    with serving(tmp_path, answer) as client:
+        client.timeout_seconds = 0.5
+        kept = Kept(client)
+        assert kept.get("/") == b"at once"
+        with pytest.raises(Refused, match="no"):
+            kept.post("/", b"{}", 3600)
+        with pytest.raises(Interrupted):
+            kept.get("/")
+        looked.set()
