@@ -1,23 +1,32 @@
-"""The cluster as it was just observed: what each node is, what could not be observed, and what could be done.
+"""The cluster as it was just observed: whether writes can be acknowledged, what each node is, and what could be done.
 
 Everything about a node is read from that node's own signed report, verified here; a role that is not shown the reports
 is told so, and what was taken out. What cannot be told is said to be unknown; it is never left out, and never guessed.
 """
 
 import click
+from msgspec.structs import replace
 
-from aerodb.cli.failures import OK, UNVERIFIED
+from aerodb.cli.failures import NO_WRITES, OK, UNVERIFIED
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, Terminal, escape
-from aerodb.protocol import api
+from aerodb.protocol import api, canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Result
+from aerodb.protocol.writes import Writes
 from aerodb.rules.observed import Observed, lag_bytes, node_remarks, observe, sync_state
+from aerodb.rules.writes import writes
 
 NODE_HEAD = ("NODE", "ROLE", "STATE", "TERM", "TIMELINE", "WAL POSITION", "LAG BYTES", "SYNC", "UPSTREAM")
 UNKNOWN: Cell = ("warn", "unknown")
 NOTHING: Cell = ("dim", "-")
+WRITES_MARKS = {
+    "yes": ("good", "\N{BLACK CIRCLE}", "*"),
+    "no": ("bad", "\N{BLACK SQUARE}", "#"),
+    "unknown": ("warn", "\N{BLACK UP-POINTING TRIANGLE}", "!"),
+}
+"""For each answer its style and its mark, also where the terminal has no UTF-8."""
 ROLE_STYLES = {"primary": "good", "standby": "plain", "witness": "dim"}
 
 
@@ -26,20 +35,27 @@ ROLE_STYLES = {"primary": "good", "standby": "plain", "witness": "dim"}
 @json_option
 @click.pass_obj
 def status(session: Session, *, sensitive: bool, as_json: bool) -> int:
-    """Show the cluster as it is now, and which actions would be accepted; looking records nothing."""
+    """Show whether writes can be acknowledged, the cluster as it is, and which actions would be accepted.
+
+    Looking records nothing. The exit code is 7 where no commit is known to be acknowledged.
+    """
     profile = session.profile()
     body = session.connect(profile, READ_TIMEOUT_SECONDS).get(f"/v1/status{'?sensitive=1' if sensitive else ''}")
-    answer = read(body, api.Status)
-    observed = observe(profile.cluster, answer)
+    told = read(body, api.Status)
+    observed = observe(profile.cluster, told)
+    answer = replace(told, writes=writes(profile.cluster, observed.facts))  # Judged here, on what verifies here.
     if as_json:
-        session.terminal.document(body)
+        session.terminal.document(canonical.encode(answer))
     else:
         show_status(session.terminal, profile.cluster, answer, observed)
-    return UNVERIFIED if observed.forged or answer.configuration != profile.cluster.digest else OK
+    if observed.forged or answer.configuration != profile.cluster.digest:
+        return UNVERIFIED
+    return OK if answer.writes.acknowledged == "yes" else NO_WRITES
 
 
 def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observed: Observed) -> None:
-    """Show a status: the nodes, what a person should know about them, and the matrix of actions."""
+    """Show a status: the writes, the nodes, what a person should know about them, and the matrix of actions."""
+    show_writes(terminal, answer.writes)
     terminal.line(escape(f"cluster {cluster.name} ({cluster.id})"), "heading")
     terminal.line("")
     terminal.table(NODE_HEAD, [node_row(member.name, observed) for member in cluster.members])
@@ -53,6 +69,16 @@ def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observ
     terminal.line("")
     terminal.line(f"snapshot {answer.snapshot_digest}", "dim")
     terminal.line(f"audit log: {answer.log_size} records", "dim")
+
+
+def show_writes(terminal: Terminal, found: Writes) -> None:
+    """Show whether commits can be acknowledged now: the first thing that anyone wants to know."""
+    style, drawn, plain = WRITES_MARKS[found.acknowledged]
+    mark = drawn if terminal.draws else plain
+    terminal.line(escape(f"{mark} Writes: {found.headline}"), style)
+    for sentence in found.details:
+        terminal.line(escape(f"  {sentence}"))
+    terminal.line("")
 
 
 def node_row(name: str, observed: Observed) -> list[Cell]:

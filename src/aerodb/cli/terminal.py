@@ -50,6 +50,11 @@ class Terminal:
         """Tell whether a person both reads what is shown and types what is read."""
         return self.stdin.isatty() and self.stdout.isatty()
 
+    @property
+    def draws(self) -> bool:
+        """Tell whether marks beyond ASCII can be shown."""
+        return (self.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
+
     def line(self, text: str, style: str = "plain") -> None:
         """Show one line as it is; what came from elsewhere must have been escaped."""
         self._put(self.stdout, text, style)

@@ -29,6 +29,7 @@ from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
 from aerodb.protocol.timeline import Timeline
 from aerodb.rules.explain import LOOK_ID, explain
 from aerodb.rules.invariants import RULES
+from aerodb.rules.writes import writes
 
 
 class Reader:
@@ -49,6 +50,7 @@ class Reader:
             cluster_name=self._cluster.name,
             configuration=self._cluster.digest,
             consistent=not collected.differ,
+            writes=writes(self._cluster, {name: peer.facts for name, peer in collected.everyone.items()}),
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
             matrix=tuple(matrix(self._cluster, snapshot, operator, collected.everyone)) if judged else (),

@@ -33,6 +33,10 @@ def _quiet_line(text: str) -> None:
     _print(f"{text}\n")
 
 
+NO_WRITES = 7
+"""What `aerodb status` exits with where no commit is known to be acknowledged."""
+
+
 class Story:
     """The demonstration, step by step; a step that does not go as told ends it."""
 
@@ -87,7 +91,7 @@ class Story:
         kill_postgres(self._layout, "n1")
         self._stage.kill("n1")
         _quiet_line("n1: postmaster and agent killed with SIGKILL. Nothing happens by itself.\n")
-        self.do("status")
+        self.do("status", expect=NO_WRITES)
         why = "n1 is dead"
         self.do("fence", "n2", "--for", "n2", "--reason", why)
         self.do("fence", "n3", "--for", "n2", "--reason", why)

@@ -10,6 +10,7 @@ import msgspec
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Loss, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
+from aerodb.protocol.writes import Writes
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,7 +68,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The cluster as it was just observed: the snapshot and every action's answer.
 
-    `unjudged` names the actions that the cluster is too large to judge in all combinations; each is asked one by one.
+    `writes` says whether commits can be acknowledged, by the snapshot's reports. `unjudged` names the actions that the
+    cluster is too large to judge in all combinations; each is asked one by one.
 
     To whom the signed reports are not shown, `snapshot` holds none; `facts` then holds what the control plane read in
     them, without the sensitive parts, and `redacted` names each part that was taken out.
@@ -77,6 +79,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cluster_name: str
     configuration: str
     consistent: bool
+    writes: Writes
     snapshot_digest: str
     snapshot: Snapshot
     matrix: tuple[Cell, ...]

@@ -50,7 +50,7 @@ from aerodb.protocol.credentials import Authenticator, Endorse, Endorsed
 from aerodb.protocol.credentials import Authenticators as Listed
 from aerodb.protocol.events import Event as Seen
 from aerodb.protocol.events import EventPage, Kind
-from aerodb.protocol.facts import Facts, Instance, Report, Sender, State
+from aerodb.protocol.facts import Facts, Instance, Receiver, Report, Sender, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Outcome, Plan, Request, Result, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed, public_text, sign
@@ -60,6 +60,7 @@ from aerodb.protocol.timeline import Timeline
 from aerodb.rules.explain import explain
 from aerodb.rules.invariants import RULES
 from aerodb.rules.standing import genesis
+from aerodb.rules.writes import writes
 from aerodb.transport.errors import Interrupted
 from aerodb.transport.problem import problem_bytes, refused_by
 from tests.unit.protocol.authenticator import ORIGIN, SoftAuthenticator
@@ -118,7 +119,7 @@ def instance(name: str, lsn: Lsn) -> Instance:
         quorum=1,
         attached=None if primary else "n1",
         restores=False,
-        receiver=None,
+        receiver=None if primary else Receiver(status="streaming", upstream="127.0.0.1:5432", flushed=lsn),
         replayed=True,
         senders=senders if primary else (),
         drift=(),
@@ -437,6 +438,7 @@ class Stage:
             cluster_name="orders",
             configuration=self.cluster.digest,
             consistent=True,
+            writes=writes(self.cluster, {name: each for name, each in self.facts.items() if name not in self.missing}),
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
             matrix=tuple(self._cells()),

@@ -78,12 +78,39 @@ def test_status_shows_each_node_as_its_own_report_says(stage: Stage) -> None:
     assert found["w1"] == ["witness", "-", "1", "-", "-", "-", "-", "-"]
 
 
+def test_status_begins_with_whether_writes_are_acknowledged(stage: Stage) -> None:
+    """The first line, `--json` and the exit code say the same, each of what the CLI verified itself."""
+    shown = stage.run("status")
+    assert shown.plain.splitlines()[0].endswith("Writes: acknowledged by n1, survives the loss of 1 more node")
+    stage.change("n1", senders=())
+    shown, told = stage.run("status"), stage.run("status", "--json")
+    assert shown.plain.splitlines()[0].endswith("Writes: waiting at n1; 0 of 2 standbys stream, 1 is needed")
+    assert msgspec.json.decode(told.out)["writes"]["acknowledged"] == "no"
+    assert (shown.code, told.code) == (7, 7)
+
+
+def test_status_judges_the_writes_itself(stage: Stage) -> None:
+    """A control plane that says that writes are acknowledged is not believed: the signed reports say that they wait."""
+    stage.change("n1", senders=())
+
+    def alter(body: bytes) -> bytes:
+        status = canonical.decode(body, Status)
+        return canonical.encode(
+            msgspec.structs.replace(status, writes=msgspec.structs.replace(status.writes, acknowledged="yes"))
+        )
+
+    stage.alter["GET /v1/status"] = alter
+    told = stage.run("status", "--json")
+    assert msgspec.json.decode(told.out)["writes"]["acknowledged"] == "no"
+    assert told.code == 7
+
+
 def test_status_says_what_could_not_be_observed(stage: Stage) -> None:
     """A silent node is named with its reason, everything about it is unknown, and so is what depends on it."""
     stage.missing["n1"] = "connection refused"
     shown = stage.run("status")
     found = rows(shown.plain, "NODE")
-    assert shown.code == 0
+    assert shown.code == 7  # Whether the silent primary acknowledges commits is not known.
     assert found["n1"] == ["-", "not observed", *["unknown"] * 6]
     assert found["n2"][5:] == ["unknown", "unknown", "n1"]
     assert "n1 could not be observed: connection refused" in shown.plain

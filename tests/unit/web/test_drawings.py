@@ -8,6 +8,7 @@ from aerodb.protocol.cluster import Operator, Role
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.timeline import Entry
 from aerodb.rules.observed import observe_snapshot
+from aerodb.rules.writes import writes
 from aerodb.web import lanes, topology
 from aerodb.web.pages.cluster import cluster_page
 from aerodb.web.rendering import render
@@ -49,6 +50,7 @@ def _page(person: Operator) -> bytes:
     snapshot = snapshot_of(healthy())
     status = Status(
         cluster=CLUSTER.id, cluster_name=CLUSTER.name, configuration=CLUSTER.digest, consistent=True,
+        writes=writes(CLUSTER, healthy()),
         snapshot_digest=canonical.digest(canonical.encode(snapshot)), snapshot=snapshot, matrix=(), log_size=1,
         log_writable=True,
     )  # fmt: skip

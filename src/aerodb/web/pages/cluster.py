@@ -8,6 +8,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance
 from aerodb.rules.observed import Observed, Remark, lag_bytes, node_remarks, observe, sync_state
 from aerodb.rules.specification import Action
+from aerodb.rules.writes import writes
 from aerodb.web.topology import draw
 from aerodb.web.visit import Page, Visit
 
@@ -61,6 +62,7 @@ def cluster_page(configuration: Cluster, status: Status) -> Page:
         here="/",
         values={
             "status": status,
+            "writes": writes(configuration, observed.facts),
             "drawing": draw(configuration, observed),
             "names": [member.name for member in configuration.members],
             "rows": fact_rows(configuration, observed),
@@ -172,6 +174,7 @@ def now_page(configuration: Cluster, status: Status) -> Page:
         here="/now",
         values={
             "status": status,
+            "writes": writes(configuration, observed.facts),
             "names": [member.name for member in configuration.members],
             "rows": matrix_rows(configuration, status.matrix),
             "remarks": remarks(status, observed),
