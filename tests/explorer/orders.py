@@ -21,7 +21,13 @@ from aerodb.rules.view import View
 from tests.explorer.hands import MemoryHands
 from tests.explorer.world import Interned, Node, Running, facts_of, verified
 
-LOCAL = {Invariant.JOURNAL_SETTLED, Invariant.SETTINGS_KNOWN, Invariant.ROLE_FITS, Invariant.RUNNING_FITS}
+LOCAL = {
+    Invariant.JOURNAL_SETTLED,
+    Invariant.POLICY_KNOWN,
+    Invariant.RECEIVER_KNOWN,
+    Invariant.ROLE_FITS,
+    Invariant.RUNNING_FITS,
+}
 NO_LOSS = Loss(claim="none", statement="", arithmetic=())
 
 

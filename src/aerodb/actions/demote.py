@@ -6,7 +6,7 @@ from aerodb.protocol.authority import Candidacy, Pledge, Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import common, running_fits
+from aerodb.rules.condition import common, policy_known, running_fits
 from aerodb.rules.election import position_known, term_rises
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
@@ -33,6 +33,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the primary may step down for its successor."""
     return (
         *common(view, "primary"),
+        policy_known(view),
         running_fits(view, State.RUNNING),
         term_rises(view, Candidacy(term=view.term, node=view.argument("for"))),
         position_known(view),
@@ -76,7 +77,7 @@ def established(plan: Plan, before: Facts, now: Facts) -> Established:
         return Established(
             result="executed", evidence=f"the standing holds a pledge of term {now.standing.pledged.term}"
         )
-    if instance is None or instance.state is State.UNREACHABLE:
+    if instance is None or instance.state in {State.UNREACHABLE, State.UNREADABLE}:
         return Established(result="unknown", evidence="PostgreSQL does not answer; ask again when it runs or is down")
     if instance.state is State.STOPPED and instance.shutdown is not None:
         return Established(result="executed", evidence=f"shut down cleanly; the log ends at {instance.shutdown}")
@@ -95,8 +96,8 @@ ACTION = Action(
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
-        Invariant.SETTINGS_KNOWN,
         Invariant.ROLE_FITS,
+        Invariant.POLICY_KNOWN,
         Invariant.RUNNING_FITS,
         Invariant.TERM_RISES,
         Invariant.POSITION_KNOWN,

@@ -4,7 +4,7 @@ from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import common, running_fits
+from aerodb.rules.condition import common, receiver_known, running_fits
 from aerodb.rules.election import position_known, term_rises
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
@@ -24,6 +24,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may pledge."""
     return (
         *common(view, "standby", "witness"),
+        receiver_known(view),
         running_fits(view, State.RUNNING, State.STOPPED),
         term_rises(view, candidacy_of(view)),
         position_known(view),
@@ -72,8 +73,8 @@ ACTION = Action(
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
-        Invariant.SETTINGS_KNOWN,
         Invariant.ROLE_FITS,
+        Invariant.RECEIVER_KNOWN,
         Invariant.RUNNING_FITS,
         Invariant.TERM_RISES,
         Invariant.POSITION_KNOWN,

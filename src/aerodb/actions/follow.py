@@ -8,7 +8,7 @@ from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import common, running_fits
+from aerodb.rules.condition import common, receiver_known, running_fits
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import commits_wait_without, upstream_state
@@ -27,11 +27,11 @@ from aerodb.rules.streaming import grant_of, granted_term, no_cycle, upstream_au
 from aerodb.rules.view import View
 
 
-def process_fits(view: View) -> Verdict:
-    """Judge the process: a standby in any state, a primary only when it is down."""
+def process_fits(view: View, *down: State) -> Verdict:
+    """Judge the process: a standby running or `down`, a primary only when it is down."""
     if view.own.facts.standing.role == "primary":
-        return running_fits(view, State.STOPPED, State.CRASHED)
-    return running_fits(view, State.RUNNING, State.STOPPED, State.CRASHED)
+        return running_fits(view, *down)
+    return running_fits(view, State.RUNNING, *down)
 
 
 def judge(view: View) -> tuple[Verdict, ...]:
@@ -39,7 +39,8 @@ def judge(view: View) -> tuple[Verdict, ...]:
     upstream = view.argument("upstream")
     return (
         *common(view, "standby", "primary"),
-        process_fits(view),
+        receiver_known(view),
+        process_fits(view, State.STOPPED, State.CRASHED),
         upstream_authority(view, upstream),
         wal_ancestry(view, upstream),
         no_cycle(view, upstream),
@@ -101,8 +102,8 @@ ACTION = Action(
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
-        Invariant.SETTINGS_KNOWN,
         Invariant.ROLE_FITS,
+        Invariant.RECEIVER_KNOWN,
         Invariant.RUNNING_FITS,
         Invariant.UPSTREAM_AUTHORITY,
         Invariant.WAL_ANCESTRY,

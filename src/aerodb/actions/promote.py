@@ -9,7 +9,7 @@ from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import common, running_fits
+from aerodb.rules.condition import common, policy_known, receiver_known, running_fits
 from aerodb.rules.election import ELECTION, election, election_loss, pledges_for
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
@@ -20,7 +20,13 @@ from aerodb.rules.view import View, standing_term
 
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the pledges make the target a primary."""
-    return (*common(view, "standby"), running_fits(view, State.RUNNING), *election(view))
+    return (
+        *common(view, "standby"),
+        policy_known(view),
+        receiver_known(view),
+        running_fits(view, State.RUNNING),
+        *election(view),
+    )
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
@@ -66,8 +72,9 @@ ACTION = Action(
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
-        Invariant.SETTINGS_KNOWN,
         Invariant.ROLE_FITS,
+        Invariant.POLICY_KNOWN,
+        Invariant.RECEIVER_KNOWN,
         Invariant.RUNNING_FITS,
         *ELECTION,
     ),

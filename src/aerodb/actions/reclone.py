@@ -32,7 +32,7 @@ def source_runs(view: View) -> Verdict:
     instance = peer.facts.instance if peer else None
     if instance is None or instance.state is not State.RUNNING:
         return violated(Invariant.RUNNING_FITS, f"PostgreSQL on {upstream} does not run, so nothing can be copied")
-    judged = process_fits(view)
+    judged = process_fits(view, State.STOPPED, State.CRASHED, State.UNREADABLE)
     return judged if judged.result != "holds" else holds(Invariant.RUNNING_FITS, f"{judged.evidence}; {upstream} runs")
 
 
@@ -117,7 +117,6 @@ ACTION = Action(
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
-        Invariant.SETTINGS_KNOWN,
         Invariant.ROLE_FITS,
         Invariant.RUNNING_FITS,
         Invariant.UPSTREAM_AUTHORITY,

@@ -4,7 +4,7 @@ from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Loss, Plan, Verdict
-from aerodb.rules.condition import common, running_fits
+from aerodb.rules.condition import common, policy_known, running_fits
 from aerodb.rules.election import ELECTION, election, election_loss, renewal_quorum
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
@@ -15,7 +15,12 @@ from aerodb.rules.view import View, standing_term
 
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the pledges renew the primary's authority in a higher term."""
-    return (*common(view, "primary"), running_fits(view, State.RUNNING), *election(view, renewal_quorum))
+    return (
+        *common(view, "primary"),
+        policy_known(view),
+        running_fits(view, State.RUNNING),
+        *election(view, renewal_quorum),
+    )
 
 
 def loss(view: View) -> Loss:
@@ -55,8 +60,8 @@ ACTION = Action(
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
-        Invariant.SETTINGS_KNOWN,
         Invariant.ROLE_FITS,
+        Invariant.POLICY_KNOWN,
         Invariant.RUNNING_FITS,
         *ELECTION,
     ),

@@ -6,7 +6,14 @@ from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import configuration_agrees, journal_settled, role_fits, running_fits, settings_known
+from aerodb.rules.condition import (
+    configuration_agrees,
+    journal_settled,
+    policy_known,
+    receiver_known,
+    role_fits,
+    running_fits,
+)
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.specification import Action, Established, Failure, Order, no_loss, no_notes, no_term
@@ -58,13 +65,28 @@ def starts_as_it_stands(view: View) -> Verdict:
     return judged
 
 
+def starts_under_its_policy(view: View) -> Verdict:
+    """Judge, for a primary, whether what its commits would wait for is as configured."""
+    if view.own.facts.standing.role == "primary":
+        return policy_known(view)
+    return holds(Invariant.POLICY_KNOWN, f"{view.node} starts as a standby, and acknowledges nothing of its own")
+
+
+def starts_from_its_upstream(view: View) -> Verdict:
+    """Judge, for a standby, whether it would receive from nowhere but where its agent wrote."""
+    if view.own.facts.standing.role == "standby":
+        return receiver_known(view)
+    return holds(Invariant.RECEIVER_KNOWN, f"{view.node} starts as a primary, and receives nothing")
+
+
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may start in its standing."""
     return (
         configuration_agrees(view),
         journal_settled(view),
-        settings_known(view),
         starts_as_it_stands(view),
+        starts_under_its_policy(view),
+        starts_from_its_upstream(view),
         running_fits(view, State.STOPPED, State.CRASHED),
         no_higher_grant(view),
     )
@@ -104,8 +126,9 @@ ACTION = Action(
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
-        Invariant.SETTINGS_KNOWN,
         Invariant.ROLE_FITS,
+        Invariant.POLICY_KNOWN,
+        Invariant.RECEIVER_KNOWN,
         Invariant.RUNNING_FITS,
         Invariant.NO_HIGHER_GRANT,
     ),

@@ -6,7 +6,7 @@ from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import configuration_agrees, journal_settled, running_fits, settings_known, stands_as
+from aerodb.rules.condition import configuration_agrees, journal_settled, running_fits, stands_as
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import before_a_shutdown
@@ -19,9 +19,8 @@ def judge(view: View) -> tuple[Verdict, ...]:
     return (
         configuration_agrees(view),
         journal_settled(view),
-        settings_known(view),
         stands_as(view, "primary", "standby"),
-        running_fits(view, State.RUNNING),
+        running_fits(view, State.RUNNING, State.UNREACHABLE),
     )
 
 
@@ -33,7 +32,8 @@ def settle(hands: Hands, plan: Plan) -> Standing:
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """Checkpoint and shut down cleanly (the commit point); the standing then says that a person stopped it."""
-    if order.view.own.facts.standing.role == "primary":
+    own = order.view.own.facts
+    if own.standing.role == "primary" and own.instance is not None and own.instance.state is State.RUNNING:
         hands.checkpoint()
     hands.stop()
     hands.write_standing(settle(hands, order.plan))
@@ -43,7 +43,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
 def established(plan: Plan, before: Facts, now: Facts) -> Established:
     """Tell from the process and the control file whether PostgreSQL was shut down."""
     del plan, before
-    if now.instance is None or now.instance.state is State.UNREACHABLE:
+    if now.instance is None or now.instance.state in {State.UNREACHABLE, State.UNREADABLE}:
         return Established(result="unknown", evidence="PostgreSQL does not answer; ask again when it runs or is down")
     if now.instance.state is State.STOPPED:
         return Established(result="executed", evidence="PostgreSQL was shut down cleanly")
@@ -60,7 +60,6 @@ ACTION = Action(
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
-        Invariant.SETTINGS_KNOWN,
         Invariant.ROLE_FITS,
         Invariant.RUNNING_FITS,
     ),

@@ -22,7 +22,8 @@ class State(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"  # a clean shutdown
     CRASHED = "crashed"  # no process, and no clean shutdown
-    UNREACHABLE = "unreachable"  # a process that does not answer
+    UNREACHABLE = "unreachable"  # a process that does not answer, or cannot be looked into
+    UNREADABLE = "unreadable"  # no process, and the files do not tell how it ended
 
 
 class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,14 +71,16 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One PostgreSQL instance.
 
-    `system` is the system identifier, `folder` the name of the data folder in use. `recovery` says whether it is (or,
-    stopped, would start) in recovery; None is unknown. `position` is where its log ends; None is unknown. `lineage` is
-    its history, oldest first, the current timeline last. `quorum` is the weakest k in force that its WAL shows; None
-    is unknown. `attached` is the upstream named by its settings (None: none). `drift` names settings that differ from
-    what the agent wrote. `replayed` is true where everything received has been replayed. `shutdown` is the end of the
-    shutdown checkpoint's record where PostgreSQL was shut down cleanly as a primary. `commits` are the last ones in the
-    log of a node that is down, oldest first, as far back as its last checkpoint and at most COMMITS_MAX. `checkpoint`
-    is where the last finished checkpoint (on a standby: restartpoint) begins, and so crash recovery would.
+    Facts come in parts: what could not be read is named in `damage` ("part: why"), and is unknown in its field.
+    `system` is the system identifier (empty: unknown), `folder` the name of the data folder in use. `recovery` says
+    whether it is (or, stopped, would start) in recovery; None is unknown. `position` is where its log ends; None is
+    unknown. `lineage` is its history, oldest first, the current timeline last. `quorum` is the weakest k in force that
+    its WAL shows; None is unknown. `attached` is the upstream named by its settings (None: none). `drift` names
+    settings that differ from what the agent wrote. `replayed` is true where everything received has been replayed.
+    `shutdown` is the end of the shutdown checkpoint's record where PostgreSQL was shut down cleanly as a primary.
+    `commits` are the last ones in the log of a node that is down, oldest first, as far back as its last checkpoint and
+    at most COMMITS_MAX. `checkpoint` is where the last finished checkpoint (on a standby: restartpoint) begins, and so
+    crash recovery would.
     """
 
     system: str
@@ -98,6 +101,11 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     load: Load | None
     commits: tuple[Commit, ...] = ()
     checkpoint: Lsn | None = None
+    damage: tuple[str, ...] = ()
+
+    def unread(self, part: str) -> str | None:
+        """Return why a part could not be read, or None where it was."""
+        return next((said.partition(": ")[2] for said in self.damage if said.partition(": ")[0] == part), None)
 
 
 class Unfinished(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,5 +172,6 @@ def structural(facts: Facts) -> Facts:
         replayed=not moving and instance.replayed,
         load=None,
         checkpoint=None if instance.state is State.RUNNING else instance.checkpoint,
+        damage=tuple(said.partition(": ")[0] for said in instance.damage),
     )
     return msgspec.structs.replace(facts, instance=quiet)

@@ -8,19 +8,45 @@ from aerodb.protocol.plan import Result, Verdict
 from aerodb.rules.invariants import RULES, Invariant, holds, unknown, violated
 from aerodb.rules.view import View
 
+POLICY_SETTINGS = (
+    "fsync",
+    "full_page_writes",
+    "synchronous_commit",
+    "synchronous_standby_names",
+    "wal_level",
+)
+"""What a proof rests on wherever the node serves as a primary."""
+
+RECEIVER_SETTINGS = (
+    "primary_conninfo",
+    "primary_slot_name",
+    "recovery_target",
+    "recovery_target_lsn",
+    "recovery_target_name",
+    "recovery_target_time",
+    "recovery_target_timeline",
+    "recovery_target_xid",
+    "restore_command",
+)
+"""What a proof rests on wherever the node receives WAL, or must not."""
+
+SETTINGS = "settings"
+"""The part of a node's facts that its settings are; see `aerodb.protocol.facts.Instance.unread`."""
+
 
 def configuration_agrees(view: View) -> Verdict:
     """Judge whether all who report run these rules under this configuration, over one database system."""
-    systems = {}
+    systems: dict[str, str] = {}
     for name, peer in view.everyone().items():
         if peer.facts.rules != RULES:
             return violated(Invariant.CONFIGURATION_AGREES, f"{name} runs rules {peer.facts.rules}, not {RULES}")
         if peer.facts.configuration != view.cluster.digest:
             return violated(Invariant.CONFIGURATION_AGREES, f"{name} runs another configuration")
-        if peer.facts.instance is not None:
+        if peer.facts.instance is not None and peer.facts.instance.system:
             systems[name] = peer.facts.instance.system
+    held = systems.get(view.node) or next(iter(systems.values()), "")
     for name, system in systems.items():
-        if system != systems.get(view.node, system):
+        if system != held:
             return violated(Invariant.CONFIGURATION_AGREES, f"{name} holds another database system, {system}")
     return holds(Invariant.CONFIGURATION_AGREES, "all who report agree on rules, configuration and database system")
 
@@ -36,16 +62,31 @@ def journal_settled(view: View) -> Verdict:
     )
 
 
-def settings_known(view: View) -> Verdict:
-    """Judge whether the settings that proofs rest on are as the agent wrote them."""
+def _set_as_written(view: View, invariant: Invariant, names: tuple[str, ...], what: str) -> Verdict:
+    """Judge whether the settings called `names` are what the agent wrote, or as good."""
     instance = view.own.facts.instance
     if instance is None:
-        return holds(Invariant.SETTINGS_KNOWN, f"{view.node} is a witness and has no settings")
-    if instance.drift:
+        return holds(invariant, f"{view.node} is a witness and has no settings")
+    unread = instance.unread(SETTINGS)
+    if unread is not None or instance.state in {State.UNREACHABLE, State.UNREADABLE}:
+        return unknown(invariant, f"the settings of {view.node} cannot be read: {unread or instance.state}")
+    changed = [name for name in names if name in instance.drift]
+    if changed:
         return violated(
-            Invariant.SETTINGS_KNOWN, f"changed behind the agent's back on {view.node}: {', '.join(instance.drift)}"
+            invariant,
+            f"changed behind the agent's back on {view.node}: {', '.join(changed)}; take out what sets it, and reload",
         )
-    return holds(Invariant.SETTINGS_KNOWN, f"the settings of {view.node} are as its agent wrote them")
+    return holds(invariant, f"{what} on {view.node} is set as its agent wrote it")
+
+
+def policy_known(view: View) -> Verdict:
+    """Judge whether what a commit waits for on the target, once it is a primary, is as configured."""
+    return _set_as_written(view, Invariant.POLICY_KNOWN, POLICY_SETTINGS, "what a commit waits for")
+
+
+def receiver_known(view: View) -> Verdict:
+    """Judge whether the target receives WAL from nowhere but where its agent wrote."""
+    return _set_as_written(view, Invariant.RECEIVER_KNOWN, RECEIVER_SETTINGS, "where WAL comes from")
 
 
 def stands_as(view: View, *allowed: str) -> Verdict:
@@ -63,7 +104,7 @@ def role_fits(view: View, *allowed: str) -> Verdict:
     role, instance, standing = view.own.facts.standing.role, view.own.facts.instance, stands_as(view, *allowed)
     if standing.result is not Result.HOLDS:
         return standing
-    if instance is None or instance.state in {State.STOPPED, State.CRASHED}:
+    if instance is None or instance.state in {State.STOPPED, State.CRASHED, State.UNREADABLE}:
         return standing
     if instance.recovery is None:
         return unknown(Invariant.ROLE_FITS, f"whether {view.node} is in recovery cannot be seen")
@@ -78,9 +119,11 @@ def running_fits(view: View, *allowed: State) -> Verdict:
     instance = view.own.facts.instance
     if instance is None:
         return holds(Invariant.RUNNING_FITS, f"{view.node} is a witness and runs no PostgreSQL")
-    if instance.state is State.UNREACHABLE:
+    if instance.state is State.UNREACHABLE and State.UNREACHABLE not in allowed:
         return unknown(Invariant.RUNNING_FITS, f"PostgreSQL on {view.node} has a process that does not answer")
     evidence = f"PostgreSQL on {view.node} is {instance.state}"
+    if instance.state is State.UNREADABLE:
+        evidence = f"{evidence} ({'; '.join(instance.damage)})"
     if instance.state in allowed:
         return holds(Invariant.RUNNING_FITS, evidence)
     return violated(Invariant.RUNNING_FITS, f"{evidence}; the action needs it {' or '.join(allowed)}")
@@ -88,4 +131,4 @@ def running_fits(view: View, *allowed: State) -> Verdict:
 
 def common(view: View, *roles: str) -> tuple[Verdict, ...]:
     """Judge what every action rests on."""
-    return (configuration_agrees(view), journal_settled(view), settings_known(view), role_fits(view, *roles))
+    return (configuration_agrees(view), journal_settled(view), role_fits(view, *roles))

@@ -16,7 +16,8 @@ class Invariant(StrEnum):
 
     CONFIGURATION_AGREES = "configuration-agrees"
     JOURNAL_SETTLED = "journal-settled"
-    SETTINGS_KNOWN = "settings-known"
+    POLICY_KNOWN = "policy-known"
+    RECEIVER_KNOWN = "receiver-known"
     ROLE_FITS = "role-fits"
     RUNNING_FITS = "running-fits"
     TERM_RISES = "term-rises"
@@ -42,9 +43,14 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "Journal settled",
         "No earlier request on the node is without an outcome.",
     ),
-    Invariant.SETTINGS_KNOWN: (
-        "Settings known",
-        "The settings that proofs rest on are in force as the node's agent wrote them.",
+    Invariant.POLICY_KNOWN: (
+        "Policy known",
+        "What a primary waits for before it acknowledges a commit, and that it reaches the disk, is set on the node as "
+        "the configuration says.",
+    ),
+    Invariant.RECEIVER_KNOWN: (
+        "Receiver known",
+        "From where the node receives WAL, and how far it replays it, is set as its agent wrote it.",
     ),
     Invariant.ROLE_FITS: ("Role fits", "The node stands in a role that the action applies to."),
     Invariant.RUNNING_FITS: ("Process fits", "PostgreSQL on the node runs, or is down, as the action needs."),

@@ -92,6 +92,8 @@ def node_remarks(facts: Facts) -> list[Remark]:
         found.append(("warn", "was stopped by a person, and stays down until a person starts it"))
     if facts.unfinished is not None:
         found.append(("bad", f"has an action without an outcome: aerodb outcome {facts.unfinished.request}"))
+    if instance is not None and instance.damage:
+        found.append(("bad", f"could not be read whole: {'; '.join(instance.damage)}"))
     if instance is not None and instance.drift:
         found.append(("bad", f"has settings that its agent did not write: {', '.join(instance.drift)}"))
     if instance is not None and standing.role == "standby" and instance.attached != standing.upstream:

@@ -130,7 +130,8 @@ BREAKERS: dict[Invariant, Breaker] = {
     Invariant.JOURNAL_SETTLED: _each_node(
         lambda scene, name: {**scene, name: replace(scene[name], unfinished=UNFINISHED)}
     ),
-    Invariant.SETTINGS_KNOWN: _each_node(lambda scene, name: with_instance(scene, name, drift=("fsync",))),
+    Invariant.POLICY_KNOWN: _each_node(lambda scene, name: with_instance(scene, name, drift=("fsync",))),
+    Invariant.RECEIVER_KNOWN: _each_node(lambda scene, name: with_instance(scene, name, drift=("restore_command",))),
     Invariant.ROLE_FITS: _other_role,
     Invariant.RUNNING_FITS: _states,
     Invariant.TERM_RISES: _pledged_elsewhere,
@@ -202,7 +203,8 @@ def test_every_invariant_can_reject_every_action_that_relies_on_it(name: str, in
 ALONE = [
     Invariant.CONFIGURATION_AGREES,
     Invariant.JOURNAL_SETTLED,
-    Invariant.SETTINGS_KNOWN,
+    Invariant.POLICY_KNOWN,
+    Invariant.RECEIVER_KNOWN,
     Invariant.ROLE_FITS,
     Invariant.RUNNING_FITS,
     Invariant.SUCCESSOR_STREAMS,

@@ -2,29 +2,49 @@
 
 - A running one tells by itself; a stopped one is read by PostgreSQL's own tools, from the control file and the WAL.
 - A timeline's number proves nothing; its history file's content and the grant that told its term do.
+- Facts come in parts: a part that cannot be read is named, with why, and is unknown. No part's failure hides another.
 """
 
 import re
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
 from aerodb.errors import AeroError
-from aerodb.kernel.postgres.control import SHUT_DOWN, read_control
-from aerodb.kernel.postgres.errors import Unreachable
-from aerodb.kernel.postgres.history import read_history
+from aerodb.kernel.postgres.control import SHUT_DOWN, Control, read_control
+from aerodb.kernel.postgres.history import History, read_history
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import postmaster
 from aerodb.kernel.postgres.session import Seen, Session
-from aerodb.kernel.postgres.settings import differing, expected, upstream_in
+from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstream_in
 from aerodb.kernel.postgres.waldump import commits_after, end_of_log
-from aerodb.protocol.authority import Standing
+from aerodb.protocol.authority import Branch, Position, Standing
 from aerodb.protocol.facts import Commit, Instance, State
 from aerodb.protocol.lsn import Lsn
+from aerodb.rules.condition import SETTINGS
 from aerodb.rules.position import Noted, lineage_of, position_down, position_running, quorum_down
 
 _SEGMENT = re.compile(r"([0-9A-F]{8})[0-9A-F]{16}")
+T = TypeVar("T")
+
+
+class Parts:
+    """What of a node could not be read, and why."""
+
+    def __init__(self) -> None:
+        """Begin whole."""
+        self.damage: list[str] = []
+
+    def read(self, part: str, reading: Callable[[], T]) -> T | None:
+        """Return what `reading` returns; None where it cannot, which is then noted under the name of the part."""
+        try:
+            return reading()
+        except (AeroError, OSError, ValueError) as error:
+            self.damage.append(f"{part}: {error.message if isinstance(error, AeroError) else error}")
+            return None
 
 
 def _newest_timeline(place: Place) -> int:
@@ -33,30 +53,27 @@ def _newest_timeline(place: Place) -> int:
     return max((int(match[1], 16) for match in names if match), default=1)
 
 
-def _overridden(place: Place, seen: Seen | None, standing: str) -> tuple[str, ...]:
-    """Return what was changed behind the agent's back."""
-    automatic = (place.data() / "postgresql.auto.conf").read_text(encoding="utf-8", errors="replace")
-    drift = (
-        []
-        if all(not line.strip() or line.startswith("#") for line in automatic.splitlines())
-        else ["postgresql.auto.conf"]
-    )
-    if seen is not None:
-        drift += differing(expected(place, standing), seen.settings)
-        drift += ["synchronous_commit of a role or database"] if seen.overrides else []
-    return tuple(drift)
-
-
 class Down(msgspec.Struct, frozen=True, kw_only=True):
-    """What the files of a node that is down say."""
+    """What the files of a node that is down say; None where they do not."""
 
-    system: str
-    state: State
+    control: Control | None
     timeline: int
-    end: Lsn
-    shutdown: Lsn | None
+    end: Lsn | None
+    history: History
     commits: tuple[Commit, ...]
-    checkpoint: Lsn
+    damage: tuple[str, ...]
+
+    @property
+    def state(self) -> State:
+        """Return how PostgreSQL ended."""
+        if self.control is None or self.end is None:
+            return State.UNREADABLE
+        return State.STOPPED if self.control.clean else State.CRASHED
+
+    @property
+    def shutdown(self) -> Lsn | None:
+        """Return the end of the shutdown checkpoint's record, where it was a clean shutdown as a primary."""
+        return self.end if self.control is not None and self.control.state == SHUT_DOWN else None
 
 
 class Observer:
@@ -71,11 +88,7 @@ class Observer:
         self._reading = threading.Lock()
 
     def look(self, node: str, standing: Standing, noted: Noted) -> Instance:
-        """Return the instance's facts now; `standing` and `noted` are what its agent has durably noted.
-
-        Raises:
-            AeroError: the folder or the log cannot be read.
-        """
+        """Return the instance's facts now; `standing` and `noted` are what its agent has durably noted."""
         if postmaster(self._place) is None:
             return self._look_down(node, standing, noted)
         try:
@@ -86,102 +99,146 @@ class Observer:
             return self._silent(error)
         return self._look_running(standing, seen)
 
+    def _folder(self) -> str:
+        """Return the name of the data folder in use; empty where none is named."""
+        try:
+            return self._place.link.readlink().name
+        except OSError:
+            return ""
+
     def _standing_text(self) -> str:
         return (self._place.conf / "standing.conf").read_text(encoding="utf-8")
 
+    # Running ----------------------------------------------------------------------------------------------------
+
     def _look_running(self, standing: Standing, seen: Seen) -> Instance:
-        place, text = self._place, self._standing_text()
-        timeline = max(seen.timeline or 0, _newest_timeline(place)) if seen.recovery else seen.timeline or 0
-        lineage = lineage_of(read_history(place.data(), timeline), seen.rows, standing.lineage)
+        parts = Parts()
+        parts.damage += seen.damage
+        timeline = seen.timeline or 0
+        if seen.recovery:
+            timeline = max(timeline, parts.read("log", lambda: _newest_timeline(self._place)) or 0)
+        history = parts.read("history", lambda: read_history(self._place.data(), timeline)) if timeline else None
+        text = parts.read(SETTINGS, self._standing_text)
+        lineage = lineage_of(history or (), seen.rows or (), standing.lineage)
         return Instance(
             system=seen.system,
-            folder=place.data().name,
+            folder=self._folder(),
             version=seen.version,
             state=State.RUNNING,
             recovery=seen.recovery,
-            position=position_running(lineage, seen.end, seen.rows, standing.followed if seen.recovery else None),
+            position=_position(lineage[-1].timeline, seen, standing, lineage) if lineage else None,
             lineage=lineage,
-            quorum=min((row.quorum for row in seen.rows), default=None),
-            attached=upstream_in(text),
+            quorum=min((row.quorum for row in seen.rows or ()), default=None),
+            attached=upstream_in(text or ""),
             restores=bool(seen.settings.get("restore_command")),
             receiver=seen.receiver,
             replayed=seen.replayed,
             senders=seen.senders,
-            drift=_overridden(place, seen, text),
+            drift=() if text is None else self._drift(seen, text),
             shutdown=None,
             load=seen.load,
             checkpoint=seen.checkpoint,
+            damage=tuple(parts.damage),
         )
+
+    def _drift(self, seen: Seen, standing: str) -> tuple[str, ...]:
+        """Return what was changed behind the agent's back, in force or in a file that the next reload takes up."""
+        wanted = expected(self._place, standing)
+        changed = {*differing(wanted, seen.settings), *differing(wanted, DEFAULTS | seen.filed)}
+        weaker = ["synchronous_commit of a role or database"] if seen.overrides else []
+        return (*sorted(changed), *weaker)
+
+    # Down -------------------------------------------------------------------------------------------------------
 
     def _read_down(self) -> Down:
         """Return what the files say; they are read anew only if they changed, and for all who ask meanwhile."""
         with self._reading:
-            return self._read_files()
+            mark = self._mark()
+            if self._down is None or mark is None or self._down[0] != mark:
+                self._down = mark or (), self._read_files()
+            return self._down[1]
+
+    def _mark(self) -> tuple[object, ...] | None:
+        """Return what changes whenever the control file or the log does; None where that cannot be told."""
+        try:
+            data = self._place.data()
+            segments = tuple(sorted((entry.name, entry.stat().st_mtime_ns) for entry in (data / "pg_wal").iterdir()))
+            return data, (data / "global" / "pg_control").read_bytes(), segments
+        except (AeroError, OSError):
+            return None
 
     def _read_files(self) -> Down:
-        data = self._place.data()
-        segments = tuple(sorted((entry.name, entry.stat().st_mtime_ns) for entry in (data / "pg_wal").iterdir()))
-        mark = (data, (data / "global" / "pg_control").read_bytes(), segments)
-        if self._down is None or self._down[0] != mark:
-            control = read_control(self._installation, data)
-            timeline, end = end_of_log(self._installation, data, control)
-            begin = max(control.redo, read_history(data, timeline)[-1][1])
-            shut = control.state == SHUT_DOWN  # Nothing is committed after a shutdown's checkpoint.
-            segment = control.segment_bytes
-            down = Down(
-                system=control.system,
-                state=State.STOPPED if control.clean else State.CRASHED,
-                timeline=timeline,
-                end=end,
-                shutdown=end if shut else None,
-                commits=() if shut else commits_after(self._installation, data, timeline, begin, segment),
-                checkpoint=control.redo,
+        parts, installation = Parts(), self._installation
+        data = parts.read("data folder", self._place.data)
+        control = parts.read("control file", lambda: read_control(installation, data)) if data is not None else None
+        if data is None or control is None:
+            return Down(control=None, timeline=0, end=None, history=(), commits=(), damage=tuple(parts.damage))
+        timeline, end = parts.read("log", lambda: end_of_log(installation, data, control)) or (control.timeline, None)
+        history = parts.read("history", lambda: read_history(data, timeline)) or ()
+        commits: tuple[Commit, ...] | None = ()
+        if history and end is not None and control.state != SHUT_DOWN:  # Nothing is committed after a shutdown.
+            begin = max(control.redo, history[-1][1])
+            commits = parts.read(
+                "commits", lambda: commits_after(installation, data, timeline, begin, control.segment_bytes)
             )
-            self._down = mark, down
-        return self._down[1]
+        return Down(
+            control=control,
+            timeline=timeline,
+            end=end,
+            history=history,
+            commits=commits or (),
+            damage=tuple(parts.damage),
+        )
 
     def _look_down(self, node: str, standing: Standing, noted: Noted) -> Instance:
-        place, text = self._place, self._standing_text()
-        down = self._read_down()
-        lineage = lineage_of(read_history(place.data(), down.timeline), (), standing.lineage)
+        parts, down = Parts(), self._read_down()
+        parts.damage += down.damage
+        text = parts.read(SETTINGS, self._standing_text) or ""
+        lineage = lineage_of(down.history, (), standing.lineage)
         pledged = noted.pledge.position if noted.pledge else None
-        position = position_down(lineage, down.end, standing, node, pledged)
+        position = position_down(lineage, down.end, standing, node, pledged) if lineage and down.end else None
         return Instance(
-            system=down.system,
-            folder=place.data().name,
+            system=down.control.system if down.control else "",
+            folder=self._folder(),
             version=self._installation.version,
             state=down.state,
-            recovery=(place.data() / "standby.signal").exists(),
+            recovery=parts.read("data folder", self._would_recover),
             position=position,
             lineage=lineage,
-            quorum=quorum_down(standing, node, noted, position),
+            quorum=quorum_down(standing, node, noted, position) if position else None,
             attached=upstream_in(text),
             restores=False,
             receiver=None,
             replayed=True,
             senders=(),
-            drift=_overridden(place, None, text),
+            drift=(),
             shutdown=down.shutdown,
             load=None,
             commits=down.commits,
-            checkpoint=down.checkpoint,
+            checkpoint=down.control.redo if down.control else None,
+            damage=tuple(dict.fromkeys(parts.damage)),
         )
+
+    def _would_recover(self) -> bool:
+        return (self._place.data() / "standby.signal").exists()
+
+    # Neither ----------------------------------------------------------------------------------------------------
 
     def _silent(self, error: AeroError) -> Instance:
         """Return what is known of a process that does not answer."""
-        if not isinstance(error, Unreachable):
-            raise error
-        place = self._place
+        parts = Parts()
+        parts.damage.append(f"process: {error.message}")
+        control = parts.read("control file", lambda: read_control(self._installation, self._place.data()))
         return Instance(
-            system=read_control(self._installation, place.data()).system,
-            folder=place.data().name,
+            system=control.system if control else "",
+            folder=self._folder(),
             version=self._installation.version,
             state=State.UNREACHABLE,
             recovery=None,
             position=None,
             lineage=(),
             quorum=None,
-            attached=upstream_in(self._standing_text()),
+            attached=upstream_in(parts.read(SETTINGS, self._standing_text) or ""),
             restores=False,
             receiver=None,
             replayed=False,
@@ -189,4 +246,12 @@ class Observer:
             drift=(),
             shutdown=None,
             load=None,
+            damage=tuple(parts.damage),
         )
+
+
+def _position(timeline: int, seen: Seen, standing: Standing, lineage: tuple[Branch, ...]) -> Position:
+    """Return where a running node's log ends; its term is unknown where the rows of the terms cannot be read."""
+    if seen.rows is None:
+        return Position(term=None, bound=None, timeline=timeline, lsn=seen.end)
+    return position_running(lineage, seen.end, seen.rows, standing.followed if seen.recovery else None)

@@ -29,7 +29,6 @@ select json_build_object(
                    else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end,
   'received', pg_last_wal_receive_lsn()::text,
   'replayed', pg_last_wal_replay_lsn()::text,
-  'terms', (select coalesce(json_agg(t order by t.term), '[]') from aerodb.terms t),
   'receiving', (select count(*) from pg_stat_activity where backend_type = 'walreceiver'),
   'startup', (select wait_event from pg_stat_activity where backend_type = 'startup'),
   'receiver', (select json_build_object('status', status, 'host', sender_host, 'port', sender_port,
@@ -38,8 +37,12 @@ select json_build_object(
                  'sync', sync_state, 'sent', sent_lsn::text, 'flushed', flush_lsn::text, 'replayed', replay_lsn::text)
                  order by application_name), '[]') from pg_stat_replication),
   'settings', (select json_object_agg(name, setting) from pg_settings where name = any(%(watched)s)),
+  'filed', (select coalesce(json_object_agg(name, setting), '{}') from (
+     select distinct on (name) name, setting from pg_file_settings where name = any(%(watched)s)
+     order by name, seqno desc) filed),
   'overrides', (select count(*) from pg_db_role_setting
-                 where exists (select from unnest(setconfig) s where s ~* '^(synchronous_commit|fsync)=')),
+                 where exists (select from unnest(setconfig) s
+                               where s ~* '^synchronous_commit=(off|false|no|0|local|remote_write)')),
   'load', (select json_build_object(
      'sessions', count(*) filter (where backend_type = 'client backend' and not own),
      'longest', coalesce(extract(epoch from max(now() - xact_start)
@@ -55,6 +58,8 @@ select json_build_object(
   'logical', (select count(*) from pg_replication_slots where slot_type = 'logical')) as found
 """
 
+TERMS = "select coalesce(json_agg(t order by t.term), '[]') as found from aerodb.terms t"
+
 RECEIVING = """
 select (select count(*) from pg_stat_activity where backend_type = 'walreceiver') as receiving,
        (select wait_event from pg_stat_activity where backend_type = 'startup') as startup
@@ -64,8 +69,9 @@ select (select count(*) from pg_stat_activity where backend_type = 'walreceiver'
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What a running PostgreSQL says of itself, in one look.
 
-    `end` is where its log ends; `timeline` is None on a standby that does not receive; `checkpoint` is where the last
-    finished checkpoint (on a standby: restartpoint) begins.
+    `rows` are those of the terms, None where they cannot be read, which `damage` then says. `settings` are in force,
+    `filed` are in the files that the next reload takes up. `end` is where its log ends; `timeline` is None on a standby
+    that does not receive; `checkpoint` is where the last finished checkpoint (on a standby: restartpoint) begins.
     """
 
     system: str
@@ -74,10 +80,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     end: Lsn
     timeline: int | None
     replayed: bool
-    rows: tuple[TermRow, ...]
+    rows: tuple[TermRow, ...] | None
+    damage: tuple[str, ...]
     receiver: Receiver | None
     senders: tuple[Sender, ...]
     settings: dict[str, str]
+    filed: dict[str, str]
     overrides: int
     load: Load
     checkpoint: Lsn
@@ -121,7 +129,7 @@ def has_replayed_all(found: dict[str, Any]) -> bool:
     return bool(found["receiving"] == 0 and found["startup"] == "RecoveryRetrieveRetryInterval")
 
 
-def _seen(found: dict[str, Any]) -> Seen:
+def _seen(found: dict[str, Any], rows: tuple[TermRow, ...] | None, damage: tuple[str, ...]) -> Seen:
     received, replayed = _lsn(found["received"]), _lsn(found["replayed"])
     if has_replayed_all(found):
         received = replayed
@@ -137,10 +145,12 @@ def _seen(found: dict[str, Any]) -> Seen:
         end=max(ends, default=Lsn(0)),
         timeline=timeline,
         replayed=received is None or (replayed is not None and replayed >= received),
-        rows=tuple(TermRow(**row) for row in found["terms"]),
+        rows=rows,
+        damage=damage,
         receiver=_receiver(found["receiver"]),
         senders=_senders(found["senders"]),
         settings=found["settings"],
+        filed=found["filed"],
         overrides=found["overrides"],
         load=Load(
             sessions=load["sessions"],
@@ -176,7 +186,7 @@ class Session:
                 connect_timeout=3,
                 autocommit=True,
                 application_name=f"aerodb {self._purpose}",
-                options="-c statement_timeout=60s -c search_path=pg_catalog",
+                options="-c statement_timeout=60s -c lock_timeout=1s -c search_path=pg_catalog",
                 row_factory=dict_row,
                 prepare_threshold=1,
             )
@@ -200,15 +210,18 @@ class Session:
             try:
                 cursor = self._open().execute(statement.encode(), parameters)
                 return cursor.fetchall() if cursor.description else []
-            except psycopg.errors.QueryCanceled as error:
-                raise StatementFailed(f"PostgreSQL of {self._place.name} cancelled: {error}") from error
-            except psycopg.OperationalError as error:
-                if self._connection is not None:
-                    self._connection.close()
-                    self._connection = None
-                raise Unreachable(f"PostgreSQL of {self._place.name} does not answer: {error}") from error
             except psycopg.Error as error:
-                raise StatementFailed(f"PostgreSQL of {self._place.name} refused: {error}") from error
+                raise self._failure(error) from error
+
+    def _failure(self, error: psycopg.Error) -> AeroError:
+        """Return what an error means: that PostgreSQL refused, or, where the connection is gone, that it is silent."""
+        lives = self._connection is not None and not self._connection.closed
+        if lives and (error.sqlstate is not None or not isinstance(error, psycopg.OperationalError)):
+            return StatementFailed(f"PostgreSQL of {self._place.name} refused: {error.diag.message_primary or error}")
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        return Unreachable(f"PostgreSQL of {self._place.name} does not answer: {error}")
 
     def run_unbounded(self, statement: str) -> None:
         """Run one statement that may take as long as it takes.
@@ -237,7 +250,15 @@ class Session:
         Raises:
             Unreachable, StatementFailed: it does not answer, or not so.
         """
-        return _seen(self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER}))
+        rows, damage = self._terms()  # First: a row that is seen is of WAL that the look then counts in.
+        return _seen(self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER}), rows, damage)
+
+    def _terms(self) -> tuple[tuple[TermRow, ...] | None, tuple[str, ...]]:
+        """Return the rows of the terms, or None and why they cannot be read: a lock, or the table is gone."""
+        try:
+            return tuple(TermRow(**row) for row in self._read(TERMS, {})), ()
+        except StatementFailed as error:
+            return None, (f"terms: {error.message}",)
 
     def recovers(self) -> bool:
         """Tell whether PostgreSQL is in recovery.

@@ -2,7 +2,8 @@
 
 - postgresql.conf is written once; standing.conf names the upstream and changes with the node's standing.
 - `ANY k (all nodes)` is the same text on every node: a node never matches itself.
-- What is in force and what was written differ only if somebody changed it behind the agent's back: that is drift.
+- What is in force and what was written differ only if somebody changed it behind the agent's back: that is drift, where
+  a proof rests on it and the value is not as good. What no proof rests on is everybody's own.
 
 Pure: no I/O, no clock. Source: PostgreSQL manual 19 (server configuration), 20.1 (pg_hba.conf).
 """
@@ -11,22 +12,28 @@ import re
 from collections.abc import Mapping
 
 from aerodb.kernel.postgres.place import Place
+from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 
 SUPERUSER = "aerodb"
 APPLICATION = "app"
-WATCHED = (
-    "allow_alter_system",
-    "fsync",
-    "full_page_writes",
-    "primary_conninfo",
-    "primary_slot_name",
-    "recovery_target_timeline",
-    "restore_command",
-    "synchronous_commit",
-    "synchronous_standby_names",
-    "wal_level",
-)
+WATCHED = (*POLICY_SETTINGS, *RECEIVER_SETTINGS)
 """The settings that proofs rest on."""
+ON = frozenset({"on", "true", "yes", "1"})
+AS_GOOD = {
+    "fsync": ON,
+    "full_page_writes": ON,
+    "synchronous_commit": ON | {"remote_apply"},
+    "wal_level": frozenset({"replica", "logical"}),
+}
+"""Where more than one value, or spelling of it, is as good as what the agent wrote."""
+DEFAULTS = dict.fromkeys(WATCHED, "") | {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "recovery_target_timeline": "latest",
+    "synchronous_commit": "on",
+    "wal_level": "replica",
+}
+"""PostgreSQL's own, where no file sets them."""
 
 _UPSTREAM = re.compile(r"^# upstream: (\S+)$", re.MULTILINE)
 
@@ -135,20 +142,16 @@ def hba_text(place: Place) -> str:
 def expected(place: Place, standing: str) -> dict[str, str]:
     """Return what the watched settings should be in force; `standing` is standing.conf's text."""
     found = re.search(r"^primary_conninfo = '(.*)'$", standing, re.MULTILINE)
-    return {
-        "allow_alter_system": "off",
-        "fsync": "on",
-        "full_page_writes": "on",
+    return DEFAULTS | {
         "primary_conninfo": found[1].replace("''", "'").replace("\\\\", "\\") if found else "",
-        "primary_slot_name": "",
-        "recovery_target_timeline": "latest",
-        "restore_command": "",
-        "synchronous_commit": "on",
         "synchronous_standby_names": standby_names(place),
-        "wal_level": "replica",
     }
 
 
+def _as_good(name: str, live: str, wanted: str) -> bool:
+    return live == wanted or live.lower() in AS_GOOD.get(name, frozenset())
+
+
 def differing(wanted: Mapping[str, str], live: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the watched settings that are not as wanted; one that this version does not have is none."""
-    return tuple(name for name in WATCHED if name in live and live[name] != wanted[name])
+    """Return the watched settings that are neither as wanted nor as good; one that this version lacks is none."""
+    return tuple(name for name in WATCHED if name in live and not _as_good(name, live[name], wanted[name]))

@@ -101,7 +101,7 @@ def end_of_log(installation: Installation, data: Path, control: Control) -> tupl
     """Return the timeline and the end of the last complete record in a stopped folder: where recovery would end.
 
     Raises:
-        LogUnreadable, CommandFailed: the log cannot be read.
+        LogUnreadable, CommandFailed: the log cannot be read, or lacks what the control file says that it has.
     """
     shut = shutdown_end(installation, data, control)
     if shut is not None:
@@ -114,8 +114,20 @@ def end_of_log(installation: Installation, data: Path, control: Control) -> tupl
         start = max(begin, control.redo)
         end = _last_end(installation, data, timeline, start, control)
         if end is not None and end > begin:
+            _refuse_short(end, control)
             return timeline, end
-    return control.timeline, control.redo
+    raise LogUnreadable(f"no record can be read at {control.redo}, where recovery would begin")
+
+
+def _refuse_short(end: Lsn, control: Control) -> None:
+    """Refuse a log that ends before what the control file says to be in it.
+
+    Raises:
+        LogUnreadable: so it does.
+    """
+    for needed, what in ((control.checkpoint, "the last checkpoint"), (control.recovery_end, "a consistent state")):
+        if end < needed or end == control.checkpoint:
+            raise LogUnreadable(f"the log ends at {end}, before {what} at {needed}")
 
 
 def _newest_history(data: Path, control: Control) -> History:
