@@ -91,7 +91,6 @@ class MemoryHands:
             self._change(self._detach)
 
     def _detach(self) -> None:
-        self._need(running=True)
         self._set(attached=None)
 
     def attach(self, upstream: str) -> None:
@@ -119,12 +118,13 @@ class MemoryHands:
     def _start(self) -> None:
         self._need(running=False)
         standing = self.node.standing
-        if self.node.recovery is not (standing.role == "standby"):
+        standby = standing.role == "standby"
+        if self.node.recovery and not standby:
             raise Impossible(f"the folder of {self._name} would not start as its standing says")
-        term = 0 if self.node.recovery else standing.granted.term
+        term = 0 if standby else standing.granted.term
         if term:
             self.events.append(("acts", term))
-        self._set(state=State.RUNNING, acting=term)
+        self._set(state=State.RUNNING, acting=term, recovery=standby)
 
     def promote(self) -> None:
         """Leave recovery, on a new timeline: the next number that this node knows to be free."""

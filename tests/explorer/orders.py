@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from aerodb.actions import action_named
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, Sender
+from aerodb.protocol.facts import Facts, Instance, Sender
 from aerodb.protocol.plan import Loss, Plan, Request, Result, Verdict
 from aerodb.rules import specification
 from aerodb.rules.invariants import Invariant, holds
@@ -97,8 +97,7 @@ class Orders:
         if found is None:
             facts = replace(self.facts.values[number], unfinished=None)
             if facts.instance is not None:
-                instance = replace(facts.instance, position=None, attached=None, shutdown=None, quorum=None)
-                facts = replace(facts, instance=instance if action == "follow" else None)
+                facts = replace(facts, instance=_reduced_instance(facts, action))
             found = self._reduced[number, action] = self.facts.number(facts)
         return found
 
@@ -216,6 +215,19 @@ class Orders:
             hands.write_standing(action.settle(hands, work.plan))
         after = self.nodes.number(hands.node._replace(operation=None))
         return Run(after, (*events, *hands.events), f"settled: {found.result}")
+
+
+def _reduced_instance(facts: Facts, action: str) -> Instance | None:
+    """Return what the action can read of a peer's PostgreSQL: its history, or whether it keeps its pledge."""
+    instance = facts.instance
+    if instance is None or action not in {"demote", "follow", "promote", "renew"}:
+        return None
+    if action == "follow":
+        return replace(instance, position=None, attached=None, shutdown=None, quorum=None)
+    pledged = facts.standing.pledge is not None
+    position = instance.position if pledged and facts.standing.upstream is None else None
+    quiet = replace(instance, position=position, lineage=(), shutdown=None, quorum=None)
+    return quiet if pledged else replace(quiet, recovery=None, attached=None)
 
 
 def _sender(name: str) -> Sender:

@@ -328,18 +328,26 @@ class Explored:
                 if self._upstream(state, each) == place and self._streamed(state.nodes[each], state.nodes[place]) >= 0
             ]
             senders = tuple(self.names[each] for each in streaming)
-        key = (action, place, state.nodes[place], top, senders)
+        reports = self._reports(state, place, action) if action == "demote" else ()
+        key = (action, place, state.nodes[place], top, senders, reports)
         found = self._asked.get(key)
         if found is None:
-            found = self._asked[key] = self._ask(action, name, state.nodes[place], top, senders)
+            found = self._asked[key] = self._ask(Order(action, name, "", top, reports), state.nodes[place], senders)
         yield from found
 
-    def _ask(self, action: str, name: str, node: int, top: int, senders: tuple[str, ...]) -> tuple[int, ...]:
+    def _reports(self, state: Whole, place: int, action: str) -> tuple[tuple[str, int], ...]:
+        """Return the reports of all peers, reduced."""
+        orders, named = self.orders, [each for each in enumerate(self.names) if each[0] != place]
+        return tuple((name, orders.reduced(orders.facts_number(state.nodes[at], name), action)) for at, name in named)
+
+    def _ask(self, asked: Order, node: int, senders: tuple[str, ...]) -> tuple[int, ...]:
+        """Return the accepted orders like `asked`, for each candidate, and in each term up to its own."""
+        action, name = asked.action, asked.target
         own, orders = self.orders.facts_number(node, name), self.orders
         found = []
-        for term in range(2, top + 1):
+        for term in range(2, asked.term + 1):
             for candidate in self.cluster.data_nodes:
-                order = Order(action, name, candidate, term, ())
+                order = Order(action, name, candidate, term, asked.reports)
                 number = orders.orders.number(order)
                 sensible = action == "fence" or candidate != name
                 if sensible and self._asked_for(order) and orders.accepts(number, own, senders):

@@ -7,10 +7,11 @@ from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import common, policy_known, running_fits
-from aerodb.rules.election import position_known, term_rises
+from aerodb.rules.election import electable, position_known, term_rises
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.notes import before_a_shutdown
+from aerodb.rules.operation import judge_again
 from aerodb.rules.specification import Action, Argument, Established, Failure, Order, no_loss
 from aerodb.rules.standing import detached, promised
 from aerodb.rules.view import View, standing_term
@@ -38,6 +39,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
         term_rises(view, Candidacy(term=view.term, node=view.argument("for"))),
         position_known(view),
         successor_streams(view),
+        electable(view, view.argument("for")),
     )
 
 
@@ -61,8 +63,12 @@ def settle(hands: Hands, plan: Plan) -> Standing:
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
-    """Checkpoint, shut down cleanly (the commit point), and pledge with the end of the log as the position."""
+    """Checkpoint, judge again, shut down cleanly (the commit point), and pledge with the end of the log as position.
+
+    A checkpoint can take minutes, and the successor can be lost meanwhile: then nothing is stopped.
+    """
     hands.checkpoint()
+    judge_again(hands, order)
     hands.stop()
     standing = settle(hands, order.plan)
     hands.write_standing(standing)
@@ -102,6 +108,7 @@ ACTION = Action(
         Invariant.TERM_RISES,
         Invariant.POSITION_KNOWN,
         Invariant.SUCCESSOR_STREAMS,
+        Invariant.SUCCESSOR_ELECTABLE,
     ),
     effects=(
         "{node} runs a checkpoint and shuts down cleanly. ALL WRITES STOP, until {for} is promoted by a request of its "
@@ -117,6 +124,11 @@ ACTION = Action(
     loss=no_loss,
     commit_point="The clean shutdown in {node}'s control file.",
     failures=(
+        Failure(
+            when="The successor is lost during the checkpoint.",
+            leaves="Not executed. Nothing was stopped, and {node} goes on as the primary.",
+            then="Request demote anew, for a successor that streams.",
+        ),
         Failure(
             when="PostgreSQL does not shut down in time.",
             leaves="Unknown until it has: the shutdown goes on by itself.",

@@ -1,4 +1,8 @@
-"""fence: a standby (or a witness) stops receiving WAL and pledges a new term to one candidate."""
+"""fence: a standby (or a witness) stops receiving WAL and pledges a new term to one candidate.
+
+A node that stands as a primary pledges too, once its PostgreSQL is down: with the end of its log, as a detached standby
+from then on. So a primary that was stopped, or crashed, is no dead end.
+"""
 
 from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.cluster import Role
@@ -20,22 +24,37 @@ def candidacy_of(view: View) -> Candidacy:
     return Candidacy(term=view.term, node=view.argument("for"))
 
 
+def process_fits(view: View) -> Verdict:
+    """Judge the process: a node that stands as a primary pledges only while it is down."""
+    if view.own.facts.standing.role == "primary":
+        return running_fits(view, State.STOPPED, State.CRASHED)
+    return running_fits(view, State.RUNNING, State.STOPPED, State.CRASHED)
+
+
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may pledge."""
     return (
-        *common(view, "standby", "witness"),
+        *common(view, "standby", "witness", "primary"),
         receiver_known(view),
-        running_fits(view, State.RUNNING, State.STOPPED),
+        process_fits(view),
         term_rises(view, candidacy_of(view)),
         position_known(view),
     )
 
 
+def notes(view: View) -> tuple[str, ...]:
+    """Say who waits without the target; or what becomes of a primary that is down."""
+    if view.own.facts.standing.role != "primary":
+        return commits_wait_without(view)
+    return (
+        f"{view.node} stands as a primary and is down. It becomes a detached standby, which a person may start; it is "
+        "no primary again without a new election.",
+    )
+
+
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """Cut the receiver, so that the position is final, and pledge. The pledge's durable write is the commit point."""
-    before = order.view.own.facts.instance
-    if before is not None and before.state is State.RUNNING:
-        hands.detach()
+    hands.detach()
     view = judge_again(hands, order)
     candidacy = candidacy_of(view)
     standing = pledge_with(hands, view, candidacy, detached(hands.standing()))
@@ -64,8 +83,9 @@ def established(plan: Plan, before: Facts, now: Facts) -> Established:
 ACTION = Action(
     name="fence",
     title="Fence {node} for {for}",
-    summary="A standby cuts its WAL receiver, or a witness steps in, and pledges a new term to one candidate.",
-    target="standby or witness",
+    summary="A standby cuts its WAL receiver, or a witness or a primary that is down steps in, and pledges a new term "
+    "to one candidate.",
+    target="standby, witness, or primary that is down",
     arguments=(
         Argument(name="for", option="--for", help="the candidate that the pledge is for", word="for", itself=True),
     ),
@@ -85,7 +105,7 @@ ACTION = Action(
         "{node} acknowledges no more commits until it follows a primary of term {term} or above.",
     ),
     irreversible=("The pledge of term {term} is never taken back; only a higher term supersedes it.",),
-    notes=commits_wait_without,
+    notes=notes,
     loss=no_loss,
     commit_point="The durable write of the pledge into {node}'s standing, after its receiver is verifiably gone.",
     failures=(

@@ -10,7 +10,7 @@ from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import common, policy_known, receiver_known, running_fits
-from aerodb.rules.election import ELECTION, election, election_loss, pledges_for
+from aerodb.rules.election import ELECTION, counted, election, election_loss
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.operation import judge_again, pledge_with, take_grant
@@ -43,7 +43,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     branch = standing.lineage[-1]
     return (
         f"{view.node} is primary of term {view.term} on timeline {branch.timeline}, which began at {branch.begin}",
-        f"pledges: {', '.join(pledges_for(view))}; the term's row ends at {end}",
+        f"pledges: {', '.join(counted(view))}; the term's row ends at {end}",
     )
 
 

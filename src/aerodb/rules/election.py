@@ -5,6 +5,7 @@
   primary and every candidate pledged above that grant, as the pledges themselves tell them.
 - WAL prefix: C's log position is at least that of every pledge.
 - C has pledged nothing further, and T is granted to nobody.
+- A pledge that is not kept counts for nothing: the election holds without it, or not at all.
 - A renewal where k is 2 or more: every data node has pledged. A commit that waits across the renewal is acknowledged
   in the new term, and a standby that streams on untold could be all that a later election meets of those who flushed
   it, with a log that ends in the old term (Raft section 5.4.2: entries of earlier terms are not counted).
@@ -14,9 +15,12 @@ Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), section 5.4.1
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from aerodb.protocol.authority import Candidacy, Pledge
-from aerodb.protocol.plan import Loss, Verdict
+from aerodb.protocol.plan import Loss, Result, Verdict
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
+from aerodb.rules.keeping import Breach, breach
 from aerodb.rules.position import reaches
 from aerodb.rules.view import View
 
@@ -25,6 +29,7 @@ ELECTION = (
     Invariant.POSITION_KNOWN,
     Invariant.CANDIDACY_STANDS,
     Invariant.TERM_UNGRANTED,
+    Invariant.PLEDGES_KEPT,
     Invariant.ELECTION_QUORUM,
     Invariant.COMMIT_QUORUM,
     Invariant.WAL_PREFIX,
@@ -205,14 +210,63 @@ def term_ungranted(view: View) -> Verdict:
     return holds(Invariant.TERM_UNGRANTED, f"nobody who reports knows a grant at or above term {view.term}")
 
 
+def breaches(view: View, pledges: dict[str, Pledge]) -> dict[str, Breach]:
+    """Return why a peer's pledge does not count, by node; the target's own is judged by its role and process."""
+    found = {name: breach(view.peers[name], pledge) for name, pledge in pledges.items() if name != view.node}
+    return {name: why for name, why in found.items() if why is not None}
+
+
+def counted(view: View, quorum: Quorum = commit_quorum) -> dict[str, Pledge]:
+    """Return the pledges that the election is judged on: the kept ones; all, where those alone do not suffice."""
+    pledges = pledges_for(view)
+    broken = breaches(view, pledges)
+    kept = {name: pledge for name, pledge in pledges.items() if name not in broken}
+    enough = all(judged.result is Result.HOLDS for judged in (election_quorum(view, kept), quorum(view, kept)))
+    return kept if enough else pledges
+
+
+def pledges_kept(view: View, pledges: dict[str, Pledge]) -> Verdict:
+    """Judge whether all of the `pledges` that the election rests on are kept."""
+    broken = breaches(view, pledges)
+    if broken:
+        why = "; ".join(f"{name} {each.why}" for name, each in broken.items())
+        judge = violated if any(each.seen for each in broken.values()) else unknown
+        return judge(Invariant.PLEDGES_KEPT, f"the election needs a pledge that counts for nothing: {why}")
+    left = breaches(view, pledges_for(view))
+    without = f"; not counted: {', '.join(f'{name} {each.why}' for name, each in left.items())}" if left else ""
+    return holds(Invariant.PLEDGES_KEPT, f"kept, as their makers' reports show: {', '.join(pledges)}{without}")
+
+
+def electable(view: View, candidate: str) -> Verdict:
+    """Judge whether `candidate` could be elected in the view's term once the target, and it itself, have pledged."""
+    peer = view.peers.get(candidate)
+    if peer is None:
+        return unknown(Invariant.SUCCESSOR_ELECTABLE, f"{candidate} did not report")
+    request = replace(view.request, target=candidate)
+    ahead = replace(view, request=request, own=peer, peers={**view.peers, view.node: view.own})
+    out = pledges_for(ahead)
+    broken = breaches(ahead, {name: out[name] for name in out if name != view.node})
+    out[view.node] = prospective_pledge(view, Candidacy(term=view.term, node=candidate))
+    kept = {each.name: out[each.name] for each in view.cluster.members if each.name in out and each.name not in broken}
+    judged = (candidacy_stands(ahead), election_quorum(ahead, kept), commit_quorum(ahead, kept))
+    failing = [verdict for verdict in judged if verdict.result is not Result.HOLDS]
+    if not failing:
+        return holds(Invariant.SUCCESSOR_ELECTABLE, f"{', '.join(kept)} will have pledged, which elects {candidate}")
+    lacking = view.cluster.majority - len(kept)
+    first = f"; fence {lacking} more for {candidate} beforehand" if lacking > 0 else ""
+    judge = violated if any(verdict.result is Result.VIOLATED for verdict in failing) else unknown
+    return judge(Invariant.SUCCESSOR_ELECTABLE, f"{'; '.join(verdict.evidence for verdict in failing)}{first}")
+
+
 def election(view: View, quorum: Quorum = commit_quorum) -> tuple[Verdict, ...]:
     """Judge the election of the target in the view's term, in full; `quorum` judges the commit quorum."""
-    pledges = pledges_for(view)
+    pledges = counted(view, quorum)
     return (
         term_rises(view, Candidacy(term=view.term, node=view.node)),
         position_known(view),
         candidacy_stands(view),
         term_ungranted(view),
+        pledges_kept(view, pledges),
         election_quorum(view, pledges),
         quorum(view, pledges),
         wal_prefix(view, pledges),
@@ -221,8 +275,8 @@ def election(view: View, quorum: Quorum = commit_quorum) -> tuple[Verdict, ...]:
 
 def election_loss(view: View, quorum: Quorum = commit_quorum) -> Loss:
     """State what acknowledged commits the election could lose, with the arithmetic; `quorum` as in `election`."""
-    pledges = pledges_for(view)
-    judged = (election_quorum(view, pledges), quorum(view, pledges), wal_prefix(view, pledges))
+    pledges = counted(view, quorum)
+    judged = tuple(judge(view, pledges) for judge in (pledges_kept, election_quorum, quorum, wal_prefix))
     arithmetic = tuple(verdict.evidence for verdict in judged)
     if all(verdict.result == "holds" for verdict in judged):
         return Loss(

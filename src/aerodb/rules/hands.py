@@ -29,7 +29,8 @@ class Hands(Protocol):
     def detach(self) -> None:
         """Cut the WAL receiver, and replay everything received.
 
-        Upstream and restore command are emptied durably, reloaded, and the receiver is verifiably gone.
+        Upstream and restore command are emptied durably, reloaded, and the receiver is verifiably gone. Nothing is
+        received where PostgreSQL is down: there the durable settings suffice.
         """
 
     def attach(self, upstream: str) -> None:

@@ -23,6 +23,8 @@ class Invariant(StrEnum):
     TERM_RISES = "term-rises"
     POSITION_KNOWN = "position-known"
     SUCCESSOR_STREAMS = "successor-streams"
+    SUCCESSOR_ELECTABLE = "successor-electable"
+    PLEDGES_KEPT = "pledges-kept"
     ELECTION_QUORUM = "election-quorum"
     COMMIT_QUORUM = "commit-quorum"
     WAL_PREFIX = "wal-prefix"
@@ -66,6 +68,16 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     Invariant.SUCCESSOR_STREAMS: (
         "Successor streams",
         "The named successor streams from the node, as a synchronous standby, before writes stop.",
+    ),
+    Invariant.SUCCESSOR_ELECTABLE: (
+        "Successor electable",
+        "With the pledges that are out, the node's own and the successor's, the successor can be elected: nobody else "
+        "has to be fenced once writes have stopped.",
+    ),
+    Invariant.PLEDGES_KEPT: (
+        "Pledges kept",
+        "The pledges that the election rests on are kept, as each pledger's own report shows: it serves as no primary, "
+        "receives from nobody that it does not stand for, and its log ends where it pledged.",
     ),
     Invariant.ELECTION_QUORUM: (
         "Election quorum",

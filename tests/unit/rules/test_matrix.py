@@ -122,6 +122,20 @@ def _short_of_commits(scene: Scene, request: Request) -> Iterator[Scene]:
             yield with_instance(again, request.target, quorum=None)
 
 
+def _pledge_broken(scene: Scene, request: Request) -> Iterator[Scene]:
+    """A pledger serves, receives, or has moved on, against its pledge."""
+    for name in scene:
+        if name == request.target or scene[name].instance is None or scene[name].standing.pledge is None:
+            continue
+        yield with_instance(scene, name, state=State.RUNNING, recovery=False)
+        yield with_instance(scene, name, attached="n1")
+        yield with_instance(scene, name, state=State.UNREACHABLE)
+
+
+def _successor_silent(scene: Scene, request: Request) -> Iterator[Scene]:
+    yield {name: facts for name, facts in scene.items() if name != request.arguments.get("for")}
+
+
 UNFINISHED = Unfinished(request="x", action="stop", result="unknown", evidence="e")
 BREAKERS: dict[Invariant, Breaker] = {
     Invariant.CONFIGURATION_AGREES: _each_node(
@@ -137,6 +151,8 @@ BREAKERS: dict[Invariant, Breaker] = {
     Invariant.TERM_RISES: _pledged_elsewhere,
     Invariant.POSITION_KNOWN: _each_node(lambda scene, name: with_instance(scene, name, position=None)),
     Invariant.SUCCESSOR_STREAMS: _without_senders,
+    Invariant.SUCCESSOR_ELECTABLE: _successor_silent,
+    Invariant.PLEDGES_KEPT: _pledge_broken,
     Invariant.ELECTION_QUORUM: _pledge_gone,
     Invariant.COMMIT_QUORUM: _short_of_commits,
     Invariant.WAL_PREFIX: _ahead,
@@ -208,6 +224,8 @@ ALONE = [
     Invariant.ROLE_FITS,
     Invariant.RUNNING_FITS,
     Invariant.SUCCESSOR_STREAMS,
+    Invariant.SUCCESSOR_ELECTABLE,
+    Invariant.PLEDGES_KEPT,
     Invariant.ELECTION_QUORUM,
     Invariant.WAL_PREFIX,
     Invariant.UPSTREAM_AUTHORITY,

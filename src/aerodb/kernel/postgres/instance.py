@@ -124,9 +124,14 @@ class Postgres:
     def detach(self) -> None:
         """Cut the receiver, and return when nothing is received any more and every whole record is replayed.
 
+        One that is down receives nothing; it is then detached once it starts.
+
         Raises:
             SettingsNotLive, DetachUnfinished: not in time.
         """
+        if not self.running:
+            self._name_upstream(None)
+            return
         self._take_up(self._name_upstream(None))
 
         def settled() -> bool:
