@@ -18,11 +18,21 @@ from aerodb.protocol.facts import Facts, Instance, State, Unfinished
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed, public_text, sign
 from aerodb.rules.invariants import RULES
-from aerodb.rules.position import Noted, TermRow, lineage_of, position_down, position_running, quorum_down
+from aerodb.rules.position import (
+    Noted,
+    TermRow,
+    lineage_of,
+    position_down,
+    position_running,
+    quorum_down,
+    told_of,
+    voted,
+)
 from aerodb.rules.standing import genesis
 from aerodb.rules.view import Peer, open_grant, open_pledge, peer_of
 
 ROW, SHUTDOWN = 100, 200
+FOLDER = "data"
 T = TypeVar("T")
 
 
@@ -132,7 +142,7 @@ def cluster_of(data: int, quorum: int, *, witness: bool) -> Cluster:
 
 def first_node(name: str) -> Node:
     """Return a node of a new cluster: everyone has the first term's row."""
-    standing = genesis(name, "n1", witness=name == "w")
+    standing = genesis(name, "n1", witness=name == "w", folder="" if name == "w" else FOLDER)
     return Node(
         standing=standing,
         state=State.RUNNING,
@@ -169,7 +179,7 @@ def instance_of(node: Node, name: str, cluster: Cluster) -> Instance:
     standing, end = node.standing, Lsn(len(node.log))
     up = node.state is State.RUNNING
     rows = _rows(node, name, cluster.quorum) if up else ()
-    lineage = lineage_of([(number, Lsn(begin)) for number, begin in node.history], rows, standing.lineage)
+    lineage = lineage_of([(number, Lsn(begin)) for number, begin in node.history], rows, told_of(standing, FOLDER))
     quorum = min((row.quorum for row in rows), default=None)
     if up:
         position = position_running(lineage, end, rows, standing.followed if node.recovery else None)
@@ -179,10 +189,10 @@ def instance_of(node: Node, name: str, cluster: Cluster) -> Instance:
         position = position_down(lineage, end, standing, name, pledged)
         quorum = quorum_down(standing, name, noted, position)
     return Instance(
-        system="1", folder="data", version="18", state=node.state, recovery=node.recovery, position=position,
-        lineage=lineage, quorum=quorum, attached=node.attached,
+        system="1", folder=FOLDER, version="18", state=node.state, recovery=node.recovery,
+        position=voted(position, standing, FOLDER), lineage=lineage, quorum=quorum, attached=node.attached,
         restores=False, receiver=None, replayed=True, senders=(), drift=(),
-        shutdown=end if node.state is State.STOPPED and not node.recovery else None, load=None,
+        shutdown=end if node.state is State.STOPPED and not node.recovery else None, load=None, identity=FOLDER,
     )  # fmt: skip
 
 

@@ -189,7 +189,6 @@ class Making:
         write_private(folder / "node.json", canonical.encode(file))
         write_private(folder / "cluster.json", canonical.encode(self.cluster))
         write_private(folder / "node.key", _pem(self._keys[name], serialization.PrivateFormat.PKCS8))
-        Store.create(folder / "state", genesis(name, self.cluster.genesis, witness=False))
         make_home(installation, place_of(self.cluster, name, home), self._passwords)
         return home
 
@@ -209,6 +208,9 @@ class Making:
         with ThreadPoolExecutor() as pool:
             list(pool.map(copy, [name for name in places if name != first]))
         instances[first].stop()
+        for name, instance in instances.items():  # A standing is bound to the data folder that it is of.
+            standing = genesis(name, first, witness=False, folder=instance.identity() or "")
+            Store.create(self._layout.node(name) / "state", standing)
 
 
 def make_cluster(root: Path, nodes: int, *, quorum: int = 1, ports_from: int = PORTS_FROM) -> Cluster:

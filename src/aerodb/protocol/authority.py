@@ -36,19 +36,28 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     term: int | None
 
 
+class Owed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far a log that a node no longer has may have acknowledged; `term` None is unknown: no log reaches that."""
+
+    term: int | None
+    lsn: Lsn
+
+
 class Position(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a node's log ends.
 
     `term` is the term of its last WAL as the WAL itself shows it: what the node may claim as a candidate; None is
     unknown. `bound` is the highest term in which the node may have flushed WAL for a primary that was waiting for it:
     what a candidate must match. The two differ only between the moment a node begins to follow a granted primary and
-    the arrival of that term's first row.
+    the arrival of that term's first row. `owed` is what a log that the node discarded may have acknowledged and this
+    one does not provably reach: a candidate must reach it too.
     """
 
     term: int | None
     bound: int | None
     timeline: int
     lsn: Lsn
+    owed: Owed | None = None
 
 
 class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +109,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `role` is what the node is when it runs. `upstream` is whom a standby follows; None is detached. `halted` is true
     where a person stopped the node: then it starts only when a person says so. `since` holds the candidacies pledged
     above `granted`, rising. `lineage` is the last history that a grant told this node.
+
+    What is remembered of a log (`lineage`, `followed`, the position while PostgreSQL is down) is of the log in the data
+    folder whose identity is `folder` ("": a witness), and of no other. `owed` is what logs that the node has discarded
+    may have acknowledged; it only rises.
     """
 
     role: NodeRole
@@ -112,3 +125,5 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     since: tuple[Candidacy, ...]
     followed: Followed | None
     lineage: tuple[Branch, ...]
+    folder: str = ""
+    owed: Owed | None = None

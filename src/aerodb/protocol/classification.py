@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from aerodb.protocol.authority import Branch, Candidacy, Followed, Position, Standing
+from aerodb.protocol.authority import Branch, Candidacy, Followed, Owed, Position, Standing
 from aerodb.protocol.events import Kind
 from aerodb.protocol.facts import Commit, Facts, Instance, Load, Receiver, Sender, Unfinished
 from aerodb.protocol.signed import Signed
@@ -43,16 +43,17 @@ def _fields(public: str, sensitive: str) -> dict[str, Class]:
 
 CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Facts: _fields("node rules configuration standing instance unfinished entries checkpoint", ""),
-    Standing: _fields("role upstream halted pledged pledge granted grant since followed lineage", ""),
+    Standing: _fields("role upstream halted pledged pledge granted grant since followed lineage folder owed", ""),
     Signed: _fields("document signer signature", ""),  # Pledges and grants, which hold terms and positions alone.
     Candidacy: _fields("term node", ""),
     Followed: _fields("term lsn", ""),
     Branch: _fields("timeline begin term", ""),
-    Position: _fields("term bound timeline lsn", ""),
+    Position: _fields("term bound timeline lsn owed", ""),
+    Owed: _fields("term lsn", ""),
     Instance: _fields(
         "system version state recovery position lineage quorum attached restores receiver replayed senders shutdown "
-        "load commits checkpoint",
-        "folder drift",
+        "load commits commits_since checkpoint identity",
+        "folder drift damage",
     ),
     Receiver: _fields("status flushed", "upstream"),
     Sender: _fields("node state sync_state sent flushed replayed", ""),

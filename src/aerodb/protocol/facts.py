@@ -78,9 +78,9 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     its WAL shows; None is unknown. `attached` is the upstream named by its settings (None: none). `drift` names
     settings that differ from what the agent wrote. `replayed` is true where everything received has been replayed.
     `shutdown` is the end of the shutdown checkpoint's record where PostgreSQL was shut down cleanly as a primary.
-    `commits` are the last ones in the log of a node that is down, oldest first, as far back as its last checkpoint and
-    at most COMMITS_MAX. `checkpoint` is where the last finished checkpoint (on a standby: restartpoint) begins, and so
-    crash recovery would.
+    `commits` are the last ones in the log from `commits_since` on, oldest first, at most COMMITS_MAX; None: the log was
+    not read for them. `checkpoint` is where the last finished checkpoint (on a standby: restartpoint) begins, and so
+    crash recovery would. `identity` is that of the data folder in use, drawn when it was made; None: it cannot be read.
     """
 
     system: str
@@ -99,8 +99,10 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     drift: tuple[str, ...]
     shutdown: Lsn | None
     load: Load | None
-    commits: tuple[Commit, ...] = ()
+    commits: tuple[Commit, ...] | None = None
+    commits_since: Lsn | None = None
     checkpoint: Lsn | None = None
+    identity: str | None = None
     damage: tuple[str, ...] = ()
 
     def unread(self, part: str) -> str | None:

@@ -3,7 +3,8 @@
 - Election quorum: pledges for (T, C) from a majority of all members, witnesses counted, C's own included.
 - Commit quorum: they include at least d - k of the d data nodes; or, where k is too small for that, the last granted
   primary and every candidate pledged above that grant, as the pledges themselves tell them.
-- WAL prefix: C's log position is at least that of every pledge.
+- WAL prefix: C's log position is at least that of every pledge, and of what a log that a voter, or C itself, has
+  discarded may have acknowledged.
 - C has pledged nothing further, and T is granted to nobody.
 - A pledge that is not kept counts for nothing: the election holds without it, or not at all.
 - A renewal where k is 2 or more: every data node has pledged. A commit that waits across the renewal is acknowledged
@@ -17,11 +18,11 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from aerodb.protocol.authority import Candidacy, Pledge
+from aerodb.protocol.authority import Candidacy, Owed, Pledge
 from aerodb.protocol.plan import Loss, Result, Verdict
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.keeping import Breach, breach
-from aerodb.rules.position import reaches
+from aerodb.rules.position import reaches, reaches_owed, said
 from aerodb.rules.view import View
 
 ELECTION = (
@@ -168,11 +169,19 @@ def renewal_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
     )
 
 
+def _owes(name: str, owed: Owed) -> str:
+    return f"a log that {name} has discarded may have acknowledged up to term {said(owed.term)}, {owed.lsn}"
+
+
 def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
-    """Judge whether the candidate's log reaches at least as far as every pledge's."""
+    """Judge whether the candidate's log reaches at least as far as every pledge's, with what its maker owes."""
     own = pledges[view.node].position
     if own is None:
         return violated(Invariant.WAL_PREFIX, f"{view.node} holds no log")
+    if own.owed is not None:
+        return (violated if reaches_owed(own, own.owed) is False else unknown)(
+            Invariant.WAL_PREFIX, f"{view.node} ends at term {said(own.term)}, {own.lsn}; {_owes(view.node, own.owed)}"
+        )
     for name, pledge in pledges.items():
         if pledge.position is None or name == view.node:
             continue
@@ -180,10 +189,11 @@ def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
         if found is None:
             return unknown(Invariant.WAL_PREFIX, f"the term of the log of {view.node} or of {name} is not known")
         if not found:
+            owed = f"; {_owes(name, pledge.position.owed)}" if pledge.position.owed else ""
             return violated(
                 Invariant.WAL_PREFIX,
                 f"{view.node} ends at term {own.term}, {own.lsn}, before {name} at term {pledge.position.bound}, "
-                f"{pledge.position.lsn}",
+                f"{pledge.position.lsn}{owed}",
             )
     voters = [name for name, pledge in pledges.items() if name != view.node and pledge.position is not None]
     return holds(Invariant.WAL_PREFIX, f"{view.node} is not behind {', '.join(voters) or 'any that pledged'}")

@@ -89,7 +89,8 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     ),
     Invariant.WAL_PREFIX: (
         "WAL prefix",
-        "The candidate's log reaches at least as far, by (term, LSN), as the log of every node that pledged.",
+        "The candidate's log reaches at least as far, by (term, LSN), as the log of every node that pledged, and as "
+        "whatever a log that one of them, or the candidate, has discarded may have acknowledged.",
     ),
     Invariant.CANDIDACY_STANDS: (
         "Candidacy stands",

@@ -3,6 +3,8 @@
 - A log's term is read from the log: from the rows that primaries write first in their terms, and from the timeline
   switch itself where a grant tells its term. A timeline whose term cannot be told makes the position unknown.
 - A voter's bound is never below what it may have acknowledged; a candidate's claim is never above what its log shows.
+- What a node remembers of a log counts only for the data folder that it is of: for another one it is not known.
+- What a discarded log may have acknowledged is owed by its node's vote, until the log in use provably reaches it.
 - Ancestry is judged from the histories' content. The same timeline number on two nodes proves nothing.
 
 Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), sections 5.4.1 and 5.4.2; PostgreSQL manual 26.3.6.
@@ -11,8 +13,9 @@ Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), sections 5.4.
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
-from aerodb.protocol.authority import Branch, Followed, Grant, Pledge, Position, Standing
+from aerodb.protocol.authority import Branch, Followed, Grant, Owed, Pledge, Position, Standing
 from aerodb.protocol.lsn import Lsn
 
 
@@ -99,11 +102,50 @@ def position_down(
     return Position(term=None, bound=None, timeline=timeline, lsn=lsn)
 
 
+def said(term: int | None) -> str:
+    """Return a term as people read it."""
+    return "unknown" if term is None else str(term)
+
+
+def is_of(standing: Standing, identity: str | None) -> bool:
+    """Tell whether what the standing remembers of a log is of the data folder with that identity."""
+    return bool(identity) and standing.folder == identity
+
+
+def told_of(standing: Standing, identity: str | None) -> tuple[Branch, ...]:
+    """Return the history that the node was told of the log in the data folder with that identity."""
+    return standing.lineage if is_of(standing, identity) else ()
+
+
+def voted(position: Position, standing: Standing, identity: str | None) -> Position:
+    """Return a log's position as its node may vote with it, `identity` being that of the data folder in use.
+
+    The terms are not known where what the node remembers is of another folder. `owed` is there as long as the log does
+    not provably reach it.
+    """
+    if not is_of(standing, identity):
+        position = replace(position, term=None, bound=None)
+    owed = standing.owed
+    return replace(position, owed=None if owed is None or reaches_owed(position, owed) else owed)
+
+
+def reaches_owed(candidate: Position, owed: Owed) -> bool | None:
+    """Tell whether a log reaches what a discarded one may have acknowledged; None where it cannot be told."""
+    if candidate.term is None or owed.term is None:
+        return None
+    return (candidate.term, candidate.lsn) >= (owed.term, owed.lsn)
+
+
 def reaches(candidate: Position, voter: Position) -> bool | None:
-    """Tell whether the candidate's log reaches at least as far as the voter's; None where it cannot be told."""
+    """Tell whether the candidate's log reaches at least as far as the voter's; None where it cannot be told.
+
+    A voter whose log was replaced votes as if it still had the old one too.
+    """
     if candidate.term is None or voter.bound is None:
         return None
-    return (candidate.term, candidate.lsn) >= (voter.bound, voter.lsn)
+    if (candidate.term, candidate.lsn) < (voter.bound, voter.lsn):
+        return False
+    return True if voter.owed is None else reaches_owed(candidate, voter.owed)
 
 
 class Divergence(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,11 @@ from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed
 
 
-def genesis(node: str, primary: str, *, witness: bool) -> Standing:
-    """Return the standing of a node of a new cluster: term 1 is granted to `primary` by the configuration."""
+def genesis(node: str, primary: str, *, witness: bool, folder: str = "") -> Standing:
+    """Return the standing of a node of a new cluster: term 1 is granted to `primary` by the configuration.
+
+    `folder` is the identity of its data folder ("": a witness has none).
+    """
     first = Candidacy(term=1, node=primary)
     role: NodeRole = "witness" if witness else "primary" if node == primary else "standby"
     return Standing(
@@ -28,6 +31,7 @@ def genesis(node: str, primary: str, *, witness: bool) -> Standing:
         since=(),
         followed=Followed(term=1, lsn=None) if role == "standby" else None,
         lineage=(Branch(timeline=1, begin=Lsn(0), term=1),),
+        folder=folder,
     )
 
 

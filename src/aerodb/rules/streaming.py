@@ -12,7 +12,7 @@ from aerodb.protocol.authority import Grant
 from aerodb.protocol.facts import COMMITS_MAX
 from aerodb.protocol.plan import Verdict
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
-from aerodb.rules.position import Divergence, TermUntold, divergence
+from aerodb.rules.position import Divergence, TermUntold, divergence, is_of
 from aerodb.rules.view import View
 
 
@@ -65,11 +65,15 @@ def parting(view: View, upstream: str) -> Divergence | None:
 
     Raises:
         TermUntold: it cannot be told.
-        KeyError: one of the two shows no history.
+        KeyError: one of the two shows no history of the data folder that it has in use.
     """
-    own, peer = view.own.facts.instance, view.peers[upstream].facts.instance
+    itself, other = view.own.facts, view.peers[upstream].facts
+    own, peer = itself.instance, other.instance
     if own is None or peer is None or own.position is None or not own.lineage or not peer.lineage:
         raise KeyError(upstream)
+    for facts, instance in ((itself, own), (other, peer)):
+        if not is_of(facts.standing, instance.identity):
+            raise KeyError(facts.node)
     return divergence(own.lineage, own.position.lsn, peer.lineage)
 
 
@@ -78,7 +82,10 @@ def wal_ancestry(view: View, upstream: str) -> Verdict:
     try:
         parted = parting(view, upstream)
     except KeyError:
-        return unknown(Invariant.WAL_ANCESTRY, f"the history of {view.node} or of {upstream} is not known")
+        return unknown(
+            Invariant.WAL_ANCESTRY,
+            f"the history of {view.node} or of {upstream} is not known, or not that of the data folder in use",
+        )
     except TermUntold as untold:
         return unknown(Invariant.WAL_ANCESTRY, f"the term of timeline {untold.timeline} is not known")
     if parted is None:
@@ -93,12 +100,16 @@ def wal_ancestry(view: View, upstream: str) -> Verdict:
 def commits_beyond(view: View, parted: Divergence) -> str:
     """Return which commits only the target has, as far as its log shows them."""
     instance = view.own.facts.instance
-    found = [commit for commit in instance.commits if commit.lsn >= parted.fork] if instance else []
+    if instance is None or instance.commits is None or instance.commits_since is None:
+        return "which commits are beyond it is not known: the log was not read for them"
+    since = instance.commits_since
+    where = "" if since <= parted.fork else f" from {since} on; what is between {parted.fork} and there was not read"
+    found = [commit for commit in instance.commits if commit.lsn >= parted.fork]
     if not found:
-        return "no commit is seen beyond it, as far back as the last checkpoint"
+        return f"no commit is seen beyond it{where}"
     first = "" if len(found) < COMMITS_MAX else "the last "
     listed = ", ".join(f"xid {commit.xid} of {commit.time}" for commit in found[-5:])
-    return f"{first}{len(found)} commit(s) beyond it, as far back as the last checkpoint; the newest: {listed}"
+    return f"{first}{len(found)} commit(s) are seen beyond it{where}; the newest: {listed}"
 
 
 def no_cycle(view: View, upstream: str) -> Verdict:

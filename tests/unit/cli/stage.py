@@ -125,6 +125,7 @@ def instance(name: str, lsn: Lsn) -> Instance:
         drift=(),
         shutdown=None,
         load=None,
+        identity=name,
     )
 
 
@@ -189,7 +190,7 @@ class Stage:
             node=name,
             rules=RULES,
             configuration=self.cluster.digest,
-            standing=genesis(name, "n1", witness=name == WITNESS),
+            standing=genesis(name, "n1", witness=name == WITNESS, folder="" if name == WITNESS else name),
             instance=None if name == WITNESS else instance(name, lsn),
             unfinished=None,
             entries=0,

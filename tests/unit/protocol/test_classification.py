@@ -65,6 +65,7 @@ def test_what_is_taken_out_is_marked_and_named() -> None:
         assert gone not in text
     assert facts.instance is not None
     assert facts.instance.drift == (REDACTED, REDACTED)
+    assert facts.instance.commits is not None
     assert facts.instance.commits[0].xid == REDACTED_NUMBER
     assert facts.standing == the_facts().standing
     assert canonical.decode(canonical.encode(facts), Facts) == facts

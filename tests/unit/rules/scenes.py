@@ -84,6 +84,7 @@ def instance_of(standing: Standing, *, lsn: int = 5000, term: int = 1, state: St
             waiting_commits=0,
         ),
         checkpoint=Lsn(1000),
+        identity=standing.folder,
     )
 
 
@@ -105,7 +106,8 @@ def healthy(cluster: Cluster = CLUSTER) -> Scene:
     """Return n1 as the primary of term 1, and everyone streaming from it."""
     scene = {}
     for member in cluster.members:
-        standing = genesis(member.name, "n1", witness=member.witness)
+        folder = "" if member.witness else f"folder of {member.name}"
+        standing = genesis(member.name, "n1", witness=member.witness, folder=folder)
         scene[member.name] = facts_of(cluster, member.name, standing, None if member.witness else instance_of(standing))
     senders = tuple(
         Sender(node=name, state="streaming", sync_state="quorum", sent=Lsn(5000), flushed=Lsn(5000), replayed=Lsn(5000))

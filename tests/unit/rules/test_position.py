@@ -5,10 +5,21 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from aerodb.protocol.authority import Branch, Followed, Position
+from aerodb.protocol.authority import Branch, Followed, Owed, Position
 from aerodb.protocol.lsn import Lsn
-from aerodb.rules.position import TermRow, TermUntold, divergence, lineage_of, position_running, reaches
+from aerodb.rules.position import (
+    TermRow,
+    TermUntold,
+    divergence,
+    lineage_of,
+    position_running,
+    reaches,
+    told_of,
+    voted,
+)
+from aerodb.rules.standing import genesis
 
 POSITIONS = st.builds(
     lambda term, lsn: Position(term=term, bound=term, timeline=1, lsn=Lsn(lsn)), st.integers(1, 4), st.integers(0, 4)
@@ -32,6 +43,39 @@ def test_an_unknown_term_reaches_nothing(one: Position, two: Position, whose: st
     """Where a term cannot be told, it is unknown whether one log reaches the other: never yes."""
     unknown = Position(term=None, bound=None, timeline=1, lsn=one.lsn)
     assert (reaches(unknown, two) if whose == "candidate" else reaches(two, unknown)) is None
+
+
+@given(POSITIONS, POSITIONS, POSITIONS)
+def test_a_voter_that_discarded_a_log_votes_with_both(candidate: Position, old: Position, new: Position) -> None:
+    """A candidate reaches the new log and what the old one may have acknowledged, or it does not reach the voter."""
+    standing = replace(genesis("n2", "n1", witness=False, folder="f"), owed=Owed(term=old.bound, lsn=old.lsn))
+    assert reaches(candidate, voted(new, standing, "f")) == (reaches(candidate, old) and reaches(candidate, new))
+
+
+@given(POSITIONS, POSITIONS)
+def test_what_is_owed_is_shown_until_it_is_reached(old: Position, new: Position) -> None:
+    """A node owes nothing any more as soon as its own log provably reaches what the discarded one held."""
+    standing = replace(genesis("n2", "n1", witness=False, folder="f"), owed=Owed(term=old.bound, lsn=old.lsn))
+    assert (voted(new, standing, "f").owed is None) == reaches(new, old)
+    untold = replace(new, term=None, bound=None)
+    assert voted(untold, standing, "f").owed == standing.owed
+
+
+@given(POSITIONS, POSITIONS)
+def test_an_unknown_term_that_is_owed_is_reached_by_nobody(candidate: Position, new: Position) -> None:
+    """Where the term of a discarded log was not known, no candidate is shown to reach its voter."""
+    standing = replace(genesis("n2", "n1", witness=False, folder="f"), owed=Owed(term=None, lsn=Lsn(0)))
+    assert not reaches(candidate, voted(new, standing, "f"))
+
+
+@given(POSITIONS, st.sampled_from([None, "", "g"]))
+def test_what_is_remembered_of_another_folder_is_not_known(position: Position, identity: str | None) -> None:
+    """A folder whose identity is not the remembered one has no known terms, and no history that a grant told."""
+    standing = genesis("n2", "n1", witness=False, folder="f")
+    found = voted(position, standing, identity)
+    assert (found.term, found.bound, found.timeline, found.lsn) == (None, None, position.timeline, position.lsn)
+    assert told_of(standing, identity) == ()
+    assert told_of(standing, "f") == standing.lineage
 
 
 @st.composite

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from aerodb.kernel.durable import write_durably
 from aerodb.kernel.postgres import process, settings
+from aerodb.kernel.postgres.identity import draw_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
 
@@ -71,6 +72,7 @@ def make_primary(installation: Installation, place: Place, passwords: Passwords)
         )  # fmt: skip
     finally:
         secret.unlink()
+    draw_identity(data, installation.account.owner if installation.account else None)
     place.link.symlink_to(data.name)
     installation.run("initdb", "-D", data, "--sync-only", timeout_seconds=120)
     process.start(installation, place)

@@ -24,6 +24,7 @@ from aerodb.kernel.postgres.errors import (
     SettingsNotLive,
     StillReceiving,
 )
+from aerodb.kernel.postgres.identity import draw_identity, read_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.observation import Observer
 from aerodb.kernel.postgres.place import Place
@@ -68,6 +69,14 @@ class Postgres:
             AeroError: the folder or the log cannot be read.
         """
         return self._observer.look(self._place.name, standing, noted)
+
+    def identity(self) -> str | None:
+        """Return the identity of the data folder in use; None where it cannot be read.
+
+        Raises:
+            FolderBroken: there is no such folder.
+        """
+        return read_identity(self._place.data())
 
     def recovers(self) -> bool | None:
         """Tell whether it is in recovery; None where it does not run, or does not answer. No log is read for that."""
@@ -236,6 +245,7 @@ class Postgres:
             environment={"PGPASSWORD": self._place.replication_secret.read_text(encoding="ascii")},
         )  # fmt: skip
         write_durably(partial / "standby.signal", b"", self._owner())
+        draw_identity(partial, self._owner())  # It came with the source's.
         partial.replace(finished)
         sync_folder(self._place.home)
 

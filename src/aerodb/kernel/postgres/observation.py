@@ -15,6 +15,7 @@ import msgspec
 from aerodb.errors import AeroError
 from aerodb.kernel.postgres.control import SHUT_DOWN, Control, read_control
 from aerodb.kernel.postgres.history import History, read_history
+from aerodb.kernel.postgres.identity import read_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import postmaster
@@ -25,7 +26,7 @@ from aerodb.protocol.authority import Branch, Position, Standing
 from aerodb.protocol.facts import Commit, Instance, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.condition import SETTINGS
-from aerodb.rules.position import Noted, lineage_of, position_down, position_running, quorum_down
+from aerodb.rules.position import Noted, is_of, lineage_of, position_down, position_running, quorum_down, told_of, voted
 
 _SEGMENT = re.compile(r"([0-9A-F]{8})[0-9A-F]{16}")
 T = TypeVar("T")
@@ -60,7 +61,8 @@ class Down(msgspec.Struct, frozen=True, kw_only=True):
     timeline: int
     end: Lsn | None
     history: History
-    commits: tuple[Commit, ...]
+    commits: tuple[Commit, ...] | None
+    commits_since: Lsn | None
     damage: tuple[str, ...]
 
     @property
@@ -106,6 +108,12 @@ class Observer:
         except OSError:
             return ""
 
+    def _identity(self) -> str | None:
+        try:
+            return read_identity(self._place.data())
+        except AeroError:
+            return None
+
     def _standing_text(self) -> str:
         return (self._place.conf / "standing.conf").read_text(encoding="utf-8")
 
@@ -119,14 +127,16 @@ class Observer:
             timeline = max(timeline, parts.read("log", lambda: _newest_timeline(self._place)) or 0)
         history = parts.read("history", lambda: read_history(self._place.data(), timeline)) if timeline else None
         text = parts.read(SETTINGS, self._standing_text)
-        lineage = lineage_of(history or (), seen.rows or (), standing.lineage)
+        identity = self._identity()
+        lineage = lineage_of(history or (), seen.rows or (), told_of(standing, identity))
+        position = _position(lineage[-1].timeline, seen, standing, lineage) if lineage else None
         return Instance(
             system=seen.system,
             folder=self._folder(),
             version=seen.version,
             state=State.RUNNING,
             recovery=seen.recovery,
-            position=_position(lineage[-1].timeline, seen, standing, lineage) if lineage else None,
+            position=voted(position, standing, identity) if position else None,
             lineage=lineage,
             quorum=min((row.quorum for row in seen.rows or ()), default=None),
             attached=upstream_in(text or ""),
@@ -138,6 +148,7 @@ class Observer:
             shutdown=None,
             load=seen.load,
             checkpoint=seen.checkpoint,
+            identity=identity,
             damage=tuple(parts.damage),
         )
 
@@ -172,12 +183,20 @@ class Observer:
         data = parts.read("data folder", self._place.data)
         control = parts.read("control file", lambda: read_control(installation, data)) if data is not None else None
         if data is None or control is None:
-            return Down(control=None, timeline=0, end=None, history=(), commits=(), damage=tuple(parts.damage))
+            return Down(
+                control=None,
+                timeline=0,
+                end=None,
+                history=(),
+                commits=None,
+                commits_since=None,
+                damage=tuple(parts.damage),
+            )
         timeline, end = parts.read("log", lambda: end_of_log(installation, data, control)) or (control.timeline, None)
         history = parts.read("history", lambda: read_history(data, timeline)) or ()
-        commits: tuple[Commit, ...] | None = ()
-        if history and end is not None and control.state != SHUT_DOWN:  # Nothing is committed after a shutdown.
-            begin = max(control.redo, history[-1][1])
+        commits: tuple[Commit, ...] | None = None
+        begin = max(control.redo, history[-1][1]) if history else control.redo
+        if history and end is not None and control.state != SHUT_DOWN:
             commits = parts.read(
                 "commits", lambda: commits_after(installation, data, timeline, begin, control.segment_bytes)
             )
@@ -186,7 +205,8 @@ class Observer:
             timeline=timeline,
             end=end,
             history=history,
-            commits=commits or (),
+            commits=commits,
+            commits_since=None if commits is None else begin,
             damage=tuple(parts.damage),
         )
 
@@ -194,7 +214,8 @@ class Observer:
         parts, down = Parts(), self._read_down()
         parts.damage += down.damage
         text = parts.read(SETTINGS, self._standing_text) or ""
-        lineage = lineage_of(down.history, (), standing.lineage)
+        identity = self._identity()
+        lineage = lineage_of(down.history, (), told_of(standing, identity))
         pledged = noted.pledge.position if noted.pledge else None
         position = position_down(lineage, down.end, standing, node, pledged) if lineage and down.end else None
         return Instance(
@@ -203,9 +224,9 @@ class Observer:
             version=self._installation.version,
             state=down.state,
             recovery=parts.read("data folder", self._would_recover),
-            position=position,
+            position=voted(position, standing, identity) if position else None,
             lineage=lineage,
-            quorum=quorum_down(standing, node, noted, position) if position else None,
+            quorum=quorum_down(standing, node, noted, position) if position and is_of(standing, identity) else None,
             attached=upstream_in(text),
             restores=False,
             receiver=None,
@@ -215,7 +236,9 @@ class Observer:
             shutdown=down.shutdown,
             load=None,
             commits=down.commits,
+            commits_since=down.commits_since,
             checkpoint=down.control.redo if down.control else None,
+            identity=identity,
             damage=tuple(dict.fromkeys(parts.damage)),
         )
 
@@ -246,6 +269,7 @@ class Observer:
             drift=(),
             shutdown=None,
             load=None,
+            identity=self._identity(),
             damage=tuple(parts.damage),
         )
 
