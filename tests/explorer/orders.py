@@ -17,6 +17,7 @@ from aerodb.protocol.facts import Facts, Instance, Sender
 from aerodb.protocol.plan import Loss, Plan, Request, Result, Verdict
 from aerodb.rules import specification
 from aerodb.rules.invariants import Invariant, holds
+from aerodb.rules.operation import carry_out
 from aerodb.rules.view import View
 from tests.explorer.hands import MemoryHands
 from tests.explorer.world import Interned, Node, Running, facts_of, verified
@@ -187,7 +188,7 @@ class Orders:
         own = operation.own if operation else self.facts_number(number, wanted.target)
         begun = Running(order, own, ())
         try:
-            action_named(wanted.action).operate(hands, self._work(order, self.facts.values[own]))
+            carry_out(action_named(wanted.action), hands, self._work(order, self.facts.values[own]))
             last = Run(self.nodes.number(hands.node._replace(operation=None)), tuple(hands.events), "whole")
         except AeroError:
             failed = self.nodes.number(hands.node._replace(operation=begun))
@@ -220,9 +221,9 @@ class Orders:
 def _reduced_instance(facts: Facts, action: str) -> Instance | None:
     """Return what the action can read of a peer's PostgreSQL: its history, or whether it keeps its pledge."""
     instance = facts.instance
-    if instance is None or action not in {"demote", "follow", "promote", "renew"}:
+    if instance is None or action not in {"demote", "follow", "promote", "renew", "start"}:
         return None
-    if action == "follow":
+    if action in {"follow", "start"}:
         return replace(instance, position=None, attached=None, shutdown=None, quorum=None)
     pledged = facts.standing.pledge is not None
     position = instance.position if pledged and facts.standing.upstream is None else None

@@ -23,7 +23,7 @@ from aerodb.rules.specification import (
     same_standing,
 )
 from aerodb.rules.standing import following, granted
-from aerodb.rules.streaming import grant_of, granted_term, no_cycle, upstream_authority, wal_ancestry
+from aerodb.rules.streaming import grant_of, granted_term, may_stream
 from aerodb.rules.view import View
 
 
@@ -41,9 +41,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
         *common(view, "standby", "primary"),
         receiver_known(view),
         process_fits(view, State.STOPPED, State.CRASHED),
-        upstream_authority(view, upstream),
-        wal_ancestry(view, upstream),
-        no_cycle(view, upstream),
+        *may_stream(view, upstream),
     )
 
 

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Standing
-from aerodb.protocol.cluster import Role
+from aerodb.protocol.cluster import Cluster, Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import (
@@ -16,13 +16,14 @@ from aerodb.rules.condition import (
 )
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
-from aerodb.rules.specification import Action, Established, Failure, Order, no_loss, no_notes, no_term
-from aerodb.rules.view import Peer, View
+from aerodb.rules.specification import Action, Established, Failure, Order, no_loss, no_term
+from aerodb.rules.standing import detached
+from aerodb.rules.streaming import unproven
+from aerodb.rules.view import View
 
 
-def _foreign_promise(peer: Peer, term: int, node: str) -> str:
-    """Return what forbids `node` to be primary of `term`, as far as `peer` states; empty where nothing does."""
-    standing = peer.facts.standing
+def _foreign_promise(standing: Standing, term: int, node: str) -> str:
+    """Return what forbids `node` to be primary of `term`, as far as one standing says; empty where nothing does."""
     if standing.granted.term > term:
         return f"knows that term {standing.granted.term} is granted to {standing.granted.node}"
     for candidacy in (standing.pledged, *standing.since):
@@ -31,27 +32,46 @@ def _foreign_promise(peer: Peer, term: int, node: str) -> str:
     return ""
 
 
+def authority_stands(cluster: Cluster, node: str, standings: dict[str, Standing]) -> Verdict:
+    """Judge by the members' standings whether `node` may still be the primary that it stands as."""
+    granted = standings[node].granted
+    if granted.node != node:
+        return violated(Invariant.NO_HIGHER_GRANT, f"{node} knows that {granted.node} holds the last grant")
+    for name, standing in standings.items():
+        promise = _foreign_promise(standing, granted.term, node)
+        if promise:
+            return violated(Invariant.NO_HIGHER_GRANT, f"{name} {promise}, above {node}'s term {granted.term}")
+    evidence = (
+        f"{len(standings)} of {len(cluster.members)} members state that they have promised nobody else a term above "
+        f"{granted.term} ({', '.join(standings)}); {cluster.majority} are needed"
+    )
+    return (holds if len(standings) >= cluster.majority else violated)(Invariant.NO_HIGHER_GRANT, evidence)
+
+
 def no_higher_grant(view: View) -> Verdict:
     """Judge, for a primary, whether a majority states that it has promised nobody else a higher term."""
-    standing = view.own.facts.standing
-    if standing.role != "primary":
-        return holds(Invariant.NO_HIGHER_GRANT, f"{view.node} starts as a {standing.role}, which holds no authority")
-    if standing.granted.node != view.node:
-        return violated(
-            Invariant.NO_HIGHER_GRANT, f"{view.node} knows that {standing.granted.node} holds the last grant"
-        )
-    term = standing.granted.term
-    stated = []
-    for name, peer in view.everyone().items():
-        promise = _foreign_promise(peer, term, view.node)
-        if promise:
-            return violated(Invariant.NO_HIGHER_GRANT, f"{name} {promise}, above {view.node}'s term {term}")
-        stated.append(name)
-    evidence = (
-        f"{len(stated)} of {len(view.cluster.members)} members state that they have promised nobody else a term above "
-        f"{term} ({', '.join(stated)}); {view.cluster.majority} are needed"
+    role = view.own.facts.standing.role
+    if role != "primary":
+        return holds(Invariant.NO_HIGHER_GRANT, f"{view.node} starts as a {role}, which holds no authority")
+    standings = {name: peer.facts.standing for name, peer in view.everyone().items()}
+    return authority_stands(view.cluster, view.node, standings)
+
+
+def detaches(view: View) -> str:
+    """Return why a standby that names an upstream starts detached; empty where it may stream from it, or names none."""
+    upstream = view.own.facts.standing.upstream
+    return unproven(view, upstream) if upstream is not None else ""
+
+
+def notes(view: View) -> tuple[str, ...]:
+    """Say where a standby will stream from nobody, and why."""
+    why, upstream = detaches(view), view.own.facts.standing.upstream
+    if not why:
+        return ()
+    return (
+        f"{view.node} starts DETACHED, and streams from nobody: it is not proven that it may stream from {upstream} "
+        f"({why}). Let it follow by a request of its own, once it runs.",
     )
-    return (holds if len(stated) >= view.cluster.majority else violated)(Invariant.NO_HIGHER_GRANT, evidence)
 
 
 def starts_as_it_stands(view: View) -> Verdict:
@@ -99,11 +119,31 @@ def settle(hands: Hands, plan: Plan) -> Standing:
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
-    """Start PostgreSQL in its standing (the commit point: it accepts connections)."""
+    """Start PostgreSQL in its standing (the commit point: it accepts connections).
+
+    The settings of a standby are written anew: they name its upstream only where it is proven that it may stream so.
+    """
+    before, view = hands.standing(), order.view
+    if before.role == "standby":
+        _settle_upstream(hands, view)
     hands.start()
     standing = settle(hands, order.plan)
     hands.write_standing(standing)
-    return (f"PostgreSQL on {order.view.node} runs as a {standing.role}",)
+    whom = f", and follows {standing.upstream}" if standing.upstream else ""
+    detached_now = ", detached" if standing.role == "standby" and not standing.upstream else ""
+    return (f"PostgreSQL on {view.node} runs as a {standing.role}{whom}{detached_now}",)
+
+
+def _settle_upstream(hands: Hands, view: View) -> None:
+    """Make settings and standing name the upstream, or nobody where it is not proven."""
+    upstream = hands.standing().upstream
+    if upstream is not None and detaches(view):
+        hands.write_standing(detached(hands.standing()))
+        upstream = None
+    if upstream is None:
+        hands.detach()
+    else:
+        hands.attach(upstream)
 
 
 def established(plan: Plan, before: Facts, now: Facts) -> Established:
@@ -134,12 +174,12 @@ ACTION = Action(
     ),
     effects=(
         "PostgreSQL on {node} starts, with crash recovery where it needs it.",
-        "A primary takes writes again in the term it holds; a standby streams from the upstream it had, or stays "
-        "detached.",
-        "From now on it starts together with its host, where the agent's configuration says so.",
+        "A primary takes writes again in the term it holds. A standby streams from the upstream it had where that is "
+        "proven, as for follow; else it starts detached, and the notes say why.",
+        "From now on a standby starts together with its host, where the agent's configuration says so.",
     ),
     irreversible=(),
-    notes=no_notes,
+    notes=notes,
     loss=no_loss,
     commit_point="PostgreSQL on {node} accepts connections.",
     failures=(

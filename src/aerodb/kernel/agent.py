@@ -29,6 +29,7 @@ from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.explain import verdict_changes, view_of
 from aerodb.rules.invariants import RULES
+from aerodb.rules.operation import carry_out
 from aerodb.rules.position import Noted
 from aerodb.rules.standing import may_start_with_host
 from aerodb.rules.view import View, open_grant, open_pledge
@@ -241,7 +242,7 @@ class Agent:
         work = specification.Order(plan=plan, view=view, judge=action.judge)
         try:
             with span("operate", request=plan.request.id, action=plan.request.action, node=self._node.name):
-                evidence = action.operate(self._hands, work)
+                evidence = carry_out(action, self._hands, work)
         except Exception as error:  # noqa: BLE001 - whatever failed, PostgreSQL's own state says what was executed
             failure = error if isinstance(error, AeroError) else OperationFailed(repr(error))
             say("operation failed", failure=error, request=plan.request.id)

@@ -10,7 +10,7 @@ from aerodb.protocol.authority import Candidacy, Grant, Standing
 from aerodb.protocol.plan import Plan, Result, Verdict
 from aerodb.rules.election import prospective_pledge
 from aerodb.rules.hands import Hands
-from aerodb.rules.specification import Order
+from aerodb.rules.specification import Action, Order
 from aerodb.rules.standing import granted, promised
 from aerodb.rules.view import View, peer_of
 
@@ -21,6 +21,37 @@ class Changed(AeroError):
     code = "kernel.state-changed"
     status = 409
     title = "The state has changed since the plan was made"
+
+
+def learned(standing: Standing, view: View) -> Standing:
+    """Return the standing with the newest grant that the reports of the target's peers prove, where it can be told.
+
+    A witness, a detached standby, and a standby whose own WAL shows that it was carried into the term are told. One
+    that streams on from another is not: that would promise what its receiver does not keep. Nor is a node that stands
+    as a primary: the term of its log is told by its own grant. The history that goes with a grant is told only where
+    the node's own WAL says the very same.
+    """
+    shown = [(peer.grant, peer.facts.standing.grant) for peer in view.peers.values()]
+    grant, signed = max(shown, key=lambda each: each[0].term if each[0] else 0, default=(None, None))
+    if grant is None or signed is None or grant.term <= standing.granted.term or standing.role == "primary":
+        return standing
+    instance = view.own.facts.instance
+    term = instance.position.term if instance and instance.position else None
+    carried = term is not None and term >= grant.term
+    if standing.role == "standby" and standing.upstream is not None and not carried:
+        return standing
+    told = granted(standing, grant, signed, own=False)
+    same = instance is not None and instance.lineage == grant.lineage
+    return told if same else replace(told, lineage=standing.lineage)
+
+
+def carry_out(action: Action, hands: Hands, order: Order) -> tuple[str, ...]:
+    """Tell the target what its peers' reports prove, and run the one operation; return its evidence."""
+    before = hands.standing()
+    after = learned(before, order.view)
+    if after != before:
+        hands.write_standing(after)
+    return action.operate(hands, order)
 
 
 def judge_again(hands: Hands, order: Order) -> View:

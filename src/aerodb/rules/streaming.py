@@ -10,7 +10,7 @@ Pure: no I/O, no clock.
 
 from aerodb.protocol.authority import Grant
 from aerodb.protocol.facts import COMMITS_MAX
-from aerodb.protocol.plan import Verdict
+from aerodb.protocol.plan import Result, Verdict
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.position import Divergence, TermUntold, divergence, is_of
 from aerodb.rules.view import View
@@ -124,3 +124,13 @@ def no_cycle(view: View, upstream: str) -> Verdict:
         seen.append(above)
         current = above
     return holds(Invariant.NO_CYCLE, f"{upstream} does not stream from {view.node}")
+
+
+def may_stream(view: View, upstream: str) -> tuple[Verdict, ...]:
+    """Judge whether the target may stream from `upstream`: one rule, wherever streaming begins."""
+    return (upstream_authority(view, upstream), wal_ancestry(view, upstream), no_cycle(view, upstream))
+
+
+def unproven(view: View, upstream: str) -> str:
+    """Return why it is not proven that the target may stream from `upstream`; empty where it is."""
+    return "; ".join(judged.evidence for judged in may_stream(view, upstream) if judged.result is not Result.HOLDS)

@@ -159,17 +159,17 @@ def grant_of(scene: Scene, node: str, term: int, cluster: Cluster = CLUSTER) -> 
     return grant, sign(grant, node, KEYS[node])
 
 
-def demoted() -> Scene:
+def demoted(cluster: Cluster = CLUSTER) -> Scene:
     """Return n1 shut down cleanly and pledged to n2 in term 2; n2 has everything."""
-    scene = pledged(healthy(), "n1", Candidacy(term=2, node="n2"))
+    scene = pledged(healthy(cluster), "n1", Candidacy(term=2, node="n2"), cluster)
     scene = with_standing(scene, "n1", halted=True)
     return with_instance(scene, "n1", state=State.STOPPED, recovery=False, senders=(), shutdown=Lsn(5000))
 
 
-def switched() -> Scene:
+def switched(cluster: Cluster = CLUSTER) -> Scene:
     """Return n2 as the primary of term 2; n1 is down, pledged to it."""
-    scene = demoted()
-    grant, signed = grant_of(scene, "n2", 2)
+    scene = demoted(cluster)
+    grant, signed = grant_of(scene, "n2", 2, cluster)
     standing = granted(promised(scene["n2"].standing, Candidacy(term=2, node="n2")), grant, signed, own=True)
     scene = {**scene, "n2": replace(scene["n2"], standing=standing)}
     return with_instance(scene, "n2", recovery=False, attached=None, receiver=None)

@@ -7,21 +7,26 @@ from msgspec.structs import replace
 
 from aerodb.actions import catalogue
 from aerodb.errors import AeroError
-from aerodb.protocol.authority import Candidacy, Position
+from aerodb.protocol.authority import Branch, Candidacy, Position
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Receiver, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Plan
 from aerodb.rules.explain import explain
+from aerodb.rules.operation import carry_out, learned
+from tests.unit.rules.doing import hands_in, order_in
 from tests.unit.rules.scenes import (
     CLUSTER,
     Scene,
     cluster_of,
     demoted,
+    grant_of,
     healthy,
     pledged,
     request_for,
     snapshot_of,
+    switched,
+    view_for,
     with_instance,
     with_standing,
 )
@@ -178,3 +183,103 @@ def test_an_error_names_a_node_that_is_not_there() -> None:
     """A successor that no configuration knows is refused before anything is judged."""
     with pytest.raises(AeroError, match="no node"):
         plan_of(healthy(), "demote", "n1", for_="n9")
+
+
+# Wherever a node begins to stream -----------------------------------------------------------------------------------
+
+
+def _stopped(scene: Scene, node: str = "n3") -> Scene:
+    return with_instance(scene, node, state=State.STOPPED, receiver=None)
+
+
+def _promoted_by_hand(scene: Scene, node: str = "n3") -> Scene:
+    """Return the scene in which a standby was promoted by hand, wrote, and was stopped."""
+    lineage = (Branch(timeline=1, begin=Lsn(0), term=1), Branch(timeline=2, begin=Lsn(4000), term=None))
+    position = Position(term=None, bound=None, timeline=2, lsn=Lsn(9000))
+    return with_instance(scene, node, lineage=lineage, position=position, recovery=False)
+
+
+def _silent(scene: Scene) -> Scene:
+    return {name: facts for name, facts in scene.items() if name != "n1"}
+
+
+STARTS: dict[str, tuple[Callable[[Scene], Scene], str]] = {
+    "proven": (lambda scene: scene, ""),
+    "diverged": (_promoted_by_hand, "diverged"),
+    "silent": (_silent, "did not report"),
+    "another has promised better": (
+        lambda scene: with_standing(scene, "n3", pledged=Candidacy(term=9, node="n2")),
+        "pledged term 9",
+    ),
+    "in a ring": (lambda scene: with_standing(scene, "n1", upstream="n3"), "n1 follows n3"),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_standby_starts_streaming_only_by_the_rule_of_follow(name: str) -> None:
+    """Where it is not proven that it may stream from its upstream, it starts detached, and the plan says why."""
+    change, why = STARTS[name]
+    scene = change(_stopped(healthy()))
+    plan = plan_of(scene, "start", "n3")
+    hands = hands_in(scene, "n3")
+    evidence = carry_out(catalogue()["start"], hands, order_in(scene, "start", "n3"))
+    refused = failing(scene, "follow", "n3", upstream="n1")
+    assert plan.accepted
+    assert bool(why) is bool(set(refused) & {"upstream-authority", "wal-ancestry", "no-cycle"})
+    assert (hands.attached, hands.standing().upstream) == ((None, None) if why else ("n1", "n1"))
+    assert ("detached" in evidence[0]) is bool(why)
+    assert any("DETACHED" in note and why in note for note in plan.notes) is bool(why)
+    assert hands.done.index("detach" if why else "attach n1") < hands.done.index("start")
+
+
+# What a node is told -------------------------------------------------------------------------------------------------
+
+
+def test_whoever_was_carried_along_is_told_by_the_next_request() -> None:
+    """Witness, detached standby, and a standby whose own WAL is of the term: each learns of the newest grant shown."""
+    cluster = cluster_of(witness=True)
+    scene = switched(cluster)
+    view = view_for(request_for(catalogue()["fence"], "w", {"for": "n1"}), scene, cluster)
+    told = learned(scene["w"].standing, view)
+    assert (told.granted, told.pledged, told.since) == (FOR_N2, FOR_N2, ())
+    scene = switched()
+    carried = with_instance(scene, "n3", position=Position(term=2, bound=2, timeline=2, lsn=Lsn(7000)))
+    view = view_for(request_for(catalogue()["stop"], "n3", {}), carried)
+    assert learned(carried["n3"].standing, view).granted == FOR_N2
+    detached_one = with_standing(scene, "n3", upstream=None)
+    view = view_for(request_for(catalogue()["stop"], "n3", {}), detached_one)
+    assert learned(detached_one["n3"].standing, view).granted == FOR_N2
+
+
+def test_nobody_is_told_what_its_receiver_would_belie() -> None:
+    """A standby that streams on from an earlier primary, and a node that stands as one, keep the standing they have."""
+    scene = switched()
+    for node in ("n3", "n1"):
+        subject = with_standing(scene, node, role="primary" if node == "n1" else "standby", upstream="n1")
+        view = view_for(request_for(catalogue()["stop"], node, {}), subject)
+        assert learned(subject[node].standing, view) == subject[node].standing
+
+
+def test_a_history_is_told_only_where_the_nodes_own_wal_says_the_same() -> None:
+    """A node that was promoted by hand at the very place of the election is not taken for one that was carried."""
+    scene = switched()
+    ours = (Branch(timeline=1, begin=Lsn(0), term=1), Branch(timeline=2, begin=Lsn(5000), term=2))
+    _, signed = grant_of(with_instance(scene, "n2", lineage=ours), "n2", 2)
+    scene = with_standing(scene, "n2", grant=signed)
+    by_hand = (*ours[:1], replace(ours[1], term=None))
+    for lineage, told in ((ours, ours), (by_hand, scene["n3"].standing.lineage)):
+        subject = with_instance(with_standing(scene, "n3", upstream=None), "n3", lineage=lineage)
+        view = view_for(request_for(catalogue()["stop"], "n3", {}), subject)
+        after = learned(subject["n3"].standing, view)
+        assert (after.granted, after.lineage) == (FOR_N2, told)
+
+
+def test_a_demotion_judges_again_before_anything_stops() -> None:
+    """The successor is lost during the checkpoint: nothing is stopped, nothing pledged."""
+    hands = hands_in(healthy(), "n1")
+    hands.after_checkpoint = {"senders": ()}
+    with pytest.raises(AeroError) as refused:
+        carry_out(catalogue()["demote"], hands, order_in(healthy(), "demote", "n1", for_="n2"))
+    assert refused.value.invariants == ("successor-streams",)
+    assert hands.done == ["checkpoint"]
+    assert hands.standing() == healthy()["n1"].standing
