@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything that they need: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-observability tour lint explore bench docs clean
+.PHONY: help install demo test test-browser test-observability tour lint explore attack bench docs clean
 
 # The first that really runs: a version manager's launcher may be on the PATH for a version that is not in use.
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -64,6 +64,12 @@ lint: $(STAMP) ## Check style, types and the direction of imports.
 
 explore: $(STAMP) ## Explore every interleaving of a small abstract cluster, and every mutant, at full size.
 	$(RUN) -m tests.explorer
+
+SECONDS ?= 600
+SEED ?= 1
+JOBS ?= 1
+attack: $(STAMP) ## Attack real clusters in seeded rounds, for SECONDS=600 from SEED=1 on, JOBS=1 at a time; the last line is JSON.
+	$(RUN) -m tests.attack --seconds $(SECONDS) --seed $(SEED) --jobs $(JOBS)
 
 bench: $(STAMP) ## Measure, beside the bare limit of each measure.
 	$(RUN) -m benchmarks

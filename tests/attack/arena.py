@@ -1,0 +1,131 @@
+"""Where a round takes place: a cluster of real processes, copied from one that was made once for its shape."""
+
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from msgspec.structs import replace
+
+from aerodb.kernel.node import NodeFile
+from aerodb.kernel.store import Store
+from aerodb.local.layout import Layout
+from aerodb.local.making import Making
+from aerodb.protocol import canonical
+from aerodb.rules.standing import genesis
+from aerodb.transport.certificates import Authority, write_private
+from tests.attack.script import Shape
+from tests.faults.conftest import Running, _end_postgres
+
+NODES = {"three": 3, "witness": 3, "five": 5}
+QUORUM = {"three": 1, "witness": 1, "five": 2}
+
+
+class WithWitness(Making):
+    """The making of a cluster whose last member holds no data."""
+
+    def __init__(self, layout: Layout, nodes: int, quorum: int, ports_from: int) -> None:
+        """Draw as for data nodes, and make a witness of the last."""
+        super().__init__(layout, nodes, quorum, ports_from)
+        *data, last = self.cluster.members
+        witness = replace(last, witness=True, postgres_host="", postgres_port=0)
+        self.cluster = replace(self.cluster, members=(*data, witness))
+
+    def _make_monitor(self, authority: Authority) -> None:
+        super()._make_monitor(authority)
+        name = self.cluster.members[-1].name
+        folder = self._layout.node(name)
+        folder.mkdir()
+        folder.chmod(0o711)
+        authority.issue(folder, name, "agent")
+        write_private(folder / "cluster.json", canonical.encode(self.cluster))
+        pem = self._keys[name].private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_private(folder / "node.key", pem)
+        Store.create(folder / "state", genesis(name, self.cluster.genesis, witness=True))
+
+    def make(self) -> None:
+        """Make all, and the witness's own description after that of the data nodes."""
+        super().make()
+        name = self.cluster.members[-1].name
+        first = canonical.decode((self._layout.node("n1") / "node.json").read_bytes(), NodeFile)
+        file = replace(first, name=name, home=str(self._layout.node(name).resolve() / "postgres"))
+        write_private(self._layout.node(name) / "node.json", canonical.encode(file))
+
+
+def make(root: Path, shape: Shape, ports_from: int) -> None:
+    """Make a cluster of a shape."""
+    kind = WithWitness if shape == "witness" else Making
+    previous = os.umask(0o077)
+    try:
+        kind(Layout(root=root), NODES[shape], QUORUM[shape], ports_from).make()
+    finally:
+        os.umask(previous)
+
+
+class Arena:
+    """One folder, in which one cluster at a time lives."""
+
+    def __init__(self, folder: Path, ports_from: int) -> None:
+        """Make nothing yet."""
+        if os.geteuid() == 0:
+            folder.chmod(0o711)  # PostgreSQL's account must be able to go through.
+        self._folder, self._ports_from = folder, ports_from
+        self._cluster = folder / "cluster"
+        self.running: Running | None = None
+        self.mounted: list[Path] = []
+
+    def copy(self, shape: Shape) -> Running:
+        """Return a copy of the cluster of a shape; nothing in it is started."""
+        self.end()
+        template = self._folder / f"template-{shape}"
+        if not template.exists():
+            make(self._cluster, shape, self._ports_from)
+            self._cluster.rename(template)
+        subprocess.run(["cp", "-a", "--sparse=always", template, self._cluster], check=True)
+        self.running = Running(Layout(root=self._cluster))
+        return self.running
+
+    def end(self) -> None:
+        """End every process that is left in the cluster's folder, and remove it."""
+        running, self.running = self.running, None
+        if running is not None:
+            for process in running.stage._processes.values():
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGCONT)
+            running.kill_all()
+            for node in running.cluster.data_nodes:
+                _end_postgres(running, node)
+        end_left(self._cluster)
+        for place in reversed(self.mounted):
+            subprocess.run(["umount", "-l", place], check=False, capture_output=True)
+        self.mounted.clear()
+        shutil.rmtree(self._cluster, ignore_errors=True)
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Return the processes that name the folder, or work in it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            working = str((entry / "cwd").readlink())
+            if f"{folder}/" in command.replace("\0", "/ ") or f"{working}/".startswith(f"{folder}/"):
+                found.append(int(entry.name))
+    return found
+
+
+def end_left(folder: Path) -> None:
+    """End whatever still runs in a folder: PostgreSQL without an agent, a control plane of the adversary's."""
+    for pid in processes_in(folder):
+        with suppress(OSError):
+            watched = os.pidfd_open(pid)
+            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGCONT)
+            os.close(watched)

@@ -1,0 +1,232 @@
+"""The way out of what a round has left: requests alone, each accepted by its own plan, until a write is acknowledged.
+
+The walker knows what the runbook says and no more: settle what is unfinished, stop whoever serves against their
+standing, start and attach what is down, renew, elect. Where nothing is accepted, it lends a hand only as the verdicts
+name it, by taking back the setting that they say was changed.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psycopg
+
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Cell, Status
+from aerodb.protocol.facts import Facts, Report, State
+from tests.attack.chronicle import Chronicle
+from tests.attack.clients import GIVEN_UP_SECONDS, insert_in_time
+from tests.attack.history import Way
+from tests.attack.meddling import Meddling
+from tests.attack.person import Person
+from tests.faults.conftest import Running
+
+STEPS_MAX = 45
+TRIES_MAX = 2
+ROWS_FROM = 900_000_000_000
+Wish = tuple[str, str, dict[str, str]]
+
+
+class Walker:
+    """One walk."""
+
+    def __init__(self, running: Running, person: Person, meddling: Meddling, chronicle: Chronicle) -> None:
+        """Take no step yet."""
+        self._running, self._person = running, person
+        self._meddling, self._chronicle = meddling, chronicle
+        self._tried: Counter[str] = Counter()
+        self._steps: list[str] = []
+        self._lent: list[str] = []
+        self._row = ROWS_FROM
+
+    # Writing ----------------------------------------------------------------------------------------------------
+
+    def _writes(self) -> str:
+        """Return the node at which a write was acknowledged; empty where none was."""
+        self._row += 1
+        ports = {m.postgres_port: m.name for m in self._running.cluster.members if not m.witness}
+        warned: list[object] = []
+        with suppress(psycopg.Error):
+            connection = psycopg.connect(self._running.layout.dsn(), connect_timeout=2, autocommit=True)
+            try:
+                connection.pgconn.notice_handler = warned.append
+                at = ports[connection.info.port]
+                acknowledged = insert_in_time(connection.pgconn, self._row, GIVEN_UP_SECONDS)
+                return at if acknowledged is not None and not warned else ""
+            finally:
+                connection.close()
+        return ""
+
+    # Looking ----------------------------------------------------------------------------------------------------
+
+    def _facts(self, status: Status) -> dict[str, Facts]:
+        return {
+            name: canonical.decode(signed.document.encode(), Report).facts
+            for name, signed in status.snapshot.reports.items()
+        }
+
+    def _wishes(self, facts: dict[str, Facts]) -> Iterator[Wish]:
+        """Yield what the runbook would ask for, the best first."""
+        data = self._running.cluster.data_nodes
+        holder = holder_of(facts)
+        up = [name for name in data if name in facts and _state(facts[name]) is State.RUNNING]
+        rogue = [name for name in up if _serves(facts[name]) and name != holder]
+        for name in rogue:
+            yield "stop", name, {}
+        serves = holder in up and _serves(facts[holder]) and facts[holder].standing.role == "primary"
+        others = [name for name in data if name != holder]
+        if not serves and holder not in up:
+            yield "start", holder, {}
+        if serves:
+            yield from self._gathered(holder, others, facts)
+        else:
+            yield from self._elected(facts, up)
+        for name in data:
+            yield "start", name, {}
+        if not serves:
+            for name in data:
+                yield "stop", name, {}
+
+    def _gathered(self, holder: str, others: list[str], facts: dict[str, Facts]) -> Iterator[Wish]:
+        for name in others:
+            if name in facts and not _streams(facts[name]):
+                yield "follow", name, {"upstream": holder}
+        term = facts[holder].standing.granted.term
+        beyond = [name for name, each in facts.items() if each.standing.pledged.term > term]
+        if beyond:
+            for member in self._running.cluster.members:
+                if member.name != holder:
+                    yield "fence", member.name, {"for": holder}
+            yield "renew", holder, {}
+        for name in others:
+            if name in facts and not _streams(facts[name]):
+                yield "reclone", name, {"upstream": holder}
+
+    def _elected(self, facts: dict[str, Facts], up: list[str]) -> Iterator[Wish]:
+        for name in up:
+            yield "promote", name, {}
+        promised = Counter(each.standing.pledged.node for each in facts.values())
+        ranked = sorted(up, key=lambda name: (_reach(facts[name]), promised[name]), reverse=True)
+        for name in [name for name in facts if _state(facts[name]) in {State.STOPPED, State.CRASHED}]:
+            yield "start", name, {}
+        for candidate in ranked:
+            for member in self._running.cluster.members:
+                yield "fence", member.name, {"for": candidate}
+
+    # Walking ----------------------------------------------------------------------------------------------------
+
+    def walk(self) -> Way:
+        """Walk until a write is acknowledged by the primary of the newest grant, or nothing is left to ask for."""
+        words: tuple[str, ...] = ()
+        for _ in range(STEPS_MAX):
+            at = self._writes()
+            status = self._person.status()
+            if status is None:
+                self._steps.append("look: no answer")
+                time.sleep(0.5)
+                continue
+            facts = self._facts(status)
+            if at and at in facts and facts[at].standing.role == "primary" and at == holder_of(facts):
+                return Way(found=True, primary=at, steps=tuple(self._steps), lent=tuple(self._lent))
+            words = _words(status.matrix)
+            if not facts or not (self._settle(facts) or self._step(status, facts) or self._lend(words)):
+                if self._tried["wait"] >= 8:
+                    break
+                self._tried["wait"] += 1
+                time.sleep(1)
+        return Way(found=False, primary="", steps=tuple(self._steps), lent=tuple(self._lent), words=words)
+
+    def _settle(self, facts: dict[str, Facts]) -> bool:
+        for name, each in facts.items():
+            if each.unfinished is None:
+                continue
+            request = each.unfinished.request
+            if self._tried[request] < 4:
+                self._tried[request] += 1
+                said = self._person.outcome(request)
+                self._steps.append(f"outcome {each.unfinished.action} {name}: {said}")
+                if said == "unknown":
+                    time.sleep(1)
+                return True
+        return False
+
+    def _step(self, status: Status, facts: dict[str, Facts]) -> bool:
+        """Ask for the first wish that its plan accepts, and confirm it; tell whether there was one."""
+        cells = {_key(cell.action, cell.node, cell.arguments): cell for cell in status.matrix}
+        for limit in range(1, TRIES_MAX + 1):
+            for action, node, arguments in self._wishes(facts):
+                key = _key(action, node, arguments)
+                cell = cells.get(key)
+                if cell is None or not cell.accepted or self._tried[key] >= limit:
+                    continue
+                if self._pointless(action, node, arguments, facts):
+                    continue
+                self._tried[key] += 1
+                claims = ("none", "at most", "cannot be proven") if limit == TRIES_MAX else ("none", "at most")
+                done = self._person.do(action, node, claims=claims, **arguments)
+                result = "refused" if done is None else done.result or "not confirmed"
+                self._steps.append(f"{key}: {result}")
+                self._settled_after(action)
+                return True
+        return False
+
+    def _pointless(self, action: str, node: str, arguments: dict[str, str], facts: dict[str, Facts]) -> bool:
+        """Tell whether a fence would only say again what the node has pledged."""
+        standing = facts[node].standing
+        stands = standing.pledge is not None and standing.pledged.term > standing.granted.term
+        return action == "fence" and stands and standing.pledged.node == arguments["for"]
+
+    def _settled_after(self, action: str) -> None:
+        """Give replication a moment to begin; what comes of it is looked at anyway."""
+        if action in {"start", "follow", "promote", "reclone", "renew"}:
+            time.sleep(0.4)
+
+    def _lend(self, words: tuple[str, ...]) -> bool:
+        """Take one setting back that the verdicts name, if a hand has changed it; tell whether there was one."""
+        text = " ".join(words)
+        for node, line in self._meddling.lines:
+            name = line.partition(" ")[0]
+            if name in text and node in text and f"{node} {line}" not in self._lent:
+                self._meddling.take_back(node, line)
+                self._lent.append(f"{node} {line}")
+                return True
+        return False
+
+
+def holder_of(facts: dict[str, Facts]) -> str:
+    """Return who holds the newest grant that anybody knows."""
+    return max((each.standing.granted for each in facts.values()), key=lambda each: each.term).node
+
+
+def _key(action: str, node: str, arguments: dict[str, str]) -> str:
+    return " ".join((action, node, *arguments.values()))
+
+
+def _state(facts: Facts) -> State | None:
+    return facts.instance.state if facts.instance else None
+
+
+def _serves(facts: Facts) -> bool:
+    return facts.instance is not None and facts.instance.recovery is False
+
+
+def _streams(facts: Facts) -> bool:
+    receiver = facts.instance.receiver if facts.instance else None
+    return receiver is not None and receiver.status == "streaming"
+
+
+def _reach(facts: Facts) -> tuple[int, int]:
+    position = facts.instance.position if facts.instance else None
+    return (position.term or 0, position.lsn.value) if position else (0, 0)
+
+
+def _words(cells: tuple[Cell, ...]) -> tuple[str, ...]:
+    """Return what forbids each action, in the product's own words, once each."""
+    found = dict.fromkeys(
+        f"{_key(cell.action, cell.node, cell.arguments)}: {verdict.invariant}: {verdict.evidence}"
+        for cell in cells
+        for verdict in cell.failed
+        if verdict.invariant != "running-fits"
+    )
+    return tuple(found)[:60]
