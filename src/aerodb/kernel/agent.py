@@ -30,6 +30,7 @@ from aerodb.rules import specification
 from aerodb.rules.explain import verdict_changes, view_of
 from aerodb.rules.invariants import RULES
 from aerodb.rules.operation import carry_out
+from aerodb.rules.policy import remembered
 from aerodb.rules.position import Noted
 from aerodb.rules.standing import may_start_with_host
 from aerodb.rules.view import View, open_grant, open_pledge
@@ -141,6 +142,25 @@ class Agent:
         )
         return msgspec.structs.replace(facts, unfinished=unfinished)
 
+    def remember(self, facts: Facts) -> None:
+        """Note durably what facts show of the policy that the node serves under, unless an operation is under way."""
+        if remembered(facts, self._node.cluster.quorum) == facts.standing or not self._working.acquire(blocking=False):
+            return
+        try:
+            self._remember(facts)
+        finally:
+            self._working.release()
+
+    def _remember(self, facts: Facts) -> Facts:
+        """Return the facts with the standing that goes with them, which is then the durable one."""
+        if facts.standing != self._store.standing:
+            return facts  # They are older than the standing; the next look shows what there is to note.
+        standing = remembered(facts, self._node.cluster.quorum)
+        if standing != facts.standing:
+            say("the policy that the node serves under was seen to change", weakened=standing.weakened)
+            self._store.write_standing(standing)
+        return msgspec.structs.replace(facts, standing=standing)
+
     def report(self, nonce: str, facts: Facts) -> Signed:
         """Return facts that were seen for this asking, signed for it."""
         document = Report(cluster=self._node.cluster.id, node=self._node.name, nonce=nonce, facts=facts)
@@ -179,7 +199,7 @@ class Agent:
             VerdictsDiffer: one does not, any more.
         """
         with span("judge"):
-            view = self._view(plan, order, self.facts())
+            view = self._view(plan, order, self._remember(self.facts()))
             changes = verdict_changes(plan.verdicts, action_named(plan.request.action).judge(view))
             if changes:
                 raise VerdictsDiffer(locks.says(changes), invariants=tuple(each.invariant for each in changes))

@@ -108,7 +108,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `role` is what the node is when it runs. `upstream` is whom a standby follows; None is detached. `halted` is true
     where a person stopped the node: then it starts only when a person says so. `since` holds the candidacies pledged
-    above `granted`, rising. `lineage` is the last history that a grant told this node.
+    above `granted`, rising. `lineage` is the last history that a grant told this node. `weakened` is true where it was
+    seen to serve as a primary under a weaker policy than the configuration's, until nothing of that is left.
 
     What is remembered of a log (`lineage`, `followed`, the position while PostgreSQL is down) is of the log in the data
     folder whose identity is `folder` ("": a witness), and of no other. `owed` is what logs that the node has discarded
@@ -127,3 +128,4 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     lineage: tuple[Branch, ...]
     folder: str = ""
     owed: Owed | None = None
+    weakened: bool = False

@@ -43,7 +43,9 @@ def _fields(public: str, sensitive: str) -> dict[str, Class]:
 
 CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Facts: _fields("node rules configuration standing instance unfinished entries checkpoint", ""),
-    Standing: _fields("role upstream halted pledged pledge granted grant since followed lineage folder owed", ""),
+    Standing: _fields(
+        "role upstream halted pledged pledge granted grant since followed lineage folder owed weakened", ""
+    ),
     Signed: _fields("document signer signature", ""),  # Pledges and grants, which hold terms and positions alone.
     Candidacy: _fields("term node", ""),
     Followed: _fields("term lsn", ""),

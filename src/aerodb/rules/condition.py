@@ -67,9 +67,8 @@ def _set_as_written(view: View, invariant: Invariant, names: tuple[str, ...], wh
     instance = view.own.facts.instance
     if instance is None:
         return holds(invariant, f"{view.node} is a witness and has no settings")
-    unread = instance.unread(SETTINGS)
-    if unread is not None or instance.state in {State.UNREACHABLE, State.UNREADABLE}:
-        return unknown(invariant, f"the settings of {view.node} cannot be read: {unread or instance.state}")
+    if instance.unread(SETTINGS) is not None or instance.state in {State.UNREACHABLE, State.UNREADABLE}:
+        return unknown(invariant, f"the settings of {view.node} cannot be read")
     changed = [name for name in names if name in instance.drift]
     if changed:
         return violated(
@@ -123,7 +122,8 @@ def running_fits(view: View, *allowed: State) -> Verdict:
         return unknown(Invariant.RUNNING_FITS, f"PostgreSQL on {view.node} has a process that does not answer")
     evidence = f"PostgreSQL on {view.node} is {instance.state}"
     if instance.state is State.UNREADABLE:
-        evidence = f"{evidence} ({'; '.join(instance.damage)})"
+        parts = dict.fromkeys(said.partition(": ")[0] for said in instance.damage)
+        evidence = f"{evidence} (what cannot be read: {', '.join(parts)})"
     if instance.state in allowed:
         return holds(Invariant.RUNNING_FITS, evidence)
     return violated(Invariant.RUNNING_FITS, f"{evidence}; the action needs it {' or '.join(allowed)}")

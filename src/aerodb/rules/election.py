@@ -22,6 +22,7 @@ from aerodb.protocol.authority import Candidacy, Owed, Pledge
 from aerodb.protocol.plan import Loss, Result, Verdict
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.keeping import Breach, breach
+from aerodb.rules.policy import may_have_acknowledged_alone
 from aerodb.rules.position import reaches, reaches_owed, said
 from aerodb.rules.view import View
 
@@ -141,6 +142,13 @@ def commit_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
         return holds(
             Invariant.COMMIT_QUORUM,
             f"pledged: all that may have been primary since term {last.term} was granted ({', '.join(required)})",
+        )
+    weakened = [name for name, peer in view.everyone().items() if may_have_acknowledged_alone(peer.facts)]
+    if weakened:
+        return unknown(
+            Invariant.COMMIT_QUORUM,
+            f"{', '.join(weakened)} served under a weaker policy, and may have acknowledged commits alone; pledges by "
+            f"{', '.join(absent)} are needed",
         )
     quorums = [pledges[name].quorum for name in pledged]
     if any(quorum is None for quorum in quorums):

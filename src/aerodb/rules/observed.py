@@ -88,6 +88,8 @@ def node_remarks(facts: Facts) -> list[Remark]:
     if standing.pledged.term > standing.granted.term:
         pledged = standing.pledged
         found.append(("warn", f"has pledged term {pledged.term} to {pledged.node}, not granted as far as it knows"))
+    if standing.weakened:
+        found.append(("bad", "served under a weaker policy: it may have acknowledged commits that it alone holds"))
     if standing.halted:
         found.append(("warn", "was stopped by a person, and stays down until a person starts it"))
     if facts.unfinished is not None:

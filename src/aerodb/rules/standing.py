@@ -58,6 +58,8 @@ def granted(standing: Standing, grant: Grant, signed: Signed, *, own: bool) -> S
     if grant.term >= standing.granted.term:
         since = tuple(each for each in standing.since if each.term > grant.term)
         known = replace(known, granted=candidacy, grant=signed, since=since, lineage=grant.lineage)
+    if not own and grant.term > standing.granted.term:
+        known = replace(known, weakened=False)  # Its election has counted it.
     if own:
         known = replace(known, role="primary", upstream=None, followed=None)
     return known

@@ -34,7 +34,8 @@ class Observed:
     def start(self, asked_to_end: threading.Event) -> None:
         """Look on and write down what changes until `asked_to_end` is set, unless the node is not to be watched."""
         if self._every_seconds:
-            Watch(self._sight, self.journal, self._lags, self._every_seconds).start(asked_to_end)
+            watch = Watch(self._sight, self.journal, self._lags, self._every_seconds, self._agent.remember)
+            watch.start(asked_to_end)
 
     def page(self, since: int, count: int) -> EventPage:
         """Return at most `count` events after the sequence `since`, and the samples of lag."""

@@ -1,11 +1,13 @@
 """The observer: looks at the agent's own node about once a second, and writes down what changed.
 
-- It only writes down. Nothing is begun, retried, restarted or decided by what it sees.
+- It only writes down. Nothing is begun, retried, restarted or decided by what it sees. That the node serves under a
+  weaker policy is the one thing that it makes the agent remember: what was acknowledged meanwhile is seen no other way.
 - It has a connection of its own and takes none of the agent's locks, so that it never holds up an operation.
 - A look that hangs or fails is itself a transition; whatever goes wrong here, the agent goes on.
 """
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from aerodb.errors import AeroError
@@ -78,9 +80,17 @@ class Sight:
 class Watch:
     """The observer of one agent."""
 
-    def __init__(self, sight: Sight, journal: EventJournal, lags: Lags, every_seconds: float) -> None:
-        """Keep what to look with, where to write, and how often to look."""
+    def __init__(
+        self,
+        sight: Sight,
+        journal: EventJournal,
+        lags: Lags,
+        every_seconds: float,
+        remember: Callable[[Facts], None],
+    ) -> None:
+        """Keep what to look with, where to write, how often to look, and how the agent remembers what was seen."""
         self._sight, self._journal, self._lags, self._every_seconds = sight, journal, lags, every_seconds
+        self._remember = remember
         self._seen: Seen | None = None
 
     def start(self, asked_to_end: threading.Event) -> None:
@@ -117,3 +127,5 @@ class Watch:
             self._journal.append(transition, sighting.facts)
         self._seen = now
         self._lags.look(sighting, self._journal.last)
+        if sighting.facts is not None:
+            self._remember(sighting.facts)

@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from aerodb.errors import AeroError
+from aerodb.kernel.postgres.configured import Configured
 from aerodb.kernel.postgres.control import SHUT_DOWN, Control, read_control
 from aerodb.kernel.postgres.history import History, read_history
 from aerodb.kernel.postgres.identity import read_identity
@@ -86,6 +87,7 @@ class Observer:
         self._installation = installation
         self._place = place
         self._session = session
+        self._configured = Configured(installation, place)
         self._down: tuple[tuple[object, ...], Down] | None = None
         self._reading = threading.Lock()
 
@@ -138,7 +140,7 @@ class Observer:
             recovery=seen.recovery,
             position=voted(position, standing, identity) if position else None,
             lineage=lineage,
-            quorum=min((row.quorum for row in seen.rows or ()), default=None),
+            quorum=None if standing.weakened else min((row.quorum for row in seen.rows or ()), default=None),
             attached=upstream_in(text or ""),
             restores=bool(seen.settings.get("restore_command")),
             receiver=seen.receiver,
@@ -215,6 +217,7 @@ class Observer:
         parts.damage += down.damage
         text = parts.read(SETTINGS, self._standing_text) or ""
         identity = self._identity()
+        configured = parts.read(SETTINGS, self._would_start_with)
         lineage = lineage_of(down.history, (), told_of(standing, identity))
         pledged = noted.pledge.position if noted.pledge else None
         position = position_down(lineage, down.end, standing, node, pledged) if lineage and down.end else None
@@ -226,13 +229,15 @@ class Observer:
             recovery=parts.read("data folder", self._would_recover),
             position=voted(position, standing, identity) if position else None,
             lineage=lineage,
-            quorum=quorum_down(standing, node, noted, position) if position and is_of(standing, identity) else None,
+            quorum=quorum_down(standing, node, noted, position)
+            if position and is_of(standing, identity) and not standing.weakened
+            else None,
             attached=upstream_in(text),
-            restores=False,
+            restores=bool((configured or {}).get("restore_command")),
             receiver=None,
             replayed=True,
             senders=(),
-            drift=(),
+            drift=differing(expected(self._place, text), configured) if configured is not None else (),
             shutdown=down.shutdown,
             load=None,
             commits=down.commits,
@@ -241,6 +246,10 @@ class Observer:
             identity=identity,
             damage=tuple(dict.fromkeys(parts.damage)),
         )
+
+    def _would_start_with(self) -> dict[str, str]:
+        with self._reading:
+            return self._configured.read(self._place.data())
 
     def _would_recover(self) -> bool:
         return (self._place.data() / "standby.signal").exists()

@@ -18,6 +18,7 @@ from pathlib import Path
 from aerodb.kernel.postgres.errors import AlreadyRunning, NotRunning, StartFailed, StopUnfinished
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
+from aerodb.kernel.postgres.settings import given
 
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 60.0
@@ -99,9 +100,7 @@ def start(installation: Installation, place: Place) -> None:
     if postmaster(place) is not None:
         raise AlreadyRunning(f"PostgreSQL of {place.name} runs already")
     wait_until(lambda: _collected(place), COLLECTED_SECONDS_MAX)
-    names = {"config_file": "postgresql.conf", "hba_file": "pg_hba.conf", "ident_file": "pg_ident.conf"}
-    # pg_ctl hands the options to a shell.
-    options = " ".join(f"-c {shlex.quote(f'{name}={place.conf / file}')}" for name, file in names.items())
+    options = shlex.join(given(place, place.data()))  # pg_ctl hands the options to a shell.
     place.log.touch(exist_ok=True)
     if installation.account:
         os.chown(place.log, *installation.account.owner)

@@ -10,6 +10,7 @@ Pure: no I/O, no clock. Source: PostgreSQL manual 19 (server configuration), 20.
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from aerodb.kernel.postgres.place import Place
 from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
@@ -36,6 +37,17 @@ DEFAULTS = dict.fromkeys(WATCHED, "") | {
 """PostgreSQL's own, where no file sets them."""
 
 _UPSTREAM = re.compile(r"^# upstream: (\S+)$", re.MULTILINE)
+
+
+def given(place: Place, data: Path) -> list[str]:
+    """Return what PostgreSQL is given on its command line, which no file can overrule: where its files are."""
+    values = {
+        "data_directory": data,
+        "config_file": place.conf / "postgresql.conf",
+        "hba_file": place.conf / "pg_hba.conf",
+        "ident_file": place.conf / "pg_ident.conf",
+    }
+    return [word for name, value in values.items() for word in ("-c", f"{name}={value}")]
 
 
 def quoted(value: str) -> str:

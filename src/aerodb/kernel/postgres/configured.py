@@ -1,0 +1,76 @@
+"""The settings that PostgreSQL would start with, in its own words (`postgres -C`), whichever file says so.
+
+- They are asked for anew only if a file that is read for them changed: the main one, postgresql.auto.conf, and all that
+  these include.
+
+Source: PostgreSQL manual 19.1 (setting parameters), postgres(1).
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from aerodb.kernel.postgres.installation import Installation
+from aerodb.kernel.postgres.place import Place
+from aerodb.kernel.postgres.settings import WATCHED, given
+
+_INCLUDE = re.compile(
+    r"^\s*include(_if_exists|_dir)?\s*(?:=\s*)?(?:'((?:[^']|'')*)'|([^\s'#]+))", re.MULTILINE | re.IGNORECASE
+)
+DEPTH_MAX = 10
+"""How deep PostgreSQL lets files include one another."""
+
+Mark = tuple[tuple[str, int, int], ...]
+
+
+def included(path: Path, text: str) -> Iterator[Path]:
+    """Yield the files and folders that the settings file at `path` names to be read too."""
+    for match in _INCLUDE.finditer(text):
+        yield path.parent / (match[2].replace("''", "'") if match[3] is None else match[3])
+
+
+def _read_for(path: Path, depth: int = 0) -> Iterator[Path]:
+    """Yield `path` and all that is read for it; a folder stands for the settings files in it."""
+    if path.is_dir():
+        yield path
+        for each in sorted(path.glob("*.conf")):
+            yield from _read_for(each, depth + 1)
+        return
+    yield path
+    if path.is_file() and depth < DEPTH_MAX:
+        for each in included(path, path.read_text(encoding="utf-8", errors="replace")):
+            yield from _read_for(each, depth + 1)
+
+
+class Configured:
+    """The watched settings of an instance that is down."""
+
+    def __init__(self, installation: Installation, place: Place) -> None:
+        """Keep where to ask; nothing is asked yet."""
+        self._installation, self._place = installation, place
+        self._known: tuple[Mark, dict[str, str]] | None = None
+
+    def read(self, data: Path) -> dict[str, str]:
+        """Return the watched settings, by name, as the data folder would start with them.
+
+        Raises:
+            CommandFailed: PostgreSQL would not start with its files as they are.
+            OSError: a file cannot be read.
+        """
+        mark = self._mark(data)
+        if self._known is None or self._known[0] != mark:
+            self._known = mark, {name: self._ask(data, name) for name in WATCHED}
+        return self._known[1]
+
+    def _mark(self, data: Path) -> Mark:
+        """Return what changes whenever a file that is read does."""
+        found = []
+        for start in (self._place.conf / "postgresql.conf", data / "postgresql.auto.conf"):
+            for path in _read_for(start):
+                status = path.stat() if path.exists() else None
+                found.append((str(path), status.st_ctime_ns, status.st_size) if status else (str(path), 0, 0))
+        return tuple(found)
+
+    def _ask(self, data: Path, name: str) -> str:
+        said = self._installation.run("postgres", "-D", data, *given(self._place, data), "-C", name, timeout_seconds=20)
+        return said.output.removesuffix("\n")
