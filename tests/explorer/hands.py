@@ -16,6 +16,8 @@ from aerodb.protocol.signed import Signed
 from tests.explorer.world import ROW, SHUTDOWN, Node, facts_of, signed_by
 
 T = TypeVar("T")
+CROSSED = "crossed"
+"""What the journal holds of an operation that has come to the first step by which its effect can happen."""
 
 
 class Impossible(AeroError):
@@ -84,6 +86,11 @@ class MemoryHands:
     def sign(self, document: Pledge | Grant) -> Signed:
         """Return `document` signed."""
         return signed_by(self._name, document)
+
+    def cross(self, request: str) -> None:
+        """Note that the effect can happen from now on."""
+        del request
+        self._reply(lambda: CROSSED)
 
     def detach(self) -> None:
         """Cut the receiver; a witness has none."""

@@ -19,7 +19,7 @@ from aerodb.rules import specification
 from aerodb.rules.invariants import Invariant, holds
 from aerodb.rules.operation import carry_out
 from aerodb.rules.view import View
-from tests.explorer.hands import MemoryHands
+from tests.explorer.hands import CROSSED, MemoryHands
 from tests.explorer.world import Interned, Node, Running, facts_of, verified
 
 LOCAL = {
@@ -192,14 +192,14 @@ class Orders:
             last = Run(self.nodes.number(hands.node._replace(operation=None)), tuple(hands.events), "whole")
         except AeroError:
             failed = self.nodes.number(hands.node._replace(operation=begun))
-            last = self.settled(failed, tuple(hands.events))
+            last = self.settled(failed, tuple(hands.events), crossed=CROSSED in hands.replies)
         cuts = [
             Run(self.nodes.number(cut.node._replace(operation=begun._replace(replies=cut.replies))), cut.events, "cut")
             for cut in hands.cuts
         ]
         return [run for run in (*cuts, last) if run.node != number]
 
-    def settled(self, number: int, events: tuple[tuple[str, int], ...] = ()) -> Run:
+    def settled(self, number: int, events: tuple[tuple[str, int], ...] = (), *, crossed: bool = False) -> Run:
         """Return the node once the outcome of its unfinished operation was asked for, as `kernel.agent` does it."""
         node = self.nodes.values[number]
         if node.operation is None:
@@ -208,7 +208,8 @@ class Orders:
         facts = self.dropped.hands.see(facts_of(node, order.target, self.cluster, under_way=True))
         before = self.facts.values[node.operation.own]
         work, action = self._work(node.operation.order, before), action_named(order.action)
-        found = action.established(work.plan, before, facts)
+        crossed = crossed or CROSSED in node.operation.replies
+        found = action.established(work.plan, before, facts, crossed)
         if found.result == "unknown":
             return Run(number, events, "unknown")
         hands = self.dropped.hands(self.cluster, order.target, node, order.term, ())

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Grant, Pledge, Standing
 from aerodb.protocol.cluster import Cluster, Member
-from aerodb.protocol.facts import Facts, Instance, State, Unfinished
+from aerodb.protocol.facts import Facts, Instance, Load, State, Unfinished
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed, public_text, sign
 from aerodb.rules.invariants import RULES
@@ -33,6 +33,9 @@ from aerodb.rules.view import Peer, open_grant, open_pledge, peer_of
 
 ROW, SHUTDOWN = 100, 200
 FOLDER = "data"
+QUIET = Load(
+    sessions=0, longest_transaction_seconds=0, prepared_transactions=0, backups=0, logical_slots=0, waiting_commits=0
+)
 T = TypeVar("T")
 
 
@@ -192,7 +195,8 @@ def instance_of(node: Node, name: str, cluster: Cluster) -> Instance:
         system="1", folder=FOLDER, version="18", state=node.state, recovery=node.recovery,
         position=voted(position, standing, FOLDER), lineage=lineage, quorum=quorum, attached=node.attached,
         restores=False, receiver=None, replayed=True, senders=(), drift=(),
-        shutdown=end if node.state is State.STOPPED and not node.recovery else None, load=None, identity=FOLDER,
+        shutdown=end if node.state is State.STOPPED and not node.recovery else None, load=QUIET, identity=FOLDER,
+        started="once",
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from aerodb.kernel.service import application
 from aerodb.transport.server import Server, listen
 
 CHANGING = (
+    "cross",
     "write_standing",
     "detach",
     "attach",

@@ -37,25 +37,28 @@ def _stopped(running: Running) -> None:
 
 
 CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
-    ("checkpoint", "n1", {}, _nothing, ["executed"]),
-    ("checkpoint", "n3", {}, _nothing, ["executed"]),
-    ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "executed"]),
-    ("demote", "n1", {"for_": "n2"}, _nothing, ["not executed", "executed", "executed"]),
-    ("promote", "n2", {}, _pledged, ["not executed", "not executed", "executed", "executed", "executed"]),
-    ("renew", "n1", {}, _fenced_for_n1, ["not executed", "executed", "executed"]),
-    ("follow", "n1", {"upstream": "n2"}, _promoted, ["not executed", "executed", "executed"]),
-    ("follow", "n3", {"upstream": "n2"}, _nothing, ["not executed", "executed"]),
-    ("start", "n3", {}, _stopped, ["executed", "executed"]),
-    ("stop", "n1", {}, _nothing, ["not executed", "executed", "executed"]),
+    ("checkpoint", "n1", {}, _nothing, ["not executed", "executed"]),
+    ("checkpoint", "n3", {}, _nothing, ["not executed", "executed"]),
+    ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed"]),
+    ("demote", "n1", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed", "executed"]),
+    ("promote", "n2", {}, _pledged, ["not executed", "not executed", "unknown", "executed", "executed", "executed"]),
+    ("renew", "n1", {}, _fenced_for_n1, ["not executed", "not executed", "executed", "executed"]),
+    ("follow", "n1", {"upstream": "n2"}, _promoted, ["not executed", "not executed", "executed", "executed"]),
+    ("follow", "n3", {"upstream": "n2"}, _nothing, ["not executed", "not executed", "executed"]),
+    ("start", "n3", {}, _stopped, ["not executed", "executed", "executed"]),
+    ("stop", "n1", {}, _nothing, ["not executed", "not executed", "executed", "executed"]),
     (
         "reclone",
         "n3",
         {"upstream": "n1"},
         _nothing,
-        ["not executed", "not executed", "not executed", "executed", "executed", "executed"],
+        ["not executed", "not executed", "not executed", "not executed", "executed", "executed", "executed"],
     ),
 ]
-"""Each action, and what was executed if the agent dies right after the first, second, ... thing that it did."""
+"""Each action, and what was executed if the agent dies right after the first, second, ... thing that it did.
+
+To cross is such a thing: a promotion that has crossed may be under way; nobody can tell until PostgreSQL is stopped.
+"""
 
 
 def test_every_action_is_killed() -> None:
@@ -84,6 +87,11 @@ def test_an_agent_killed_at_any_step(
     assert established.result == expected, established
     assert fresh.api.events(planned.request)[-1] == "established"
     assert fresh.api.outcome(planned.request).result == expected
+    if expected == "unknown":
+        fresh.api.do("stop", target)
+        assert fresh.api.outcome(planned.request).result == "not executed"
+        fresh.api.do("start", target)
+        expected = "not executed"
     seen = fresh.impostor.facts(target).checkpoint
     with pytest.raises(AeroError) as error:
         fresh.impostor.run(target, order_of(fresh.api, planned.request, seen))

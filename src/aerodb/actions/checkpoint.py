@@ -10,7 +10,18 @@ from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import common, running_fits
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
-from aerodb.rules.specification import Action, Established, Failure, Order, no_loss, no_notes, no_term, same_standing
+from aerodb.rules.specification import (
+    NOT_CROSSED,
+    SILENT,
+    Action,
+    Established,
+    Failure,
+    Order,
+    no_loss,
+    no_notes,
+    no_term,
+    same_standing,
+)
 from aerodb.rules.view import View
 
 
@@ -21,6 +32,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """Run PostgreSQL's CHECKPOINT; its return is the commit point."""
+    hands.cross(order.plan.request.id)
     hands.checkpoint()
     after = hands.look().instance
     if after is None or after.checkpoint is None:
@@ -41,15 +53,17 @@ def is_newer(before: Instance, now: Instance) -> bool:
     return before.checkpoint is not None and now.checkpoint > before.checkpoint
 
 
-def established(plan: Plan, before: Facts, now: Facts) -> Established:
-    """Tell from the control file whether a newer checkpoint has finished since."""
+def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
+    """Tell from the control file whether a newer checkpoint has finished since, or whether one still may."""
     del plan
+    if not crossed:
+        return NOT_CROSSED
     earlier, instance = before.instance, now.instance
     if earlier is None or instance is None or instance.state in {State.UNREACHABLE, State.UNREADABLE}:
-        return Established(result="unknown", evidence="PostgreSQL does not answer; ask again when it runs or is down")
+        return SILENT
     if is_newer(earlier, instance):
         return Established(result="executed", evidence=f"a newer checkpoint begins at {instance.checkpoint}")
-    if instance.load is not None and instance.load.checkpoints > 0:
+    if instance.load is not None and (instance.load.checkpoints > 0 or instance.load.lingering > 0):
         return Established(result="unknown", evidence="a checkpoint is under way; ask again when it has finished")
     return Established(
         result="not executed", evidence=f"none has finished since; the last checkpoint begins at {instance.checkpoint}"

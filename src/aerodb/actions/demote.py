@@ -11,9 +11,9 @@ from aerodb.rules.election import electable, position_known, term_rises
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.notes import before_a_shutdown
-from aerodb.rules.operation import judge_again
-from aerodb.rules.specification import Action, Argument, Established, Failure, Order, no_loss
-from aerodb.rules.standing import detached, promised
+from aerodb.rules.operation import judge_again, not_shut_down
+from aerodb.rules.specification import NOT_CROSSED, Action, Argument, Established, Failure, Order, no_loss
+from aerodb.rules.standing import detached, has_pledged, promised
 from aerodb.rules.view import View, standing_term
 
 
@@ -69,25 +69,31 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """
     hands.checkpoint()
     judge_again(hands, order)
+    hands.cross(order.plan.request.id)
     hands.stop()
     standing = settle(hands, order.plan)
     hands.write_standing(standing)
     return (f"{order.view.node} shut down cleanly and pledged term {order.plan.term} to {standing.pledged.node}",)
 
 
-def established(plan: Plan, before: Facts, now: Facts) -> Established:
-    """Tell from the control file whether the primary was shut down cleanly."""
-    del before
-    instance = now.instance
+def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
+    """Tell from the control file whether the primary was shut down cleanly, or still may be."""
+    if not crossed:
+        return NOT_CROSSED
+    instance, candidacy = now.instance, Candidacy(term=plan.term, node=plan.request.arguments["for"])
+    if has_pledged(now.standing, candidacy):
+        return Established(result="executed", evidence=f"the standing holds the pledge of term {plan.term}")
     if now.standing.pledged.term >= plan.term:
         return Established(
-            result="executed", evidence=f"the standing holds a pledge of term {now.standing.pledged.term}"
+            result="not executed",
+            evidence=f"the node has promised term {now.standing.pledged.term} since, so the pledge of term {plan.term} "
+            "can never be made",
         )
-    if instance is None or instance.state in {State.UNREACHABLE, State.UNREADABLE}:
-        return Established(result="unknown", evidence="PostgreSQL does not answer; ask again when it runs or is down")
-    if instance.state is State.STOPPED and instance.shutdown is not None:
+    if instance is not None and instance.state is State.STOPPED and instance.shutdown is not None:
         return Established(result="executed", evidence=f"shut down cleanly; the log ends at {instance.shutdown}")
-    return Established(result="not executed", evidence=f"PostgreSQL is {instance.state}, not shut down cleanly")
+    if instance is not None and instance.state is State.STOPPED:
+        return Established(result="not executed", evidence="PostgreSQL was shut down in recovery, not as a primary")
+    return not_shut_down(before, now)
 
 
 ACTION = Action(

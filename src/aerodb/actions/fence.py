@@ -14,8 +14,17 @@ from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import commits_wait_without
 from aerodb.rules.operation import judge_again, pledge_with
-from aerodb.rules.specification import Action, Argument, Established, Failure, Order, no_loss, same_standing
-from aerodb.rules.standing import detached
+from aerodb.rules.specification import (
+    NOT_CROSSED,
+    Action,
+    Argument,
+    Established,
+    Failure,
+    Order,
+    no_loss,
+    same_standing,
+)
+from aerodb.rules.standing import detached, has_pledged
 from aerodb.rules.view import View, standing_term
 
 
@@ -58,6 +67,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     view = judge_again(hands, order)
     candidacy = candidacy_of(view)
     standing = pledge_with(hands, view, candidacy, detached(hands.standing()))
+    hands.cross(order.plan.request.id)
     hands.write_standing(standing)
     instance = view.own.facts.instance
     where = (
@@ -66,17 +76,18 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     return (f"{view.node} pledged term {candidacy.term} to {candidacy.node} {where}".rstrip(),)
 
 
-def established(plan: Plan, before: Facts, now: Facts) -> Established:
-    """Tell from the durable standing whether the pledge was made."""
+def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
+    """Tell from the durable standing whether the pledge was made; nobody but the agent writes it."""
     del before
+    if not crossed:
+        return NOT_CROSSED
     candidacy = Candidacy(term=plan.term, node=plan.request.arguments["for"])
-    made = now.standing.pledged == candidacy and now.standing.pledge is not None
-    if made or now.standing.pledged.term > plan.term:
-        return Established(
-            result="executed", evidence=f"the standing holds a pledge of term {now.standing.pledged.term}"
-        )
+    if has_pledged(now.standing, candidacy):
+        return Established(result="executed", evidence=f"the standing holds the pledge of term {plan.term}")
     return Established(
-        result="not executed", evidence=f"the standing's pledged term is {now.standing.pledged.term}, below {plan.term}"
+        result="not executed",
+        evidence=f"the standing's pledged term is {now.standing.pledged.term}, and term {plan.term} was not pledged to "
+        f"{candidacy.node}",
     )
 
 

@@ -13,6 +13,7 @@ from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import commits_wait_without, upstream_state
 from aerodb.rules.specification import (
+    NOT_CROSSED,
     Action,
     Argument,
     Established,
@@ -69,6 +70,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     view = order.view
     upstream = view.argument("upstream")
     hands.write_standing(standing_after(view, hands.standing()))
+    hands.cross(order.plan.request.id)
     hands.attach(upstream)
     instance = view.own.facts.instance
     if instance is None or instance.state is not State.RUNNING:
@@ -77,9 +79,11 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     return (f"{view.node} names {upstream} as its upstream",)
 
 
-def established(plan: Plan, before: Facts, now: Facts) -> Established:
-    """Tell from the node's settings whether they name the upstream."""
+def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
+    """Tell from the node's settings whether they name the upstream; nobody but the agent writes them."""
     del before
+    if not crossed:
+        return NOT_CROSSED
     upstream, instance = plan.request.arguments["upstream"], now.instance
     if now.standing.upstream == upstream and instance is not None and instance.attached == upstream:
         return Established(

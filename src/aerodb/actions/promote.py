@@ -7,14 +7,14 @@
 
 from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.cluster import Role
-from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import common, policy_known, receiver_known, running_fits
 from aerodb.rules.election import ELECTION, counted, election, election_loss
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.operation import judge_again, pledge_with, take_grant
-from aerodb.rules.specification import Action, Established, Failure, Order, no_notes
+from aerodb.rules.specification import NOT_CROSSED, SILENT, Action, Established, Failure, Order, no_notes
 from aerodb.rules.view import View, standing_term
 
 
@@ -36,6 +36,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     candidacy = Candidacy(term=view.term, node=view.node)
     if hands.standing().pledged != candidacy:
         hands.write_standing(pledge_with(hands, view, candidacy, hands.standing()))
+    hands.cross(order.plan.request.id)
     hands.promote()
     end = hands.write_term(view.term, view.cluster.quorum)
     standing = take_grant(hands, order.plan)
@@ -47,19 +48,49 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     )
 
 
-def established(plan: Plan, before: Facts, now: Facts) -> Established:
-    """Tell from PostgreSQL itself whether the promotion happened: out of recovery, on a later timeline."""
+def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
+    """Tell from PostgreSQL itself whether the promotion happened, or still may.
+
+    PostgreSQL forgets that it was told to promote only with its process: one that is in recovery may leave it at any
+    time, until it has been started anew.
+    """
     del plan
+    if not crossed:
+        return NOT_CROSSED
     instance, earlier = now.instance, before.instance
-    if instance is None or earlier is None or instance.state is not State.RUNNING or instance.recovery is None:
+    if instance is None or earlier is None:
+        return SILENT
+    if instance.state is State.RUNNING and instance.recovery is False:
         return Established(
-            result="unknown", evidence="PostgreSQL does not run, so whether it left recovery cannot be seen"
+            result="executed", evidence=f"PostgreSQL is out of recovery on timeline {instance.lineage[-1].timeline}"
         )
-    if instance.recovery:
-        return Established(result="not executed", evidence="PostgreSQL is in recovery")
+    if _has_branched(earlier, instance):
+        return Established(
+            result="executed",
+            evidence=f"the log goes on beyond the beginning of timeline {instance.lineage[-1].timeline}",
+        )
+    if instance.state in {State.STOPPED, State.CRASHED}:
+        return Established(
+            result="not executed", evidence=f"PostgreSQL is {instance.state}, and its log has no new timeline"
+        )
+    if instance.state is not State.RUNNING or not instance.recovery:
+        return SILENT
+    if instance.started is not None and earlier.started is not None and instance.started != earlier.started:
+        return Established(
+            result="not executed",
+            evidence=f"PostgreSQL was started anew at {instance.started}, and is in recovery on its old timeline",
+        )
     return Established(
-        result="executed", evidence=f"PostgreSQL is out of recovery on timeline {instance.lineage[-1].timeline}"
+        result="unknown",
+        evidence="PostgreSQL was told to promote, is in recovery, and may still leave it; ask again, or stop the node",
     )
+
+
+def _has_branched(before: Instance, now: Instance) -> bool:
+    """Tell whether the log holds something of a timeline that was not there before."""
+    if not before.lineage or not now.lineage or now.position is None:
+        return False
+    return now.lineage[-1].timeline > before.lineage[-1].timeline and now.position.lsn > now.lineage[-1].begin
 
 
 ACTION = Action(

@@ -10,7 +10,7 @@ from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.notes import upstream_state
 from aerodb.rules.position import TermUntold
-from aerodb.rules.specification import Action, Argument, Established, Failure, Order, no_term
+from aerodb.rules.specification import NOT_CROSSED, Action, Argument, Established, Failure, Order, no_term
 from aerodb.rules.standing import following
 from aerodb.rules.streaming import commits_beyond, granted_term, no_cycle, parting, upstream_authority
 from aerodb.rules.view import View
@@ -81,6 +81,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     if instance is not None and instance.state is State.RUNNING:
         hands.stop()
     hands.write_standing(standing_after(view, hands.standing(), same_log=False))
+    hands.cross(order.plan.request.id)
     hands.swap()
     hands.attach(upstream)
     hands.start()
@@ -88,9 +89,11 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     return (f"{view.node} runs on a new data folder copied from {upstream}; the old one, {folder}, stays",)
 
 
-def established(plan: Plan, before: Facts, now: Facts) -> Established:
+def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
     """Tell from the name of the folder in use whether the new one took its place."""
     del plan
+    if not crossed:
+        return NOT_CROSSED
     old, new = before.instance, now.instance
     if old is None or new is None:
         return Established(result="unknown", evidence="the node's data folder cannot be seen")

@@ -9,7 +9,7 @@ from aerodb.rules.election import ELECTION, election, election_loss, renewal_quo
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.operation import judge_again, pledge_with, take_grant
-from aerodb.rules.specification import Action, Established, Failure, Order, no_notes
+from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_notes
 from aerodb.rules.view import View, standing_term
 
 
@@ -34,19 +34,33 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     candidacy = Candidacy(term=view.term, node=view.node)
     if hands.standing().pledged != candidacy:
         hands.write_standing(pledge_with(hands, view, candidacy, hands.standing()))
+    hands.cross(order.plan.request.id)
     end = hands.write_term(view.term, view.cluster.quorum)
     hands.write_standing(take_grant(hands, order.plan))
     return (f"{view.node} is primary of term {view.term}, on the same timeline; the term's row ends at {end}",)
 
 
-def established(plan: Plan, before: Facts, now: Facts) -> Established:
-    """Tell from the node's own WAL whether the term's row is there."""
+def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
+    """Tell from the node's own WAL whether the term's row is there, or may still be written."""
     del before
+    if not crossed:
+        return NOT_CROSSED
     instance = now.instance
-    if instance is None or instance.state is not State.RUNNING or instance.position is None:
-        return Established(result="unknown", evidence="PostgreSQL does not run, so the term's row cannot be read")
-    if instance.position.term is not None and instance.position.term >= plan.term:
+    if instance is None or instance.state is not State.RUNNING or instance.position is None or instance.load is None:
+        return Established(
+            result="unknown",
+            evidence="PostgreSQL does not answer, so the term's row cannot be read; ask again when it runs",
+        )
+    if instance.position.term is None:
+        return Established(result="unknown", evidence="the terms in the log cannot be read; ask again")
+    if instance.position.term >= plan.term:
         return Established(result="executed", evidence=f"the row of term {instance.position.term} is in the log")
+    if instance.load.lingering > 0:
+        return Established(
+            result="unknown",
+            evidence=f"{instance.load.lingering} of the agent's earlier sessions are still there, and one may be about "
+            "to write the row; ask again when they have ended, or stop the node, start it, and ask again",
+        )
     return Established(result="not executed", evidence=f"there is no row of term {plan.term} in the log")
 
 

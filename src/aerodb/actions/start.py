@@ -16,7 +16,7 @@ from aerodb.rules.condition import (
 )
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
-from aerodb.rules.specification import Action, Established, Failure, Order, no_loss, no_term
+from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
 from aerodb.rules.standing import detached
 from aerodb.rules.streaming import unproven
 from aerodb.rules.view import View
@@ -126,6 +126,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     before, view = hands.standing(), order.view
     if before.role == "standby":
         _settle_upstream(hands, view)
+    hands.cross(order.plan.request.id)
     hands.start()
     standing = settle(hands, order.plan)
     hands.write_standing(standing)
@@ -146,11 +147,16 @@ def _settle_upstream(hands: Hands, view: View) -> None:
         hands.attach(upstream)
 
 
-def established(plan: Plan, before: Facts, now: Facts) -> Established:
+def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
     """Tell from the process whether PostgreSQL runs."""
     del plan, before
+    if not crossed:
+        return NOT_CROSSED
     if now.instance is None or now.instance.state is State.UNREACHABLE:
-        return Established(result="unknown", evidence="PostgreSQL has a process that does not answer yet")
+        return Established(
+            result="unknown",
+            evidence="PostgreSQL has a process that does not answer yet; ask again, or stop the node",
+        )
     if now.instance.state is State.RUNNING:
         return Established(result="executed", evidence="PostgreSQL runs")
     return Established(result="not executed", evidence=f"PostgreSQL is {now.instance.state}")

@@ -4,13 +4,14 @@ from msgspec.structs import replace
 
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
-from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import configuration_agrees, journal_settled, running_fits, stands_as
+from aerodb.rules.condition import configuration_agrees, running_fits, stands_as
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import before_a_shutdown
-from aerodb.rules.specification import Action, Established, Failure, Order, no_loss, no_term
+from aerodb.rules.operation import not_shut_down
+from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
 from aerodb.rules.view import View
 
 
@@ -18,7 +19,6 @@ def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target can be stopped; also one that somebody promoted by hand, which stands as a standby."""
     return (
         configuration_agrees(view),
-        journal_settled(view),
         stands_as(view, "primary", "standby"),
         running_fits(view, State.RUNNING, State.UNREACHABLE),
     )
@@ -31,46 +31,53 @@ def settle(hands: Hands, plan: Plan) -> Standing:
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
-    """Checkpoint and shut down cleanly (the commit point); the standing then says that a person stopped it."""
+    """Checkpoint and shut down (the commit point); the standing then says that a person stopped it."""
     own = order.view.own.facts
     if own.standing.role == "primary" and own.instance is not None and own.instance.state is State.RUNNING:
         hands.checkpoint()
+    hands.cross(order.plan.request.id)
     hands.stop()
     hands.write_standing(settle(hands, order.plan))
-    return (f"PostgreSQL on {order.view.node} shut down cleanly",)
+    return (says_down(hands.look().instance),)
 
 
-def established(plan: Plan, before: Facts, now: Facts) -> Established:
-    """Tell from the process and the control file whether PostgreSQL was shut down."""
-    del plan, before
-    if now.instance is None or now.instance.state in {State.UNREACHABLE, State.UNREADABLE}:
-        return Established(result="unknown", evidence="PostgreSQL does not answer; ask again when it runs or is down")
-    if now.instance.state is State.STOPPED:
-        return Established(result="executed", evidence="PostgreSQL was shut down cleanly")
-    return Established(result="not executed", evidence=f"PostgreSQL is {now.instance.state}, not shut down cleanly")
+def says_down(instance: Instance | None) -> str:
+    """Say how a PostgreSQL that has no process any more went down."""
+    if instance is not None and instance.state is State.STOPPED:
+        return "PostgreSQL was shut down cleanly"
+    return "PostgreSQL is down, without a clean shutdown: its next start recovers from its log"
+
+
+def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
+    """Tell from the process and the control file whether PostgreSQL was shut down, or still may be."""
+    del plan
+    if not crossed:
+        return NOT_CROSSED
+    if now.instance is not None and now.instance.state not in {State.RUNNING, State.UNREACHABLE}:
+        return Established(result="executed", evidence=says_down(now.instance))
+    return not_shut_down(before, now)
 
 
 ACTION = Action(
     name="stop",
     title="Stop {node}",
     summary="A node's PostgreSQL shuts down cleanly, and stays down until a person starts it.",
-    target="running node",
+    target="node whose PostgreSQL has a process",
     arguments=(),
     authority=Role.OPERATOR,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
-        Invariant.JOURNAL_SETTLED,
         Invariant.ROLE_FITS,
         Invariant.RUNNING_FITS,
     ),
     effects=(
-        "PostgreSQL on {node} shuts down cleanly and stays down until a person starts it.",
+        "PostgreSQL on {node} shuts down and stays down until a person starts it. One that answers shuts down cleanly.",
         "If {node} is the primary, ALL WRITES STOP until it is started, or another is elected.",
     ),
     irreversible=("Every session on {node} is disconnected.",),
     notes=before_a_shutdown,
     loss=no_loss,
-    commit_point="The clean shutdown in {node}'s control file.",
+    commit_point="The end of PostgreSQL's process on {node}.",
     failures=(
         Failure(
             when="PostgreSQL does not shut down in time.",

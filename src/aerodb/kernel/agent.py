@@ -23,7 +23,7 @@ from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
-from aerodb.protocol.facts import Facts, Instance, Report, Unfinished
+from aerodb.protocol.facts import Facts, Instance, Report, State, Unfinished
 from aerodb.protocol.plan import Order, Outcome, Plan, Verdict, plan_digest
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
@@ -136,7 +136,7 @@ class Agent:
         if self._working.locked():
             found = specification.Established(result="unknown", evidence="it is under way")
         else:
-            found = action_named(plan.request.action).established(plan, begun.before, facts)
+            found = self._found(plan, begun.before)
         unfinished = Unfinished(
             request=begun.request, action=plan.request.action, result=found.result, evidence=found.evidence
         )
@@ -273,13 +273,27 @@ class Agent:
         """Judge from PostgreSQL's own state what a failed operation left; unknown stays unfinished."""
         action, request = action_named(plan.request.action), plan.request.id
         try:
-            found = action.established(plan, before, self._facts())
+            found = self._found(plan, before)
             if found.result == "executed":
                 self._hands.write_standing(action.settle(self._hands, plan))
         except Exception as error:  # noqa: BLE001 - not even that can be seen: unknown, to be asked for
             found = specification.Established(result="unknown", evidence=f"nothing can be seen: {error}")
         outcome = self._signed(request, text, found.result, failure, evidence=(found.evidence,))
         return outcome if found.result == "unknown" else self._end(request, outcome)
+
+    def _found(self, plan: Plan, before: Facts) -> specification.Established:
+        """Judge a request that was begun and not ended by the node as it is now."""
+        crossed = self._store.crossed(plan.request.id)
+        return action_named(plan.request.action).established(plan, before, self._settled_facts(), crossed)
+
+    def _settled_facts(self) -> Facts:
+        """Return the facts; a postmaster that may not have taken up what it was sent is not taken for one that runs."""
+        facts = self._facts()
+        if self._postgres is None or facts.instance is None or facts.instance.state is not State.RUNNING:
+            return facts
+        if self._postgres.accepts():
+            return facts
+        return msgspec.structs.replace(facts, instance=msgspec.structs.replace(facts.instance, state=State.UNREACHABLE))
 
     def _end(self, request: str, outcome: Signed) -> Signed:
         self._store.end(request, outcome)
@@ -340,7 +354,7 @@ class Agent:
             return self._end(request, self._signed(request, "", "not executed", never, established=True))
         plan = canonical.decode(begun.plan.encode(), Plan)
         action = action_named(plan.request.action)
-        found = action.established(plan, begun.before, self._facts())
+        found = self._found(plan, begun.before)
         if found.result == "executed":
             self._hands.write_standing(action.settle(self._hands, plan))
         outcome = self._signed(request, begun.plan, found.result, evidence=(found.evidence,), established=True)

@@ -48,6 +48,10 @@ class NodeHands:
         """Return `document` signed with the node's key."""
         return sign(document, self._name, self._key)
 
+    def cross(self, request: str) -> None:
+        """Note durably that the effect of `request` can happen from now on."""
+        self._store.mark(request)
+
     def detach(self) -> None:
         """Cut the WAL receiver; a witness has none."""
         if self._own_postgres is not None:

@@ -1,7 +1,8 @@
 """What one agent keeps: its standing, its journal of requests, and the newest audit log checkpoint that it saw.
 
 - Every write is durable before it returns; nothing is kept anywhere else.
-- A request has one file when it is begun and one when it is ended; an id that has either is used for ever.
+- A request has one file when it is begun, one when it has crossed (its effect can happen from then on), and one when it
+  is ended; an id that has any is used for ever.
 - A damaged standing is an error, never a fresh start.
 """
 
@@ -58,6 +59,7 @@ class Store:
             seen = folder / "checkpoint.json"
             self._seen = canonical.decode(seen.read_bytes(), Seen) if seen.exists() else Seen(size=0, checkpoint="")
             self._begun = {path.name.removesuffix(".begun.json") for path in self._journal.glob("*.begun.json")}
+            self._crossed = {path.name.removesuffix(".crossed") for path in self._journal.glob("*.crossed")}
             self._ended = {path.name.removesuffix(".ended.json") for path in self._journal.glob("*.ended.json")}
         except (OSError, AeroError) as error:
             raise StandingUnreadable(f"{folder} holds no whole standing: {error}") from error
@@ -125,6 +127,15 @@ class Store:
         entry = Begun(sequence=self.entries + 1, request=request, plan=plan, before=before)
         write_durably(self._journal / f"{request}.begun.json", canonical.encode(entry))
         self._begun.add(request)
+
+    def mark(self, request: str) -> None:
+        """Write, right before the first step by which its effect can happen, that a begun request has crossed."""
+        write_durably(self._journal / f"{request}.crossed", b"")
+        self._crossed.add(request)
+
+    def crossed(self, request: str) -> bool:
+        """Tell whether a request came to the first step by which its effect can happen."""
+        return request in self._crossed
 
     def end(self, request: str, outcome: Signed) -> None:
         """Write what became of a request."""

@@ -54,13 +54,14 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Owed: _fields("term lsn", ""),
     Instance: _fields(
         "system version state recovery position lineage quorum attached restores receiver replayed senders shutdown "
-        "load commits commits_since checkpoint identity",
+        "load commits commits_since checkpoint identity started stopping",
         "folder drift damage",
     ),
     Receiver: _fields("status flushed", "upstream"),
     Sender: _fields("node state sync_state sent flushed replayed", ""),
     Load: _fields(
-        "sessions longest_transaction_seconds prepared_transactions backups logical_slots waiting_commits checkpoints",
+        "sessions longest_transaction_seconds prepared_transactions backups logical_slots waiting_commits checkpoints "
+        "lingering",
         "",
     ),
     Commit: _fields("lsn", "xid time"),

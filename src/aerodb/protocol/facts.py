@@ -49,6 +49,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What an operator should know before writes stop; counts.
 
     `checkpoints` is above 0 while one is under way, or while a CHECKPOINT command of the agent's has not returned.
+    `lingering` counts the agent's sessions for operations besides the one that looks: those of an agent that died,
+    whose last statement may still take effect. It was counted before anything else was looked at.
     """
 
     sessions: int
@@ -58,6 +60,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     logical_slots: int
     waiting_commits: int
     checkpoints: int = 0
+    lingering: int = 0
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +84,9 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `commits` are the last ones in the log from `commits_since` on, oldest first, at most COMMITS_MAX; None: the log was
     not read for them. `checkpoint` is where the last finished checkpoint (on a standby: restartpoint) begins, and so
     crash recovery would. `identity` is that of the data folder in use, drawn when it was made; None: it cannot be read.
+    `started` is when the running PostgreSQL was started, as it says itself: another value is another postmaster; None
+    is unknown. `stopping` is true where its process shuts down, or has been sent a signal to, and has not taken it up
+    yet.
     """
 
     system: str
@@ -103,6 +109,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     commits_since: Lsn | None = None
     checkpoint: Lsn | None = None
     identity: str | None = None
+    started: str | None = None
+    stopping: bool = False
     damage: tuple[str, ...] = ()
 
     def unread(self, part: str) -> str | None:

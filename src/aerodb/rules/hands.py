@@ -26,6 +26,12 @@ class Hands(Protocol):
     def sign(self, document: Pledge | Grant) -> Signed:
         """Return `document` signed with the node's key."""
 
+    def cross(self, request: str) -> None:
+        """Note durably in the journal that the effect of `request` can happen from now on.
+
+        Called once, right before the first step by which it can: what has not crossed has surely not been executed.
+        """
+
     def detach(self) -> None:
         """Cut the WAL receiver, and replay everything received.
 

@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from aerodb.errors import AeroError
 from aerodb.protocol.authority import Candidacy, Grant, Standing
+from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Result, Verdict
 from aerodb.rules.election import prospective_pledge
 from aerodb.rules.hands import Hands
-from aerodb.rules.specification import Action, Order
+from aerodb.rules.specification import SILENT, Action, Established, Order
 from aerodb.rules.standing import granted, promised
 from aerodb.rules.view import View, peer_of
 
@@ -77,6 +78,31 @@ def refuse_unless_held(verdicts: tuple[Verdict, ...]) -> None:
             "; ".join(verdict.evidence for verdict in failed),
             invariants=tuple(verdict.invariant for verdict in failed),
         )
+
+
+def not_shut_down(before: Facts, now: Facts) -> Established:
+    """Tell whether a shutdown that was asked for, and has not ended in a clean one, can still come.
+
+    It cannot where no process is left, nor where the very process that was to shut down has nothing left to take up.
+    """
+    old, new = before.instance, now.instance
+    if old is None or new is None:
+        return SILENT
+    if new.state is State.CRASHED:
+        return Established(result="not executed", evidence="PostgreSQL is crashed, not shut down cleanly")
+    if new.state is not State.RUNNING:
+        return SILENT
+    if new.stopping:
+        return Established(
+            result="unknown", evidence="PostgreSQL shuts down, or is about to; ask again when it is down"
+        )
+    if new.started is None or new.started != old.started:
+        return Established(
+            result="unknown",
+            evidence="the PostgreSQL that was told to shut down is gone, and another runs: whether it went cleanly "
+            "cannot be told; stop the node, then ask again",
+        )
+    return Established(result="not executed", evidence=f"PostgreSQL runs since {new.started}, and does not shut down")
 
 
 def pledge_with(hands: Hands, view: View, candidacy: Candidacy, standing: Standing) -> Standing:

@@ -49,6 +49,17 @@ class Established:
     evidence: str
 
 
+NOT_CROSSED = Established(
+    result="not executed", evidence="the operation ended before the first step by which its effect can happen"
+)
+"""What is established of every operation that has not crossed."""
+
+SILENT = Established(
+    result="unknown", evidence="PostgreSQL does not answer; ask again when it runs, or is down (it may be stopped)"
+)
+"""What is established where the process cannot be looked into."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """What an operation works from: the plan, and the view whose verdicts hold. `judge` judges the view anew."""
@@ -65,7 +76,9 @@ class Action:
     `judge` returns a verdict for each of `invariants`, in their order. `term` is the term that a plan names (0: none).
     `effects` and `irreversible` are sentences with {node}, {term} and the arguments' names to be filled in. `operate`
     is the one kernel operation; it returns the evidence of its commit point. `established` judges a request that was
-    begun and not ended, from the facts before it and now; `settle` gives the standing that goes with an executed one.
+    begun and not ended, from the facts before it and now, and from whether the operation has crossed: whether the
+    journal holds that it came to the first step by which its effect can happen. It says "not executed" only of what can
+    never happen any more. `settle` gives the standing that goes with an executed one.
     """
 
     name: str
@@ -85,7 +98,7 @@ class Action:
     term: Callable[[View], int]
     judge: Callable[[View], tuple[Verdict, ...]]
     operate: Callable[[Hands, Order], tuple[str, ...]]
-    established: Callable[[Plan, Facts, Facts], Established]
+    established: Callable[[Plan, Facts, Facts, bool], Established]
     settle: Callable[[Hands, Plan], Standing]
 
 

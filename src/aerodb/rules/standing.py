@@ -41,6 +41,11 @@ def promised(standing: Standing, candidacy: Candidacy) -> Standing:
     return replace(standing, pledged=candidacy, pledge=None, since=since)
 
 
+def has_pledged(standing: Standing, candidacy: Candidacy) -> bool:
+    """Tell whether the node's own pledge to `candidacy` was made, be it superseded since."""
+    return candidacy in standing.since or (standing.pledged == candidacy and standing.pledge is not None)
+
+
 def detached(standing: Standing) -> Standing:
     """Return the standing of a node that streams from nobody, and is no primary."""
     role: NodeRole = "witness" if standing.role == "witness" else "standby"

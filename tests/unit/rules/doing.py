@@ -49,8 +49,10 @@ class SceneHands:
         """Sign as the node."""
         return sign(document, self.facts.node, KEYS[self.facts.node])
 
-    def mark(self) -> None:
-        """Note that the operation has crossed the point from which its effect can happen."""
+    def cross(self, request: str) -> None:
+        """Note that the operation has come to the point from which its effect can happen."""
+        del request
+        self.done.append("cross")
 
     def detach(self) -> None:
         """Cut the receiver."""

@@ -15,6 +15,8 @@ from aerodb.rules.explain import explain
 from tests.unit.rules.scenes import CLUSTER, healthy, possible, snapshot_of
 
 SCENE = healthy()
+CROSSED = (True,)
+"""Whether the operation came to the first step by which its effect can happen."""
 
 
 def plan_of() -> Plan:
@@ -23,12 +25,14 @@ def plan_of() -> Plan:
     return explain(CLUSTER, action, next(possible(action)), snapshot_of(SCENE))
 
 
-def changed(node: str, checkpoint: int, *, under_way: int = 0, state: State = State.RUNNING) -> Instance:
+def changed(
+    node: str, checkpoint: int, *, under_way: int = 0, lingering: int = 0, state: State = State.RUNNING
+) -> Instance:
     """Return a node's PostgreSQL after the request: its log had ended at 5000, its last checkpoint began at 1000."""
     instance = SCENE[node].instance
     assert instance is not None
     assert instance.load is not None
-    load = replace(instance.load, checkpoints=under_way) if state is State.RUNNING else None
+    load = replace(instance.load, checkpoints=under_way, lingering=lingering) if state is State.RUNNING else None
     return replace(instance, checkpoint=Lsn(checkpoint), load=load, state=state)
 
 
@@ -39,6 +43,7 @@ def changed(node: str, checkpoint: int, *, under_way: int = 0, state: State = St
         ("n1", changed("n1", 1000), "not executed"),
         ("n1", changed("n1", 4999), "not executed"),  # It had begun before the request did.
         ("n1", changed("n1", 1000, under_way=1), "unknown"),
+        ("n1", changed("n1", 1000, lingering=1), "unknown"),  # It may not have begun yet.
         ("n1", changed("n1", 1000, state=State.UNREACHABLE), "unknown"),
         ("n1", changed("n1", 1000, state=State.CRASHED), "not executed"),
         ("n2", changed("n2", 1001), "executed"),
@@ -48,7 +53,7 @@ def changed(node: str, checkpoint: int, *, under_way: int = 0, state: State = St
 )
 def test_what_is_established(node: str, now: Instance, result: Literal["executed", "not executed", "unknown"]) -> None:
     """A newer checkpoint is executed, one under way unknown, none not executed; unknown passes by itself."""
-    found = established(plan_of(), SCENE[node], replace(SCENE[node], instance=now))
+    found = established(plan_of(), SCENE[node], replace(SCENE[node], instance=now), *CROSSED)
     assert found.result == result
 
 

@@ -62,6 +62,10 @@ class Postgres:
         """Tell whether its process lives."""
         return process.postmaster(self._place) is not None
 
+    def accepts(self) -> bool:
+        """Tell whether the postmaster accepts a new connection: then it has taken up what it was sent before."""
+        return self._session.accepts()
+
     def look(self, standing: Standing, noted: Noted) -> Instance:
         """Return the instance's facts now.
 

@@ -19,7 +19,7 @@ from aerodb.kernel.postgres.history import History, read_history
 from aerodb.kernel.postgres.identity import read_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
-from aerodb.kernel.postgres.process import postmaster
+from aerodb.kernel.postgres.process import is_stopping, postmaster
 from aerodb.kernel.postgres.session import Seen, Session
 from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstream_in
 from aerodb.kernel.postgres.waldump import commits_after, end_of_log
@@ -95,13 +95,14 @@ class Observer:
         """Return the instance's facts now; `standing` and `noted` are what its agent has durably noted."""
         if postmaster(self._place) is None:
             return self._look_down(node, standing, noted)
+        stopping = is_stopping(self._place)
         try:
             seen = self._session.look()
         except AeroError as error:
             if postmaster(self._place) is None:
                 return self._look_down(node, standing, noted)
             return self._silent(error)
-        return self._look_running(standing, seen)
+        return self._look_running(standing, seen, stopping=stopping or is_stopping(self._place))
 
     def _folder(self) -> str:
         """Return the name of the data folder in use; empty where none is named."""
@@ -121,7 +122,7 @@ class Observer:
 
     # Running ----------------------------------------------------------------------------------------------------
 
-    def _look_running(self, standing: Standing, seen: Seen) -> Instance:
+    def _look_running(self, standing: Standing, seen: Seen, *, stopping: bool) -> Instance:
         parts = Parts()
         parts.damage += seen.damage
         timeline = seen.timeline or 0
@@ -152,6 +153,8 @@ class Observer:
             checkpoint=seen.checkpoint,
             identity=identity,
             damage=tuple(parts.damage),
+            started=seen.started,
+            stopping=stopping,
         )
 
     def _drift(self, seen: Seen, standing: str) -> tuple[str, ...]:
@@ -280,6 +283,7 @@ class Observer:
             load=None,
             identity=self._identity(),
             damage=tuple(parts.damage),
+            stopping=is_stopping(self._place),
         )
 
 

@@ -24,6 +24,7 @@ START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 60.0
 COLLECTED_SECONDS_MAX = 10.0
 POLL_SECONDS = 0.002
+_SHUTS_DOWN = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def wait_until(condition: Callable[[], bool], seconds_max: float, poll_seconds: float = POLL_SECONDS) -> bool:
@@ -88,6 +89,23 @@ def says_ready(place: Place) -> bool:
     """Tell whether the postmaster says that it accepts connections."""
     lines = _pid_lines(place)
     return len(lines) >= 8 and lines[7].strip() == "ready"
+
+
+def is_stopping(place: Place) -> bool:
+    """Tell whether the postmaster shuts down, or has been sent a signal to that it has not taken up yet.
+
+    A signal that was taken up in the instant before shows in neither. Whoever must be sure opens a connection
+    afterwards: a postmaster takes up what it was sent before it accepts the next one.
+    """
+    lines, pid = _pid_lines(place), _named_pid(place)
+    if len(lines) >= 8 and lines[7].strip() == "stopping":
+        return True
+    try:
+        said = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    pending = (int(line.split()[1], 16) for line in said.splitlines() if line.startswith(("SigPnd:", "ShdPnd:")))
+    return any(mask & (1 << (number - 1)) for mask in pending for number in _SHUTS_DOWN)
 
 
 def start(installation: Installation, place: Place) -> None:

@@ -23,6 +23,7 @@ LOOK = """
 select json_build_object(
   'system', (select system_identifier::text from pg_control_system()),
   'version', current_setting('server_version'),
+  'started', to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
   'recovery', pg_is_in_recovery(),
   'written', case when pg_is_in_recovery() then null else pg_current_wal_flush_lsn()::text end,
   'timeline', case when pg_is_in_recovery() then null
@@ -59,6 +60,10 @@ select json_build_object(
 """
 
 TERMS = "select coalesce(json_agg(t order by t.term), '[]') as found from aerodb.terms t"
+LINGERING = """
+select count(*) as found from pg_stat_activity
+where usename = %(own)s and application_name = 'aerodb agent' and pid <> pg_backend_pid()
+"""
 
 RECEIVING = """
 select (select count(*) from pg_stat_activity where backend_type = 'walreceiver') as receiving,
@@ -89,6 +94,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     overrides: int
     load: Load
     checkpoint: Lsn
+    started: str
 
 
 def _lsn(text: str | None) -> Lsn | None:
@@ -129,7 +135,7 @@ def has_replayed_all(found: dict[str, Any]) -> bool:
     return bool(found["receiving"] == 0 and found["startup"] == "RecoveryRetrieveRetryInterval")
 
 
-def _seen(found: dict[str, Any], rows: tuple[TermRow, ...] | None, damage: tuple[str, ...]) -> Seen:
+def _seen(found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | None, damage: tuple[str, ...]) -> Seen:
     received, replayed = _lsn(found["received"]), _lsn(found["replayed"])
     if has_replayed_all(found):
         received = replayed
@@ -160,8 +166,10 @@ def _seen(found: dict[str, Any], rows: tuple[TermRow, ...] | None, damage: tuple
             logical_slots=found["logical"],
             waiting_commits=load["waiting"],
             checkpoints=load["checkpoints"],
+            lingering=lingering,
         ),
         checkpoint=Lsn.parse(found["checkpoint"]),
+        started=found["started"],
     )
 
 
@@ -175,22 +183,33 @@ class Session:
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
 
+    def accepts(self) -> bool:
+        """Tell whether PostgreSQL accepts another connection, which is closed at once."""
+        try:
+            self._connected(f"{self._purpose} asks").close()
+        except psycopg.Error:
+            return False
+        return True
+
     def _open(self) -> psycopg.Connection[dict[str, Any]]:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                host=self._place.host,
-                port=self._place.port,
-                user=SUPERUSER,
-                dbname="postgres",
-                password=self._place.password_file.read_text(encoding="ascii").strip(),
-                connect_timeout=3,
-                autocommit=True,
-                application_name=f"aerodb {self._purpose}",
-                options="-c statement_timeout=60s -c lock_timeout=1s -c search_path=pg_catalog",
-                row_factory=dict_row,
-                prepare_threshold=1,
-            )
+            self._connection = self._connected(self._purpose)
         return self._connection
+
+    def _connected(self, purpose: str) -> psycopg.Connection[dict[str, Any]]:
+        return psycopg.connect(
+            host=self._place.host,
+            port=self._place.port,
+            user=SUPERUSER,
+            dbname="postgres",
+            password=self._place.password_file.read_text(encoding="ascii").strip(),
+            connect_timeout=3,
+            autocommit=True,
+            application_name=f"aerodb {purpose}",
+            options="-c statement_timeout=60s -c lock_timeout=1s -c search_path=pg_catalog",
+            row_factory=dict_row,
+            prepare_threshold=1,
+        )
 
     def close(self) -> None:
         """Close the connection, so that a shutdown does not wait for it."""
@@ -250,8 +269,10 @@ class Session:
         Raises:
             Unreachable, StatementFailed: it does not answer, or not so.
         """
+        # What a session has done by its end is seen by a statement that begins after that: so they are counted first.
+        lingering = self._read(LINGERING, {"own": SUPERUSER})
         rows, damage = self._terms()  # First: a row that is seen is of WAL that the look then counts in.
-        return _seen(self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER}), rows, damage)
+        return _seen(self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER}), lingering, rows, damage)
 
     def _terms(self) -> tuple[tuple[TermRow, ...] | None, tuple[str, ...]]:
         """Return the rows of the terms, or None and why they cannot be read: a lock, or the table is gone."""
