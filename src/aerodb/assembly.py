@@ -44,11 +44,23 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
+def gate(folder: Path) -> int:
+    """Say whether PostgreSQL of the node in `folder` may be started by its host; 0 is yes."""
+    from aerodb.kernel.gate import refused
+    from aerodb.kernel.node import read_node
+
+    node = read_node(folder)
+    why = refused(node)
+    _say(f"no: {why}" if why else f"yes: PostgreSQL of {node.name} may start")
+    return 1 if why else 0
+
+
+def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: Form) -> int:
     """Run the agent of the node in `folder` until a signal.
 
     SIGTERM ends the agent alone, and PostgreSQL goes on; SIGINT says that the host goes down, and stops PostgreSQL
-    cleanly first. Unless `leave_down`, PostgreSQL starts with it, as the node's configuration and standing allow.
+    cleanly first. Unless `leave_down`, PostgreSQL starts with it, as the node's configuration and standing allow;
+    `as_it_stands` lets a primary start too.
     """
     from aerodb.actions import catalogue
     from aerodb.kernel.agent import Agent
@@ -67,7 +79,7 @@ def agent(folder: Path, *, leave_down: bool, log_format: Form) -> int:
     tracing.configure("aerodb-agent", node.cluster.name, node.name)
     bound = listen(node.member.agent)
     one = Agent(node)
-    if not leave_down and one.start_with_host():
+    if not leave_down and one.start_with_host(as_it_stands=as_it_stands):
         say("PostgreSQL started with its agent, in its standing")
     catalogue()  # Loaded now: the first order may come while writes stand still.
     observed = Observed(one, node)

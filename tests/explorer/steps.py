@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from aerodb.protocol.facts import State
-from aerodb.rules.standing import may_start_with_host
+from aerodb.rules.gate import Files, refusal
 from tests.explorer.orders import Dropped, Order, Orders, Run
 from tests.explorer.promises import (
     Broken,
@@ -170,9 +170,7 @@ class Explored:
                 down = self.orders.nodes.number(node._replace(state=State.CRASHED, acting=0))
                 after = self._with(state, place, down)._replace(crashes=state.crashes + 1)
                 yield self._after(f"{name} crashes", after, gone(promises, place))
-        elif node.operation is None and may_start_with_host(node.standing, name):
-            if node.recovery is not (node.standing.role == "standby"):
-                return
+        elif node.operation is None and not refusal("standing", name, node.standing, _files(node)):
             term = 0 if node.recovery else node.standing.granted.term
             up = self.orders.nodes.number(node._replace(state=State.RUNNING, acting=term))
             run = Run(up, (("acts", term),) if term else (), "whole")
@@ -353,3 +351,15 @@ class Explored:
                 if sensible and self._asked_for(order) and orders.accepts(number, own, senders):
                     found.append(number)
         return tuple(found)
+
+
+def _files(node: Node) -> Files:
+    """Return what a node's files say while it is down."""
+    return Files(
+        control="shut down in recovery" if node.recovery else "shut down",
+        signal=node.recovery,
+        copied=False,
+        attached=node.attached,
+        unfinished=None,
+        identity=node.standing.folder,
+    )

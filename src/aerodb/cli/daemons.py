@@ -37,10 +37,27 @@ def up(folder: Path, nodes: int) -> int:
 @click.command()
 @click.option("--folder", type=FOLDER, required=True, help="The agent's own folder.")
 @click.option("--leave-down", is_flag=True, help="Do not start PostgreSQL together with the agent.")
+@click.option(
+    "--as-it-stands", is_flag=True,
+    help="Start PostgreSQL also where the node stands as a primary: for whoever has seen that no other was elected.",
+)  # fmt: skip
 @log_format_option
-def agent(folder: Path, *, leave_down: bool, log_format: str) -> int:
+def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: str) -> int:
     """Run the agent of one node."""
-    return _run("agent", folder=folder, leave_down=leave_down, log_format=log_format)
+    if leave_down and as_it_stands:
+        raise click.UsageError("--leave-down and --as-it-stands exclude each other")
+    return _run("agent", folder=folder, leave_down=leave_down, as_it_stands=as_it_stands, log_format=log_format)
+
+
+@click.command()
+@click.option("--folder", type=FOLDER, required=True, help="The agent's own folder.")
+def gate(folder: Path) -> int:
+    """Say whether PostgreSQL of a node may be started by its host: exit code 0 is yes.
+
+    It reads the node's files, and needs no agent. Whatever starts PostgreSQL by itself asks it first: in systemd,
+    ExecCondition=aerodb gate --folder FOLDER.
+    """
+    return _run("gate", folder=folder)
 
 
 @click.command()

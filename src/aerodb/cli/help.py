@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("daemons", "A switchover, a failover and their proofs, on a cluster of its own."),
         "init": ("daemons", "The folders, keys and configuration of a new cluster."),
         "agent": ("daemons", "The agent of one node."),
+        "gate": ("daemons", "Whether a node's PostgreSQL may be started by its host."),
         "serve": ("daemons", "The control plane."),
     },
 }

@@ -15,6 +15,7 @@ from aerodb.actions import action_named
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
 from aerodb.kernel.errors import Busy, OperationFailed, RequestDuplicate, RequestUnknown, VerdictsDiffer
+from aerodb.kernel.gate import files_of
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node
 from aerodb.kernel.postgres.instance import Postgres
@@ -28,11 +29,11 @@ from aerodb.protocol.plan import Order, Outcome, Plan, Verdict, plan_digest
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.explain import verdict_changes, view_of
+from aerodb.rules.gate import Starts, refusal
 from aerodb.rules.invariants import RULES
 from aerodb.rules.operation import carry_out
 from aerodb.rules.policy import remembered
 from aerodb.rules.position import Noted
-from aerodb.rules.standing import may_start_with_host
 from aerodb.rules.view import View, open_grant, open_pledge
 from aerodb.tracing import note, span
 
@@ -59,14 +60,18 @@ class Agent:
         """Return the cluster as the node is configured."""
         return self._node.cluster
 
-    def start_with_host(self) -> bool:
-        """Start PostgreSQL in its standing, as its host starts: PostgreSQL's own recovery, not an action.
+    def start_with_host(self, *, as_it_stands: bool = False) -> bool:
+        """Start PostgreSQL in its standing, as its host starts; tell whether it was started.
 
-        Never after a stop, never as a primary after a pledge above its term, never beside an unfinished request.
+        It is PostgreSQL's own recovery, not an action, and passes the gate: see `rules.gate`. `as_it_stands` is for
+        whoever has proven that a primary may start.
         """
-        if self._postgres is None or self._postgres.running or not self._node.file.starts:
+        if self._postgres is None or self._postgres.running:
             return False
-        if self._store.unfinished() is not None or not may_start_with_host(self._store.standing, self._node.name):
+        starts: Starts = "standing" if as_it_stands else self._node.file.starts
+        why = refusal(starts, self._node.name, self._store.standing, files_of(self._node, self._store))
+        if why:
+            say("PostgreSQL stays down", why=why)
             return False
         self._hands.start()
         return True

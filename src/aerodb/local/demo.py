@@ -22,6 +22,7 @@ from aerodb.local.making import make_cluster
 from aerodb.local.person import Person, Said
 from aerodb.local.stage import Stage
 from aerodb.local.writer import Writer
+from aerodb.rules.ways import failover
 
 
 def _print(text: str) -> None:
@@ -93,12 +94,12 @@ class Story:
         _quiet_line("n1: postmaster and agent killed with SIGKILL. Nothing happens by itself.\n")
         self.do("status", expect=NO_WRITES)
         why = "n1 is dead"
-        self.do("fence", "n2", "--for", "n2", "--reason", why)
-        self.do("fence", "n3", "--for", "n2", "--reason", why)
-        self._promoted = self.do("promote", "n2", "--reason", why).request
+        for step in failover(self._stage.cluster, "n1", "n2").steps:
+            said = self.do(*str(step).split()[1:], "--reason", why)
+            if step.action == "promote":
+                self._promoted = said.request
+                self._expect_writes()
         end = time.monotonic()
-        self.do("follow", "n3", "--upstream", "n2", "--reason", why)
-        self._expect_writes()
         self.failovers += 1
         self.failover_ms = round(1000 * self._writer.longest_gap(begin, end))
 

@@ -185,7 +185,7 @@ class Making:
             for above in (COPIES, home.parent):  # The umask is strict, and the account must be able to go through.
                 above.mkdir(exist_ok=True)
                 above.chmod(0o711)
-        file = NodeFile(name=name, home=str(home), binaries="", account="", starts=True)
+        file = NodeFile(name=name, home=str(home), binaries="", account="", starts="standby")
         write_private(folder / "node.json", canonical.encode(file))
         write_private(folder / "cluster.json", canonical.encode(self.cluster))
         write_private(folder / "node.key", _pem(self._keys[name], serialization.PrivateFormat.PKCS8))

@@ -1,5 +1,8 @@
 """The processes of a cluster on this machine: started once, watched by nobody, stopped together.
 
+- What starts, starts: a part that does not come up takes no other down, and is told of.
+- A primary starts only where the standings of a majority of members, all on this machine, prove that no other has been
+  elected: the rule of `start`, read from files before anything runs.
 - Nothing is restarted: a process that ends stays ended until a person starts it.
 - When the host goes down the primary stops first, then the standbys, so that they hold its shutdown checkpoint.
 """
@@ -8,17 +11,41 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from aerodb.actions.start import authority_stands
 from aerodb.errors import AeroError
 from aerodb.kernel.store import Store
 from aerodb.local.errors import ProcessFailed
 from aerodb.local.layout import Layout
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Status
+from aerodb.protocol.authority import Standing
+from aerodb.protocol.facts import State
+from aerodb.protocol.plan import Result, Verdict
+from aerodb.rules.observed import Observed, observe
 from aerodb.transport.client import Client
 from aerodb.transport.tls import tls_in
 
 READY_SECONDS_MAX = 90.0
+POSTGRES_SECONDS_MAX = 20.0
+
+
+def _state(observed: Observed, name: str) -> State | None:
+    """Return the state of a node's PostgreSQL; None where its agent does not say."""
+    facts = observed.facts.get(name)
+    return facts.instance.state if facts and facts.instance else None
+
+
+def _down(name: str, state: State | None) -> str:
+    """Say of a node that PostgreSQL does not run on it yet."""
+    if state is State.UNREACHABLE:
+        return f"PostgreSQL on {name} is still starting; aerodb status shows when it runs"
+    why = "its agent's log and PostgreSQL's own say why"
+    return f"PostgreSQL on {name} is {state or 'not seen'}: {why}. To start it: aerodb start {name}"
 
 
 class Stage:
@@ -42,14 +69,28 @@ class Stage:
                 cwd="/",
             )
 
-    def start_agent(self, name: str, *, leave_down: bool = False) -> None:
-        """Start one agent; `leave_down` leaves its PostgreSQL as it is."""
-        options = ["--leave-down"] if leave_down else []
+    def start_agent(self, name: str, *, leave_down: bool = False, as_it_stands: bool = False) -> None:
+        """Start one agent; `leave_down` leaves its PostgreSQL as it is, `as_it_stands` starts a primary too."""
+        options = ["--leave-down"] * leave_down + ["--as-it-stands"] * as_it_stands
         self._spawn(name, "agent", "--folder", self._layout.node(name).resolve(), *options)
 
     def start_control(self) -> None:
         """Start the control plane."""
         self._spawn("control", "serve", "--folder", self._layout.control.resolve())
+
+    def standings(self) -> dict[str, Standing]:
+        """Return the durable standings of the members, as far as they can be read."""
+        found: dict[str, Standing] = {}
+        for member in self.cluster.members:
+            with suppress(AeroError):
+                found[member.name] = Store(self._layout.node(member.name) / "state").standing
+        return found
+
+    def primaries(self) -> dict[str, Verdict]:
+        """Return the nodes that stand as a primary, and whether each may start as one."""
+        standings = self.standings()
+        names = [name for name, standing in standings.items() if standing.role == "primary" and not standing.halted]
+        return {name: authority_stands(self.cluster, name, standings) for name in names}
 
     def start(self) -> None:
         """Start everything, and return when all of it answers.
@@ -57,14 +98,51 @@ class Stage:
         Raises:
             ProcessFailed: a part does not.
         """
-        for member in self.cluster.members:
-            self.start_agent(member.name)
-        self.start_control()
-        for name in [*(member.name for member in self.cluster.members), "control"]:
-            self.wait_for(name)
+        troubles = self.start_what_starts(threading.Event())
+        if troubles:
+            raise ProcessFailed("; ".join(troubles.values()))
 
-    def wait_for(self, name: str) -> None:
-        """Return when the process called `name` answers.
+    def start_what_starts(self, ended: threading.Event) -> dict[str, str]:
+        """Start everything, and return what did not come up, and why, by name; the rest goes on.
+
+        It returns once everything answers or will not, every PostgreSQL that was to start runs or takes long, or once
+        `ended` is set.
+        """
+        proven = self.primaries()
+        for member in self.cluster.members:
+            judged = proven.get(member.name)
+            self.start_agent(member.name, as_it_stands=judged is not None and judged.result is Result.HOLDS)
+        self.start_control()
+        troubles = {
+            name: f"{name} was left down: {judged.evidence}"
+            for name, judged in proven.items()
+            if judged.result is not Result.HOLDS
+        }
+        for name in [*(member.name for member in self.cluster.members), "control"]:
+            try:
+                self.wait_for(name, ended)
+            except ProcessFailed as error:
+                troubles[name] = error.message
+        return {**self._not_running(troubles, ended), **troubles}
+
+    def _not_running(self, troubles: dict[str, str], ended: threading.Event) -> dict[str, str]:
+        """Wait, not for long, until PostgreSQL runs on every node that has no trouble; return where it does not."""
+        if "control" in troubles:
+            return {}
+        halted = {name for name, standing in self.standings().items() if standing.halted}
+        waited = [name for name in self.cluster.data_nodes if name not in troubles and name not in halted]
+        end = time.monotonic() + POSTGRES_SECONDS_MAX
+        client = Client(self.cluster.control, tls_in(self._layout.profile("operator")), "control", 30)
+        while True:
+            found = observe(self.cluster, canonical.decode(client.get("/v1/status"), Status))
+            left = {name: state for name in waited if (state := _state(found, name)) is not State.RUNNING}
+            if not left or ended.is_set() or time.monotonic() > end:
+                break
+            time.sleep(0.05)
+        return {name: _down(name, state) for name, state in left.items()}
+
+    def wait_for(self, name: str, ended: threading.Event | None = None) -> None:
+        """Return when the process called `name` answers, or `ended` is set.
 
         Raises:
             ProcessFailed: it ended, or does not answer in time; the message ends with what it said last.
@@ -72,7 +150,7 @@ class Stage:
         end = time.monotonic() + READY_SECONDS_MAX
         address = self.cluster.control if name == "control" else self.cluster.member(name).agent
         client = Client(address, tls_in(self._layout.profile("operator")), name, 10)
-        while True:
+        while not (ended and ended.is_set()):
             try:
                 client.get("/v1/whoami" if name == "control" else "/standby")
             except AeroError as error:
@@ -94,17 +172,20 @@ class Stage:
         self._processes[name].kill()
         self._processes[name].wait()
 
-    def _is_primary(self, name: str) -> bool:
-        """Tell whether a node stands as a primary; where that cannot be read, it is not stopped first."""
-        try:
-            return Store(self._layout.node(name) / "state").standing.role == "primary"
-        except AeroError:
-            return False
+    def revive(self) -> None:
+        """Start the agents that have died anew, so that they can stop the PostgreSQL that they left behind."""
+        for member in self.cluster.members:
+            process = self._processes.get(member.name)
+            if process is not None and process.poll() is not None:
+                self.start_agent(member.name, leave_down=True)
+                with suppress(ProcessFailed):
+                    self.wait_for(member.name)
 
     def stop(self) -> None:
         """Stop everything: the control plane, then the primary with its agent, then the rest."""
         names = [member.name for member in self.cluster.members]
-        first = [name for name in names if self._is_primary(name)]
+        standings = self.standings()
+        first = [name for name in names if name in standings and standings[name].role == "primary"]
         self._end(["control"], signal.SIGTERM)
         self._end(first, signal.SIGINT)
         self._end([name for name in names if name not in first], signal.SIGINT)

@@ -13,6 +13,7 @@ from aerodb.local.errors import FolderIncomplete
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
 from aerodb.local.stage import Stage
+from aerodb.rules.ways import planned
 
 
 def reopen_or_make(layout: Layout, nodes: int) -> bool:
@@ -29,13 +30,15 @@ def reopen_or_make(layout: Layout, nodes: int) -> bool:
     return True
 
 
-def greeting(layout: Layout, stage: Stage, seconds: float, *, made: bool) -> str:
-    """Return what a person sees when the cluster is up."""
+def greeting(layout: Layout, stage: Stage, seconds: float, troubles: dict[str, str], *, made: bool) -> str:
+    """Return what a person sees when the cluster is up; `troubles` are the parts that are not."""
     profile = layout.profile("operator").resolve()
     lines = [
         f"Cluster {stage.cluster.name} {'made and ' if made else ''}up in {seconds:.1f} s: "
-        f"{', '.join(stage.cluster.data_nodes)}, their agents, and the control plane at {stage.cluster.control}.",
+        f"{', '.join(each.name for each in stage.cluster.members if each.name not in troubles)}, and the control plane "
+        f"at {stage.cluster.control}.",
         "",
+        *_not_up(troubles),
         "Connect:",
         f"  psql {shlex.quote(layout.dsn())}",
         "",
@@ -46,15 +49,33 @@ def greeting(layout: Layout, stage: Stage, seconds: float, *, made: bool) -> str
         "  aerodb status",
         f"  aerodb web             (a link that signs you in to the admin UI at {stage.cluster.web_origin}, once)",
         "",
-        "A planned switchover, from n1 to n2, is four requests:",
-        '  aerodb follow n3 --upstream n2 --reason "..."',
-        '  aerodb demote n1 --for n2 --reason "..."',
-        '  aerodb promote n2 --reason "..."',
-        '  aerodb follow n1 --upstream n2 --reason "..."',
-        "",
+        *_switchover(stage),
         "Ctrl-C stops everything cleanly; `aerodb up` on the same folder brings it back as it was.",
     ]
     return "\n".join(lines)
+
+
+def _not_up(troubles: dict[str, str]) -> list[str]:
+    """Say what did not come up; the rest goes on."""
+    if not troubles:
+        return []
+    return ["NOT UP, while the rest goes on:", *(f"  {said}" for said in troubles.values()), ""]
+
+
+def _switchover(stage: Stage) -> list[str]:
+    """Lay out the way from the primary of now to another node."""
+    cluster = stage.cluster
+    primary = next(iter(stage.primaries()), cluster.genesis)
+    successor = next((name for name in cluster.data_nodes if name != primary), None)
+    if successor is None:
+        return []
+    way = planned(cluster, primary, successor)
+    return [
+        f"A planned switchover, from {primary} to {successor}, is {len(way.steps)} requests:",
+        *(f'  {step} --reason "..."' for step in way.steps),
+        *(f"  ({remark})" for remark in way.remarks),
+        "",
+    ]
 
 
 def _path_line() -> list[str]:
@@ -86,13 +107,14 @@ def up(root: Path, nodes: int) -> int:
     made = reopen_or_make(layout, nodes)
     stage = Stage(layout)
     try:
-        stage.start()
-        sys.stdout.write(greeting(layout, stage, time.monotonic() - begun, made=made) + "\n")
+        troubles = stage.start_what_starts(ended)
+        sys.stdout.write(greeting(layout, stage, time.monotonic() - begun, troubles, made=made) + "\n")
         sys.stdout.flush()
         while not ended.wait(3600):
             pass
         sys.stdout.write("Stopping: the control plane, the primary, the standbys.\n")
         sys.stdout.flush()
+        stage.revive()
     finally:
         stage.stop()
     return 0

@@ -80,14 +80,3 @@ def following(standing: Standing, upstream: str, term: int, end: Lsn | None) -> 
     keep = before is not None and before.term >= term
     followed = before if keep else Followed(term=term, lsn=end)
     return replace(standing, role="standby", upstream=upstream, halted=False, followed=followed)
-
-
-def may_start_with_host(standing: Standing, node: str) -> bool:
-    """Tell whether PostgreSQL may start together with its host.
-
-    Never after a stop, never as a primary after a pledge above its term.
-    """
-    if standing.halted or standing.role == "witness":
-        return False
-    own = standing.granted.node == node and standing.pledged.term <= standing.granted.term
-    return standing.role == "standby" or own

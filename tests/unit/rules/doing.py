@@ -3,13 +3,15 @@
 from msgspec.structs import replace
 
 from aerodb.actions import catalogue
-from aerodb.protocol.authority import Grant, Pledge, Standing
+from aerodb.protocol.authority import Branch, Grant, Pledge, Standing
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.facts import Facts, Instance, Receiver, Sender, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules.explain import explain
+from aerodb.rules.operation import carry_out
 from aerodb.rules.specification import Order
+from aerodb.rules.ways import Step
 from tests.unit.rules.scenes import CLUSTER, KEYS, Scene, request_for, snapshot_of, view_for
 
 
@@ -76,13 +78,24 @@ class SceneHands:
 
     def promote(self) -> None:
         """Leave recovery."""
-        self._change("promote", recovery=False)
+        instance = self.facts.instance
+        assert instance is not None
+        assert instance.position is not None
+        last, position = instance.lineage[-1], instance.position
+        branch = Branch(timeline=last.timeline + 1, begin=position.lsn, term=None)
+        after = replace(position, timeline=branch.timeline, term=None, bound=None)
+        self._change("promote", recovery=False, lineage=(*instance.lineage, branch), position=after)
 
     def write_term(self, term: int, quorum: int) -> Lsn:
         """Write the term's row."""
-        del quorum
-        self._change(f"write term {term}")
-        return Lsn(9000)
+        instance = self.facts.instance
+        assert instance is not None
+        assert instance.position is not None
+        end = Lsn(instance.position.lsn.value + 100)
+        position = replace(instance.position, term=term, bound=term, lsn=end)
+        lineage = (*instance.lineage[:-1], replace(instance.lineage[-1], term=instance.lineage[-1].term or term))
+        self._change(f"write term {term}", quorum=quorum, position=position, lineage=lineage)
+        return end
 
     def copy(self, upstream: str) -> None:
         """Copy."""
@@ -91,6 +104,54 @@ class SceneHands:
     def swap(self) -> None:
         """Swap."""
         self._change("swap")
+
+
+def streamed(scene: Scene) -> Scene:
+    """Return the scene once every standby that may receive has received all that its upstream has."""
+    for _ in scene:  # As often as a cascade may be long.
+        scene = {name: _received(scene, facts) for name, facts in scene.items()}
+    return {name: _with_senders(scene, facts) for name, facts in scene.items()}
+
+
+def _upstream(scene: Scene, facts: Facts) -> Instance | None:
+    instance = facts.instance
+    if instance is None or instance.state is not State.RUNNING or not instance.recovery or instance.attached is None:
+        return None
+    above = scene.get(instance.attached)
+    running = above is not None and above.instance is not None and above.instance.state is State.RUNNING
+    return above.instance if above is not None and running else None
+
+
+def _received(scene: Scene, facts: Facts) -> Facts:
+    above, instance = _upstream(scene, facts), facts.instance
+    if instance is None:
+        return facts
+    if above is None or above.position is None:
+        return replace(facts, instance=replace(instance, receiver=None))
+    receiver = Receiver(status="streaming", upstream="", flushed=above.position.lsn)
+    moved = replace(instance, receiver=receiver, position=above.position, lineage=above.lineage, quorum=above.quorum)
+    return replace(facts, instance=moved)
+
+
+def _with_senders(scene: Scene, facts: Facts) -> Facts:
+    if facts.instance is None:
+        return facts
+    names = [name for name, each in scene.items() if each.instance and each.instance.receiver is not None]
+    mine = [name for name in names if _upstream(scene, scene[name]) is facts.instance]
+    end = facts.instance.position.lsn if facts.instance.position else None
+    senders = tuple(
+        Sender(node=name, state="streaming", sync_state="quorum", sent=end, flushed=end, replayed=end) for name in mine
+    )
+    return replace(facts, instance=replace(facts.instance, senders=senders))
+
+
+def walk(scene: Scene, cluster: Cluster, step: Step) -> Scene:
+    """Return the scene after a request that must be accepted: judged, and carried out, by the real rules."""
+    option = {"follow": {"upstream": step.other}, "fence": {"for_": step.other}, "demote": {"for_": step.other}}
+    order = order_in(scene, step.action, step.target, cluster, **option.get(step.action, {}))
+    hands = hands_in(scene, step.target)
+    carry_out(catalogue()[step.action], hands, order)
+    return streamed({**scene, step.target: hands.facts})
 
 
 def hands_in(scene: Scene, node: str) -> SceneHands:

@@ -21,7 +21,8 @@ from aerodb.rules.standing import detached, genesis, granted, promised
 from aerodb.rules.view import View
 
 NAMES = ("n1", "n2", "n3")
-KEYS = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b"\0")) for name in (*NAMES, "n4", "w")}
+EVERYONE = (*(f"n{at}" for at in range(1, 10)), "w")
+KEYS = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b"\0")) for name in EVERYONE}
 REQUEST = "11111111-2222-4333-8444-555555555555"
 Scene = dict[str, Facts]
 
@@ -49,6 +50,14 @@ def cluster_of(*, quorum: int = 1, witness: bool = False, name: str = "test") ->
         log_key="",
         control="127.0.0.1:999",
     )
+
+
+def sized(data: int, quorum: int, *, witness: bool = False) -> Cluster:
+    """Return a cluster of `data` data nodes, and perhaps a witness."""
+    model = cluster_of(quorum=quorum, witness=witness)
+    one, names = model.members[0], [f"n{at}" for at in range(1, data + 1)]
+    members = tuple(replace(one, name=name, public_key=public_text(KEYS[name])) for name in names)
+    return replace(model, members=(*members, *model.members[2:]) if witness else members)
 
 
 CLUSTER = cluster_of()

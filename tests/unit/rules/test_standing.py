@@ -9,7 +9,7 @@ from aerodb.protocol.authority import Branch, Candidacy, Grant, Standing
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed
 from aerodb.rules.election import term_rises
-from aerodb.rules.standing import detached, following, genesis, granted, may_start_with_host, promised
+from aerodb.rules.standing import detached, following, genesis, granted, promised
 from tests.unit.rules.scenes import CLUSTER, NAMES, healthy, request_for, view_for, with_standing
 
 SIGNED = Signed(document="{}", signer="n1", signature="")
@@ -86,11 +86,3 @@ def test_what_was_followed_is_never_understated(steps: list[tuple[str, Candidacy
         highest = max(highest, candidacy.term) if step == "follow" else highest
         assert standing.followed is not None
         assert standing.followed.term == highest
-
-
-@given(CANDIDACIES, CANDIDACIES, st.booleans(), st.sampled_from(["primary", "standby", "witness"]))
-def test_who_starts_with_its_host(pledged: Candidacy, known: Candidacy, halted: bool, role: str) -> None:  # noqa: FBT001
-    """Never after a stop; never as a primary of another's term, or after a pledge above its own."""
-    standing = replace(genesis("n2", "n1", witness=False), pledged=pledged, granted=known, halted=halted, role=role)
-    own = role == "primary" and known.node == "n2" and pledged.term <= known.term
-    assert may_start_with_host(standing, "n2") is (not halted and (role == "standby" or own))

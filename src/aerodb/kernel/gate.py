@@ -1,0 +1,52 @@
+"""The gate: what starts PostgreSQL asks it first. It reads the node's files alone, and needs no agent.
+
+The rule itself is `rules.gate`; the agent asks the same question when it starts together with its host.
+"""
+
+from aerodb.errors import AeroError
+from aerodb.kernel.node import Node
+from aerodb.kernel.postgres.control import read_control
+from aerodb.kernel.postgres.identity import read_identity
+from aerodb.kernel.postgres.settings import upstream_in
+from aerodb.kernel.store import Store
+from aerodb.rules.gate import Files, Starts, refusal
+
+
+def refused(node: Node, starts: Starts | None = None) -> str:
+    """Return why PostgreSQL of the node may not be started by its host; empty where it may.
+
+    `starts` stands in for what the node's configuration says (None: as it says).
+
+    Raises:
+        StandingUnreadable: the standing is missing or damaged.
+        PostgresMissing: PostgreSQL's programs are not there.
+    """
+    store = Store(node.state)
+    return refusal(starts or node.file.starts, node.name, store.standing, files_of(node, store))
+
+
+def files_of(node: Node, store: Store) -> Files:
+    """Return what the files of a node say.
+
+    Raises:
+        PostgresMissing: PostgreSQL's programs are not there.
+    """
+    begun = store.unfinished()
+    unfinished = begun.request if begun else None
+    nothing = Files(control=None, signal=False, copied=False, attached=None, unfinished=unfinished, identity=None)
+    if node.member.witness:
+        return nothing
+    place = node.place()
+    installation = node.installation()
+    try:
+        data = place.data()
+        return Files(
+            control=read_control(installation, data).state,
+            signal=(data / "standby.signal").exists(),
+            copied=(data / "backup_label").exists(),
+            attached=upstream_in((place.conf / "standing.conf").read_text(encoding="utf-8")),
+            unfinished=unfinished,
+            identity=read_identity(data),
+        )
+    except (OSError, ValueError, AeroError):
+        return nothing

@@ -1,0 +1,88 @@
+"""Whether PostgreSQL of a node may be started by its host: by the agent, a service manager, or a hand.
+
+Nobody proves anything then: there are no peers to ask. So:
+
+- Never after a stop by a person, never beside a request that has no outcome, never where the files do not tell, never
+  another data folder than the one that the standing is of.
+- A standby starts only in a folder that shows that it has been in recovery all along, with the upstream that it stands
+  for: one that was promoted by hand, or was a primary before, starts by a person's request alone.
+- A node that stands as a primary starts only where its configuration says so (`standing`), and it has pledged nothing
+  above its own grant.
+
+Pure: no I/O, no clock.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from aerodb.protocol.authority import Standing
+from aerodb.rules.position import is_of
+
+Starts = Literal["no", "standby", "standing"]
+"""What starts together with its host: nothing, a standby, or whatever the node stands as."""
+
+IN_RECOVERY = frozenset({"shut down in recovery", "in archive recovery"})
+"""The states in the control file of a folder that is, or was last, a standby's."""
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node's files say while nobody is asked.
+
+    `control` is the state in the control file (None: it cannot be read). `signal` says whether the folder would start
+    in recovery, `copied` whether it is a finished copy that was never started. `attached` is the upstream in the
+    settings. `unfinished` is the request that was begun and has no outcome. `identity` is the data folder's.
+    """
+
+    control: str | None
+    signal: bool
+    copied: bool
+    attached: str | None
+    unfinished: str | None
+    identity: str | None
+
+
+def refusal(starts: Starts, node: str, standing: Standing, files: Files) -> str:
+    """Return why PostgreSQL of `node` may not be started by its host; empty where it may."""
+    if standing.role == "witness":
+        return f"{node} is a witness and has no PostgreSQL"
+    if starts == "no":
+        return f"node.json says that nothing starts with the host of {node}"
+    if standing.halted:
+        return f"{node} was stopped by a request; it stays down until a person starts it"
+    if files.unfinished is not None:
+        return f"request {files.unfinished} was begun on {node} and has no outcome; ask for it"
+    if files.control is None:
+        return f"the control file of {node} cannot be read"
+    if not is_of(standing, files.identity):
+        return f"the data folder in use on {node} is another than the one that its standing is of"
+    if standing.role == "primary":
+        return _refused_as_primary(starts, node, standing, files)
+    return _refused_as_standby(node, standing, files)
+
+
+def _refused_as_primary(starts: Starts, node: str, standing: Standing, files: Files) -> str:
+    granted, pledged = standing.granted, standing.pledged
+    if granted.node != node:
+        return f"{node} stands as a primary, and knows that term {granted.term} is granted to {granted.node}"
+    if pledged.term > granted.term:
+        return f"{node} has pledged term {pledged.term} to {pledged.node}, above its own term {granted.term}"
+    if files.signal or files.attached is not None:
+        return f"{node} stands as a primary, and its folder would start as a standby"
+    if starts != "standing":
+        return (
+            f"{node} stands as a primary, and whether another has been elected since cannot be seen from here; it "
+            "starts by a person's request"
+        )
+    return ""
+
+
+def _refused_as_standby(node: str, standing: Standing, files: Files) -> str:
+    if not files.signal:
+        return f"{node} stands as a standby, and its folder would start out of recovery"
+    if files.control not in IN_RECOVERY and not files.copied:
+        return f"the folder of {node} has not been in recovery all along: its control file says {files.control!r}"
+    if files.attached != standing.upstream:
+        stands = standing.upstream or "nobody"
+        return f"{node} stands to follow {stands}, and its settings name {files.attached or 'nobody'}"
+    return ""

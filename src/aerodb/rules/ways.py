@@ -1,0 +1,103 @@
+"""The ways: which requests, in which order, move the primary in a cluster of any size, k and witnesses.
+
+- A planned switchover fences beforehand whom its election needs beyond the two, and moves beforehand what need not
+  move while writes are stopped.
+- After a failover's `promote` enough standbys stream from the new primary, wherever there are enough: they follow the
+  candidate beforehand, having pledged alike.
+
+They are advice: each request is judged like any other. Pure: no I/O, no clock.
+"""
+
+import msgspec
+
+from aerodb.protocol.cluster import Cluster
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One request: the action, its target, and the node that its one argument names (empty: it takes none)."""
+
+    action: str
+    target: str
+    other: str = ""
+
+    def __str__(self) -> str:
+        """Return it as it is typed, without its reason."""
+        option = {"follow": " --upstream ", "fence": " --for ", "demote": " --for "}.get(self.action, "")
+        return f"aerodb {self.action} {self.target}{option}{self.other}"
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """The requests, in order; where (counted from 0) writes stop and come back (None: by none of them), and remarks."""
+
+    steps: tuple[Step, ...]
+    stops: int | None
+    returns: int | None
+    remarks: tuple[str, ...] = ()
+
+
+def _witnesses(cluster: Cluster) -> list[str]:
+    return [member.name for member in cluster.members if member.witness]
+
+
+def _fence(target: str, candidate: str) -> Step:
+    return Step(action="fence", target=target, other=candidate)
+
+
+def _follow(target: str, upstream: str) -> Step:
+    return Step(action="follow", target=target, other=upstream)
+
+
+def planned(cluster: Cluster, primary: str, successor: str) -> Way:
+    """Return the way of a planned switchover from `primary` to `successor`."""
+    k, others = cluster.quorum, [name for name in cluster.data_nodes if name not in {primary, successor}]
+    lacking = max(0, cluster.majority - 2)
+    stepping_in = _witnesses(cluster)[:lacking]
+    kept = others[: len(others) - (lacking - len(stepping_in))]
+    cut = others[len(kept) :]
+    staying = kept[max(0, len(kept) - max(0, k - 1)) :]
+    cascading = kept[: len(kept) - len(staying)]
+    before = [_follow(name, successor) for name in cascading] + [_fence(name, successor) for name in stepping_in]
+    at_stake = len(before)
+    before += [_fence(name, successor) for name in cut]
+    after = [_follow(name, successor) for name in (*staying, *cut, primary)]
+    demote, promote = Step(action="demote", target=primary, other=successor), Step(action="promote", target=successor)
+    spare = 1 + len(staying) + len(cut) - k
+    waits = spare < len(cut)
+    return Way(
+        steps=(*before, demote, promote, *after),
+        stops=at_stake + max(0, spare) if waits else len(before),
+        returns=len(before) + 1 + max(0, k - len(cascading)),
+        remarks=(f"commits wait before demote does: {k} standbys must flush each of them",) if waits else (),
+    )
+
+
+def failover(cluster: Cluster, dead: str, candidate: str) -> Way:
+    """Return the way of a failover to `candidate` while `dead`, the primary, is gone.
+
+    Where an election cannot do without the dead node's pledge, its agent has to come back, and its PostgreSQL to stay
+    down: a remark says so.
+    """
+    others = [name for name in cluster.data_nodes if name not in {dead, candidate}]
+    witnesses, k = _witnesses(cluster), cluster.quorum
+    wanted = max(len(cluster.data_nodes) - k - 1 if k else 0, min(k, len(others)))
+    count = min(len(others), max(wanted, cluster.majority - 1 - len(witnesses)))
+    chosen = others[:count]
+    stepping_in = witnesses[: max(0, cluster.majority - 1 - len(chosen))]
+    pledged = 1 + len(chosen) + len(stepping_in)
+    proven = k > 0 and 1 + len(chosen) >= len(cluster.data_nodes) - k
+    needed = pledged < cluster.majority or not proven
+    fenced = [candidate, *chosen, *stepping_in, *([dead] if needed else [])]
+    steps = (
+        *(_fence(name, candidate) for name in fenced),
+        *(_follow(name, candidate) for name in chosen),
+        Step(action="promote", target=candidate),
+        *(_follow(name, candidate) for name in others if name not in chosen),
+    )
+    promoted = len(fenced) + len(chosen)
+    back = promoted + max(0, k - len(chosen))
+    remarks = []
+    if needed:
+        remarks.append(f"{dead} has to pledge too: start its agent with --leave-down, and leave its PostgreSQL down")
+    if back >= len(steps):
+        remarks.append(f"commits wait until {k} standby(s) follow {candidate}: bring {dead} back")
+    return Way(steps=steps, stops=None, returns=back if back < len(steps) else None, remarks=tuple(remarks))
