@@ -1,4 +1,7 @@
-"""Play rounds of the adversary. `python -m tests.attack --seconds N --seed S [--rounds R] [--jobs J] [--keep FOLDER]`.
+"""Play rounds of the adversary.
+
+`python -m tests.attack --seconds N --seed S [--rounds R] [--jobs J] [--keep FOLDER]`; with `--mutant NAME`, show that
+it finds a product that has one promise taken out.
 
 A seed is a round: the run begins with S and goes on with the next ones until the time is over, or R are played. The
 last line printed is JSON: rounds, crash_points, inputs, findings, first_seed. The exit code is 0 only if nothing was
@@ -17,9 +20,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tests.attack.jobs import leave, one_round, prepare
+from tests.attack.mutants import MUTANTS
 from tests.attack.rounds import Played
 
 KEPT = Path("build/attack")
+MUTANT_ROUNDS_MAX = 12
 
 
 def show(played: Played) -> None:
@@ -121,6 +126,35 @@ def _together(arguments: argparse.Namespace, end: float) -> Total:
     return total
 
 
+def _hunt(arguments: argparse.Namespace, name: str, end: float) -> bool:
+    """Tell whether one of the seeds finds a mutant."""
+    try:
+        for seed in range(arguments.seed, arguments.seed + min(arguments.rounds, MUTANT_ROUNDS_MAX)):
+            if time.monotonic() > end:
+                return False
+            played = one_round(seed, 0, arguments.keep, name)
+            if isinstance(played, str):
+                print(f"HARNESS {played}", flush=True)
+                continue
+            found = {finding.property: finding.text for finding in played.checked.findings}
+            for wanted in MUTANTS[name][1]:
+                if wanted in found:
+                    print(f"killed    {name}, by seed {seed}: {wanted}: {found[wanted][:300]}", flush=True)
+                    return True
+    finally:
+        leave()
+    print(f"SURVIVES  {name}", flush=True)
+    return False
+
+
+def _mutants(arguments: argparse.Namespace, end: float) -> int:
+    """Hunt a mutant, or all; return the exit code."""
+    names = list(MUTANTS) if arguments.mutant == "all" else [arguments.mutant]
+    killed = [name for name in names if _hunt(arguments, name, end)]
+    print(json.dumps({"mutants": len(names), "mutants_killed": len(killed)}), flush=True)
+    return 0 if len(killed) == len(names) else 1
+
+
 def main(words: list[str]) -> int:
     """Play, print, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.attack", description="Rounds of the adversary.")
@@ -128,9 +162,12 @@ def main(words: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1_000_000)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--mutant", choices=["all", *MUTANTS], help="Take a promise out, and stop where it is found.")
     parser.add_argument("--keep", type=Path, default=KEPT)
     arguments = parser.parse_args(words)
     end = time.monotonic() + arguments.seconds
+    if arguments.mutant:
+        return _mutants(arguments, end)
     total = _alone(arguments, end) if arguments.jobs == 1 else _together(arguments, end)
     print(total.line(), flush=True)
     return 0 if total.findings == 0 and total.failures == 0 and total.rounds > 0 else 1

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from aerodb.kernel.node import NodeFile
 from aerodb.kernel.store import Store
 from aerodb.local.layout import Layout
 from aerodb.local.making import Making
+from aerodb.local.stage import Stage
 from aerodb.protocol import canonical
 from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import Authority, write_private
 from tests.attack.script import Shape
 from tests.faults.conftest import Running, _end_postgres
 
+ROOT = Path(__file__).parents[2]
 NODES = {"three": 3, "witness": 3, "five": 5}
 QUORUM = {"three": 1, "witness": 1, "five": 2}
 
@@ -67,11 +70,28 @@ def make(root: Path, shape: Shape, ports_from: int) -> None:
         os.umask(previous)
 
 
-class Arena:
-    """One folder, in which one cluster at a time lives."""
+class MutantStage(Stage):
+    """A stage on which everybody plays without one of the promises."""
 
-    def __init__(self, folder: Path, ports_from: int) -> None:
+    def __init__(self, layout: Layout, mutant: str) -> None:
+        """Start nothing yet."""
+        super().__init__(layout)
+        self._mutant = mutant
+
+    def _spawn(self, name: str, *arguments: str | Path) -> None:
+        with (self._layout.logs / f"{name}.log").open("ab") as output:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "tests.attack.mutants", self._mutant, *map(str, arguments)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=ROOT,
+            )  # fmt: skip
+
+
+class Arena:
+    """One folder, in which one cluster at a time lives; its processes are a mutant's, where one is named."""
+
+    def __init__(self, folder: Path, ports_from: int, mutant: str = "") -> None:
         """Make nothing yet."""
+        self._mutant = mutant
         if os.geteuid() == 0:
             folder.chmod(0o711)  # PostgreSQL's account must be able to go through.
         self._folder, self._ports_from = folder, ports_from
@@ -88,6 +108,8 @@ class Arena:
             self._cluster.rename(template)
         subprocess.run(["cp", "-a", "--sparse=always", template, self._cluster], check=True)
         self.running = Running(Layout(root=self._cluster))
+        if self._mutant:
+            self.running.stage = MutantStage(self.running.layout, self._mutant)
         return self.running
 
     def end(self) -> None:

@@ -15,11 +15,11 @@ PORTS_A_JOB = 500
 _OWN: list[tuple[Arena, Path]] = []
 
 
-def one_round(seed: int, job: int, kept: Path) -> Played | str:
+def one_round(seed: int, job: int, kept: Path, mutant: str = "") -> Played | str:
     """Play a round in this process's own arena; return what became of it, or how the harness failed."""
     if not _OWN:
         folder = Path(tempfile.mkdtemp(prefix="aerodb-attack-", dir=_folder_above()))
-        _OWN.append((Arena(folder, PORTS_FROM + PORTS_A_JOB * job), folder))
+        _OWN.append((Arena(folder, PORTS_FROM + PORTS_A_JOB * job, mutant), folder))
     try:
         return play(_OWN[0][0], seed, kept)
     except Exception:  # noqa: BLE001 - the harness's own failure is said, and is no finding about the product

@@ -22,7 +22,14 @@ def one_outcome(history: History) -> tuple[Finding, ...]:
             f"{call.request} ({call.action} {call.target}) was told as {call.result!r} ({call.code}), and is signed as "
             f"{'/'.join(sorted(known[call.request]))}"
         )
-    return tuple(Finding(property="outcome", text=text) for text in found)
+    return _together(found)
+
+
+def _together(found: list[str]) -> tuple[Finding, ...]:
+    """Return one finding for what is wrong in one way."""
+    if not found:
+        return ()
+    return (Finding(property="outcome", text=f"{len(found)}: {'; '.join(found[:3])}"),)
 
 
 def sights_since(history: History, node: str, since: float) -> list[Seen]:
@@ -103,4 +110,4 @@ def outcome_is_effect(history: History) -> tuple[Finding, ...]:
             found += [f"{named}: {missing}"] if missing else []
         else:
             found += [f"{named}: {effect}" for effect in _effects_of(history, call, since)]
-    return tuple(Finding(property="outcome", text=text) for text in found)
+    return _together(found)

@@ -50,6 +50,7 @@ class Processes:
         self._protected: list[Path] = []
         self.small: Path | None = None
         self.points = 0
+        self.mode = "plain"
         self.courier_out = running.layout.root / "courier.jsonl"
         self._hostile: subprocess.Popen[bytes] | None = None
 
@@ -125,9 +126,31 @@ class Processes:
         self._running.stage.start_control()
         self._wait_for("control")
 
+    def dying_agent(self, node: str, step: int) -> None:
+        """Have a node's agent be one that dies right after so many of the things that its hands did."""
+        if not self.alive(node):
+            return
+        self.end_agent(node, signal.SIGKILL)
+        words = [sys.executable, "-m", "tests.faults.dying_agent", str(self._running.layout.node(node)), str(step)]
+        self._chronicle.deed("agent", node, f"dies after {step} steps")
+        self._running.stage._processes[node] = self._popen(words, node)
+        self._wait_for(node)
+
+    def dying_control(self, point: str, times: int) -> None:
+        """Have the control plane be one that dies at a point, when it comes there for such a time."""
+        self.end_control(signal.SIGKILL)
+        self.mode, folder = "dying", self._running.layout.control.resolve()
+        words = [sys.executable, "-m", "tests.faults.dying_control", str(folder), point, str(times)]
+        self._chronicle.deed("control", "control", f"dies {point}, time {times}")
+        self._running.stage._processes["control"] = self._hostile = self._popen(words, "control")
+        self._wait_for("control")
+
     def become(self, mode: str) -> None:
         """Have the control plane be the one of a mode."""
         hostile = self._hostile is not None and self._hostile.poll() is None
+        if hostile and self.mode == mode != "plain":
+            return
+        self.mode = mode
         if mode == "plain":
             if hostile:
                 self.end_control(signal.SIGKILL)

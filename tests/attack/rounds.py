@@ -104,7 +104,12 @@ class Round:
             self._beat(beat)
 
     def _beat(self, beat: Beat) -> None:
-        self.processes.become(beat.mode)
+        if beat.control_dies is not None:
+            self.processes.dying_control(*beat.control_dies)
+        else:
+            self.processes.become(beat.mode)
+        if beat.agent_dies is not None:
+            self.processes.dying_agent(self._node(beat.agent_dies[0]), beat.agent_dies[1])
         threads = [self._thread(self.campaigns[0].play, beat.campaign, beat.lots)]
         if beat.beside:
             threads.append(self._thread(self.campaigns[1].play, beat.beside, beat.lots[::-1]))
@@ -202,7 +207,7 @@ class Round:
         self.processes.mend(but=gone)
         for thread in self._threads:
             thread.join(BEAT_SECONDS_MAX)
-        way = Walker(self.running, self.people[0], self.meddling, self.chronicle).walk()
+        way = Walker(self.running, self.people[0], self.processes, self.meddling, self.chronicle).walk()
         clients: list[Writer | Balancer] = [*self.writers, *self.balancers]
         for client in clients:
             client.stop()

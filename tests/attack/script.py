@@ -31,6 +31,9 @@ HANDS = (
     ("fewer connections", 2), ("logical", 2), ("stray setting", 3), ("lock terms", 3), ("other upstream", 3),
     ("remove control file", 2), ("empty folder", 1), ("backup label", 2), ("make a primary by hand", 2),
 )  # fmt: skip
+POINTS = ("before append", "after append", "before read back", "before report", "before run", "sent", "after run")
+"""Where a control plane dies; an agent dies after so many of the things that its hands did."""
+STEPS_MAX = 9
 BACKENDS = ("checkpointer", "startup", "walreceiver", "walsender", "walwriter", "background writer")
 REQUESTS = ("checkpoint", "demote", "fence", "follow", "promote", "reclone", "renew", "start", "stop")
 DAMAGE = {"remove control file", "empty folder", "backup label"}
@@ -50,7 +53,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """One campaign of requests, what is done meanwhile, and what the control plane is; `beside` is a second campaign.
 
-    `lots` decide what a campaign leaves open.
+    `lots` decide what a campaign leaves open. `agent_dies` says of whom the agent dies after which step, `control_dies`
+    at which point the control plane dies, when it comes there for which time.
     """
 
     campaign: str
@@ -58,6 +62,8 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...]
     mode: str = "plain"
     beside: str = ""
+    agent_dies: tuple[int, int] | None = None
+    control_dies: tuple[str, int] | None = None
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +91,7 @@ def _fault(draws: Draws, kinds: tuple[tuple[str, int], ...], used: set[str]) -> 
     return fault
 
 
-def _beat(draws: Draws, used: set[str], *, hands: bool) -> Beat:
+def _beat(draws: Draws, used: set[str], mode: str, *, hands: bool) -> Beat:
     faults = []
     for _ in range(draws.weighed(((0, 4), (1, 5), (2, 3)))):
         of_hands = hands and draws.chance(35)
@@ -95,8 +101,10 @@ def _beat(draws: Draws, used: set[str], *, hands: bool) -> Beat:
         campaign=draws.weighed(CAMPAIGNS),
         lots=tuple(draws.below(60) for _ in range(8)),
         faults=tuple(faults),
-        mode=draws.pick(MODES[1:]) if draws.chance(15) else "plain",
+        mode=mode,
         beside=draws.weighed(CAMPAIGNS) if draws.chance(15) else "",
+        agent_dies=(draws.below(4), draws.between(1, STEPS_MAX)) if draws.chance(22) else None,
+        control_dies=(draws.pick(POINTS), draws.between(1, 4)) if draws.chance(9) else None,
     )
 
 
@@ -106,5 +114,8 @@ def script_of(seed: int) -> Script:
     shape = draws.weighed(SHAPES)
     hands, used = draws.chance(65), set[str]()
     small = draws.pick(("node 0", "node 1", "state 0", "state 1", "log")) if draws.chance(30) else ""
-    beats = tuple(_beat(draws, used, hands=hands) for _ in range(draws.between(6, 14)))
-    return Script(seed=seed, shape=shape, small=small, lost=not hands and draws.chance(30), beats=beats)
+    mode, beats = "plain", list[Beat]()
+    for _ in range(draws.between(6, 14)):
+        mode = draws.pick(MODES) if draws.chance(14) else mode
+        beats.append(_beat(draws, used, mode, hands=hands))
+    return Script(seed=seed, shape=shape, small=small, lost=not hands and draws.chance(30), beats=tuple(beats))

@@ -5,6 +5,7 @@ standing, start and attach what is down, renew, elect. Where nothing is accepted
 name it, by taking back the setting that they say was changed.
 """
 
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.attack.clients import GIVEN_UP_SECONDS, insert_in_time
 from tests.attack.history import Way
 from tests.attack.meddling import Meddling
 from tests.attack.person import Person
+from tests.attack.processes import Processes
 from tests.faults.conftest import Running
 
 STEPS_MAX = 45
@@ -31,9 +33,11 @@ Wish = tuple[str, str, dict[str, str]]
 class Walker:
     """One walk."""
 
-    def __init__(self, running: Running, person: Person, meddling: Meddling, chronicle: Chronicle) -> None:
+    def __init__(
+        self, running: Running, person: Person, processes: Processes, meddling: Meddling, chronicle: Chronicle
+    ) -> None:
         """Take no step yet."""
-        self._running, self._person = running, person
+        self._running, self._person, self._processes = running, person, processes
         self._meddling, self._chronicle = meddling, chronicle
         self._tried: Counter[str] = Counter()
         self._steps: list[str] = []
@@ -167,6 +171,8 @@ class Walker:
                 done = self._person.do(action, node, claims=claims, **arguments)
                 result = "refused" if done is None else done.result or "not confirmed"
                 self._steps.append(f"{key}: {result}")
+                if done is not None and done.code == "kernel.log-rewritten":
+                    self._lend_checkpoint(node)
                 self._settled_after(action)
                 return True
         return False
@@ -181,6 +187,17 @@ class Walker:
         """Give replication a moment to begin; what comes of it is looked at anyway."""
         if action in {"start", "follow", "promote", "reclone", "renew"}:
             time.sleep(0.4)
+
+    def _lend_checkpoint(self, node: str) -> None:
+        """Let a node forget the log that does not stand, as the refusal's own words say."""
+        if f"{node} state/checkpoint.json" in self._lent:
+            return
+        self._lent.append(f"{node} state/checkpoint.json")
+        self._processes.end_agent(node, signal.SIGTERM)
+        (self._running.layout.node(node) / "state" / "checkpoint.json").unlink(missing_ok=True)
+        self._processes.start_agent(node, leave_down=True)
+        for key in [key for key in self._tried if f" {node}" in key]:
+            del self._tried[key]
 
     def _lend(self, words: tuple[str, ...]) -> bool:
         """Take one setting back that the verdicts name, if a hand has changed it; tell whether there was one."""
