@@ -67,7 +67,7 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     from aerodb.kernel.events.observed import Observed
     from aerodb.kernel.memory import give_back, have_one_arena
     from aerodb.kernel.node import read_node
-    from aerodb.kernel.service import application
+    from aerodb.kernel.service import ALWAYS_ANSWERED, application
     from aerodb.transport.server import Server, listen
 
     have_one_arena()
@@ -86,7 +86,7 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     observed.start(ending.asked)
     say("listening", address=node.member.agent)
     give_back()
-    Server(application(one, observed), node.tls).run_on(bound, ending.asked)
+    Server(application(one, observed), node.tls, ALWAYS_ANSWERED).run_on(bound, ending.asked)
     say("ending", signal=ending.name)
     if ending.number == signal.SIGINT:
         one.stop_with_host()

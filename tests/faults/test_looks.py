@@ -85,12 +85,30 @@ def test_many_who_look_at_a_postgres_that_hangs_hold_up_nothing_else(fresh: Runn
         canonical.decode(answered(lambda: agent(fresh, "n2").get("/v1/events")), EventPage)
         signed = canonical.decode(answered(lambda: agent(fresh, "n2").post(f"/v1/outcomes/{new_id()}", b"{}")), Signed)
         assert canonical.decode(signed.document.encode(), Outcome).result == "not executed"
-        none = "transport.answer-malformed: HTTP 503: none\n"
-        wait_until(lambda: lookers.told["/primary", none] > 0 and lookers.told["/standby", none] > 0)
+        none = "transport.answer-malformed: HTTP 503: none: "
+        told = ("/primary", f"{none}it stands as a standby\n"), ("/standby", f"{none}PostgreSQL does not answer\n")
+        wait_until(lambda: all(lookers.told[each] > 0 for each in told))
         assert lookers.told["/standby", "ok"] == lookers.told[REPORT, "ok"] == 0
     assert fresh.impostor.facts("n2").node == "n2"
     assert agent(fresh, "n2").get("/standby") == b"standby\n"
     fresh.api.do("checkpoint", "n2")
+
+
+def test_a_crowd_is_no_failure_of_the_node(fresh: Running) -> None:
+    """However many call, a load balancer is told what is; whoever wants more is told to come again, never by 503."""
+    lookers = Lookers(fresh, "n1")
+    wait_until(lambda: answered(lambda: agent(fresh, "n1").get("/primary")) == b"primary\n")
+    with ThreadPoolExecutor(LOOKERS) as pool, lookers.looking():
+        for at in range(LOOKERS):
+            pool.submit(lookers.look, ("/primary", REPORT)[at % 2])
+        wait_until(lambda: lookers.told["/primary", "ok"] > 5 * LOOKERS)
+    said = {code for path, code in lookers.told if path == "/primary"}
+    assert said == {"ok"}
+    assert {code for path, code in lookers.told if path == REPORT} <= {
+        "ok",
+        "kernel.looks-too-many",
+        "transport.calls-too-many",
+    }
 
 
 def test_a_status_says_why_a_node_that_hangs_gave_no_report(fresh: Running) -> None:

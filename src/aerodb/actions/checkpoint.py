@@ -8,6 +8,7 @@ from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import common, running_fits
+from aerodb.rules.foresight import unchanged
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.specification import (
@@ -121,4 +122,5 @@ ACTION = Action(
     operate=operate,
     established=established,
     settle=same_standing,
+    writes=unchanged,
 )

@@ -8,6 +8,7 @@ from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import common, policy_known, running_fits
 from aerodb.rules.election import electable, position_known, term_rises
+from aerodb.rules.foresight import demoted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.notes import before_a_shutdown
@@ -157,4 +158,5 @@ ACTION = Action(
     operate=operate,
     established=established,
     settle=settle,
+    writes=demoted,
 )

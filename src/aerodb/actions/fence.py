@@ -10,9 +10,9 @@ from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import common, receiver_known, running_fits
 from aerodb.rules.election import position_known, term_rises
+from aerodb.rules.foresight import fenced
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
-from aerodb.rules.notes import commits_wait_without
 from aerodb.rules.operation import judge_again, pledge_with
 from aerodb.rules.specification import (
     NOT_CROSSED,
@@ -52,9 +52,9 @@ def judge(view: View) -> tuple[Verdict, ...]:
 
 
 def notes(view: View) -> tuple[str, ...]:
-    """Say who waits without the target; or what becomes of a primary that is down."""
+    """Say what becomes of a primary that is down."""
     if view.own.facts.standing.role != "primary":
-        return commits_wait_without(view)
+        return ()
     return (
         f"{view.node} stands as a primary and is down. It becomes a detached standby, which a person may start; it is "
         "no primary again without a new election.",
@@ -137,4 +137,5 @@ ACTION = Action(
     operate=operate,
     established=established,
     settle=same_standing,
+    writes=fenced,
 )

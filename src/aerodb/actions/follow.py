@@ -9,9 +9,10 @@ from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import common, receiver_known, running_fits
+from aerodb.rules.foresight import followed
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
-from aerodb.rules.notes import commits_wait_without, upstream_state
+from aerodb.rules.notes import upstream_state
 from aerodb.rules.specification import (
     NOT_CROSSED,
     Action,
@@ -56,13 +57,6 @@ def standing_after(view: View, standing: Standing, *, same_log: bool = True) -> 
     instance = view.own.facts.instance
     end = instance.position.lsn if same_log and instance and instance.position else None
     return following(standing, upstream, granted_term(view, upstream) or 0, end)
-
-
-def notes(view: View) -> tuple[str, ...]:
-    """Say where there is nothing to stream from, and who waits once the target no longer streams from the primary."""
-    peer = view.peers.get(view.argument("upstream"))
-    cascades = peer is not None and peer.facts.standing.role == "standby"
-    return (*upstream_state(view), *(commits_wait_without(view) if cascades else ()))
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
@@ -116,7 +110,7 @@ ACTION = Action(
         "If PostgreSQL on {node} is down, it is started, as a standby.",
     ),
     irreversible=("{node} never again pledges a term at or below one that {upstream} holds as a primary.",),
-    notes=notes,
+    notes=upstream_state,
     loss=no_loss,
     commit_point="The durable settings of {node} that name {upstream} as its upstream.",
     failures=(
@@ -142,4 +136,5 @@ ACTION = Action(
     operate=operate,
     established=established,
     settle=same_standing,
+    writes=followed,
 )

@@ -11,6 +11,7 @@ from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import common, policy_known, receiver_known, running_fits
 from aerodb.rules.election import ELECTION, counted, election, election_loss
+from aerodb.rules.foresight import promoted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.operation import judge_again, pledge_with, take_grant
@@ -143,4 +144,5 @@ ACTION = Action(
     operate=operate,
     established=established,
     settle=take_grant,
+    writes=promoted,
 )

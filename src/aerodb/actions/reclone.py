@@ -6,6 +6,7 @@ from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Loss, Plan, Verdict
 from aerodb.rules.condition import common
+from aerodb.rules.foresight import recloned
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.notes import upstream_state
@@ -158,4 +159,5 @@ ACTION = Action(
     operate=operate,
     established=established,
     settle=settle,
+    writes=recloned,
 )

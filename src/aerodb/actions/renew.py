@@ -6,6 +6,7 @@ from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Loss, Plan, Verdict
 from aerodb.rules.condition import common, policy_known, running_fits
 from aerodb.rules.election import ELECTION, election, election_loss, renewal_quorum
+from aerodb.rules.foresight import unchanged
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.operation import judge_again, pledge_with, take_grant
@@ -106,4 +107,5 @@ ACTION = Action(
     operate=operate,
     established=established,
     settle=take_grant,
+    writes=unchanged,
 )

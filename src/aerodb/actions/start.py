@@ -14,6 +14,7 @@ from aerodb.rules.condition import (
     role_fits,
     running_fits,
 )
+from aerodb.rules.foresight import started
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
@@ -206,4 +207,5 @@ ACTION = Action(
     operate=operate,
     established=established,
     settle=settle,
+    writes=started,
 )

@@ -7,6 +7,7 @@ from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import configuration_agrees, running_fits, stands_as
+from aerodb.rules.foresight import stopped
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import before_a_shutdown
@@ -96,4 +97,5 @@ ACTION = Action(
     operate=operate,
     established=established,
     settle=settle,
+    writes=stopped,
 )

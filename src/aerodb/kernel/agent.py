@@ -22,6 +22,7 @@ from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
 from aerodb.logs import say
 from aerodb.protocol import canonical
+from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
 from aerodb.protocol.facts import Facts, Instance, Report, State, Unfinished
@@ -34,6 +35,7 @@ from aerodb.rules.invariants import RULES
 from aerodb.rules.operation import carry_out
 from aerodb.rules.policy import remembered
 from aerodb.rules.position import Noted
+from aerodb.rules.serving import Serving
 from aerodb.rules.view import View, open_grant, open_pledge
 from aerodb.tracing import note, span
 
@@ -54,6 +56,16 @@ class Agent:
         self._hands = make_hands(node.name, node.key, self._store, self._postgres, self._facts)
         self._working = threading.Lock()
         self._trail: list[JournalMark] = []
+
+    @property
+    def name(self) -> str:
+        """Return the node's name."""
+        return self._node.name
+
+    @property
+    def standing(self) -> Standing:
+        """Return the node's durable standing."""
+        return self._store.standing
 
     @property
     def cluster(self) -> Cluster:
@@ -176,11 +188,10 @@ class Agent:
         """Return how many records the log had under the last checkpoint that the node saw."""
         return self._store.seen.size
 
-    def role_now(self) -> str:
-        """Return what the node serves as: primary, standby, or nothing."""
-        recovers = self._postgres.recovers() if self._postgres is not None else None
-        role = self._store.standing.role
-        return role if recovers is (role == "standby") else ""
+    def serving(self) -> tuple[Standing, Serving | None]:
+        """Return what a load balancer is told by: the standing, and what PostgreSQL says, where it answers."""
+        seen = self._postgres.serving() if self._postgres is not None else None
+        return self._store.standing, seen
 
     # Judgement --------------------------------------------------------------------------------------------------
 

@@ -127,5 +127,5 @@ class LooksTooMany(AeroError):
     """Too many callers wait for a look at the node already; ask again later."""
 
     code = "kernel.looks-too-many"
-    status = 503
+    status = 429
     title = "Too many wait for a look at the node"

@@ -3,7 +3,8 @@
 A look is waited for so long and by so many; beyond that it is refused, so that a PostgreSQL that hangs holds up nothing
 but looks at it.
 
-GET  /primary, /standby       200 where the node serves as that, else 503, as load balancers expect
+GET  /primary, /standby?lag=  200 where the node serves as that, else 503 and why, as load balancers expect; HEAD and
+                              OPTIONS too
 GET  /v1/report?nonce=        the signed facts
 GET  /v1/checkpoint           the size of the log under the last checkpoint that the node saw
 POST /v1/judge                an order's verdicts as they are now; runs nothing
@@ -24,22 +25,27 @@ from starlette.responses import Response
 
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
-from aerodb.kernel.errors import LooksTooMany, LookUnanswered
+from aerodb.kernel.errors import LookUnanswered
 from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
 from aerodb.kernel.events.observed import Observed
 from aerodb.kernel.looks import Looks
 from aerodb.protocol import canonical
+from aerodb.protocol.authority import Standing
 from aerodb.protocol.plan import Extent, Order
+from aerodb.rules.serving import Serving, lag_allowed, refused_as_primary, refused_as_standby
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused, QueryMalformed
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
+from aerodb.transport.server import CONNECTIONS_MAX
 from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of
 
 LOOK_SECONDS_MAX = 10.0
 """Below what the control plane waits for an answer; above what a PostgreSQL that takes no connections is given."""
 ROLE_SECONDS_MAX = 3.0
-LOOKERS_MAX, BALANCERS_MAX, SCRAPERS_MAX = 32, 8, 4
-"""How many wait for a look of each kind at most: together well below the connections that the service takes."""
+LOOKERS_MAX, BALANCERS_MAX, SCRAPERS_MAX = 32, CONNECTIONS_MAX, 4
+"""How many wait for a look of each kind at most: lookers and scrapers together well below the calls that are taken."""
+ALWAYS_ANSWERED = frozenset({"/primary", "/standby"})
+"""What is answered however many call: the answers cost one look for all, and a balancer must not miss one."""
 NONCE = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -74,24 +80,43 @@ def number_in(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def _serves(role: str, role_now: Looks[str]) -> Callable[[Request], Awaitable[Response]]:
-    """Return what answers whether the node serves as `role`; one that cannot be looked at serves as nothing."""
+Asked = Callable[[Request], Awaitable[Response]]
 
-    async def health(_: Request) -> Response:
+
+def _serves(agent: Agent) -> tuple[Asked, Asked]:
+    """Return what answers whether the node serves as the primary, and what whether it does as a standby.
+
+    A node that cannot be looked at in time serves as nothing. However many ask, one look answers them all.
+    """
+    looks = Looks(agent.serving, ROLE_SECONDS_MAX, BALANCERS_MAX)
+
+    async def seen() -> tuple[Standing, Serving | None]:
         try:
-            found = await role_now.now()
-        except (LookUnanswered, LooksTooMany):
-            found = ""
-        return Response(f"{found or 'none'}\n", 200 if found == role else 503, media_type="text/plain")
+            return await looks.now()
+        except LookUnanswered:
+            return agent.standing, None
 
-    return health
+    async def primary(_: Request) -> Response:
+        return _said("primary", refused_as_primary(agent.cluster, agent.name, *await seen()))
+
+    async def standby(request: Request) -> Response:
+        asked = request.query_params.get("lag")
+        allowed = None if asked is None else lag_allowed(asked)
+        return _said("standby", refused_as_standby(*await seen(), allowed))
+
+    return primary, standby
+
+
+def _said(role: str, refused: str) -> Response:
+    text = f"none: {refused}\n" if refused else f"{role}\n"
+    return Response(text, 503 if refused else 200, media_type="text/plain")
 
 
 def application(agent: Agent, observed: Observed) -> Starlette:
     """Return the application of an agent and of what is observed of its node."""
     events = observed.journal
     facts = Looks(agent.facts, LOOK_SECONDS_MAX, LOOKERS_MAX)
-    role_now = Looks(agent.role_now, ROLE_SECONDS_MAX, BALANCERS_MAX)
+    primary, standby = _serves(agent)
     scraped = Looks(observed.metrics, LOOK_SECONDS_MAX, SCRAPERS_MAX)
 
     async def report(request: Request) -> Response:
@@ -135,8 +160,8 @@ def application(agent: Agent, observed: Observed) -> Starlette:
 
     return Starlette(
         routes=[
-            TracedRoute("/primary", _serves("primary", role_now)),
-            TracedRoute("/standby", _serves("standby", role_now)),
+            TracedRoute("/primary", primary, methods=["GET", "OPTIONS"]),  # Starlette adds HEAD where GET is.
+            TracedRoute("/standby", standby, methods=["GET", "OPTIONS"]),
             TracedRoute("/metrics", metrics),
             TracedRoute("/v1/report", report),
             TracedRoute("/v1/checkpoint", checkpoint),

@@ -58,7 +58,11 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
         "folder drift damage",
     ),
     Receiver: _fields("status flushed", "upstream"),
-    Sender: _fields("node state sync_state sent flushed replayed", ""),
+    Sender: _fields(
+        "node state sync_state sent flushed replayed ahead silent_seconds flush_lag_milliseconds "
+        "replay_lag_milliseconds",
+        "",
+    ),
     Load: _fields(
         "sessions longest_transaction_seconds prepared_transactions backups logical_slots waiting_commits checkpoints "
         "lingering",

@@ -35,7 +35,12 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of pg_stat_replication, for a receiver that logged in as the node that it says it is."""
+    """One row of pg_stat_replication, for a receiver that logged in as the node that it says it is.
+
+    `ahead` is true where it says that it has flushed beyond the end of the sending primary's own log: then its log is
+    another. `silent_seconds` is how long ago it last said anything; `flush_lag_milliseconds` and
+    `replay_lag_milliseconds` how long what it last confirmed took it (None: not known, or nothing to confirm).
+    """
 
     node: str
     state: str
@@ -43,6 +48,10 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sent: Lsn | None
     flushed: Lsn | None
     replayed: Lsn | None
+    ahead: bool = False
+    silent_seconds: int | None = None
+    flush_lag_milliseconds: int | None = None
+    replay_lag_milliseconds: int | None = None
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -172,7 +181,16 @@ def structural(facts: Facts) -> Facts:
         position = msgspec.structs.replace(position, lsn=Lsn(0))
     receiver = instance.receiver and msgspec.structs.replace(instance.receiver, flushed=None)
     senders = tuple(
-        msgspec.structs.replace(sender, sent=None, flushed=None, replayed=None) for sender in instance.senders
+        msgspec.structs.replace(
+            sender,
+            sent=None,
+            flushed=None,
+            replayed=None,
+            silent_seconds=None,
+            flush_lag_milliseconds=None,
+            replay_lag_milliseconds=None,
+        )
+        for sender in instance.senders
     )
     quiet = msgspec.structs.replace(
         instance,

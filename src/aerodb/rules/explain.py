@@ -173,7 +173,7 @@ def explain(
         title=_filled((action.title,), view)[0],
         effects=_filled(action.effects, view),
         irreversible=_filled(action.irreversible, view),
-        notes=(*action.notes(view), *silent),
+        notes=(*action.writes(view), *action.notes(view), *silent),
         loss=action.loss(view),
         commit_point=_filled((action.commit_point,), view)[0],
         failures=tuple(

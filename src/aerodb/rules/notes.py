@@ -3,31 +3,8 @@
 Pure: no I/O, no clock.
 """
 
-from aerodb.protocol.facts import Instance, State
+from aerodb.protocol.facts import State
 from aerodb.rules.view import View
-
-
-def _running_primary(view: View) -> tuple[str, Instance] | None:
-    for name, peer in view.everyone().items():
-        instance = peer.facts.instance
-        if peer.facts.standing.role == "primary" and instance and instance.state is State.RUNNING:
-            return name, instance
-    return None
-
-
-def commits_wait_without(view: View) -> tuple[str, ...]:
-    """Say whether commits on the primary would wait once the target acknowledges nothing more."""
-    primary = _running_primary(view)
-    if primary is None or view.cluster.quorum == 0:
-        return ()
-    name, instance = primary
-    left = [each.node for each in instance.senders if each.state == "streaming" and each.node != view.node]
-    if len(left) >= view.cluster.quorum:
-        return (f"{name} keeps {len(left)} streaming standby(s) without {view.node}: {', '.join(left)}.",)
-    return (
-        f"Commits on {name} will wait: it needs {view.cluster.quorum} synchronous standby(s) and keeps {len(left)} "
-        f"without {view.node}.",
-    )
 
 
 def work_in_progress(view: View) -> tuple[str, ...]:
@@ -45,10 +22,8 @@ def work_in_progress(view: View) -> tuple[str, ...]:
 
 
 def before_a_shutdown(view: View) -> tuple[str, ...]:
-    """Say what stopping the target interrupts, and who then waits."""
-    if view.own.facts.standing.role == "primary":
-        return work_in_progress(view)
-    return (*commits_wait_without(view), *work_in_progress(view), *promoted_by_hand(view))
+    """Say what stopping the target interrupts."""
+    return (*work_in_progress(view), *promoted_by_hand(view))
 
 
 def promoted_by_hand(view: View) -> tuple[str, ...]:

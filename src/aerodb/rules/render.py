@@ -65,6 +65,11 @@ def verdict_lines(verdicts: tuple[Verdict, ...]) -> list[Line]:
     return lines
 
 
+def _of_writes(plan: Plan) -> tuple[str, ...]:
+    """Return those notes that say whether commits can be acknowledged, which every plan begins its notes with."""
+    return tuple(each for each in plan.notes if each.startswith("Writes "))
+
+
 def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
     """Return a plan for people; `plan_text` is its exact text, whose digest and digest words are shown."""
     request = plan.request
@@ -82,7 +87,8 @@ def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
         *_section("WHAT WILL HAPPEN" if plan.accepted else "WHAT WAS ASKED FOR", "plain", plan.effects),
         *_section("WHAT CANNOT BE UNDONE", "warn", plan.irreversible),
         *_section("WHAT COULD BE LOST", loss_style, (plan.loss.statement, *plan.loss.arithmetic)),
-        *_section("TO KNOW", "warn", plan.notes),
+        *_section("WRITES", "plain", _of_writes(plan)),
+        *_section("TO KNOW", "warn", tuple(each for each in plan.notes if each not in _of_writes(plan))),
         Line("heading", "INVARIANTS RELIED ON" if plan.accepted else "INVARIANTS"),
         *verdict_lines((*failing, *(each for each in plan.verdicts if each.result is Result.HOLDS))),
         Line("plain", ""),

@@ -79,6 +79,7 @@ class Action:
     begun and not ended, from the facts before it and now, and from whether the operation has crossed: whether the
     journal holds that it came to the first step by which its effect can happen. It says "not executed" only of what can
     never happen any more. `settle` gives the standing that goes with an executed one.
+    `writes` says, as a plan's first notes, whether commits can be acknowledged now and afterwards.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Action:
     operate: Callable[[Hands, Order], tuple[str, ...]]
     established: Callable[[Plan, Facts, Facts, bool], Established]
     settle: Callable[[Hands, Plan], Standing]
+    writes: Callable[[View], tuple[str, ...]]
 
 
 def no_term(view: View) -> int:

@@ -113,7 +113,8 @@ def _unobserved(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy
             f"{granted.node} may still run, and can acknowledge nothing: of the {cluster.quorum} needed, "
             f"{len(able)} standby(s) could stream from it."
         )
-        return _answer(cluster, granted, "no", headline, cannot)
+        ended = f"no primary; last known {granted.node}, term {granted.term}, which can acknowledge nothing"
+        return _answer(cluster, granted, "no", ended, cannot)
     may = f"{granted.node} may still run, and acknowledge commits"
     by = f": {', '.join(able)} could flush for it." if cluster.quorum else "."
     return _answer(cluster, granted, "unknown", headline, may + by)
@@ -123,7 +124,7 @@ def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance:
     """Judge a primary that runs as one, by who streams from it."""
     node, need = own.node, cluster.quorum
     found = [each for each in instance.senders if flushes(each)]
-    strays = [each.node for each in found if parted(facts.get(each.node), instance)]
+    strays = [each.node for each in found if each.ahead or parted(facts.get(each.node), instance)]
     counted = tuple(each.node for each in found if each.node not in strays and not denied(facts.get(each.node), node))
     stray = tuple(f"{name} streams from {node}, and its log is no part of {node}'s history." for name in strays)
     base = Writes(

@@ -11,6 +11,14 @@ class Unreachable(AeroError):
     title = "The other side cannot be reached"
 
 
+class CallsTooMany(AeroError):
+    """Too many calls are under way at once; nothing of this one was read. Come again."""
+
+    code = "transport.calls-too-many"
+    status = 429
+    title = "Too many call at once"
+
+
 class Interrupted(AeroError):
     """The request was sent, and no whole answer came back; what became of it must be asked for."""
 

@@ -14,11 +14,16 @@ from typing import Any
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aerodb.transport.caller import CALLER
+from aerodb.transport.errors import CallsTooMany
+from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
 from aerodb.transport.tls import Tls, caller_of, page_context, server_context
 
+CALLS_MAX, CONNECTIONS_MAX = 64, 512
+"""How many calls are under way, and how many connections are held, at once."""
 LOCALHOST_ATTEMPTS = 16
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept for a caller who may ask again."""
@@ -38,6 +43,33 @@ class _Protocol(H11Protocol):
             await inner(scope, receive, send)
 
         self.app = app
+
+
+class _Bounded:
+    """An application that answers only so many at once; those paths that are always answered excepted.
+
+    Whoever comes when there are too many is told to come again, by 429: load balancers take 503 for a failure of what
+    they ask about, and would end all sessions with it.
+    """
+
+    def __init__(self, app: Any, always: frozenset[str]) -> None:
+        """Keep what answers, and which paths it always does."""
+        self._app, self._always = app, always
+        self._under_way = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one call."""
+        if scope["path"] in self._always:
+            await self._app(scope, receive, send)
+        elif self._under_way >= CALLS_MAX:
+            error = CallsTooMany(f"{CALLS_MAX} calls are under way already")
+            await Response(problem_bytes(error), error.status, {"Retry-After": "1"}, MEDIA_TYPE)(scope, receive, send)
+        else:
+            self._under_way += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._under_way -= 1
 
 
 def listen(address: str) -> socket.socket:
@@ -81,7 +113,9 @@ def listen_as_localhost(port: int = 0) -> tuple[socket.socket, ...]:
     raise OSError(errno.EADDRINUSE, "no port of localhost is free in both families")
 
 
-def _config(app: Any, protocol: type[H11Protocol], context: ssl.SSLContext | None) -> uvicorn.Config:
+def _config(
+    app: Any, protocol: type[H11Protocol], context: ssl.SSLContext | None, connections_max: int
+) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         http=protocol,
@@ -93,7 +127,7 @@ def _config(app: Any, protocol: type[H11Protocol], context: ssl.SSLContext | Non
         server_header=False,
         timeout_graceful_shutdown=2,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        limit_concurrency=64,
+        limit_concurrency=connections_max,
         h11_max_incomplete_event_size=16 << 10,
     )
     config.load()
@@ -104,9 +138,9 @@ def _config(app: Any, protocol: type[H11Protocol], context: ssl.SSLContext | Non
 class Server(uvicorn.Server):
     """uvicorn without its signal handling: the daemon above it decides what a signal means."""
 
-    def __init__(self, app: Any, tls: Tls) -> None:
-        """Prepare to serve `app` to callers who show a certificate."""
-        super().__init__(_config(app, _Protocol, server_context(tls)))
+    def __init__(self, app: Any, tls: Tls, always: frozenset[str] = frozenset()) -> None:
+        """Prepare to serve `app` to callers who show a certificate; `always` are paths answered in any crowd."""
+        super().__init__(_config(_Bounded(app, always), _Protocol, server_context(tls), CONNECTIONS_MAX))
 
     def run_on(self, bound: socket.socket, asked_to_end: threading.Event, *more: socket.socket) -> None:
         """Serve on `bound`, and on `more`, until `asked_to_end` is set."""
@@ -133,4 +167,4 @@ class PageServer(Server):
 
     def __init__(self, app: Any, tls: Tls | None) -> None:
         """Prepare to serve `app`."""
-        uvicorn.Server.__init__(self, _config(app, H11Protocol, page_context(tls) if tls else None))
+        uvicorn.Server.__init__(self, _config(app, H11Protocol, page_context(tls) if tls else None, CALLS_MAX))

@@ -35,6 +35,7 @@ from aerodb.protocol.events import Trace
 from aerodb.protocol.facts import Instance
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.position import Noted
+from aerodb.rules.serving import Serving
 
 SETTLE_SECONDS_MAX = 30.0
 NUDGE_POLLS = 20
@@ -82,12 +83,12 @@ class Postgres:
         """
         return read_identity(self._place.data())
 
-    def recovers(self) -> bool | None:
-        """Tell whether it is in recovery; None where it does not run, or does not answer. No log is read for that."""
+    def serving(self) -> Serving | None:
+        """Return what a load balancer is told by; None where it does not run, or does not answer. It reads no log."""
         if not self.running:
             return None
         try:
-            return self._session.recovers()
+            return self._session.serving()
         except AeroError:
             return None
 

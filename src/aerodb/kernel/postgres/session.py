@@ -18,6 +18,16 @@ from aerodb.kernel.postgres.settings import SUPERUSER, WATCHED
 from aerodb.protocol.facts import Load, Receiver, Sender
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.position import TermRow
+from aerodb.rules.serving import Serving
+
+# What a standby has flushed was flushed here before; the own end is read after what it says, so nothing is ahead of it.
+SENDERS = """(select coalesce(json_agg(json_build_object('role', usename, 'name', application_name, 'state', state,
+     'sync', sync_state, 'sent', sent_lsn::text, 'flushed', flush_lsn::text, 'replayed', replay_lsn::text,
+     'ahead', case when pg_is_in_recovery() then false else coalesce(flush_lsn > pg_current_wal_flush_lsn(), false) end,
+     'silent', extract(epoch from clock_timestamp() - reply_time)::int,
+     'flush_lag', (extract(epoch from flush_lag) * 1000)::bigint,
+     'replay_lag', (extract(epoch from replay_lag) * 1000)::bigint)
+     order by application_name), '[]') from pg_stat_replication)"""
 
 LOOK = """
 select json_build_object(
@@ -34,9 +44,7 @@ select json_build_object(
   'startup', (select wait_event from pg_stat_activity where backend_type = 'startup'),
   'receiver', (select json_build_object('status', status, 'host', sender_host, 'port', sender_port,
                  'flushed', flushed_lsn::text, 'timeline', received_tli) from pg_stat_wal_receiver),
-  'senders', (select coalesce(json_agg(json_build_object('role', usename, 'name', application_name, 'state', state,
-                 'sync', sync_state, 'sent', sent_lsn::text, 'flushed', flush_lsn::text, 'replayed', replay_lsn::text)
-                 order by application_name), '[]') from pg_stat_replication),
+  'senders', :senders,
   'settings', (select json_object_agg(name, setting) from pg_settings where name = any(%(watched)s)),
   'filed', (select coalesce(json_object_agg(name, setting), '{}') from (
      select distinct on (name) name, setting from pg_file_settings where name = any(%(watched)s)
@@ -57,7 +65,17 @@ select json_build_object(
   'prepared', (select count(*) from pg_prepared_xacts),
   'backups', (select count(*) from pg_stat_progress_basebackup),
   'logical', (select count(*) from pg_replication_slots where slot_type = 'logical')) as found
-"""
+""".replace(":senders", SENDERS)
+
+SERVING = """
+select json_build_object(
+  'recovery', pg_is_in_recovery(),
+  'senders', :senders,
+  'receiver', (select status from pg_stat_wal_receiver),
+  'behind', (select greatest(pg_wal_lsn_diff(latest_end_lsn, pg_last_wal_replay_lsn()), 0)::bigint
+             from pg_stat_wal_receiver),
+  'paused', pg_is_in_recovery() and pg_is_wal_replay_paused()) as found
+""".replace(":senders", SENDERS)
 
 TERMS = "select coalesce(json_agg(t order by t.term), '[]') as found from aerodb.terms t"
 LINGERING = """
@@ -119,6 +137,10 @@ def _senders(found: list[dict[str, Any]]) -> tuple[Sender, ...]:
             sent=_lsn(row["sent"]),
             flushed=_lsn(row["flushed"]),
             replayed=_lsn(row["replayed"]),
+            ahead=row["ahead"],
+            silent_seconds=row["silent"],
+            flush_lag_milliseconds=row["flush_lag"],
+            replay_lag_milliseconds=row["replay_lag"],
         )
         for row in found
         if row["role"] == f"aerodb_{row['name']}"
@@ -281,10 +303,17 @@ class Session:
         except StatementFailed as error:
             return None, (f"terms: {error.message}",)
 
-    def recovers(self) -> bool:
-        """Tell whether PostgreSQL is in recovery.
+    def serving(self) -> Serving:
+        """Return what a load balancer is told by; no log and no table is read for it.
 
         Raises:
             Unreachable, StatementFailed: as of `look`.
         """
-        return bool(self._read("select pg_is_in_recovery() as found", {}))
+        found = self._read(SERVING, {})
+        return Serving(
+            recovery=found["recovery"],
+            senders=_senders(found["senders"]),
+            receiver=found["receiver"] or "",
+            behind_bytes=found["behind"],
+            paused=found["paused"],
+        )
