@@ -40,6 +40,17 @@ def _state(observed: Observed, name: str) -> State | None:
     return facts.instance.state if facts and facts.instance else None
 
 
+def _left_down(proven: dict[str, Verdict]) -> dict[str, str]:
+    """Say of each node that stands as a primary, and may not start as one, why, and which request to make."""
+    primary = next((name for name, judged in proven.items() if judged.result is Result.HOLDS), None)
+    return {
+        name: f"{name} was left down: {judged.evidence}. To let it come back: aerodb "
+        + (f"follow {name} --upstream {primary}" if primary else f"start {name}, once more members report")
+        for name, judged in proven.items()
+        if judged.result is not Result.HOLDS
+    }
+
+
 def _down(name: str, state: State | None) -> str:
     """Say of a node that PostgreSQL does not run on it yet."""
     if state is State.UNREACHABLE:
@@ -98,40 +109,38 @@ class Stage:
         Raises:
             ProcessFailed: a part does not.
         """
-        troubles = self.start_what_starts(threading.Event())
+        troubles = self.start_what_starts(threading.Event(), READY_SECONDS_MAX)
         if troubles:
             raise ProcessFailed("; ".join(troubles.values()))
 
-    def start_what_starts(self, ended: threading.Event) -> dict[str, str]:
+    def start_what_starts(
+        self, ended: threading.Event, postgres_seconds_max: float = POSTGRES_SECONDS_MAX
+    ) -> dict[str, str]:
         """Start everything, and return what did not come up, and why, by name; the rest goes on.
 
-        It returns once everything answers or will not, every PostgreSQL that was to start runs or takes long, or once
-        `ended` is set.
+        It returns once everything answers or will not, and every PostgreSQL that was to start runs or takes longer than
+        `postgres_seconds_max`; or once `ended` is set.
         """
         proven = self.primaries()
         for member in self.cluster.members:
             judged = proven.get(member.name)
             self.start_agent(member.name, as_it_stands=judged is not None and judged.result is Result.HOLDS)
         self.start_control()
-        troubles = {
-            name: f"{name} was left down: {judged.evidence}"
-            for name, judged in proven.items()
-            if judged.result is not Result.HOLDS
-        }
+        troubles = _left_down(proven)
         for name in [*(member.name for member in self.cluster.members), "control"]:
             try:
                 self.wait_for(name, ended)
             except ProcessFailed as error:
                 troubles[name] = error.message
-        return {**self._not_running(troubles, ended), **troubles}
+        return {**self._not_running(troubles, ended, postgres_seconds_max), **troubles}
 
-    def _not_running(self, troubles: dict[str, str], ended: threading.Event) -> dict[str, str]:
-        """Wait, not for long, until PostgreSQL runs on every node that has no trouble; return where it does not."""
+    def _not_running(self, troubles: dict[str, str], ended: threading.Event, seconds_max: float) -> dict[str, str]:
+        """Wait until PostgreSQL runs on every node that has no trouble; return where it does not."""
         if "control" in troubles:
             return {}
         halted = {name for name, standing in self.standings().items() if standing.halted}
         waited = [name for name in self.cluster.data_nodes if name not in troubles and name not in halted]
-        end = time.monotonic() + POSTGRES_SECONDS_MAX
+        end = time.monotonic() + seconds_max
         client = Client(self.cluster.control, tls_in(self._layout.profile("operator")), "control", 30)
         while True:
             found = observe(self.cluster, canonical.decode(client.get("/v1/status"), Status))

@@ -13,6 +13,7 @@ from aerodb.local.errors import FolderIncomplete
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
 from aerodb.local.stage import Stage
+from aerodb.protocol.plan import Result
 from aerodb.rules.ways import planned
 
 
@@ -65,7 +66,8 @@ def _not_up(troubles: dict[str, str]) -> list[str]:
 def _switchover(stage: Stage) -> list[str]:
     """Lay out the way from the primary of now to another node."""
     cluster = stage.cluster
-    primary = next(iter(stage.primaries()), cluster.genesis)
+    proven = [name for name, judged in stage.primaries().items() if judged.result is Result.HOLDS]
+    primary = proven[0] if proven else cluster.genesis
     successor = next((name for name in cluster.data_nodes if name != primary), None)
     if successor is None:
         return []

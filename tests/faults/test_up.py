@@ -1,0 +1,140 @@
+"""`aerodb up` on a cluster of which a part is sick: what starts, starts; what does not is said; Ctrl-C stops all."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from aerodb.kernel.postgres.installation import find_installation
+from aerodb.local.demo import kill_postgres
+from aerodb.protocol.facts import State
+from tests.faults.behind import facts_of, instance_of, run
+from tests.faults.conftest import Running
+from tests.faults.waiting import wait_until
+
+
+class Up:
+    """`aerodb up`, in the foreground of nobody."""
+
+    def __init__(self, running: Running) -> None:
+        """Start it on the cluster's folder."""
+        command = [sys.executable, "-m", "aerodb", "up", "--folder", str(running.layout.root)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self.process.stdout is not None
+        self.greeting = ""
+        for line in self.process.stdout:
+            self.greeting += line
+            if line.startswith("Ctrl-C"):
+                break
+
+    def interrupt(self) -> int:
+        """Type Ctrl-C; return its exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(120)
+
+
+@contextmanager
+def up(running: Running) -> Iterator[Up]:
+    """Run `aerodb up` on a cluster that was stopped."""
+    one = Up(running)
+    try:
+        yield one
+    finally:
+        if one.process.poll() is None:
+            one.interrupt()
+        if one.process.stdout is not None:
+            one.process.stdout.close()
+
+
+def _lives(running: Running, node: str) -> bool:
+    """Tell whether a node's postmaster lives."""
+    try:
+        os.kill(running.postmaster(node), 0)
+    except (OSError, ValueError, IndexError):
+        return False
+    return True
+
+
+@pytest.fixture
+def foreigner() -> Iterator[int]:
+    """Return the id of a living process of PostgreSQL's account, which is no PostgreSQL."""
+    account = find_installation().account
+    uid = account.uid if account else None
+    process = subprocess.Popen(["sleep", "600"], cwd="/", user=uid)
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def test_a_sick_standby_takes_no_healthy_node_down(fresh: Running, foreigner: int) -> None:
+    """A stale postmaster.pid names a living process: that node stays down and is named, the others serve."""
+    fresh.stage.stop()
+    stale = fresh.home("n3") / "data" / "postmaster.pid"
+    stale.write_text(f"{foreigner}\n/elsewhere\n1\n5432\n", encoding="utf-8")
+    account = find_installation().account
+    if account is not None:
+        os.chown(stale, *account.owner)
+    with up(fresh) as one:
+        assert "NOT UP, while the rest goes on" in one.greeting
+        assert "n3" in one.greeting.partition("NOT UP")[2].partition("Connect:")[0]
+        assert instance_of(fresh, "n1").state is State.RUNNING
+        run(fresh, "n1", "create table served (n int)")
+        assert one.process.poll() is None
+        assert one.interrupt() == 0
+    stale.unlink()
+    assert not any(_lives(fresh, node) for node in ("n1", "n2"))
+
+
+def test_a_primary_that_was_deposed_is_left_down(fresh: Running) -> None:
+    """n2 was elected while n1 was dead: n2 comes up as the primary it is, n1 stays down, and the request is printed."""
+    kill_postgres(fresh.layout, "n1")
+    fresh.stage.kill("n1")
+    fresh.api.do("fence", "n2", for_="n2")
+    fresh.api.do("fence", "n3", for_="n2")
+    fresh.api.do("follow", "n3", upstream="n2")
+    fresh.api.do("promote", "n2")
+    fresh.stage.stop()
+    with up(fresh) as one:
+        assert "n1 was left down" in one.greeting
+        assert "aerodb follow n1 --upstream n2" in one.greeting
+        assert "from n2 to n1" in one.greeting
+        assert instance_of(fresh, "n1").state is State.CRASHED
+        assert facts_of(fresh, "n1").standing.role == "primary"
+        run(fresh, "n2", "create table served (n int)")
+        assert one.interrupt() == 0
+
+
+def test_ctrl_c_stops_what_a_dead_agent_left_behind(fresh: Running) -> None:
+    """An agent was killed, and its PostgreSQL went on: Ctrl-C ends that too, cleanly."""
+    fresh.stage.stop()
+    with up(fresh) as one:
+        assert "NOT UP" not in one.greeting
+        children = Path(f"/proc/{one.process.pid}/task/{one.process.pid}/children").read_text(encoding="ascii")
+        pids = [int(each) for each in children.split()]
+        agent = next(pid for pid in pids if _command(pid).endswith("nodes/n2"))
+        os.kill(agent, signal.SIGKILL)
+        wait_until(lambda: _has_ended(agent))
+        assert _lives(fresh, "n2")
+        assert one.interrupt() == 0
+    assert [node for node in ("n1", "n2", "n3") if _lives(fresh, node)] == []
+
+
+def _command(pid: int) -> str:
+    """Return the last words of a process's command; empty where it has ended."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+    except OSError:
+        return ""
+    return " ".join(word for word in words if word and not word.startswith("--"))
+
+
+def _has_ended(pid: int) -> bool:
+    """Tell whether a process has ended, and waits to be collected."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
