@@ -98,7 +98,7 @@ class Instances:
             postgres = node.postgres()
             assert postgres is not None
             self.places[name] = place_of(cluster, name, Path(node.file.home))
-            self.postgres[name], self.sessions[name] = postgres, Session(self.places[name])
+            self.postgres[name], self.sessions[name] = postgres, Session(self.places[name], self.installation.major)
 
     def start(self, primary: str) -> None:
         """Start them all."""

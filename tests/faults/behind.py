@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from aerodb.kernel.node import place_of, read_node
 from aerodb.kernel.postgres.installation import find_installation
 from aerodb.kernel.postgres.settings import SUPERUSER
 from aerodb.protocol.facts import Facts, Instance
@@ -15,12 +16,11 @@ Rows = list[tuple[Any, ...]]
 
 
 def connect(running: Running, node: str, database: str = "postgres", **options: Any) -> psycopg.Connection[Any]:
-    """Return a superuser's connection to one node."""
-    member = running.cluster.member(node)
+    """Return a superuser's connection to one node, as its agent's own user has one."""
+    place = place_of(running.cluster, node, Path(read_node(running.layout.node(node)).file.home))
     return psycopg.connect(
-        host=member.postgres_host, port=member.postgres_port, user=SUPERUSER, dbname=database, autocommit=True,
-        password=(running.home(node) / "secret" / "superuser").read_text(encoding="ascii"), **options,
-    )  # fmt: skip
+        host=place.socket, port=place.port, user=SUPERUSER, dbname=database, autocommit=True, **options
+    )
 
 
 def run(running: Running, node: str, statement: str) -> Rows:
@@ -30,9 +30,9 @@ def run(running: Running, node: str, statement: str) -> Rows:
         return cursor.fetchall() if cursor.description else []
 
 
-def pg_ctl(running: Running, node: str, *arguments: str) -> None:
-    """Run pg_ctl on a node's data folder."""
-    find_installation().run("pg_ctl", *arguments, "-D", running.home(node) / "data", timeout_seconds=60)
+def pg_ctl(running: Running, node: str, *arguments: str, folder: Path | None = None) -> None:
+    """Run pg_ctl on a node's data folder in use, or on another `folder`."""
+    find_installation().run("pg_ctl", *arguments, "-D", folder or running.home(node) / "data", timeout_seconds=60)
 
 
 def append_to(path: Path, text: str) -> None:

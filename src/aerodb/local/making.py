@@ -103,7 +103,6 @@ class Making:
             web_origin=f"http://{WEB_HOST}:{ports[-1]}",
         )
         self._passwords = Passwords(
-            superuser=secrets.token_urlsafe(24),
             application=secrets.token_urlsafe(24),
             replication={name: secrets.token_urlsafe(24) for name in names},
         )

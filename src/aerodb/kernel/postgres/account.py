@@ -47,6 +47,19 @@ def account_for_children(preferred: str = "") -> Account | None:
     raise FolderClosed(f"there is no unprivileged user {preferred or 'postgres or nobody'} to run PostgreSQL as")
 
 
+def logins(account: Account | None) -> tuple[str, ...]:
+    """Return the operating system's users that an agent of this installation can be: this process's own, the account's.
+
+    Raises:
+        FolderClosed: this process's user has no name.
+    """
+    try:
+        own = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError as error:
+        raise FolderClosed(f"the user {os.geteuid()} has no name, and PostgreSQL needs one") from error
+    return (own,) if account is None else (own, account.name)
+
+
 def _group_of(entry: pwd.struct_passwd) -> int:
     """Return the user's own group, which must exist."""
     return grp.getgrgid(entry.pw_gid).gr_gid

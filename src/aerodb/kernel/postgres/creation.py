@@ -13,21 +13,21 @@ from psycopg import sql
 
 from aerodb.kernel.durable import write_durably
 from aerodb.kernel.postgres import process, settings
+from aerodb.kernel.postgres.account import logins
 from aerodb.kernel.postgres.identity import draw_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
 
 
 class Passwords(msgspec.Struct, frozen=True, kw_only=True):
-    """The passwords of one database system: the superuser's, the application's, and one a node for replication."""
+    """The passwords of one database system: the application's, one a node for replication; the superuser has none."""
 
-    superuser: str
     application: str
     replication: Mapping[str, str]
 
 
 def make_home(installation: Installation, place: Place, passwords: Passwords) -> None:
-    """Make an instance's home: settings, its replication password, and the superuser's password for the agent alone.
+    """Make an instance's home: settings, and its replication password for the agent alone.
 
     Raises:
         FileExistsError: there is one already.
@@ -38,14 +38,13 @@ def make_home(installation: Installation, place: Place, passwords: Passwords) ->
     for folder in (place.conf, place.log.parent):
         folder.mkdir(mode=0o700)
         _make_folder(installation, folder)
-    place.password_file.parent.mkdir(mode=0o700)
-    write_durably(place.password_file, passwords.superuser.encode())
+    place.replication_secret.parent.mkdir(mode=0o700)
     write_durably(place.replication_secret, passwords.replication[place.name].encode())
     texts = {
         "postgresql.conf": settings.main_text(place),
         "standing.conf": settings.standing_text(place, None),
         "pg_hba.conf": settings.hba_text(place),
-        "pg_ident.conf": "",
+        "pg_ident.conf": settings.ident_text(logins(installation.account)),
     }
     for name, text in texts.items():
         write_durably(place.conf / name, text.encode(), owner)
@@ -62,16 +61,11 @@ def make_primary(installation: Installation, place: Place, passwords: Passwords)
     Raises:
         CommandFailed, StartFailed: PostgreSQL's own programs failed.
     """
-    secret = place.conf / ".initdb"
-    write_durably(secret, passwords.superuser.encode(), installation.account.owner if installation.account else None)
     data = place.home / "data-0001"
-    try:
-        installation.run(
-            "initdb", "-D", data, "-U", settings.SUPERUSER, "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8",
-            "--locale=C", "--no-sync", timeout_seconds=120,
-        )  # fmt: skip
-    finally:
-        secret.unlink()
+    installation.run(
+        "initdb", "-D", data, "-U", settings.SUPERUSER, "-A", "reject", "-E", "UTF8", "--locale=C", "--no-sync",
+        timeout_seconds=120,
+    )  # fmt: skip
     draw_identity(data, installation.account.owner if installation.account else None)
     place.link.symlink_to(data.name)
     installation.run("initdb", "-D", data, "--sync-only", timeout_seconds=120)
@@ -82,8 +76,8 @@ def make_primary(installation: Installation, place: Place, passwords: Passwords)
 def _fill(place: Place, passwords: Passwords) -> None:
     """Make the roles and the table of terms; no standby exists yet, so nothing waits for one."""
     connect = psycopg.connect(
-        host=place.host, port=place.port, user=settings.SUPERUSER, password=passwords.superuser, dbname="postgres",
-        autocommit=True, options="-c synchronous_commit=local",
+        host=place.socket, port=place.port, user=settings.SUPERUSER, dbname="postgres", autocommit=True,
+        options="-c synchronous_commit=local",
     )  # fmt: skip
     with connect as connection:
         for node, password in passwords.replication.items():

@@ -78,6 +78,14 @@ class Unreachable(AeroError):
     title = "PostgreSQL does not answer"
 
 
+class ServerForeign(AeroError):
+    """A server answers that is not the one that was meant: another process, data folder or settings file."""
+
+    code = "kernel.postgres-foreign"
+    status = 409
+    title = "Another PostgreSQL answers"
+
+
 class StatementFailed(AeroError):
     """PostgreSQL refused a statement."""
 

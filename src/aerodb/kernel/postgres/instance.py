@@ -21,7 +21,9 @@ from aerodb.kernel.postgres.errors import (
     FolderBroken,
     PromotionUnfinished,
     RoleConflict,
+    ServerForeign,
     SettingsNotLive,
+    StartFailed,
     StillReceiving,
 )
 from aerodb.kernel.postgres.identity import draw_identity, read_identity
@@ -38,6 +40,12 @@ from aerodb.rules.position import Noted
 from aerodb.rules.serving import Serving
 
 SETTLE_SECONDS_MAX = 30.0
+LOCALLY = ("set local synchronous_commit = local", "set local lock_timeout = '30s'")
+"""What holds for the transaction that writes a term's row alone."""
+TERM_ROW = (
+    "insert into aerodb.terms (term, timeline, node, quorum) values (%(term)s, "
+    "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, %(node)s, %(quorum)s)"
+)
 NUDGE_POLLS = 20
 
 
@@ -55,7 +63,7 @@ class Postgres:
         self._installation = installation
         self._place = place
         self._address_of = address_of
-        self._session = Session(place, purpose)
+        self._session = Session(place, installation.major, purpose)
         self._observer = Observer(installation, place, self._session)
 
     @property
@@ -192,6 +200,10 @@ class Postgres:
         if signal_file.exists() and not standby:
             raise RoleConflict(f"the folder of {self._place.name} would not start as the standing says")
         process.start(self._installation, self._place)
+        try:
+            self._session.refuse_foreign()
+        except ServerForeign as error:
+            raise StartFailed(error.message, executed="unknown") from error
 
     def promote(self) -> None:
         """Promote, and return when PostgreSQL is out of recovery.
@@ -224,13 +236,8 @@ class Postgres:
         Raises:
             Unreachable, StatementFailed: PostgreSQL does not answer, or refuses.
         """
-        self._session.run("set synchronous_commit = local")
-        self._session.run(
-            "insert into aerodb.terms (term, timeline, node, quorum) values (%(term)s, "
-            "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, %(node)s, %(quorum)s)",
-            {"term": term, "node": self._place.name, "quorum": quorum},
-        )
-        self._session.run("reset synchronous_commit")
+        row = {"term": term, "node": self._place.name, "quorum": quorum}
+        self._session.run_together(*((statement, {}) for statement in LOCALLY), (TERM_ROW, row))
         return Lsn.parse(self._session.run("select pg_current_wal_flush_lsn()::text as it")[0]["it"])
 
     def copy(self, upstream: str) -> None:

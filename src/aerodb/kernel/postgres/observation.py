@@ -19,7 +19,7 @@ from aerodb.kernel.postgres.history import History, read_history
 from aerodb.kernel.postgres.identity import read_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
-from aerodb.kernel.postgres.process import is_stopping, postmaster
+from aerodb.kernel.postgres.process import is_stopping, postmaster, stranger
 from aerodb.kernel.postgres.session import Seen, Session
 from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstream_in
 from aerodb.kernel.postgres.waldump import commits_after, end_of_log
@@ -94,14 +94,14 @@ class Observer:
     def look(self, node: str, standing: Standing, noted: Noted) -> Instance:
         """Return the instance's facts now; `standing` and `noted` are what its agent has durably noted."""
         if postmaster(self._place) is None:
-            return self._look_down(node, standing, noted)
+            return self._look_absent(node, standing, noted)
         stopping = is_stopping(self._place)
         try:
             seen = self._session.look()
         except AeroError as error:
             if postmaster(self._place) is None:
-                return self._look_down(node, standing, noted)
-            return self._silent(error)
+                return self._look_absent(node, standing, noted)
+            return self._silent(error.message)
         return self._look_running(standing, seen, stopping=stopping or is_stopping(self._place))
 
     def _folder(self) -> str:
@@ -215,6 +215,11 @@ class Observer:
             damage=tuple(parts.damage),
         )
 
+    def _look_absent(self, node: str, standing: Standing, noted: Noted) -> Instance:
+        """Return the facts of a node of whose server nothing is seen: down, unless one may be there all the same."""
+        unseen = stranger(self._place)
+        return self._silent(unseen) if unseen else self._look_down(node, standing, noted)
+
     def _look_down(self, node: str, standing: Standing, noted: Noted) -> Instance:
         parts, down = Parts(), self._read_down()
         parts.damage += down.damage
@@ -259,10 +264,10 @@ class Observer:
 
     # Neither ----------------------------------------------------------------------------------------------------
 
-    def _silent(self, error: AeroError) -> Instance:
-        """Return what is known of a process that does not answer."""
+    def _silent(self, why: str) -> Instance:
+        """Return what is known of a process that does not answer, or cannot be looked into."""
         parts = Parts()
-        parts.damage.append(f"process: {error.message}")
+        parts.damage.append(f"process: {why}")
         control = parts.read("control file", lambda: read_control(self._installation, self._place.data()))
         return Instance(
             system=control.system if control else "",

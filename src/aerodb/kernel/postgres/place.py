@@ -5,9 +5,10 @@ home/data-0001                    a data folder
 home/data-0002.partial            a base backup that is not finished: never started
 home/conf/                        all settings, outside the data folder, so that no base backup carries them along
 home/run/                         PostgreSQL's log
-home/secret/                      the agent's own passwords; PostgreSQL's account cannot read them
+home/secret/                      the agent's own secrets; PostgreSQL's account cannot read them
 """
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -49,9 +50,12 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return self.home / "run" / "postgres.log"
 
     @property
-    def password_file(self) -> Path:
-        """Return the agent's file with the superuser's password."""
-        return self.home / "secret" / "superuser"
+    def socket(self) -> str:
+        """Return the abstract socket at which the agent reaches its PostgreSQL: no file, and no limit to a path.
+
+        The colon makes psycopg take it for a place on this machine, and look no name up.
+        """
+        return f"@:aerodb-{hashlib.sha256(str(self.home).encode()).hexdigest()[:24]}"
 
     @property
     def replication_secret(self) -> Path:

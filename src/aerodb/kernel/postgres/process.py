@@ -11,6 +11,7 @@ import os
 import select
 import shlex
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,17 +38,40 @@ def wait_until(condition: Callable[[], bool], seconds_max: float, poll_seconds: 
     return True
 
 
-def _pid_lines(place: Place) -> list[str]:
+def _lines_in(folder: Path) -> list[str]:
+    """Return the lines of a data folder's lock file; none where there is none.
+
+    Raises:
+        PermissionError: it cannot be read.
+    """
     try:
-        return (place.link / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
+        return (folder / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _named_pid(place: Place) -> int | None:
-    """Return the process id that the lock file names; the process may be gone, or be another."""
-    lines = _pid_lines(place)
+def _pid_in(folder: Path) -> int | None:
+    """Return the process id that a data folder's lock file names; the process may be gone, or be another.
+
+    Raises:
+        PermissionError: it cannot be read.
+    """
+    lines = _lines_in(folder)
     return abs(int(lines[0])) if lines and lines[0].lstrip("-").isdigit() else None
+
+
+def _pid_lines(place: Place) -> list[str]:
+    try:
+        return _lines_in(place.link)
+    except PermissionError:
+        return []
+
+
+def _named_pid(place: Place) -> int | None:
+    try:
+        return _pid_in(place.link)
+    except PermissionError:
+        return None
 
 
 def _is_dead(pid: int) -> bool:
@@ -69,8 +93,57 @@ def postmaster(place: Place) -> int | None:
         working = Path(f"/proc/{pid}/cwd").readlink()
         dead = _is_dead(pid)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return None  # Gone; or the number is another user's process now.
+        return None  # Gone; or the number is another user's process now, which `stranger` tells.
     return pid if not dead and working == place.data().resolve() else None
+
+
+def stranger(place: Place) -> str:
+    """Return why it cannot be told that no server works with the node's data, where `postmaster` knows of none.
+
+    Empty where none does.
+    """
+    for folder in (place.link, *place.folders().values()):
+        try:
+            pid = _pid_in(folder)
+        except PermissionError:
+            return f"{folder / 'postmaster.pid'} cannot be read"
+        if pid is not None and _may_be_server(pid, folder):
+            return f"the process {pid}, which {folder.name} names, cannot be looked into, or uses a folder not in use"
+    with socket.socket(socket.AF_UNIX) as tried:
+        if tried.connect_ex(f"\0{place.socket[1:]}/.s.PGSQL.{place.port}") == 0:
+            return "another server answers in its place"
+    return ""
+
+
+def _may_be_server(pid: int, folder: Path) -> bool:
+    """Tell whether a process may be a server that works in `folder`: it does, or nobody lets us see."""
+    try:
+        if _is_dead(pid):
+            return False
+        return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve()
+    except PermissionError:
+        return _named(pid) in {"", "postgres"}
+    except (FileNotFoundError, ProcessLookupError):
+        return _lives_unseen(pid)
+
+
+def _named(pid: int) -> str:
+    """Return the name of a process's program; empty where it cannot be told."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _lives_unseen(pid: int) -> bool:
+    """Tell whether a process lives that the system does not even list for us."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _collected(place: Place) -> bool:
@@ -117,6 +190,9 @@ def start(installation: Installation, place: Place) -> None:
     """
     if postmaster(place) is not None:
         raise AlreadyRunning(f"PostgreSQL of {place.name} runs already")
+    unseen = stranger(place)
+    if unseen:
+        raise AlreadyRunning(f"PostgreSQL of {place.name} may run already: {unseen}")
     wait_until(lambda: _collected(place), COLLECTED_SECONDS_MAX)
     options = shlex.join(given(place, place.data()))  # pg_ctl hands the options to a shell.
     place.log.touch(exist_ok=True)

@@ -1,10 +1,18 @@
 """The agent's own connection to its PostgreSQL: one round trip for all that it looks at.
 
+- It is over a local socket, by the operating system's word for who is at each end: no password in the database cuts the
+  agent off, and no other server is taken for its own.
+- Every setting that the agent's statements rest on is set by the session itself.
+
 Source: PostgreSQL manual 27.2 (statistics views), 9.28 (recovery and control functions).
 """
 
+import os
+import socket
+import struct
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,9 +20,10 @@ import psycopg
 from psycopg.rows import dict_row
 
 from aerodb.errors import AeroError
-from aerodb.kernel.postgres.errors import StatementFailed, Unreachable
+from aerodb.kernel.postgres.errors import ServerForeign, StatementFailed, Unreachable
 from aerodb.kernel.postgres.place import Place
-from aerodb.kernel.postgres.settings import SUPERUSER, WATCHED
+from aerodb.kernel.postgres.process import postmaster
+from aerodb.kernel.postgres.settings import DEFAULTS, SUPERUSER, WATCHED, own_options
 from aerodb.protocol.facts import Load, Receiver, Sender
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.position import TermRow
@@ -45,7 +54,10 @@ select json_build_object(
   'receiver', (select json_build_object('status', status, 'host', sender_host, 'port', sender_port,
                  'flushed', flushed_lsn::text, 'timeline', received_tli) from pg_stat_wal_receiver),
   'senders', :senders,
-  'settings', (select json_object_agg(name, setting) from pg_settings where name = any(%(watched)s)),
+  'folder', current_setting('data_directory'),
+  'configuration', current_setting('config_file'),
+  'settings', (select json_object_agg(name, case when source in ('user', 'database', 'database user', 'session')
+                 then null else setting end) from pg_settings where name = any(%(watched)s)),
   'filed', (select coalesce(json_object_agg(name, setting), '{}') from (
      select distinct on (name) name, setting from pg_file_settings where name = any(%(watched)s)
      order by name, seqno desc) filed),
@@ -147,6 +159,13 @@ def _senders(found: list[dict[str, Any]]) -> tuple[Sender, ...]:
     )
 
 
+def _for_others(live: dict[str, str | None], filed: dict[str, str]) -> dict[str, str]:
+    """Return the settings as others have them: where one is set for the agent's own role, as the files say."""
+    return {
+        name: value if value is not None else filed.get(name, DEFAULTS.get(name, "")) for name, value in live.items()
+    }
+
+
 def has_replayed_all(found: dict[str, Any]) -> bool:
     """Tell whether a standby that receives nothing has replayed every whole record that it has.
 
@@ -177,7 +196,7 @@ def _seen(found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | Non
         damage=damage,
         receiver=_receiver(found["receiver"]),
         senders=_senders(found["senders"]),
-        settings=found["settings"],
+        settings=_for_others(found["settings"], found["filed"]),
         filed=found["filed"],
         overrides=found["overrides"],
         load=Load(
@@ -195,12 +214,19 @@ def _seen(found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | Non
     )
 
 
+def _listener(connection: psycopg.Connection[dict[str, Any]]) -> int:
+    """Return the process that listens at the other end, as the system says it: a server cannot say another."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        credentials = same.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
+
+
 class Session:
     """One connection as the superuser, opened when it is needed, kept, and never shared by two threads at once."""
 
-    def __init__(self, place: Place, purpose: str = "agent") -> None:
-        """Keep the place, and what PostgreSQL is told that the connection is for; nothing is opened yet."""
-        self._place = place
+    def __init__(self, place: Place, major: int, purpose: str = "agent") -> None:
+        """Keep the place, PostgreSQL's major version, and what it is told that the connection is for; open nothing."""
+        self._place, self._major = place, major
         self._purpose = purpose
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
@@ -209,7 +235,7 @@ class Session:
         """Tell whether PostgreSQL accepts another connection, which is closed at once."""
         try:
             self._connected(f"{self._purpose} asks").close()
-        except psycopg.Error:
+        except (psycopg.Error, ServerForeign):
             return False
         return True
 
@@ -219,19 +245,31 @@ class Session:
         return self._connection
 
     def _connected(self, purpose: str) -> psycopg.Connection[dict[str, Any]]:
-        return psycopg.connect(
-            host=self._place.host,
+        """Return a new connection to the very process that works in the data folder.
+
+        Raises:
+            psycopg.OperationalError: there is none.
+            ServerForeign: another process answers.
+        """
+        connection = psycopg.connect(
+            host=self._place.socket,
             port=self._place.port,
             user=SUPERUSER,
             dbname="postgres",
-            password=self._place.password_file.read_text(encoding="ascii").strip(),
             connect_timeout=3,
             autocommit=True,
             application_name=f"aerodb {purpose}",
-            options="-c statement_timeout=60s -c lock_timeout=1s -c search_path=pg_catalog",
+            options=own_options(self._major),
             row_factory=dict_row,
             prepare_threshold=1,
         )
+        listener, own = _listener(connection), postmaster(self._place)
+        if listener != own:
+            connection.close()
+            raise ServerForeign(
+                f"at the socket of {self._place.name} another process answers than the one in its folder"
+            )
+        return connection
 
     def close(self) -> None:
         """Close the connection, so that a shutdown does not wait for it."""
@@ -251,6 +289,21 @@ class Session:
             try:
                 cursor = self._open().execute(statement.encode(), parameters)
                 return cursor.fetchall() if cursor.description else []
+            except psycopg.Error as error:
+                raise self._failure(error) from error
+
+    def run_together(self, *statements: tuple[str, dict[str, Any]]) -> None:
+        """Run statements in one transaction: all of them, or none; what one sets for the transaction ends with it.
+
+        Raises:
+            Unreachable, StatementFailed: as `run`.
+        """
+        with self._lock:
+            try:
+                connection = self._open()
+                with connection.transaction():
+                    for statement, parameters in statements:
+                        connection.execute(statement.encode(), parameters)
             except psycopg.Error as error:
                 raise self._failure(error) from error
 
@@ -294,7 +347,26 @@ class Session:
         # What a session has done by its end is seen by a statement that begins after that: so they are counted first.
         lingering = self._read(LINGERING, {"own": SUPERUSER})
         rows, damage = self._terms()  # First: a row that is seen is of WAL that the look then counts in.
-        return _seen(self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER}), lingering, rows, damage)
+        found = self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER})
+        self._refuse_other_files(found["folder"], found["configuration"])
+        return _seen(found, lingering, rows, damage)
+
+    def refuse_foreign(self) -> None:
+        """Refuse a server that does not use the folder and the settings that are meant.
+
+        Raises:
+            ServerForeign: so it is.
+            Unreachable, StatementFailed: as `run`.
+        """
+        found = self.run("select current_setting('data_directory') as folder, current_setting('config_file') as file")
+        self._refuse_other_files(found[0]["folder"], found[0]["file"])
+
+    def _refuse_other_files(self, folder: str, configuration: str) -> None:
+        meant = self._place.data().resolve(), (self._place.conf / "postgresql.conf").resolve()
+        if (Path(folder).resolve(), Path(configuration).resolve()) != meant:
+            raise ServerForeign(
+                f"PostgreSQL of {self._place.name} uses {folder} and the settings {configuration}, not what is noted"
+            )
 
     def _terms(self) -> tuple[tuple[TermRow, ...] | None, tuple[str, ...]]:
         """Return the rows of the terms, or None and why they cannot be read: a lock, or the table is gone."""

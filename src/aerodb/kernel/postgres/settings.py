@@ -9,7 +9,7 @@ Pure: no I/O, no clock. Source: PostgreSQL manual 19 (server configuration), 20.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from aerodb.kernel.postgres.place import Place
@@ -17,6 +17,8 @@ from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 
 SUPERUSER = "aerodb"
 APPLICATION = "app"
+AGENT = "agent"
+"""The map of pg_ident.conf that names who may log in as the superuser."""
 WATCHED = (*POLICY_SETTINGS, *RECEIVER_SETTINGS)
 """The settings that proofs rest on."""
 ON = frozenset({"on", "true", "yes", "1"})
@@ -40,12 +42,16 @@ _UPSTREAM = re.compile(r"^# upstream: (\S+)$", re.MULTILINE)
 
 
 def given(place: Place, data: Path) -> list[str]:
-    """Return what PostgreSQL is given on its command line, which no file can overrule: where its files are."""
+    """Return what PostgreSQL is given on its command line, which no file can overrule: where its files are, and itself.
+
+    `data` is the data folder.
+    """
     values = {
         "data_directory": data,
         "config_file": place.conf / "postgresql.conf",
         "hba_file": place.conf / "pg_hba.conf",
         "ident_file": place.conf / "pg_ident.conf",
+        "unix_socket_directories": place.socket,
     }
     return [word for name, value in values.items() for word in ("-c", f"{name}={value}")]
 
@@ -103,7 +109,7 @@ def main_text(place: Place) -> str:
     values = {
         "listen_addresses": place.host,
         "port": str(place.port),
-        "unix_socket_directories": "",
+        "unix_socket_directories": place.socket,
         "cluster_name": place.name,
         "password_encryption": "scram-sha-256",
         "shared_buffers": "64MB",
@@ -142,13 +148,46 @@ def upstream_in(text: str) -> str | None:
 
 
 def hba_text(place: Place) -> str:
-    """Return pg_hba.conf: passwords (SCRAM) for everyone, from the known networks alone."""
-    lines = []
+    """Return pg_hba.conf: the agent by its operating system's user, all others by passwords from the known networks."""
+    lines = [f"local all {SUPERUSER} peer map={AGENT}"]
     for network in place.addresses:
-        lines.append(f"host all {SUPERUSER} {network} scram-sha-256")
         lines.append(f"host {APPLICATION} {APPLICATION} {network} scram-sha-256")
         lines += [f"host replication {replication_role(node)} {network} scram-sha-256" for node in place.data_nodes]
     return "\n".join([*lines, ""])
+
+
+def ident_text(users: Iterable[str]) -> str:
+    """Return pg_ident.conf: which users of the operating system log in as the agent does."""
+    return "".join(f'{AGENT} "{user}" {SUPERUSER}\n' for user in users)
+
+
+def own_options(major: int) -> str:
+    """Return what the agent's sessions set for themselves, whatever is set for its role, its database or the server.
+
+    What the synchronous policy is must be seen as it is for others: so that is set by no session, but for one
+    transaction.
+    """
+    values = {
+        "statement_timeout": "60s",
+        "lock_timeout": "1s",
+        "idle_in_transaction_session_timeout": "0",
+        "idle_session_timeout": "0",
+        "search_path": "pg_catalog",
+        "role": "none",
+        "default_transaction_read_only": "off",
+        "default_transaction_isolation": "read\\ committed",
+        "default_transaction_deferrable": "off",
+        "session_replication_role": "origin",
+        "session_preload_libraries": "",
+        "local_preload_libraries": "",
+        "client_encoding": "UTF8",
+        "standard_conforming_strings": "on",
+        "datestyle": "ISO",
+        "row_security": "on",
+    }
+    if major >= 17:  # They came with it, and an unknown one is refused.
+        values |= {"transaction_timeout": "0", "event_triggers": "off"}
+    return " ".join(f"-c {name}={value}" for name, value in values.items())
 
 
 def expected(place: Place, standing: str) -> dict[str, str]:
