@@ -17,7 +17,7 @@ from aerodb.control.record import Recorder
 from aerodb.kernel.node import read_node
 from aerodb.protocol import canonical
 from aerodb.protocol.facts import Report
-from aerodb.protocol.plan import Order, Outcome, Plan, Request, Result, Snapshot
+from aerodb.protocol.plan import Order, Outcome, Plan, Request, Result, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed, sign
 from aerodb.protocol.sshsig import sign_with_key
 from aerodb.rules.explain import explain
@@ -53,7 +53,7 @@ class Hostile:
 
     def report(self, node: str, nonce: str) -> Signed:
         """Return a node's genuine report."""
-        return canonical.decode(self.running.impostor.agent(node).get(f"/v1/report?nonce={nonce}"), Signed)
+        return self.running.impostor.report(node, nonce)
 
     def request(self, action: str, target: str, **arguments: str) -> Request:
         """Return a new request of the operator's."""
@@ -88,13 +88,15 @@ class Hostile:
         self._recorder.planned(plan, text, canonical.encode(snapshot), ())
         sequence = self._recorder.confirmed(plan, text, signature, touch=False)
         seen = self.running.impostor.facts(plan.request.target).checkpoint
+        record = self.log.record(sequence).decode()
         return Order(
             plan=text,
             signature=signature,
-            record=self.log.record(sequence).decode(),
+            record=record,
             proof=self.log.proof(sequence),
             consistency=tuple(base64.b64encode(each).decode() for each in self.log.consistency(seen)),
             reports={name: signed for name, signed in snapshot.reports.items() if name in plan.reports},
+            late=self.running.impostor.reports(plan.reports, late_nonce(record)),
         )
 
     def send(self, plan: Plan, snapshot: Snapshot) -> Outcome:

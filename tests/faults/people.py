@@ -2,6 +2,8 @@
 
 import base64
 import uuid
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -11,12 +13,13 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 from aerodb.audit.proof import make_proof
 from aerodb.audit.tree import consistency_path, hashes_of, inclusion_path, leaf_hash
 from aerodb.control.errors import SnapshotInconsistent
+from aerodb.errors import AeroError
 from aerodb.local.layout import Layout
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
 from aerodb.protocol.facts import Facts, Report
-from aerodb.protocol.plan import Order, Outcome, Plan, Snapshot
+from aerodb.protocol.plan import Order, Outcome, Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, PrivateKey, sign_with_key
 from aerodb.transport.client import Client
@@ -130,11 +133,21 @@ class Impostor:
         tls = tls_in(folder or self.layout.control)
         return Client(self.cluster.member(node).agent, tls, node, 90)
 
+    def report(self, node: str, nonce: str) -> Signed:
+        """Return a node's genuine report."""
+        return canonical.decode(self.agent(node).get(f"/v1/report?nonce={nonce}"), Signed)
+
+    def reports(self, nodes: Iterable[str], nonce: str) -> dict[str, Signed]:
+        """Return the reports of those that give one."""
+        found = {}
+        for node in nodes:
+            with suppress(AeroError):
+                found[node] = self.report(node, nonce)
+        return found
+
     def facts(self, node: str) -> Facts:
         """Return a node's facts."""
-        body = self.agent(node).get(f"/v1/report?nonce={new_id()}")
-        signed = canonical.decode(body, Signed)
-        return canonical.decode(signed.document.encode(), Report).facts
+        return canonical.decode(self.report(node, new_id()).document.encode(), Report).facts
 
     def run(self, node: str, order: Order) -> Outcome:
         """Send an order; return the outcome that the agent signed."""
@@ -177,4 +190,5 @@ def order_of(api: Api, request: str, seen: int) -> Order:
         proof=published.proof(confirmed.sequence),
         consistency=published.consistency(seen),
         reports={name: signed for name, signed in snapshot.reports.items() if name in names},
+        late=Impostor(api.layout).reports(names, late_nonce(confirmed.record)),
     )

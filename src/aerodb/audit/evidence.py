@@ -21,7 +21,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.cluster import Cluster, Role
 from aerodb.protocol.confirmation import Confirmed
-from aerodb.protocol.plan import Outcome, Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.plan import Outcome, Plan, Request, Snapshot, late_nonce, plan_digest
 from aerodb.protocol.signed import open_signed
 from aerodb.rules.explain import explain
 from aerodb.rules.invariants import RULES
@@ -57,7 +57,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One request with everything that proves it; a request that was refused unseen has no plan and no snapshot."""
+    """One request with everything that proves it; a request that was refused unseen has no plan and no snapshot.
+
+    `late` is what the target's peers said after the confirmation, as the order carried it; None where none was sent, or
+    where the control plane died before it could record it.
+    """
 
     kind: Literal["evidence"] = "evidence"
     version: Literal[1] = 1
@@ -66,6 +70,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     configuration: str
     plan: str | None
     snapshot: str | None
+    late: str | None
     entries: tuple[Entry, ...]
 
 
@@ -103,6 +108,7 @@ def examine(data: bytes, cluster: Cluster) -> Examined:
         said.append("The request was refused before a plan was made.")
     for sequence, record in records.items():
         said += _event(cluster, sequence, record, evidence.plan)
+    said += _late(evidence, cluster, tuple(records.values()))
     return Examined(
         evidence=evidence, records=records, plan=plan, checkpoint=proven.checkpoint_text, sentences=tuple(said)
     )
@@ -252,3 +258,37 @@ def _outcome(cluster: Cluster, sequence: int, record: Record) -> str:
         raise _invalid("the outcome", f"what {record.target} signed names another plan")
     found = ", found out afterwards" if outcome.established else ""
     return f"Record {sequence}: {outcome.result}{found}, signed by the agent of {record.target} for this plan."
+
+
+def _late(evidence: Evidence, cluster: Cluster, records: tuple[Record, ...]) -> list[str]:
+    """Return what was verified of what the peers said after the confirmation: made for it, and judged by the agent."""
+    part, named = "what was said after the confirmation", {record.late for record in records} - {""}
+    text = evidence.late
+    if text is None and not named:
+        return []
+    if text is None or named != {canonical.digest(text.encode())}:
+        raise _invalid(part, "it is not what the log's records name")
+    said = _held(part, lambda: canonical.decode(text.encode(), Snapshot))
+    confirmed = [
+        entry.record for entry, record in zip(evidence.entries, records, strict=True) if record.event == "confirmed"
+    ]
+    if [said.nonce] != list(map(late_nonce, confirmed)):
+        raise _invalid(part, "it was not made for this confirmation")
+    for name, signed in said.reports.items():
+        _held(part, lambda name=name, signed=signed: open_report(cluster, name, signed, said.nonce))  # type: ignore[misc]
+    _judged_late({name: signed.digest for name, signed in said.reports.items()}, records)
+    silent = f" {', '.join(said.missing)} did not report." if said.missing else ""
+    return [f"Made after that confirmation, and signed by its own node: the report of each of {_names(said)}.{silent}"]
+
+
+def _names(said: Snapshot) -> str:
+    return ", ".join(said.reports) or "nobody"
+
+
+def _judged_late(digests: dict[str, str], records: tuple[Record, ...]) -> None:
+    """Check that an agent which executed the order names the same late reports as the log does."""
+    for record in records:
+        if record.late and record.outcome is not None and record.result == "executed":
+            outcome = canonical.decode(record.outcome.document.encode(), Outcome)
+            if outcome.late != digests:
+                raise _invalid("the outcome", f"{record.target} judged by other late reports than the log holds")

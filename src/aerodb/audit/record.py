@@ -30,7 +30,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `at` is RFC 3339 in UTC, as read from the clock that `clock` names; order is the log's own, never `at`'s.
     `plan`, `snapshot` and `endorsement` are digests of blobs in the log; `signature` is the operator's confirmation of
     the plan, or their armored SSH signature over the endorsement, and `touch` whether it shows that a security key or
-    an authenticator was touched; `configuration` is the digest of the cluster's configuration. `request` is empty where
+    an authenticator was touched; `configuration` is the digest of the cluster's configuration. `late` is the digest of
+    the blob with what the target's peers said after the confirmation, as the order carried it. `request` is empty where
     the record is about a person and no request: of a sensitive read, `arguments` say what was read.
     """
 
@@ -47,6 +48,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     configuration: str = ""
     plan: str = ""
     snapshot: str = ""
+    late: str = ""
     endorsement: str = ""
     signature: str = ""
     touch: bool = False

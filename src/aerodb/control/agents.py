@@ -1,7 +1,7 @@
 """The control plane's way to the agents: one call each, never again by itself. What comes back is verified."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
@@ -43,8 +43,8 @@ class Agents:
     def _client(self, node: str, seconds_max: float) -> Client:
         return Client(self._cluster.member(node).agent, self._tls, node, seconds_max, self._context)
 
-    def _of_each(self, ask: Callable[[str], T]) -> tuple[dict[str, T], dict[str, str]]:
-        """Ask every node at once; return what each says, and of each that says nothing why.
+    def _of_each(self, ask: Callable[[str], T], nodes: Iterable[str]) -> tuple[dict[str, T], dict[str, str]]:
+        """Ask these nodes at once; return what each says, and of each that says nothing why.
 
         Each is asked in this call's own context, so that a trace goes on.
         """
@@ -55,9 +55,7 @@ class Agents:
             except AeroError as error:
                 return error
 
-        asked = {
-            member.name: self._pool.submit(copy_context().run, answer, member.name) for member in self._cluster.members
-        }
+        asked = {name: self._pool.submit(copy_context().run, answer, name) for name in nodes}
         said, missing = dict[str, T](), dict[str, str]()
         for name, found in ((name, each.result()) for name, each in asked.items()):
             if isinstance(found, AeroError):
@@ -89,12 +87,18 @@ class Agents:
             with self._lock:
                 idle.append(kept)
 
+    def read_late(self, nodes: Iterable[str], nonce: str) -> Read:
+        """Return one read of some nodes: what they say once a confirmation is logged, `nonce` being its digest."""
+        with ExitStack() as stack:
+            kept = {name: stack.enter_context(self._kept(name)) for name in nodes}
+            return self._read(kept, nonce)
+
     def _read(self, kept: dict[str, Kept], nonce: str) -> Read:
-        return self._of_each(lambda name: self._report(name, kept[name], nonce))
+        return self._of_each(lambda name: self._report(name, kept[name], nonce), kept)
 
     def events(self, count: int) -> tuple[dict[str, EventPage], dict[str, str]]:
         """Return every node's newest events, and of each node that gave none why; what they say is not signed."""
-        return self._of_each(lambda name: self._events(name, count))
+        return self._of_each(lambda name: self._events(name, count), [each.name for each in self._cluster.members])
 
     def _events(self, node: str, count: int) -> EventPage:
         with self._kept(node) as kept, self._meters.call(node, "events"):

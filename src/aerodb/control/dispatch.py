@@ -3,11 +3,13 @@
 import base64
 
 from aerodb.control.agents import Agents
-from aerodb.control.record import Recorder
-from aerodb.errors import AeroError, Executed
+from aerodb.control.record import Became, Recorder
+from aerodb.control.snapshot import collect_late
+from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Order, Plan, Request, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.tracing import note, span
@@ -16,12 +18,13 @@ from aerodb.tracing import note, span
 class Dispatcher:
     """Carries orders to agents."""
 
-    def __init__(self, agents: Agents, recorder: Recorder) -> None:
+    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder) -> None:
         """Keep the way to the agents, and the log."""
+        self._cluster = cluster
         self._agents = agents
         self._recorder = recorder
 
-    def _order(self, plan: Plan, text: str, signature: str, sequence: int, seen: int) -> Order:
+    def _order(self, plan: Plan, text: str, signature: str, sequence: int, seen: int, late: Snapshot) -> Order:
         """Return everything that the agent, who has seen the log at the size `seen`, needs to check the three locks."""
         log = self._recorder.log
         snapshot = canonical.decode(log.blob(plan.snapshot) or b"", Snapshot)
@@ -34,6 +37,7 @@ class Dispatcher:
             proof=proof,
             consistency=tuple(base64.b64encode(each).decode() for each in path),
             reports={name: report for name, report in snapshot.reports.items() if name in plan.reports},
+            late=late.reports,
         )
 
     def dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
@@ -47,14 +51,19 @@ class Dispatcher:
             return done
 
     def _dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
+        late = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
         try:
             signed = self._agents.order(
-                plan.request.target, lambda seen: self._order(plan, text, signature, sequence, seen)
+                plan.request.target, lambda seen: self._order(plan, text, signature, sequence, seen, late)
             )
-            outcome = self._agents.opened(plan.request.target, plan.request.id, signed)
+            became = self._became(plan.request, signed)
         except AeroError as error:
-            return self._recorded(plan.request, plan_digest(text), error.executed, None, error.code, error.message)
-        return self._recorded(plan.request, plan_digest(text), outcome.result, signed, outcome.code, outcome.message)
+            became = Became(result=error.executed, signed=None, code=error.code, message=error.message)
+        return self._recorded(plan.request, plan_digest(text), became, late=canonical.encode(late))
+
+    def _became(self, request: Request, signed: Signed) -> Became:
+        outcome = self._agents.opened(request.target, request.id, signed)
+        return Became(result=outcome.result, signed=signed, code=outcome.code, message=outcome.message)
 
     def establish(self, request: Request, plan: str) -> Done:
         """Ask the agent what became of a request, record its answer as established afterwards, and return it.
@@ -62,20 +71,20 @@ class Dispatcher:
         Raises:
             AeroError: the agent does not say; then nothing is recorded.
         """
-        signed = self._agents.outcome(request.target, request.id)
-        outcome = self._agents.opened(request.target, request.id, signed)
-        return self._recorded(request, plan, outcome.result, signed, outcome.code, outcome.message, established=True)
+        became = self._became(request, self._agents.outcome(request.target, request.id))
+        return self._recorded(request, plan, became, established=True)
 
     def _recorded(
-        self, request: Request, plan: str, result: Executed, signed: Signed | None, code: str, message: str,
-        *, established: bool = False,
-    ) -> Done:  # fmt: skip
+        self, request: Request, plan: str, became: Became, *, established: bool = False, late: bytes = b""
+    ) -> Done:
         sequence: int | None
+        message = became.message
         try:
-            sequence = self._recorder.outcome(
-                request, plan, result, signed=signed, code=code, message=message, established=established
-            )
+            sequence = self._recorder.outcome(request, plan, became, established=established, late=late)
         except AeroError as error:
             # The action is over; that it cannot be recorded now must not hide its outcome from the one who asked.
             sequence, message = None, f"{message} The outcome could not be recorded: {error.message}".strip()
-        return Done(request=request.id, result=result, outcome=signed, sequence=sequence, code=code, message=message)
+        return Done(
+            request=request.id, result=became.result, outcome=became.signed, sequence=sequence, code=became.code,
+            message=message,
+        )  # fmt: skip

@@ -36,7 +36,7 @@ class ControlPlane:
         recorder = Recorder(log, canonical.encode(cluster), self.meters)
         self._recorder = recorder
         self.log = log
-        self.dispatcher = Dispatcher(agents, recorder)
+        self.dispatcher = Dispatcher(cluster, agents, recorder)
         self.explainer = Explainer(cluster, agents, recorder)
         self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher)
         self.authenticators = Authenticators(cluster, recorder)

@@ -191,13 +191,15 @@ class Reader:
             RequestNotFound: the log knows no such request.
         """
         decision = self.decision(request)
-        record = canonical.decode(decision.records[0].record.encode(), Record)
+        records = [canonical.decode(entry.record.encode(), Record) for entry in decision.records]
+        record, late = records[0], next((each.late for each in records if each.late), "")
         return Evidence(
             rules=canonical.decode(decision.plan.encode(), Plan).rules if decision.plan else RULES,
             request=request,
             configuration=self._text(record.configuration) or "",
             plan=decision.plan,
             snapshot=decision.snapshot,
+            late=self._text(late),
             entries=tuple(
                 Entry(record=entry.record, proof=proof)
                 for entry, proof in zip(decision.records, decision.proofs, strict=True)

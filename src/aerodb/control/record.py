@@ -8,10 +8,12 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
 from aerodb.control.meters import Meters
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, Executed
 from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Operator
@@ -42,6 +44,15 @@ def telling(records: Sequence[Record]) -> Record:
     What is refused afterwards, whoever tried it, changes nothing about the request.
     """
     return next((each for each in reversed(records) if each.event != "refused"), records[-1])
+
+
+class Became(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a request: as an agent signed it, or, where `signed` is None, as the control plane knows it."""
+
+    result: Executed
+    signed: Signed | None
+    code: str
+    message: str
 
 
 class Recorder:
@@ -126,12 +137,11 @@ class Recorder:
         asked = Request(id="", action="", target="", arguments={"read": what, **about}, operator=person, reason="")
         return self._write(asked, "read", {}, snapshot=snapshot)
 
-    def outcome(
-        self, request: Request, plan: str, result: str, *, signed: Signed | None, code: str, message: str,
-        established: bool,
-    ) -> int:  # fmt: skip
-        """Record what became of a request."""
+    def outcome(self, request: Request, plan: str, became: Became, *, established: bool, late: bytes = b"") -> int:
+        """Record what became of a request, and what its target's peers said `late`, as the order carried it."""
+        digest = canonical.digest(late) if late else ""
         return self._write(
-            request, "established" if established else "outcome", {}, plan=plan, result=result, outcome=signed,
-            code=code, message=message[:MESSAGE_CHARACTERS_MAX],
+            request, "established" if established else "outcome", {digest: late} if late else {}, plan=plan,
+            result=became.result, outcome=became.signed, code=became.code,
+            message=became.message[:MESSAGE_CHARACTERS_MAX], late=digest,
         )  # fmt: skip

@@ -7,12 +7,12 @@ from contextlib import suppress
 
 import msgspec
 
-from aerodb.control.agents import Agents
+from aerodb.control.agents import Agents, Read
 from aerodb.control.errors import SnapshotInconsistent
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import structural
-from aerodb.protocol.plan import Snapshot
+from aerodb.protocol.plan import Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
 from aerodb.rules.view import Peer, open_report
 from aerodb.tracing import span
@@ -34,10 +34,28 @@ def collect(cluster: Cluster, agents: Agents, nonce: str) -> Collected:
     same = {name: peer for name, peer in before.items() if first[name] == second.get(name)}
     everyone = _opened(cluster, second, nonce, same)
     differ = tuple(name for name in (member.name for member in cluster.members) if not _agree(name, before, everyone))
-    genuine = {name: second[name] for name in everyone}
-    forged = {name: "its report cannot be verified" for name in second if name not in genuine}
-    snapshot = Snapshot(cluster=cluster.id, nonce=nonce, reports=genuine, missing={**missing, **forged})
+    snapshot = _snapshot(cluster, nonce, (second, missing), everyone)
     return Collected(snapshot=snapshot, everyone=everyone, differ=differ)
+
+
+def collect_late(cluster: Cluster, agents: Agents, plan: Plan, record: str) -> Snapshot:
+    """Return what the nodes that a plan rests on say now that its confirmation's `record` is in the log.
+
+    One read, since nothing is planned from it: each node that judges by it judges one report of each peer. Who was
+    silent when the plan was made is not waited for again, in an outage least of all: no verdict rests on it.
+    """
+    nonce = late_nonce(record)
+    with span("late", request=plan.request.id):
+        read = agents.read_late(plan.reports, nonce)
+        return _snapshot(cluster, nonce, read, _opened(cluster, read[0], nonce, {}))
+
+
+def _snapshot(cluster: Cluster, nonce: str, read: Read, everyone: dict[str, Peer]) -> Snapshot:
+    """Return a read as a snapshot; `everyone` are the nodes whose reports could be verified."""
+    reports, missing = read
+    genuine = {name: reports[name] for name in everyone}
+    forged = {name: "its report cannot be verified" for name in reports if name not in genuine}
+    return Snapshot(cluster=cluster.id, nonce=nonce, reports=genuine, missing={**missing, **forged})
 
 
 def _agree(name: str, before: dict[str, Peer], now: dict[str, Peer]) -> bool:

@@ -32,6 +32,7 @@ from aerodb.rules import specification
 from aerodb.rules.explain import verdict_changes, view_of
 from aerodb.rules.gate import Starts, refusal
 from aerodb.rules.invariants import RULES
+from aerodb.rules.late import Judge, judged_late, late_peers
 from aerodb.rules.operation import carry_out
 from aerodb.rules.policy import remembered
 from aerodb.rules.position import Noted
@@ -203,12 +204,21 @@ class Agent:
         """
         plan = locks.open_plan(self._node.cluster, self._node.name, order.plan)
         locks.check_reports(plan, order)
-        return action_named(plan.request.action).judge(self._view(plan, order, facts))
+        return self._judge_of(plan, order)(self._view(plan, order, facts))
 
     def _view(self, plan: Plan, order: Order, own: Facts) -> View:
         return view_of(self._node.cluster, plan.request, own, order.reports, plan.request.id, plan.term)
 
-    def _judge_again(self, plan: Plan, order: Order) -> View:
+    def _judge_of(self, plan: Plan, order: Order) -> Judge:
+        """Return what judges an order's action: all by the plan's reports, what is unstable by the late ones too.
+
+        Raises:
+            AeroError: a late report is not what it says.
+        """
+        late = late_peers(self._node.cluster, self._node.name, order)
+        return judged_late(action_named(plan.request.action).judge, late)
+
+    def _judge_again(self, plan: Plan, order: Order, judge: Judge) -> View:
         """Return the view on which every verdict holds, as the plan said.
 
         Raises:
@@ -216,7 +226,7 @@ class Agent:
         """
         with span("judge"):
             view = self._view(plan, order, self._remember(self.facts()))
-            changes = verdict_changes(plan.verdicts, action_named(plan.request.action).judge(view))
+            changes = verdict_changes(plan.verdicts, judge(view))
             if changes:
                 raise VerdictsDiffer(locks.says(changes), invariants=tuple(each.invariant for each in changes))
         return view
@@ -256,13 +266,14 @@ class Agent:
             return self._signed(request, order.plan, "not executed", error)
         self._store.write_seen(seen)
         try:
-            view = self._judge_again(plan, order)
+            judge = self._judge_of(plan, order)
+            view = self._judge_again(plan, order, judge)
         except AeroError as error:
             return self._end(request, self._signed(request, order.plan, "not executed", error))
         self._store.begin(request, order.plan, view.own.facts)
         self._trail.append(JournalMark(request=request, result=""))
         say("order begun", request=request, action=plan.request.action, term=plan.term)
-        return self._operate(plan, order.plan, view)
+        return self._operate(plan, order, view, judge)
 
     def _duplicate(self, request: str) -> RequestDuplicate:
         ended = self._store.ended(request)
@@ -273,9 +284,9 @@ class Agent:
             f"the request's first outcome stands: {outcome.result}", request=request, executed=outcome.result
         )
 
-    def _operate(self, plan: Plan, text: str, view: View) -> Signed:
-        action = action_named(plan.request.action)
-        work = specification.Order(plan=plan, view=view, judge=action.judge)
+    def _operate(self, plan: Plan, order: Order, view: View, judge: Judge) -> Signed:
+        action, text = action_named(plan.request.action), order.plan
+        work = specification.Order(plan=plan, view=view, judge=judge)
         try:
             with span("operate", request=plan.request.id, action=plan.request.action, node=self._node.name):
                 evidence = carry_out(action, self._hands, work)
@@ -283,7 +294,8 @@ class Agent:
             failure = error if isinstance(error, AeroError) else OperationFailed(repr(error))
             say("operation failed", failure=error, request=plan.request.id)
             return self._after_failure(plan, text, view.own.facts, failure)
-        return self._end(plan.request.id, self._signed(plan.request.id, text, "executed", evidence=evidence))
+        late = {name: signed.digest for name, signed in sorted(order.late.items())}
+        return self._end(plan.request.id, self._signed(plan.request.id, text, "executed", evidence=evidence, late=late))
 
     def _after_failure(self, plan: Plan, text: str, before: Facts, failure: AeroError) -> Signed:
         """Judge from PostgreSQL's own state what a failed operation left; unknown stays unfinished."""
@@ -327,6 +339,7 @@ class Agent:
         *,
         evidence: tuple[str, ...] = (),
         established: bool = False,
+        late: dict[str, str] | None = None,
     ) -> Signed:
         note(outcome=result, code=error.code if error else "")
         outcome = Outcome(
@@ -340,6 +353,7 @@ class Agent:
             message=error.message if error else "",
             evidence=evidence,
             invariants=error.invariants if error else (),
+            late=late or {},
         )
         return sign(outcome, self._node.name, self._node.key)
 

@@ -32,6 +32,7 @@ from aerodb.kernel.looks import Looks
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.plan import Extent, Order
+from aerodb.rules.explain import REQUEST_ID
 from aerodb.rules.serving import Serving, lag_allowed, refused_as_primary, refused_as_standby
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused, QueryMalformed
@@ -46,11 +47,12 @@ LOOKERS_MAX, BALANCERS_MAX, SCRAPERS_MAX = 32, CONNECTIONS_MAX, 4
 """How many wait for a look of each kind at most: lookers and scrapers together well below the calls that are taken."""
 ALWAYS_ANSWERED = frozenset({"/primary", "/standby"})
 """What is answered however many call: the answers cost one look for all, and a balancer must not miss one."""
-NONCE = re.compile(r"[0-9a-f-]{36}")
+NONCE = re.compile(r"[0-9a-f-]{36}|[0-9a-f]{64}")
+"""The id of a request or of a look, or the digest of a confirmation's record."""
 
 
 class NonceMalformed(AeroError):
-    """The nonce is not the id of a request or of a look."""
+    """The nonce is not the id of a request or of a look, nor the digest of a confirmation's record."""
 
     code = "input.nonce-malformed"
     status = 400
@@ -123,7 +125,7 @@ def application(agent: Agent, observed: Observed) -> Starlette:
         control_only(request)
         nonce = request.query_params.get("nonce", "")
         if not NONCE.fullmatch(nonce):
-            raise NonceMalformed("a nonce is a UUID", field="nonce")
+            raise NonceMalformed("a nonce is a UUID or a SHA-256 in hexadecimal", field="nonce")
         return answer(agent.report(nonce, await facts.now()))
 
     async def checkpoint(request: Request) -> Response:
@@ -154,7 +156,7 @@ def application(agent: Agent, observed: Observed) -> Starlette:
     async def outcomes(request: Request) -> Response:
         control_only(request)
         asked = request.path_params["request"]
-        if not NONCE.fullmatch(asked):
+        if not REQUEST_ID.fullmatch(asked):
             raise NonceMalformed("a request's id is a UUID", field="request")
         return answer(await run_in_threadpool(agent.outcome, asked))
 

@@ -101,7 +101,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `plan` is the plan's exact text; `signature` the operator's confirmation of it (an armored
     SSHSIG, or an authenticator's assertion); `record` the exact text of the
     log's confirmation record, `proof` its self-contained inclusion proof (with the signed checkpoint) and
-    `consistency` the base64 hashes that connect the last checkpoint the agent saw; `reports` the peers' reports.
+    `consistency` the base64 hashes that connect the last checkpoint the agent saw; `reports` the peers' reports that
+    the plan rests on; `late` what the peers said once the confirmation was logged, made for `late_nonce` of its record.
+    Who is not in `late` was silent then.
     """
 
     plan: str
@@ -110,6 +112,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     proof: str
     consistency: tuple[str, ...]
     reports: dict[str, Signed]
+    late: dict[str, Signed]
 
 
 class Extent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,7 +128,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What became of one request, as the agent signs it.
 
     `established` is true where it was found out afterwards, from the journal and PostgreSQL's own state. `code` names
-    the error where there was one. `plan` is the digest of the plan's bytes.
+    the error where there was one. `plan` is the digest of the plan's bytes. `late` are the digests of the reports that
+    the peers made after the confirmation, by node, where the node judged by them.
     """
 
     kind: Literal["outcome"] = "outcome"
@@ -139,6 +143,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     message: str
     evidence: tuple[str, ...]
     invariants: tuple[str, ...] = ()
+    late: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def late_nonce(record: str) -> str:
+    """Return what peers are asked with after a confirmation: the hexadecimal SHA-256 of its record's exact text.
+
+    The record holds the operator's signature, so nobody can know this before the operator has confirmed.
+    """
+    return canonical.digest(record.encode()).removeprefix("sha256:")
 
 
 def plan_digest(plan_text: str) -> str:

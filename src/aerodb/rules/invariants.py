@@ -4,6 +4,7 @@ Pure: no I/O, no clock.
 """
 
 from enum import StrEnum
+from typing import Literal
 
 from aerodb.protocol.plan import Result, Verdict
 
@@ -116,6 +117,33 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "A majority of members states, for this very request, that it has pledged no term above the node's grant.",
     ),
 }
+
+Stability = Literal["stable", "unstable"]
+STABILITY: dict[Invariant, Stability] = {
+    Invariant.CONFIGURATION_AGREES: "unstable",
+    Invariant.JOURNAL_SETTLED: "stable",
+    Invariant.SETTINGS_KNOWN: "stable",
+    Invariant.ROLE_FITS: "stable",
+    Invariant.RUNNING_FITS: "unstable",
+    Invariant.TERM_RISES: "stable",
+    Invariant.POSITION_KNOWN: "stable",
+    Invariant.SUCCESSOR_STREAMS: "stable",
+    Invariant.ELECTION_QUORUM: "stable",
+    Invariant.COMMIT_QUORUM: "stable",
+    Invariant.WAL_PREFIX: "stable",
+    Invariant.CANDIDACY_STANDS: "stable",
+    Invariant.TERM_UNGRANTED: "unstable",
+    Invariant.UPSTREAM_AUTHORITY: "unstable",
+    Invariant.WAL_ANCESTRY: "unstable",
+    Invariant.NO_CYCLE: "unstable",
+    Invariant.NO_HIGHER_GRANT: "unstable",
+}
+"""Whether what an invariant rests on of others still stands once they have said it.
+
+Stable: it rests on the target's own facts, which are looked at when it judges, or on pledges, which nobody takes back.
+Unstable: it rests on what another node is, or on what none has promised; the target judges it again on what its peers
+say after the confirmation. A new invariant must be given its place here; where in doubt it is unstable.
+"""
 
 
 def name_of(invariant: str) -> str:

@@ -37,7 +37,8 @@ def test_an_executed_request_is_proven_from_end_to_end(stage: Stage, data: bytes
     """Configuration, records, reports, plan, signature and outcome are verified, and said in sentences."""
     said = "\n".join(examine(data, stage.cluster).sentences)
     for part in ("The configuration is the one given", "3 records stand in the log", "signed by its own node",
-                 "byte for byte", "alice signed exactly this plan", "executed, signed by the agent of n2"):  # fmt: skip
+                 "byte for byte", "alice signed exactly this plan", "executed, signed by the agent of n2",
+                 "Made after that confirmation, and signed by its own node: the report of each of n1, n3"):  # fmt: skip
         assert part in said
 
 
@@ -76,7 +77,13 @@ def _changed(evidence: Evidence, stage: Stage) -> dict[str, tuple[Evidence, str]
     first, *rest = evidence.entries
     snapshot = json.loads(evidence.snapshot or "")
     snapshot["reports"]["n1"]["signature"] = snapshot["reports"]["n3"]["signature"]
+    assert evidence.late is not None
     return {
+        "nothing said late": (replace(evidence, late=None), "what was said after the confirmation"),
+        "the plan's snapshot, late": (
+            replace(evidence, late=evidence.snapshot),
+            "what was said after the confirmation",
+        ),
         "another's plan": (replace(evidence, plan=other.plan), "the plan"),
         "another's snapshot": (replace(evidence, snapshot=other.snapshot), "the snapshot"),
         "a forged report": (replace(evidence, snapshot=canonical.encode(snapshot).decode()), "the snapshot"),
@@ -118,13 +125,14 @@ def test_a_stranger_to_the_cluster_is_told_so(stage: Stage, data: bytes) -> None
         ({"request": "another"}, "the outcome"),
         ({"result": "not executed"}, "the outcome"),
         ({"node": "n3"}, "the outcome"),
+        ({"late": {}}, "the outcome"),
     ],
 )
 def test_an_outcome_of_something_else_is_refused(tmp_path: Path, change: dict[str, Any], part: str) -> None:
     """What the agent signed counts only for this request, this plan and this result, even in a log that is signed."""
     with stage_in(tmp_path) as own:
         genuine = own.outcome
-        own.outcome = lambda decision, **_: genuine(decision, **change)  # type: ignore[method-assign]
+        own.outcome = lambda decision, **more: genuine(decision, **{**more, **change})  # type: ignore[method-assign]
         own.run("stop", "n2", "--reason", "upgrade", typed="n2\n")
         with pytest.raises(EvidenceInvalid) as refused:
             examine(canonical.encode(own.evidence(own.executed[0])), own.cluster)
@@ -147,3 +155,17 @@ def test_an_auditor_without_a_profile_verifies_with_the_public_keys_alone(stage:
     assert "every part of the evidence holds" in said
     (tmp_path / "altered.json").write_bytes(file.read_bytes().replace(b"upgrade", b"upgrape"))
     assert auditor(tmp_path / "altered.json")[0] == 6
+
+
+@pytest.mark.parametrize("nonce", ["the plan's", "another confirmation's"])
+def test_reports_that_were_not_made_for_the_confirmation_prove_nothing(tmp_path: Path, nonce: str) -> None:
+    """A log that is signed may hold them all the same: what was said earlier, or for something else, is named."""
+    with stage_in(tmp_path) as own:
+        made = own.late
+        own.late = lambda record, target: made(record + " ", target)  # type: ignore[method-assign]
+        if nonce == "the plan's":
+            own.late = lambda record, target: own.snapshot(json.loads(record)["request"])  # type: ignore[method-assign]  # noqa: ARG005
+        own.run("stop", "n2", "--reason", "upgrade", typed="n2\n")
+        with pytest.raises(EvidenceInvalid) as refused:
+            examine(canonical.encode(own.evidence(own.executed[0])), own.cluster)
+        assert refused.value.field == "what was said after the confirmation"

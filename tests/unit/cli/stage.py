@@ -52,7 +52,7 @@ from aerodb.protocol.events import Event as Seen
 from aerodb.protocol.events import EventPage, Kind
 from aerodb.protocol.facts import Facts, Instance, Receiver, Report, Sender, State
 from aerodb.protocol.lsn import Lsn
-from aerodb.protocol.plan import Outcome, Plan, Request, Result, Snapshot, plan_digest
+from aerodb.protocol.plan import Outcome, Plan, Request, Result, Snapshot, late_nonce, plan_digest
 from aerodb.protocol.signed import Signed, public_text, sign
 from aerodb.protocol.sshkey import of_public, parse_line
 from aerodb.protocol.sshsig import verify
@@ -340,15 +340,24 @@ class Stage:
         self._refresh(request_id)
         return Planned(request=request_id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
 
-    def _record(self, event: Event, plan: Plan, text: str, snapshot: str, **fields: Any) -> None:
+    def _record(
+        self, event: Event, plan: Plan, text: str, snapshot: str, blobs: dict[str, bytes] | None = None, **fields: Any
+    ) -> int:
         record = Record(
             event=event, at=STAMP, clock="a test's", request=plan.request.id, operator="alice",
             action=plan.request.action, target=plan.request.target, reason=plan.request.reason,
             arguments=plan.request.arguments, configuration=self.cluster.digest, plan=plan_digest(text),
             snapshot=canonical.digest(snapshot.encode()), **fields,
         )  # fmt: skip
-        blobs = {record.plan: text.encode(), record.snapshot: snapshot.encode()}
-        self.log.append(record, blobs if event == "confirmed" else {})
+        own = {record.plan: text.encode(), record.snapshot: snapshot.encode()} if event == "confirmed" else {}
+        return self.log.append(record, {**own, **(blobs or {})})
+
+    def late(self, record: str, target: str) -> Snapshot:
+        """Return what the target's peers say once a confirmation's `record` is in the log."""
+        said = self.snapshot(late_nonce(record))
+        return msgspec.structs.replace(
+            said, reports={name: signed for name, signed in said.reports.items() if name != target}
+        )
 
     def _search(self, query: dict[str, str]) -> Found:
         limit, before = int(query.pop("limit")), query.pop("before", None)
@@ -377,10 +386,14 @@ class Stage:
         assert decision.snapshot is not None
         verify(confirm.signature, decision.plan.encode(), parse_line(self.cluster.operators[0].ssh_key))
         plan = canonical.decode(decision.plan.encode(), Plan)
-        self._record("confirmed", plan, decision.plan, decision.snapshot, signature=confirm.signature)
+        sequence = self._record("confirmed", plan, decision.plan, decision.snapshot, signature=confirm.signature)
         self.executed.append(request)
-        done = self._done(decision)
-        self._record("outcome", plan, decision.plan, decision.snapshot, outcome=done.outcome, result=done.result)
+        late = self.late(self.log.record(sequence).decode(), plan.request.target)
+        done, text = self._done(decision, late), canonical.encode(late)
+        self._record(
+            "outcome", plan, decision.plan, decision.snapshot, {canonical.digest(text): text}, outcome=done.outcome,
+            result=done.result, late=canonical.digest(text),
+        )  # fmt: skip
         self._refresh(request)
         return done
 
@@ -393,11 +406,17 @@ class Stage:
             configuration=canonical.encode(self.cluster).decode(),
             plan=decision.plan,
             snapshot=decision.snapshot,
+            late=self._late_text(decision),
             entries=tuple(
                 Entry(record=entry.record, proof=proof)
                 for entry, proof in zip(decision.records, decision.proofs, strict=True)
             ),
         )
+
+    def _late_text(self, decision: Decision) -> str | None:
+        named = [read_record(entry.record.encode()).late for entry in decision.records]
+        found = [self.log.blob(digest) for digest in named if digest]
+        return found[0].decode() if found and found[0] else None
 
     def outcome(self, decision: Decision, **changes: Any) -> Signed:
         """Return the outcome as the target's agent signs it."""
@@ -415,8 +434,9 @@ class Stage:
         )
         return sign(msgspec.structs.replace(outcome, **changes), line.target, self.keys[line.target])
 
-    def _done(self, decision: Decision) -> Done:
-        signed = self.outcome(decision)
+    def _done(self, decision: Decision, late: Snapshot | None = None) -> Done:
+        digests = {name: signed.digest for name, signed in late.reports.items()} if late else {}
+        signed = self.outcome(decision, late=digests)
         return Done(
             request=decision.line.request,
             result=self.result,  # type: ignore[arg-type]

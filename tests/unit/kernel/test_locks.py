@@ -76,6 +76,7 @@ def order_of(plan: Plan, /, *, key: Ed25519PrivateKey = PERSON, log_key: Ed25519
         proof=make_proof(size - 1, inclusion_path(hash_of, size - 1, size), checkpoint),
         consistency=tuple(base64.b64encode(each).decode() for each in path),
         reports={name: each for name, each in reports_of(healthy(OURS), OURS).items() if name in plan.reports},
+        late={},
     )
 
 

@@ -1,0 +1,229 @@
+"""What is not stable is judged on what the others say after the confirmation; whatever else is shown is refused.
+
+Each way of showing something else is a case; each check that could be dropped is a mutant, and some case accepts it.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
+
+from aerodb.actions import catalogue
+from aerodb.errors import AeroError
+from aerodb.protocol import canonical
+from aerodb.protocol.authority import Candidacy
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.facts import Report, State
+from aerodb.protocol.plan import Order, Request, Result, late_nonce
+from aerodb.protocol.signed import Signed, sign
+from aerodb.rules.explain import failed
+from aerodb.rules.invariants import STABILITY, STATEMENTS, Invariant
+from aerodb.rules.late import Judge, judged_late, late_peers
+from aerodb.rules.view import Peer, View, peer_of
+from tests.unit.rules.scenes import (
+    CLUSTER,
+    KEYS,
+    Scene,
+    healthy,
+    pledged,
+    reports_of,
+    request_for,
+    scenes,
+    view_for,
+    with_instance,
+)
+from tests.unit.rules.test_matrix import BREAKERS, accepted
+
+RECORD = '{"event":"confirmed"}'
+NONCE = late_nonce(RECORD)
+DOWN = with_instance(healthy(), "n1", state=State.STOPPED, recovery=False, senders=())
+"""n1 is stopped; n2 and n3 have promised nobody anything."""
+ELECTED = pledged(pledged(DOWN, "n2", Candidacy(term=2, node="n2")), "n3", Candidacy(term=2, node="n2"))
+START = request_for(catalogue()["start"], "n1", {})
+STRANGER = Ed25519PrivateKey.from_private_bytes(b"stranger".ljust(32, b"\0"))
+
+
+def order_of(late: dict[str, Signed]) -> Order:
+    """Return an order with these late reports; nothing else of it is looked at here."""
+    return Order(plan="", signature="", record=RECORD, proof="", consistency=(), reports={}, late=late)
+
+
+def said(scene: Scene, nonce: str = NONCE) -> dict[str, Signed]:
+    """Return what n2 and n3 say."""
+    return {name: each for name, each in reports_of(scene, nonce=nonce).items() if name != "n1"}
+
+
+def made(node: str, key: Ed25519PrivateKey, signer: str, **changes: object) -> Signed:
+    """Return a report of `node` that promises nothing, signed by `key` as `signer`."""
+    report = Report(cluster=CLUSTER.id, node=node, nonce=NONCE, facts=DOWN[node])
+    return sign(replace(report, **changes), signer, key)
+
+
+LIES: dict[str, dict[str, Signed]] = {
+    "the truth: n2 has been elected": said(ELECTED),
+    "nobody said anything": {},
+    "those who know are left out": {"n1": reports_of(DOWN, nonce=NONCE)["n1"]},
+    "signed by a stranger": {name: made(name, STRANGER, name) for name in ("n2", "n3")},
+    "signed by a stranger in their own name": {name: made(name, STRANGER, "n1") for name in ("n2", "n3")},
+    "made before the confirmation, for the plan": said(DOWN, nonce=START.id),
+    "made for another confirmation": said(DOWN, nonce=late_nonce('{"event":"confirmed","request":"another"}')),
+    "another node's": {"n2": made("n1", KEYS["n1"], "n1"), "n3": made("n1", KEYS["n1"], "n1")},
+    "another node speaks for them": {name: made(name, KEYS["n1"], name) for name in ("n2", "n3")},
+    "their own, about another node": {name: made(name, KEYS[name], name, facts=DOWN["n1"]) for name in ("n2", "n3")},
+    "of another cluster": {name: made(name, KEYS[name], name, cluster="another") for name in ("n2", "n3")},
+}
+"""What a courier could show in the place of what the nodes say; with none of it may n1 start."""
+
+Opens = Callable[[Cluster, str, Order], dict[str, Peer]]
+Judges = Callable[[Judge, dict[str, Peer]], Judge]
+
+
+class Late(NamedTuple):
+    """How late reports are opened, and how they are judged."""
+
+    opens: Opens = late_peers
+    judges: Judges = judged_late
+
+
+def refuses(rules: Late, late: dict[str, Signed], request: Request = START, scene: Scene = DOWN) -> bool:
+    """Tell whether a plan that was right when it was made is refused with these late reports."""
+    view = view_for(request, scene)
+    judge = catalogue()[request.action].judge
+    assert not failed(judge(view))
+    try:
+        peers = rules.opens(CLUSTER, request.target, order_of(late))
+    except AeroError:
+        return True
+    return bool(failed(rules.judges(judge, peers)(view)))
+
+
+def test_an_old_plan_holds_where_the_others_say_so_again() -> None:
+    """However old it is: age alone refuses nothing."""
+    assert not refuses(Late(), said(DOWN))
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_what_is_not_said_after_the_confirmation_is_refused(name: str) -> None:
+    """Forged, stale, another's, about another, missing: n1 does not start; and the truth forbids it."""
+    assert refuses(Late(), LIES[name])
+
+
+def _read(signed: Signed) -> Report:
+    return canonical.decode(signed.document.encode(), Report)
+
+
+def _opens_if(check: Callable[[str, Signed, Report, Cluster], bool]) -> Opens:
+    """Return what opens reports by `check` alone, and takes whatever passes."""
+
+    def opens(cluster: Cluster, target: str, order: Order) -> dict[str, Peer]:
+        found = {}
+        for name, signed in order.late.items():
+            if name == target:
+                continue
+            if not check(name, signed, _read(signed), cluster):
+                raise AeroError("refused")
+            found[name] = peer_of(cluster, _read(signed).facts)
+        return found
+
+    return opens
+
+
+def _genuine(name: str, signed: Signed) -> bool:
+    try:
+        late_peers(CLUSTER, "n1", order_of({name: signed}))
+    except AeroError as error:
+        return error.code != "kernel.report-forged"
+    return True
+
+
+def _with_silent_as_planned(judge: Judge, late: dict[str, Peer]) -> Judge:
+    """Take what a silent peer said for the plan for what it says now."""
+
+    def both(view: View) -> tuple[object, ...]:
+        return judged_late(judge, {**view.peers, **late})(view)
+
+    return both  # type: ignore[return-value]
+
+
+MUTANTS: dict[str, Late] = {
+    "any signature": Late(opens=_opens_if(lambda name, _, read, cluster: (
+        (read.nonce, read.node, read.cluster, read.facts.node) == (NONCE, name, cluster.id, name)))),
+    "any nonce": Late(opens=_opens_if(lambda name, signed, *_: _genuine(name, signed))),
+    "any nonce of a request": Late(opens=_opens_if(
+        lambda name, signed, read, _: _genuine(name, signed) and read.nonce in {NONCE, START.id})),
+    "any cluster and node": Late(opens=_opens_if(lambda _, signed, read, __: signed.signer == read.node
+                                                 and read.nonce == NONCE and read.facts.node in KEYS)),
+    "silence is what the plan knew": Late(judges=_with_silent_as_planned),
+    "nothing is judged late": Late(judges=lambda judge, _: judge),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_every_dropped_check_is_noticed(name: str) -> None:
+    """A mutant that has lost one check lets n1 start by some lie."""
+    mutant = MUTANTS[name]
+    assert not refuses(mutant, said(DOWN))
+    assert not all(refuses(mutant, late) for late in LIES.values())
+
+
+def test_every_invariant_says_which_kind_it_is() -> None:
+    """None is left out, so a new one cannot be taken for stable by oversight."""
+    assert set(STABILITY) == set(Invariant) == set(STATEMENTS)
+
+
+OWN = {(name, Invariant.RUNNING_FITS) for name in catalogue() if name != "reclone"}
+"""What an action judges of its target alone, which is looked at when it judges, though another asks it of a peer."""
+PAIRS = [
+    (name, invariant)
+    for name, action in catalogue().items()
+    for invariant in action.invariants
+    if STABILITY[invariant] == "unstable" and (name, invariant) not in OWN
+]
+
+
+def _broken_late(name: str, invariant: Invariant) -> list[tuple[View, dict[str, Peer]]]:
+    """Return views in which everything held, and what the peers say of the same cluster now."""
+    found = []
+    for request, scene_name in accepted(name):
+        scene = scenes()[scene_name]
+        broken = list(BREAKERS[invariant](scene, request))
+        broken += [{node: facts for node, facts in scene.items() if node != gone} for gone in scene]
+        for late in broken:
+            restored = {**late, request.target: scene[request.target]}
+            found.append((view_for(request, scene), view_for(request, restored).peers))
+    return found
+
+
+@pytest.mark.parametrize(("name", "invariant"), PAIRS)
+def test_every_unstable_invariant_of_every_action_is_judged_late(name: str, invariant: Invariant) -> None:
+    """What held when the plan was made refuses by its own verdict, where the peers say otherwise now."""
+    judge = catalogue()[name].judge
+    for view, late in _broken_late(name, invariant):
+        assert not failed(judge(view))
+        verdicts = {each.invariant: each for each in judged_late(judge, late)(view)}
+        assert tuple(verdicts) == catalogue()[name].invariants
+        if verdicts[invariant].result is not Result.HOLDS:
+            assert verdicts[invariant].evidence.startswith("after the confirmation: ")
+            return
+    pytest.fail(f"{invariant} of {name} is never refused late")
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_what_is_stable_is_not_asked_again(name: str) -> None:
+    """Whatever the peers say late, or nobody: a stable invariant has the plan's reports' verdict."""
+    judge = catalogue()[name].judge
+    for request, scene_name in accepted(name):
+        view = view_for(request, scenes()[scene_name])
+        before = {each.invariant: each for each in judge(view)}
+        for each in judged_late(judge, {})(view):
+            if STABILITY[Invariant(each.invariant)] == "stable":
+                assert each == before[each.invariant]
+
+
+def test_what_does_not_hold_in_the_plan_is_not_mended_late() -> None:
+    """The plan's reports are judged as ever: a later word of a peer's makes no verdict hold that did not."""
+    judge = catalogue()["start"].judge
+    view, later = view_for(START, ELECTED), view_for(START, DOWN).peers
+    assert Invariant.NO_HIGHER_GRANT in failed(judged_late(judge, later)(view))
