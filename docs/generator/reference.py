@@ -14,7 +14,7 @@ from aerodb.control.plane import ControlPlane
 from aerodb.control.roles import matrix_text
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
-from aerodb.rules.invariants import RULES, STATEMENTS
+from aerodb.rules.invariants import RULES, STABILITY, STATEMENTS
 from aerodb.transport.client import Client
 from docs.generator.raises import errors, raised_by
 from docs.generator.text import GENERATED, anchor, code_link, items, table
@@ -88,13 +88,15 @@ def invariants_page() -> str:
         "# Invariants",
         f"The closed list, as of the rules `{RULES}`. Each is judged `holds`, `violated` or `unknown`, with its evidence in a "
         "sentence; unknown counts as no. A plan is accepted only if every invariant of its action holds, and the node that "
-        "would run it judges them all again.",
+        "would run it judges them all again. One that is *unstable* rests on what other nodes are, or on what none of them has "
+        "promised: the node judges it a second time, on what they say once the confirmation is in the audit log.",
     ]
     for invariant, (name, statement) in STATEMENTS.items():
         users = [
             f"[{each.name}](actions/{each.name}.md)" for each in catalogue().values() if invariant in each.invariants
         ]
-        parts.append(f"## {invariant}\n\n**{name}.** {statement}\n\nRelied on by {', '.join(users)}.")
+        kind = "Unstable: judged again after the confirmation" if STABILITY[invariant] == "unstable" else "Stable"
+        parts.append(f"## {invariant}\n\n**{name}.** {statement}\n\n{kind}. Relied on by {', '.join(users)}.")
     return "\n\n".join(parts) + "\n"
 
 

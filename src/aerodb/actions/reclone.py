@@ -8,7 +8,7 @@ from aerodb.protocol.plan import Loss, Plan, Verdict
 from aerodb.rules.condition import common
 from aerodb.rules.foresight import recloned
 from aerodb.rules.hands import Hands
-from aerodb.rules.invariants import Invariant, holds, violated
+from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.notes import upstream_state
 from aerodb.rules.position import TermUntold
 from aerodb.rules.specification import NOT_CROSSED, Action, Argument, Established, Failure, Order, no_term
@@ -30,7 +30,11 @@ def source_runs(view: View) -> Verdict:
     """Judge the processes: the source runs, and a target that stands as a primary is down."""
     upstream = view.argument("upstream")
     peer = view.peers.get(upstream)
-    instance = peer.facts.instance if peer else None
+    if peer is None:
+        return unknown(Invariant.RUNNING_FITS, f"{upstream} did not report, so whether it can be copied is not known")
+    instance = peer.facts.instance
+    if instance is not None and instance.state in {State.UNREACHABLE, State.UNREADABLE}:
+        return unknown(Invariant.RUNNING_FITS, f"PostgreSQL on {upstream} does not answer ({instance.state})")
     if instance is None or instance.state is not State.RUNNING:
         return violated(Invariant.RUNNING_FITS, f"PostgreSQL on {upstream} does not run, so nothing can be copied")
     judged = process_fits(view, State.STOPPED, State.CRASHED, State.UNREADABLE)

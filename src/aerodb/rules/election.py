@@ -62,11 +62,9 @@ def prospective_pledge(view: View, candidacy: Candidacy) -> Pledge:
 
 def pledges_for(view: View) -> dict[str, Pledge]:
     """Return the pledges for the target in the view's term, by node, the target's own as it would stand included."""
-    found = {
-        name: peer.pledge
-        for name, peer in view.peers.items()
-        if peer.pledge and (peer.pledge.term, peer.pledge.candidate) == (view.term, view.node)
-    }
+    said = (*view.pledged.items(), *((name, peer.pledge) for name, peer in view.peers.items() if peer.pledge))
+    wanted = (view.term, view.node)
+    found = {name: each for name, each in said if (each.term, each.candidate) == wanted}
     found[view.node] = prospective_pledge(view, Candidacy(term=view.term, node=view.node))
     return {member.name: found[member.name] for member in view.cluster.members if member.name in found}
 
@@ -230,7 +228,7 @@ def term_ungranted(view: View) -> Verdict:
 
 def breaches(view: View, pledges: dict[str, Pledge]) -> dict[str, Breach]:
     """Return why a peer's pledge does not count, by node; the target's own is judged by its role and process."""
-    found = {name: breach(view.peers[name], pledge) for name, pledge in pledges.items() if name != view.node}
+    found = {name: breach(view.peers.get(name), pledge) for name, pledge in pledges.items() if name != view.node}
     return {name: why for name, why in found.items() if why is not None}
 
 

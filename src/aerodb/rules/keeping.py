@@ -26,8 +26,24 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
     seen: bool
 
 
-def breach(peer: Peer, pledge: Pledge) -> Breach | None:
-    """Return why the pledge of a node does not count, by that node's own report; None where it is kept."""
+def breach(peer: Peer | None, pledge: Pledge) -> Breach | None:
+    """Return why the pledge of a node does not count, by that node's own report; None where it is kept.
+
+    A node that pledged, and is silent when its pledge is judged again, is none that is seen to keep it.
+    """
+    if peer is None:
+        return Breach(why="did not report", seen=False)
+    return _superseded(peer, pledge) or _broken(peer, pledge)
+
+
+def _superseded(peer: Peer, pledge: Pledge) -> Breach | None:
+    pledged = peer.facts.standing.pledged
+    if pledged.term <= pledge.term:
+        return None
+    return Breach(why=f"has pledged term {pledged.term} to {pledged.node} since", seen=True)
+
+
+def _broken(peer: Peer, pledge: Pledge) -> Breach | None:
     standing, instance = peer.facts.standing, peer.facts.instance
     if standing.role == "witness":
         return None

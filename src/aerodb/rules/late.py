@@ -3,7 +3,8 @@
 - A plan may be confirmed hours after it was made. What its peers promised then still stands; that they promised
   nothing else does not. So each invariant that is not stable is judged twice: on the reports that the plan rests on,
   and on reports whose nonce is the digest of the logged confirmation, which nobody knew before it was signed.
-- Whoever is silent then is silent: what the plan's reports said of that node is not taken for what it says now.
+- Whoever is silent then is silent: what the plan's reports said of that node is not taken for what it says now. Its
+  pledge stands, and whether that pledge is kept is unknown.
 - The target's own facts are looked at when it judges, for both.
 
 Pure: no I/O, no clock.
@@ -40,7 +41,8 @@ def judged_late(judge: Judge, late: dict[str, Peer]) -> Judge:
     """
 
     def both(view: View) -> tuple[Verdict, ...]:
-        found = {verdict.invariant: verdict for verdict in judge(replace(view, peers=late))}
+        pledged = {name: peer.pledge for name, peer in view.peers.items() if peer.pledge}
+        found = {verdict.invariant: verdict for verdict in judge(replace(view, peers=late, pledged=pledged))}
         return tuple(_later(verdict, found.get(verdict.invariant)) for verdict in judge(view))
 
     return both

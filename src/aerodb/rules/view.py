@@ -28,7 +28,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """One request about one target, and all that may be known when it is judged.
 
     `own` is the target as it sees itself now; `peers` are the other nodes, as they reported for this request.
-    `term` is the term that the plan names (0 where the action is about none).
+    `term` is the term that the plan names (0 where the action is about none). `pledged` are the pledges that the plan's
+    reports hold, where `peers` are what the others say later: a pledge is never taken back, even by silence.
     """
 
     cluster: Cluster
@@ -36,6 +37,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     own: Peer
     peers: dict[str, Peer]
     term: int
+    pledged: dict[str, Pledge] = msgspec.field(default_factory=dict)
 
     @property
     def node(self) -> str:

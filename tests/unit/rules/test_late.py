@@ -227,3 +227,37 @@ def test_what_does_not_hold_in_the_plan_is_not_mended_late() -> None:
     judge = catalogue()["start"].judge
     view, later = view_for(START, ELECTED), view_for(START, DOWN).peers
     assert Invariant.NO_HIGHER_GRANT in failed(judged_late(judge, later)(view))
+
+
+PROMOTE = request_for(catalogue()["promote"], "n2", {})
+FENCED = pledged(pledged(DOWN, "n3", Candidacy(term=2, node="n2")), "n2", Candidacy(term=2, node="n2"))
+"""n2 and n3 have pledged term 2 to n2; n1 is down, and has promised nothing."""
+
+
+def _promotion_with(late: Scene, scene: Scene = FENCED) -> tuple[Result, str]:
+    """Return the late verdict on the pledges that a promotion of n2 rests on."""
+    judge, peers = catalogue()["promote"].judge, view_for(PROMOTE, {**late, "n2": scene["n2"]}).peers
+    verdicts = judged_late(judge, peers)(view_for(PROMOTE, scene))
+    assert set(failed(verdicts)) <= {Invariant.PLEDGES_KEPT}, "a pledge is never taken back, even by silence"
+    found = next(each for each in verdicts if each.invariant == Invariant.PLEDGES_KEPT)
+    return found.result, found.evidence
+
+
+def test_a_pledge_stands_and_whether_it_is_kept_is_asked_again() -> None:
+    """Its maker's later report decides: kept, broken, overtaken by another, or silent and so unknown."""
+    assert _promotion_with(FENCED)[0] is Result.HOLDS
+    promoted = with_instance(FENCED, "n3", recovery=False)
+    assert _promotion_with(promoted)[0] is Result.VIOLATED
+    overtaken = pledged(FENCED, "n3", Candidacy(term=3, node="n1"))
+    result, evidence = _promotion_with(overtaken)
+    assert (result, "n3 has pledged term 3 to n1 since" in evidence) == (Result.VIOLATED, True)
+    silent = {name: facts for name, facts in FENCED.items() if name != "n3"}
+    result, evidence = _promotion_with(silent)
+    assert (result, "n3 did not report" in evidence) == (Result.UNKNOWN, True)
+
+
+def test_a_pledger_that_is_not_needed_may_be_silent() -> None:
+    """The pledges of those who speak suffice: an outage that goes on does not hold up its own end."""
+    all_three = pledged(FENCED, "n1", Candidacy(term=2, node="n2"))
+    silent = {name: facts for name, facts in all_three.items() if name != "n1"}
+    assert _promotion_with(silent, all_three)[0] is Result.HOLDS
