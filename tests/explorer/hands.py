@@ -158,7 +158,11 @@ class MemoryHands:
         self.events.append(("elected", term))
         self._set(log=(*self.node.log, ROW + term), acting=max(self.node.acting, term))
 
-    def copy(self, upstream: str) -> None:
+    def quorum(self) -> int:
+        """Return k, as configured."""
+        return self._cluster.quorum
+
+    def copy(self, upstream: str) -> Lsn:
         """Refuse: copies are not explored."""
         raise Impossible(upstream)
 

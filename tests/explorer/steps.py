@@ -282,7 +282,7 @@ class Explored:
         if action == "stop":
             choices: list[tuple[int, ...]] = [()]
         elif action == "follow":
-            choices = [(each,) for each in others]
+            choices = [(each, *(other for other in others if other != each)) for each in others]
         else:
             choices = [each for count in range(len(others) + 1) for each in combinations(others, count)]
         for reporting in choices:

@@ -52,7 +52,7 @@ CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
         "n3",
         {"upstream": "n1"},
         _nothing,
-        ["not executed", "not executed", "not executed", "not executed", "executed", "executed", "executed"],
+        [*["not executed"] * 5, *["executed"] * 4],
     ),
 ]
 """Each action, and what was executed if the agent dies right after the first, second, ... thing that it did.

@@ -13,6 +13,7 @@ from aerodb.rules.foresight import followed
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import upstream_state
+from aerodb.rules.operation import own_history
 from aerodb.rules.specification import (
     NOT_CROSSED,
     Action,
@@ -47,15 +48,17 @@ def judge(view: View) -> tuple[Verdict, ...]:
     )
 
 
-def standing_after(view: View, standing: Standing, *, same_log: bool = True) -> Standing:
-    """Return the standing of the target once it follows; `same_log` is false where its log is replaced."""
+def standing_after(view: View, standing: Standing) -> Standing:
+    """Return the standing of the target once it follows."""
     upstream = view.argument("upstream")
     grant, peer = grant_of(view, upstream), view.peers[upstream]
     signed = peer.facts.standing.grant
     if grant is not None and signed is not None:
         standing = granted(standing, grant, signed, own=False)
+    elif peer.facts.standing.role == "standby":
+        standing = own_history(view, standing)
     instance = view.own.facts.instance
-    end = instance.position.lsn if same_log and instance and instance.position else None
+    end = instance.position.lsn if instance and instance.position else None
     return following(standing, upstream, granted_term(view, upstream) or 0, end)
 
 

@@ -2,10 +2,10 @@
 
 - The candidate's receiver is cut and its position final before its own pledge is made.
 - Its own pledge is durable before PostgreSQL is promoted.
-- The term's row is the first thing the agent writes in the term; the grant is signed after the promotion is a fact.
+- The term's row is the first thing the agent writes in the term; the grant is signed after the row is there.
 """
 
-from aerodb.protocol.authority import Candidacy
+from aerodb.protocol.authority import Candidacy, Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -14,7 +14,7 @@ from aerodb.rules.election import ELECTION, counted, election, election_loss
 from aerodb.rules.foresight import promoted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
-from aerodb.rules.operation import judge_again, pledge_with, take_grant
+from aerodb.rules.operation import judge_again, own_history, pledge_with, take_grant
 from aerodb.rules.specification import NOT_CROSSED, SILENT, Action, Established, Failure, Order, no_notes
 from aerodb.rules.view import View, standing_term
 
@@ -34,19 +34,33 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """Cut the receiver, pledge to oneself, promote (the commit point), write the term's row, sign the grant."""
     hands.detach()
     view = judge_again(hands, order)
-    candidacy = Candidacy(term=view.term, node=view.node)
-    if hands.standing().pledged != candidacy:
-        hands.write_standing(pledge_with(hands, view, candidacy, hands.standing()))
+    candidacy, standing = Candidacy(term=view.term, node=view.node), hands.standing()
+    if standing.pledged != candidacy:
+        hands.write_standing(pledge_with(hands, view, candidacy, standing))
+    elif own_history(view, standing) != standing:
+        hands.write_standing(own_history(view, standing))
     hands.cross(order.plan.request.id)
     hands.promote()
     end = hands.write_term(view.term, view.cluster.quorum)
-    standing = take_grant(hands, order.plan)
+    standing = take_grant(hands, order.plan, begins=True)
     hands.write_standing(standing)
     branch = standing.lineage[-1]
     return (
         f"{view.node} is primary of term {view.term} on timeline {branch.timeline}, which began at {branch.begin}",
         f"pledges: {', '.join(counted(view))}; the term's row ends at {end}",
     )
+
+
+def settle(hands: Hands, plan: Plan) -> Standing:
+    """Return the standing of the primary that the target has become, the term's row written first if it is missing.
+
+    Without the row, a log that ends in this term could not be told from one of a later term on the same timeline.
+    """
+    instance = hands.look().instance
+    position = instance.position if instance else None
+    if position is None or position.term is None or position.term < plan.term:
+        hands.write_term(plan.term, hands.quorum())
+    return take_grant(hands, plan, begins=True)
 
 
 def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
@@ -129,8 +143,14 @@ ACTION = Action(
         ),
         Failure(
             when="The agent dies after PostgreSQL has left recovery.",
-            leaves="Executed; the term's row may be missing, and its first WAL then counts as of unknown term.",
-            then="Ask for the outcome; the grant is signed then. Renew the primary to write a row.",
+            leaves="Executed; the term's row may be missing, and what was written so far then counts as of unknown "
+            "term.",
+            then="Ask for the outcome; the row is written and the grant signed then, in this order.",
+        ),
+        Failure(
+            when="PostgreSQL refuses the term's row.",
+            leaves="Unknown: {node} is out of recovery, without a row and without a grant.",
+            then="Mend what refuses it, then ask for the outcome; the row is written and the grant signed then.",
         ),
         Failure(
             when="PostgreSQL dies during the promotion.",
@@ -143,6 +163,6 @@ ACTION = Action(
     judge=judge,
     operate=operate,
     established=established,
-    settle=take_grant,
+    settle=settle,
     writes=promoted,
 )

@@ -17,20 +17,11 @@ from aerodb.rules.condition import (
 from aerodb.rules.foresight import started
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
+from aerodb.rules.promises import promise_above
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
 from aerodb.rules.standing import detached
 from aerodb.rules.streaming import unproven
 from aerodb.rules.view import View
-
-
-def _foreign_promise(standing: Standing, term: int, node: str) -> str:
-    """Return what forbids `node` to be primary of `term`, as far as one standing says; empty where nothing does."""
-    if standing.granted.term > term:
-        return f"knows that term {standing.granted.term} is granted to {standing.granted.node}"
-    for candidacy in (standing.pledged, *standing.since):
-        if candidacy.term > term and candidacy.node != node:
-            return f"has pledged term {candidacy.term} to {candidacy.node}"
-    return ""
 
 
 def authority_stands(cluster: Cluster, node: str, standings: dict[str, Standing]) -> Verdict:
@@ -38,10 +29,9 @@ def authority_stands(cluster: Cluster, node: str, standings: dict[str, Standing]
     granted = standings[node].granted
     if granted.node != node:
         return violated(Invariant.NO_HIGHER_GRANT, f"{node} knows that {granted.node} holds the last grant")
-    for name, standing in standings.items():
-        promise = _foreign_promise(standing, granted.term, node)
-        if promise:
-            return violated(Invariant.NO_HIGHER_GRANT, f"{name} {promise}, above {node}'s term {granted.term}")
+    promise = promise_above(standings, granted.term, node)
+    if promise:
+        return violated(Invariant.NO_HIGHER_GRANT, f"{promise}, above {node}'s term {granted.term}")
     evidence = (
         f"{len(standings)} of {len(cluster.members)} members state that they have promised nobody else a term above "
         f"{granted.term} ({', '.join(standings)}); {cluster.majority} are needed"

@@ -81,9 +81,13 @@ class NodeHands:
         """Write the term's row."""
         return self._postgres.write_term(term, quorum)
 
-    def copy(self, upstream: str) -> None:
-        """Make a new data folder from `upstream`."""
-        self._postgres.copy(upstream)
+    def quorum(self) -> int:
+        """Return k, as the node is configured."""
+        return self._postgres.quorum
+
+    def copy(self, upstream: str) -> Lsn:
+        """Make a new data folder from `upstream`; return where its log ends."""
+        return self._postgres.copy(upstream)
 
     def swap(self) -> None:
         """Put the newest copied data folder in use."""

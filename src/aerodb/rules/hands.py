@@ -57,8 +57,11 @@ class Hands(Protocol):
     def write_term(self, term: int, quorum: int) -> Lsn:
         """Write the term's row, committed locally (not waiting for standbys), and return the log's end after it."""
 
-    def copy(self, upstream: str) -> None:
-        """Make a new data folder from `upstream` (pg_basebackup), durable, not in use."""
+    def quorum(self) -> int:
+        """Return k, how many standbys must flush a commit, as the node is configured."""
+
+    def copy(self, upstream: str) -> Lsn:
+        """Make a new data folder from `upstream` (pg_basebackup), durable, not in use; return where its log ends."""
 
     def swap(self) -> None:
         """Make the newest copied data folder the one in use, by one rename; the old folder stays."""

@@ -31,6 +31,7 @@ class Invariant(StrEnum):
     WAL_PREFIX = "wal-prefix"
     CANDIDACY_STANDS = "candidacy-stands"
     TERM_UNGRANTED = "term-ungranted"
+    VOTE_KEPT = "vote-kept"
     UPSTREAM_AUTHORITY = "upstream-authority"
     WAL_ANCESTRY = "wal-ancestry"
     NO_CYCLE = "no-cycle"
@@ -101,17 +102,26 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "Term ungranted",
         "The term has not been granted already, nor any term above it, as far as anyone who reports knows.",
     ),
+    Invariant.VOTE_KEPT: (
+        "Vote kept",
+        "What the log that the action discards may have acknowledged stays in the node's vote: where that log ends is "
+        "known, or the node is down, and a majority of members states that it has promised nobody else a term above "
+        "the source's, so that nothing is in it that a copy of the source does not reach.",
+    ),
     Invariant.UPSTREAM_AUTHORITY: (
         "Upstream authority",
-        "The upstream holds a signed grant for a term at or above the one the node has pledged, or, a standby, has "
-        "itself pledged at least as high as the node.",
+        "The upstream holds a signed grant for a term at or above the one the node has pledged and that of the node's "
+        "own WAL, or, a standby, has itself pledged, or has WAL of a term, at least as high.",
     ),
     Invariant.WAL_ANCESTRY: (
         "WAL ancestry",
         "The node's log is a prefix of the upstream's: its history is part of the upstream's history, and it ends at "
         "or before the place where they part.",
     ),
-    Invariant.NO_CYCLE: ("No cycle", "The upstream does not itself stream, through others, from the node."),
+    Invariant.NO_CYCLE: (
+        "No cycle",
+        "The upstream does not itself stream, through others, from the node; each of them reports.",
+    ),
     Invariant.NO_HIGHER_GRANT: (
         "No higher grant",
         "A majority of members states, for this very request, that it has pledged no term above the node's grant.",
@@ -136,6 +146,7 @@ STABILITY: dict[Invariant, Stability] = {
     Invariant.WAL_PREFIX: "stable",
     Invariant.CANDIDACY_STANDS: "stable",
     Invariant.TERM_UNGRANTED: "unstable",
+    Invariant.VOTE_KEPT: "unstable",
     Invariant.UPSTREAM_AUTHORITY: "unstable",
     Invariant.WAL_ANCESTRY: "unstable",
     Invariant.NO_CYCLE: "unstable",

@@ -10,6 +10,7 @@ from aerodb.protocol.api import Status
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Sender, State
 from aerodb.protocol.plan import Snapshot
+from aerodb.rules.position import is_of, said
 from aerodb.rules.view import open_report
 
 Remark = tuple[str, str]
@@ -98,6 +99,13 @@ def node_remarks(facts: Facts) -> list[Remark]:
         found.append(("bad", f"could not be read whole: {'; '.join(instance.damage)}"))
     if instance is not None and instance.drift:
         found.append(("bad", f"has settings that its agent did not write: {', '.join(instance.drift)}"))
+    if instance is not None and standing.role != "witness" and not is_of(standing, instance.identity):
+        found.append(("bad", "has a data folder in use that is not the one it remembers: reclone it"))
+    if instance is not None and instance.position is not None and instance.position.owed is not None:
+        owed = instance.position.owed
+        found.append(
+            ("warn", f"owes what a discarded log may have acknowledged, up to term {said(owed.term)}, {owed.lsn}")
+        )
     if instance is not None and standing.role == "standby" and instance.attached != standing.upstream:
         found.append(("bad", f"should follow {standing.upstream or 'nobody'}; its settings say otherwise"))
     return found

@@ -12,7 +12,7 @@ from aerodb.protocol.plan import Plan, Result, Verdict
 from aerodb.rules.election import prospective_pledge
 from aerodb.rules.hands import Hands
 from aerodb.rules.specification import SILENT, Action, Established, Order
-from aerodb.rules.standing import granted, promised
+from aerodb.rules.standing import granted, promised, trimmed
 from aerodb.rules.view import View, peer_of
 
 
@@ -108,15 +108,24 @@ def not_shut_down(before: Facts, now: Facts) -> Established:
 def pledge_with(hands: Hands, view: View, candidacy: Candidacy, standing: Standing) -> Standing:
     """Return `standing` with `candidacy` promised and the signed pledge in it; writing it makes the pledge."""
     pledge = prospective_pledge(view, candidacy)
-    return replace(promised(standing, candidacy), pledge=hands.sign(pledge))
+    return replace(promised(own_history(view, standing), candidacy), pledge=hands.sign(pledge))
 
 
-def take_grant(hands: Hands, plan: Plan) -> Standing:
-    """Return the standing of the primary that the target has become in the plan's term, its signed grant included."""
+def own_history(view: View, standing: Standing) -> Standing:
+    """Return `standing` with nothing told of a history but that of the log which the target has now."""
+    instance = view.own.facts.instance
+    return trimmed(standing, instance.lineage if instance else ())
+
+
+def take_grant(hands: Hands, plan: Plan, *, begins: bool = False) -> Standing:
+    """Return the standing of the primary that the target has become in the plan's term, its signed grant included.
+
+    `begins` says that its last timeline began with this term.
+    """
     facts, standing = hands.look(), hands.standing()
     instance = facts.instance
     lineage = instance.lineage if instance else standing.lineage
-    if lineage and lineage[-1].term is None:
+    if lineage and (begins or lineage[-1].term is None):
         lineage = (*lineage[:-1], replace(lineage[-1], term=plan.term))
     grant = Grant(
         cluster=plan.cluster,

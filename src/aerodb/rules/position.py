@@ -34,13 +34,19 @@ def lineage_of(
     """Return the node's history, oldest first, each timeline with the term it began in (None: cannot be told).
 
     `history` holds (timeline, where it began), from the history file's content; `rows` the term rows that the node
-    can read; `known` the branches that a grant told it.
+    can read; `known` the branches that a grant told it. What was told comes first: the row of the term that a timeline
+    began in can be missing, and the smallest one there is then of a later term. A row of an earlier term contradicts
+    what was told, and neither is believed.
     """
     told = {(branch.timeline, branch.begin): branch.term for branch in known}
     found = []
     for timeline, begin in history:
-        written = [row.term for row in rows if row.timeline == timeline]
-        term = min(written) if written else told.get((timeline, begin))
+        first = min((row.term for row in rows if row.timeline == timeline), default=None)
+        term = told.get((timeline, begin))
+        if term is None:
+            term = first
+        elif first is not None and first < term:
+            term = None
         found.append(Branch(timeline=timeline, begin=begin, term=term))
     return tuple(found)
 
@@ -149,10 +155,14 @@ def reaches(candidate: Position, voter: Position) -> bool | None:
 
 
 class Divergence(msgspec.Struct, frozen=True, kw_only=True):
-    """Where two histories part, and how many bytes the node has beyond that place."""
+    """Where two histories part, and how many bytes the node has beyond that place.
+
+    `by_term` says that they part in a timeline of one number and one beginning, of which two different terms are known.
+    """
 
     fork: Lsn
     excess_bytes: int
+    by_term: bool = False
 
 
 def divergence(own: Sequence[Branch], end: Lsn, upstream: Sequence[Branch]) -> Divergence | None:
@@ -163,23 +173,24 @@ def divergence(own: Sequence[Branch], end: Lsn, upstream: Sequence[Branch]) -> D
     Raises:
         TermUntold: a branch that decides it has no known term.
     """
-    shared = 0
+    shared, by_term = 0, False
     for mine, theirs in zip(own, upstream, strict=False):
         if (mine.timeline, mine.begin) != (theirs.timeline, theirs.begin):
             break
         if mine.term is None or theirs.term is None:
             raise TermUntold(mine.timeline)
         if mine.term != theirs.term:
+            by_term = True
             break
         shared += 1
     if shared == 0:
-        return Divergence(fork=Lsn(0), excess_bytes=end.value)
+        return Divergence(fork=Lsn(0), excess_bytes=end.value, by_term=by_term)
     ends = [branches[shared].begin for branches in (own, upstream) if shared < len(branches)]
     if not ends:
         return None
     fork = min(ends)
     if shared < len(own) or end > fork:
-        return Divergence(fork=fork, excess_bytes=max(0, end - fork))
+        return Divergence(fork=fork, excess_bytes=max(0, end - fork), by_term=by_term)
     return None
 
 

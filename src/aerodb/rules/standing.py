@@ -2,13 +2,18 @@
 
 - The pledged term never falls; in one term a node pledges to one candidate.
 - `since` keeps every candidacy pledged above the highest grant known, and forgets only what a grant has settled.
+- What a discarded log may have acknowledged is owed for ever; what is owed only rises.
+- A history is told of the log that the node has, or follows by right: knowing of a grant tells nothing of it.
 
 Pure: no I/O, no clock.
 """
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
-from aerodb.protocol.authority import Branch, Candidacy, Followed, Grant, NodeRole, Standing
+from aerodb.protocol import canonical
+from aerodb.protocol.authority import Branch, Candidacy, Followed, Grant, NodeRole, Owed, Standing
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed
 
@@ -52,22 +57,75 @@ def detached(standing: Standing) -> Standing:
     return replace(standing, role=role, upstream=None)
 
 
-def granted(standing: Standing, grant: Grant, signed: Signed, *, own: bool) -> Standing:
+def informed(standing: Standing, grant: Grant, signed: Signed) -> Standing:
     """Return the standing with `grant` known: what was pledged at or below it is settled.
 
-    Learning of a grant above the pledged term raises the pledged term to it. `own` makes the node its primary.
+    Learning of a grant above the pledged term raises the pledged term to it. The grant's history is not taken for that
+    of the node's own log.
     """
     candidacy = Candidacy(term=grant.term, node=grant.node)
     pledged = candidacy if grant.term > standing.pledged.term else standing.pledged
     known = replace(standing, pledged=pledged)
-    if grant.term >= standing.granted.term:
-        since = tuple(each for each in standing.since if each.term > grant.term)
-        known = replace(known, granted=candidacy, grant=signed, since=since, lineage=grant.lineage)
-    if not own and grant.term > standing.granted.term:
+    if grant.term < standing.granted.term:
+        return known
+    since = tuple(each for each in standing.since if each.term > grant.term)
+    if grant.term > standing.granted.term:
         known = replace(known, weakened=False)  # Its election has counted it.
+    return replace(known, granted=candidacy, grant=signed, since=since)
+
+
+def granted(standing: Standing, grant: Grant, signed: Signed, *, own: bool) -> Standing:
+    """Return the standing with `grant` known, of a node whose log is part of the grant's history.
+
+    `own` makes the node its primary.
+    """
+    known = informed(standing, grant, signed)
+    if grant.term >= standing.granted.term:
+        known = replace(known, lineage=grant.lineage)
     if own:
-        known = replace(known, role="primary", upstream=None, followed=None)
+        known = replace(known, role="primary", upstream=None, followed=None, weakened=standing.weakened)
     return known
+
+
+def trimmed(standing: Standing, history: Sequence[Branch]) -> Standing:
+    """Return the standing with nothing told of branches that the node's own log, of that `history`, does not have.
+
+    Else a branch that the log gets later, from elsewhere, could be taken for its namesake.
+    """
+    own = {(branch.timeline, branch.begin) for branch in history}
+    kept = tuple(branch for branch in standing.lineage if (branch.timeline, branch.begin) in own)
+    return replace(standing, lineage=kept) if history else standing
+
+
+def owing(standing: Standing, owed: Owed) -> Standing:
+    """Return the standing of a node whose vote goes on as if its log reached `owed`; what was owed only rises."""
+
+    def rank(each: Owed) -> tuple[bool, int, Lsn]:
+        return each.term is None, each.term or 0, each.lsn
+
+    return replace(standing, owed=max((owed, standing.owed or owed), key=rank))
+
+
+def copied(standing: Standing, source: str, folder: str) -> Standing:
+    """Return the standing of a node that follows `source` with a copy of its log, in the folder of that identity.
+
+    Of the new log nothing is known but what the source's grant tells, if that is the last one known here.
+    """
+    last = standing.granted
+    told: tuple[Branch, ...] = ()
+    if last.node == source and standing.grant is not None:
+        told = canonical.decode(standing.grant.document.encode(), Grant).lineage
+    elif last.node == source and last.term == 1:
+        told = (Branch(timeline=1, begin=Lsn(0), term=1),)
+    return replace(
+        standing,
+        role="standby",
+        upstream=source,
+        halted=False,
+        followed=Followed(term=last.term, lsn=None),
+        lineage=told,
+        folder=folder,
+    )
 
 
 def following(standing: Standing, upstream: str, term: int, end: Lsn | None) -> Standing:

@@ -1,8 +1,10 @@
 """Following: whom a node may stream from, and whether its log allows it.
 
-- A primary is followed only by its signed grant, for a term at or above the one the node has pledged.
-- A standby is followed (cascading) only by its signed statement that it has pledged at least as high as the node: a
-  standby promoted later in a lower term would otherwise carry along a node that had promised better.
+- A primary is followed only by its signed grant, for a term at or above the one the node has pledged, and at or above
+  that of the node's own WAL: an upstream can carry a node into a term before anybody tells it.
+- A standby is followed (cascading) only by its signed statement that it has pledged at least as high as that, or has
+  WAL of such a term: a standby promoted later in a lower term would otherwise carry along a node that had promised
+  better. (No node pledges a term at or below that of its WAL, so its WAL is as good as a pledge.)
 - In both cases only if the node's log is a prefix of the upstream's.
 
 Pure: no I/O, no clock.
@@ -13,7 +15,7 @@ from aerodb.protocol.facts import COMMITS_MAX
 from aerodb.protocol.plan import Result, Verdict
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.position import Divergence, TermUntold, divergence, is_of
-from aerodb.rules.view import View
+from aerodb.rules.view import Peer, View
 
 
 def grant_of(view: View, upstream: str) -> Grant | None:
@@ -37,12 +39,22 @@ def granted_term(view: View, upstream: str) -> int | None:
     return 1 if is_genesis else None
 
 
+def _floor(peer: Peer, wal: int | None) -> int:
+    """Return the highest term that a node has pledged, knows to be granted, or shows in its WAL."""
+    standing = peer.facts.standing
+    return max(standing.pledged.term, standing.granted.term, wal or 0)
+
+
 def upstream_authority(view: View, upstream: str) -> Verdict:
-    """Judge whether the upstream may be streamed from by a node that has pledged what the target has."""
-    pledged = view.own.facts.standing.pledged.term
-    peer = view.peers.get(upstream)
+    """Judge whether the upstream may be streamed from by a node that has pledged, and has WAL, as the target has."""
+    peer, own = view.peers.get(upstream), view.own.facts.instance
+    bound = own.position.bound if own and own.position else None
+    floor = _floor(view.own, bound)
     if peer is None:
         return unknown(Invariant.UPSTREAM_AUTHORITY, f"{upstream} did not report")
+    has = f"{view.node} has pledged term {view.own.facts.standing.pledged.term}"
+    if bound is not None and bound > view.own.facts.standing.pledged.term:
+        has = f"{has}, and its WAL is of term {bound}"
     standing = peer.facts.standing
     if standing.role == "witness":
         return violated(Invariant.UPSTREAM_AUTHORITY, f"{upstream} is a witness and holds no data")
@@ -52,12 +64,14 @@ def upstream_authority(view: View, upstream: str) -> Verdict:
             return unknown(
                 Invariant.UPSTREAM_AUTHORITY, f"{upstream} stands as a primary and shows no grant of its own"
             )
-        evidence = f"{upstream} holds a grant for term {term}; {view.node} has pledged term {pledged}"
-        return (holds if term >= pledged else violated)(Invariant.UPSTREAM_AUTHORITY, evidence)
-    evidence = (
-        f"{upstream}, a standby, has pledged term {standing.pledged.term}; {view.node} has pledged term {pledged}"
-    )
-    return (holds if standing.pledged.term >= pledged else violated)(Invariant.UPSTREAM_AUTHORITY, evidence)
+        evidence = f"{upstream} holds a grant for term {term}; {has}"
+        return (holds if term >= floor else violated)(Invariant.UPSTREAM_AUTHORITY, evidence)
+    other = peer.facts.instance
+    theirs = _floor(peer, other.position.term if other and other.position else None)
+    evidence = f"{upstream}, a standby, has pledged term {standing.pledged.term}; {has}"
+    if theirs > standing.pledged.term:
+        evidence = f"{upstream}, a standby, has WAL of term {theirs} or knows of it; {has}"
+    return (holds if theirs >= floor else violated)(Invariant.UPSTREAM_AUTHORITY, evidence)
 
 
 def parting(view: View, upstream: str) -> Divergence | None:
@@ -112,17 +126,28 @@ def commits_beyond(view: View, parted: Divergence) -> str:
     return f"{first}{len(found)} commit(s) are seen beyond it{where}; the newest: {listed}"
 
 
+def _above(peer: Peer) -> set[str]:
+    """Return whom a node stands to follow, and whom its settings name."""
+    instance = peer.facts.instance
+    named = {peer.facts.standing.upstream, instance.attached if instance else None}
+    return {name for name in named if name is not None}
+
+
 def no_cycle(view: View, upstream: str) -> Verdict:
     """Judge whether the upstream streams, through others, from the target itself."""
-    seen, current = [upstream], upstream
-    while current in view.peers:
-        above = view.peers[current].facts.standing.upstream
-        if above == view.node:
+    seen, left = set[str](), [upstream]
+    while left:
+        current = left.pop(0)
+        seen.add(current)
+        peer = view.peers.get(current)
+        if peer is None:
+            return unknown(
+                Invariant.NO_CYCLE, f"{current} did not report, so whether it streams from {view.node} is not known"
+            )
+        above = _above(peer)
+        if view.node in above:
             return violated(Invariant.NO_CYCLE, f"{current} follows {view.node}")
-        if above is None or above in seen:
-            break
-        seen.append(above)
-        current = above
+        left += sorted(above - seen - set(left))
     return holds(Invariant.NO_CYCLE, f"{upstream} does not stream from {view.node}")
 
 

@@ -97,9 +97,14 @@ class SceneHands:
         self._change(f"write term {term}", quorum=quorum, position=position, lineage=lineage)
         return end
 
-    def copy(self, upstream: str) -> None:
+    def quorum(self) -> int:
+        """Return k."""
+        return 1
+
+    def copy(self, upstream: str) -> Lsn:
         """Copy."""
         self._change(f"copy {upstream}")
+        return Lsn(9000)
 
     def swap(self) -> None:
         """Swap."""

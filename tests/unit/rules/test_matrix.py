@@ -47,6 +47,12 @@ def _upstreams(scene: Scene, request: Request) -> Iterator[Scene]:
     yield with_standing(scene, request.target, pledged=Candidacy(term=9, node="n3"), pledge=None)
 
 
+def _untold_while_running(scene: Scene, request: Request) -> Iterator[Scene]:
+    """The target runs, and cannot tell the term of its own log."""
+    position = Position(term=None, bound=None, timeline=2, lsn=Lsn(5000))
+    yield with_instance(scene, request.target, position=position)
+
+
 def _diverged(scene: Scene, request: Request) -> Iterator[Scene]:
     upstream = request.arguments.get("upstream", "")
     lineage = (Branch(timeline=1, begin=Lsn(0), term=1), Branch(timeline=2, begin=Lsn(4000), term=2))
@@ -158,6 +164,7 @@ BREAKERS: dict[Invariant, Breaker] = {
     Invariant.WAL_PREFIX: _ahead,
     Invariant.CANDIDACY_STANDS: _pledged_elsewhere,
     Invariant.TERM_UNGRANTED: _granted_elsewhere,
+    Invariant.VOTE_KEPT: _untold_while_running,
     Invariant.UPSTREAM_AUTHORITY: _upstreams,
     Invariant.WAL_ANCESTRY: _diverged,
     Invariant.NO_CYCLE: _cycle,
@@ -228,6 +235,7 @@ ALONE = [
     Invariant.PLEDGES_KEPT,
     Invariant.ELECTION_QUORUM,
     Invariant.WAL_PREFIX,
+    Invariant.VOTE_KEPT,
     Invariant.UPSTREAM_AUTHORITY,
     Invariant.WAL_ANCESTRY,
     Invariant.NO_CYCLE,

@@ -155,12 +155,36 @@ def test_a_voters_bound_is_never_below_its_log(term: int, since: int | None, end
         assert position.bound >= followed
 
 
-def test_a_timelines_term_is_read_from_the_log_first() -> None:
-    """Rows that the node can read decide; else what a grant told, for that very branch; else nothing is known."""
+def test_what_a_grant_told_of_a_timeline_comes_first() -> None:
+    """For that very branch what was told counts, then the rows; else nothing is known.
+
+    The row of the term that the timeline began in may be missing, and a renewal's row be the smallest there is.
+    """
     history = [(1, Lsn(0)), (2, Lsn(50))]
-    known = (Branch(timeline=2, begin=Lsn(50), term=7),)
-    rows = (TermRow(term=5, timeline=2, node="n2", quorum=1), TermRow(term=6, timeline=2, node="n2", quorum=1))
-    assert [each.term for each in lineage_of(history, rows, known)] == [None, 5]
-    assert [each.term for each in lineage_of(history, (), known)] == [None, 7]
-    elsewhere = (Branch(timeline=2, begin=Lsn(51), term=7),)
+    known = (Branch(timeline=2, begin=Lsn(50), term=2),)
+    renewed = (TermRow(term=3, timeline=2, node="n2", quorum=1),)
+    assert [each.term for each in lineage_of(history, renewed, known)] == [None, 2]
+    assert [each.term for each in lineage_of(history, renewed, ())] == [None, 3]
+    assert [each.term for each in lineage_of(history, (), known)] == [None, 2]
+    elsewhere = (Branch(timeline=2, begin=Lsn(51), term=2),)
     assert [each.term for each in lineage_of(history, (), elsewhere)] == [None, None]
+
+
+def test_a_row_that_contradicts_what_was_told_leaves_neither_known() -> None:
+    """A timeline cannot begin in a term above one that was written in it: then its term is not known."""
+    rows = (TermRow(term=2, timeline=2, node="n2", quorum=1),)
+    known = (Branch(timeline=2, begin=Lsn(50), term=7),)
+    assert lineage_of([(2, Lsn(50))], rows, known)[0].term is None
+
+
+def test_a_prefix_whose_first_row_was_lost_is_no_divergence() -> None:
+    """Of a timeline whose first row is missing and which was renewed, a standby that was told is still a prefix."""
+    history, known = (
+        [(1, Lsn(0)), (2, Lsn(50))],
+        tuple(Branch(timeline=at, begin=Lsn(begin), term=at) for at, begin in ((1, 0), (2, 50))),
+    )
+    first = TermRow(term=1, timeline=1, node="n1", quorum=1)
+    renewed = TermRow(term=3, timeline=2, node="n2", quorum=1)
+    primary = lineage_of(history, (first, renewed), known)
+    down = lineage_of(history, (), known)
+    assert divergence(down, Lsn(60), primary) is None

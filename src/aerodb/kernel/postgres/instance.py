@@ -9,6 +9,7 @@
 Source: PostgreSQL manual 26 (high availability), 25.3 (base backups).
 """
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from aerodb.kernel.postgres import process, settings
 from aerodb.kernel.postgres.errors import (
     DetachUnfinished,
     FolderBroken,
+    LogUnreadable,
     PromotionUnfinished,
     RoleConflict,
     ServerForeign,
@@ -28,6 +30,7 @@ from aerodb.kernel.postgres.errors import (
 )
 from aerodb.kernel.postgres.identity import draw_identity, read_identity
 from aerodb.kernel.postgres.installation import Installation
+from aerodb.kernel.postgres.lsns import printed_lsn
 from aerodb.kernel.postgres.observation import Observer
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.session import RECEIVING, Session, has_replayed_all
@@ -47,6 +50,21 @@ TERM_ROW = (
     "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, %(node)s, %(quorum)s)"
 )
 NUDGE_POLLS = 20
+
+
+_COPY_END = re.compile(r"write-ahead log end point: ([0-9A-F]+/[0-9A-F]+)")
+
+
+def end_of_copy(said: str) -> Lsn:
+    """Return where the log of a base backup ends, from what pg_basebackup says of its work.
+
+    Raises:
+        LogUnreadable: it does not say so.
+    """
+    found = _COPY_END.search(said)
+    if found is None:
+        raise LogUnreadable(f"pg_basebackup does not say where the copy ends: {said.strip()[-300:]}")
+    return printed_lsn(found[1])
 
 
 class Postgres:
@@ -82,6 +100,11 @@ class Postgres:
             AeroError: the folder or the log cannot be read.
         """
         return self._observer.look(self._place.name, standing, noted)
+
+    @property
+    def quorum(self) -> int:
+        """Return k, how many standbys must flush a commit, as it is configured."""
+        return self._place.quorum
 
     def identity(self) -> str | None:
         """Return the identity of the data folder in use; None where it cannot be read.
@@ -240,26 +263,29 @@ class Postgres:
         self._session.run_together(*((statement, {}) for statement in LOCALLY), (TERM_ROW, row))
         return Lsn.parse(self._session.run("select pg_current_wal_flush_lsn()::text as it")[0]["it"])
 
-    def copy(self, upstream: str) -> None:
-        """Make a new data folder from the upstream, durable and finished, not in use.
+    def copy(self, upstream: str) -> Lsn:
+        """Make a new data folder from the upstream, durable and finished, not in use; return where its log ends.
 
         Raises:
             CommandFailed: pg_basebackup failed; what it left is named .partial and is never started.
+            LogUnreadable: it does not say where the copy's log ends.
         """
         host, port = self._address_of(upstream)
         number = max(self._place.folders(), default=0) + 1
         finished = self._place.home / f"data-{number:04d}"
         partial = finished.with_name(f"{finished.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
-        self._installation.run(
-            "pg_basebackup", "-D", partial, "-d", settings.copy_conninfo(self._place, host, port),
+        ended = self._installation.run(
+            "pg_basebackup", "--verbose", "-D", partial, "-d", settings.copy_conninfo(self._place, host, port),
             "-X", "stream", "-c", "fast", "--no-manifest", timeout_seconds=24 * 3600,
             environment={"PGPASSWORD": self._place.replication_secret.read_text(encoding="ascii")},
         )  # fmt: skip
+        end = end_of_copy(ended.error)
         write_durably(partial / "standby.signal", b"", self._owner())
         draw_identity(partial, self._owner())  # It came with the source's.
         partial.replace(finished)
         sync_folder(self._place.home)
+        return end
 
     def swap(self) -> None:
         """Make the newest finished folder the one in use, by one rename.

@@ -22,7 +22,7 @@ from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import is_stopping, postmaster, stranger
 from aerodb.kernel.postgres.session import Seen, Session
 from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstream_in
-from aerodb.kernel.postgres.waldump import commits_after, end_of_log
+from aerodb.kernel.postgres.waldump import commits_after, end_of_log, readable_from
 from aerodb.protocol.authority import Branch, Position, Standing
 from aerodb.protocol.facts import Commit, Instance, State
 from aerodb.protocol.lsn import Lsn
@@ -31,6 +31,8 @@ from aerodb.rules.position import Noted, is_of, lineage_of, position_down, posit
 
 _SEGMENT = re.compile(r"([0-9A-F]{8})[0-9A-F]{16}")
 T = TypeVar("T")
+COMMITS_BYTES_MAX = 64 << 20
+"""How much of a log that was shut down is read for its last commits."""
 
 
 class Parts:
@@ -89,6 +91,7 @@ class Observer:
         self._session = session
         self._configured = Configured(installation, place)
         self._down: tuple[tuple[object, ...], Down] | None = None
+        self._shut: tuple[Down, tuple[tuple[Commit, ...] | None, Lsn | None]] | None = None
         self._reading = threading.Lock()
 
     def look(self, node: str, standing: Standing, noted: Noted) -> Instance:
@@ -220,6 +223,30 @@ class Observer:
         unseen = stranger(self._place)
         return self._silent(unseen) if unseen else self._look_down(node, standing, noted)
 
+    def _read_shut(self, down: Down) -> tuple[tuple[Commit, ...] | None, Lsn | None]:
+        """Return the last commits in a log that was shut down cleanly, and from where on it was read; read once.
+
+        No demotion waits for it: the log of a primary that steps down, or has, is known by its pledge.
+        """
+        with self._reading:
+            if self._shut is None or self._shut[0] is not down:
+                self._shut = down, self._last_commits(down)
+            return self._shut[1]
+
+    def _last_commits(self, down: Down) -> tuple[tuple[Commit, ...] | None, Lsn | None]:
+        control, end = down.control, down.end
+        if control is None or end is None or not down.history:
+            return None, None
+        timeline, begin = down.history[-1]
+        wanted = max(begin, Lsn(max(end.value - COMMITS_BYTES_MAX, 0)))
+
+        def read() -> tuple[tuple[Commit, ...], Lsn]:
+            data = self._place.data()
+            since = readable_from(data, timeline, wanted, end, control.segment_bytes)
+            return commits_after(self._installation, data, timeline, since, control.segment_bytes), since
+
+        return Parts().read("commits", read) or (None, None)
+
     def _look_down(self, node: str, standing: Standing, noted: Noted) -> Instance:
         parts, down = Parts(), self._read_down()
         parts.damage += down.damage
@@ -229,6 +256,10 @@ class Observer:
         lineage = lineage_of(down.history, (), told_of(standing, identity))
         pledged = noted.pledge.position if noted.pledge else None
         position = position_down(lineage, down.end, standing, node, pledged) if lineage and down.end else None
+        commits, since = down.commits, down.commits_since
+        stepping_down = standing.role == "primary" and not standing.halted
+        if commits is None and not stepping_down and (position is None or position != pledged):
+            commits, since = self._read_shut(down)
         return Instance(
             system=down.control.system if down.control else "",
             folder=self._folder(),
@@ -248,8 +279,8 @@ class Observer:
             drift=differing(expected(self._place, text), configured) if configured is not None else (),
             shutdown=down.shutdown,
             load=None,
-            commits=down.commits,
-            commits_since=down.commits_since,
+            commits=commits,
+            commits_since=since,
             checkpoint=down.control.redo if down.control else None,
             identity=identity,
             damage=tuple(dict.fromkeys(parts.damage)),

@@ -52,6 +52,18 @@ def _segments(data: Path, timeline: int, start: Lsn, segment_bytes: int) -> tupl
     return name(first), name(last)
 
 
+def readable_from(data: Path, timeline: int, lsn: Lsn, end: Lsn, segment_bytes: int) -> Lsn:
+    """Return from where on, at or after `lsn`, the segments of a timeline are there without a gap up to `end`."""
+    a_gigabyte = (1 << 32) // segment_bytes
+    names = {path.name for path in (data / "pg_wal").iterdir()}
+    first = wanted = max(end.value - 1, 0) // segment_bytes  # A log can end where a segment begins that is not there.
+    while wanted >= lsn.value // segment_bytes:
+        if f"{timeline:08X}{wanted // a_gigabyte:08X}{wanted % a_gigabyte:08X}" not in names:
+            break
+        first, wanted = wanted, wanted - 1
+    return max(lsn, Lsn(first * segment_bytes))
+
+
 def _dump(
     installation: Installation,
     data: Path,
