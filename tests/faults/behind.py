@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from aerodb.errors import AeroError
 from aerodb.kernel.node import place_of, read_node
 from aerodb.kernel.postgres.installation import find_installation
 from aerodb.kernel.postgres.settings import SUPERUSER
@@ -55,6 +56,14 @@ def seen(facts: Facts) -> Instance:
     """Return the PostgreSQL in the facts of a data node."""
     assert facts.instance is not None
     return facts.instance
+
+
+def serves(running: Running, node: str, path: str) -> str:
+    """Return what a load balancer is told: the role, or why not."""
+    try:
+        return running.impostor.agent(node).get(path).decode().strip()
+    except AeroError as error:
+        return error.message.removeprefix("HTTP 503: ").strip()
 
 
 def _own(path: Path) -> None:

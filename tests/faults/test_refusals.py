@@ -20,8 +20,10 @@ from aerodb.protocol.signed import sign
 from aerodb.transport.client import Client
 from aerodb.transport.errors import Refused
 from aerodb.transport.tls import tls_in
+from tests.faults.behind import serves
 from tests.faults.conftest import Running
 from tests.faults.people import Api, new_id, operator_key, order_of
+from tests.faults.waiting import wait_until
 
 NODES = ("n1", "n2", "n3")
 
@@ -126,6 +128,7 @@ def test_an_agent_obeys_the_control_plane_alone(shared: Running) -> None:
         with pytest.raises(Refused) as error:
             caller.post(path, b"{}")
         assert refused(error) == "control.role-denied"
+    wait_until(lambda: serves(shared, "n1", "/primary") == "primary")
     assert caller.get("/primary") == b"primary\n"
     with pytest.raises(AeroError):
         caller.get("/standby")

@@ -16,6 +16,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Done, Planned
 from aerodb.protocol.sshsig import sign_with_key
 from aerodb.transport.errors import Refused
+from tests.faults.behind import serves
 from tests.faults.collector import Received, collecting
 from tests.faults.conftest import Ground, Running
 from tests.faults.keyboard import typed
@@ -72,7 +73,7 @@ def call_every_sort(running: Running) -> None:
     auditor = Api(running.layout, "auditor").client
     for path in ("/v1/openapi.json", "/v1/audit/checkpoint", "/v1/audit/export", "/metrics"):
         auditor.get(path)
-    running.impostor.agent("n1").get("/primary")
+    wait_until(lambda: serves(running, "n1", "/primary") == "primary")
     running.impostor.agent("n1").get("/metrics")
     running.impostor.agent("n1").get("/v1/events")
 

@@ -1,5 +1,7 @@
 """What is said of the writes, against real writers: status, plans, and what load balancers are told."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +12,9 @@ from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Plan
 from aerodb.protocol.writes import Writes
-from aerodb.rules.observed import observe
+from aerodb.rules.observed import observe, stream_remarks
 from aerodb.rules.writes import writes
-from tests.faults.behind import instance_of, pg_ctl, run
+from tests.faults.behind import append_to, connect, instance_of, pg_ctl, run, serves
 from tests.faults.conftest import Running
 from tests.faults.waiting import wait_until
 
@@ -29,14 +31,6 @@ def notes(plan: str) -> tuple[str, ...]:
     """Return what a plan says of the writes."""
     found = canonical.decode(plan.encode(), Plan).notes
     return tuple(note for note in found if note.startswith("Writes "))
-
-
-def serves(running: Running, node: str, path: str) -> str:
-    """Return what a load balancer is told: the role, or why not."""
-    try:
-        return running.impostor.agent(node).get(path).decode().strip()
-    except AeroError as error:
-        return error.message.removeprefix("HTTP 503: ").strip()
 
 
 def does(running: Running, action: str, target: str, **arguments: str) -> tuple[str, ...]:
@@ -151,6 +145,80 @@ def _status(running: Running, node: str, method: str, path: str) -> int:
         return answer.status
     finally:
         connection.close()
+
+
+def _failing(running: Running, action: str, target: str, **arguments: str) -> dict[str, str]:
+    plan = canonical.decode(running.api.ask(action, target, **arguments).plan.encode(), Plan)
+    return {verdict.invariant: verdict.evidence for verdict in plan.verdicts if verdict.result != "holds"}
+
+
+def _remarks(running: Running) -> list[str]:
+    return [text for _, text in stream_remarks(observe(running.cluster, running.api.status()))]
+
+
+def test_a_paused_replay_is_seen_before_anything_is_stopped_or_cut(fresh: Running) -> None:
+    """It receives and flushes, so commits go on; it is no successor and pledges nothing, until it replays again."""
+    run(fresh, "n2", "select pg_wal_replay_pause()")
+    run(fresh, "n1", "create table later as select generate_series(1, 100000) as n")
+    wait_until(lambda: any("n2: replay is paused" in text for text in _remarks(fresh)))
+    assert set(_failing(fresh, "demote", "n1", for_="n2")) == {"successor-streams"}
+    assert set(_failing(fresh, "fence", "n2", for_="n2")) == {"replay-runs"}
+    assert told(fresh).acknowledged == "yes"
+    replay = instance_of(fresh, "n2").keeping.replay
+    assert replay is not None
+    assert replay.unreplayed_bytes > 0
+    run(fresh, "n2", "select pg_wal_replay_resume()")
+    wait_until(lambda: _failing(fresh, "demote", "n1", for_="n2") == {})
+
+
+def test_a_successor_whose_setting_is_below_the_primarys_is_rejected(fresh: Running) -> None:
+    """Raised on the primary alone, `max_connections` pauses a standby's replay: the plan says so before writes stop."""
+    append_to(fresh.home("n1") / "conf" / "postgresql.conf", "max_connections = 120\n")
+    fresh.api.do("stop", "n1")
+    fresh.api.do("start", "n1")
+    wait_until(lambda: [each.state for each in instance_of(fresh, "n1").senders] == ["streaming"] * 2)
+    refused = _failing(fresh, "demote", "n1", for_="n2")
+    assert set(refused) == {"successor-streams"}
+    assert "max_connections 100, the primary's 120" in refused["successor-streams"] or "paused" in str(refused)
+    assert any("max_connections 100, the primary's 120" in text for text in _remarks(fresh))
+
+
+def test_what_a_promotion_leaves_behind_is_counted_and_said(fresh: Running) -> None:
+    """Unlogged tables are empty on the node that is promoted, and slots stay: both stand in the plans, with numbers."""
+    with connect(fresh, "n1", "app") as session:
+        session.execute("create unlogged table scratch (n int primary key)")
+        session.execute("insert into scratch select generate_series(1, 1000)")
+        session.execute("select pg_create_physical_replication_slot('left_here', true)")
+    wait_until(lambda: instance_of(fresh, "n2").keeping.unlogged == 2)
+    planned = canonical.decode(fresh.api.ask("demote", "n1", for_="n2").plan.encode(), Plan)
+    said = "\n".join(planned.notes)
+    assert "2 relation(s) are UNLOGGED (tables, their indexes, sequences): they are EMPTY afterwards." in said
+    assert "Replication slots stay on n1 (1 physical)" in said
+    fresh.api.do("demote", "n1", for_="n2")
+    promote = canonical.decode(fresh.api.ask("promote", "n2").plan.encode(), Plan)
+    assert "2 relation(s) are UNLOGGED" in "\n".join(promote.notes)
+    fresh.api.do("promote", "n2")
+    with connect(fresh, "n2", "app") as session:
+        assert session.execute("select count(*) from scratch").fetchone() == (0,)
+
+
+def test_a_frozen_third_standby_is_named_before_it_holds_a_demotion_up(fresh: Running) -> None:
+    """Its receiver is held: PostgreSQL shows it as streaming; the plan says that a shutdown waits for it."""
+    receiver = run(fresh, "n3", "select pid from pg_stat_wal_receiver")[0][0]
+    os.kill(receiver, signal.SIGSTOP)
+    try:
+        run(fresh, "n1", "create table unsent as select generate_series(1, 1000) as n")
+
+        def warned() -> bool:
+            notes = canonical.decode(fresh.api.ask("demote", "n1", for_="n2").plan.encode(), Plan).notes
+            return any("n3 has said nothing for" in note and "wal_sender_timeout" in note for note in notes)
+
+        wait_until(warned)
+        assert any("n1: n3 is connected, and has said nothing for" in text for text in _remarks(fresh))
+        refused = _failing(fresh, "demote", "n1", for_="n3")
+        assert "has said nothing for" in refused["successor-streams"]
+    finally:
+        os.kill(receiver, signal.SIGCONT)
 
 
 def test_balancers_may_ask_by_head_and_options(fresh: Running) -> None:

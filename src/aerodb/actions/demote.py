@@ -11,8 +11,9 @@ from aerodb.rules.election import electable, position_known, term_rises
 from aerodb.rules.foresight import demoted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
-from aerodb.rules.notes import before_a_shutdown
+from aerodb.rules.notes import before_a_demotion
 from aerodb.rules.operation import judge_again, not_shut_down
+from aerodb.rules.replaying import below, stalled
 from aerodb.rules.specification import NOT_CROSSED, Action, Argument, Established, Failure, Order, no_loss
 from aerodb.rules.standing import detached, has_pledged, promised
 from aerodb.rules.view import View, standing_term
@@ -28,7 +29,29 @@ def successor_streams(view: View) -> Verdict:
         return violated(Invariant.SUCCESSOR_STREAMS, f"{successor} is in state {sender.state}, not streaming")
     if view.cluster.quorum > 0 and sender.sync_state not in {"quorum", "sync"}:
         return violated(Invariant.SUCCESSOR_STREAMS, f"{successor} is {sender.sync_state}, not a synchronous standby")
-    return holds(Invariant.SUCCESSOR_STREAMS, f"{successor} streams from {view.node} ({sender.sync_state})")
+    position = instance.position if instance else None
+    if sender.ahead or stalled(sender, position.lsn if position else None):
+        said = "has another log" if sender.ahead else f"has said nothing for {sender.silent_seconds} s"
+        return violated(Invariant.SUCCESSOR_STREAMS, f"{successor} is connected to {view.node}, and {said}")
+    return successor_replays(view, successor) or holds(
+        Invariant.SUCCESSOR_STREAMS, f"{successor} streams from {view.node} ({sender.sync_state})"
+    )
+
+
+def successor_replays(view: View, successor: str) -> Verdict | None:
+    """Judge what the successor itself reports of its replay, where anything is in the way of its promotion."""
+    own, peer = view.own.facts.instance, view.peers.get(successor)
+    instance = peer.facts.instance if peer else None
+    if own is None or instance is None:
+        return None  # One that gives no report is not electable; that is judged for itself.
+    if instance.keeping.replay is not None and instance.keeping.replay.paused:
+        return violated(Invariant.SUCCESSOR_STREAMS, f"replay on {successor} is paused: it could not be promoted")
+    lower = below(instance.keeping.capacity, own.keeping.capacity)
+    if lower:
+        return violated(
+            Invariant.SUCCESSOR_STREAMS, f"settings of {successor} stop its replay, or will: {', '.join(lower)}"
+        )
+    return None
 
 
 def judge(view: View) -> tuple[Verdict, ...]:
@@ -127,7 +150,7 @@ ACTION = Action(
         "Every session on {node} is disconnected.",
         "The pledge of term {term} is never taken back: {node} is no primary again without a new election.",
     ),
-    notes=before_a_shutdown,
+    notes=before_a_demotion,
     loss=no_loss,
     commit_point="The clean shutdown in {node}'s control file.",
     failures=(

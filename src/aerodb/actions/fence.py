@@ -14,6 +14,7 @@ from aerodb.rules.foresight import fenced
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.operation import judge_again, pledge_with
+from aerodb.rules.replaying import replay_runs
 from aerodb.rules.specification import (
     NOT_CROSSED,
     Action,
@@ -48,6 +49,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
         process_fits(view),
         term_rises(view, candidacy_of(view)),
         position_known(view),
+        replay_runs(view),
     )
 
 
@@ -109,6 +111,7 @@ ACTION = Action(
         Invariant.RUNNING_FITS,
         Invariant.TERM_RISES,
         Invariant.POSITION_KNOWN,
+        Invariant.REPLAY_RUNS,
     ),
     effects=(
         "{node} stops receiving WAL and replays all that it has.",

@@ -14,8 +14,10 @@ from aerodb.rules.election import ELECTION, counted, election, election_loss
 from aerodb.rules.foresight import promoted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
+from aerodb.rules.notes import before_a_promotion
 from aerodb.rules.operation import judge_again, own_history, pledge_with, take_grant
-from aerodb.rules.specification import NOT_CROSSED, SILENT, Action, Established, Failure, Order, no_notes
+from aerodb.rules.replaying import replay_runs
+from aerodb.rules.specification import NOT_CROSSED, SILENT, Action, Established, Failure, Order
 from aerodb.rules.view import View, standing_term
 
 
@@ -27,6 +29,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
         receiver_known(view),
         running_fits(view, State.RUNNING),
         *election(view),
+        replay_runs(view),
     )
 
 
@@ -123,6 +126,7 @@ ACTION = Action(
         Invariant.RECEIVER_KNOWN,
         Invariant.RUNNING_FITS,
         *ELECTION,
+        Invariant.REPLAY_RUNS,
     ),
     effects=(
         "{node} pledges term {term} to itself, leaves recovery and takes writes, on a new timeline.",
@@ -132,7 +136,7 @@ ACTION = Action(
         "A new timeline begins: WAL on any other node beyond this point is not part of it.",
         "No node that pledged can ever acknowledge commits of an earlier primary again.",
     ),
-    notes=no_notes,
+    notes=before_a_promotion,
     loss=election_loss,
     commit_point="PostgreSQL's end of recovery on {node}, on a new timeline.",
     failures=(

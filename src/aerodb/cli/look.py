@@ -15,10 +15,11 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Result
 from aerodb.protocol.writes import Writes
-from aerodb.rules.observed import Observed, lag_bytes, node_remarks, observe, sync_state
+from aerodb.rules.observed import Observed, lags, node_remarks, observe, stream_remarks, sync_state
 from aerodb.rules.writes import writes
 
-NODE_HEAD = ("NODE", "ROLE", "STATE", "TERM", "TIMELINE", "WAL POSITION", "LAG BYTES", "SYNC", "UPSTREAM")
+BEHIND_HEAD = ("BEHIND, RECEIVED", "BEHIND, REPLAYED")
+NODE_HEAD = ("NODE", "ROLE", "STATE", "TERM", "TIMELINE", "WAL POSITION", *BEHIND_HEAD, "SYNC", "UPSTREAM")
 UNKNOWN: Cell = ("warn", "unknown")
 NOTHING: Cell = ("dim", "-")
 WRITES_MARKS = {
@@ -86,11 +87,11 @@ def node_row(name: str, observed: Observed) -> list[Cell]:
     facts = observed.facts.get(name)
     if facts is None:
         said = "NOT VERIFIED" if name in observed.forged else "not observed"
-        return [("heading", name), ("dim", "-"), ("bad", said), *[UNKNOWN] * 6]
+        return [("heading", name), ("dim", "-"), ("bad", said), *[UNKNOWN] * 7]
     role, instance = facts.standing.role, facts.instance
     head: list[Cell] = [("heading", name), (ROLE_STYLES[role], role)]
     if instance is None:
-        return [*head, NOTHING, ("plain", str(facts.standing.granted.term)), *[NOTHING] * 5]
+        return [*head, NOTHING, ("plain", str(facts.standing.granted.term)), *[NOTHING] * 6]
     style = "good" if instance.state is State.RUNNING else "bad"
     return [*head, (style, instance.state), *_position_cells(instance), *_stream_cells(name, facts, observed)]
 
@@ -103,16 +104,15 @@ def _position_cells(instance: Instance) -> tuple[Cell, Cell, Cell]:
     return term, ("plain", str(position.timeline)), ("plain", str(position.lsn))
 
 
-def _stream_cells(name: str, facts: Facts, observed: Observed) -> tuple[Cell, Cell, Cell]:
-    """Return the lag, the synchronous state and the upstream of a node."""
+def _stream_cells(name: str, facts: Facts, observed: Observed) -> tuple[Cell, Cell, Cell, Cell]:
+    """Return how far a node is behind, received and replayed, its synchronous state and its upstream."""
     upstream = facts.instance.attached if facts.instance else None
     if facts.standing.role == "primary":
-        return NOTHING, NOTHING, NOTHING if upstream is None else ("bad", upstream)
-    lag_known = lag_bytes(facts, observed)
-    lag: Cell = UNKNOWN if lag_known is None else ("plain", str(lag_known))
+        return NOTHING, NOTHING, NOTHING, NOTHING if upstream is None else ("bad", upstream)
+    received, replayed = (("warn" if text == "unknown" else "plain", text) for text in lags(name, facts, observed))
     if upstream is None:
-        return lag, ("warn", "detached"), ("warn", "none")
-    return lag, sync_state(name, upstream, observed) or UNKNOWN, ("plain", upstream)
+        return received, replayed, ("warn", "detached"), ("warn", "none")
+    return received, replayed, sync_state(name, upstream, observed) or UNKNOWN, ("plain", upstream)
 
 
 def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Cell]:
@@ -131,7 +131,7 @@ def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Ce
         found.append(("bad", "The audit log cannot be written: every action is refused until it can."))
     for name, facts in observed.facts.items():
         found += [(style, f"{name} {text}") for style, text in node_remarks(facts)]
-    return found
+    return [*found, *stream_remarks(observed)]
 
 
 def show_matrix(terminal: Terminal, cluster: Cluster, matrix: tuple[api.Cell, ...]) -> None:

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from aerodb import __version__
 from aerodb.protocol.events import JournalMark, Sighting, Trace
 from aerodb.protocol.facts import Facts, Instance, Load, Sender, State
+from aerodb.protocol.keeping import Keeping
 from aerodb.protocol.lsn import Lsn
 
 Sample = tuple[dict[str, str], float]
@@ -94,8 +95,20 @@ def _instance(instance: Instance) -> Iterator[Metric]:
         streaming = instance.receiver is not None and instance.receiver.status == "streaming"
         yield _gauge("receiver_streaming", "Whether the node receives WAL.", _one(streaming))
     yield from _senders(instance.senders, end)
+    yield from _keeping(instance.keeping)
     if instance.load is not None:
         yield from _load(instance.load)
+
+
+def _keeping(keeping: Keeping) -> Iterator[Metric]:
+    replay, wal, volume, slots = keeping.replay, keeping.wal, keeping.volume, keeping.slots
+    yield _gauge("replay_paused", "Whether replay is paused.", _one(replay.paused if replay else None))
+    yield _gauge("wal_kept_bytes", "The size of pg_wal.", _one(wal.size_bytes if wal else None))
+    yield _gauge(
+        "volume_free_bytes", "Free space for the data and the WAL.", _one(volume.free_bytes if volume else None)
+    )
+    held = None if slots is None else max((each.held_bytes or 0 for each in slots), default=0)
+    yield _gauge("slots_held_bytes", "WAL that is kept for the slot furthest behind.", _one(held))
 
 
 def _senders(senders: tuple[Sender, ...], end: Lsn | None) -> Iterator[Metric]:

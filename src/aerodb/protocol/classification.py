@@ -18,6 +18,7 @@ import msgspec
 from aerodb.protocol.authority import Branch, Candidacy, Followed, Owed, Position, Standing
 from aerodb.protocol.events import Kind
 from aerodb.protocol.facts import Commit, Facts, Instance, Load, Receiver, Sender, Unfinished
+from aerodb.protocol.keeping import Capacity, Keeping, Replay, Slot, Volume, Wal
 from aerodb.protocol.signed import Signed
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Owed: _fields("term lsn", ""),
     Instance: _fields(
         "system version state recovery position lineage quorum attached restores receiver replayed senders shutdown "
-        "load commits commits_since checkpoint identity started stopping",
+        "load commits commits_since checkpoint identity started stopping keeping",
         "folder drift damage",
     ),
     Receiver: _fields("status flushed", "upstream"),
@@ -65,9 +66,15 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     ),
     Load: _fields(
         "sessions longest_transaction_seconds prepared_transactions backups logical_slots waiting_commits checkpoints "
-        "lingering",
+        "lingering longest_wait_seconds other_senders",
         "",
     ),
+    Keeping: _fields("replay capacity slots wal volume unlogged", ""),
+    Replay: _fields("paused unreplayed_bytes conflicts", ""),
+    Capacity: _fields(" ".join(Capacity.__struct_fields__), ""),
+    Slot: _fields("kind active lost held_bytes", "name"),
+    Wal: _fields("size_bytes begin", ""),
+    Volume: _fields("size_bytes free_bytes", ""),
     Commit: _fields("lsn", "xid time"),
     Unfinished: _fields("request action result evidence", ""),
 }

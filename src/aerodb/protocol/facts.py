@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from aerodb.protocol.authority import Branch, Position, Standing
+from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
 from aerodb.protocol.lsn import Lsn
 
 COMMITS_MAX = 50
@@ -38,7 +39,8 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One row of pg_stat_replication, for a receiver that logged in as the node that it says it is.
 
     `ahead` is true where it says that it has flushed beyond the end of the sending primary's own log: then its log is
-    another. `silent_seconds` is how long ago it last said anything; `flush_lag_milliseconds` and
+    another. `silent_seconds` is how long ago it last said anything, where that is
+    longer than it ever is, or where it has something to confirm (0: neither); `flush_lag_milliseconds` and
     `replay_lag_milliseconds` how long what it last confirmed took it (None: not known, or nothing to confirm).
     """
 
@@ -60,6 +62,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `checkpoints` is above 0 while one is under way, or while a CHECKPOINT command of the agent's has not returned.
     `lingering` counts the agent's sessions for operations besides the one that looks: those of an agent that died,
     whose last statement may still take effect. It was counted before anything else was looked at.
+    `longest_wait_seconds` is how long the oldest commit has waited that waits for a standby; `other_senders` counts the
+    receivers that are no nodes: a shutdown waits for them too.
     """
 
     sessions: int
@@ -70,6 +74,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     waiting_commits: int
     checkpoints: int = 0
     lingering: int = 0
+    longest_wait_seconds: int = 0
+    other_senders: int = 0
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,6 +127,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     started: str | None = None
     stopping: bool = False
     damage: tuple[str, ...] = ()
+    keeping: Keeping = NOTHING_SEEN
 
     def unread(self, part: str) -> str | None:
         """Return why a part could not be read, or None where it was."""
@@ -201,5 +208,13 @@ def structural(facts: Facts) -> Facts:
         load=None,
         checkpoint=None if instance.state is State.RUNNING else instance.checkpoint,
         damage=tuple(said.partition(": ")[0] for said in instance.damage),
+        keeping=_settled(instance.keeping),
     )
     return msgspec.structs.replace(facts, instance=quiet)
+
+
+def _settled(keeping: Keeping) -> Keeping:
+    """Return what a node keeps without what moves while it merely works."""
+    replay = keeping.replay and msgspec.structs.replace(keeping.replay, unreplayed_bytes=0, conflicts=0)
+    slots = keeping.slots and tuple(msgspec.structs.replace(slot, held_bytes=None) for slot in keeping.slots)
+    return msgspec.structs.replace(keeping, replay=replay, slots=slots, wal=None, volume=None, unlogged=None)

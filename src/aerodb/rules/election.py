@@ -298,7 +298,8 @@ def election_loss(view: View, quorum: Quorum = commit_quorum) -> Loss:
         return Loss(
             claim="none",
             statement="No synchronously acknowledged commit is lost. Commits that a session made with "
-            "synchronous_commit off or local, or whose wait was cancelled, are not covered.",
+            "synchronous_commit off, local or remote_write, or whose wait was cancelled, are not covered; nor is what "
+            "is in unlogged tables.",
             arithmetic=arithmetic,
         )
     silent = [name for name in view.cluster.data_nodes if name not in pledges]

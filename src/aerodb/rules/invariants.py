@@ -36,6 +36,7 @@ class Invariant(StrEnum):
     WAL_ANCESTRY = "wal-ancestry"
     NO_CYCLE = "no-cycle"
     NO_HIGHER_GRANT = "no-higher-grant"
+    REPLAY_RUNS = "replay-runs"
 
 
 STATEMENTS: dict[Invariant, tuple[str, str]] = {
@@ -126,6 +127,10 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "No higher grant",
         "A majority of members states, for this very request, that it has pledged no term above the node's grant.",
     ),
+    Invariant.REPLAY_RUNS: (
+        "Replay runs",
+        "A running standby replays what it receives; paused, it can neither tell where its log ends nor be promoted.",
+    ),
 }
 
 Stability = Literal["stable", "unstable"]
@@ -138,7 +143,7 @@ STABILITY: dict[Invariant, Stability] = {
     Invariant.RUNNING_FITS: "unstable",
     Invariant.TERM_RISES: "stable",
     Invariant.POSITION_KNOWN: "stable",
-    Invariant.SUCCESSOR_STREAMS: "stable",
+    Invariant.SUCCESSOR_STREAMS: "unstable",
     Invariant.SUCCESSOR_ELECTABLE: "unstable",
     Invariant.PLEDGES_KEPT: "unstable",
     Invariant.ELECTION_QUORUM: "stable",
@@ -151,6 +156,7 @@ STABILITY: dict[Invariant, Stability] = {
     Invariant.WAL_ANCESTRY: "unstable",
     Invariant.NO_CYCLE: "unstable",
     Invariant.NO_HIGHER_GRANT: "unstable",
+    Invariant.REPLAY_RUNS: "stable",
 }
 """Whether what an invariant rests on of others still stands once they have said it.
 

@@ -9,8 +9,10 @@ from aerodb.errors import AeroError
 from aerodb.protocol.api import Status
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Sender, State
+from aerodb.protocol.keeping import NOTHING_SEEN
 from aerodb.protocol.plan import Snapshot
 from aerodb.rules.position import is_of, said
+from aerodb.rules.replaying import below, nearly_full, sized, stalled, wal_is_gone
 from aerodb.rules.view import open_report
 
 Remark = tuple[str, str]
@@ -81,6 +83,76 @@ def sync_state(name: str, upstream: str, observed: Observed) -> Remark | None:
     if sender.state != "streaming":
         return "warn", sender.state
     return "good" if sender.sync_state in {"sync", "quorum"} else "plain", sender.sync_state
+
+
+def stream_remarks(observed: Observed) -> list[Remark]:
+    """Return what is unusual about how nodes send, receive and replay, each with its cause, as whole sentences."""
+    found = list[Remark]()
+    for name, facts in observed.facts.items():
+        instance = facts.instance
+        if instance is None:
+            continue
+        upstream = observed.facts.get(instance.attached or "")
+        found += [("warn", f"{name}: {each}") for each in _kept_remarks(facts)]
+        if instance.keeping.replay is not None and instance.keeping.replay.paused:
+            found.append(("bad", f"{name}: replay is paused; it can be neither fenced nor promoted until it goes on"))
+        primary = primary_of(observed)
+        above = primary.instance.keeping.capacity if primary and primary.instance else None
+        lower = below(instance.keeping.capacity, above)
+        if lower and instance.recovery:
+            found.append(("bad", f"{name}: settings below the primary's stop its replay, or will: {', '.join(lower)}"))
+        if facts.standing.role == "standby" and wal_is_gone(facts, upstream):
+            found.append(("bad", f"{name}: {instance.attached} no longer has the WAL that it needs next; reclone it"))
+        end = instance.position.lsn if instance.position else None
+        found += [
+            ("bad", f"{name}: {each.node} is connected, and has said nothing for {each.silent_seconds} s")
+            for each in instance.senders
+            if stalled(each, end)
+        ]
+    return found
+
+
+def _kept_remarks(facts: Facts) -> list[str]:
+    """Return what a node keeps that somebody should know of."""
+    keeping = facts.instance.keeping if facts.instance else NOTHING_SEEN
+    found = list[str]()
+    little = nearly_full(facts)
+    if little:
+        found.append(f"its disk is nearly full: {little}")
+    for slot in keeping.slots or ():
+        if slot.lost:
+            found.append(f"slot {slot.name} has lost the WAL that it needs")
+        elif not slot.active and slot.held_bytes:
+            found.append(f"slot {slot.name} is used by nobody, and keeps {sized(slot.held_bytes)} of WAL")
+    if keeping.replay is not None and keeping.replay.conflicts:
+        found.append(f"replay has cancelled {keeping.replay.conflicts} queries since its statistics were reset")
+    return found
+
+
+def replayed_behind_bytes(facts: Facts, observed: Observed) -> int | None:
+    """Return how far a standby's replay is behind the primary's log, where that is known."""
+    received, replay = lag_bytes(facts, observed), facts.instance.keeping.replay if facts.instance else None
+    return None if received is None or replay is None else received + replay.unreplayed_bytes
+
+
+def behind_text(count: int | None, milliseconds: int | None) -> str:
+    """Return a lag for people, in bytes and in seconds; what nobody measured is not said."""
+    if count is None:
+        return "unknown"
+    if milliseconds is None:
+        return f"{count} B" if count else "0 B, 0.0 s"
+    return f"{count} B, {milliseconds // 1000}.{milliseconds % 1000 // 100} s"
+
+
+def lags(name: str, facts: Facts, observed: Observed) -> tuple[str, str]:
+    """Return how far a standby is behind, received and replayed, each in bytes and in seconds."""
+    upstream = facts.instance.attached if facts.instance else None
+    above = observed.facts.get(upstream or "")
+    senders = above.instance.senders if above and above.instance else ()
+    sender = next((each for each in senders if each.node == name), None)
+    received, replayed = lag_bytes(facts, observed), replayed_behind_bytes(facts, observed)
+    flush, replay = (sender.flush_lag_milliseconds, sender.replay_lag_milliseconds) if sender else (None, None)
+    return behind_text(received, flush), behind_text(replayed, replay)
 
 
 def node_remarks(facts: Facts) -> list[Remark]:

@@ -21,6 +21,8 @@ from aerodb.rules.position import TermUntold, divergence
 
 SYNCHRONOUS = frozenset({"quorum", "sync"})
 STREAMING = "streaming"
+WAIT_SECONDS = 5
+"""A commit that waits so long though standbys stream says that they do not flush."""
 
 
 def newest_grant(facts: Mapping[str, Facts]) -> Candidacy | None:
@@ -145,7 +147,11 @@ def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance:
         unknown = f"unknown: {node} takes writes, and what a commit waits for is not known"
         return replace(base, acknowledged="unknown", headline=unknown)
     if len(counted) < need:
-        return base
+        return replace(base, details=(*_waiting(instance), *stray))
+    waits_seconds = instance.load.longest_wait_seconds if instance.load else 0
+    if waits_seconds >= WAIT_SECONDS:
+        said = f"unknown: commits wait at {node} though {', '.join(counted)} stream, the oldest for {waits_seconds} s"
+        return replace(base, acknowledged="unknown", headline=said)
     spare = len(counted) - need
     survives = f"survives the loss of {spare} more node{'' if spare == 1 else 's'}"
     waits = f"A commit waits for {need} of {', '.join(counted)}."
@@ -156,6 +162,13 @@ def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance:
         headline=f"acknowledged by {node}, {survives}",
         details=(waits, *stray),
     )
+
+
+def _waiting(instance: Instance) -> tuple[str, ...]:
+    load = instance.load
+    if load is None or not load.waiting_commits:
+        return ()
+    return (f"{load.waiting_commits} commit(s) wait, the oldest for {load.longest_wait_seconds} s.",)
 
 
 def _streaming(count: int, cluster: Cluster) -> str:

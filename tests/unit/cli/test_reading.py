@@ -73,9 +73,9 @@ def test_reading_works_without_a_terminal_and_posts_nothing(
 def test_status_shows_each_node_as_its_own_report_says(stage: Stage) -> None:
     """Role, state, term, timeline, position, lag, synchronous state and upstream come from the signed reports."""
     found = rows(stage.run("status").plain, "NODE")
-    assert found["n1"] == ["primary", "running", "1", "1", "0/3000000", "-", "-", "-"]
-    assert found["n2"] == ["standby", "running", "1", "1", "0/2FFFF00", "256", "quorum", "n1"]
-    assert found["w1"] == ["witness", "-", "1", "-", "-", "-", "-", "-"]
+    assert found["n1"] == ["primary", "running", "1", "1", "0/3000000", "-", "-", "-", "-"]
+    assert found["n2"] == ["standby", "running", "1", "1", "0/2FFFF00", "256 B", "unknown", "quorum", "n1"]
+    assert found["w1"] == ["witness", "-", "1", "-", "-", "-", "-", "-", "-"]
 
 
 def test_status_begins_with_whether_writes_are_acknowledged(stage: Stage) -> None:
@@ -111,8 +111,8 @@ def test_status_says_what_could_not_be_observed(stage: Stage) -> None:
     shown = stage.run("status")
     found = rows(shown.plain, "NODE")
     assert shown.code == 7  # Whether the silent primary acknowledges commits is not known.
-    assert found["n1"] == ["-", "not observed", *["unknown"] * 6]
-    assert found["n2"][5:] == ["unknown", "unknown", "n1"]
+    assert found["n1"] == ["-", "not observed", *["unknown"] * 7]
+    assert found["n2"][5:] == ["unknown", "unknown", "unknown", "n1"]
     assert "n1 could not be observed: connection refused" in shown.plain
 
 
@@ -132,7 +132,7 @@ def test_status_does_not_show_a_forged_report(stage: Stage, tampered: str) -> No
     stage.alter["GET /v1/status"] = alter
     shown = stage.run("status")
     assert shown.code == 6
-    assert rows(shown.plain, "NODE")[tampered] == ["-", "NOT VERIFIED", *["unknown"] * 6]
+    assert rows(shown.plain, "NODE")[tampered] == ["-", "NOT VERIFIED", *["unknown"] * 7]
     assert f"{tampered}'s report is not believed" in shown.plain
 
 
@@ -152,7 +152,7 @@ def test_status_names_what_is_unusual(stage: Stage) -> None:
     stage.change("n3", attached=None, state=State.CRASHED)
     shown = stage.run("status").plain
     found = rows(shown, "NODE")
-    assert found["n2"][6] == "not streaming"
+    assert found["n2"][7] == "not streaming"
     assert found["n3"][1] == "crashed"
     assert "n2 has settings that its agent did not write: synchronous_commit" in shown
     assert "n3 should follow n1; its settings say otherwise" in shown

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from aerodb.kernel.metrics import families
 from aerodb.protocol.events import JournalMark, Sighting, Trace
 from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.keeping import Keeping, Replay, Slot, Volume, Wal
 from aerodb.transport.metrics import exposition
 from tests.unit.rules.scenes import healthy, with_instance
 
@@ -32,6 +33,22 @@ def samples(text: bytes) -> Samples:
         for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
     }
+
+
+def test_what_a_node_keeps() -> None:
+    """Replay, pg_wal, room and slots have samples where they were seen, and none where they were not."""
+    slots = (Slot(name="s", kind="physical", active=False, lost=False, held_bytes=5),)
+    kept = Keeping(
+        replay=Replay(paused=True, unreplayed_bytes=0, conflicts=0),
+        wal=Wal(size_bytes=3, begin=None),
+        volume=Volume(size_bytes=9, free_bytes=4),
+        slots=slots,
+    )
+    found = samples(scraped(with_instance(healthy(), "n2", keeping=kept)["n2"]))
+    names = ("replay_paused", "wal_kept_bytes", "volume_free_bytes", "slots_held_bytes")
+    assert [found[f"aerodb_{name}", ()] for name in names] == [1, 3, 4, 5]
+    unseen = samples(scraped(healthy()["n2"]))
+    assert not any((f"aerodb_{name}", ()) in unseen for name in names)
 
 
 def test_a_primary() -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from aerodb.actions import catalogue
 from aerodb.protocol.authority import Branch, Candidacy, Position
 from aerodb.protocol.facts import State, Unfinished
+from aerodb.protocol.keeping import Keeping, Replay
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Request, Result
 from aerodb.rules.explain import explain, verdict_changes
@@ -143,6 +144,7 @@ def _successor_silent(scene: Scene, request: Request) -> Iterator[Scene]:
 
 
 UNFINISHED = Unfinished(request="x", action="stop", result="unknown", evidence="e")
+PAUSED = Keeping(replay=Replay(paused=True, unreplayed_bytes=0, conflicts=0))
 BREAKERS: dict[Invariant, Breaker] = {
     Invariant.CONFIGURATION_AGREES: _each_node(
         lambda scene, name: {**scene, name: replace(scene[name], configuration="sha256:other")}
@@ -169,6 +171,7 @@ BREAKERS: dict[Invariant, Breaker] = {
     Invariant.WAL_ANCESTRY: _diverged,
     Invariant.NO_CYCLE: _cycle,
     Invariant.NO_HIGHER_GRANT: _promised_elsewhere,
+    Invariant.REPLAY_RUNS: _each_node(lambda scene, name: with_instance(scene, name, keeping=PAUSED)),
 }
 """How each invariant is broken; each yields scenes until one breaks it."""
 

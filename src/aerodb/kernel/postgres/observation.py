@@ -18,6 +18,7 @@ from aerodb.kernel.postgres.control import SHUT_DOWN, Control, read_control
 from aerodb.kernel.postgres.history import History, read_history
 from aerodb.kernel.postgres.identity import read_identity
 from aerodb.kernel.postgres.installation import Installation
+from aerodb.kernel.postgres.keeping import Folders
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import is_stopping, postmaster, stranger
 from aerodb.kernel.postgres.session import Seen, Session
@@ -25,6 +26,7 @@ from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstr
 from aerodb.kernel.postgres.waldump import commits_after, end_of_log, readable_from
 from aerodb.protocol.authority import Branch, Position, Standing
 from aerodb.protocol.facts import Commit, Instance, State
+from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.condition import SETTINGS
 from aerodb.rules.position import Noted, is_of, lineage_of, position_down, position_running, quorum_down, told_of, voted
@@ -93,6 +95,7 @@ class Observer:
         self._down: tuple[tuple[object, ...], Down] | None = None
         self._shut: tuple[Down, tuple[tuple[Commit, ...] | None, Lsn | None]] | None = None
         self._reading = threading.Lock()
+        self._folders = Folders()
 
     def look(self, node: str, standing: Standing, noted: Noted) -> Instance:
         """Return the instance's facts now; `standing` and `noted` are what its agent has durably noted."""
@@ -119,6 +122,12 @@ class Observer:
             return read_identity(self._place.data())
         except AeroError:
             return None
+
+    def _kept(self, keeping: Keeping) -> Keeping:
+        try:
+            return self._folders.kept(keeping, self._place.data())
+        except AeroError:
+            return keeping
 
     def _standing_text(self) -> str:
         return (self._place.conf / "standing.conf").read_text(encoding="utf-8")
@@ -158,6 +167,7 @@ class Observer:
             damage=tuple(parts.damage),
             started=seen.started,
             stopping=stopping,
+            keeping=self._kept(seen.keeping),
         )
 
     def _drift(self, seen: Seen, standing: str) -> tuple[str, ...]:
@@ -284,6 +294,7 @@ class Observer:
             checkpoint=down.control.redo if down.control else None,
             identity=identity,
             damage=tuple(dict.fromkeys(parts.damage)),
+            keeping=self._kept(NOTHING_SEEN),
         )
 
     def _would_start_with(self) -> dict[str, str]:
@@ -320,6 +331,7 @@ class Observer:
             identity=self._identity(),
             damage=tuple(parts.damage),
             stopping=is_stopping(self._place),
+            keeping=self._kept(NOTHING_SEEN),
         )
 
 

@@ -21,22 +21,16 @@ from psycopg.rows import dict_row
 
 from aerodb.errors import AeroError
 from aerodb.kernel.postgres.errors import ServerForeign, StatementFailed, Unreachable
+from aerodb.kernel.postgres.keeping import CAPACITY, KEEPING, said_of
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import postmaster
+from aerodb.kernel.postgres.sending import SENDERS, SERVING, senders_in
 from aerodb.kernel.postgres.settings import DEFAULTS, SUPERUSER, WATCHED, own_options
 from aerodb.protocol.facts import Load, Receiver, Sender
+from aerodb.protocol.keeping import Keeping
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.position import TermRow
 from aerodb.rules.serving import Serving
-
-# What a standby has flushed was flushed here before; the own end is read after what it says, so nothing is ahead of it.
-SENDERS = """(select coalesce(json_agg(json_build_object('role', usename, 'name', application_name, 'state', state,
-     'sync', sync_state, 'sent', sent_lsn::text, 'flushed', flush_lsn::text, 'replayed', replay_lsn::text,
-     'ahead', case when pg_is_in_recovery() then false else coalesce(flush_lsn > pg_current_wal_flush_lsn(), false) end,
-     'silent', extract(epoch from clock_timestamp() - reply_time)::int,
-     'flush_lag', (extract(epoch from flush_lag) * 1000)::bigint,
-     'replay_lag', (extract(epoch from replay_lag) * 1000)::bigint)
-     order by application_name), '[]') from pg_stat_replication)"""
 
 LOOK = """
 select json_build_object(
@@ -64,11 +58,14 @@ select json_build_object(
   'overrides', (select count(*) from pg_db_role_setting
                  where exists (select from unnest(setconfig) s
                                where s ~* '^synchronous_commit=(off|false|no|0|local|remote_write)')),
+  'keeping', :keeping,
   'load', (select json_build_object(
      'sessions', count(*) filter (where backend_type = 'client backend' and not own),
      'longest', coalesce(extract(epoch from max(now() - xact_start)
                  filter (where backend_type = 'client backend' and not own))::int, 0),
      'waiting', count(*) filter (where wait_event = 'SyncRep'),
+     'longest_wait', coalesce(extract(epoch from max(clock_timestamp() - query_start)
+                 filter (where wait_event = 'SyncRep'))::int, 0),
      'checkpoints', count(*) filter (where usename = current_user and state = 'active' and query = 'checkpoint'
                  or backend_type = 'checkpointer' and wait_event is distinct from 'CheckpointerMain'))
      from (select *, coalesce(usename = %(own)s and application_name like 'aerodb %%', false) as own
@@ -77,17 +74,7 @@ select json_build_object(
   'prepared', (select count(*) from pg_prepared_xacts),
   'backups', (select count(*) from pg_stat_progress_basebackup),
   'logical', (select count(*) from pg_replication_slots where slot_type = 'logical')) as found
-""".replace(":senders", SENDERS)
-
-SERVING = """
-select json_build_object(
-  'recovery', pg_is_in_recovery(),
-  'senders', :senders,
-  'receiver', (select status from pg_stat_wal_receiver),
-  'behind', (select greatest(pg_wal_lsn_diff(latest_end_lsn, pg_last_wal_replay_lsn()), 0)::bigint
-             from pg_stat_wal_receiver),
-  'paused', pg_is_in_recovery() and pg_is_wal_replay_paused()) as found
-""".replace(":senders", SENDERS)
+""".replace(":senders", SENDERS).replace(":keeping", KEEPING)
 
 TERMS = "select coalesce(json_agg(t order by t.term), '[]') as found from aerodb.terms t"
 LINGERING = """
@@ -125,6 +112,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     load: Load
     checkpoint: Lsn
     started: str
+    keeping: Keeping
 
 
 def _lsn(text: str | None) -> Lsn | None:
@@ -136,26 +124,6 @@ def _receiver(found: dict[str, Any] | None) -> Receiver | None:
         return None
     return Receiver(
         status=found["status"] or "", upstream=f"{found['host']}:{found['port']}", flushed=_lsn(found["flushed"])
-    )
-
-
-def _senders(found: list[dict[str, Any]]) -> tuple[Sender, ...]:
-    """Return the receivers that logged in under the role of the node that they say they are."""
-    return tuple(
-        Sender(
-            node=row["name"],
-            state=row["state"] or "",
-            sync_state=row["sync"] or "",
-            sent=_lsn(row["sent"]),
-            flushed=_lsn(row["flushed"]),
-            replayed=_lsn(row["replayed"]),
-            ahead=row["ahead"],
-            silent_seconds=row["silent"],
-            flush_lag_milliseconds=row["flush_lag"],
-            replay_lag_milliseconds=row["replay_lag"],
-        )
-        for row in found
-        if row["role"] == f"aerodb_{row['name']}"
     )
 
 
@@ -195,7 +163,7 @@ def _seen(found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | Non
         rows=rows,
         damage=damage,
         receiver=_receiver(found["receiver"]),
-        senders=_senders(found["senders"]),
+        senders=senders_in(found["senders"]),
         settings=_for_others(found["settings"], found["filed"]),
         filed=found["filed"],
         overrides=found["overrides"],
@@ -208,9 +176,12 @@ def _seen(found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | Non
             waiting_commits=load["waiting"],
             checkpoints=load["checkpoints"],
             lingering=lingering,
+            longest_wait_seconds=load["longest_wait"],
+            other_senders=len(found["senders"]) - len(senders_in(found["senders"])),
         ),
         checkpoint=Lsn.parse(found["checkpoint"]),
         started=found["started"],
+        keeping=said_of(found["keeping"]),
     )
 
 
@@ -347,7 +318,7 @@ class Session:
         # What a session has done by its end is seen by a statement that begins after that: so they are counted first.
         lingering = self._read(LINGERING, {"own": SUPERUSER})
         rows, damage = self._terms()  # First: a row that is seen is of WAL that the look then counts in.
-        found = self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER})
+        found = self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER, "capacity": list(CAPACITY)})
         self._refuse_other_files(found["folder"], found["configuration"])
         return _seen(found, lingering, rows, damage)
 
@@ -384,7 +355,7 @@ class Session:
         found = self._read(SERVING, {})
         return Serving(
             recovery=found["recovery"],
-            senders=_senders(found["senders"]),
+            senders=senders_in(found["senders"]),
             receiver=found["receiver"] or "",
             behind_bytes=found["behind"],
             paused=found["paused"],

@@ -6,7 +6,8 @@ from aerodb.actions import catalogue
 from aerodb.protocol.api import Cell, Status
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance
-from aerodb.rules.observed import Observed, Remark, lag_bytes, node_remarks, observe, sync_state
+from aerodb.rules.observed import Observed, Remark, lags, node_remarks, observe, stream_remarks, sync_state
+from aerodb.rules.replaying import sized
 from aerodb.rules.specification import Action
 from aerodb.rules.writes import writes
 from aerodb.web.topology import draw
@@ -81,7 +82,7 @@ def remarks(status: Status, observed: Observed) -> list[Remark]:
         found.append(("bad", "The audit log cannot be written: every action is refused until it can."))
     for name, facts in observed.facts.items():
         found += [(style, f"{name} {text}") for style, text in node_remarks(facts)]
-    return found
+    return [*found, *stream_remarks(observed)]
 
 
 def fact_rows(configuration: Cluster, observed: Observed) -> list[Row]:
@@ -104,7 +105,7 @@ def _node_facts(name: str, observed: Observed) -> dict[str, Remark]:
     if facts.instance is None:
         return found
     found |= {**_log_facts(facts.instance), **_stream_facts(name, facts, observed)}
-    return {**found, **_load_facts(facts.instance)}
+    return {**found, **_load_facts(facts.instance), **_kept_facts(facts.instance)}
 
 
 def _standing_facts(facts: Facts) -> dict[str, Remark]:
@@ -133,16 +134,37 @@ def _stream_facts(name: str, facts: Facts, observed: Observed) -> dict[str, Rema
     instance = facts.instance
     if instance is None or facts.standing.role == "primary":
         return {}
-    lag = lag_bytes(facts, observed)
+    received, replayed = (UNKNOWN if text == "unknown" else ("plain", text) for text in lags(name, facts, observed))
     receiver = instance.receiver
     upstream = instance.attached
     sync = NOTHING if upstream is None else sync_state(name, upstream, observed) or UNKNOWN
     return {
         "Streams from": ("warn", "nobody: detached") if upstream is None else ("plain", upstream),
         "Synchronous": sync,
-        "Behind the primary": UNKNOWN if lag is None else ("plain", f"{lag} bytes"),
+        "Behind, received": received,
+        "Behind, replayed": replayed,
+        "Replay": _replay(instance),
         "Receiver": ("warn", "none") if receiver is None else ("plain", receiver.status),
     }
+
+
+def _replay(instance: Instance) -> Remark:
+    replay = instance.keeping.replay
+    if replay is None:
+        return UNKNOWN
+    return ("bad", "paused") if replay.paused else ("plain", f"goes on; {replay.conflicts} queries cancelled by it")
+
+
+def _kept_facts(instance: Instance) -> dict[str, Remark]:
+    slots, wal, volume, unlogged = (getattr(instance.keeping, each) for each in ("slots", "wal", "volume", "unlogged"))
+    held = sized(max((each.held_bytes or 0 for each in slots or ()), default=0))
+    texts = {
+        "Free space": volume and f"{sized(volume.free_bytes)} of {sized(volume.size_bytes)}",
+        "pg_wal": wal and sized(wal.size_bytes),
+        "Slots": f"{len(slots)}, which keep {held}" if slots else "none" if slots == () else None,
+        "Unlogged relations": None if unlogged is None else str(unlogged),
+    }
+    return {name: UNKNOWN if text is None else ("plain", text) for name, text in texts.items()}
 
 
 def _load_facts(instance: Instance) -> dict[str, Remark]:

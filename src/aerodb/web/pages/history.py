@@ -8,6 +8,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import AsOf
 from aerodb.protocol.cluster import Cluster
 from aerodb.rules.observed import observe_snapshot
+from aerodb.rules.writes import writes
 from aerodb.web.errors import FormMalformed
 from aerodb.web.lanes import draw as draw_lanes
 from aerodb.web.pages.cluster import fact_rows, matrix_rows
@@ -56,6 +57,7 @@ def as_of(visit: Visit) -> Page:
     observed = observe_snapshot(configuration, then.snapshot, then.facts)
     values = {
         "then": then,
+        "writes": writes(configuration, observed.facts),
         "drawing": draw(configuration, observed),
         "names": [member.name for member in configuration.members],
         "rows": fact_rows(configuration, observed),
