@@ -1,10 +1,12 @@
 """The only place that wires parts together: the daemons' entry points. Each loads only what it runs."""
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -29,7 +31,9 @@ class _Ending:
         return signal.Signals(self.number).name if self.number else "none"
 
     def catch(self, number: int, _: FrameType | None) -> None:
-        """Note the signal."""
+        """Note the signal; a second one ends the process at once, as SIGKILL does, whatever is under way."""
+        if self.asked.is_set():
+            os.kill(os.getpid(), signal.SIGKILL)
         self.number = number
         self.asked.set()
 
@@ -59,8 +63,9 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     """Run the agent of the node in `folder` until a signal.
 
     SIGTERM ends the agent alone, and PostgreSQL goes on; SIGINT says that the host goes down, and stops PostgreSQL
-    cleanly first. Unless `leave_down`, PostgreSQL starts with it, as the node's configuration and standing allow;
-    `as_it_stands` lets a primary start too.
+    cleanly first. Either way no order is taken any more, and the operation under way ends and is answered first.
+    Unless `leave_down`, PostgreSQL starts with it, as the node's configuration and standing allow; `as_it_stands` lets
+    a primary start too.
     """
     from aerodb.actions import catalogue
     from aerodb.kernel.agent import Agent
@@ -77,16 +82,19 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     configure(log_format, node.name)
     say("started", version=__version__, cluster=node.cluster.name)
     tracing.configure("aerodb-agent", node.cluster.name, node.name)
-    bound = listen(node.member.agent)
     one = Agent(node)
-    if not leave_down and one.start_with_host(as_it_stands=as_it_stands):
-        say("PostgreSQL started with its agent, in its standing")
+    bound = listen(node.member.agent)
     catalogue()  # Loaded now: the first order may come while writes stand still.
     observed = Observed(one, node)
     observed.start(ending.asked)
     say("listening", address=node.member.agent)
+    if not leave_down:
+        one.starting = True
+        threading.Thread(
+            target=partial(one.start_with_host, as_it_stands=as_it_stands), name="start with the host"
+        ).start()
     give_back()
-    Server(application(one, observed), node.tls, ALWAYS_ANSWERED).run_on(bound, ending.asked)
+    Server(application(one, observed), node.tls, ALWAYS_ANSWERED).run_on(bound, ending.asked, finish=one.end)
     say("ending", signal=ending.name)
     if ending.number == signal.SIGINT:
         one.stop_with_host()

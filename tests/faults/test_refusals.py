@@ -233,7 +233,6 @@ class TestAHostileControlPlane:
     @pytest.mark.parametrize(
         ("change", "code"),
         [
-            ({"signature": "x"}, "kernel.signature-invalid"),
             ({"proof": ""}, "kernel.not-logged"),
             ({"record": "{}"}, "kernel.not-logged"),
             ({"reports": {}}, "kernel.plan-altered"),
@@ -241,18 +240,34 @@ class TestAHostileControlPlane:
         ],
     )
     def test_every_lock_is_checked(self, shared: Running, order: Order, change: dict[str, Any], code: str) -> None:
-        """Without a signature, a proof, the record, the reports, or a log that extends the last one: not executed."""
+        """Without a proof, the record, the reports, or a log that extends the last one: not executed, now or later."""
         outcome = shared.impostor.run("n3", replace(order, **change))
         assert (outcome.result, outcome.code) == ("not executed", code)
+        with pytest.raises(Refused) as error:
+            shared.impostor.run("n3", order)
+        assert (error.value.code, error.value.executed) == ("kernel.request-duplicate", "not executed")
+
+    def test_what_no_operator_signed_gets_no_signed_word(self, shared: Running, order: Order) -> None:
+        """Anybody who holds the control plane's keys could have sent it: refused, and the request is not used up."""
+        entries = shared.impostor.facts("n3").entries
+        with pytest.raises(Refused) as error:
+            shared.impostor.run("n3", replace(order, signature="x"))
+        assert refused(error) == "kernel.signature-invalid"
+        assert shared.impostor.facts("n3").entries == entries
 
     def test_a_plan_for_another_node_or_cluster_is_refused(self, shared: Running, order: Order) -> None:
         """The plan names its node and its cluster."""
-        assert shared.impostor.run("n2", order).code == "kernel.plan-foreign"
         plan = canonical.decode(order.plan.encode(), Plan)
         other = canonical.encode(replace(plan, cluster="another").sealed()).decode()
-        assert shared.impostor.run("n3", replace(order, plan=other)).code == "kernel.plan-foreign"
         broken = canonical.encode(replace(plan, term=99)).decode()
-        assert shared.impostor.run("n3", replace(order, plan=broken)).code == "kernel.plan-altered"
+        for node, sent, code in (
+            ("n2", order, "kernel.plan-foreign"),
+            ("n3", replace(order, plan=other), "kernel.plan-foreign"),
+            ("n3", replace(order, plan=broken), "kernel.plan-altered"),
+        ):
+            with pytest.raises(Refused) as error:
+                shared.impostor.run(node, sent)
+            assert refused(error) == code
 
     def test_a_log_of_ones_own_is_not_the_log(self, shared: Running, order: Order) -> None:
         """A second log, signed with the stolen log key itself, does not extend what the node has seen."""

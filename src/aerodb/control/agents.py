@@ -16,7 +16,7 @@ from aerodb.protocol.events import EventPage
 from aerodb.protocol.plan import Extent, Order, Outcome
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.transport.client import Client, Kept
-from aerodb.transport.errors import AnswerMalformed
+from aerodb.transport.errors import AnswerMalformed, Unreachable
 from aerodb.transport.problem import read_answer
 from aerodb.transport.tls import Tls, client_context
 
@@ -114,11 +114,9 @@ class Agents:
         `made_for` makes it for the size of the log that the node has seen: what the node then checks, it knows itself.
 
         Raises:
-            AeroError: `made_for` cannot make it, or the node does not say what it has seen; nothing was sent.
-            Unreachable: nothing was sent.
-            Interrupted: sent, and no answer came back.
-            Refused: the agent refused before it looked at the locks.
-            OutcomeForged: the answer is not what it should be.
+            AeroError: `made_for` cannot make it, the node does not say what it has seen, or it cannot be reached;
+                nothing was sent, and nothing was executed.
+            AeroError, of which `executed` is unknown: it was sent, and no signed outcome came back.
         """
         with self._kept(node) as kept:
             return self._run(node, kept, made_for(self._seen(node, kept)))
@@ -129,9 +127,16 @@ class Agents:
         return read_answer(body, Extent).size
 
     def _run(self, node: str, kept: Kept, order: Order) -> Signed:
-        with self._meters.call(node, "order"):
-            body = kept.post("/v1/orders", canonical.encode(order), ORDER_SECONDS_MAX)
-        return read_answer(body, Signed)
+        try:
+            with self._meters.call(node, "order"):
+                body = kept.post("/v1/orders", canonical.encode(order), ORDER_SECONDS_MAX)
+            return read_answer(body, Signed)
+        except Unreachable:
+            raise
+        except AeroError as error:
+            # Whoever answered, and whatever they say: what was sent has an outcome only under the node's own signature.
+            error.executed = "unknown"
+            raise
 
     def outcome(self, node: str, request: str) -> Signed:
         """Ask a node what became of a request.

@@ -1,36 +1,40 @@
 """The agent: facts, judgement, and one operation at a time.
 
 - Nothing is begun unless all three locks open: signed, logged, proven (judged again, here, now).
+- Until the first lock is open, a refusal is raised, and uses nothing up: anybody could have sent that order. From then
+  on the first answer is the last: a refusal is signed and journaled like any other outcome.
 - `begun` is durable before the operation, `ended` after it; a request's id is used once, for ever.
+- One agent a node: the system holds its lock for as long as the process lives.
 - At start it looks, and touches nothing. It never retries and never rolls forward.
 - What became of an unfinished request is judged from PostgreSQL's own state at the commit point, when asked.
 """
 
 import threading
-from typing import Literal
 
 import msgspec
 
 from aerodb.actions import action_named
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
-from aerodb.kernel.errors import Busy, OperationFailed, RequestDuplicate, RequestUnknown, VerdictsDiffer
-from aerodb.kernel.gate import files_of
+from aerodb.kernel.alone import alone_in
+from aerodb.kernel.answers import Answers
+from aerodb.kernel.errors import AgentEnding, Busy, OperationFailed, RequestDuplicate, RequestUnknown, VerdictsDiffer
+from aerodb.kernel.gate import lets_start
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node
+from aerodb.kernel.over import what_is_over
 from aerodb.kernel.postgres.instance import Postgres
-from aerodb.kernel.store import Store
+from aerodb.kernel.store import Begun, Store
 from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
-from aerodb.protocol.facts import Facts, Instance, Report, State, Unfinished
-from aerodb.protocol.plan import Order, Outcome, Plan, Verdict, plan_digest
+from aerodb.protocol.facts import Facts, Instance, Report, Unfinished
+from aerodb.protocol.plan import Order, Plan, Verdict
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
-from aerodb.rules.explain import verdict_changes, view_of
-from aerodb.rules.gate import Starts, refusal
+from aerodb.rules.explain import check_usable, verdict_changes, view_of
 from aerodb.rules.invariants import RULES
 from aerodb.rules.late import Judge, judged_late, late_peers
 from aerodb.rules.operation import carry_out
@@ -48,15 +52,22 @@ class Agent:
         """Read the node's durable state; touch nothing. `make_hands` makes what operations work with.
 
         Raises:
+            AgentAlone: another agent of the node is at work.
             StandingUnreadable: it is missing or damaged.
             PostgresMissing: PostgreSQL's programs are not there.
         """
         self._node = node
+        self._alone = alone_in(node.state)
         self._store = Store(node.state)
         self._postgres = node.postgres()
         self._hands = make_hands(node.name, node.key, self._store, self._postgres, self._facts)
+        self._answers = Answers(node, self._store)
         self._working = threading.Lock()
-        self._trail: list[JournalMark] = []
+        self._taking = threading.Lock()
+        self._taken = ""
+        self._ending = False
+        self.starting = False
+        """Whether PostgreSQL is being started together with the agent."""
 
     @property
     def name(self) -> str:
@@ -73,21 +84,29 @@ class Agent:
         """Return the cluster as the node is configured."""
         return self._node.cluster
 
-    def start_with_host(self, *, as_it_stands: bool = False) -> bool:
-        """Start PostgreSQL in its standing, as its host starts; tell whether it was started.
+    def start_with_host(self, *, as_it_stands: bool = False) -> None:
+        """Start PostgreSQL in its standing, as its host starts, where the gate lets it.
 
         It is PostgreSQL's own recovery, not an action, and passes the gate: see `rules.gate`. `as_it_stands` is for
-        whoever has proven that a primary may start.
+        whoever has proven that a primary may start. Where it fails the log says why, the facts show what is there, and
+        the agent goes on.
         """
-        if self._postgres is None or self._postgres.running:
-            return False
-        starts: Starts = "standing" if as_it_stands else self._node.file.starts
-        why = refusal(starts, self._node.name, self._store.standing, files_of(self._node, self._store))
-        if why:
-            say("PostgreSQL stays down", why=why)
-            return False
-        self._hands.start()
-        return True
+        try:
+            with self._taking:
+                down = self._postgres is not None and not self._postgres.running
+                free = not self._ending and not self._working.locked()
+                if not (down and free and lets_start(self._node, self._store, as_it_stands=as_it_stands)):
+                    return
+                self._take("")
+            try:
+                self._hands.start()
+            finally:
+                self._release()
+            say("PostgreSQL started with its agent, in its standing")
+        except Exception as error:  # noqa: BLE001 - whatever keeps PostgreSQL down, its agent is there to say so
+            say("PostgreSQL did not start with its agent", failure=error)
+        finally:
+            self.starting = False
 
     def stop_with_host(self) -> None:
         """Shut PostgreSQL down cleanly, as its host goes down; its standing stays what it was."""
@@ -114,12 +133,12 @@ class Agent:
     @property
     def trail(self) -> tuple[JournalMark, ...]:
         """Return what the journal noted since this agent started, in order; for looking only."""
-        return tuple(self._trail)
+        return self._answers.trail
 
     @property
     def unfinished(self) -> int:
         """Return how many requests were begun and not ended, one under way included."""
-        return int(self._store.unfinished() is not None)
+        return len(self._store.unfinished())
 
     def facts_through(self, postgres: Postgres | None) -> Facts:
         """Return the facts as seen over another connection than the one that operations use, so as to hold none up.
@@ -148,26 +167,27 @@ class Agent:
     def facts(self) -> Facts:
         """Return the node's facts now, an unfinished request among them."""
         facts, begun = self._facts(), self._store.unfinished()
-        if begun is None:
-            return facts
+        return msgspec.structs.replace(facts, unfinished=self._unfinished(begun[0])) if begun else facts
+
+    def _unfinished(self, begun: Begun) -> Unfinished:
         plan = canonical.decode(begun.plan.encode(), Plan)
-        if self._working.locked():
-            found = specification.Established(result="unknown", evidence="it is under way")
+        if self._taken == begun.request:
+            found = specification.Established(result="unknown", evidence=f"it is under way: {self._hands.step}")
+        elif self._working.locked():
+            found = specification.Established(result="unknown", evidence="another request is under way; ask again")
         else:
             found = self._found(plan, begun.before)
-        unfinished = Unfinished(
+        return Unfinished(
             request=begun.request, action=plan.request.action, result=found.result, evidence=found.evidence
         )
-        return msgspec.structs.replace(facts, unfinished=unfinished)
 
     def remember(self, facts: Facts) -> None:
         """Note durably what facts show of the policy that the node serves under, unless an operation is under way."""
-        if remembered(facts, self._node.cluster.quorum) == facts.standing or not self._working.acquire(blocking=False):
+        if remembered(facts, self._node.cluster.quorum) == facts.standing:
             return
-        try:
-            self._remember(facts)
-        finally:
-            self._working.release()
+        with self._taking:  # No operation begins meanwhile.
+            if not self._working.locked():
+                self._remember(facts)
 
     def _remember(self, facts: Facts) -> Facts:
         """Return the facts with the standing that goes with them, which is then the durable one."""
@@ -237,52 +257,59 @@ class Agent:
         """Check the three locks, run the one operation, and return the signed outcome; a refusal is one too.
 
         Raises:
-            Busy: another action is under way.
+            NotCanonical, PlanAltered, PlanForeign, RequestMalformed: it is no order for this node.
+            OperatorRefused, SignatureRefused: nobody who may has signed it. Nothing of this uses the request up.
             RequestDuplicate: the request's id has been used; its first outcome stands.
-            NotCanonical: the plan is not one.
         """
-        if not self._working.acquire(blocking=False):
-            raise Busy(f"another action is under way on {self._node.name}")
+        with span("locks"):
+            plan = locks.signed_plan(self._node.cluster, self._node.name, order)
+        request = plan.request.id
+        say("order received", request=request, action=plan.request.action)
+        note(request=request, action=plan.request.action, node=self._node.name)
+        with self._taking:
+            if self._taken == request:
+                raise RequestDuplicate("the request is under way", request=request, executed="unknown")
+            self._answers.refuse_known(request)
+            refusal = self._refuses_any()
+            if refusal is not None:
+                return self._answers.refused(request, order.plan, refusal)
+            self._take(request)
         try:
-            return self._run(order)
+            return self._run(plan, order)
         finally:
-            self._working.release()
+            self._release()
 
-    def _run(self, order: Order) -> Signed:
-        unverified = canonical.decode(order.plan.encode(), Plan)
-        request = unverified.request.id
-        say("order received", request=request, action=unverified.request.action)
-        note(request=request, action=unverified.request.action, node=self._node.name)
-        if self._store.knows(request):
-            raise self._duplicate(request)
+    def _refuses_any(self) -> AeroError | None:
+        """Return why no order at all is taken now, or None."""
+        if self._ending:
+            return AgentEnding(f"the agent of {self._node.name} is ending")
+        if self._working.locked():
+            return Busy(f"another action is under way on {self._node.name}")
+        return None
+
+    def _take(self, request: str) -> None:
+        self._working.acquire()
+        self._taken = request
+
+    def _release(self) -> None:
+        self._taken = ""
+        self._working.release()
+
+    def _run(self, plan: Plan, order: Order) -> Signed:
+        request, cluster = plan.request.id, self._node.cluster
         try:
             with span("locks"):
-                plan = locks.open_plan(self._node.cluster, self._node.name, order.plan)
-                locks.check_signed(self._node.cluster, plan, order)
+                locks.check_form(cluster, plan)
                 locks.check_reports(plan, order)
-                seen = locks.check_logged(self._node.cluster, plan, order, self._store.seen)
-        except AeroError as error:
-            say("order refused", request=request, code=error.code)
-            return self._signed(request, order.plan, "not executed", error)
-        self._store.write_seen(seen)
-        try:
+                self._store.write_seen(locks.check_logged(cluster, plan, order, self._store.seen))
             judge = self._judge_of(plan, order)
             view = self._judge_again(plan, order, judge)
+            self._store.begin(request, order.plan, view.own.facts)
         except AeroError as error:
-            return self._end(request, self._signed(request, order.plan, "not executed", error))
-        self._store.begin(request, order.plan, view.own.facts)
-        self._trail.append(JournalMark(request=request, result=""))
+            return self._answers.refused(request, order.plan, error)
+        self._answers.begun(request)
         say("order begun", request=request, action=plan.request.action, term=plan.term)
         return self._operate(plan, order, view, judge)
-
-    def _duplicate(self, request: str) -> RequestDuplicate:
-        ended = self._store.ended(request)
-        if ended is None:
-            return RequestDuplicate("the request was begun and has no outcome yet", request=request, executed="unknown")
-        outcome = canonical.decode(ended.outcome.document.encode(), Outcome)
-        return RequestDuplicate(
-            f"the request's first outcome stands: {outcome.result}", request=request, executed=outcome.result
-        )
 
     def _operate(self, plan: Plan, order: Order, view: View, judge: Judge) -> Signed:
         action, text = action_named(plan.request.action), order.plan
@@ -295,7 +322,9 @@ class Agent:
             say("operation failed", failure=error, request=plan.request.id)
             return self._after_failure(plan, text, view.own.facts, failure)
         late = {name: signed.digest for name, signed in sorted(order.late.items())}
-        return self._end(plan.request.id, self._signed(plan.request.id, text, "executed", evidence=evidence, late=late))
+        return self._answers.last(
+            plan.request.id, self._answers.signed(plan.request.id, text, "executed", evidence=evidence, late=late)
+        )
 
     def _after_failure(self, plan: Plan, text: str, before: Facts, failure: AeroError) -> Signed:
         """Judge from PostgreSQL's own state what a failed operation left; unknown stays unfinished."""
@@ -306,56 +335,14 @@ class Agent:
                 self._hands.write_standing(action.settle(self._hands, plan))
         except Exception as error:  # noqa: BLE001 - not even that can be seen: unknown, to be asked for
             found = specification.Established(result="unknown", evidence=f"nothing can be seen: {error}")
-        outcome = self._signed(request, text, found.result, failure, evidence=(found.evidence,))
-        return outcome if found.result == "unknown" else self._end(request, outcome)
+        outcome = self._answers.signed(request, text, found.result, failure, evidence=(found.evidence,))
+        return outcome if found.result == "unknown" else self._answers.last(request, outcome)
 
     def _found(self, plan: Plan, before: Facts) -> specification.Established:
         """Judge a request that was begun and not ended by the node as it is now."""
         crossed = self._store.crossed(plan.request.id)
-        return action_named(plan.request.action).established(plan, before, self._settled_facts(), crossed)
-
-    def _settled_facts(self) -> Facts:
-        """Return the facts; a postmaster that may not have taken up what it was sent is not taken for one that runs."""
-        facts = self._facts()
-        if self._postgres is None or facts.instance is None or facts.instance.state is not State.RUNNING:
-            return facts
-        if self._postgres.accepts():
-            return facts
-        return msgspec.structs.replace(facts, instance=msgspec.structs.replace(facts.instance, state=State.UNREACHABLE))
-
-    def _end(self, request: str, outcome: Signed) -> Signed:
-        self._store.end(request, outcome)
-        ended = canonical.decode(outcome.document.encode(), Outcome)
-        self._trail.append(JournalMark(request=request, result=ended.result))
-        say("order ended", request=request, result=ended.result, code=ended.code, established=ended.established)
-        return outcome
-
-    def _signed(
-        self,
-        request: str,
-        plan_text: str,
-        result: Literal["executed", "not executed", "unknown"],
-        error: AeroError | None = None,
-        *,
-        evidence: tuple[str, ...] = (),
-        established: bool = False,
-        late: dict[str, str] | None = None,
-    ) -> Signed:
-        note(outcome=result, code=error.code if error else "")
-        outcome = Outcome(
-            cluster=self._node.cluster.id,
-            node=self._node.name,
-            request=request,
-            plan=plan_digest(plan_text) if plan_text else "",
-            result=result,
-            established=established,
-            code=error.code if error else "",
-            message=error.message if error else "",
-            evidence=evidence,
-            invariants=error.invariants if error else (),
-            late=late or {},
-        )
-        return sign(outcome, self._node.name, self._node.key)
+        facts = what_is_over(self._facts(), self._postgres)
+        return action_named(plan.request.action).established(plan, before, facts, crossed)
 
     # Outcomes, afterwards ---------------------------------------------------------------------------------------
 
@@ -365,27 +352,44 @@ class Agent:
         A request that the journal does not know is durably noted as not executed, so that it can never run later.
 
         Raises:
-            Busy: an action is under way.
+            RequestMalformed: that is no request's id.
+            Busy: it, or another action, is under way.
         """
-        if not self._working.acquire(blocking=False):
-            raise Busy(f"an action is under way on {self._node.name}", executed="unknown")
+        check_usable(request)
+        with self._taking:
+            given = self._answers.given(request)
+            if given is not None:
+                return given
+            begun = self._store.begun(request)
+            if begun is None and self._taken != request:
+                never = RequestUnknown(f"{self._node.name} was never asked to run {request}, and now never will")
+                answer = self._answers.signed(request, "", "not executed", never, established=True)
+                return self._answers.last(request, answer)
+            if begun is None or self._working.locked():
+                raise Busy(f"an action is under way on {self._node.name}", executed="unknown")
+            self._take(request)
         try:
-            ended = self._store.ended(request)
-            if ended is not None:
-                return ended.outcome
-            return self._establish(request)
+            return self._establish(begun)
         finally:
-            self._working.release()
+            self._release()
 
-    def _establish(self, request: str) -> Signed:
-        begun = self._store.begun(request)
-        if begun is None:
-            never = RequestUnknown(f"{self._node.name} was never asked to run {request}, and now never will")
-            return self._end(request, self._signed(request, "", "not executed", never, established=True))
+    def _establish(self, begun: Begun) -> Signed:
         plan = canonical.decode(begun.plan.encode(), Plan)
-        action = action_named(plan.request.action)
         found = self._found(plan, begun.before)
         if found.result == "executed":
-            self._hands.write_standing(action.settle(self._hands, plan))
-        outcome = self._signed(request, begun.plan, found.result, evidence=(found.evidence,), established=True)
-        return outcome if found.result == "unknown" else self._end(request, outcome)
+            self._hands.write_standing(action_named(plan.request.action).settle(self._hands, plan))
+        request, evidence = begun.request, (found.evidence,)
+        outcome = self._answers.signed(request, begun.plan, found.result, evidence=evidence, established=True)
+        return outcome if found.result == "unknown" else self._answers.last(request, outcome)
+
+    # Ending -----------------------------------------------------------------------------------------------------
+
+    def end(self) -> None:
+        """Take no order any more, and return when the operation under way has ended; what it waits for is cut short."""
+        with self._taking:
+            self._ending = True
+        say("no order is taken any more", under_way=self._taken)
+        if self._postgres is not None:
+            self._postgres.interrupt()
+        with self._working:
+            say("no operation is under way any more")

@@ -11,6 +11,46 @@ class Busy(AeroError):
     title = "Another action is under way on this node"
 
 
+class AgentEnding(AeroError):
+    """The agent is ending, and takes no order any more; the request is used up."""
+
+    code = "kernel.agent-ending"
+    status = 503
+    title = "The agent is ending"
+
+
+class AgentAlone(AeroError):
+    """Another agent process of the same node is at work; there is one a node."""
+
+    code = "kernel.agent-running"
+    status = 409
+    title = "Another agent of this node is at work"
+
+
+class StandingFalls(AeroError):
+    """A standing was to be written that promises less than the durable one; promises only rise."""
+
+    code = "kernel.standing-falls"
+    status = 500
+    title = "The new standing promises less than the old one"
+
+
+class StandingForeign(AeroError):
+    """The durable standing is not the one that this agent wrote last: somebody else has written it."""
+
+    code = "kernel.standing-foreign"
+    status = 500
+    title = "Somebody else has written the node's standing"
+
+
+class RoomMissing(AeroError):
+    """There is no room on the disk for what must be written once the operation has ended, so it is not begun."""
+
+    code = "kernel.no-room"
+    status = 507
+    title = "The disk has no room for the outcome"
+
+
 class RequestDuplicate(AeroError):
     """The node's journal knows the request's id already; its first outcome stands."""
 

@@ -9,6 +9,7 @@ from aerodb.kernel.postgres.control import read_control
 from aerodb.kernel.postgres.identity import read_identity
 from aerodb.kernel.postgres.settings import upstream_in
 from aerodb.kernel.store import Store
+from aerodb.logs import say
 from aerodb.rules.gate import Files, Starts, refusal
 
 
@@ -25,6 +26,19 @@ def refused(node: Node, starts: Starts | None = None) -> str:
     return refusal(starts or node.file.starts, node.name, store.standing, files_of(node, store))
 
 
+def lets_start(node: Node, store: Store, *, as_it_stands: bool) -> bool:
+    """Tell whether PostgreSQL may start together with its agent; why not is said.
+
+    Raises:
+        PostgresMissing: PostgreSQL's programs are not there.
+    """
+    starts: Starts = "standing" if as_it_stands else node.file.starts
+    why = refusal(starts, node.name, store.standing, files_of(node, store))
+    if why:
+        say("PostgreSQL stays down", why=why)
+    return not why
+
+
 def files_of(node: Node, store: Store) -> Files:
     """Return what the files of a node say.
 
@@ -32,7 +46,7 @@ def files_of(node: Node, store: Store) -> Files:
         PostgresMissing: PostgreSQL's programs are not there.
     """
     begun = store.unfinished()
-    unfinished = begun.request if begun else None
+    unfinished = begun[0].request if begun else None
     nothing = Files(control=None, signal=False, copied=False, attached=None, unfinished=unfinished, identity=None)
     if node.member.witness:
         return nothing

@@ -25,6 +25,8 @@ class NodeHands:
         self._store = store
         self._own_postgres = postgres
         self._look = look
+        self.step = "it has not begun to change anything"
+        """What the operation under way does just now, in words; for whoever waits for it."""
 
     @property
     def _postgres(self) -> Postgres:
@@ -54,31 +56,38 @@ class NodeHands:
 
     def detach(self) -> None:
         """Cut the WAL receiver; a witness has none."""
+        self.step = "the agent cuts the WAL receiver, and waits until everything received is replayed"
         if self._own_postgres is not None:
             self._own_postgres.detach()
 
     def attach(self, upstream: str) -> None:
         """Name `upstream` in the durable settings."""
+        self.step = "the agent names its upstream"
         self._postgres.attach(upstream)
 
     def checkpoint(self) -> None:
         """Run a CHECKPOINT."""
+        self.step = "the agent runs a checkpoint"
         self._postgres.checkpoint()
 
     def stop(self) -> None:
         """Shut PostgreSQL down cleanly."""
+        self.step = "the agent waits for PostgreSQL to shut down"
         self._postgres.stop()
 
     def start(self) -> None:
         """Start PostgreSQL in the durable standing's role."""
+        self.step = "the agent waits for PostgreSQL to accept connections"
         self._postgres.start(standby=self._store.standing.role == "standby")
 
     def promote(self) -> None:
         """Promote PostgreSQL."""
+        self.step = "the agent waits for PostgreSQL to leave recovery"
         self._postgres.promote()
 
     def write_term(self, term: int, quorum: int) -> Lsn:
         """Write the term's row."""
+        self.step = "the agent writes the row of the term"
         return self._postgres.write_term(term, quorum)
 
     def quorum(self) -> int:
@@ -87,8 +96,10 @@ class NodeHands:
 
     def copy(self, upstream: str) -> Lsn:
         """Make a new data folder from `upstream`; return where its log ends."""
+        self.step = f"the agent copies the data of {upstream}"
         return self._postgres.copy(upstream)
 
     def swap(self) -> None:
         """Put the newest copied data folder in use."""
+        self.step = "the agent puts the new data folder in use"
         self._postgres.swap()

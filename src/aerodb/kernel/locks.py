@@ -8,6 +8,7 @@
 Pure: no I/O, no clock.
 """
 
+from aerodb.actions import action_named
 from aerodb.audit.note import open_checkpoint
 from aerodb.audit.proof import Proven, open_proof
 from aerodb.audit.record import Record
@@ -27,14 +28,15 @@ from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Order, Plan, Verdict, plan_digest
+from aerodb.rules.explain import check_request, check_usable
 from aerodb.rules.invariants import RULES
 
 
 def open_plan(cluster: Cluster, node: str, text: str) -> Plan:
-    """Return the plan in `text`, if it is whole, is for this node as it is configured, and is no rejection.
+    """Return the plan in `text`, if it is whole and is for this node as it is configured.
 
     Raises:
-        NotCanonical, PlanAltered, PlanForeign, PlanRejected: it is not.
+        NotCanonical, PlanAltered, PlanForeign: it is not.
     """
     plan = canonical.decode(text.encode(), Plan)
     if not plan.intact():
@@ -47,8 +49,30 @@ def open_plan(cluster: Cluster, node: str, text: str) -> Plan:
     ):
         if found != wanted:
             raise PlanForeign(f"the plan is for {what} {found}, not {wanted}")
+    return plan
+
+
+def check_form(cluster: Cluster, plan: Plan) -> None:
+    """Check again all that is checked before a plan is made, and that the plan is no rejection.
+
+    Raises:
+        PlanRejected, ActionUnknown, RequestMalformed, NodeUnknown: so it is.
+    """
+    check_request(cluster, action_named(plan.request.action), plan.request)
     if not plan.accepted:
         raise PlanRejected("the plan is a rejection")
+
+
+def signed_plan(cluster: Cluster, node: str, order: Order) -> Plan:
+    """Return the plan of an order that an operator has signed for this node: the first lock.
+
+    Raises:
+        NotCanonical, PlanAltered, PlanForeign, RequestMalformed: it is no order for this node.
+        OperatorRefused, SignatureRefused: nobody who may has signed it.
+    """
+    plan = open_plan(cluster, node, order.plan)
+    check_usable(plan.request.id)
+    check_signed(cluster, plan, order)
     return plan
 
 

@@ -32,7 +32,6 @@ from aerodb.kernel.looks import Looks
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.plan import Extent, Order
-from aerodb.rules.explain import REQUEST_ID
 from aerodb.rules.serving import Serving, lag_allowed, refused_as_primary, refused_as_standby
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused, QueryMalformed
@@ -47,6 +46,8 @@ LOOKERS_MAX, BALANCERS_MAX, SCRAPERS_MAX = 32, CONNECTIONS_MAX, 4
 """How many wait for a look of each kind at most: lookers and scrapers together well below the calls that are taken."""
 ALWAYS_ANSWERED = frozenset({"/primary", "/standby"})
 """What is answered however many call: the answers cost one look for all, and a balancer must not miss one."""
+STARTING = "starting"
+"""Why a node serves as nothing yet whose PostgreSQL starts together with its agent."""
 NONCE = re.compile(r"[0-9a-f-]{36}|[0-9a-f]{64}")
 """The id of a request or of a look, or the digest of a confirmation's record."""
 
@@ -99,9 +100,13 @@ def _serves(agent: Agent) -> tuple[Asked, Asked]:
             return agent.standing, None
 
     async def primary(_: Request) -> Response:
+        if agent.starting:
+            return _said("primary", STARTING)
         return _said("primary", refused_as_primary(agent.cluster, agent.name, *await seen()))
 
     async def standby(request: Request) -> Response:
+        if agent.starting:
+            return _said("standby", STARTING)
         asked = request.query_params.get("lag")
         allowed = None if asked is None else lag_allowed(asked)
         return _said("standby", refused_as_standby(*await seen(), allowed))
@@ -155,10 +160,7 @@ def application(agent: Agent, observed: Observed) -> Starlette:
 
     async def outcomes(request: Request) -> Response:
         control_only(request)
-        asked = request.path_params["request"]
-        if not REQUEST_ID.fullmatch(asked):
-            raise NonceMalformed("a request's id is a UUID", field="request")
-        return answer(await run_in_threadpool(agent.outcome, asked))
+        return answer(await run_in_threadpool(agent.outcome, request.path_params["request"]))
 
     return Starlette(
         routes=[

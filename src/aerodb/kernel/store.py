@@ -1,22 +1,30 @@
 """What one agent keeps: its standing, its journal of requests, and the newest audit log checkpoint that it saw.
 
 - Every write is durable before it returns; nothing is kept anywhere else.
+- The standing only rises, and nobody but this process writes it: what is on the disk is what it wrote last.
+- Where an operation has begun there is room for its end: the disk that fills up meanwhile changes no answer.
 - A request has one file when it is begun, one when it has crossed (its effect can happen from then on), and one when it
   is ended; an id that has any is used for ever.
 - A damaged standing is an error, never a fresh start.
 """
 
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from aerodb.errors import AeroError
-from aerodb.kernel.durable import write_durably
-from aerodb.kernel.errors import StandingUnreadable
+from aerodb.kernel.durable import let_go, reserve, write_durably
+from aerodb.kernel.errors import RoomMissing, StandingFalls, StandingForeign, StandingUnreadable
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.signed import Signed
+from aerodb.rules.explain import check_usable
+
+ENDED_BYTES, STANDING_BYTES = 64 << 10, 256 << 10
+"""What is reserved for an outcome, and for a standing, which holds the histories of all terms."""
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,8 +62,10 @@ class Store:
         """
         self._folder = folder
         self._journal = folder / "journal"
+        self._lock = threading.RLock()
         try:
-            self._standing = canonical.decode((folder / "standing.json").read_bytes(), Standing)
+            self._text = self._path.read_bytes()
+            self._standing = canonical.decode(self._text, Standing)
             seen = folder / "checkpoint.json"
             self._seen = canonical.decode(seen.read_bytes(), Seen) if seen.exists() else Seen(size=0, checkpoint="")
             self._begun = {path.name.removesuffix(".begun.json") for path in self._journal.glob("*.begun.json")}
@@ -81,10 +91,33 @@ class Store:
         """Return the durable standing."""
         return self._standing
 
+    @property
+    def _path(self) -> Path:
+        return self._folder / "standing.json"
+
     def write_standing(self, standing: Standing) -> None:
-        """Make `standing` the durable one."""
-        write_durably(self._folder / "standing.json", canonical.encode(standing))
-        self._standing = standing
+        """Make `standing` the durable one.
+
+        Raises:
+            StandingFalls: it promises less than the durable one does.
+            StandingForeign: the durable one is not what was written here last.
+            OSError: the disk refused; the standing is then whatever the disk holds.
+        """
+        with self._lock:
+            if not rises(self._standing, standing):
+                raise StandingFalls(f"{_said(standing)} would be written over {_said(self._standing)}")
+            if self._path.read_bytes() != self._text:
+                raise StandingForeign(f"{self._path} is not what this agent wrote last")
+            text = canonical.encode(standing)
+            try:
+                write_durably(self._path, text)
+            except OSError:
+                self._text = self._path.read_bytes()
+                self._standing = canonical.decode(self._text, Standing)
+                raise
+            self._text, self._standing = text, standing
+            with suppress(OSError):  # What was there before has just made room.
+                reserve(self._path, STANDING_BYTES)
 
     @property
     def seen(self) -> Seen:
@@ -93,8 +126,9 @@ class Store:
 
     def write_seen(self, seen: Seen) -> None:
         """Remember a newer checkpoint."""
-        write_durably(self._folder / "checkpoint.json", canonical.encode(seen))
-        self._seen = seen
+        with self._lock:
+            write_durably(self._folder / "checkpoint.json", canonical.encode(seen))
+            self._seen = seen
 
     @property
     def entries(self) -> int:
@@ -105,33 +139,58 @@ class Store:
         """Tell whether the request's id has been used on this node."""
         return request in self._begun or request in self._ended
 
-    def unfinished(self) -> Begun | None:
-        """Return the entry that was begun and not ended; there is at most one."""
-        left = sorted(self._begun - self._ended)
-        return self.begun(left[0]) if left else None
+    def unfinished(self) -> tuple[Begun, ...]:
+        """Return what was begun and not ended, the oldest first."""
+        with self._lock:
+            left = [self.begun(request) for request in self._begun - self._ended]
+        return tuple(sorted((each for each in left if each is not None), key=lambda each: each.sequence))
+
+    def _entry(self, request: str, kind: str) -> Path:
+        """Return the path of a journal entry.
+
+        Raises:
+            RequestMalformed: that is no request's id, and so might be another path.
+        """
+        check_usable(request)
+        return self._journal / f"{request}.{kind}"
 
     def begun(self, request: str) -> Begun | None:
         """Return what was begun for `request`."""
         if request not in self._begun:
             return None
-        return canonical.decode((self._journal / f"{request}.begun.json").read_bytes(), Begun)
+        return canonical.decode(self._entry(request, "begun.json").read_bytes(), Begun)
 
     def ended(self, request: str) -> Ended | None:
         """Return how `request` ended."""
         if request not in self._ended:
             return None
-        return canonical.decode((self._journal / f"{request}.ended.json").read_bytes(), Ended)
+        return canonical.decode(self._entry(request, "ended.json").read_bytes(), Ended)
 
     def begin(self, request: str, plan: str, before: Facts) -> None:
-        """Write, before an operation, that it is about to be run."""
-        entry = Begun(sequence=self.entries + 1, request=request, plan=plan, before=before)
-        write_durably(self._journal / f"{request}.begun.json", canonical.encode(entry))
-        self._begun.add(request)
+        """Write, before an operation, that it is about to be run; room for its end is reserved first.
+
+        Raises:
+            RoomMissing: there is none; nothing was written.
+        """
+        with self._lock:
+            entry = Begun(sequence=self.entries + 1, request=request, plan=plan, before=before)
+            path, ended = self._entry(request, "begun.json"), self._entry(request, "ended.json")
+            try:
+                reserve(ended, ENDED_BYTES)
+                reserve(self._entry(request, "crossed"), 1)
+                reserve(self._path, STANDING_BYTES)
+                write_durably(path, canonical.encode(entry))
+            except OSError as error:
+                for reserved in (ended, self._entry(request, "crossed"), self._path):
+                    let_go(reserved)
+                raise RoomMissing(f"the disk has no room for the outcome of {request}: {error}") from error
+            self._begun.add(request)
 
     def mark(self, request: str) -> None:
         """Write, right before the first step by which its effect can happen, that a begun request has crossed."""
-        write_durably(self._journal / f"{request}.crossed", b"")
-        self._crossed.add(request)
+        with self._lock:
+            write_durably(self._entry(request, "crossed"), b"")
+            self._crossed.add(request)
 
     def crossed(self, request: str) -> bool:
         """Tell whether a request came to the first step by which its effect can happen."""
@@ -139,6 +198,20 @@ class Store:
 
     def end(self, request: str, outcome: Signed) -> None:
         """Write what became of a request."""
-        entry = Ended(sequence=self.entries + (not self.knows(request)), request=request, outcome=outcome)
-        write_durably(self._journal / f"{request}.ended.json", canonical.encode(entry))
-        self._ended.add(request)
+        with self._lock:
+            entry = Ended(sequence=self.entries + (not self.knows(request)), request=request, outcome=outcome)
+            write_durably(self._entry(request, "ended.json"), canonical.encode(entry))
+            self._ended.add(request)
+            let_go(self._entry(request, "crossed"))
+
+
+def _said(standing: Standing) -> str:
+    return f"a pledge of term {standing.pledged.term} and a grant of term {standing.granted.term}"
+
+
+def rises(before: Standing, after: Standing) -> bool:
+    """Tell whether `after` promises all that `before` does, and knows all the grants that it knows."""
+    for old, new in ((before.pledged, after.pledged), (before.granted, after.granted)):
+        if new.term < old.term or (new.term == old.term and new.node != old.node):
+            return False
+    return True

@@ -163,7 +163,8 @@ class Stage:
             try:
                 client.get("/v1/whoami" if name == "control" else "/standby")
             except AeroError as error:
-                if error.code not in {"transport.unreachable", "transport.interrupted"}:
+                silent = error.code in {"transport.unreachable", "transport.interrupted"}
+                if not silent and not error.message.endswith("starting\n"):
                     return  # It answers, whatever it says.
             else:
                 return

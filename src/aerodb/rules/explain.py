@@ -52,8 +52,7 @@ def check_request(cluster: Cluster, action: Action, request: Request) -> None:
         NodeUnknown: there is no such node.
     """
     cluster.member(request.target)
-    if not REQUEST_ID.fullmatch(request.id):
-        raise RequestMalformed("a request's id is a UUID in lower case", field="id")
+    check_id(request.id)
     _check_reason(request.reason)
     wanted = {argument.name: argument for argument in action.arguments}
     for name in request.arguments:
@@ -69,6 +68,27 @@ def check_request(cluster: Cluster, action: Action, request: Request) -> None:
             raise RequestMalformed(
                 f"{request.target} cannot {action.name} {argument.word} itself", field=f"arguments.{name}"
             )
+
+
+def check_id(request: str) -> None:
+    """Refuse what has not the form of an id, which keeps it from naming anything else, such as a path.
+
+    Raises:
+        RequestMalformed: so it is.
+    """
+    if not REQUEST_ID.fullmatch(request):
+        raise RequestMalformed("a request's id is a UUID in lower case", field="id")
+
+
+def check_usable(request: str) -> None:
+    """Refuse what cannot be the id of a request that is executed: another form, or the id of a mere look.
+
+    Raises:
+        RequestMalformed: so it is.
+    """
+    check_id(request)
+    if request == LOOK_ID:
+        raise RequestMalformed("that id is for looking; no request may use it", field="id")
 
 
 def _check_reason(reason: str) -> None:

@@ -10,6 +10,7 @@ import gc
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -142,21 +143,34 @@ class Server(uvicorn.Server):
         """Prepare to serve `app` to callers who show a certificate; `always` are paths answered in any crowd."""
         super().__init__(_config(_Bounded(app, always), _Protocol, server_context(tls), CONNECTIONS_MAX))
 
-    def run_on(self, bound: socket.socket, asked_to_end: threading.Event, *more: socket.socket) -> None:
-        """Serve on `bound`, and on `more`, until `asked_to_end` is set."""
+    def run_on(
+        self,
+        bound: socket.socket,
+        asked_to_end: threading.Event,
+        *more: socket.socket,
+        finish: Callable[[], None] | None = None,
+    ) -> None:
+        """Serve on `bound`, and on `more`, until `asked_to_end` is set and `finish` has returned.
+
+        So what `finish` waits for is still answered.
+        """
 
         async def serve() -> None:
             await run_in_threadpool(gc.collect)  # Loads now what the first caller would have to wait for.
-            ending = asyncio.create_task(self._end_when(asked_to_end))
+            ending = asyncio.create_task(self._end_when(asked_to_end, finish))
             await self._serve(sockets=[bound, *more])
             ending.cancel()
 
         asyncio.run(serve())
 
-    async def _end_when(self, asked: threading.Event) -> None:
+    async def _end_when(self, asked: threading.Event, finish: Callable[[], None] | None) -> None:
         while not asked.is_set():  # noqa: ASYNC110 - a signal sets it, which no coroutine can wait for.
             await asyncio.sleep(0.05)
-        self.should_exit = True
+        try:
+            if finish is not None:
+                await run_in_threadpool(finish)
+        finally:
+            self.should_exit = True
 
 
 class PageServer(Server):

@@ -4,17 +4,20 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from aerodb.kernel.durable import write_durably
-from aerodb.kernel.errors import StandingUnreadable
+from aerodb.kernel.errors import RoomMissing, StandingFalls, StandingForeign, StandingUnreadable
 from aerodb.kernel.store import Seen, Store
 from aerodb.protocol import canonical
-from aerodb.protocol.authority import Candidacy
+from aerodb.protocol.authority import Candidacy, Standing
 from aerodb.protocol.plan import Outcome
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules.standing import genesis, promised
@@ -105,14 +108,98 @@ def test_everything_is_there_again(store: Store, tmp_path: Path) -> None:
     store.begin(REQUEST, "plan", healthy()["n2"])
     again = Store(tmp_path / "state")
     assert (again.standing, again.seen.size, again.entries) == (standing, 3, 1)
-    begun = again.unfinished()
-    assert begun is not None
+    (begun,) = again.unfinished()
     assert (begun.request, begun.plan, begun.before) == (REQUEST, "plan", healthy()["n2"])
     again.end(REQUEST, outcome())
     last = Store(tmp_path / "state")
     ended = last.ended(REQUEST)
     assert ended is not None
-    assert (last.unfinished(), last.entries, ended.outcome) == (None, 1, outcome())
+    assert (last.unfinished(), last.entries, ended.outcome) == ((), 1, outcome())
+
+
+HIGH = replace(STANDING, pledged=Candidacy(term=3, node="n3"), granted=Candidacy(term=2, node="n2"))
+
+
+@pytest.mark.parametrize(
+    "lower",
+    [
+        replace(HIGH, pledged=Candidacy(term=2, node="n3")),
+        replace(HIGH, pledged=Candidacy(term=3, node="n2")),
+        replace(HIGH, granted=Candidacy(term=1, node="n1")),
+        replace(HIGH, granted=Candidacy(term=2, node="n1")),
+    ],
+)
+def test_a_standing_never_falls(store: Store, tmp_path: Path, lower: Standing) -> None:
+    """Less promised, another promised in the same term, less known of grants: refused, and nothing is written."""
+    store.write_standing(HIGH)
+    with pytest.raises(StandingFalls):
+        store.write_standing(lower)
+    assert store.standing == Store(tmp_path / "state").standing == HIGH
+
+
+def test_a_standing_that_another_wrote_is_not_written_over(store: Store, tmp_path: Path) -> None:
+    """Whoever wrote it, knowing more or less: the agent stops, and what they wrote stays."""
+    Store(tmp_path / "state").write_standing(HIGH)
+    with pytest.raises(StandingForeign):
+        store.write_standing(replace(HIGH, pledged=Candidacy(term=9, node="n2")))
+    assert Store(tmp_path / "state").standing == HIGH
+
+
+def test_that_a_request_crossed_is_there_again(store: Store, tmp_path: Path) -> None:
+    """A new process knows of each request begun whether it crossed, and of all that are not ended, oldest first."""
+    later, earlier = "11111111-2222-4333-8444-000000000000", REQUEST
+    for request in (earlier, later):
+        store.begin(request, "plan", healthy()["n2"])
+    store.mark(later)
+    again = Store(tmp_path / "state")
+    assert [each.request for each in again.unfinished()] == [earlier, later]
+    assert (again.crossed(earlier), again.crossed(later)) == (False, True)
+    again.end(earlier, outcome())
+    assert [each.request for each in again.unfinished()] == [later]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """Return the folder of a disk of one megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], check=False).returncode:
+        pytest.skip("this user may not mount a disk to fill up")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Write until the disk is full."""
+    with suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 512)
+
+
+def test_a_disk_that_fills_up_changes_no_answer(small: Path) -> None:
+    """Full once an operation has begun, the disk still takes that it crossed, its standing and its outcome."""
+    store = Store.create(small / "state", STANDING)
+    store.begin(REQUEST, "plan", healthy()["n2"])
+    fill(small)
+    store.mark(REQUEST)
+    for term in (2, 3, 4):
+        store.write_standing(replace(STANDING, pledged=Candidacy(term=term, node="n3")))
+    store.end(REQUEST, outcome())
+    again = Store(small / "state")
+    assert (again.unfinished(), again.standing.pledged.term, again.crossed(REQUEST)) == ((), 4, True)
+
+
+def test_on_a_full_disk_nothing_is_begun(small: Path) -> None:
+    """Without room for the end there is no beginning; with room again there is."""
+    store = Store.create(small / "state", STANDING)
+    fill(small)
+    with pytest.raises(RoomMissing):
+        store.begin(REQUEST, "plan", healthy()["n2"])
+    assert not Store(small / "state").knows(REQUEST)
+    (small / "filler").unlink()
+    store.begin(REQUEST, "plan", healthy()["n2"])
 
 
 @pytest.mark.parametrize("how", ["begun", "ended"])

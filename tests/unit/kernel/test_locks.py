@@ -88,6 +88,7 @@ def opened(case: Case) -> Seen:
     """Open the locks, in the agent's order."""
     plan = locks.open_plan(case.cluster, case.node, case.order.plan)
     locks.check_signed(case.cluster, plan, case.order)
+    locks.check_form(case.cluster, plan)
     locks.check_reports(plan, case.order)
     return locks.check_logged(case.cluster, plan, case.order, case.seen)
 

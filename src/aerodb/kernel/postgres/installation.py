@@ -1,7 +1,7 @@
 """PostgreSQL's programs: where they are, which version, and how one of them is run.
 
 - Nothing of PostgreSQL's is ever run as root: every child drops to the account.
-- Every run is bounded in time, and its error output is kept in the raised error.
+- Every run is bounded in time and ends with the agent, and its error output is kept in the raised error.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ import msgspec
 from aerodb.errors import Executed
 from aerodb.kernel.durable import sync_folder
 from aerodb.kernel.postgres.account import Account, account_for_children, traversable
+from aerodb.kernel.postgres.children import Children, bound_to_parent
 from aerodb.kernel.postgres.errors import CommandFailed, PostgresMissing
 
 COPIES = Path("/var/lib/aerodb")
@@ -48,31 +49,23 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         environment: Mapping[str, str] | None = None,
         accept: Sequence[int] = (0,),
         executed: Executed = "not executed",
+        among: Children | None = None,
     ) -> "Ended":
-        """Run one of PostgreSQL's programs to its end.
+        """Run one of PostgreSQL's programs to its end; it ends with this process, and `among` others that are ended.
 
         Raises:
             CommandFailed: it ended with a code that is not in `accept`, or not in time (then it has been killed).
         """
-        command = [str(self.bin / program), *map(str, arguments)]
+        command = bound_to_parent([str(self.bin / program), *map(str, arguments)])
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
-            ended = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout_seconds,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                **self.child(environment),
-            )
+            with (among or Children()).started(command, **pipes, **self.child(environment)) as child:
+                output, said = child.communicate(timeout=timeout_seconds)
         except subprocess.TimeoutExpired as error:
             raise CommandFailed(f"{program} did not end within {timeout_seconds} s", executed=executed) from error
         except OSError as error:
             raise CommandFailed(f"{program} cannot be run: {error}") from error
-        return _accepted(
-            program, Ended(code=ended.returncode, output=ended.stdout, error=ended.stderr), accept, executed
-        )
+        return _accepted(program, Ended(code=child.returncode, output=output, error=said), accept, executed)
 
     def tail(
         self,
@@ -90,7 +83,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             CommandFailed: as of `run`.
         """
-        command = [str(self.bin / program), *map(str, arguments)]
+        command = bound_to_parent([str(self.bin / program), *map(str, arguments)])
         with tempfile.TemporaryFile() as errors:
             try:
                 child = subprocess.Popen(

@@ -10,13 +10,14 @@ Source: PostgreSQL manual 26 (high availability), 25.3 (base backups).
 """
 
 import re
-import shutil
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from aerodb.errors import AeroError
 from aerodb.kernel.durable import sync_folder, write_durably
 from aerodb.kernel.postgres import process, settings
+from aerodb.kernel.postgres.children import Children
 from aerodb.kernel.postgres.errors import (
     DetachUnfinished,
     FolderBroken,
@@ -49,6 +50,8 @@ TERM_ROW = (
     "insert into aerodb.terms (term, timeline, node, quorum) values (%(term)s, "
     "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, %(node)s, %(quorum)s)"
 )
+CHECKPOINT_SECONDS_MAX = 3600.0
+COPY_SECONDS_MAX = 24 * 3600.0
 NUDGE_POLLS = 20
 
 
@@ -83,11 +86,26 @@ class Postgres:
         self._address_of = address_of
         self._session = Session(place, installation.major, purpose)
         self._observer = Observer(installation, place, self._session)
+        self._children = Children()
+        self._copied: str | None = None
+
+    def interrupt(self) -> None:
+        """End what may take long: a copy, a checkpoint. None is begun any more; all other waits are short."""
+        self._children.end()
+        self._session.lasting.end()
 
     @property
     def running(self) -> bool:
         """Tell whether its process lives."""
         return process.postmaster(self._place) is not None
+
+    @property
+    def gone(self) -> bool:
+        """Tell whether no process works in the data folder at all, nor is about to."""
+        try:
+            return not self.running and not process.survivors(self._place)
+        except AeroError:
+            return True  # There is no folder in which one could.
 
     def accepts(self) -> bool:
         """Tell whether the postmaster accepts a new connection: then it has taken up what it was sent before."""
@@ -198,8 +216,12 @@ class Postgres:
         self._name_upstream(upstream)
 
     def checkpoint(self) -> None:
-        """Run a CHECKPOINT, however long it takes."""
-        self._session.run_unbounded("checkpoint")
+        """Run a CHECKPOINT.
+
+        Raises:
+            Unreachable, StatementFailed: it failed, has not ended in CHECKPOINT_SECONDS_MAX, or the agent is ending.
+        """
+        self._session.lasting.run("checkpoint", CHECKPOINT_SECONDS_MAX)
 
     def stop(self) -> None:
         """Shut PostgreSQL down cleanly.
@@ -273,31 +295,32 @@ class Postgres:
         host, port = self._address_of(upstream)
         number = max(self._place.folders(), default=0) + 1
         finished = self._place.home / f"data-{number:04d}"
-        partial = finished.with_name(f"{finished.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
+        # The name is this attempt's alone: whatever an earlier one may still write, it writes elsewhere.
+        partial = finished.with_name(f"{finished.name}.{secrets.token_hex(8)}.partial")
         ended = self._installation.run(
             "pg_basebackup", "--verbose", "-D", partial, "-d", settings.copy_conninfo(self._place, host, port),
-            "-X", "stream", "-c", "fast", "--no-manifest", timeout_seconds=24 * 3600,
+            "-X", "stream", "-c", "fast", "--no-manifest", timeout_seconds=COPY_SECONDS_MAX,
             environment={"PGPASSWORD": self._place.replication_secret.read_text(encoding="ascii")},
+            among=self._children,
         )  # fmt: skip
         end = end_of_copy(ended.error)
         write_durably(partial / "standby.signal", b"", self._owner())
         draw_identity(partial, self._owner())  # It came with the source's.
         partial.replace(finished)
         sync_folder(self._place.home)
+        self._copied = finished.name
         return end
 
     def swap(self) -> None:
-        """Make the newest finished folder the one in use, by one rename.
+        """Make the folder that was copied last the one in use, by one rename.
 
         Raises:
-            FolderBroken: there is none.
+            FolderBroken: this process has copied none.
         """
-        folders = self._place.folders()
-        if not folders:
-            raise FolderBroken(f"{self._place.home} holds no finished data folder")
+        if self._copied is None:
+            raise FolderBroken(f"nothing was copied into {self._place.home} that could be put in use")
         beside = self._place.home / ".data.new"
         beside.unlink(missing_ok=True)
-        beside.symlink_to(folders[max(folders)].name)
+        beside.symlink_to(self._copied)
         beside.replace(self._place.link)
         sync_folder(self._place.home)

@@ -2,7 +2,7 @@
 
 home/data        -> data-0001     the folder in use; replaced by one rename, the old folder stays
 home/data-0001                    a data folder
-home/data-0002.partial            a base backup that is not finished: never started
+home/data-0002.6f12.partial       a base backup that is not finished: never started; each attempt has a name of its own
 home/conf/                        all settings, outside the data folder, so that no base backup carries them along
 home/run/                         PostgreSQL's log
 home/secret/                      the agent's own secrets; PostgreSQL's account cannot read them
@@ -16,7 +16,7 @@ import msgspec
 
 from aerodb.kernel.postgres.errors import FolderBroken
 
-_FOLDER = re.compile(r"data-(\d{4,})(\.partial)?")
+_FOLDER = re.compile(r"data-(\d{4,})((?:\.[0-9a-f]+)?\.partial)?")
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 60.0
 COLLECTED_SECONDS_MAX = 10.0
 POLL_SECONDS = 0.002
+_STARTERS = {"postgres", "pg_ctl", "setpriv"}
 _SHUTS_DOWN = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -179,6 +180,26 @@ def is_stopping(place: Place) -> bool:
         return False
     pending = (int(line.split()[1], 16) for line in said.splitlines() if line.startswith(("SigPnd:", "ShdPnd:")))
     return any(mask & (1 << (number - 1)) for mask in pending for number in _SHUTS_DOWN)
+
+
+def survivors(place: Place) -> bool:
+    """Tell whether any process works in the data folder, or is about to: one that lost its postmaster, or has none yet.
+
+    A promotion or a start may go on in it, although the folder names no postmaster that lives.
+    """
+    data = place.data().resolve()
+    named = str(data).encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            works = (entry / "cwd").readlink() == data and not _is_dead(int(entry.name))
+        except OSError:
+            continue
+        if works or (Path(os.fsdecode(words[0])).name in _STARTERS and named in words):
+            return True
+    return False
 
 
 def start(installation: Installation, place: Place) -> None:

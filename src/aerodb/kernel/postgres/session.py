@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import threading
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 from aerodb.errors import AeroError
 from aerodb.kernel.postgres.errors import ServerForeign, StatementFailed, Unreachable
 from aerodb.kernel.postgres.keeping import CAPACITY, KEEPING, said_of
+from aerodb.kernel.postgres.lasting import Connection, Lasting
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import postmaster
 from aerodb.kernel.postgres.sending import SENDERS, SERVING, senders_in
@@ -31,6 +32,9 @@ from aerodb.protocol.keeping import Keeping
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.position import TermRow
 from aerodb.rules.serving import Serving
+
+STATEMENT_SECONDS_MAX = 60.0
+"""What PostgreSQL gives a statement of the agent's, unless it is one that is known to take long."""
 
 LOOK = """
 select json_build_object(
@@ -185,7 +189,7 @@ def _seen(found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | Non
     )
 
 
-def _listener(connection: psycopg.Connection[dict[str, Any]]) -> int:
+def _listener(connection: Connection) -> int:
     """Return the process that listens at the other end, as the system says it: a server cannot say another."""
     with socket.socket(fileno=os.dup(connection.fileno())) as same:
         credentials = same.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -200,7 +204,8 @@ class Session:
         self._place, self._major = place, major
         self._purpose = purpose
         self._lock = threading.Lock()
-        self._connection: psycopg.Connection[dict[str, Any]] | None = None
+        self._connection: Connection | None = None
+        self.lasting = Lasting(partial(self._connected, purpose))
 
     def accepts(self) -> bool:
         """Tell whether PostgreSQL accepts another connection, which is closed at once."""
@@ -210,12 +215,12 @@ class Session:
             return False
         return True
 
-    def _open(self) -> psycopg.Connection[dict[str, Any]]:
+    def _open(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = self._connected(self._purpose)
         return self._connection
 
-    def _connected(self, purpose: str) -> psycopg.Connection[dict[str, Any]]:
+    def _connected(self, purpose: str, seconds_max: float = STATEMENT_SECONDS_MAX) -> Connection:
         """Return a new connection to the very process that works in the data folder.
 
         Raises:
@@ -230,7 +235,7 @@ class Session:
             connect_timeout=3,
             autocommit=True,
             application_name=f"aerodb {purpose}",
-            options=own_options(self._major),
+            options=own_options(self._major, seconds_max),
             row_factory=dict_row,
             prepare_threshold=1,
         )
@@ -287,19 +292,6 @@ class Session:
             self._connection.close()
             self._connection = None
         return Unreachable(f"PostgreSQL of {self._place.name} does not answer: {error}")
-
-    def run_unbounded(self, statement: str) -> None:
-        """Run one statement that may take as long as it takes.
-
-        Raises:
-            Unreachable, StatementFailed: as `run`.
-        """
-        self.run("set statement_timeout = 0")
-        try:
-            self.run(statement)
-        finally:
-            with suppress(AeroError):
-                self.run("reset statement_timeout")
 
     def _read(self, statement: str, parameters: dict[str, Any]) -> Any:
         """Return the one value that a statement which only reads tells; a connection that had died is opened anew."""

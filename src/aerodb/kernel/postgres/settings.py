@@ -161,14 +161,14 @@ def ident_text(users: Iterable[str]) -> str:
     return "".join(f'{AGENT} "{user}" {SUPERUSER}\n' for user in users)
 
 
-def own_options(major: int) -> str:
+def own_options(major: int, seconds_max: float) -> str:
     """Return what the agent's sessions set for themselves, whatever is set for its role, its database or the server.
 
-    What the synchronous policy is must be seen as it is for others: so that is set by no session, but for one
-    transaction.
+    A statement is given `seconds_max`. What the synchronous policy is must be seen as it is for others: so that is set
+    by no session, but for one transaction.
     """
     values = {
-        "statement_timeout": "60s",
+        "statement_timeout": f"{seconds_max:.0f}s",
         "lock_timeout": "1s",
         "idle_in_transaction_session_timeout": "0",
         "idle_session_timeout": "0",

@@ -1,0 +1,100 @@
+"""The agent's word on requests: signed, journaled, given once.
+
+- The first answer that is signed is the last: it is durable before it is given, and uses the request's id up.
+- An id is taken by one order at a time; whoever comes with it again is told of the first.
+"""
+
+from typing import Literal
+
+from aerodb.errors import AeroError
+from aerodb.kernel.errors import RequestDuplicate
+from aerodb.kernel.node import Node
+from aerodb.kernel.store import Store
+from aerodb.logs import say
+from aerodb.protocol import canonical
+from aerodb.protocol.events import JournalMark
+from aerodb.protocol.plan import Outcome, plan_digest
+from aerodb.protocol.signed import Signed, sign
+from aerodb.tracing import note
+
+Result = Literal["executed", "not executed", "unknown"]
+
+
+class Answers:
+    """What one agent has said of requests, and says."""
+
+    def __init__(self, node: Node, store: Store) -> None:
+        """Keep who signs, and where it is noted."""
+        self._node, self._store = node, store
+        self._marks: list[JournalMark] = []
+
+    @property
+    def trail(self) -> tuple[JournalMark, ...]:
+        """Return what the journal noted since this agent started, in order; for looking only."""
+        return tuple(self._marks)
+
+    def given(self, request: str) -> Signed | None:
+        """Return the last answer on a request, or None where there is none yet."""
+        ended = self._store.ended(request)
+        return ended.outcome if ended else None
+
+    def refuse_known(self, request: str) -> None:
+        """Refuse an id that was used.
+
+        Raises:
+            RequestDuplicate: it was; the first outcome stands.
+        """
+        if not self._store.knows(request):
+            return
+        given = self.given(request)
+        if given is None:
+            raise RequestDuplicate("the request was begun and has no outcome yet", request=request, executed="unknown")
+        outcome = canonical.decode(given.document.encode(), Outcome)
+        raise RequestDuplicate(
+            f"the request's first outcome stands: {outcome.result}", request=request, executed=outcome.result
+        )
+
+    def begun(self, request: str) -> None:
+        """Note for those who look that the journal holds a request as begun."""
+        self._marks.append(JournalMark(request=request, result=""))
+
+    def refused(self, request: str, plan_text: str, error: AeroError) -> Signed:
+        """Journal and return a refusal: the request was not executed, and never will be."""
+        say("order refused", request=request, code=error.code)
+        return self.last(request, self.signed(request, plan_text, "not executed", error))
+
+    def last(self, request: str, outcome: Signed) -> Signed:
+        """Journal the answer that ends a request, and return it."""
+        self._store.end(request, outcome)
+        ended = canonical.decode(outcome.document.encode(), Outcome)
+        self._marks.append(JournalMark(request=request, result=ended.result))
+        say("order ended", request=request, result=ended.result, code=ended.code, established=ended.established)
+        return outcome
+
+    def signed(
+        self,
+        request: str,
+        plan_text: str,
+        result: Result,
+        error: AeroError | None = None,
+        *,
+        evidence: tuple[str, ...] = (),
+        established: bool = False,
+        late: dict[str, str] | None = None,
+    ) -> Signed:
+        """Return an answer, signed; it is journaled by `last`."""
+        note(outcome=result, code=error.code if error else "")
+        outcome = Outcome(
+            cluster=self._node.cluster.id,
+            node=self._node.name,
+            request=request,
+            plan=plan_digest(plan_text) if plan_text else "",
+            result=result,
+            established=established,
+            code=error.code if error else "",
+            message=error.message if error else "",
+            evidence=evidence,
+            invariants=error.invariants if error else (),
+            late=late or {},
+        )
+        return sign(outcome, self._node.name, self._node.key)

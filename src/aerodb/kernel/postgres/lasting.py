@@ -1,0 +1,59 @@
+"""Statements of the agent's that may take long: each over a connection of its own, bounded, and cut short at the end.
+
+So looks go on meanwhile over the connection that is kept, and an agent that is told to end waits for none of them.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+
+from aerodb.kernel.postgres.errors import StatementFailed, Unreachable
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+class Lasting:
+    """The statement that takes long just now; `connect` opens a connection whose statements may take that long."""
+
+    def __init__(self, connect: Callable[[float], Connection]) -> None:
+        """Open nothing yet."""
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._under_way: Connection | None = None
+        self._ended = False
+
+    def run(self, statement: str, seconds_max: float) -> None:
+        """Run one statement.
+
+        Raises:
+            Unreachable, ServerForeign: PostgreSQL does not answer; whether the statement took effect is unknown.
+            StatementFailed: PostgreSQL refused it, it took too long, or the agent is ending.
+        """
+        try:
+            with self._connect(seconds_max) as connection:
+                self._hold(connection)
+                connection.execute(statement.encode())
+        except psycopg.Error as error:
+            if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+                raise Unreachable(f"PostgreSQL does not answer: {error}") from error
+            raise StatementFailed(f"PostgreSQL refused: {error}") from error
+        finally:
+            with self._lock:
+                self._under_way = None
+
+    def _hold(self, connection: Connection) -> None:
+        with self._lock:
+            if self._ended:
+                raise StatementFailed("nothing that takes long is begun: the agent is ending")
+            self._under_way = connection
+
+    def end(self) -> None:
+        """Cancel the statement that runs, and let none begin any more."""
+        with self._lock:
+            self._ended = True
+            if self._under_way is not None:
+                with suppress(psycopg.Error):
+                    self._under_way.cancel_safe(timeout=5)
