@@ -162,6 +162,10 @@ class MemoryHands:
         """Return k, as configured."""
         return self._cluster.quorum
 
+    def fits(self, upstream: str) -> None:
+        """Refuse: copies are not explored."""
+        raise Impossible(upstream)
+
     def copy(self, upstream: str) -> Lsn:
         """Refuse: copies are not explored."""
         raise Impossible(upstream)

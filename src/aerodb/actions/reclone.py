@@ -182,6 +182,7 @@ def relinquished(view: View, standing: Standing) -> Standing:
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """End acknowledging, copy, stop, put the new folder in use by one rename (the commit point), bind, start."""
     upstream, running = order.view.argument("upstream"), runs(order.view)
+    hands.fits(upstream)
     if running:
         hands.detach()
     view = judge_again(hands, order)

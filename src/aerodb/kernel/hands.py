@@ -94,6 +94,10 @@ class NodeHands:
         """Return k, as the node is configured."""
         return self._postgres.quorum
 
+    def fits(self, upstream: str) -> None:
+        """Return where a copy of `upstream` has room."""
+        self._postgres.fits(upstream)
+
     def copy(self, upstream: str) -> Lsn:
         """Make a new data folder from `upstream`; return where its log ends."""
         self.step = f"the agent copies the data of {upstream}"

@@ -17,7 +17,7 @@ import msgspec
 
 from aerodb.protocol.authority import Branch, Candidacy, Followed, Owed, Position, Standing
 from aerodb.protocol.events import Kind
-from aerodb.protocol.facts import Commit, Facts, Instance, Load, Receiver, Sender, Unfinished
+from aerodb.protocol.facts import Commit, Facts, Instance, Load, Receiver, Sender, Unfinished, UnusedFolder
 from aerodb.protocol.keeping import Capacity, Keeping, Replay, Slot, Volume, Wal
 from aerodb.protocol.signed import Signed
 
@@ -55,9 +55,10 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Owed: _fields("term lsn", ""),
     Instance: _fields(
         "system version state recovery position lineage quorum attached restores receiver replayed senders shutdown "
-        "load commits commits_since checkpoint identity started stopping keeping",
+        "load commits commits_since checkpoint identity unused started stopping keeping",
         "folder drift damage",
     ),
+    UnusedFolder: _fields("bytes", "name"),
     Receiver: _fields("status flushed", "upstream"),
     Sender: _fields(
         "node state sync_state sent flushed replayed ahead silent_seconds flush_lag_milliseconds "

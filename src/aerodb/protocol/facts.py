@@ -86,6 +86,13 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     time: str
 
 
+class UnusedFolder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A data folder that is not in use: its name, and how much disk it takes, its tablespaces included."""
+
+    name: str
+    bytes: int
+
+
 class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One PostgreSQL instance.
 
@@ -99,9 +106,9 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `commits` are the last ones in the log from `commits_since` on, oldest first, at most COMMITS_MAX; None: the log was
     not read for them. `checkpoint` is where the last finished checkpoint (on a standby: restartpoint) begins, and so
     crash recovery would. `identity` is that of the data folder in use, drawn when it was made; None: it cannot be read.
-    `started` is when the running PostgreSQL was started, as it says itself: another value is another postmaster; None
-    is unknown. `stopping` is true where its process shuts down, or has been sent a signal to, and has not taken it up
-    yet.
+    `unused` are the data folders that are kept and not in use. `started` is when the running PostgreSQL was started, as
+    it says itself: another value is another postmaster; None is unknown. `stopping` is true where its process shuts
+    down, or has been sent a signal to, and has not taken it up yet.
     """
 
     system: str
@@ -128,6 +135,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stopping: bool = False
     damage: tuple[str, ...] = ()
     keeping: Keeping = NOTHING_SEEN
+    unused: tuple[UnusedFolder, ...] = ()
 
     def unread(self, part: str) -> str | None:
         """Return why a part could not be read, or None where it was."""
@@ -207,6 +215,7 @@ def structural(facts: Facts) -> Facts:
         replayed=not moving and instance.replayed,
         load=None,
         checkpoint=None if instance.state is State.RUNNING else instance.checkpoint,
+        unused=(),
         damage=tuple(said.partition(": ")[0] for said in instance.damage),
         keeping=_settled(instance.keeping),
     )

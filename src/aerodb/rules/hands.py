@@ -60,6 +60,9 @@ class Hands(Protocol):
     def quorum(self) -> int:
         """Return k, how many standbys must flush a commit, as the node is configured."""
 
+    def fits(self, upstream: str) -> None:
+        """Return where a copy of the data folder of `upstream` has room, and a place for each part; begin nothing."""
+
     def copy(self, upstream: str) -> Lsn:
         """Make a new data folder from `upstream` (pg_basebackup), durable, not in use; return where its log ends."""
 

@@ -169,6 +169,9 @@ def node_remarks(facts: Facts) -> list[Remark]:
         found.append(("bad", f"has an action without an outcome: aerodb outcome {facts.unfinished.request}"))
     if instance is not None and instance.damage:
         found.append(("bad", f"could not be read whole: {'; '.join(instance.damage)}"))
+    if instance is not None and instance.unused:
+        kept = ", ".join(f"{each.name} ({each.bytes / (1 << 20):,.0f} MB)" for each in instance.unused)
+        found.append(("plain", f"keeps data folders that are not in use: {kept}"))
     if instance is not None and instance.drift:
         found.append(("bad", f"has settings that its agent did not write: {', '.join(instance.drift)}"))
     if instance is not None and standing.role != "witness" and not is_of(standing, instance.identity):

@@ -101,6 +101,9 @@ class SceneHands:
         """Return k."""
         return 1
 
+    def fits(self, upstream: str) -> None:
+        """Have room."""
+
     def copy(self, upstream: str) -> Lsn:
         """Copy."""
         self._change(f"copy {upstream}")

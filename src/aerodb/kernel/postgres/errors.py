@@ -32,6 +32,14 @@ class CommandFailed(AeroError):
     title = "One of PostgreSQL's programs failed"
 
 
+class CopyUnfit(AeroError):
+    """A copy of the source's data would not fit, or cannot be laid out; nothing was begun."""
+
+    code = "kernel.copy-unfit"
+    status = 409
+    title = "The copy does not fit"
+
+
 class StartFailed(AeroError):
     """PostgreSQL did not start."""
 

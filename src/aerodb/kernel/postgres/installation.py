@@ -50,6 +50,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         accept: Sequence[int] = (0,),
         executed: Executed = "not executed",
         among: Children | None = None,
+        folder: Path = Path("/"),
     ) -> "Ended":
         """Run one of PostgreSQL's programs to its end; it ends with this process, and `among` others that are ended.
 
@@ -59,7 +60,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         command = bound_to_parent([str(self.bin / program), *map(str, arguments)])
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
-            with (among or Children()).started(command, **pipes, **self.child(environment)) as child:
+            with (among or Children()).started(command, **pipes, **self.child(environment, folder)) as child:
                 output, said = child.communicate(timeout=timeout_seconds)
         except subprocess.TimeoutExpired as error:
             raise CommandFailed(f"{program} did not end within {timeout_seconds} s", executed=executed) from error
@@ -103,11 +104,11 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         output = b"".join(kept).decode(errors="replace")
         return _accepted(program, Ended(code=child.returncode, output=output, error=said), accept, "not executed")
 
-    def child(self, environment: Mapping[str, str] | None) -> dict[str, Any]:
-        """Return what every child gets: a bare environment, a neutral folder, and the account's identity."""
+    def child(self, environment: Mapping[str, str] | None, folder: Path = Path("/")) -> dict[str, Any]:
+        """Return what every child gets: a bare environment, a folder to work in, and the account's identity."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         inherited.update({"LC_ALL": "C", "TZ": "UTC", **(environment or {})})
-        options: dict[str, Any] = {"env": inherited, "cwd": "/"}
+        options: dict[str, Any] = {"env": inherited, "cwd": folder}
         if self.account is not None:
             inherited["HOME"] = "/"
             options |= {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
@@ -145,6 +146,8 @@ def find_installation(bindir: Path | None = None, account_name: str = "") -> Ins
     """
     account = account_for_children(account_name)
     found = bindir or _wheel() / "bin"
+    if set('"$`\\') & set(str(found)):
+        raise PostgresMissing(f"pg_ctl cannot run programs in {found}: a shell would read signs of that path")
     if not (found / "postgres").is_file():
         raise PostgresMissing(f"there is no PostgreSQL in {found}")
     if not traversable(found, account):

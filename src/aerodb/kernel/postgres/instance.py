@@ -9,6 +9,7 @@
 Source: PostgreSQL manual 26 (high availability), 25.3 (base backups).
 """
 
+import os
 import re
 import secrets
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from aerodb.errors import AeroError
 from aerodb.kernel.durable import sync_folder, write_durably
 from aerodb.kernel.postgres import process, settings
 from aerodb.kernel.postgres.children import Children
+from aerodb.kernel.postgres.copying import Layout, ask_source, layout_of, refuse_unfit
 from aerodb.kernel.postgres.errors import (
     DetachUnfinished,
     FolderBroken,
@@ -285,21 +287,54 @@ class Postgres:
         self._session.run_together(*((statement, {}) for statement in LOCALLY), (TERM_ROW, row))
         return Lsn.parse(self._session.run("select pg_current_wal_flush_lsn()::text as it")[0]["it"])
 
+    def _current(self) -> Path | None:
+        try:
+            return self._place.data()
+        except FolderBroken:
+            return None
+
+    def _laid_out(self, upstream: str, beside: Path) -> Layout:
+        """Return where a copy's parts go that is made at `beside`, once it is known to fit.
+
+        Raises:
+            CopyUnfit: there is no room for it, or the source does not say what it holds.
+        """
+        conninfo = settings.copy_conninfo(self._place, *self._address_of(upstream))
+        source = ask_source(conninfo, self._place.replication_secret.read_text(encoding="ascii"))
+        layout = layout_of(source, beside, self._current())
+        refuse_unfit(source, self._place.home, layout)
+        return layout
+
+    def fits(self, upstream: str) -> None:
+        """Return where a copy of the upstream's data folder has room; nothing is begun.
+
+        Raises:
+            CopyUnfit: see `copying.refuse_unfit`.
+        """
+        self._laid_out(upstream, self._place.home / "data-asked")
+
     def copy(self, upstream: str) -> Lsn:
         """Make a new data folder from the upstream, durable and finished, not in use; return where its log ends.
 
         Raises:
             CommandFailed: pg_basebackup failed; what it left is named .partial and is never started.
             LogUnreadable: it does not say where the copy's log ends.
+            CopyUnfit: it has no room, and was not begun.
         """
         host, port = self._address_of(upstream)
         number = max(self._place.folders(), default=0) + 1
         finished = self._place.home / f"data-{number:04d}"
         # The name is this attempt's alone: whatever an earlier one may still write, it writes elsewhere.
-        partial = finished.with_name(f"{finished.name}.{secrets.token_hex(8)}.partial")
+        attempt = f"{finished.name}.{secrets.token_hex(8)}"
+        partial = finished.with_name(f"{attempt}.partial")
+        layout = self._laid_out(upstream, finished.with_name(attempt))
+        if layout.log is not None:
+            layout.log.mkdir(mode=0o700)
+            if self._installation.account:
+                os.chown(layout.log, *self._installation.account.owner)
         ended = self._installation.run(
             "pg_basebackup", "--verbose", "-D", partial, "-d", settings.copy_conninfo(self._place, host, port),
-            "-X", "stream", "-c", "fast", "--no-manifest", timeout_seconds=COPY_SECONDS_MAX,
+            "-X", "stream", "-c", "fast", "--no-manifest", *layout.arguments, timeout_seconds=COPY_SECONDS_MAX,
             environment={"PGPASSWORD": self._place.replication_secret.read_text(encoding="ascii")},
             among=self._children,
         )  # fmt: skip

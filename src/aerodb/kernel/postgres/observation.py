@@ -23,6 +23,7 @@ from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import is_stopping, postmaster, stranger
 from aerodb.kernel.postgres.session import Seen, Session
 from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstream_in
+from aerodb.kernel.postgres.sizes import Unused
 from aerodb.kernel.postgres.waldump import commits_after, end_of_log, readable_from
 from aerodb.protocol.authority import Branch, Position, Standing
 from aerodb.protocol.facts import Commit, Instance, State
@@ -92,6 +93,7 @@ class Observer:
         self._place = place
         self._session = session
         self._configured = Configured(installation, place)
+        self._unused = Unused(place)
         self._down: tuple[tuple[object, ...], Down] | None = None
         self._shut: tuple[Down, tuple[tuple[Commit, ...] | None, Lsn | None]] | None = None
         self._reading = threading.Lock()
@@ -99,6 +101,11 @@ class Observer:
 
     def look(self, node: str, standing: Standing, noted: Noted) -> Instance:
         """Return the instance's facts now; `standing` and `noted` are what its agent has durably noted."""
+        seen, parts = self._look(node, standing, noted), Parts()
+        unused = parts.read("unused folders", self._unused.list) or ()
+        return msgspec.structs.replace(seen, unused=unused, damage=(*seen.damage, *parts.damage))
+
+    def _look(self, node: str, standing: Standing, noted: Noted) -> Instance:
         if postmaster(self._place) is None:
             return self._look_absent(node, standing, noted)
         stopping = is_stopping(self._place)

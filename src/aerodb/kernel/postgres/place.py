@@ -83,6 +83,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             raise FolderBroken(f"{self.link} names {target}, which is not a finished data folder")
         return folder
 
+    def unused(self) -> list[Path]:
+        """Return the data folders that are not in use, finished or not, by name."""
+        current = self.link.resolve().name
+        return sorted(path for path in self.home.iterdir() if _FOLDER.fullmatch(path.name) and path.name != current)
+
     def folders(self) -> dict[int, Path]:
         """Return the finished data folders by number."""
         found = ((_FOLDER.fullmatch(path.name), path) for path in self.home.iterdir())

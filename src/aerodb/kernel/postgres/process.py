@@ -219,9 +219,11 @@ def start(installation: Installation, place: Place) -> None:
     place.log.touch(exist_ok=True)
     if installation.account:
         os.chown(place.log, *installation.account.owner)
-    begin = place.log.stat().st_size
+    begin, data = place.log.stat().st_size, place.data()
+    # The shell gets folder and log in double quotes, where a path's own signs would mean something: so it gets no path.
+    log = os.path.relpath(place.log.parent.resolve() / place.log.name, data)
     installation.run(
-        "pg_ctl", "start", "-W", "-s", "-D", place.data(), "-l", place.log, "-o", options, timeout_seconds=30
+        "pg_ctl", "start", "-W", "-s", "-D", ".", "-l", log, "-o", options, timeout_seconds=30, folder=data
     )
     born = wait_until(lambda: postmaster(place) is not None or _ended(place, begin), 10)
     ready = born and wait_until(lambda: says_ready(place) or postmaster(place) is None, START_SECONDS_MAX)
