@@ -11,7 +11,7 @@ from aerodb.kernel.postgres.installation import find_installation
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
 from aerodb.protocol.facts import State
-from tests.faults.behind import facts_of, instance_of, run
+from tests.faults.behind import connect, facts_of, instance_of, run
 from tests.faults.conftest import Ground, Running
 from tests.faults.waiting import wait_until
 
@@ -47,12 +47,13 @@ def test_a_copy_without_room_is_refused_before_anything_is_done(fresh: Running) 
 
 def test_tablespaces_go_beside_the_copy(fresh: Running) -> None:
     """A tablespace outside the source's data folder is copied into the node's home; its rows are there, and stream."""
-    folder = _owned(_made(fresh.layout.root / "space = 'one'"))
+    folder = _owned(_made(fresh.layout.root / "space = $one"))
     for node in ("n2", "n3"):  # On one host no standby can replay a tablespace at the primary's place.
         fresh.api.do("stop", node)
-    quoted = str(folder).replace("'", "''")
-    run(fresh, "n1", f"create tablespace one location '{quoted}'")
-    run(fresh, "n1", "set synchronous_commit = local; create table spaced tablespace one as select 1 as n")
+    with connect(fresh, "n1") as session:
+        session.execute("set synchronous_commit = local")
+        session.execute(f"create tablespace one location '{folder}'".encode())
+        session.execute("create table spaced tablespace one as select 1 as n")
     for node in ("n2", "n3"):
         fresh.api.do("reclone", node, upstream="n1")
         wait_until(lambda node=node: _streaming(fresh, node))  # type: ignore[misc]
