@@ -76,6 +76,7 @@ def test_a_folder_that_cannot_be_read_is_recloned(
     assert found.system in {"", before.system}
     assert "running-fits" in _failing(fresh, "start", "n3")
     fresh.api.do("reclone", "n3", upstream="n1")
+    assert instance_of(fresh, "n3").folder == "data-0002"
     wait_until(lambda: (receiver := instance_of(fresh, "n3").receiver) is not None and receiver.status == "streaming")
     mended = instance_of(fresh, "n3")
     assert (mended.state, mended.system, mended.damage) == (State.RUNNING, before.system, ())

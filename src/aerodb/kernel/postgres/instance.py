@@ -246,6 +246,7 @@ class Postgres:
             self._write(signal_file, "")
         if signal_file.exists() and not standby:
             raise RoleConflict(f"the folder of {self._place.name} would not start as the standing says")
+        self._session.close()  # A connection to a server that died before says nothing of this one.
         process.start(self._installation, self._place)
         try:
             self._session.refuse_foreign()
@@ -322,8 +323,7 @@ class Postgres:
             CopyUnfit: it has no room, and was not begun.
         """
         host, port = self._address_of(upstream)
-        number = max(self._place.folders(), default=0) + 1
-        finished = self._place.home / f"data-{number:04d}"
+        finished = self._place.home / f"data-{self._place.next_number():04d}"
         # The name is this attempt's alone: whatever an earlier one may still write, it writes elsewhere.
         attempt = f"{finished.name}.{secrets.token_hex(8)}"
         partial = finished.with_name(f"{attempt}.partial")

@@ -83,6 +83,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             raise FolderBroken(f"{self.link} names {target}, which is not a finished data folder")
         return folder
 
+    def next_number(self) -> int:
+        """Return the number of the next data folder: above all that are there, and above the one that was in use.
+
+        What the link names counts though it is gone: by the name of the folder in use an outcome is told.
+        """
+        named = _FOLDER.match(self.link.readlink().name) if self.link.is_symlink() else None
+        return max([*self.folders(), int(named[1]) if named else 0]) + 1
+
     def unused(self) -> list[Path]:
         """Return the data folders that are not in use, finished or not, by name."""
         current = self.link.resolve().name
