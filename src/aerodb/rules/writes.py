@@ -50,6 +50,14 @@ def denied(standby: Facts | None, primary: str) -> bool:
     return own is None or own.state is not State.RUNNING or own.receiver is None or own.attached != primary
 
 
+def cut_off(standby: Facts | None, primary: str) -> bool:
+    """Tell whether a standby's own report shows that it does not come to receive from the primary by itself again."""
+    if standby is None or (standby.instance and standby.instance.state is State.UNREACHABLE):
+        return False
+    own = standby.instance
+    return own is None or own.state is not State.RUNNING or own.attached != primary
+
+
 def flushes(sender: Sender) -> bool:
     """Tell whether the sending primary counts a standby's flushes."""
     return sender.state == STREAMING and sender.sync_state in SYNCHRONOUS
@@ -109,7 +117,7 @@ def _unobserved(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy
     """Judge a primary that gives no report: by how many others could still flush for it."""
     headline = f"no primary is observed; last known {granted.node}, term {granted.term}"
     others = [name for name in cluster.data_nodes if name != granted.node]
-    able = [name for name in others if not denied(facts.get(name), granted.node)]
+    able = [name for name in others if not cut_off(facts.get(name), granted.node)]
     if cluster.quorum and len(able) < cluster.quorum:
         cannot = (
             f"{granted.node} may still run, and can acknowledge nothing: of the {cluster.quorum} needed, "
@@ -119,7 +127,9 @@ def _unobserved(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy
         return _answer(cluster, granted, "no", ended, cannot)
     may = f"{granted.node} may still run, and acknowledge commits"
     by = f": {', '.join(able)} could flush for it." if cluster.quorum else "."
-    return _answer(cluster, granted, "unknown", headline, may + by)
+    idle = [name for name in able if name in facts and denied(facts[name], granted.node)]
+    again = (f"Now {', '.join(idle)} receive nothing, and connect again by themselves: they are not fenced.",)
+    return _answer(cluster, granted, "unknown", headline, may + by, *(again if idle and cluster.quorum else ()))
 
 
 def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance: Instance) -> Writes:

@@ -110,6 +110,18 @@ def test_a_silent_primary_acknowledges_nothing_once_too_few_could_flush() -> Non
     assert writes(CLUSTER, {"n2": both["n2"]}).acknowledged == "unknown"  # n3 gave no report: it may still stream.
 
 
+def test_a_standby_that_would_connect_again_is_not_fenced() -> None:
+    """Disconnected is not cut off: what a silent primary can acknowledge is unknown until its standbys are fenced."""
+    silent = {name: facts for name, facts in healthy().items() if name != "n1"}
+    for name in silent:
+        silent = with_instance(silent, name, receiver=None)
+    found = _found(silent)
+    assert found.acknowledged == "unknown"
+    assert found.details[1] == "Now n2, n3 receive nothing, and connect again by themselves: they are not fenced."
+    down = with_instance(with_instance(silent, "n2", state=State.STOPPED), "n3", state=State.CRASHED)
+    assert _found(down).acknowledged == "no"
+
+
 def test_a_hung_primary_is_unknown() -> None:
     """A process that does not answer may still acknowledge."""
     hung = with_instance(healthy(), "n1", state=State.UNREACHABLE, recovery=None, position=None, senders=())
