@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mnemonic import Mnemonic
 from webauthn import verify_authentication_response
@@ -37,7 +37,6 @@ from tests.unit.protocol.authenticator import (
 )
 from tests.unit.protocol.signers import file_key, ssh_key
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PLANS = st.binary(min_size=1, max_size=200)
 KEYS = {kind: SoftAuthenticator(kind) for kind in KINDS}
 ENDORSED = {kind: endorsed(endorsement_of(key)) for kind, key in KEYS.items()}
@@ -69,7 +68,6 @@ def theirs(kind: str, response: str, plan: bytes) -> bool:
     return True
 
 
-@UNHURRIED
 @given(kind=st.sampled_from(KINDS), plan=PLANS)
 def test_a_genuine_assertion_is_accepted_by_both(kind: str, plan: bytes) -> None:
     """Whatever the plan, and whatever the key."""
@@ -78,7 +76,6 @@ def test_a_genuine_assertion_is_accepted_by_both(kind: str, plan: bytes) -> None
     assert theirs(kind, response, plan)
 
 
-@UNHURRIED
 @given(
     kind=st.sampled_from(KINDS),
     plan=PLANS,
@@ -97,7 +94,6 @@ def test_one_bit_changed_is_refused_by_both(kind: str, plan: bytes, part: str, a
     assert not theirs(kind, response, plan)
 
 
-@UNHURRIED
 @given(
     kind=st.sampled_from(["ES256", "EdDSA"]),
     plan=PLANS,
@@ -119,7 +115,6 @@ def test_signed_lies_are_judged_alike(
     assert ours(kind, response, plan) is theirs(kind, response, plan) is genuine
 
 
-@UNHURRIED
 @given(
     plan=PLANS,
     flags=st.integers(0, 255),

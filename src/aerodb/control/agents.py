@@ -7,12 +7,15 @@ from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from typing import TypeVar
 
+import msgspec
+
 from aerodb.control.errors import OutcomeForged
 from aerodb.control.meters import Meters
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import EventPage
+from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Extent, Order, Outcome
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.transport.client import Client, Kept
@@ -24,8 +27,36 @@ Read = tuple[dict[str, Signed], dict[str, str]]
 """One read of all nodes: the signed reports, and of each node that gave none why."""
 
 LOOK_SECONDS_MAX = 15.0
+"""What a look may take at an agent that answers at all."""
+ANSWER_SECONDS_MAX = 2.0
+"""What an agent is given to accept a connection, or to answer a cheap call: one that is frozen costs a look no more."""
+CHEAP = "/v1/checkpoint"
+"""What an agent answers without looking at its PostgreSQL."""
 ORDER_SECONDS_MAX = 24 * 3600.0
 T = TypeVar("T")
+
+
+class _InstanceSeen(msgspec.Struct):
+    state: str
+
+
+class _FactsSeen(msgspec.Struct):
+    instance: _InstanceSeen | None
+
+
+class _ReportSeen(msgspec.Struct):
+    """All that is read of a report here, unverified: whether it is worth asking again."""
+
+    facts: _FactsSeen
+
+
+def _unanswered(unverified: Signed) -> bool:
+    """Tell whether a report says that the node's PostgreSQL did not answer."""
+    try:
+        instance = msgspec.json.decode(unverified.document, type=_ReportSeen).facts.instance
+    except msgspec.DecodeError:
+        return False
+    return instance is not None and instance.state == State.UNREACHABLE
 
 
 class Agents:
@@ -41,7 +72,9 @@ class Agents:
         self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="agent")
 
     def _client(self, node: str, seconds_max: float) -> Client:
-        return Client(self._cluster.member(node).agent, self._tls, node, seconds_max, self._context)
+        client = Client(self._cluster.member(node).agent, self._tls, node, seconds_max, self._context)
+        client.connect_seconds_max = ANSWER_SECONDS_MAX
+        return client
 
     def _of_each(self, ask: Callable[[str], T], nodes: Iterable[str]) -> tuple[dict[str, T], dict[str, str]]:
         """Ask these nodes at once; return what each says, and of each that says nothing why.
@@ -66,14 +99,24 @@ class Agents:
 
     def _report(self, node: str, kept: Kept, nonce: str) -> Signed:
         with self._meters.call(node, "report"):
+            kept.ensure(CHEAP, ANSWER_SECONDS_MAX)
             body = kept.get(f"/v1/report?nonce={nonce}")
         return read_answer(body, Signed)
 
     def read_twice(self, nonce: str) -> tuple[Read, Read]:
-        """Return two reads of all nodes: the second is begun when the first is over, on the same connections."""
+        """Return two reads of all nodes: the second is begun when the first is over, on the same connections.
+
+        Who gives no report in the first is not waited for again, nor a PostgreSQL that did not answer: two silences say
+        no more than one, and there is nothing to compare.
+        """
         with ExitStack() as stack:
             kept = {member.name: stack.enter_context(self._kept(member.name)) for member in self._cluster.members}
-            return self._read(kept, nonce), self._read(kept, nonce)
+            first, missing = self._read(kept, nonce)
+            settled = {name: signed for name, signed in first.items() if _unanswered(signed)}
+            again = {name: each for name, each in kept.items() if name not in missing and name not in settled}
+            second, lost = self._read(again, nonce)
+        said = {name: {**settled, **second}[name] for name in kept if name in settled or name in second}
+        return (first, missing), (said, {**missing, **lost})
 
     @contextmanager
     def _kept(self, node: str) -> Iterator[Kept]:
@@ -102,6 +145,7 @@ class Agents:
 
     def _events(self, node: str, count: int) -> EventPage:
         with self._kept(node) as kept, self._meters.call(node, "events"):
+            kept.ensure(CHEAP, ANSWER_SECONDS_MAX)
             body = kept.get(f"/v1/events?count={count}")
         page = read_answer(body, EventPage)
         if page.node != node or any(event.node != node for event in page.events):
@@ -123,7 +167,7 @@ class Agents:
 
     def _seen(self, node: str, kept: Kept) -> int:
         with self._meters.call(node, "checkpoint"):
-            body = kept.get("/v1/checkpoint")
+            body = kept.get(CHEAP, ANSWER_SECONDS_MAX)
         return read_answer(body, Extent).size
 
     def _run(self, node: str, kept: Kept, order: Order) -> Signed:

@@ -60,6 +60,7 @@ class Agent:
         self._alone = alone_in(node.state)
         self._store = Store(node.state)
         self._postgres = node.postgres()
+        self._looked_at = node.postgres("look")
         self._hands = make_hands(node.name, node.key, self._store, self._postgres, self._facts)
         self._answers = Answers(node, self._store)
         self._working = threading.Lock()
@@ -166,7 +167,7 @@ class Agent:
 
     def facts(self) -> Facts:
         """Return the node's facts now, an unfinished request among them."""
-        facts, begun = self._facts(), self._store.unfinished()
+        facts, begun = self.facts_through(self._looked_at), self._store.unfinished()
         return msgspec.structs.replace(facts, unfinished=self._unfinished(begun[0])) if begun else facts
 
     def _unfinished(self, begun: Begun) -> Unfinished:
@@ -211,7 +212,7 @@ class Agent:
 
     def serving(self) -> tuple[Standing, Serving | None]:
         """Return what a load balancer is told by: the standing, and what PostgreSQL says, where it answers."""
-        seen = self._postgres.serving() if self._postgres is not None else None
+        seen = self._looked_at.serving() if self._looked_at is not None else None
         return self._store.standing, seen
 
     # Judgement --------------------------------------------------------------------------------------------------

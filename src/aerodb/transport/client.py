@@ -8,10 +8,11 @@ import select
 import ssl
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from aerodb import tracing
 from aerodb.errors import Executed
-from aerodb.transport.errors import AnswerMalformed, Interrupted, Unreachable
+from aerodb.transport.errors import AnswerMalformed, Interrupted, Refused, Unreachable
 from aerodb.transport.problem import refused_by
 from aerodb.transport.tls import Tls, client_context
 
@@ -21,6 +22,8 @@ ANSWER_BYTES_MAX = 64 << 20
 JSON = "application/json"
 IDLE_SECONDS_MAX = 30.0
 """Well below `server.KEEP_ALIVE_SECONDS`."""
+JUST_SECONDS = 0.25
+"""For how long a connection that has answered is not asked again whether the service lives."""
 
 _BLOCK_BYTES = 256 << 10
 
@@ -48,6 +51,9 @@ class Client:
         host, _, port = address.rpartition(":")
         self._host, self._port, self._name = host.strip("[]"), int(port), name
         self.timeout_seconds = timeout_seconds
+        # Whatever its answers may take: a service that is frozen, or whose host is gone, accepts no connection, while a
+        # kernel may still take the call.
+        self.connect_seconds_max = timeout_seconds
         self._context = context or client_context(tls)
 
     def get(self, path: str) -> bytes:
@@ -109,9 +115,10 @@ class Client:
         Raises:
             Unreachable: there is none to be had.
         """
-        connection = _Connection(self._host, self._port, self._name, self._context, self.timeout_seconds)
+        connection = _Connection(self._host, self._port, self._name, self._context, self.connect_seconds_max)
         try:
             connection.connect()
+            connection.sock.settimeout(self.timeout_seconds)
         except OSError as error:
             connection.close()
             raise Unreachable(f"{self._where} cannot be reached: {error}") from error
@@ -195,9 +202,27 @@ class Kept:
         self._connection: _Connection | None = None
         self._used = 0.0
 
-    def get(self, path: str) -> bytes:
-        """Return the answer to a GET; raises as `Client.get` does."""
-        return self._call("GET", path, None, None)
+    def get(self, path: str, timeout_seconds: float | None = None) -> bytes:
+        """Return the answer to a GET, which may take as long as the client says; raises as `Client.get` does."""
+        return self._call("GET", path, None, timeout_seconds)
+
+    def ensure(self, path: str, seconds_max: float) -> None:
+        """Make sure that the service lives before it is asked for what may take long.
+
+        It has just answered, or accepts a connection, or, where one was kept, answers a cheap GET of `path` within so
+        many seconds: a kernel takes calls for a process that is stopped, and nobody hangs up for a host that is gone.
+
+        Raises:
+            Unreachable, Interrupted: it does not.
+        """
+        if time.monotonic() - self._used < JUST_SECONDS and self._usable() is not None:
+            return
+        if self._usable() is None:
+            self._connection = self._client.connect()
+            self._used = time.monotonic()
+            return
+        with suppress(Refused):  # A refusal is an answer.
+            self._call("GET", path, None, seconds_max)
 
     def post(self, path: str, body: bytes, timeout_seconds: float, headers: dict[str, str] | None = None) -> bytes:
         """Return the answer to a POST, which may take longer than a look; raises as `Client.post` does."""

@@ -117,7 +117,7 @@ def scanned(log: Log, query: Query, before: int, limit: int) -> list[tuple[int, 
     return found[::-1][:limit]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(content=st.lists(records, max_size=12), asked=st.lists(queries, min_size=1, max_size=8),
        before=st.integers(0, 13), limit=st.integers(1, 4), bulk=st.booleans(), early=st.integers(0, 12))  # fmt: skip
 def test_a_search_finds_what_a_scan_finds(
@@ -132,7 +132,7 @@ def test_a_search_finds_what_a_scan_finds(
             assert search(log, query, before, limit) == scanned(log, query, before, limit)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(content=st.lists(records, max_size=12), limit=st.integers(1, 4), bulk=st.booleans(), early=st.integers(0, 12))
 def test_pages_of_requests_leave_none_out_and_show_none_twice(
     content: list[Record], limit: int, early: int, *, bulk: bool

@@ -5,7 +5,7 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aerodb.protocol import sshkey, sshwire
@@ -21,7 +21,6 @@ from tests.unit.protocol.signers import (
     ssh_key,
 )
 
-UNHURRIED = settings(deadline=None)  # The machine may be busy with other tests.
 P = 2**255 - 19
 Y8 = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
 CANONICAL_TORSION = [0, 1, P - 1, Y8, P - Y8]
@@ -85,7 +84,6 @@ def test_a_line_that_is_no_key_is_malformed(line: str) -> None:
         sshkey.parse_line(line)
 
 
-@UNHURRIED
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No text brings the reader to any other error than its own."""
@@ -96,7 +94,6 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         pass
 
 
-@UNHURRIED
 @given(st.sampled_from(sshkey.ALLOWED), st.binary(max_size=200))
 def test_any_content_is_judged_or_refused(algorithm: str, content: bytes) -> None:
     """No content brings the judgement to any other answer than sound or weak, and chance makes no sound key."""
@@ -112,7 +109,6 @@ def test_points_of_small_order_and_second_encodings_are_refused(y: int, sign: in
         sshkey.refuse_weak(ed25519_key((y | sign << 255).to_bytes(32, "little")))
 
 
-@UNHURRIED
 @given(st.binary(min_size=32, max_size=32))
 def test_points_are_on_the_curve_exactly_where_an_independent_decoder_says_so(point: bytes) -> None:
     """The judgement of a point agrees with solving the curve's equation for x as RFC 8032 section 5.1.3 does."""
@@ -248,7 +244,6 @@ def test_a_curve_that_ssh_does_not_have_is_refused() -> None:
         sshkey.of_public(ec.derive_private_key(5, ec.SECP256K1()).public_key())
 
 
-@UNHURRIED
 @given(st.integers(0, 2**4100))
 def test_integers_survive_the_wire(value: int) -> None:
     """Every integer reads back as itself, and nothing trails."""

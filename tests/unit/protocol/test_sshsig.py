@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aerodb.protocol import sshkey, sshsig, sshwire
@@ -27,7 +27,6 @@ from tests.unit.protocol.signers import (
 )
 
 DATA = b'{"plan":"promote n2"}'
-UNHURRIED = settings(deadline=None)  # The first RSA key takes as long to make as its primes are hard to find.
 FAST_KINDS = [kind for kind in FILE_KINDS if kind != "rsa"]
 
 
@@ -108,7 +107,6 @@ def test_a_touch_cannot_be_claimed_afterwards(kind: str) -> None:
         sshsig.verify(sshsig._armor(bytes(content)), DATA, SecurityKey(kind).key)
 
 
-@UNHURRIED
 @given(st.sampled_from([*FILE_KINDS, *SECURITY_KINDS]), st.data())
 def test_any_changed_byte_of_the_content_is_refused(kind: str, data: st.DataObject) -> None:
     """No byte of the signature, inside its armor, can be changed."""
@@ -119,7 +117,6 @@ def test_any_changed_byte_of_the_content_is_refused(kind: str, data: st.DataObje
         sshsig.verify(sshsig._armor(bytes(content)), DATA, key)
 
 
-@UNHURRIED
 @given(st.sampled_from([*FAST_KINDS, *SECURITY_KINDS]), st.data())
 def test_any_changed_character_of_the_armor_is_refused(kind: str, data: st.DataObject) -> None:
     """No character of the armor can be changed, left out or put in: one signature has one text."""
@@ -135,7 +132,6 @@ def test_any_changed_character_of_the_armor_is_refused(kind: str, data: st.DataO
             sshsig.verify(changed, DATA, key)
 
 
-@UNHURRIED
 @given(st.sampled_from([*FAST_KINDS, *SECURITY_KINDS]), st.binary().filter(lambda drawn: drawn != DATA))
 def test_other_data_is_refused(kind: str, other: bytes) -> None:
     """A signature is over its own bytes and no others."""
@@ -144,7 +140,6 @@ def test_other_data_is_refused(kind: str, other: bytes) -> None:
         sshsig.verify(armor, other, key)
 
 
-@UNHURRIED
 @given(st.text())
 def test_any_text_as_a_signature_is_refused(text: str) -> None:
     """No text brings the reader to any other error than its own."""
@@ -153,7 +148,6 @@ def test_any_text_as_a_signature_is_refused(text: str) -> None:
             sshsig.verify(armor, DATA, ssh_key("ed25519"))
 
 
-@UNHURRIED
 @given(st.binary(max_size=300))
 def test_any_signature_blob_is_refused(signature: bytes) -> None:
     """No signature within a sound envelope brings the reader to any other error than its own."""

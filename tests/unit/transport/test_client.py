@@ -1,6 +1,7 @@
 """Answers that are taken line by line: as they come, however long; cut short, they are never taken for whole."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from aerodb.transport.certificates import Authority
-from aerodb.transport.client import ANSWER_BYTES_MAX, Client, Kept, LineTooLong, lines_of
-from aerodb.transport.errors import AnswerMalformed, Interrupted, Refused
+from aerodb.transport.client import ANSWER_BYTES_MAX, JUST_SECONDS, Client, Kept, LineTooLong, lines_of
+from aerodb.transport.errors import AnswerMalformed, Interrupted, Refused, Unreachable
 from aerodb.transport.server import Server, listen
 from aerodb.transport.tls import tls_in
 
@@ -156,3 +157,49 @@ def test_a_refused_order_leaves_no_patience_to_the_looks_after_it(tmp_path: Path
         with pytest.raises(Interrupted):
             kept.get("/")
         looked.set()
+
+
+@contextmanager
+def frozen() -> Iterator[str]:
+    """Give the address of a process that is stopped: its kernel takes calls, and nothing answers them."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
+
+
+def test_who_accepts_no_connection_costs_no_more_than_that(tmp_path: Path) -> None:
+    """However long an answer may take, a frozen service is given up where it would have to shake hands."""
+    Authority("c").issue(tmp_path, "control", "control")
+    with frozen() as address:
+        client = Client(address, tls_in(tmp_path), "control", 24 * 3600.0)
+        client.connect_seconds_max = 0.1
+        for call in (lambda: client.get("/"), lambda: client.post("/", b"{}"), lambda: Kept(client).ensure("/", 0.1)):
+            with pytest.raises(Unreachable):
+                call()
+
+
+def test_who_freezes_on_a_kept_connection_is_found_out_by_a_cheap_call(tmp_path: Path) -> None:
+    """A connection that was kept proves nothing; a new one does, and costs no call; a refusal is an answer too."""
+    calls: list[str] = []
+    freezes, thaws = threading.Event(), threading.Event()
+
+    def answer(request: Request) -> Response:
+        calls.append(request.method)
+        if freezes.is_set():
+            thaws.wait(60)
+        return Response(PROBLEM, 403)
+
+    with serving(tmp_path, answer) as client:
+        client.timeout_seconds = 24 * 3600.0
+        kept = Kept(client)
+        kept.ensure("/", 60)
+        kept.ensure("/", 60)
+        assert calls == []
+        kept._used -= JUST_SECONDS
+        kept.ensure("/", 60)
+        assert calls == ["GET"]
+        freezes.set()
+        kept._used -= JUST_SECONDS
+        with pytest.raises(Interrupted) as silent:
+            kept.ensure("/", 0.1)
+        assert silent.value.executed == "not executed"
+        thaws.set()

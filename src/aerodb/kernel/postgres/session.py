@@ -23,6 +23,7 @@ from aerodb.errors import AeroError
 from aerodb.kernel.postgres.errors import ServerForeign, StatementFailed, Unreachable
 from aerodb.kernel.postgres.keeping import CAPACITY, KEEPING, said_of
 from aerodb.kernel.postgres.lasting import Connection, Lasting
+from aerodb.kernel.postgres.patience import OutOfPatience, PatientConnection
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import postmaster
 from aerodb.kernel.postgres.sending import SENDERS, SERVING, senders_in
@@ -196,6 +197,10 @@ def _listener(connection: Connection) -> int:
     return int(struct.unpack("3i", credentials)[0])
 
 
+LOOK_SECONDS_MAX = 2
+"""What PostgreSQL is given to accept a connection, or to answer what merely looks: then it is taken for silent."""
+
+
 class Session:
     """One connection as the superuser, opened when it is needed, kept, and never shared by two threads at once."""
 
@@ -204,7 +209,7 @@ class Session:
         self._place, self._major = place, major
         self._purpose = purpose
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
+        self._connection: PatientConnection | None = None
         self.lasting = Lasting(partial(self._connected, purpose))
 
     def accepts(self) -> bool:
@@ -215,24 +220,24 @@ class Session:
             return False
         return True
 
-    def _open(self) -> Connection:
+    def _open(self) -> PatientConnection:
         if self._connection is None or self._connection.closed:
             self._connection = self._connected(self._purpose)
         return self._connection
 
-    def _connected(self, purpose: str, seconds_max: float = STATEMENT_SECONDS_MAX) -> Connection:
+    def _connected(self, purpose: str, seconds_max: float = STATEMENT_SECONDS_MAX) -> PatientConnection:
         """Return a new connection to the very process that works in the data folder.
 
         Raises:
             psycopg.OperationalError: there is none.
             ServerForeign: another process answers.
         """
-        connection = psycopg.connect(
+        connection = PatientConnection.connect(
             host=self._place.socket,
             port=self._place.port,
             user=SUPERUSER,
             dbname="postgres",
-            connect_timeout=3,
+            connect_timeout=LOOK_SECONDS_MAX,
             autocommit=True,
             application_name=f"aerodb {purpose}",
             options=own_options(self._major, seconds_max),
@@ -254,8 +259,10 @@ class Session:
                 self._connection.close()
                 self._connection = None
 
-    def run(self, statement: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Return the rows of one statement.
+    def run(
+        self, statement: str, parameters: dict[str, Any] | None = None, seconds_max: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of one statement, which PostgreSQL answers within `seconds_max` (None: as long as it takes).
 
         Raises:
             Unreachable: PostgreSQL does not answer; whether the statement took effect is unknown.
@@ -263,7 +270,9 @@ class Session:
         """
         with self._lock:
             try:
-                cursor = self._open().execute(statement.encode(), parameters)
+                connection = self._open()
+                connection.seconds_max = seconds_max
+                cursor = connection.execute(statement.encode(), parameters)
                 return cursor.fetchall() if cursor.description else []
             except psycopg.Error as error:
                 raise self._failure(error) from error
@@ -277,6 +286,7 @@ class Session:
         with self._lock:
             try:
                 connection = self._open()
+                connection.seconds_max = None
                 with connection.transaction():
                     for statement, parameters in statements:
                         connection.execute(statement.encode(), parameters)
@@ -294,11 +304,16 @@ class Session:
         return Unreachable(f"PostgreSQL of {self._place.name} does not answer: {error}")
 
     def _read(self, statement: str, parameters: dict[str, Any]) -> Any:
-        """Return the one value that a statement which only reads tells; a connection that had died is opened anew."""
+        """Return the one value that a statement which only reads tells; a connection that had died is opened anew.
+
+        A PostgreSQL that takes the question and does not answer is given LOOK_SECONDS_MAX, once.
+        """
         try:
-            found = self.run(statement, parameters)
-        except Unreachable:
-            found = self.run(statement, parameters)
+            found = self.run(statement, parameters, LOOK_SECONDS_MAX)
+        except Unreachable as error:
+            if isinstance(error.__cause__, OutOfPatience | psycopg.errors.ConnectionTimeout):
+                raise
+            found = self.run(statement, parameters, LOOK_SECONDS_MAX)
         return found[0]["found"]
 
     def look(self) -> Seen:
