@@ -394,7 +394,7 @@ def _written_since(running: Running, begin: str) -> list[str]:
         "pg_waldump", "--path", folder, "--start", begin, "--end", _end_of_wal(running), timeout_seconds=60
     )
     own = re.compile(r"RUNNING_XACTS|CHECKPOINT_(ONLINE|REDO)")
-    return [line for line in dumped.stdout.splitlines() if line and not own.search(line)]
+    return [line for line in dumped.output.splitlines() if line and not own.search(line)]
 
 
 def test_looking_changes_nothing(fresh: Running) -> None:
