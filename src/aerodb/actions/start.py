@@ -116,7 +116,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """
     before, view = hands.standing(), order.view
     if before.role == "standby":
-        _settle_upstream(hands, view)
+        _settle_upstream(hands, order)
     hands.cross(order.plan.request.id)
     hands.start()
     standing = settle(hands, order.plan)
@@ -126,10 +126,10 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     return (f"PostgreSQL on {view.node} runs as a {standing.role}{whom}{detached_now}",)
 
 
-def _settle_upstream(hands: Hands, view: View) -> None:
-    """Make settings and standing name the upstream, or nobody where it is not proven."""
+def _settle_upstream(hands: Hands, order: Order) -> None:
+    """Make settings and standing name the upstream, or nobody where it is not proven, or not any more."""
     upstream = hands.standing().upstream
-    if upstream is not None and detaches(view):
+    if upstream is not None and any(detaches(view) for view in order.views):
         hands.write_standing(detached(hands.standing()))
         upstream = None
     if upstream is None:

@@ -36,7 +36,7 @@ from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.explain import check_usable, verdict_changes, view_of
 from aerodb.rules.invariants import RULES
-from aerodb.rules.late import Judge, judged_late, late_peers
+from aerodb.rules.late import digests, judged_late, late_peers
 from aerodb.rules.operation import carry_out
 from aerodb.rules.policy import remembered
 from aerodb.rules.position import Noted
@@ -225,32 +225,27 @@ class Agent:
         """
         plan = locks.open_plan(self._node.cluster, self._node.name, order.plan)
         locks.check_reports(plan, order)
-        return self._judge_of(plan, order)(self._view(plan, order, facts))
+        late = late_peers(self._node.cluster, self._node.name, order)
+        return judged_late(action_named(plan.request.action).judge, late)(self._view(plan, order, facts))
 
     def _view(self, plan: Plan, order: Order, own: Facts) -> View:
         return view_of(self._node.cluster, plan.request, own, order.reports, plan.request.id, plan.term)
 
-    def _judge_of(self, plan: Plan, order: Order) -> Judge:
-        """Return what judges an order's action: all by the plan's reports, what is unstable by the late ones too.
-
-        Raises:
-            AeroError: a late report is not what it says.
-        """
-        late = late_peers(self._node.cluster, self._node.name, order)
-        return judged_late(action_named(plan.request.action).judge, late)
-
-    def _judge_again(self, plan: Plan, order: Order, judge: Judge) -> View:
-        """Return the view on which every verdict holds, as the plan said.
+    def _judge_again(self, plan: Plan, order: Order) -> specification.Order:
+        """Return what an operation works from: every verdict holds, as the plan said, and late too where that matters.
 
         Raises:
             VerdictsDiffer: one does not, any more.
+            AeroError: a late report is not what it says.
         """
+        late = late_peers(self._node.cluster, self._node.name, order)
+        judge = judged_late(action_named(plan.request.action).judge, late)
         with span("judge"):
             view = self._view(plan, order, self._remember(self.facts()))
             changes = verdict_changes(plan.verdicts, judge(view))
             if changes:
                 raise VerdictsDiffer(locks.says(changes), invariants=tuple(each.invariant for each in changes))
-        return view
+        return specification.Order(plan=plan, view=view, judge=judge, late=late)
 
     # Operation --------------------------------------------------------------------------------------------------
 
@@ -303,40 +298,39 @@ class Agent:
                 locks.check_form(cluster, plan)
                 locks.check_reports(plan, order)
                 self._store.write_seen(locks.check_logged(cluster, plan, order, self._store.seen))
-            judge = self._judge_of(plan, order)
-            view = self._judge_again(plan, order, judge)
-            self._store.begin(request, order.plan, view.own.facts)
+            work = self._judge_again(plan, order)
+            self._store.begin(request, order.plan, work.view.own.facts)
         except AeroError as error:
             return self._answers.refused(request, order.plan, error)
         self._answers.begun(request)
         say("order begun", request=request, action=plan.request.action, term=plan.term)
-        return self._operate(plan, order, view, judge)
+        return self._operate(order, work)
 
-    def _operate(self, plan: Plan, order: Order, view: View, judge: Judge) -> Signed:
-        action, text = action_named(plan.request.action), order.plan
-        work = specification.Order(plan=plan, view=view, judge=judge)
+    def _operate(self, order: Order, work: specification.Order) -> Signed:
+        request, action = work.plan.request.id, work.plan.request.action
         try:
-            with span("operate", request=plan.request.id, action=plan.request.action, node=self._node.name):
-                evidence = carry_out(action, self._hands, work)
+            with span("operate", request=request, action=action, node=self._node.name):
+                evidence = carry_out(action_named(action), self._hands, work)
         except Exception as error:  # noqa: BLE001 - whatever failed, PostgreSQL's own state says what was executed
             failure = error if isinstance(error, AeroError) else OperationFailed(repr(error))
-            say("operation failed", failure=error, request=plan.request.id)
-            return self._after_failure(plan, text, view.own.facts, failure)
-        late = {name: signed.digest for name, signed in sorted(order.late.items())}
-        return self._answers.last(
-            plan.request.id, self._answers.signed(plan.request.id, text, "executed", evidence=evidence, late=late)
-        )
+            say("operation failed", failure=error, request=request)
+            return self._after_failure(order, work, failure)
+        said = self._answers.signed(request, order.plan, "executed", evidence=evidence, late=digests(order.late))
+        return self._answers.last(request, said)
 
-    def _after_failure(self, plan: Plan, text: str, before: Facts, failure: AeroError) -> Signed:
+    def _after_failure(self, order: Order, work: specification.Order, failure: AeroError) -> Signed:
         """Judge from PostgreSQL's own state what a failed operation left; unknown stays unfinished."""
-        action, request = action_named(plan.request.action), plan.request.id
+        plan, request = work.plan, work.plan.request.id
+        action = action_named(plan.request.action)
         try:
-            found = self._found(plan, before)
+            found = self._found(plan, work.view.own.facts)
             if found.result == "executed":
                 self._hands.write_standing(action.settle(self._hands, plan))
         except Exception as error:  # noqa: BLE001 - not even that can be seen: unknown, to be asked for
             found = specification.Established(result="unknown", evidence=f"nothing can be seen: {error}")
-        outcome = self._answers.signed(request, text, found.result, failure, evidence=(found.evidence,))
+        outcome = self._answers.signed(
+            request, order.plan, found.result, failure, evidence=(found.evidence,), late=digests(order.late)
+        )
         return outcome if found.result == "unknown" else self._answers.last(request, outcome)
 
     def _found(self, plan: Plan, before: Facts) -> specification.Established:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Order, Result, Verdict, late_nonce
+from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import peers_of
 from aerodb.rules.invariants import STABILITY, Invariant
 from aerodb.rules.view import Peer, View
@@ -32,6 +33,11 @@ def late_peers(cluster: Cluster, target: str, order: Order) -> dict[str, Peer]:
     """
     opened = peers_of(cluster, order.late, late_nonce(order.record))
     return {name: peer for name, peer in opened.items() if name != target}
+
+
+def digests(late: dict[str, Signed]) -> dict[str, str]:
+    """Return the digests of late reports by node, as an outcome names them."""
+    return {name: signed.digest for name, signed in sorted(late.items())}
 
 
 def judged_late(judge: Judge, late: dict[str, Peer]) -> Judge:

@@ -49,7 +49,9 @@ def learned(standing: Standing, view: View) -> Standing:
 def carry_out(action: Action, hands: Hands, order: Order) -> tuple[str, ...]:
     """Tell the target what its peers' reports prove, and run the one operation; return its evidence."""
     before = hands.standing()
-    after = learned(before, order.view)
+    after = before
+    for view in order.views:
+        after = learned(after, view)
     if after != before:
         hands.write_standing(after)
     return action.operate(hands, order)

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec.structs import replace
+
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Loss, Plan, Verdict
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
-from aerodb.rules.view import View
+from aerodb.rules.view import Peer, View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +64,20 @@ SILENT = Established(
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What an operation works from: the plan, and the view whose verdicts hold. `judge` judges the view anew."""
+    """What an operation works from: the plan, and the view whose verdicts hold. `judge` judges the view anew.
+
+    `late` is what the peers said after the confirmation; None where nobody asked them.
+    """
 
     plan: Plan
     view: View
     judge: Callable[[View], tuple[Verdict, ...]]
+    late: dict[str, Peer] | None = None
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Return the view of the plan's reports and, where there are any, that of the late ones, in this order."""
+        return (self.view,) if self.late is None else (self.view, replace(self.view, peers=self.late))
 
 
 @dataclass(frozen=True, kw_only=True)

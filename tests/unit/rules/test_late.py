@@ -4,6 +4,7 @@ Each way of showing something else is a case; each check that could be dropped i
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace as changed
 from typing import NamedTuple
 
 import pytest
@@ -21,7 +22,9 @@ from aerodb.protocol.signed import Signed, sign
 from aerodb.rules.explain import failed
 from aerodb.rules.invariants import STABILITY, STATEMENTS, Invariant
 from aerodb.rules.late import Judge, judged_late, late_peers
+from aerodb.rules.operation import carry_out
 from aerodb.rules.view import Peer, View, peer_of
+from tests.unit.rules.doing import hands_in, order_in
 from tests.unit.rules.scenes import (
     CLUSTER,
     KEYS,
@@ -34,7 +37,7 @@ from tests.unit.rules.scenes import (
     view_for,
     with_instance,
 )
-from tests.unit.rules.test_matrix import BREAKERS, accepted
+from tests.unit.rules.test_matrix import BREAKERS, PAUSED, accepted
 
 RECORD = '{"event":"confirmed"}'
 NONCE = late_nonce(RECORD)
@@ -189,6 +192,7 @@ def _broken_late(name: str, invariant: Invariant) -> list[tuple[View, dict[str, 
     for request, scene in _held(name):
         broken = [*BREAKERS[invariant](scene, request), *BREAKERS[Invariant.NO_HIGHER_GRANT](scene, request)]
         broken += [{node: facts for node, facts in scene.items() if node != gone} for gone in scene]
+        broken += [with_instance(scene, node, keeping=PAUSED) for node in scene if scene[node].instance is not None]
         for late in broken:
             restored = {**late, request.target: scene[request.target]}
             found.append((view_for(request, scene), view_for(request, restored).peers))
@@ -272,3 +276,13 @@ def test_a_pledger_that_is_not_needed_may_be_silent() -> None:
     all_three = pledged(FENCED, "n1", Candidacy(term=2, node="n2"))
     silent = {name: facts for name, facts in all_three.items() if name != "n1"}
     assert _promotion_with(silent, all_three)[0] is Result.HOLDS
+
+
+@pytest.mark.parametrize("late", ["as planned", "silent", "not asked"])
+def test_a_standby_starts_attached_only_where_that_is_proven_late_too(late: str) -> None:
+    """The plan's reports prove its upstream; where that one is silent after the confirmation, it starts detached."""
+    scene = with_instance(healthy(), "n3", state=State.STOPPED, receiver=None)
+    order, hands = order_in(scene, "start", "n3"), hands_in(scene, "n3")
+    said = {name: peer for name, peer in order.view.peers.items() if name != "n1" or late == "as planned"}
+    carry_out(catalogue()["start"], hands, changed(order, late=None if late == "not asked" else said))
+    assert hands.standing().upstream == (None if late == "silent" else "n1")
