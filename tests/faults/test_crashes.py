@@ -45,7 +45,7 @@ CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
     ("renew", "n1", {}, _fenced_for_n1, ["not executed", "not executed", "executed", "executed"]),
     ("follow", "n1", {"upstream": "n2"}, _promoted, ["not executed", "not executed", "executed", "executed"]),
     ("follow", "n3", {"upstream": "n2"}, _nothing, ["not executed", "not executed", "executed"]),
-    ("start", "n3", {}, _stopped, ["not executed", "executed", "executed"]),
+    ("start", "n3", {}, _stopped, ["not executed", "not executed", "executed", "executed"]),
     ("stop", "n1", {}, _nothing, ["not executed", "not executed", "executed", "executed"]),
     (
         "reclone",

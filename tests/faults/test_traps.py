@@ -47,10 +47,10 @@ def test_the_same_timeline_number_twice(fresh: Running) -> None:
     _crash(fresh, "n1")
     fresh.api.do("fence", "n2", for_="n2")
     fresh.api.do("fence", "n3", for_="n2")
+    fresh.api.do("promote", "n2")  # Before the hand's: a pledger that serves by itself would have elected nobody.
     pg_ctl(fresh, "n3", "promote", "-w")
     run(fresh, "n3", "set synchronous_commit = local; create table only_here (n int)")
     pg_ctl(fresh, "n3", "stop", "-m", "fast", "-w")
-    fresh.api.do("promote", "n2")
     timelines = [instance_of(fresh, node).lineage[-1].timeline for node in ("n2", "n3")]
     assert timelines == [2, 2]
     assert "wal-ancestry" in _failing(fresh, "follow", "n3", upstream="n2")
