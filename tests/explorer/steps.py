@@ -267,7 +267,7 @@ class Explored:
     def _started_rightly(self, found: Found, order: Order, state: Whole, promises: Promises) -> Found:
         """Check a start as a primary by request, of which the reports are of now."""
         node = self._node[state.nodes[self.names.index(order.target)]]
-        if order.action != "start" or node.recovery or found.broken:
+        if order.action != "start" or node.standing.role == "standby" or found.broken:
             return found
         if highest_elected(promises) > node.standing.granted.term:
             return found._replace(broken=f"P3: {order.target} starts in term {node.standing.granted.term}")
