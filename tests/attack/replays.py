@@ -33,6 +33,7 @@ class Replays:
         """Send nothing yet."""
         self._running, self._processes, self._chronicle = running, processes, chronicle
         self._folder: Path | None = None
+        self._address = ""
         self._process: subprocess.Popen[bytes] | None = None
         self.calls: list[Call] = []
 
@@ -69,7 +70,7 @@ class Replays:
         with suppress(shutil.Error, OSError):
             shutil.copytree(original, self._folder, dirs_exist_ok=True)
         ports = [int(member.agent.rpartition(":")[2]) for member in self._running.cluster.members]
-        address = f"127.0.0.1:{max(ports) + 300}"
+        self._address = address = f"127.0.0.1:{max(ports) + 300}"
         self._chronicle.deed("control", "second", "started")
         self._process = self._processes.courier(self._folder, address, "plain")
         if self._answers(address):
@@ -77,6 +78,14 @@ class Replays:
             campaigns = Campaigns(self._running, person, self._processes, self._chronicle)
             for name in ("random", "maintenance"):
                 campaigns.play(name, (lots, lots // 7, lots // 3, 30, 1, 1, 1, 1))
+
+    def other_person(self) -> Person | None:
+        """Return the operator at the second control plane, which is started again for it; None where there is none."""
+        if self._folder is None:
+            return None
+        if self._process is None or self._process.poll() is not None:
+            self._process = self._processes.courier(self._folder, self._address, "plain")
+        return Person(self._running, self._chronicle, self._address) if self._answers(self._address) else None
 
     def _answers(self, address: str) -> bool:
         client = Client(address, tls_in(self._running.layout.profile("operator")), "control", 5)

@@ -207,13 +207,14 @@ class Round:
         self.processes.mend(but=gone)
         for thread in self._threads:
             thread.join(BEAT_SECONDS_MAX)
-        way = Walker(self.running, self.people[0], self.processes, self.meddling, self.chronicle).walk()
+        way = Walker(self.running, self.people[0], self.processes, self.meddling, self.replays).walk()
         clients: list[Writer | Balancer] = [*self.writers, *self.balancers]
         for client in clients:
             client.stop()
         self.watcher.stop()
         self.chronicle.say(f"way out: {way.primary or 'NONE'} after {' | '.join(way.steps)}; lent {way.lent}")
         self._settle()
+        self.replays.close()
         return self._history(way, self._final(way))
 
     def _lose_one(self) -> str:
