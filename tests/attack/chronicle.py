@@ -90,6 +90,7 @@ class Watcher:
         }
         self.seen: list[Seen] = []
         self._last: dict[str, Seen] = {}
+        self._marked: dict[str, tuple[object, ...]] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -118,7 +119,22 @@ class Watcher:
                 self.seen.append(found)
                 self._last[node] = found
 
+    def _marks(self, node: str, home: Path | None) -> tuple[object, ...]:
+        """Return what changes with any of a node's small files: each of them is replaced, never written to."""
+        paths = [self._running.layout.node(node) / "state" / "standing.json"]
+        if home is not None:
+            paths += [home / "conf" / "standing.conf", home / "data"]
+        marks = list[object]()
+        for path in paths:
+            with suppress(OSError):
+                stat = path.lstat()
+                marks.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        return tuple(marks)
+
     def _sight(self, node: str, home: Path | None) -> Seen | None:
+        marks = self._marks(node, home)
+        if marks == self._marked.get(node):
+            return None
         standing = standing_of(self._running, node)
         if standing is None:
             return None
@@ -130,6 +146,7 @@ class Watcher:
                 upstream, folder = named[0] if named else "", str((home / "data").readlink())
         except OSError:
             return None
+        self._marked[node] = marks
         return Seen(
             node=node, at=time.time(), pledges=_pledges(standing), upstream=upstream, folder=folder,
             granted=(standing.granted.term, standing.granted.node), role=standing.role,

@@ -25,7 +25,8 @@ INSERT = (
     b"current_setting('synchronous_standby_names'), current_setting('synchronous_commit')"
 )
 GIVEN_UP_SECONDS = 4.0
-PAUSE_SECONDS = 0.015
+PAUSE_SECONDS = 0.03
+ASKED_EVERY_SECONDS = 0.8
 WRITER_ROWS = 10_000_000
 
 
@@ -67,7 +68,7 @@ class Writer:
             try:
                 connection = psycopg.connect(self._dsn, connect_timeout=2, autocommit=True, application_name=self.name)
             except psycopg.Error:
-                self._ending.wait(0.1 if self._node else 0.03)
+                self._ending.wait(0.25 if self._node else 0.05)
                 continue
             try:
                 self._write(connection.pgconn, self._nodes.get(connection.info.port, ""))
@@ -154,4 +155,4 @@ class Balancer:
             else:
                 said = True
             self.told.append(Told(node=self._node, begin=begin, end=time.time(), primary=said))
-            self._ending.wait(0.4)
+            self._ending.wait(ASKED_EVERY_SECONDS)

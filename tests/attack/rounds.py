@@ -27,6 +27,7 @@ from tests.attack.walker import Walker
 from tests.faults.conftest import Running
 
 BEAT_SECONDS_MAX = 150.0
+BEGIN_SECONDS_MAX = 300.0
 OF_HANDS = {name for name, _ in HANDS} | {"cancel waits"}
 
 
@@ -65,7 +66,7 @@ class Round:
     def begin(self) -> None:
         """Start the cluster, its clients and those who watch."""
         self._put_on_small()
-        self.running.stage.start()
+        self.processes.begin()
         self._make_table()
         self.since = time.time()
         cluster = self.running.cluster
@@ -91,8 +92,24 @@ class Round:
         self.processes.put_on_small(folder, room)
 
     def _make_table(self) -> None:
-        with psycopg.connect(self.running.layout.dsn(), connect_timeout=10, autocommit=True) as connection:
-            connection.execute(TABLE.encode())
+        end = time.monotonic() + BEGIN_SECONDS_MAX
+        while True:
+            try:
+                with psycopg.connect(self.running.layout.dsn(), connect_timeout=10, autocommit=True) as connection:
+                    connection.execute(TABLE.encode())
+                    break
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+        for node in self.running.cluster.data_nodes:
+            while not self._ready(node) and time.monotonic() < end:
+                time.sleep(0.1)
+
+    def _ready(self, node: str) -> bool:
+        with suppress(*NOT_TO_BE_HAD):
+            return bool(run_as_superuser(self.running, node, "select 1"))
+        return False
 
     # Playing ----------------------------------------------------------------------------------------------------
 
