@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from aerodb.kernel.gate import refused
+from aerodb.kernel.node import read_node
 from aerodb.local.demo import kill_postgres
 from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
@@ -55,6 +57,15 @@ def test_a_weaker_policy_is_found_while_the_node_is_down(fresh: Running, place: 
     file.write_text(whole, encoding="utf-8")
     assert instance_of(fresh, "n1").drift == ()
     fresh.api.do("start", "n1")
+
+
+def test_no_host_starts_a_primary_under_a_weaker_policy(fresh: Running) -> None:
+    """Where the node is configured to start as a primary with its host, the gate asks for the policy too."""
+    kill_postgres(fresh.layout, "n1")
+    node = read_node(fresh.layout.node("n1"))
+    assert refused(node, "standing") == ""
+    append_to(fresh.home("n1") / "conf" / "postgresql.conf", WEAKER)
+    assert "synchronous_standby_names" in refused(node, "standing")
 
 
 def test_settings_that_do_not_parse_are_unknown(fresh: Running) -> None:

@@ -3,11 +3,16 @@
 The rule itself is `rules.gate`; the agent asks the same question when it starts together with its host.
 """
 
+from pathlib import Path
+
 from aerodb.errors import AeroError
 from aerodb.kernel.node import Node
+from aerodb.kernel.postgres.configured import Configured
 from aerodb.kernel.postgres.control import read_control
 from aerodb.kernel.postgres.identity import read_identity
-from aerodb.kernel.postgres.settings import upstream_in
+from aerodb.kernel.postgres.installation import Installation
+from aerodb.kernel.postgres.place import Place
+from aerodb.kernel.postgres.settings import differing, expected, upstream_in
 from aerodb.kernel.store import Store
 from aerodb.logs import say
 from aerodb.rules.gate import Files, Starts, refusal
@@ -54,13 +59,23 @@ def files_of(node: Node, store: Store) -> Files:
     installation = node.installation()
     try:
         data = place.data()
+        standing = (place.conf / "standing.conf").read_text(encoding="utf-8")
         return Files(
             control=read_control(installation, data).state,
             signal=(data / "standby.signal").exists(),
             copied=(data / "backup_label").exists(),
-            attached=upstream_in((place.conf / "standing.conf").read_text(encoding="utf-8")),
+            attached=upstream_in(standing),
             unfinished=unfinished,
             identity=read_identity(data),
+            drift=_drift(installation, place, data, standing),
         )
     except (OSError, ValueError, AeroError):
         return nothing
+
+
+def _drift(installation: Installation, place: Place, data: Path, standing: str) -> tuple[str, ...] | None:
+    """Return which settings are not as the agent wrote them, whichever file says so; None where that cannot be told."""
+    try:
+        return differing(expected(place, standing), Configured(installation, place).read(data))
+    except (OSError, AeroError):
+        return None

@@ -6,6 +6,7 @@ Nobody proves anything then: there are no peers to ask. So:
   another data folder than the one that the standing is of.
 - A standby starts only in a folder that shows that it has been in recovery all along, with the upstream that it stands
   for: one that was promoted by hand, or was a primary before, starts by a person's request alone.
+- Neither starts with settings, in whichever file, that somebody changed and that its safety rests on.
 - A node that stands as a primary starts only where its configuration says so (`standing`), and it has pledged nothing
   above its own grant.
 
@@ -17,6 +18,7 @@ from typing import Literal
 import msgspec
 
 from aerodb.protocol.authority import Standing
+from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 from aerodb.rules.position import is_of
 
 Starts = Literal["no", "standby", "standing"]
@@ -31,7 +33,8 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
 
     `control` is the state in the control file (None: it cannot be read). `signal` says whether the folder would start
     in recovery, `copied` whether it is a finished copy that was never started. `attached` is the upstream in the
-    settings. `unfinished` is the request that was begun and has no outcome. `identity` is the data folder's.
+    settings. `unfinished` is the request that was begun and has no outcome. `identity` is the data folder's. `drift`
+    names the settings that are not as the agent wrote them (None: they cannot be read).
     """
 
     control: str | None
@@ -40,6 +43,7 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
     attached: str | None
     unfinished: str | None
     identity: str | None
+    drift: tuple[str, ...] | None = ()
 
 
 def refusal(starts: Starts, node: str, standing: Standing, files: Files) -> str:
@@ -61,6 +65,14 @@ def refusal(starts: Starts, node: str, standing: Standing, files: Files) -> str:
     return _refused_as_standby(node, standing, files)
 
 
+def _changed(node: str, files: Files, rested_on: tuple[str, ...]) -> str:
+    """Return which settings that matter were changed behind the agent's back; empty where none was."""
+    if files.drift is None:
+        return f"the settings of {node} cannot be read"
+    changed = [name for name in rested_on if name in files.drift]
+    return f"changed behind the agent's back on {node}: {', '.join(changed)}" if changed else ""
+
+
 def _refused_as_primary(starts: Starts, node: str, standing: Standing, files: Files) -> str:
     granted, pledged = standing.granted, standing.pledged
     if granted.node != node:
@@ -74,7 +86,7 @@ def _refused_as_primary(starts: Starts, node: str, standing: Standing, files: Fi
             f"{node} stands as a primary, and whether another has been elected since cannot be seen from here; it "
             "starts by a person's request"
         )
-    return ""
+    return _changed(node, files, POLICY_SETTINGS)
 
 
 def _refused_as_standby(node: str, standing: Standing, files: Files) -> str:
@@ -85,4 +97,4 @@ def _refused_as_standby(node: str, standing: Standing, files: Files) -> str:
     if files.attached != standing.upstream:
         stands = standing.upstream or "nobody"
         return f"{node} stands to follow {stands}, and its settings name {files.attached or 'nobody'}"
-    return ""
+    return _changed(node, files, RECEIVER_SETTINGS)

@@ -34,6 +34,17 @@ REFUSED: dict[str, tuple[Starts, Standing, Files]] = {
     "stands to follow nobody": ("standby", replace(STANDBY, upstream=None), AS_STANDBY),
     "settings name n3": ("standby", STANDBY, replace(AS_STANDBY, attached="n3")),
     "another than the one": ("standing", STANDBY, replace(AS_STANDBY, identity="b")),
+    "changed behind the agent's back on n1: synchronous_standby_names": (
+        "standing",
+        PRIMARY,
+        replace(AS_PRIMARY, drift=("primary_conninfo", "synchronous_standby_names")),
+    ),
+    "changed behind the agent's back on n1: primary_conninfo": (
+        "standby",
+        STANDBY,
+        replace(AS_STANDBY, drift=("primary_conninfo", "synchronous_standby_names")),
+    ),
+    "settings of n1 cannot be read": ("standing", PRIMARY, replace(AS_PRIMARY, drift=None)),
     "is a witness": ("standing", genesis("n1", "n2", witness=True), AS_STANDBY),
 }
 

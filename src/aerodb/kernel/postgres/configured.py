@@ -12,11 +12,12 @@ from pathlib import Path
 
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
-from aerodb.kernel.postgres.settings import WATCHED, given
+from aerodb.kernel.postgres.settings import DEFAULTS, WATCHED, given
 
 _INCLUDE = re.compile(
-    r"^\s*include(_if_exists|_dir)?\s*(?:=\s*)?(?:'((?:[^']|'')*)'|([^\s'#]+))", re.MULTILINE | re.IGNORECASE
+    r"^\s*include(_if_exists|_dir)?(?=[\s='])\s*(?:=\s*)?(?:'((?:[^']|'')*)'|([^\s'#]+))", re.MULTILINE | re.IGNORECASE
 )
+_WORD = re.compile(r"\w+")
 DEPTH_MAX = 10
 """How deep PostgreSQL lets files include one another."""
 
@@ -59,16 +60,25 @@ class Configured:
         """
         mark = self._mark(data)
         if self._known is None or self._known[0] != mark:
-            self._known = mark, {name: self._ask(data, name) for name in WATCHED}
+            named = self._named(data)
+            self._known = mark, {name: self._ask(data, name) if name in named else DEFAULTS[name] for name in WATCHED}
         return self._known[1]
+
+    def _files(self, data: Path) -> Iterator[Path]:
+        for start in (self._place.conf / "postgresql.conf", data / "postgresql.auto.conf"):
+            yield from _read_for(start)
+
+    def _named(self, data: Path) -> set[str]:
+        """Return the words that stand in the files: a setting that none names is as PostgreSQL has it by itself."""
+        files = (path for path in self._files(data) if path.is_file())
+        return {word for path in files for word in _WORD.findall(path.read_bytes().lower().decode(errors="replace"))}
 
     def _mark(self, data: Path) -> Mark:
         """Return what changes whenever a file that is read does."""
         found = []
-        for start in (self._place.conf / "postgresql.conf", data / "postgresql.auto.conf"):
-            for path in _read_for(start):
-                status = path.stat() if path.exists() else None
-                found.append((str(path), status.st_ctime_ns, status.st_size) if status else (str(path), 0, 0))
+        for path in self._files(data):
+            status = path.stat() if path.exists() else None
+            found.append((str(path), status.st_ctime_ns, status.st_size) if status else (str(path), 0, 0))
         return tuple(found)
 
     def _ask(self, data: Path, name: str) -> str:
