@@ -16,7 +16,7 @@ from aerodb.rules.condition import (
 )
 from aerodb.rules.foresight import started
 from aerodb.rules.hands import Hands
-from aerodb.rules.invariants import Invariant, holds, violated
+from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.promises import promise_above
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
 from aerodb.rules.standing import detached
@@ -36,7 +36,7 @@ def authority_stands(cluster: Cluster, node: str, standings: dict[str, Standing]
         f"{len(standings)} of {len(cluster.members)} members state that they have promised nobody else a term above "
         f"{granted.term} ({', '.join(standings)}); {cluster.majority} are needed"
     )
-    return (holds if len(standings) >= cluster.majority else violated)(Invariant.NO_HIGHER_GRANT, evidence)
+    return (holds if len(standings) >= cluster.majority else unknown)(Invariant.NO_HIGHER_GRANT, evidence)
 
 
 def no_higher_grant(view: View) -> Verdict:

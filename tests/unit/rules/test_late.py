@@ -286,3 +286,22 @@ def test_a_standby_starts_attached_only_where_that_is_proven_late_too(late: str)
     said = {name: peer for name, peer in order.view.peers.items() if name != "n1" or late == "as planned"}
     carry_out(catalogue()["start"], hands, changed(order, late=None if late == "not asked" else said))
     assert hands.standing().upstream == (None if late == "silent" else "n1")
+
+
+def _result(request: Request, scene: Scene, invariant: Invariant) -> Result:
+    """Return how one invariant of a request stands in a scene."""
+    verdicts = catalogue()[request.action].judge(view_for(request, scene))
+    return next(each.result for each in verdicts if each.invariant == invariant)
+
+
+def test_who_did_not_report_is_unknown_and_no_witness_to_anything() -> None:
+    """A majority that is silent has neither promised nor refused; a source that is silent neither runs nor is down."""
+    alone = {"n1": DOWN["n1"]}
+    assert _result(START, alone, Invariant.NO_HIGHER_GRANT) is Result.UNKNOWN
+    reclone = request_for(catalogue()["reclone"], "n3", {"upstream": "n1"})
+    for silent in ({name: healthy()[name] for name in ("n2", "n3")},
+                   with_instance(healthy(), "n1", state=State.UNREACHABLE)):  # fmt: skip
+        assert _result(reclone, silent, Invariant.RUNNING_FITS) is Result.UNKNOWN
+    assert (
+        _result(reclone, with_instance(healthy(), "n1", state=State.STOPPED), Invariant.RUNNING_FITS) is Result.VIOLATED
+    )
