@@ -18,6 +18,8 @@ from tests.attack.exclusions import excuse, stated
 from tests.attack.history import SLACK_SECONDS, Ack, Deed, Finding, History
 
 SHOWN = 5
+VAIN_SECONDS = 20.0
+"""A node's own writer tries it again every few seconds, on a busy machine too."""
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,9 +110,38 @@ def told(history: History) -> tuple[Finding, ...]:
         newer = next((ack for ack in before if ack.node != each.node and ack.timeline > own), None)
         if newer is not None and not _acknowledges_soon(acks, each.node, newer.timeline, each.end):
             wrong.append(f"{each.node} said 200 at {each.end:.3f}, after {_show([newer])}")
+    wrong += _told_in_vain(history)
     if not wrong:
         return ()
     return (Finding(property="told", text=f"{len(wrong)} answers of /primary were wrong: {'; '.join(wrong[:3])}"),)
+
+
+def _told_in_vain(history: History) -> Iterator[str]:
+    """Yield where a node said 200 for long, and acknowledged nothing to the writer that tries it alone.
+
+    What stood still or was locked meanwhile, anywhere, can look alive; and one disk can be full.
+    """
+    since: dict[str, float] = {}
+    for each in sorted(history.told, key=lambda told: told.end):
+        begin = since.get(each.node)
+        acknowledged = begin is not None and any(
+            ack.node == each.node and begin <= ack.end <= each.end for ack in history.acks
+        )
+        if not each.primary or acknowledged or _hindered(history, each.begin, each.end):
+            since.pop(each.node, None)
+            continue
+        begin = since.setdefault(each.node, each.begin)
+        if each.begin - begin > VAIN_SECONDS:
+            since[each.node] = each.begin
+            yield f"{each.node} said 200 from {begin:.3f} to {each.end:.3f} and acknowledged nothing"
+
+
+def _hindered(history: History, begin: float, end: float) -> bool:
+    """Tell whether something stood still, was full or was held by a hand at a time, or shortly before."""
+    return any(
+        deed.deed in {"frozen", "thawed", "full", "read-only", "free"} and begin - VAIN_SECONDS <= deed.at <= end
+        for deed in history.deeds
+    ) or any(hand.begin - SLACK_SECONDS <= end and begin <= hand.end + VAIN_SECONDS for hand in history.hands)
 
 
 def _timelines_of(history: History, acks: list[Ack], node: str, until: float) -> Iterator[int]:

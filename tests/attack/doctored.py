@@ -191,6 +191,12 @@ FAULTS: dict[str, tuple[str, Callable[[History], History]]] = {
     "/primary is 200 on a node that was replaced": (
         "told", lambda h: replace(h, told=(*h.told, Told(node="n1", begin=19, end=19.01, primary=True))),
     ),
+    "/primary is 200 and nothing is acknowledged": (
+        "told",
+        lambda h: replace(
+            h, told=(*h.told, *(Told(node="n2", begin=at, end=at + 0.01, primary=True) for at in range(30, 60)))
+        ),
+    ),
     "no way out": ("way out", lambda h: replace(h, way=Way(found=False, primary="", steps=("start n1",)))),
 }  # fmt: skip
 """By what happened: the property that it breaks, and the history."""
@@ -215,6 +221,11 @@ EXCUSED: dict[str, Callable[[History], History]] = {
         h,
         told=(*h.told, Told(node="n1", begin=19, end=19.01, primary=True)),
         deeds=(*h.deeds, Deed(what="walsender", node="n1", deed="frozen", at=9.0)),
+    ),
+    "a stopped receiver kept /primary on": lambda h: replace(
+        h,
+        told=(*h.told, *(Told(node="n2", begin=at, end=at + 0.01, primary=True) for at in range(30, 60))),
+        deeds=(*h.deeds, *(Deed(what="walreceiver", node="n3", deed="frozen", at=at) for at in (30.0, 45.0))),
     ),
     "it is not known what the last primary holds": lambda h: replace(h, final=replace(h.final, rows=None)),
 }

@@ -7,7 +7,7 @@ that was confirmed and logged before, a hand, or the start and end of a host.
 
 from collections.abc import Iterator
 
-from tests.attack.exclusions import MADE_PRIMARY, PROMOTED, STARTED
+from tests.attack.exclusions import MADE_PRIMARY, PROMOTED, SERVICE, STARTED
 from tests.attack.history import SLACK_SECONDS, Call, Finding, Happened, History, Seen
 
 BY_ACTION = {
@@ -18,12 +18,12 @@ BY_ACTION = {
 BY_HAND = {
     "timeline": {PROMOTED, MADE_PRIMARY},
     "shutdown": {"stop by hand", MADE_PRIMARY, STARTED},
-    "ready": {STARTED, MADE_PRIMARY, "kill a backend"},
+    "ready": {STARTED, MADE_PRIMARY, SERVICE},
 }
 BY_DEED = {"timeline": set[str](), "shutdown": {"interrupted"}, "ready": {"started", "killed", "frozen"}}
 UNDONE_MAY = {"shutdown": {"reclone"}, "ready": {"follow", "reclone"}}
 """What a request that is not executed may have done all the same, as its page says."""
-AFTERWARDS_SECONDS = 120.0
+AFTERWARDS_SECONDS = 400.0
 """How long after a host's start, or a hand's work, its PostgreSQL's own recovery may end."""
 
 

@@ -13,6 +13,8 @@ WEAKENED_FILE = "weaken file"
 PROMOTED = "promote by hand"
 MADE_PRIMARY = "make a primary by hand"
 STARTED = "start by hand"
+SERVICE = "start by a service manager"
+"""It asks the gate first, so nothing that comes of it is excused."""
 WAIT_CANCELLED = "cancel a wait"
 
 

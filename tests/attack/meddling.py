@@ -1,6 +1,8 @@
 """Hands that interfere: through PostgreSQL's superuser, its programs and its files, never through an agent."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -89,6 +91,8 @@ class Meddling:
             self._stop(node, "immediate" if kind.startswith("kill") else "fast", begin)
         elif kind == "start by hand":
             self._start(node, begin, exclusions.STARTED)
+        elif kind == exclusions.SERVICE:
+            self._service(node, begin)
         elif kind == "make a primary by hand":
             self._make_primary(node, begin)
         elif kind == "pause replay":
@@ -214,6 +218,14 @@ class Meddling:
             )  # fmt: skip
         finally:
             self._note(kind, node, begin)
+
+    def _service(self, node: str, begin: float) -> None:
+        """Start a node as a service manager does: only if the gate says yes."""
+        words = [sys.executable, "-m", "aerodb", "gate", "--folder", str(self._running.layout.node(node).resolve())]
+        asked = subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
+        self._chronicle.say(f"the gate of {node} says {asked.returncode}: {asked.stdout.strip()[:200]}")
+        if asked.returncode == 0:
+            self._start(node, begin, exclusions.SERVICE)
 
     def _make_primary(self, node: str, begin: float) -> None:
         """Stop a node, take away what makes it a standby, and start it."""

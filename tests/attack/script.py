@@ -26,7 +26,8 @@ FAULTS = (
     ("cancel waits", 2),
 )  # fmt: skip
 HANDS = (
-    ("promote by hand", 4), ("stop by hand", 5), ("kill hard by hand", 2), ("start by hand", 5), ("weaken running", 4),
+    ("promote by hand", 4), ("stop by hand", 5), ("kill hard by hand", 2), ("start by hand", 3),
+    ("start by a service manager", 4), ("weaken running", 4),
     ("weaken file", 3), ("weaken role", 2), ("read-only role", 3), ("password", 3), ("pause replay", 3),
     ("fewer connections", 2), ("logical", 2), ("stray setting", 3), ("lock terms", 3), ("other upstream", 3),
     ("remove control file", 2), ("empty folder", 1), ("backup label", 2), ("make a primary by hand", 2),
