@@ -12,7 +12,7 @@ from aerodb.rules.foresight import demoted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.notes import before_a_demotion
-from aerodb.rules.operation import judge_again, not_shut_down
+from aerodb.rules.operation import REPLACED, is_replaced, judge_again, not_shut_down
 from aerodb.rules.replaying import below, stalled
 from aerodb.rules.specification import NOT_CROSSED, Action, Argument, Established, Failure, Order, no_loss
 from aerodb.rules.standing import detached, has_pledged, promised
@@ -104,6 +104,8 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
     """Tell from the control file whether the primary was shut down cleanly, or still may be."""
     if not crossed:
         return NOT_CROSSED
+    if is_replaced(before, now):
+        return REPLACED
     instance, candidacy = now.instance, Candidacy(term=plan.term, node=plan.request.arguments["for"])
     if has_pledged(now.standing, candidacy):
         return Established(result="executed", evidence=f"the standing holds the pledge of term {plan.term}")

@@ -15,7 +15,7 @@ from aerodb.rules.foresight import promoted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import before_a_promotion
-from aerodb.rules.operation import judge_again, own_history, pledge_with, take_grant
+from aerodb.rules.operation import REPLACED, is_replaced, judge_again, own_history, pledge_with, take_grant
 from aerodb.rules.replaying import replay_runs
 from aerodb.rules.specification import NOT_CROSSED, SILENT, Action, Established, Failure, Order
 from aerodb.rules.view import View, standing_term
@@ -75,18 +75,14 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
     del plan
     if not crossed:
         return NOT_CROSSED
+    if is_replaced(before, now):
+        return REPLACED
     instance, earlier = now.instance, before.instance
     if instance is None or earlier is None:
         return SILENT
-    if instance.state is State.RUNNING and instance.recovery is False:
-        return Established(
-            result="executed", evidence=f"PostgreSQL is out of recovery on timeline {instance.lineage[-1].timeline}"
-        )
-    if _has_branched(earlier, instance):
-        return Established(
-            result="executed",
-            evidence=f"the log goes on beyond the beginning of timeline {instance.lineage[-1].timeline}",
-        )
+    done = _says_promoted(earlier, instance)
+    if done:
+        return Established(result="executed", evidence=done)
     if instance.state in {State.STOPPED, State.CRASHED}:
         return Established(
             result="not executed", evidence=f"PostgreSQL is {instance.state}, and its log has no new timeline"
@@ -104,11 +100,16 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
     )
 
 
-def _has_branched(before: Instance, now: Instance) -> bool:
-    """Tell whether the log holds something of a timeline that was not there before."""
-    if not before.lineage or not now.lineage or now.position is None:
-        return False
-    return now.lineage[-1].timeline > before.lineage[-1].timeline and now.position.lsn > now.lineage[-1].begin
+def _says_promoted(before: Instance, now: Instance) -> str:
+    """Return what shows that PostgreSQL was promoted: it is out of recovery, or its log has a timeline of its own."""
+    if now.state is State.RUNNING and now.recovery is False:
+        return "PostgreSQL is out of recovery" + (f" on timeline {now.lineage[-1].timeline}" if now.lineage else "")
+    streams = now.attached is not None or now.receiver is not None
+    if streams or not before.lineage or not now.lineage or now.position is None:
+        return ""  # What another may have sent is no promotion.
+    newest = now.lineage[-1]
+    branched = newest.timeline > before.lineage[-1].timeline and now.position.lsn > newest.begin
+    return f"the log goes on beyond the beginning of timeline {newest.timeline}" if branched else ""
 
 
 ACTION = Action(

@@ -100,7 +100,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target's data may be replaced by a copy of the primary's."""
     upstream = view.argument("upstream")
     return (
-        *common(view, "standby", "primary"),
+        *common(view, "standby", "primary", past=True),
         source_runs(view),
         source_is_primary(view),
         vote_kept(view),

@@ -9,7 +9,7 @@ from aerodb.rules.election import ELECTION, election, election_loss, renewal_quo
 from aerodb.rules.foresight import unchanged
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
-from aerodb.rules.operation import judge_again, pledge_with, take_grant
+from aerodb.rules.operation import REPLACED, is_replaced, judge_again, pledge_with, take_grant
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_notes
 from aerodb.rules.view import View, standing_term
 
@@ -43,9 +43,10 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
 
 def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
     """Tell from the node's own WAL whether the term's row is there, or may still be written."""
-    del before
     if not crossed:
         return NOT_CROSSED
+    if is_replaced(before, now):
+        return REPLACED
     instance = now.instance
     if instance is None or instance.state is not State.RUNNING or instance.position is None or instance.load is None:
         return Established(

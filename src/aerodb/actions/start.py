@@ -94,7 +94,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may start in its standing."""
     return (
         configuration_agrees(view),
-        journal_settled(view),
+        journal_settled(view, past=True),
         starts_as_it_stands(view),
         starts_under_its_policy(view),
         starts_from_its_upstream(view),

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from typing import TypeVar
@@ -19,7 +19,7 @@ from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Extent, Order, Outcome
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.transport.client import Client, Kept
-from aerodb.transport.errors import AnswerMalformed, Unreachable
+from aerodb.transport.errors import AnswerMalformed, Interrupted, Unreachable
 from aerodb.transport.problem import read_answer
 from aerodb.transport.tls import Tls, client_context
 
@@ -33,6 +33,8 @@ ANSWER_SECONDS_MAX = 2.0
 CHEAP = "/v1/checkpoint"
 """What an agent answers without looking at its PostgreSQL."""
 ORDER_SECONDS_MAX = 24 * 3600.0
+ORDER_ASKS_SECONDS, ORDER_MISSES_MAX = 5.0, 4
+"""How often an agent that works on an order is asked whether it lives, and how often in a row it may say nothing."""
 T = TypeVar("T")
 
 
@@ -171,6 +173,34 @@ class Agents:
         return read_answer(body, Extent).size
 
     def _run(self, node: str, kept: Kept, order: Order) -> Signed:
+        """Send an order, and wait for its outcome for as long as the node's agent goes on answering."""
+        sent = Future[Signed]()
+        context = copy_context()
+        threading.Thread(target=context.run, args=(self._deliver, node, kept, order, sent), daemon=True).start()
+        misses = 0
+        while misses < ORDER_MISSES_MAX:
+            if wait([sent], timeout=ORDER_ASKS_SECONDS).done:
+                return sent.result()
+            misses = 0 if self._lives(node) else misses + 1
+        kept.abandon()
+        wait([sent])  # Its connection is ended, so it has an error at once; then the connection may be used again.
+        raise Interrupted(f"the agent of {node} answers nothing any more; the order was sent", executed="unknown")
+
+    def _lives(self, node: str) -> bool:
+        """Tell whether a node's agent answers the least question."""
+        try:
+            self._client(node, ORDER_ASKS_SECONDS).get(CHEAP)
+        except AeroError:
+            return False
+        return True
+
+    def _deliver(self, node: str, kept: Kept, order: Order, sent: "Future[Signed]") -> None:
+        try:
+            sent.set_result(self._sent(node, kept, order))
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it is
+            sent.set_exception(error)
+
+    def _sent(self, node: str, kept: Kept, order: Order) -> Signed:
         try:
             with self._meters.call(node, "order"):
                 body = kept.post("/v1/orders", canonical.encode(order), ORDER_SECONDS_MAX)

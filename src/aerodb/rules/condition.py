@@ -51,11 +51,22 @@ def configuration_agrees(view: View) -> Verdict:
     return holds(Invariant.CONFIGURATION_AGREES, "all who report agree on rules, configuration and database system")
 
 
-def journal_settled(view: View) -> Verdict:
-    """Judge whether every earlier request on the target has its outcome."""
-    unfinished = view.own.facts.unfinished
+def journal_settled(view: View, *, past: bool = False) -> Verdict:
+    """Judge whether every earlier request on the target has its outcome.
+
+    `past` lets one stand that is unknown where PostgreSQL has no process: nothing of it can still happen, and asking
+    settles it only once PostgreSQL runs again.
+    """
+    unfinished, instance = view.own.facts.unfinished, view.own.facts.instance
     if unfinished is None:
         return holds(Invariant.JOURNAL_SETTLED, f"every earlier request on {view.node} has its outcome")
+    gone = instance is not None and instance.state not in {State.RUNNING, State.UNREACHABLE}
+    if past and gone and unfinished.result == "unknown":
+        return holds(
+            Invariant.JOURNAL_SETTLED,
+            f"request {unfinished.request} ({unfinished.action}) is unknown until PostgreSQL runs again; no process is "
+            "left in which any of it could still happen",
+        )
     return violated(
         Invariant.JOURNAL_SETTLED,
         f"request {unfinished.request} ({unfinished.action}) was begun and not ended; ask for its outcome first",
@@ -129,6 +140,6 @@ def running_fits(view: View, *allowed: State) -> Verdict:
     return violated(Invariant.RUNNING_FITS, f"{evidence}; the action needs it {' or '.join(allowed)}")
 
 
-def common(view: View, *roles: str) -> tuple[Verdict, ...]:
-    """Judge what every action rests on."""
-    return (configuration_agrees(view), journal_settled(view), role_fits(view, *roles))
+def common(view: View, *roles: str, past: bool = False) -> tuple[Verdict, ...]:
+    """Judge what every action rests on; `past` is as of `journal_settled`."""
+    return (configuration_agrees(view), journal_settled(view, past=past), role_fits(view, *roles))

@@ -82,6 +82,18 @@ def refuse_unless_held(verdicts: tuple[Verdict, ...]) -> None:
         )
 
 
+REPLACED = Established(
+    result="not executed", evidence="the log in which it would have happened is not in use on the node any more"
+)
+"""What is established of an operation on a log that was replaced since."""
+
+
+def is_replaced(before: Facts, now: Facts) -> bool:
+    """Tell whether the node works on another data folder than before the operation."""
+    old, new = before.instance, now.instance
+    return old is not None and new is not None and "" not in {old.folder, new.folder} and old.folder != new.folder
+
+
 def not_shut_down(before: Facts, now: Facts) -> Established:
     """Tell whether a shutdown that was asked for, and has not ended in a clean one, can still come.
 

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from socket import SHUT_RDWR
 
 from aerodb import tracing
 from aerodb.errors import Executed
@@ -256,6 +257,13 @@ class Kept:
         if socket is None or idle_seconds > IDLE_SECONDS_MAX or select.select([socket], [], [], 0)[0]:
             self.close()
         return self._connection
+
+    def abandon(self) -> None:
+        """End the call under way in another thread: nobody waits for its answer any more."""
+        socket = self._connection.sock if self._connection else None
+        if socket is not None:
+            with suppress(OSError):
+                socket.shutdown(SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection, if there is one."""

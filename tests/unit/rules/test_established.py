@@ -37,6 +37,9 @@ ARGUMENTS = {
 }
 
 
+DETACHED: dict[str, object] = {"attached": None, "receiver": None}
+
+
 def plan_of(action: str, node: str, scene: Scene) -> Plan:
     """Return a plan in term 2 where the action is about a term."""
     plan = explain(CLUSTER, catalogue()[action], request_for(catalogue()[action], node, ARGUMENTS.get(action, {})),
@@ -58,9 +61,9 @@ def judged(action: str, node: str, before: Scene, now: Facts, *, crossed: bool =
     return catalogue()[action].established(plan_of(action, node, before), started, now, crossed).result
 
 
-def changed(node: str, scene: Scene | None = None, **changes: object) -> Facts:
+def changed(node: str, **changes: object) -> Facts:
     """Return the facts of a node, with parts of its PostgreSQL changed; the same postmaster runs, if nothing else."""
-    return with_instance(scene or healthy(), node, **{**RUNNING, **changes})[node]
+    return with_instance(healthy(), node, **{**RUNNING, **changes})[node]
 
 
 def at(lsn: int) -> Position:
@@ -107,14 +110,16 @@ def test_a_process_that_does_not_answer_proves_nothing(action: str) -> None:
         (changed("n2"), "unknown"),  # Told, in recovery, the same process: it may leave it at any time.
         (changed("n2", started=None), "unknown"),
         (changed("n2", started="today"), "not executed"),
-        (changed("n2", started="today", lineage=NEW_TIMELINE, position=at(5001)), "executed"),
+        (changed("n2", started="today", lineage=NEW_TIMELINE, position=at(5001), **DETACHED), "executed"),
         (changed("n2", recovery=False), "executed"),
         (changed("n2", recovery=None), "unknown"),
+        # It streams, so another's timeline may have reached it: that is no promotion of its own.
+        (changed("n2", lineage=NEW_TIMELINE, position=at(5001), attached="n1"), "unknown"),
         (changed("n2", state=State.STOPPED, started=None), "not executed"),
         (changed("n2", state=State.CRASHED, started=None), "not executed"),
-        (changed("n2", state=State.CRASHED, started=None, lineage=NEW_TIMELINE, position=at(5001)), "executed"),
+        (changed("n2", state=State.CRASHED, lineage=NEW_TIMELINE, position=at(5001), **DETACHED), "executed"),
         # A history file alone is no promotion: nothing was written in it.
-        (changed("n2", state=State.CRASHED, started=None, lineage=NEW_TIMELINE, position=at(5000)), "not executed"),
+        (changed("n2", state=State.CRASHED, lineage=NEW_TIMELINE, position=at(5000), **DETACHED), "not executed"),
     ],
 )
 def test_a_promotion_may_outlive_its_answer(now: Facts, found: Found) -> None:
@@ -160,6 +165,14 @@ def test_a_process_that_is_gone_is_stopped_and_not_demoted() -> None:
     now = changed("n1", state=State.CRASHED, started=None)
     assert judged("stop", "n1", healthy(), now) == "executed"
     assert judged("demote", "n1", healthy(), now) == "not executed"
+
+
+@pytest.mark.parametrize(("action", "node"), [("demote", "n1"), ("promote", "n2"), ("renew", "n1")])
+def test_another_log_tells_nothing_of_the_old_one(action: str, node: str) -> None:
+    """Recloned since, a node shows another's history: that is none of what the operation would have done."""
+    position = Position(term=2, bound=2, timeline=2, lsn=Lsn(9000))
+    now = changed(node, folder="data-0002", recovery=True, lineage=NEW_TIMELINE, position=position, **DETACHED)
+    assert judged(action, node, healthy(), now) == "not executed"
 
 
 def test_a_demotion_is_its_own_pledge() -> None:

@@ -143,7 +143,7 @@ def _successor_silent(scene: Scene, request: Request) -> Iterator[Scene]:
     yield {name: facts for name, facts in scene.items() if name != request.arguments.get("for")}
 
 
-UNFINISHED = Unfinished(request="x", action="stop", result="unknown", evidence="e")
+UNFINISHED = Unfinished(request="x", action="stop", result="executed", evidence="e")
 PAUSED = Keeping(replay=Replay(paused=True, unreplayed_bytes=0, conflicts=0))
 BREAKERS: dict[Invariant, Breaker] = {
     Invariant.CONFIGURATION_AGREES: _each_node(
