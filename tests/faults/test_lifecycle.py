@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from aerodb.errors import AeroError
+from aerodb.local.demo import kill_postgres
 from aerodb.protocol.api import Done, Planned
 from aerodb.protocol.facts import State
 from aerodb.transport.errors import Refused
@@ -308,3 +309,38 @@ def test_what_is_there_already_was_not_done_by_whoever_died(fresh: Running, ask:
     with dying_agent(fresh, "n3", 1):
         assert fresh.api.confirm(planned).result == "unknown"
     assert fresh.api.outcome(planned.request).result == "not executed"
+
+
+def test_an_agent_that_answers_nothing_is_not_waited_for(fresh: Running) -> None:
+    """A frozen agent's order is unknown as soon as it answers nothing any more; thawed, it says what became of it."""
+    planned = fresh.api.ask("stop", "n3")
+    postmaster = fresh.postmaster("n3")
+    with confirming(fresh, planned) as told, stopped(postmaster):
+        wait_until(lambda: crossed(fresh, "n3"))
+        with stopped(fresh.stage.process("n3").pid):
+            wait_until(lambda: bool(told))
+    assert (told[0].result, told[0].code) == ("unknown", "transport.interrupted")
+
+    def settled() -> bool:
+        try:
+            return fresh.api.outcome(planned.request).result == "executed"
+        except AeroError:
+            return False  # It is still at it.
+
+    wait_until(settled)
+
+
+def test_what_is_unknown_for_good_keeps_no_node_down(fresh: Running) -> None:
+    """A renewal cut off with its PostgreSQL is unknown until that runs again; so the start waits for no outcome."""
+    from tests.faults.dying import dying_agent
+
+    fresh.api.do("fence", "n3", for_="n1")
+    planned = fresh.api.ask("renew", "n1")
+    with dying_agent(fresh, "n1", 2):
+        assert fresh.api.confirm(planned).result == "unknown"
+        kill_postgres(fresh.layout, "n1")
+    assert instance_of(fresh, "n1").state is State.CRASHED
+    assert fresh.api.outcome(planned.request).result == "unknown"
+    fresh.api.do("start", "n1")
+    assert fresh.api.outcome(planned.request).result == "not executed"
+    fresh.api.do("renew", "n1")
