@@ -55,6 +55,11 @@ class Children:
             with self._lock:
                 self._alive.discard(child)
 
+    @property
+    def ended(self) -> bool:
+        """Tell whether none may start any more: the agent is ending."""
+        return self._ended
+
     def end(self) -> None:
         """End those that run, and let none start any more."""
         with self._lock:

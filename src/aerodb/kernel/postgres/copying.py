@@ -12,7 +12,7 @@ import os
 import re
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -24,6 +24,7 @@ from aerodb.kernel.postgres.errors import CopyUnfit
 ASK = b"BASE_BACKUP (LABEL 'aerodb asks', PROGRESS, CHECKPOINT 'fast', WAIT false, MANIFEST 'no')"
 ASK_SECONDS_MAX = 600.0
 """The source runs a checkpoint first."""
+POLL_SECONDS = 0.2
 LOG_BYTES = 128 << 20
 """What is kept free for the log that is written while the copy is made."""
 _ATTEMPT = re.compile(r"\.data-\d{4,}(\.[0-9a-f]+)?$")
@@ -53,8 +54,8 @@ def _escaped(path: str) -> str:
     return path.replace("=", "\\=")
 
 
-def _results(connection: abc.PGconn) -> Iterator[abc.PGresult]:
-    """Yield results as they come, until there are none or the time is up.
+def _results(connection: abc.PGconn, given_up: Callable[[], bool]) -> Iterator[abc.PGresult]:
+    """Yield results as they come, until there are none, the time is up, or it is given up.
 
     Raises:
         CopyUnfit: the source did not answer in time.
@@ -62,17 +63,20 @@ def _results(connection: abc.PGconn) -> Iterator[abc.PGresult]:
     end = time.monotonic() + ASK_SECONDS_MAX
     while True:
         while connection.is_busy():
-            if not select.select([connection.socket], [], [], max(0.0, end - time.monotonic()))[0]:
+            if given_up():
+                raise CopyUnfit("the agent is ending, and the source has not said what there is to copy")
+            if time.monotonic() > end:
                 raise CopyUnfit(f"the source did not say within {ASK_SECONDS_MAX:.0f} s what there is to copy")
-            connection.consume_input()
+            if select.select([connection.socket], [], [], POLL_SECONDS)[0]:
+                connection.consume_input()
         result = connection.get_result()
         if result is None:
             return
         yield result
 
 
-def ask_source(conninfo: str, password: str) -> Source:
-    """Return what a copy from the source would hold.
+def ask_source(conninfo: str, password: str, given_up: Callable[[], bool]) -> Source:
+    """Return what a copy from the source would hold; nothing is waited for any more once it is `given_up`.
 
     Raises:
         CopyUnfit: the source does not say.
@@ -82,7 +86,7 @@ def ask_source(conninfo: str, password: str) -> Source:
         if connection.status != pq.ConnStatus.OK:
             raise CopyUnfit(f"the source cannot be asked: {connection.get_error_message()}")
         connection.send_query(ASK)
-        for result in _results(connection):
+        for result in _results(connection, given_up):
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 raise CopyUnfit(f"the source refused: {result.get_error_message()}")
             if result.status == pq.ExecStatus.TUPLES_OK and result.nfields == 3 and result.fname(0) == b"spcoid":

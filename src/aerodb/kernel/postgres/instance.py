@@ -294,6 +294,9 @@ class Postgres:
         except FolderBroken:
             return None
 
+    def _ending(self) -> bool:
+        return self._children.ended
+
     def _laid_out(self, upstream: str, beside: Path) -> Layout:
         """Return where a copy's parts go that is made at `beside`, once it is known to fit.
 
@@ -301,7 +304,7 @@ class Postgres:
             CopyUnfit: there is no room for it, or the source does not say what it holds.
         """
         conninfo = settings.copy_conninfo(self._place, *self._address_of(upstream))
-        source = ask_source(conninfo, self._place.replication_secret.read_text(encoding="ascii"))
+        source = ask_source(conninfo, self._place.replication_secret.read_text(encoding="ascii"), self._ending)
         layout = layout_of(source, beside, self._current())
         refuse_unfit(source, self._place.home, layout)
         return layout
