@@ -14,8 +14,11 @@ from aerodb.protocol.plan import Verdict
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.view import View
 
-SILENT_SECONDS = 11
-"""A receiver says something every 10 seconds (`wal_receiver_status_interval`), also where there is nothing to send."""
+SILENT_SECONDS = 30
+"""Where there is nothing to send, a receiver says something every 10 seconds (`wal_receiver_status_interval`).
+
+Where that is longer or never, it does when the sender asks, after half of `wal_sender_timeout` (60 s).
+"""
 STALLED_SECONDS = 2
 """A receiver that has not flushed what there is says something whenever it does."""
 HELD_UP_BYTES = 64 << 20

@@ -12,7 +12,7 @@ from aerodb.protocol.lsn import Lsn
 SENDERS = """(select coalesce(json_agg(json_build_object('role', usename, 'name', application_name, 'state', state,
      'sync', sync_state, 'sent', sent_lsn::text, 'flushed', flush_lsn::text, 'replayed', replay_lsn::text,
      'ahead', case when pg_is_in_recovery() then false else coalesce(flush_lsn > pg_current_wal_flush_lsn(), false) end,
-     'silent', case when clock_timestamp() - reply_time > interval '10 s'
+     'silent', case when clock_timestamp() - reply_time > interval '30 s'
         or clock_timestamp() - reply_time > interval '1 s' and flush_lsn < case
            when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_flush_lsn() end
         then extract(epoch from clock_timestamp() - reply_time)::int else 0 end,

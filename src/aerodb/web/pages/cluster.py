@@ -116,6 +116,7 @@ def _standing_facts(facts: Facts) -> dict[str, Remark]:
         "PostgreSQL": (style, f"{instance.state}, {instance.version}") if instance else ("dim", "none: a witness"),
         "Pledged": ("plain", f"term {standing.pledged.term} to {standing.pledged.node}"),
         "Granted, as it knows": ("plain", f"term {standing.granted.term} to {standing.granted.node}"),
+        "Requests in its journal": ("plain", str(facts.entries)),
     }
 
 
