@@ -116,7 +116,7 @@ def _diverged(running: Running) -> None:
     running.api.do("promote", "n2")
 
 
-@pytest.mark.parametrize("step", range(1, 9))
+@pytest.mark.parametrize("step", range(1, 10))
 def test_an_agent_that_dies_in_a_reclone_leaves_no_log_with_anothers_history(fresh: Running, step: int) -> None:
     """A diverged node, cut off after each step: as long as the old folder is in use, it is part of nothing."""
     _diverged(fresh)

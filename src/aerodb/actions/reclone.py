@@ -183,8 +183,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """End acknowledging, copy, stop, put the new folder in use by one rename (the commit point), bind, start."""
     upstream, running = order.view.argument("upstream"), runs(order.view)
     hands.fits(upstream)
-    if running:
-        hands.detach()
+    hands.detach()  # One that is down, too: a hand that started it meanwhile would have it acknowledge again.
     view = judge_again(hands, order)
     hands.write_standing(relinquished(view, hands.standing()))
     end = hands.copy(upstream)

@@ -17,6 +17,7 @@ from aerodb.rules.condition import (
 from aerodb.rules.foresight import started
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
+from aerodb.rules.position import is_of
 from aerodb.rules.promises import promise_above
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
 from aerodb.rules.standing import detached
@@ -71,6 +72,11 @@ def starts_as_it_stands(view: View) -> Verdict:
     instance = view.own.facts.instance
     if judged.result != "holds" or instance is None or view.own.facts.standing.role == "standby":
         return judged
+    if not is_of(view.own.facts.standing, instance.identity):
+        return violated(
+            Invariant.ROLE_FITS,
+            f"{view.node} stands as a primary; the data folder in use is not the one that its standing is of",
+        )
     if instance.recovery is not False:
         return violated(Invariant.ROLE_FITS, f"{view.node} stands as a primary; its folder would start as a standby")
     return judged

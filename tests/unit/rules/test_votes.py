@@ -200,6 +200,15 @@ def test_the_history_of_another_folder_proves_no_ancestry(node: str) -> None:
     assert verdict(swapped, Invariant.WAL_ANCESTRY, "follow", "n3", upstream="n1").result is Result.UNKNOWN
 
 
+def test_no_primary_starts_on_another_folder_than_its_own() -> None:
+    """An older folder, put in use by a hand, would serve an older log in the term of the newer one."""
+    down = with_instance(healthy(), "n1", state=State.CRASHED, senders=())
+    assert verdict(down, Invariant.ROLE_FITS, "start", "n1").result is Result.HOLDS
+    for identity in ("another", None):
+        swapped = with_instance(down, "n1", identity=identity)
+        assert verdict(swapped, Invariant.ROLE_FITS, "start", "n1").result is Result.VIOLATED
+
+
 def test_a_branch_that_a_log_does_not_have_is_not_told_of_later() -> None:
     """Detached, a node forgets what it was told of branches that its log never got: a namesake may come."""
     told = (*FIRST, Branch(timeline=2, begin=Lsn(5000), term=2))
@@ -281,7 +290,7 @@ def test_what_an_untold_log_may_have_acknowledged_is_owed_before_it_is_discarded
     down = with_instance(healthy(), "n3", state=State.CRASHED, position=UNKNOWN, receiver=None)
     hands = hands_in(down, "n3")
     catalogue()["reclone"].operate(hands, order_in(down, "reclone", "n3", upstream="n1"))
-    assert hands.done[:4] == ["write standing", "copy n1", "write standing", "cross"]
+    assert hands.done[:5] == ["detach", "write standing", "copy n1", "write standing", "cross"]
     assert hands.standing().owed == Owed(term=1, lsn=Lsn(9000))
 
 
