@@ -123,15 +123,16 @@ def _request(mark: JournalMark) -> Transition:
 
 def _changes(before: Seen | None, now: Seen) -> tuple[Transition, ...]:
     old, new = (before.values if before else {}), now.values
+    seen_before = {kind for kind, _ in old}
     keys = sorted({*old, *new}, key=lambda key: (_ORDER[key[0]], key[1]))
-    found = [
+    found = tuple(
         Transition(kind=key[0], subject=key[1], before=old.get(key, ""), after=new.get(key, "gone"))
         for key in keys
-        if old.get(key) != new.get(key) and key[0] is not Kind.CRASH_RECOVERY
-    ]
-    if before is None:
-        return tuple(each for each in found if each.kind not in _QUIET_AT_FIRST)
-    return (*found, *_crash_recovery(before, now))
+        if old.get(key) != new.get(key)
+        and key[0] is not Kind.CRASH_RECOVERY
+        and not (key[0] in _QUIET_AT_FIRST and key[0] not in seen_before)
+    )
+    return found if before is None else (*found, *_crash_recovery(before, now))
 
 
 def _crash_recovery(before: Seen, now: Seen) -> tuple[Transition, ...]:

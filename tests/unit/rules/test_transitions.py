@@ -102,6 +102,12 @@ def test_settings_and_slots() -> None:
     ]
 
 
+def test_settings_that_are_seen_for_the_first_time_have_not_changed() -> None:
+    """A first look at a node that is still starting sees none of them; the next one tells no change of each."""
+    found = short(between(looked(healthy()["n2"], None), looked(healthy()["n2"])))
+    assert [each for each in found if each[0] in {"setting", "restart"}] == []
+
+
 def test_requests_stand_around_what_they_changed() -> None:
     """A request begun and ended between two looks is said to begin before the changes and to end after them."""
     before, after = healthy()["n2"], with_standing(healthy(), "n2", upstream="n3")["n2"]
