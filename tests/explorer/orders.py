@@ -1,5 +1,6 @@
 """Requests, judged and run by the real actions on one node; every judgement and every run is remembered.
 
+- What an outcome says is held against what happened: `Run.broken` says where they differ.
 - A request is planned from reports; the plan is accepted only if every verdict holds, as in `rules.explain`.
 - The node judges again, with its own facts as they are now and the same reports, as in `kernel.agent`.
 - Peers' reports are reduced to what the action's verdicts can read, so that equal plans are one plan.
@@ -19,8 +20,9 @@ from aerodb.rules import specification
 from aerodb.rules.invariants import Invariant, holds
 from aerodb.rules.operation import carry_out
 from aerodb.rules.view import View
-from tests.explorer.hands import CROSSED, MemoryHands
-from tests.explorer.world import Interned, Node, Running, facts_of, verified
+from tests.explorer.hands import EFFECT, Cut, MemoryHands
+from tests.explorer.reports import facts_of, verified
+from tests.explorer.world import Interned, Node, Running
 
 LOCAL = {
     Invariant.JOURNAL_SETTLED,
@@ -29,6 +31,9 @@ LOCAL = {
     Invariant.ROLE_FITS,
     Invariant.RUNNING_FITS,
 }
+STREAMS = {"follow", "reclone"}
+"""The actions that take a log from somewhere; their argument names the node."""
+ARGUMENTS = {"fence": "for", "demote": "for", "follow": "upstream", "reclone": "upstream"}
 NO_LOSS = Loss(claim="none", statement="", arithmetic=())
 
 
@@ -43,16 +48,20 @@ class Order(NamedTuple):
 
     def __str__(self) -> str:
         """Say it as an operator would."""
-        word = {"fence": " for ", "demote": " for ", "follow": " to "}.get(self.action, "")
+        word = {"fence": " for ", "demote": " for ", "follow": " to ", "reclone": " from "}.get(self.action, "")
         return f"{self.action} {self.target}{word}{self.argument}{f' in term {self.term}' if self.term else ''}"
 
 
 class Run(NamedTuple):
-    """What one run of an operation can come to: the node, what happened on the way, and how far it came."""
+    """What one run of an operation can come to: the node, what happened on the way, and how far it came.
+
+    `broken` says where the outcome that was given is not what happened ("": it is).
+    """
 
     node: int
     events: tuple[tuple[str, int], ...]
     how: str
+    broken: str = ""
 
 
 def always(view: View) -> bool:
@@ -62,11 +71,15 @@ def always(view: View) -> bool:
 
 
 class Dropped(NamedTuple):
-    """What a mutant changes: verdicts that are taken to hold (by action and invariant) `when`, and the hands."""
+    """What a mutant changes: verdicts that are taken to hold (by action and invariant) `when`, and the hands.
+
+    `asked_again`: a node that has signed a refusal runs the same request when it comes whole.
+    """
 
     verdicts: frozenset[tuple[str, str]] = frozenset()
     when: Callable[[View], bool] = always
     hands: type[MemoryHands] = MemoryHands
+    asked_again: bool = False
 
 
 class Orders:
@@ -81,16 +94,26 @@ class Orders:
         self._reduced: dict[tuple[int, str], int] = {}
         self._planned: dict[tuple[object, ...], int | None] = {}
         self._holding: dict[tuple[object, ...], bool] = {}
-        self._runs: dict[tuple[int, int], list[Run]] = {}
-        self._views: dict[int, tuple[Plan, View]] = {}
+        self._runs: dict[tuple[int, int, int], list[Run]] = {}
 
     def facts_number(self, node: int, name: str) -> int:
         """Return the number of what `name` says of itself."""
         found = self._facts.get((node, name))
         if found is None:
             facts = self.dropped.hands.see(facts_of(self.nodes.values[node], name, self.cluster, under_way=False))
-            found = self._facts[node, name] = self.facts.number(facts)
+            found = self._facts[node, name] = self.facts.number(self._unfinished(node, facts))
         return found
+
+    def _unfinished(self, number: int, facts: Facts) -> Facts:
+        """Return the facts with what can be established now of the oldest request that was begun and not ended."""
+        node = self.nodes.values[number]
+        operation = node.left[0] if node.left else node.operation
+        if facts.unfinished is None or operation is None:
+            return facts
+        order = self.orders.values[operation.order]
+        work, before = self._work(operation.order, self.facts.values[operation.own]), self.facts.values[operation.own]
+        result = action_named(order.action).established(work.plan, before, facts, operation.crossed).result
+        return replace(facts, unfinished=replace(facts.unfinished, result=result))
 
     def reduced(self, number: int, action: str) -> int:
         """Return the number of a peer's report with what the action's verdicts cannot read left out."""
@@ -109,14 +132,15 @@ class Orders:
         if found is None:
             own = self.facts.values[self.facts_number(node, target)]
             verdicts = self._judge(action)(self._view(Order(action, target, "", 0, ()), own))
-            found = all(each.result is Result.HOLDS for each in verdicts if each.invariant in LOCAL)
+            local = LOCAL - {Invariant.RUNNING_FITS} if action == "reclone" else LOCAL
+            found = all(each.result is Result.HOLDS for each in verdicts if each.invariant in local)
             self._holding[key] = found
         return found
 
     # Judgement ------------------------------------------------------------------------------------------------------
 
     def _view(self, order: Order, own: Facts) -> View:
-        argument = {"fence": "for", "demote": "for", "follow": "upstream"}.get(order.action)
+        argument = ARGUMENTS.get(order.action)
         request = Request(
             id="", action=order.action, target=order.target, arguments={argument: order.argument} if argument else {},
             operator="", reason="",
@@ -173,63 +197,120 @@ class Orders:
         )  # fmt: skip
         return specification.Order(plan=plan, view=view, judge=self._judge(order.action))
 
-    def runs(self, order: int, node: int) -> list[Run]:
-        """Return every way in which the operation can go on that `node`, begun or resumed: whole, or cut."""
-        found = self._runs.get((order, node))
+    def runs(self, order: int, node: int, source: int = -1) -> list[Run]:
+        """Return every way in which the operation can go on that `node`, begun or resumed: whole, cut, or late.
+
+        `source` is the node that a copy would be made of (-1: none).
+        """
+        found = self._runs.get((order, node, source))
         if found is None:
-            found = self._runs[order, node] = self._run(order, node)
+            found = self._runs[order, node, source] = self._run(order, node, source)
         return found
 
-    def _run(self, order: int, number: int) -> list[Run]:
-        node, wanted = self.nodes.values[number], self.orders.values[order]
-        operation = node.operation
-        replies = operation.replies if operation else ()
-        hands = self.dropped.hands(self.cluster, wanted.target, node, wanted.term, replies)
-        own = operation.own if operation else self.facts_number(number, wanted.target)
-        begun = Running(order, own, ())
-        try:
-            carry_out(action_named(wanted.action), hands, self._work(order, self.facts.values[own]))
-            last = Run(self.nodes.number(hands.node._replace(operation=None)), tuple(hands.events), "whole")
-        except AeroError:
-            failed = self.nodes.number(hands.node._replace(operation=begun))
-            last = self.settled(failed, tuple(hands.events), crossed=CROSSED in hands.replies)
-        cuts = [
-            Run(self.nodes.number(cut.node._replace(operation=begun._replace(replies=cut.replies))), cut.events, "cut")
-            for cut in hands.cuts
-        ]
-        return [run for run in (*cuts, last) if run.node != number]
+    def effect_of(self, operation: Running) -> str:
+        """Return the step by which an operation's effect happens."""
+        return EFFECT[self.orders.values[operation.order].action]
 
-    def settled(self, number: int, events: tuple[tuple[str, int], ...] = (), *, crossed: bool = False) -> Run:
-        """Return the node once the outcome of its unfinished operation was asked for, as `kernel.agent` does it."""
+    def ready(self, number: int) -> int:
+        """Return the node as a new operation finds it: nobody works at what was begun before, and was not ended."""
         node = self.nodes.values[number]
         if node.operation is None:
+            return number
+        over = node.operation._replace(over=True, replies=())
+        return self.nodes.number(node._replace(operation=None, left=(*node.left, over)))
+
+    def asked(self, number: int) -> list[Run]:
+        """Return what asking for the outcome of each operation that was begun and not ended comes to."""
+        node = self.nodes.values[number]
+        found = [self.settled(number)] if node.operation is not None else []
+        for at, operation in enumerate(node.left):
+            if node.operation is None:
+                rest = node._replace(operation=operation, left=(*node.left[:at], *node.left[at + 1 :]))
+                found.append(self.settled(self.nodes.number(rest)))
+        return [run for run in found if run.how != "unknown" or run.broken]
+
+    def _hands(self, order: Order, node: Node, source: int = -1) -> MemoryHands:
+        replies = node.operation.replies if node.operation and not node.operation.over else ()
+        copied = self.nodes.values[source] if source >= 0 else None
+        return self.dropped.hands(self.cluster, order.target, node, (order.action, order.term), replies, copied)
+
+    def _run(self, order: int, number: int, source: int) -> list[Run]:
+        node, wanted = self.nodes.values[number], self.orders.values[order]
+        operation = node.operation
+        own = operation.own if operation else self.facts_number(number, wanted.target)
+        begun = operation or Running(order, own, ())
+        hands = self._hands(wanted, node, source)
+        try:
+            carry_out(action_named(wanted.action), hands, self._work(order, self.facts.values[own]))
+            broken = "" if hands.happened else f"P5: {wanted} is executed, and nothing happened"
+            last = Run(self._number(hands.node, None), tuple(hands.events), "whole", broken)
+        except AeroError:
+            failed = begun._replace(happened=hands.happened, over=True, crossed=hands.crossed)
+            last = self.settled(self._number(hands.node, failed), tuple(hands.events))
+        cuts = [self._interrupted(cut, begun, "cut") for cut in hands.cuts]
+        lates = [self._interrupted(late, begun, "late") for late in hands.lates]
+        return [run for run in (*cuts, *lates, last) if run.node != number or run.broken]
+
+    def _number(self, node: Node, operation: Running | None) -> int:
+        if operation is None and not node.left:
+            node = node._replace(starts=0, copied=None)
+        return self.nodes.number(node._replace(operation=operation))
+
+    def _interrupted(self, cut: Cut, begun: Running, how: str) -> Run:
+        over = how == "late"
+        operation = begun._replace(
+            replies=() if over else cut.replies, happened=cut.happened, over=over, crossed=cut.crossed
+        )
+        return Run(self._number(cut.node, operation), cut.events, how)
+
+    def settled(self, number: int, events: tuple[tuple[str, int], ...] = ()) -> Run:
+        """Return the node once the outcome of its unfinished operation was asked for, as `kernel.agent` does it."""
+        node = self.nodes.values[number]
+        operation = node.operation
+        if operation is None:
             return Run(number, events, "settled")
-        order = self.orders.values[node.operation.order]
-        facts = self.dropped.hands.see(facts_of(node, order.target, self.cluster, under_way=True))
-        before = self.facts.values[node.operation.own]
-        work, action = self._work(node.operation.order, before), action_named(order.action)
-        crossed = crossed or CROSSED in node.operation.replies
-        found = action.established(work.plan, before, facts, crossed)
-        if found.result == "unknown":
-            return Run(number, events, "unknown")
-        hands = self.dropped.hands(self.cluster, order.target, node, order.term, ())
-        if found.result == "executed":
-            hands.write_standing(action.settle(hands, work.plan))
-        after = self.nodes.number(hands.node._replace(operation=None))
-        return Run(after, (*events, *hands.events), f"settled: {found.result}")
+        order = self.orders.values[operation.order]
+        before, action = self.facts.values[operation.own], action_named(order.action)
+        work, hands = self._work(operation.order, before), self._hands(order, node._replace(operation=None))
+        try:
+            facts = hands.see(facts_of(node, order.target, self.cluster, under_way=True))
+            found = action.established(work.plan, before, facts, operation.crossed).result
+            if found == "executed":
+                hands.write_standing(action.settle(hands, work.plan))
+        except AeroError:
+            found = "unknown"
+        if found == "unknown":
+            return Run(self._number(node, operation._replace(over=True, replies=())), events, "unknown")
+        return self._said(hands, order, operation, found, events)
+
+    def _said(
+        self, hands: MemoryHands, order: Order, operation: Running, found: str, events: tuple[tuple[str, int], ...]
+    ) -> Run:
+        """Return the node whose request has the definite outcome `found`, which must be what happened."""
+        executed, broken, late = found == "executed", "", hands.node.late
+        pending = any(each.kind == EFFECT[order.action] for each in late)
+        true = operation.happened or operation.came or (operation.crossed and not pending)
+        if executed and not true:
+            broken = f"P5: {order} is said to be executed, and nothing happened"
+        if operation.happened and not executed:
+            broken = f"P5: {order} is said to be not executed, and it has happened"
+        if not executed:
+            late = tuple(each._replace(denied=each.kind == EFFECT[order.action]) for each in late)
+        after = self._number(hands.node._replace(late=late), None)
+        return Run(after, (*events, *hands.events), f"settled: {found}", broken)
 
 
 def _reduced_instance(facts: Facts, action: str) -> Instance | None:
     """Return what the action can read of a peer's PostgreSQL: its history, or whether it keeps its pledge."""
     instance = facts.instance
-    if instance is None or action not in {"demote", "follow", "promote", "renew", "start"}:
+    if instance is None or action not in {"demote", "follow", "promote", "reclone", "renew", "start"}:
         return None
-    if action in {"follow", "start"}:
+    if action in {"follow", "reclone", "start"}:
         return replace(instance, position=None, attached=None, shutdown=None, quorum=None)
     pledged = facts.standing.pledge is not None
     position = instance.position if pledged and facts.standing.upstream is None else None
     quiet = replace(instance, position=position, lineage=(), shutdown=None, quorum=None)
-    return quiet if pledged else replace(quiet, recovery=None, attached=None)
+    return quiet if pledged or quiet.drift else replace(quiet, recovery=None, attached=None)
 
 
 def _sender(name: str) -> Sender:

@@ -4,8 +4,9 @@ import sys
 import time
 from typing import NamedTuple
 
+from tests.explorer.effects import Whole
 from tests.explorer.orders import Dropped
-from tests.explorer.steps import Explored, Whole
+from tests.explorer.steps import Explored
 from tests.explorer.world import Bounds
 
 PROGRESS_STATES = 100_000
@@ -38,6 +39,11 @@ def search(bounds: Bounds, dropped: Dropped, states_max: int | None = None, *, q
                     return Searched(len(parents), taken, seconds, complete=False, broken=found.broken, path=path)
                 if found.state not in parents:
                     parents[found.state] = state
+                    stuck = explored.stuck(found.state) if bounds.ways else ""
+                    if stuck:
+                        path = (*_path(explored, parents, found.state), stuck)
+                        seconds = time.monotonic() - begun
+                        return Searched(len(parents), taken, seconds, complete=False, broken=stuck, path=path)
                     following.append(found.state)
                     if not quiet and len(parents) % PROGRESS_STATES == 0:
                         print(f"  {bounds}: {len(parents)} states", file=sys.stderr, flush=True)

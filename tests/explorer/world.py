@@ -1,7 +1,8 @@
 """The model's values: a small cluster, each node's log and durable state, and what has been promised to clients.
 
 A log is a tuple of entries, and an LSN is a number of entries: writes are 0, 1, ...; a term's row is 100 + term; a
-shutdown checkpoint is 200. PostgreSQL's own behaviour is modelled here and in `hands`; rules are never copied.
+shutdown checkpoint is 200; the end of a recovery, the first entry on a new timeline, is 300 + term. PostgreSQL's own
+behaviour is modelled here, in `hands` and in `streams`; rules are never copied.
 """
 
 import hashlib
@@ -9,38 +10,33 @@ from functools import cache
 from typing import Generic, NamedTuple, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec.structs import replace
 
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Grant, Pledge, Standing
 from aerodb.protocol.cluster import Cluster, Member
-from aerodb.protocol.facts import Facts, Instance, Load, State, Unfinished
-from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.facts import State
 from aerodb.protocol.signed import Signed, public_text, sign
-from aerodb.rules.invariants import RULES
-from aerodb.rules.position import (
-    Noted,
-    TermRow,
-    lineage_of,
-    position_down,
-    position_running,
-    quorum_down,
-    told_of,
-    voted,
-)
 from aerodb.rules.standing import genesis
-from aerodb.rules.view import Peer, open_grant, open_pledge, peer_of
 
-ROW, SHUTDOWN = 100, 200
-FOLDER = "data"
-QUIET = Load(
-    sessions=0, longest_transaction_seconds=0, prepared_transactions=0, backups=0, logical_slots=0, waiting_commits=0
-)
+ROW, SHUTDOWN, RECOVERED = 100, 200, 300
+BY_HAND = -1
+BESIDE, OURS = 1, 2
+"""A weakened policy that people brought into force past AeroDB, or that an action of AeroDB's did."""
 T = TypeVar("T")
 
 
+COUNTED = ("crashes", "stops", "cuts", "stale", "losses", "late", "hands", "weakenings", "copies", "pauses")
+"""What happens only so often: the names of these fields of `Bounds`."""
+
+
 class Bounds(NamedTuple):
-    """What is explored: the members, and how often what may happen; `requests` are all that are made (none: any)."""
+    """What is explored: the members, and how often what may happen; `requests` are all that are made (none: any).
+
+    - `stale`: plans that are executed later than they are made; `late`: effects that come after the operation's wait.
+    - `hands`: what people do to PostgreSQL itself, past AeroDB, each as in `by_hand`: start, stop, promote.
+    - `weakenings`: a synchronous policy emptied by hand; `pauses`: a standby's replay that stands still for a while.
+    - `losses`: nodes that never come back; `copies`: recloned folders; `ways`: a way out is looked for in every state.
+    """
 
     data: int = 3
     witness: bool = False
@@ -51,6 +47,14 @@ class Bounds(NamedTuple):
     stops: int = 0
     cuts: int = 0
     stale: int = 0
+    losses: int = 0
+    late: int = 0
+    hands: int = 0
+    weakenings: int = 0
+    copies: int = 0
+    pauses: int = 0
+    ways: bool = False
+    by_hand: tuple[str, ...] = ("start", "stop", "promote")
     actions: tuple[str, ...] = ("demote", "fence", "follow", "promote", "renew", "start", "stop")
     requests: tuple[str, ...] = ()
 
@@ -59,22 +63,51 @@ class Bounds(NamedTuple):
         members = f"{self.data} data{' + witness' if self.witness else ''}"
         only = "" if self.actions == Bounds._field_defaults["actions"] else f", only {' '.join(self.actions)}"
         story = f", {len(self.requests)} requests alone" if self.requests else ""
-        return (
-            f"{members}, k={self.quorum}, terms {self.terms}, writes {self.writes}, crashes {self.crashes}, "
-            f"stops {self.stops}, cuts {self.cuts}, stale plans {self.stale}{only}{story}"
-        )
+        counts = "".join(f", {name} {getattr(self, name)}" for name in COUNTED if getattr(self, name))
+        ways = ", ways out" if self.ways else ""
+        return f"{members}, k={self.quorum}, terms {self.terms}, writes {self.writes}{counts}{only}{story}{ways}"
 
 
 class Running(NamedTuple):
-    """An operation begun and not ended: its order, the node's facts before it, and the hands' answers so far."""
+    """An operation begun and not ended: its order, the node's facts before it, and the hands' answers so far.
+
+    `happened` says whether its effect has; `over` that nobody works at it any more: it can only be asked for; `crossed`
+    that the journal holds that its effect can happen; `came` that the same effect came about, whoever caused it.
+    """
 
     order: int
     own: int
     replies: tuple[object, ...]
+    happened: bool = False
+    over: bool = False
+    crossed: bool = False
+    came: bool = False
+
+
+class Late(NamedTuple):
+    """An effect that PostgreSQL was told to have and has not had yet; `denied` once it was said that it never will."""
+
+    kind: str
+    term: int
+    denied: bool = False
+
+
+class Copy(NamedTuple):
+    """A finished copy of another node's data folder, not in use."""
+
+    log: tuple[int, ...]
+    history: tuple[tuple[int, int], ...]
 
 
 class Node(NamedTuple):
-    """One node. `recovery` is the signal file; `acting` the term in which its PostgreSQL takes writes (0: in none)."""
+    """One node. `recovery` is the signal file; `acting` the term in which its PostgreSQL takes writes (0: in none).
+
+    `acting` is `BY_HAND` where a person promoted it past AeroDB. `lawless`: somebody started it against its own
+    pledge. `weak`: the synchronous policy in its files is emptied by hand. `paused`: where replay stands still (-1: it
+    does not). `starts` counts PostgreSQL's starts while an operation is open; `left` are
+    those begun before `operation` and not ended. `served`: its control file says
+    that it ran out of recovery. `folder` is the number of the data folder in use.
+    """
 
     standing: Standing
     state: State
@@ -84,6 +117,16 @@ class Node(NamedTuple):
     history: tuple[tuple[int, int], ...]
     acting: int
     operation: Running | None
+    folder: int = 0
+    copied: Copy | None = None
+    late: tuple[Late, ...] = ()
+    lawless: bool = False
+    weak: int = 0
+    paused: int = -1
+    starts: int = 0
+    served: bool = False
+    left: tuple[Running, ...] = ()
+    lost: bool = False
 
 
 class Interned(Generic[T]):
@@ -143,9 +186,14 @@ def cluster_of(data: int, quorum: int, *, witness: bool) -> Cluster:
     )  # fmt: skip
 
 
+def identity(folder: int) -> str:
+    """Return the identity of a node's data folder, by its number."""
+    return f"data-{folder}"
+
+
 def first_node(name: str) -> Node:
     """Return a node of a new cluster: everyone has the first term's row."""
-    standing = genesis(name, "n1", witness=name == "w", folder="" if name == "w" else FOLDER)
+    standing = genesis(name, "n1", witness=name == "w", folder="" if name == "w" else identity(0))
     return Node(
         standing=standing,
         state=State.RUNNING,
@@ -155,77 +203,5 @@ def first_node(name: str) -> Node:
         history=((1, 0),),
         acting=1 if name == "n1" else 0,
         operation=None,
+        served=name == "n1",
     )
-
-
-def _rows(node: Node, name: str, quorum: int) -> tuple[TermRow, ...]:
-    rows = []
-    for place, entry in enumerate(node.log):
-        if ROW < entry < SHUTDOWN:
-            timeline = max(number for number, begin in node.history if begin <= place)
-            rows.append(TermRow(term=entry - ROW, timeline=timeline, node=name, quorum=quorum))
-    return tuple(rows)
-
-
-@cache
-def _noted(cluster: Cluster, name: str, standing: Standing) -> Noted:
-    return Noted(
-        pledge=open_pledge(cluster, name, standing.pledge) if standing.pledge else None,
-        grant=open_grant(cluster, standing.grant) if standing.grant else None,
-        genesis=cluster.genesis,
-        configured=cluster.quorum,
-    )
-
-
-def instance_of(node: Node, name: str, cluster: Cluster) -> Instance:
-    """Return what the node's agent would see of its PostgreSQL."""
-    standing, end = node.standing, Lsn(len(node.log))
-    up = node.state is State.RUNNING
-    rows = _rows(node, name, cluster.quorum) if up else ()
-    lineage = lineage_of([(number, Lsn(begin)) for number, begin in node.history], rows, told_of(standing, FOLDER))
-    quorum = min((row.quorum for row in rows), default=None)
-    if up:
-        position = position_running(lineage, end, rows, standing.followed if node.recovery else None)
-    else:
-        noted = _noted(cluster, name, standing)
-        pledged = noted.pledge.position if noted.pledge else None
-        position = position_down(lineage, end, standing, name, pledged)
-        quorum = quorum_down(standing, name, noted, position)
-    return Instance(
-        system="1", folder=FOLDER, version="18", state=node.state, recovery=node.recovery,
-        position=voted(position, standing, FOLDER), lineage=lineage, quorum=quorum, attached=node.attached,
-        restores=False, receiver=None, replayed=True, senders=(), drift=(),
-        shutdown=end if node.state is State.STOPPED and not node.recovery else None, load=QUIET, identity=FOLDER,
-        started="once",
-    )  # fmt: skip
-
-
-def facts_of(node: Node, name: str, cluster: Cluster, *, under_way: bool) -> Facts:
-    """Return the node's facts; `under_way` leaves its unfinished operation out, as the operation itself sees it."""
-    unfinished = None
-    if node.operation is not None and not under_way:
-        unfinished = Unfinished(request="", action="", result="unknown", evidence="")
-    return Facts(
-        node=name,
-        rules=RULES,
-        configuration=cluster.digest,
-        standing=node.standing,
-        instance=None if name == "w" else instance_of(node, name, cluster),
-        unfinished=unfinished,
-        entries=0,
-        checkpoint=0,
-    )
-
-
-@cache
-def _statements(cluster: Cluster, node: str, standing: Standing) -> Peer:
-    blank = Facts(
-        node=node, rules="", configuration="", standing=standing, instance=None, unfinished=None, entries=0,
-        checkpoint=0,
-    )  # fmt: skip
-    return peer_of(cluster, blank)
-
-
-def verified(cluster: Cluster, facts: Facts) -> Peer:
-    """Return the facts with their pledge and grant verified, by the real check, once for each standing."""
-    return replace(_statements(cluster, facts.node, facts.standing), facts=facts)

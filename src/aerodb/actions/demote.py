@@ -178,7 +178,7 @@ ACTION = Action(
         ),
     ),
     outage="Writes stop, until the successor is promoted.",
-    term=lambda view: standing_term(view.everyone(), view.argument("for")),
+    term=lambda view: standing_term(view.everyone(), view.argument("for"), view.node),
     judge=judge,
     operate=operate,
     established=established,

@@ -44,7 +44,7 @@ def process_fits(view: View) -> Verdict:
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may pledge."""
     return (
-        *common(view, "standby", "witness", "primary"),
+        *common(view, "standby", "witness", "primary", past=True),
         receiver_known(view),
         process_fits(view),
         term_rises(view, candidacy_of(view)),
@@ -135,7 +135,7 @@ ACTION = Action(
         ),
     ),
     outage="Commits wait where too few synchronous standbys are left.",
-    term=lambda view: standing_term(view.everyone(), view.argument("for")),
+    term=lambda view: standing_term(view.everyone(), view.argument("for"), view.node),
     judge=judge,
     operate=operate,
     established=established,

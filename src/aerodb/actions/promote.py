@@ -164,7 +164,7 @@ ACTION = Action(
         ),
     ),
     outage="Ends the outage: writes are possible again once it is executed.",
-    term=lambda view: standing_term(view.everyone(), view.node),
+    term=lambda view: standing_term(view.everyone(), view.node, view.node),
     judge=judge,
     operate=operate,
     established=established,

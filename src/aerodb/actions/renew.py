@@ -103,7 +103,7 @@ ACTION = Action(
         ),
     ),
     outage="None.",
-    term=lambda view: standing_term(view.everyone(), view.node),
+    term=lambda view: standing_term(view.everyone(), view.node, view.node),
     judge=judge,
     operate=operate,
     established=established,

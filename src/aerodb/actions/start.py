@@ -21,7 +21,7 @@ from aerodb.rules.position import is_of
 from aerodb.rules.promises import promise_above
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
 from aerodb.rules.standing import detached
-from aerodb.rules.streaming import unproven
+from aerodb.rules.streaming import strayed, unproven
 from aerodb.rules.view import View
 
 
@@ -70,7 +70,14 @@ def starts_as_it_stands(view: View) -> Verdict:
     """Judge whether the data folder would start as what the node stands as."""
     judged = role_fits(view, "primary", "standby")
     instance = view.own.facts.instance
-    if judged.result != "holds" or instance is None or view.own.facts.standing.role == "standby":
+    if judged.result != "holds" or instance is None:
+        return judged
+    if strayed(view.own, view.cluster):
+        return violated(
+            Invariant.ROLE_FITS,
+            f"{view.node} stands as a standby, and its folder was out of recovery beyond what it has noted; reclone it",
+        )
+    if view.own.facts.standing.role == "standby":
         return judged
     if not is_of(view.own.facts.standing, instance.identity):
         return violated(

@@ -108,7 +108,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     crash recovery would. `identity` is that of the data folder in use, drawn when it was made; None: it cannot be read.
     `unused` are the data folders that are kept and not in use. `started` is when the running PostgreSQL was started, as
     it says itself: another value is another postmaster; None is unknown. `stopping` is true where its process shuts
-    down, or has been sent a signal to, and has not taken it up yet.
+    down, or has been sent a signal to, and has not taken it up yet. `served` says of one
+    that is down whether its control file shows that it ran out of recovery; None: it runs, or that cannot be told.
     """
 
     system: str
@@ -133,6 +134,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     identity: str | None = None
     started: str | None = None
     stopping: bool = False
+    served: bool | None = None
     damage: tuple[str, ...] = ()
     keeping: Keeping = NOTHING_SEEN
     unused: tuple[UnusedFolder, ...] = ()

@@ -135,6 +135,8 @@ def take_grant(hands: Hands, plan: Plan, *, begins: bool = False) -> Standing:
     """Return the standing of the primary that the target has become in the plan's term, its signed grant included.
 
     `begins` says that its last timeline began with this term.
+
+    One that has promised a higher term since, as it can while it is down, is told of its grant, and no primary.
     """
     facts, standing = hands.look(), hands.standing()
     instance = facts.instance
@@ -150,4 +152,4 @@ def take_grant(hands: Hands, plan: Plan, *, begins: bool = False) -> Standing:
         quorum=(instance.quorum if instance else None) or 0,
         pledges=tuple(sorted(plan.reports.values())),
     )
-    return granted(standing, grant, hands.sign(grant), own=True)
+    return granted(standing, grant, hands.sign(grant), own=standing.pledged.term <= plan.term)

@@ -97,12 +97,14 @@ def position_down(
     """Return the position of a log that PostgreSQL is not there to read.
 
     Only two cases can be told: a primary's own log, whose term is its grant's, and the log of a detached node, whose
-    position its pledge has stated (`pledged`).
+    position its pledge has stated (`pledged`). A primary that has pledged a higher term to itself may have been
+    renewed: the row of that term may be in its log.
     """
     timeline = lineage[-1].timeline
     if standing.role == "primary" and standing.granted.node == node:
         term = standing.granted.term
-        return Position(term=term, bound=term, timeline=timeline, lsn=lsn)
+        renewed = standing.pledged.term if standing.pledged.node == node else term
+        return Position(term=term, bound=max(term, renewed), timeline=timeline, lsn=lsn)
     if standing.upstream is None and pledged is not None and (pledged.timeline, pledged.lsn) == (timeline, lsn):
         return pledged
     return Position(term=None, bound=None, timeline=timeline, lsn=lsn)

@@ -11,11 +11,12 @@ Pure: no I/O, no clock.
 """
 
 from aerodb.protocol.authority import Grant
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import COMMITS_MAX
 from aerodb.protocol.plan import Result, Verdict
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.position import Divergence, TermUntold, divergence, is_of
-from aerodb.rules.view import Peer, View
+from aerodb.rules.view import Peer, View, open_pledge
 
 
 def grant_of(view: View, upstream: str) -> Grant | None:
@@ -74,17 +75,35 @@ def upstream_authority(view: View, upstream: str) -> Verdict:
     return (holds if theirs >= floor else violated)(Invariant.UPSTREAM_AUTHORITY, evidence)
 
 
+def strayed(peer: Peer, cluster: Cluster) -> bool:
+    """Tell whether a node that stands as a standby, and is down, was out of recovery beyond what it has noted.
+
+    Somebody promoted or started it past its agent: what its log has gone on to is nobody's history, even where the
+    timeline has the number and the beginning of another's. A former primary's log ends where its pledge says, or where
+    it was told to follow.
+    """
+    standing, instance = peer.facts.standing, peer.facts.instance
+    if standing.role != "standby" or instance is None or not instance.served:
+        return False
+    position, told = instance.position, standing.followed
+    pledged = open_pledge(cluster, peer.facts.node, standing.pledge).position if standing.pledge else None
+    ends = [noted.lsn for noted in (pledged, told) if noted is not None]
+    return position is None or position.lsn not in ends
+
+
 def parting(view: View, upstream: str) -> Divergence | None:
     """Return where the target's log and the upstream's history part; None where the target's is a prefix.
 
     Raises:
         TermUntold: it cannot be told.
-        KeyError: one of the two shows no history of the data folder that it has in use.
+        KeyError: one of the two shows no history of the data folder that it has in use, or the target has strayed.
     """
     itself, other = view.own.facts, view.peers[upstream].facts
     own, peer = itself.instance, other.instance
     if own is None or peer is None or own.position is None or not own.lineage or not peer.lineage:
         raise KeyError(upstream)
+    if strayed(view.own, view.cluster):
+        raise KeyError(view.node)
     for facts, instance in ((itself, own), (other, peer)):
         if not is_of(facts.standing, instance.identity):
             raise KeyError(facts.node)
@@ -98,7 +117,10 @@ def wal_ancestry(view: View, upstream: str) -> Verdict:
     except KeyError:
         return unknown(
             Invariant.WAL_ANCESTRY,
-            f"the history of {view.node} or of {upstream} is not known, or not that of the data folder in use",
+            f"the history of {view.node} or of {upstream} is not known, or not that of the data folder in use"
+            + (
+                f": {view.node} was out of recovery beyond what it has noted" if strayed(view.own, view.cluster) else ""
+            ),
         )
     except TermUntold as untold:
         return unknown(Invariant.WAL_ANCESTRY, f"the term of timeline {untold.timeline} is not known")

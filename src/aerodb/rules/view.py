@@ -184,14 +184,16 @@ def highest_term(view_peers: dict[str, Peer]) -> int:
     return max(terms)
 
 
-def standing_term(everyone: dict[str, Peer], candidate: str) -> int:
-    """Return the term to name for an election of `candidate`.
+def standing_term(everyone: dict[str, Peer], candidate: str, target: str) -> int:
+    """Return the term to name for an election of `candidate`, in a request for `target`.
 
-    It is the standing election's, if pledges for the same candidate are out and ungranted and nothing known is above
-    them; else one above everything that is known.
+    It is the standing election's, if pledges for the same candidate are out and ungranted, nothing known is above them,
+    and neither the candidate nor the target has pledged that very term to another: for then the one cannot win it, or
+    the other cannot help. Else it is one above everything that is known.
     """
     highest = highest_term(everyone)
     standing = Candidacy(term=highest, node=candidate)
-    pledged = any(peer.facts.standing.pledged == standing for peer in everyone.values())
+    made = {name: peer.facts.standing.pledged for name, peer in everyone.items()}
+    split = any(made[name].term == highest and made[name] != standing for name in (candidate, target) if name in made)
     granted = any(peer.facts.standing.granted.term >= highest for peer in everyone.values())
-    return highest if pledged and not granted else highest + 1
+    return highest if standing in made.values() and not split and not granted else highest + 1

@@ -30,6 +30,7 @@ from aerodb.protocol.facts import Commit, Instance, State
 from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.condition import SETTINGS
+from aerodb.rules.gate import IN_RECOVERY
 from aerodb.rules.position import Noted, is_of, lineage_of, position_down, position_running, quorum_down, told_of, voted
 
 _SEGMENT = re.compile(r"([0-9A-F]{8})[0-9A-F]{16}")
@@ -300,9 +301,16 @@ class Observer:
             commits_since=since,
             checkpoint=down.control.redo if down.control else None,
             identity=identity,
+            served=self._served(down.control),
             damage=tuple(dict.fromkeys(parts.damage)),
             keeping=self._kept(NOTHING_SEEN),
         )
+
+    def _served(self, control: Control | None) -> bool | None:
+        """Tell whether the folder was out of recovery when PostgreSQL last used it; a copy never started was not."""
+        if control is None:
+            return None
+        return control.state not in IN_RECOVERY and not (self._place.data() / "backup_label").exists()
 
     def _would_start_with(self) -> dict[str, str]:
         with self._reading:
