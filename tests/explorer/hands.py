@@ -17,7 +17,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed
-from tests.explorer.reports import facts_of
+from tests.explorer.reports import facts_of, streamed_to
 from tests.explorer.world import BESIDE, OURS, RECOVERED, ROW, SHUTDOWN, Copy, Late, Node, Running, signed_by
 
 T = TypeVar("T")
@@ -103,6 +103,7 @@ class MemoryHands:
         self._next = 0
         self.happened = node.operation is not None and node.operation.happened
         self.crossed = node.operation is not None and node.operation.crossed
+        self.senders: tuple[str, ...] = ()
         self.cuts: list[Cut] = []
         self.lates: list[Cut] = []
 
@@ -137,7 +138,11 @@ class MemoryHands:
 
     def look(self) -> Facts:
         """Return the node's facts as they are now."""
-        return self._reply(lambda: self.see(facts_of(self.node, self._name, self._cluster, under_way=True)))
+        return self._reply(self._look)
+
+    def _look(self) -> Facts:
+        facts = streamed_to(facts_of(self.node, self._name, self._cluster, under_way=True), self.senders)
+        return self.see(facts)
 
     @staticmethod
     def see(facts: Facts) -> Facts:

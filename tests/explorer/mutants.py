@@ -16,7 +16,7 @@ from aerodb.rules.invariants import Invariant
 from aerodb.rules.view import View
 from tests.explorer.hands import MemoryHands
 from tests.explorer.orders import Dropped, always
-from tests.explorer.sizes import FIVE
+from tests.explorer.sizes import FIVE, RECLONED
 from tests.explorer.world import Bounds
 
 
@@ -93,6 +93,36 @@ class Unstopped(MemoryHands):
         """Do nothing."""
 
 
+class CopiesFirst(MemoryHands):
+    """Hands that copy a folder while the old one goes on acknowledging, and owe nothing for it afterwards."""
+
+    def detach(self) -> None:
+        """Leave the receiver as it is while a folder is replaced."""
+        if self._action != "reclone":
+            super().detach()
+
+    def write_standing(self, standing: Standing) -> None:
+        """Write, with nothing owed."""
+        super().write_standing(replace(standing, owed=None))
+
+
+class StrayUnseen(MemoryHands):
+    """Hands to which a folder that was promoted past its agent is like any other."""
+
+    @staticmethod
+    def see(facts: Facts) -> Facts:
+        """Return the facts without what the control file shows."""
+        return replace(facts, instance=replace(facts.instance, served=None)) if facts.instance else facts
+
+
+def _fences_a_primary(action: str, view: View) -> bool:
+    return action == "fence" and view.own.facts.standing.role == "primary"
+
+
+def _starts_untold(action: str, view: View) -> bool:
+    return action in {"start", "fence"} and view.own.facts.unfinished is not None
+
+
 def _verdict(action: str, *invariants: Invariant, when: Callable[[View], bool] = always) -> Dropped:
     return Dropped(verdicts=frozenset((action, str(invariant)) for invariant in invariants), when=when)
 
@@ -115,7 +145,7 @@ THRICE = (*TWICE, "follow n3 to n1", "fence n3 for n2 in term 4", "renew n2 in t
 AGAIN = ("demote n1 for n2 in term 2", "promote n2 in term 2", "fence n1 for n3 in term 3", "promote n3 in term 3")
 """n1 steps down for n2, and n3 is elected after that."""
 
-MUTANTS = (
+RULES = (
     Mutant("election-quorum of promote", _verdict("promote", Invariant.ELECTION_QUORUM), SMALL._replace(quorum=2)),
     Mutant("election-quorum of renew", _verdict("renew", Invariant.ELECTION_QUORUM), THREE),
     Mutant("commit-quorum of promote", _verdict("promote", Invariant.COMMIT_QUORUM), SMALL._replace(quorum=0)),
@@ -206,6 +236,77 @@ MUTANTS = (
         Bounds(quorum=0, terms=2, stops=1, actions=("demote", "promote")),
     ),
 )
+
+PAIR = Bounds(data=2, witness=True, terms=2)
+ELECTS = ("fence w for n2 in term 2", "promote n2 in term 2")
+"""With two data nodes and a witness, n2 is elected."""
+
+FAULTS = (
+    Mutant(
+        "the end of acknowledging before a copy, and what is owed after it",
+        Dropped(hands=CopiesFirst),
+        PAIR._replace(copies=1, cuts=1, actions=RECLONED, requests=("reclone n2 from n1", *ELECTS)),
+    ),
+    Mutant(
+        "pledges-kept of promote",
+        _verdict("promote", Invariant.PLEDGES_KEPT),
+        Bounds(terms=2, stops=1, hands=1, by_hand=("start",), requests=("demote n1 for n2 in term 2", ELECTS[1])),
+    ),
+    Mutant(
+        "policy-known of start",
+        _verdict("start", Invariant.POLICY_KNOWN),
+        PAIR._replace(weakenings=1, crashes=1, requests=("start n1", *ELECTS)),
+    ),
+    Mutant(
+        "whether a folder has strayed",
+        Dropped(hands=StrayUnseen),
+        PAIR._replace(
+            crashes=1, stops=1, hands=1, by_hand=("promote",), requests=(*ELECTS, "follow n1 to n2", "stop n1")
+        ),
+    ),
+    Mutant(
+        "the late reports of a start",
+        Dropped(unlate=True),
+        PAIR._replace(crashes=1, stale=1, requests=("start n1", *ELECTS)),
+    ),
+    Mutant(
+        "a signed refusal's last word",
+        Dropped(asked_again=True),
+        PAIR._replace(stale=1, requests=ELECTS),
+    ),
+    Mutant(
+        "the mark before an effect",
+        Dropped(unmarked=True),
+        PAIR._replace(cuts=1, requests=("follow n2 to n1",)),
+    ),
+    Mutant(
+        "that a promotion may come late",
+        Dropped(hasty=frozenset({"promote"})),
+        PAIR._replace(late=1, requests=ELECTS),
+    ),
+    Mutant(
+        "that a renewal's row may come late",
+        Dropped(hasty=frozenset({"renew"})),
+        PAIR._replace(late=1, requests=("fence w for n1 in term 2", "renew n1 in term 2")),
+    ),
+    Mutant(
+        "that a shutdown may come late",
+        Dropped(hasty=frozenset({"stop"})),
+        PAIR._replace(late=1, stops=1, requests=("stop n1",)),
+    ),
+    Mutant(
+        "the pledge of a primary that is down",
+        Dropped(forbids=_fences_a_primary),
+        PAIR._replace(stops=1, losses=1, ways=True, actions=("stop", "fence")),
+    ),
+    Mutant(
+        "a start past an outcome that cannot be told",
+        Dropped(forbids=_starts_untold),
+        PAIR._replace(late=1, crashes=1, ways=True, requests=("fence n2 for n1 in term 2", "renew n1 in term 2")),
+    ),
+)
+
+MUTANTS = (*RULES, *FAULTS)
 
 REDUNDANT = {
     "candidacy-stands, and term-rises of promote, each alone": "each forbids what a candidate has pledged away; "

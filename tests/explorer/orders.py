@@ -14,14 +14,15 @@ from msgspec.structs import replace
 from aerodb.actions import action_named
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, Instance, Sender
+from aerodb.protocol.facts import Facts, Instance
 from aerodb.protocol.plan import Loss, Plan, Request, Result, Verdict
 from aerodb.rules import specification
 from aerodb.rules.invariants import Invariant, holds
+from aerodb.rules.late import judged_late
 from aerodb.rules.operation import carry_out
-from aerodb.rules.view import View
+from aerodb.rules.view import Peer, View
 from tests.explorer.hands import EFFECT, Cut, MemoryHands
-from tests.explorer.reports import facts_of, verified
+from tests.explorer.reports import facts_of, streamed_to, verified
 from tests.explorer.world import Interned, Node, Running
 
 LOCAL = {
@@ -35,6 +36,10 @@ STREAMS = {"follow", "reclone"}
 """The actions that take a log from somewhere; their argument names the node."""
 ARGUMENTS = {"fence": "for", "demote": "for", "follow": "upstream", "reclone": "upstream"}
 NO_LOSS = Loss(claim="none", statement="", arithmetic=())
+
+
+Reports = tuple[tuple[str, int], ...]
+"""Peers' reports, by number."""
 
 
 class Order(NamedTuple):
@@ -70,16 +75,29 @@ def always(view: View) -> bool:
     return True
 
 
+def never(action: str, view: View) -> bool:
+    """Return false."""
+    del action, view
+    return False
+
+
 class Dropped(NamedTuple):
     """What a mutant changes: verdicts that are taken to hold (by action and invariant) `when`, and the hands.
 
-    `asked_again`: a node that has signed a refusal runs the same request when it comes whole.
+    - `asked_again`: a node that has signed a refusal runs the same request when it comes whole.
+    - `unlate`: nothing is judged again on what the others say after the confirmation.
+    - `unmarked`: the journal does not say whether an operation came to where its effect can happen: it may have.
+    - `hasty`: actions of which "unknown" is said to be "not executed". `forbids`: requests that are refused besides.
     """
 
     verdicts: frozenset[tuple[str, str]] = frozenset()
     when: Callable[[View], bool] = always
     hands: type[MemoryHands] = MemoryHands
     asked_again: bool = False
+    unlate: bool = False
+    unmarked: bool = False
+    hasty: frozenset[str] = frozenset()
+    forbids: Callable[[str, View], bool] = never
 
 
 class Orders:
@@ -94,7 +112,7 @@ class Orders:
         self._reduced: dict[tuple[int, str], int] = {}
         self._planned: dict[tuple[object, ...], int | None] = {}
         self._holding: dict[tuple[object, ...], bool] = {}
-        self._runs: dict[tuple[int, int, int], list[Run]] = {}
+        self._runs: dict[tuple[int, int, int, tuple[str, ...]], list[Run]] = {}
 
     def facts_number(self, node: int, name: str) -> int:
         """Return the number of what `name` says of itself."""
@@ -145,7 +163,7 @@ class Orders:
             id="", action=order.action, target=order.target, arguments={argument: order.argument} if argument else {},
             operator="", reason="",
         )  # fmt: skip
-        peers = {name: verified(self.cluster, self.facts.values[number]) for name, number in order.reports}
+        peers = self._peers(order.reports)
         itself = verified(self.cluster, own)
         return View(cluster=self.cluster, request=request, own=itself, peers=peers, term=order.term)
 
@@ -177,13 +195,26 @@ class Orders:
         key = (order, own, senders)
         found = self._holding.get(key)
         if found is None:
-            facts = self.facts.values[own]
-            if facts.instance is not None and senders:
-                facts = replace(facts, instance=replace(facts.instance, senders=tuple(map(_sender, senders))))
+            facts = streamed_to(self.facts.values[own], senders)
             wanted = self.orders.values[order]
-            verdicts = self._judge(wanted.action)(self._view(wanted, facts))
+            view = self._view(wanted, facts)
+            judged = all(verdict.result is Result.HOLDS for verdict in self._judge(wanted.action)(view))
+            found = self._holding[key] = judged and not self.dropped.forbids(wanted.action, view)
+        return found
+
+    def accepts_late(self, order: int, own: int, late: Reports, senders: tuple[str, ...]) -> bool:
+        """Tell whether every verdict holds, what is not stable on what the peers say `late` too."""
+        key = (order, own, late, senders)
+        found = self._holding.get(key)
+        if found is None:
+            wanted, peers = self.orders.values[order], self._peers(late)
+            judge = judged_late(self._judge(wanted.action), peers)
+            verdicts = judge(self._view(wanted, streamed_to(self.facts.values[own], senders)))
             found = self._holding[key] = all(verdict.result is Result.HOLDS for verdict in verdicts)
         return found
+
+    def _peers(self, reports: Reports) -> dict[str, Peer]:
+        return {name: verified(self.cluster, self.facts.values[number]) for name, number in reports}
 
     # Operation ------------------------------------------------------------------------------------------------------
 
@@ -197,14 +228,15 @@ class Orders:
         )  # fmt: skip
         return specification.Order(plan=plan, view=view, judge=self._judge(order.action))
 
-    def runs(self, order: int, node: int, source: int = -1) -> list[Run]:
+    def runs(self, order: int, node: int, source: int = -1, senders: tuple[str, ...] = ()) -> list[Run]:
         """Return every way in which the operation can go on that `node`, begun or resumed: whole, cut, or late.
 
-        `source` is the node that a copy would be made of (-1: none).
+        `source` is the node that a copy would be made of (-1: none); `senders` stream from the node.
         """
-        found = self._runs.get((order, node, source))
+        key = (order, node, source, senders)
+        found = self._runs.get(key)
         if found is None:
-            found = self._runs[order, node, source] = self._run(order, node, source)
+            found = self._runs[key] = self._run(order, node, source, senders)
         return found
 
     def effect_of(self, operation: Running) -> str:
@@ -234,12 +266,13 @@ class Orders:
         copied = self.nodes.values[source] if source >= 0 else None
         return self.dropped.hands(self.cluster, order.target, node, (order.action, order.term), replies, copied)
 
-    def _run(self, order: int, number: int, source: int) -> list[Run]:
+    def _run(self, order: int, number: int, source: int, senders: tuple[str, ...]) -> list[Run]:
         node, wanted = self.nodes.values[number], self.orders.values[order]
         operation = node.operation
         own = operation.own if operation else self.facts_number(number, wanted.target)
         begun = operation or Running(order, own, ())
         hands = self._hands(wanted, node, source)
+        hands.senders = senders
         try:
             carry_out(action_named(wanted.action), hands, self._work(order, self.facts.values[own]))
             broken = "" if hands.happened else f"P5: {wanted} is executed, and nothing happened"
@@ -274,7 +307,9 @@ class Orders:
         work, hands = self._work(operation.order, before), self._hands(order, node._replace(operation=None))
         try:
             facts = hands.see(facts_of(node, order.target, self.cluster, under_way=True))
-            found = action.established(work.plan, before, facts, operation.crossed).result
+            found = action.established(work.plan, before, facts, operation.crossed or self.dropped.unmarked).result
+            if found == "unknown" and order.action in self.dropped.hasty:
+                found = "not executed"
             if found == "executed":
                 hands.write_standing(action.settle(hands, work.plan))
         except AeroError:
@@ -311,7 +346,3 @@ def _reduced_instance(facts: Facts, action: str) -> Instance | None:
     position = instance.position if pledged and facts.standing.upstream is None else None
     quiet = replace(instance, position=position, lineage=(), shutdown=None, quorum=None)
     return quiet if pledged or quiet.drift else replace(quiet, recovery=None, attached=None)
-
-
-def _sender(name: str) -> Sender:
-    return Sender(node=name, state="streaming", sync_state="quorum", sent=None, flushed=None, replayed=None)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, Instance, Load, State, Unfinished
+from aerodb.protocol.facts import Facts, Instance, Load, Sender, State, Unfinished
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.invariants import RULES
 from aerodb.rules.position import (
@@ -101,6 +101,17 @@ def facts_of(node: Node, name: str, cluster: Cluster, *, under_way: bool) -> Fac
         entries=0,
         checkpoint=0,
     )
+
+
+def streamed_to(facts: Facts, senders: tuple[str, ...]) -> Facts:
+    """Return the facts of a node from which the `senders` stream."""
+    if facts.instance is None or not senders:
+        return facts
+    return replace(facts, instance=replace(facts.instance, senders=tuple(map(_sender, senders))))
+
+
+def _sender(name: str) -> Sender:
+    return Sender(node=name, state="streaming", sync_state="quorum", sent=None, flushed=None, replayed=None)
 
 
 @cache

@@ -66,17 +66,35 @@ class Requests:
         if self._node[state.nodes[place]].lost:
             return
         done = state._replace(plan=-1, refused=False)
-        if self._orders.accepts(state.plan, self._orders.facts_number(state.nodes[place], self._names[place])):
+        if self._holds_late(state, place, order):
             for found in self._executed(done, promises, place, state.plan):
                 said_before = "P5: what was said never to be executed is executed" if state.refused else ""
                 yield found._replace(broken=found.broken or said_before)
         if self._effects.dropped.asked_again and not state.refused:
             yield Found(f"{order} is refused for want of its proof, signed", state._replace(refused=True), "")
 
+    def _holds_late(self, state: Whole, place: int, order: Order) -> bool:
+        """Tell whether the plan under way holds, with the late reports of some of the peers or of all."""
+        own = self._orders.facts_number(state.nodes[place], self._names[place])
+        streaming = self._effects.streams.from_primary(state.nodes, place) if order.action == "demote" else []
+        senders = tuple(self._names[each] for each in streaming)
+        if not self._orders.accepts(state.plan, own, senders):
+            return False
+        there = [
+            (name, self._orders.reduced(self._orders.facts_number(state.nodes[at], name), order.action))
+            for at, name in enumerate(self._names)
+            if at != place and not self._node[state.nodes[at]].lost
+        ]
+        some = [each for count in range(len(there), -1, -1) for each in combinations(there, count)]
+        unlate = self._effects.dropped.unlate
+        return unlate or any(self._orders.accepts_late(state.plan, own, late, senders) for late in some)
+
     def _runs(self, state: Whole, number: int, place: int) -> list[Run]:
         order = self._orders.orders.values[number]
         source = state.nodes[self._places[order.argument]] if order.action == "reclone" else -1
-        return self._orders.runs(number, state.nodes[place], source)
+        streaming = self._effects.streams.from_primary(state.nodes, place) if order.action == "demote" else []
+        senders = tuple(self._names[each] for each in streaming)
+        return self._orders.runs(number, state.nodes[place], source, senders)
 
     def _reported(self, order: Order, place: int) -> frozenset[int]:
         return frozenset({place, *(self._places[name] for name, _ in order.reports)})

@@ -18,13 +18,36 @@ FIVE = Bounds(
 )  # fmt: skip
 """Where k is 2, a primary is renewed while a standby may stream from it that was told nothing."""
 
+PAIR = WITNESS._replace(terms=2)
+RECLONED = ("reclone", "fence", "promote", "follow", "start")
+
+CARRIED = Bounds(
+    data=5,
+    quorum=2,
+    terms=2,
+    copies=1,
+    actions=RECLONED,
+    requests=(
+        "follow n5 to n2", "fence n3 for n2 in term 2", "fence n4 for n2 in term 2", "promote n2 in term 2",
+        "reclone n5 from n1", "follow n3 to n2",
+    ),
+)  # fmt: skip
+"""n5 is carried into term 2 by its upstream, untold, while n1 still runs as the primary of term 1."""
+
 REDUCED = (
-    Bounds(terms=2, crashes=1),
-    Bounds(terms=2, quorum=0, stale=1),
+    Bounds(terms=2, actions=("fence", "promote", "follow")),
     Bounds(terms=2, stops=1, actions=("demote", "promote", "follow", "start")),
-    WITNESS._replace(terms=2, crashes=1, cuts=1),
-    WITNESS._replace(terms=2, quorum=0, stale=1, stops=1),
-    FIVE,
+    PAIR._replace(crashes=1, ways=True),
+    PAIR._replace(quorum=0, stale=1),
+    PAIR._replace(stale=1, crashes=1, actions=("fence", "promote", "start")),
+    PAIR._replace(stops=1, losses=1, ways=True, actions=("stop", "fence", "promote", "follow", "start")),
+    PAIR._replace(late=1, crashes=1, actions=("fence", "promote", "renew")),
+    PAIR._replace(late=1, ways=True),
+    PAIR._replace(hands=1, by_hand=("start", "stop"), ways=True),
+    PAIR._replace(hands=1, by_hand=("promote",), stops=1, actions=("fence", "promote", "follow", "stop")),
+    PAIR._replace(weakenings=1, crashes=1, actions=("fence", "promote", "start")),
+    PAIR._replace(pauses=1),
+    PAIR._replace(copies=1, cuts=1, actions=RECLONED),
 )
 
 ELECTIONS, STEPS_DOWN = ("fence", "promote", "follow"), ("demote", "promote", "follow", "start")
@@ -45,4 +68,17 @@ FULL = (
     WITNESS._replace(terms=2, crashes=1, stops=1),
     WITNESS._replace(terms=2, quorum=0, crashes=1, stops=1),
     FIVE._replace(writes=2),
-)
+    PAIR._replace(crashes=1, cuts=1),
+    PAIR._replace(crashes=1, stops=1, losses=1, ways=True),
+    PAIR._replace(late=1, crashes=1, stops=1),
+    PAIR._replace(hands=2, stops=1),
+    PAIR._replace(weakenings=1, crashes=2),
+    PAIR._replace(copies=2, cuts=1, actions=RECLONED),
+    PAIR._replace(pauses=1, cuts=1),
+    Bounds(terms=2, losses=1, stops=1, ways=True, actions=STEPS_DOWN),
+    Bounds(terms=2, copies=1, cuts=1, actions=RECLONED, requests=(
+        "reclone n3 from n1", "fence n2 for n3 in term 2", "promote n3 in term 2", "fence n3 for n2 in term 2",
+        "promote n2 in term 2", "follow n2 to n1",
+    )),
+    CARRIED,
+)  # fmt: skip

@@ -19,12 +19,13 @@ from tests.explorer.hands import is_open
 from tests.explorer.orders import ARGUMENTS, Order
 from tests.explorer.promises import WEAKLY, Promises
 from tests.explorer.requests import serves
+from tests.explorer.world import Node
 
 Nodes = tuple[int, ...]
 
 TERMS_MORE = 3
 """How far the terms of a way out may go beyond those that are explored."""
-STATES_MAX = 600
+STATES_MAX = 2000
 """How many states are looked at before a state is said to have no way out."""
 ASKED = ("start", "follow", "promote", "renew", "fence", "stop", "reclone", "demote")
 
@@ -75,8 +76,15 @@ class Ways:
         cluster, node = self._effects.cluster, self._node[nodes[candidate]]
         if node.lost:
             return 2 * len(nodes)
-        followers = max(0, cluster.quorum - len(self._effects.streams.from_primary(nodes, candidate)))
-        if node.state is State.RUNNING and serves(node):
+        streaming = set(self._effects.streams.from_primary(nodes, candidate))
+        serving = node.state is State.RUNNING and serves(node)
+        costs = sorted(
+            self._cost_to_follow(nodes[at], node, serving=serving)
+            for at, name in enumerate(self._names)
+            if at != candidate and name != "w" and at not in streaming
+        )
+        followers = sum(costs[: max(0, cluster.quorum - len(streaming))])
+        if serving:
             return followers
         name, standing = self._names[candidate], node.standing.pledged
         pledged = sum(self._node[each].standing.pledged == standing for each in nodes) if standing.node == name else 0
@@ -109,6 +117,14 @@ class Ways:
             and len(self._effects.streams.from_primary(nodes, at)) >= needed
             for at, node in enumerate(map(self._node.__getitem__, nodes))
         )
+
+    def _cost_to_follow(self, number: int, primary: Node, *, serving: bool) -> int:
+        node = self._node[number]
+        if node.lost:
+            return 0
+        promised = 3 * int(serving and node.standing.pledged.term > primary.standing.granted.term)
+        stands = int(node.state is not State.RUNNING) + int(node.standing.role == "primary") + int(is_open(node))
+        return 1 + promised + stands
 
     # Moves ----------------------------------------------------------------------------------------------------------
 
@@ -156,18 +172,19 @@ class Ways:
             if at != place and not self._node[nodes[at]].lost
         )
         own = orders.facts_number(nodes[place], name)
-        senders = tuple(self._names[each] for each in self._effects.streams.from_primary(nodes, place))
+        streaming = self._effects.streams.from_primary(nodes, place) if action == "demote" else []
+        senders = tuple(self._names[each] for each in streaming)
         for argument in self._arguments(nodes, action):
             term = orders.term_of(Order(action, name, argument, 0, reports), own)
             order = Order(action, name, argument, term, reports)
             number = orders.orders.number(order)
-            if term > self._effects.bounds.terms + TERMS_MORE or not orders.accepts(
-                number, own, senders if action == "demote" else ()
-            ):
+            if term > self._effects.bounds.terms + TERMS_MORE or not orders.accepts(number, own, senders):
                 continue
             source = nodes[self._names.index(argument)] if action == "reclone" else -1
             runs = [
-                run for run in orders.runs(number, orders.ready(nodes[place]), source) if run.how not in {"cut", "late"}
+                run
+                for run in orders.runs(number, orders.ready(nodes[place]), source, senders)
+                if run.how not in {"cut", "late"}
             ]
             for run in runs[-1:]:
                 yield str(order), self._after(nodes, place, run.node, stopped=("stopped", 0) in run.events)

@@ -73,7 +73,10 @@ def test_a_pledge_below_what_was_promised_since_counts_no_more() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["n1", "n2", "n3"]), st.integers(1, 9), st.sampled_from(["n1", "n2"]))))
 def test_the_term_that_a_plan_names(promises: list[tuple[str, int, str]]) -> None:
-    """The standing election's, where pledges for the same candidate are the highest of all; else one above all."""
+    """The standing election's, where pledges for the same candidate are the highest of all; else one above all.
+
+    Nor is it the standing one's where the candidate or the target has pledged that term to another: nobody could win it.
+    """
     scene = healthy()
     for node, term, candidate in promises:
         if term > scene[node].standing.pledged.term:
@@ -82,7 +85,11 @@ def test_the_term_that_a_plan_names(promises: list[tuple[str, int, str]]) -> Non
     highest = max(facts.standing.pledged.term for facts in scene.values())
     assert highest_term(everyone) == highest
     standing = any(facts.standing.pledged == Candidacy(term=highest, node="n2") for facts in scene.values())
-    assert standing_term(everyone, "n2") == (highest if standing and highest > 1 else highest + 1)
+    for target in ("n1", "n2", "n3"):
+        made = [scene[name].standing.pledged for name in ("n2", target)]
+        split = any(each == Candidacy(term=highest, node="n1") for each in made)
+        expected = highest if standing and not split and highest > 1 else highest + 1
+        assert standing_term(everyone, "n2", target) == expected
 
 
 def test_a_signature_has_one_text() -> None:
