@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from aerodb.kernel.node import NodeFile
@@ -16,18 +17,35 @@ from aerodb.kernel.store import Store
 from aerodb.local.layout import Layout
 from aerodb.local.making import Making
 from aerodb.local.stage import Stage
-from aerodb.protocol import canonical
+from aerodb.protocol import canonical, sshkey
+from aerodb.protocol.cluster import Operator, Role
 from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import Authority, write_private
 from tests.attack.script import Shape
 from tests.faults.conftest import Running, _end_postgres
 
+SECOND = "second"
 ROOT = Path(__file__).parents[2]
 NODES = {"three": 3, "witness": 3, "five": 5}
 QUORUM = {"three": 1, "witness": 1, "five": 2}
 
 
-class WithWitness(Making):
+class WithTwo(Making):
+    """The making of a cluster that has a second operator, with a key of their own."""
+
+    def _people(self) -> tuple[Operator, ...]:
+        self._second_key = Ed25519PrivateKey.generate()
+        line = sshkey.of_public(self._second_key.public_key()).line
+        return (*super()._people(), Operator(name=SECOND, role=Role.OPERATOR, ssh_key=line))
+
+    def _make_people(self, authority: Authority) -> None:
+        super()._make_people(authority)
+        form = serialization.PrivateFormat.OpenSSH
+        pem = self._second_key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+        write_private(self._layout.profile(SECOND) / "id_ed25519", pem)
+
+
+class WithWitness(WithTwo):
     """The making of a cluster whose last member holds no data."""
 
     def __init__(self, layout: Layout, nodes: int, quorum: int, ports_from: int) -> None:
@@ -62,7 +80,7 @@ class WithWitness(Making):
 
 def make(root: Path, shape: Shape, ports_from: int) -> None:
     """Make a cluster of a shape."""
-    kind = WithWitness if shape == "witness" else Making
+    kind = WithWitness if shape == "witness" else WithTwo
     previous = os.umask(0o077)
     try:
         kind(Layout(root=root), NODES[shape], QUORUM[shape], ports_from).make()

@@ -13,7 +13,6 @@ import psycopg
 
 from aerodb.errors import AeroError
 from aerodb.kernel.postgres.installation import find_installation
-from aerodb.kernel.postgres.settings import SUPERUSER
 from tests.attack import exclusions
 from tests.attack.chronicle import Chronicle
 from tests.attack.history import Hand
@@ -23,7 +22,6 @@ from tests.faults.behind import connect, run
 from tests.faults.conftest import Running
 
 NOT_TO_BE_HAD = (psycopg.Error, OSError, AeroError, AssertionError, ValueError)
-CHANGED = "changed by a hand"
 AUTO = {
     exclusions.WEAKENED_RUNNING: ("synchronous_standby_names = ''", "synchronous_commit = local"),
     exclusions.WEAKENED_FILE: ("synchronous_standby_names = ''",),
@@ -34,18 +32,8 @@ AUTO = {
 
 
 def run_as_superuser(running: Running, node: str, statement: str) -> list[tuple[object, ...]]:
-    """Return the rows of the last of some statements, given up soon; also where a hand has changed the password."""
-    try:
-        connection = connect(running, node, connect_timeout=3)
-    except psycopg.OperationalError as error:
-        if "password" not in str(error):
-            raise
-        member = running.cluster.member(node)
-        connection = psycopg.connect(
-            host=member.postgres_host, port=member.postgres_port, user=SUPERUSER, dbname="postgres", autocommit=True,
-            password=CHANGED, connect_timeout=3,
-        )  # fmt: skip
-    with connection:
+    """Return the rows of the last of some statements, given up soon."""
+    with connect(running, node, connect_timeout=3) as connection:
         connection.execute(b"set statement_timeout = '4s'")
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
@@ -151,7 +139,7 @@ class Meddling:
                 "alter database postgres set default_transaction_read_only = on",
                 "set default_transaction_read_only = off; alter database postgres reset default_transaction_read_only",
             ),
-            "password": (f"alter role aerodb password '{CHANGED}'", ""),
+            "password": ("alter role aerodb password 'changed by a hand'", ""),
         }[kind]
         self.sql(node, f"set synchronous_commit = local; {do}")
         self._note(exclusions.WEAKENED_ROLE if kind == "weaken role" else kind, node, begin, detail=do)

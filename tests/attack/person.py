@@ -2,9 +2,10 @@
 
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 from msgspec.structs import replace
 
 from aerodb.control.errors import SnapshotInconsistent
@@ -18,7 +19,7 @@ from aerodb.transport.tls import tls_in
 from tests.attack.chronicle import Chronicle
 from tests.attack.history import Call
 from tests.faults.conftest import Running
-from tests.faults.people import REASON, new_id, operator_key
+from tests.faults.people import REASON, new_id
 
 ASKED_MAX = 8
 ANSWER_SECONDS_MAX = 75.0
@@ -26,15 +27,18 @@ LOOK_SECONDS_MAX = 45.0
 
 
 class Person:
-    """Somebody at the control plane at `address` (the cluster's own, unless another is given)."""
+    """An operator at the control plane at `address` (the cluster's own, unless another is given)."""
 
-    def __init__(self, running: Running, chronicle: Chronicle, address: str = "") -> None:
-        """Call as the operator."""
+    def __init__(self, running: Running, chronicle: Chronicle, address: str = "", name: str = "operator") -> None:
+        """Call as the operator called `name`."""
         self._running, self._chronicle = running, chronicle
-        where, tls = address or running.cluster.control, tls_in(running.layout.profile("operator"))
+        profile = running.layout.profile(name)
+        where, tls = address or running.cluster.control, tls_in(profile)
         self._client = Client(where, tls, "control", ANSWER_SECONDS_MAX)
         self._looker = Client(where, tls, "control", LOOK_SECONDS_MAX)
-        self._key = operator_key(running.layout)
+        key = load_ssh_private_key((profile / "id_ed25519").read_bytes(), None)
+        assert isinstance(key, Ed25519PrivateKey)
+        self._key = key
         self.plans: dict[str, str] = {}
 
     def ask(self, action: str, target: str, **arguments: str) -> Call | None:
@@ -115,8 +119,3 @@ class Person:
         """Return every action's answer now."""
         status = self.status()
         return list(status.matrix) if status else []
-
-
-def home_of(running: Running, node: str) -> Path:
-    """Return the home of a node's PostgreSQL."""
-    return running.home(node)

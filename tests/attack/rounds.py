@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 
 from tests.attack import evidence
-from tests.attack.arena import QUORUM, Arena
+from tests.attack.arena import QUORUM, SECOND, Arena
 from tests.attack.campaigns import Campaigns, data_nodes_by_role
 from tests.attack.checker import Checked, check
 from tests.attack.chronicle import Chronicle, Watcher
@@ -56,7 +56,7 @@ class Round:
         self.processes = Processes(arena, self.running, self.chronicle)
         self.meddling = Meddling(self.running, self.processes, self.chronicle)
         self.replays = Replays(self.running, self.processes, self.chronicle)
-        self.people = [Person(self.running, self.chronicle) for _ in range(2)]
+        self.people = [Person(self.running, self.chronicle, name=name) for name in ("operator", SECOND)]
         self.campaigns = [Campaigns(self.running, person, self.processes, self.chronicle) for person in self.people]
         self._undo: list[Callable[[], None]] = []
         self._threads: list[threading.Thread] = []
