@@ -75,7 +75,7 @@ def test_a_pledge_below_what_was_promised_since_counts_no_more() -> None:
 def test_the_term_that_a_plan_names(promises: list[tuple[str, int, str]]) -> None:
     """The standing election's, where pledges for the same candidate are the highest of all; else one above all.
 
-    Nor is it the standing one's where the candidate or the target has pledged that term to another: nobody could win it.
+    Nor is it the standing one's where the candidate or the target has pledged it to another: nobody could win it.
     """
     scene = healthy()
     for node, term, candidate in promises:
