@@ -26,6 +26,8 @@ from aerodb.transport.tls import Tls, caller_of, page_context, server_context
 CALLS_MAX, CONNECTIONS_MAX = 64, 512
 """How many calls are under way, and how many connections are held, at once."""
 LOCALHOST_ATTEMPTS = 16
+FINISHED_SECONDS_MAX = 15
+"""How long what has been finished may take to reach whoever waits for it, before the service ends all the same."""
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept for a caller who may ask again."""
 
@@ -169,6 +171,7 @@ class Server(uvicorn.Server):
         try:
             if finish is not None:
                 await run_in_threadpool(finish)
+                self.config.timeout_graceful_shutdown = FINISHED_SECONDS_MAX
         finally:
             self.should_exit = True
 
