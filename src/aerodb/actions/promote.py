@@ -58,8 +58,12 @@ def settle(hands: Hands, plan: Plan) -> Standing:
     """Return the standing of the primary that the target has become, the term's row written first if it is missing.
 
     Without the row, a log that ends in this term could not be told from one of a later term on the same timeline.
+    Where PostgreSQL is down nothing can be written: the grant alone tells the term then, as the one node whose history
+    it is. Otherwise a node that died between its promotion and its row could neither start nor pledge.
     """
     instance = hands.look().instance
+    if instance is not None and instance.state in {State.STOPPED, State.CRASHED}:
+        return take_grant(hands, plan, begins=True)
     position = instance.position if instance else None
     if position is None or position.term is None or position.term < plan.term:
         hands.write_term(plan.term, hands.quorum())

@@ -15,7 +15,7 @@ from aerodb.rules.condition import common
 from aerodb.rules.foresight import recloned
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
-from aerodb.rules.notes import upstream_state
+from aerodb.rules.notes import held_up, upstream_state
 from aerodb.rules.operation import judge_again
 from aerodb.rules.position import Divergence, TermUntold
 from aerodb.rules.promises import promise_above
@@ -112,11 +112,12 @@ def notes(view: View) -> tuple[str, ...]:
     """Say what waits while the copy is made, for which the node stops acknowledging beforehand."""
     instance = view.own.facts.instance
     if instance is None or not runs(view) or instance.attached is None:
-        return upstream_state(view)
+        return (*upstream_state(view), *held_up(view))
     return (
         f"{view.node} acknowledges nothing from the beginning of the copy until it streams again; the copy takes as "
         "long as the data is large.",
         *upstream_state(view),
+        *held_up(view),
     )
 
 

@@ -4,7 +4,7 @@ Pure: no I/O, no clock.
 """
 
 from aerodb.protocol.facts import Facts, State
-from aerodb.rules.replaying import hold_ups, nearly_full, sized
+from aerodb.rules.replaying import ahead, hold_ups, nearly_full, sized
 from aerodb.rules.view import View
 
 
@@ -46,9 +46,16 @@ def before_a_promotion(view: View) -> tuple[str, ...]:
 def held_up(view: View) -> tuple[str, ...]:
     """Say which receivers a shutdown of the target waits for, where that can take long."""
     instance = view.own.facts.instance
-    if instance is None or instance.recovery is not False:
+    if instance is None:
         return ()
-    return tuple(
+    longer = tuple(
+        f"{each} streams from {view.node}, and its log is longer than what it was sent: as long as that is so, "
+        f"PostgreSQL on {view.node} does NOT SHUT DOWN before {each} is fenced, is stopped, or follows another node."
+        for each in ahead(instance)
+    )
+    if instance.recovery is not False:
+        return longer
+    return longer + tuple(
         f"{each}: PostgreSQL on {view.node} has shut down only when it has received everything, or after "
         "wal_sender_timeout (60 s unless it was changed)."
         for each in hold_ups(instance)

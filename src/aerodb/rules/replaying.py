@@ -72,6 +72,19 @@ def hold_ups(instance: Instance) -> tuple[str, ...]:
     return tuple(found)
 
 
+def ahead(instance: Instance) -> tuple[str, ...]:
+    """Return which nodes stream from this one although their logs are longer than what it has sent them.
+
+    A sender that shuts down waits until what its receiver has flushed equals what was sent (walsender.c,
+    WalSndDone): here never, and no time limit ends it, since the receiver answers.
+    """
+    return tuple(
+        each.node
+        for each in instance.senders
+        if each.sent is not None and each.flushed is not None and each.flushed > each.sent
+    )
+
+
 def nearly_full(facts: Facts) -> str:
     """Return how little room a node has; empty where it has enough, or where that is not known."""
     volume = facts.instance.keeping.volume if facts.instance else None

@@ -103,6 +103,26 @@ def test_a_demotion_warns_of_whoever_holds_it_up() -> None:
     assert hold_ups(primary(healthy())) == ()
 
 
+@pytest.mark.parametrize(("action", "arguments"), [("stop", {}), ("demote", {"for_": "n2"})])
+def test_a_receiver_with_a_longer_log_is_named_before_a_shutdown_waits_for_it(
+    action: str, arguments: dict[str, str]
+) -> None:
+    """Such a sender never ends by itself: the plan names whom to cut off first."""
+    longer = sender(healthy(), "n3", sent=Lsn(4000), flushed=Lsn(5000))
+    said = "\n".join(plan(longer, action, "n1", **arguments).notes)
+    assert "n3 streams from n1, and its log is longer" in said
+    level = sender(healthy(), "n3", sent=Lsn(5000), flushed=Lsn(5000))
+    assert "is longer" not in "\n".join(plan(level, action, "n1", **arguments).notes)
+
+
+def test_a_standby_that_is_recloned_names_a_receiver_with_a_longer_log() -> None:
+    """A standby's senders wait alike, and a reclone stops it."""
+    below = replace(primary(healthy()).senders[0], node="n2", sent=Lsn(4000), flushed=Lsn(5000))
+    scene = with_instance(healthy(), "n3", senders=(below,))
+    for action, arguments in (("reclone", {"upstream": "n1"}), ("stop", {})):
+        assert any("n2 streams from n3" in note for note in plan(scene, action, "n3", **arguments).notes)
+
+
 def _position(scene: Scene) -> Position:
     position = primary(scene).position
     assert position is not None

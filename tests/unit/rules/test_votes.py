@@ -311,3 +311,19 @@ def test_a_promotion_settled_later_writes_the_missing_row_before_the_grant() -> 
     hands = hands_in(written, "n2")
     assert catalogue()["promote"].settle(hands, order.plan).role == "primary"
     assert hands.done == []
+
+
+def test_a_promotion_settled_while_postgresql_is_down_rests_on_the_grant_alone() -> None:
+    """Nothing can be written then; the node is the primary that it became, and may be started or pledge."""
+    scene = pledged(healthy(), "n1", Candidacy(term=2, node="n2"))
+    scene = with_instance(scene, "n1", state=State.STOPPED, recovery=False, shutdown=Lsn(5000), receiver=None)
+    order = order_in(scene, "promote", "n2")
+    branch = Branch(timeline=2, begin=Lsn(5000), term=None)
+    down = with_instance(
+        scene, "n2", state=State.CRASHED, recovery=False, lineage=(*FIRST, branch),
+        position=replace(UNKNOWN, timeline=2), attached=None,
+    )  # fmt: skip
+    hands = hands_in(down, "n2")
+    standing = catalogue()["promote"].settle(hands, order.plan)
+    assert hands.done == []
+    assert (standing.role, standing.granted, standing.lineage[-1].term) == ("primary", Candidacy(term=2, node="n2"), 2)
