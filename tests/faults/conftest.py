@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
-from aerodb.local.stage import Stage
+from aerodb.local.stage import READY_SECONDS_MAX, Stage
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from tests.faults.people import Api, Impostor
@@ -102,7 +103,8 @@ class Ground:
             for path in self._cluster.rglob("cluster.json"):
                 path.write_bytes(text)
         self._running = Running(layout)
-        self._running.stage.start()
+        troubles = self._running.stage.start_what_starts(threading.Event(), READY_SECONDS_MAX)
+        assert set(troubles) <= {"status"}, troubles  # Whose operator may not look is told no more.
         return self._running
 
     def end(self) -> None:

@@ -43,7 +43,7 @@ CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
     ("demote", "n1", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed", "executed"]),
     ("promote", "n2", {}, _pledged, ["not executed", "not executed", "unknown", "executed", "executed", "executed"]),
     ("renew", "n1", {}, _fenced_for_n1, ["not executed", "not executed", "executed", "executed"]),
-    ("follow", "n1", {"upstream": "n2"}, _promoted, ["not executed", "not executed", "executed", "executed"]),
+    ("follow", "n1", {"upstream": "n2"}, _promoted, [*["not executed"] * 3, "executed", "executed"]),
     ("follow", "n3", {"upstream": "n2"}, _nothing, ["not executed", "not executed", "executed"]),
     ("start", "n3", {}, _stopped, ["not executed", "not executed", "executed", "executed"]),
     ("stop", "n1", {}, _nothing, ["not executed", "not executed", "executed", "executed"]),

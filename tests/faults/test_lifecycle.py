@@ -155,8 +155,7 @@ def test_a_copy_ends_with_its_agent_and_is_of_one_attempt(fresh: Running) -> Non
     planned = fresh.api.ask("reclone", "n3", upstream="n1")
     with confirming(fresh, planned) as told:
         wait_until(lambda: bool(copies(fresh, "n3")))
-        (copy,) = copies(fresh, "n3")
-        with stopped(copy):
+        with stopped(copies(fresh, "n3")[0]):
             fresh.stage.kill("n3")
             wait_until(lambda: copies(fresh, "n3") == [])
     assert told[0].result == "unknown"

@@ -143,7 +143,10 @@ class Stage:
         end = time.monotonic() + seconds_max
         client = Client(self.cluster.control, tls_in(self._layout.profile("operator")), "control", 30)
         while True:
-            found = observe(self.cluster, canonical.decode(client.get("/v1/status"), Status))
+            try:
+                found = observe(self.cluster, canonical.decode(client.get("/v1/status"), Status))
+            except AeroError as error:
+                return {"status": f"whether PostgreSQL runs everywhere is not known: {error.message}"}
             left = {name: state for name in waited if (state := _state(found, name)) is not State.RUNNING}
             if not left or ended.is_set() or time.monotonic() > end:
                 break

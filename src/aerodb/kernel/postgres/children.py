@@ -1,21 +1,38 @@
 """Programs that one operation runs: none outlives its agent, and those that take long end when the agent is to end.
 
 - Where the system has `setpriv`, a program is killed by the system itself the moment its agent is gone.
+- What a program forks ends with it: pg_basebackup has a process of its own that receives WAL.
 - PostgreSQL's server is none of them: it goes on without its agent.
 
 Source: prctl(2), PR_SET_PDEATHSIG: kept by what is executed, not by what is forked, so it never reaches the server.
 """
 
+import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from aerodb.kernel.postgres.errors import CommandFailed
 
 _SETPRIV = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin")
+
+
+_WITH_ALL_IT_FORKED = """trap 'kill -9 0' TERM; "$@" & wait $!"""
+"""A shell that leads a process group: told that its parent is gone, it ends the whole group, itself included."""
+
+
+def group_bound_to_parent(command: Sequence[str]) -> list[str]:
+    """Return the command as one that is killed with all that it forked when the process that runs it ends.
+
+    It must lead a process group of its own: whatever is in its group ends with it.
+    """
+    if not _SETPRIV:
+        return list(command)
+    return [_SETPRIV, "--pdeathsig", "TERM", "--", "/bin/sh", "-c", _WITH_ALL_IT_FORKED, "sh", *command]
 
 
 def bound_to_parent(command: Sequence[str]) -> list[str]:
@@ -42,14 +59,15 @@ class Children:
         with self._lock:
             if self._ended:
                 raise CommandFailed(f"{command[0]} is not run: the agent is ending")
-            child = subprocess.Popen(command, text=True, errors="replace", **options)
+            bound = group_bound_to_parent(command)
+            child = subprocess.Popen(bound, text=True, errors="replace", start_new_session=True, **options)
             self._alive.add(child)
         try:
             with child:
                 try:
                     yield child
                 except BaseException:
-                    child.kill()
+                    _kill(child)
                     raise
         finally:
             with self._lock:
@@ -65,4 +83,12 @@ class Children:
         with self._lock:
             self._ended = True
             for child in self._alive:
-                child.kill()
+                _kill(child)
+
+
+def _kill(child: "subprocess.Popen[str]") -> None:
+    """End a program with all that it has forked; it is alone in its process group, or has ended."""
+    if child.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)

@@ -57,7 +57,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             CommandFailed: it ended with a code that is not in `accept`, or not in time (then it has been killed).
         """
-        command = bound_to_parent([str(self.bin / program), *map(str, arguments)])
+        command = [str(self.bin / program), *map(str, arguments)]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
             with (among or Children()).started(command, **pipes, **self.child(environment, folder)) as child:
