@@ -35,7 +35,7 @@ def test_a_request_is_told_by_both_daemons(shared: Running) -> None:
     ]  # fmt: skip
     assert events(shared, "n3", planned.request) == ["order received", "order begun", "order ended"]
     first = [line["event"] for line in said(shared, "n3")[:3]]
-    assert first == ["started", "PostgreSQL started with its agent, in its standing", "listening"]
+    assert first == ["started", "listening", "PostgreSQL started with its agent, in its standing"]
     assert {line["service"] for line in said(shared, "control")} == {"control"}
 
 

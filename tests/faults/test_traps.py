@@ -307,7 +307,11 @@ def _copying(home: Path) -> int:
             words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
         except OSError:
             continue
-        if len(words) > 2 and words[0].endswith(b"/pg_basebackup") and words[2].startswith(f"{home}/data-".encode()):
+        if (
+            words
+            and words[0].endswith(b"/pg_basebackup")
+            and any(each.startswith(f"{home}/data-".encode()) for each in words)
+        ):
             return int(entry.name)
     return 0
 

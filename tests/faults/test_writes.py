@@ -106,7 +106,8 @@ def test_a_returned_old_primary_draws_no_traffic(fresh: Running) -> None:
     fresh.api.do("follow", "n3", upstream="n2")
     fresh.api.do("promote", "n2")
     becomes(fresh, lambda found: found.acknowledged == "yes")
-    options = f"-c config_file={fresh.home('n1') / 'conf' / 'postgresql.conf'}"
+    conf = fresh.home("n1") / "conf"
+    options = f"-c config_file={conf}/postgresql.conf -c hba_file={conf}/pg_hba.conf -c ident_file={conf}/pg_ident.conf"
     wait_until(lambda: not killed.exists())  # PostgreSQL takes one that nobody has collected yet for alive.
     pg_ctl(fresh, "n1", "start", "-w", "-l", str(fresh.home("n1") / "run" / "postgres.log"), "-o", options)
     wait_until(lambda: instance_of(fresh, "n1").state is State.RUNNING)

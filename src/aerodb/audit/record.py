@@ -61,9 +61,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def needs(self) -> tuple[str, ...]:
         """Return the digests of the blobs without which this record could not be judged again."""
-        if self.event not in {"confirmed", "endorsed"}:
-            return ()
-        return tuple(digest for digest in (self.plan, self.snapshot, self.endorsement) if digest)
+        rests = (self.plan, self.snapshot, self.endorsement) if self.event in {"confirmed", "endorsed"} else ()
+        return tuple(digest for digest in (*rests, self.late) if digest)
 
 
 def encode_record(record: Record) -> bytes:

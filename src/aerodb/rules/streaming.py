@@ -102,12 +102,13 @@ def parting(view: View, upstream: str) -> Divergence | None:
     own, peer = itself.instance, other.instance
     if own is None or peer is None or own.position is None or not own.lineage or not peer.lineage:
         raise KeyError(upstream)
-    if strayed(view.own, view.cluster):
-        raise KeyError(view.node)
     for facts, instance in ((itself, own), (other, peer)):
         if not is_of(facts.standing, instance.identity):
             raise KeyError(facts.node)
-    return divergence(own.lineage, own.position.lsn, peer.lineage)
+    parted = divergence(own.lineage, own.position.lsn, peer.lineage)
+    if parted is None and strayed(view.own, view.cluster):
+        raise KeyError(view.node)
+    return parted
 
 
 def wal_ancestry(view: View, upstream: str) -> Verdict:

@@ -376,6 +376,16 @@ def test_a_role_that_is_shown_no_signed_reports_is_told_so(stage: Stage) -> None
     stage.alter["GET /v1/status"] = alter
     shown = stage.run("status")
     assert shown.code == 0
-    assert rows(shown.plain, "NODE")["n2"] == ["standby", "running", "1", "1", "0/2FFFF00", "256", "quorum", "n1"]
+    assert rows(shown.plain, "NODE")["n2"] == [
+        "standby",
+        "running",
+        "1",
+        "1",
+        "0/2FFFF00",
+        "256 B",
+        "unknown",
+        "quorum",
+        "n1",
+    ]
     assert "your role is not shown the signed reports" in shown.plain
     assert "Redacted: n1.instance.folder" in shown.plain
