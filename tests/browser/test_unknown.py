@@ -10,7 +10,7 @@ from tests.faults.dying import dying_agent
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize(("step", "result"), [(1, "not executed"), (2, "executed")])
+@pytest.mark.parametrize(("step", "result"), [(1, "not executed"), (3, "executed")])
 def test_an_unknown_outcome_is_asked_for(fresh: Running, browser: Browser, step: int, result: str) -> None:
     """The agent dies in the midst; the page says unknown, offers only the question, and shows what it established."""
     visitor = Visitor(browser, fresh.layout)
@@ -25,7 +25,7 @@ def test_an_unknown_outcome_is_asked_for(fresh: Running, browser: Browser, step:
     visitor.picture("request-unknown")
     visitor.page.reload()
     assert fresh.api.events(request) == ["requested", "confirmed", "outcome"]
-    other = visitor.ask("stop", "n3", "before it is known")
+    other = visitor.ask("checkpoint", "n3", "before it is known")
     assert visitor.state() == "rejected"
     assert visitor.page.get_by_text("journal-settled").count() >= 1
     assert fresh.api.events(other) == ["rejected"]
