@@ -119,10 +119,6 @@ def _fences_a_primary(action: str, view: View) -> bool:
     return action == "fence" and view.own.facts.standing.role == "primary"
 
 
-def _starts_untold(action: str, view: View) -> bool:
-    return action in {"start", "fence"} and view.own.facts.unfinished is not None
-
-
 def _verdict(action: str, *invariants: Invariant, when: Callable[[View], bool] = always) -> Dropped:
     return Dropped(verdicts=frozenset((action, str(invariant)) for invariant in invariants), when=when)
 
@@ -176,8 +172,8 @@ RULES = (
         THREE,
     ),
     Mutant(
-        "upstream-authority of follow, where the upstream is a standby",
-        _verdict("follow", Invariant.UPSTREAM_AUTHORITY, when=_upstream_is("standby")),
+        "upstream-authority of follow, where the upstream is a standby, and late reports",
+        _verdict("follow", Invariant.UPSTREAM_AUTHORITY, when=_upstream_is("standby"))._replace(unlate=True),
         THREE._replace(
             stale=1,
             requests=(*TWICE, "follow n3 to n2"),
@@ -299,11 +295,6 @@ FAULTS = (
         Dropped(forbids=_fences_a_primary),
         PAIR._replace(stops=1, losses=1, ways=True, actions=("stop", "fence")),
     ),
-    Mutant(
-        "a start past an outcome that cannot be told",
-        Dropped(forbids=_starts_untold),
-        PAIR._replace(late=1, crashes=1, ways=True, requests=("fence n2 for n1 in term 2", "renew n1 in term 2")),
-    ),
 )
 
 MUTANTS = (*RULES, *FAULTS)
@@ -320,6 +311,9 @@ REDUNDANT = {
     "above",
     "position-known": "an unknown position makes term-rises or wal-prefix unknown too",
     "successor-streams, no-cycle": "they keep a person from an outage, not from a loss",
+    "upstream-authority of follow, where the upstream is a standby, alone": "what the pledgers say late stops the old "
+    "plan to promote that would carry the follower along; the two are dropped together",
+    "a start past an outcome that cannot be told": "a primary that is down may also pledge, and be recloned, past it",
     "the cut before a promotion": "PostgreSQL refuses to promote what is attached, and promotion ends the receiver",
 }
 """What no mutant shows within these bounds, with the reason."""
