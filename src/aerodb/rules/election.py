@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from aerodb.protocol.authority import Candidacy, Owed, Pledge
 from aerodb.protocol.plan import Loss, Result, Verdict
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
-from aerodb.rules.keeping import Breach, breach
+from aerodb.rules.pledges import Breach, breach
 from aerodb.rules.policy import may_have_acknowledged_alone
 from aerodb.rules.position import reaches, reaches_owed, said
 from aerodb.rules.view import View
