@@ -111,8 +111,9 @@ def test_a_primary_that_was_deposed_is_left_down(fresh: Running) -> None:
         assert one.interrupt() == 0
 
 
-def test_ctrl_c_stops_what_a_dead_agent_left_behind(fresh: Running) -> None:
-    """An agent was killed, and its PostgreSQL went on: Ctrl-C ends that too, cleanly."""
+@pytest.mark.parametrize("ended", [True, False])
+def test_ctrl_c_stops_what_a_dead_agent_left_behind(fresh: Running, *, ended: bool) -> None:
+    """An agent was killed, or is just dying, and its PostgreSQL goes on: Ctrl-C ends that too, cleanly."""
     fresh.stage.stop()
     with up(fresh) as one:
         assert "NOT UP" not in one.greeting
@@ -120,10 +121,26 @@ def test_ctrl_c_stops_what_a_dead_agent_left_behind(fresh: Running) -> None:
         pids = [int(each) for each in children.split()]
         agent = next(pid for pid in pids if _command(pid).endswith("nodes/n2"))
         os.kill(agent, signal.SIGKILL)
-        wait_until(lambda: _has_ended(agent))
+        if ended:
+            wait_until(lambda: _has_ended(agent))
         assert _lives(fresh, "n2")
         assert one.interrupt() == 0
     assert [node for node in ("n1", "n2", "n3") if _lives(fresh, node)] == []
+
+
+def test_what_ctrl_c_could_not_stop_is_named(fresh: Running) -> None:
+    """A PostgreSQL that does not answer the shutdown outlives its agent: it is named, and the exit code is not 0."""
+    fresh.stage.stop()
+    with up(fresh) as one:
+        held = fresh.postmaster("n3")
+        os.kill(held, signal.SIGSTOP)
+        try:
+            assert one.interrupt() == 1
+            assert one.process.stdout is not None
+            assert "PostgreSQL on n3 STILL RUNS" in one.process.stdout.read()
+            assert [node for node in ("n1", "n2", "n3") if _lives(fresh, node)] == ["n3"]
+        finally:
+            os.kill(held, signal.SIGCONT)
 
 
 def _command(pid: int) -> str:

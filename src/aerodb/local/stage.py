@@ -18,6 +18,7 @@ from pathlib import Path
 
 from aerodb.actions.start import authority_stands
 from aerodb.errors import AeroError
+from aerodb.kernel.node import read_node
 from aerodb.kernel.store import Store
 from aerodb.local.errors import ProcessFailed
 from aerodb.local.layout import Layout
@@ -185,14 +186,30 @@ class Stage:
         self._processes[name].kill()
         self._processes[name].wait()
 
-    def revive(self) -> None:
-        """Start the agents that have died anew, so that they can stop the PostgreSQL that they left behind."""
-        for member in self.cluster.members:
-            process = self._processes.get(member.name)
-            if process is not None and process.poll() is not None:
-                self.start_agent(member.name, leave_down=True)
-                with suppress(ProcessFailed):
-                    self.wait_for(member.name)
+    def stop_with_postgres(self) -> list[str]:
+        """Stop everything, and the PostgreSQL that agents left behind when they died; return where it still runs."""
+        self._revive([name for name in self._agents() if self._processes[name].poll() is not None])
+        self.stop()
+        # One that was just dying counted as alive, since a process is collected only when its last thread has ended.
+        killed = [name for name in self._agents() if self._processes[name].returncode < 0 and self._runs(name)]
+        self._revive(killed)
+        self._end(killed, signal.SIGINT)
+        return [name for name in self.cluster.data_nodes if self._runs(name)]
+
+    def _agents(self) -> list[str]:
+        return [member.name for member in self.cluster.members if member.name in self._processes]
+
+    def _runs(self, name: str) -> bool:
+        """Tell whether a node's PostgreSQL runs, by its files and processes."""
+        postgres = read_node(self._layout.node(name)).postgres()
+        return postgres is not None and postgres.running
+
+    def _revive(self, names: list[str]) -> None:
+        """Start agents that have died anew, so that they can stop the PostgreSQL that they left behind."""
+        for name in names:
+            self.start_agent(name, leave_down=True)
+            with suppress(ProcessFailed):
+                self.wait_for(name)
 
     def stop(self) -> None:
         """Stop everything: the control plane, then the primary with its agent, then the rest."""

@@ -100,7 +100,10 @@ def _elsewhere(layout: Layout, stage: Stage) -> list[str]:
 
 
 def up(root: Path, nodes: int) -> int:
-    """Make or reopen the cluster in `root`, run it until SIGINT or SIGTERM, and stop it cleanly."""
+    """Make or reopen the cluster in `root`, run it until SIGINT or SIGTERM, and stop it cleanly.
+
+    Returns 0, or 1 where PostgreSQL still runs on a node, which is then named.
+    """
     begun = time.monotonic()
     layout = Layout(root=root)
     ended = threading.Event()
@@ -116,7 +119,10 @@ def up(root: Path, nodes: int) -> int:
             pass
         sys.stdout.write("Stopping: the control plane, the primary, the standbys.\n")
         sys.stdout.flush()
-        stage.revive()
-    finally:
+    except BaseException:
         stage.stop()
-    return 0
+        raise
+    left = stage.stop_with_postgres()
+    for name in left:
+        sys.stdout.write(f"PostgreSQL on {name} STILL RUNS: its agent's log says why ({layout.logs / name}.log)\n")
+    return 1 if left else 0
