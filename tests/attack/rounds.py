@@ -224,7 +224,7 @@ class Round:
         self.processes.mend(but=gone)
         for thread in self._threads:
             thread.join(BEAT_SECONDS_MAX)
-        way = Walker(self.running, self.people[0], self.processes, self.meddling, self.replays).walk()
+        way = Walker(self.running, self.people[0], self.processes, self.meddling, self.replays, gone).walk()
         clients: list[Writer | Balancer] = [*self.writers, *self.balancers]
         for client in clients:
             client.stop()

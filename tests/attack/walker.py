@@ -1,8 +1,9 @@
 """The way out of what a round has left: requests alone, each accepted by its own plan, until a write is acknowledged.
 
 The walker knows what the runbook says and no more: settle what is unfinished, stop whoever serves against their
-standing, start and attach what is down, renew, elect. Where nothing is accepted, it lends a hand only as the verdicts
-name it, by taking back the setting that they say was changed.
+standing or may still do what nobody waits for, start and attach what is down, renew, elect. An agent that dies on the
+way comes back, as its service manager would have it. Where nothing is accepted, the walker lends a hand only as the
+verdicts name it, by taking back the setting that they say was changed.
 """
 
 import signal
@@ -35,10 +36,16 @@ class Walker:
     """One walk."""
 
     def __init__(
-        self, running: Running, person: Person, processes: Processes, meddling: Meddling, replays: Replays
+        self,
+        running: Running,
+        person: Person,
+        processes: Processes,
+        meddling: Meddling,
+        replays: Replays,
+        gone: str,
     ) -> None:
-        """Take no step yet."""
-        self._replays = replays
+        """Take no step yet; the host of the node that is `gone` never comes back."""
+        self._replays, self._gone = replays, gone
         self._running, self._person, self._processes = running, person, processes
         self._meddling = meddling
         self._tried: Counter[str] = Counter()
@@ -127,6 +134,7 @@ class Walker:
         """Walk until a write is acknowledged by the primary of the newest grant, or nothing is left to ask for."""
         words: tuple[str, ...] = ()
         for _ in range(STEPS_MAX):
+            self._bring_back()
             at = self._writes()
             status = self._person.status()
             if status is None:
@@ -144,6 +152,11 @@ class Walker:
                 time.sleep(1)
         return Way(found=False, primary="", steps=tuple(self._steps), lent=tuple(self._lent), words=words)
 
+    def _bring_back(self) -> None:
+        for member in self._running.cluster.members:
+            if member.name != self._gone and not self._processes.alive(member.name):
+                self._processes.start_agent(member.name, leave_down=True)
+
     def _settle(self, facts: dict[str, Facts]) -> bool:
         for name, each in facts.items():
             if each.unfinished is None:
@@ -155,6 +168,12 @@ class Walker:
                 self._steps.append(f"outcome {each.unfinished.action} {name}: {said}")
                 if said == "unknown":
                     time.sleep(1)
+                return True
+            if "stop the node" in each.unfinished.evidence and not self._tried[f"settle {request}"]:
+                self._tried[f"settle {request}"] += 1
+                done = self._person.do("stop", name)
+                self._steps.append(f"stop {name}, as its evidence says: {done.result if done else 'refused'}")
+                self._asked.clear()
                 return True
         return False
 

@@ -79,7 +79,9 @@ def promoted(node: Node, term: int) -> Node:
 
 
 def started(node: Node, term: int) -> Node:
-    """Return the node running, in recovery or as a primary of `term`."""
+    """Return the node running, in recovery or as a primary of `term`, or of the later one whose row it has written."""
+    if term and node.standing.role == "primary" and ROW + node.standing.pledged.term in node.log:
+        term = max(term, node.standing.pledged.term)
     if node.weak and not node.recovery:
         node = node._replace(standing=replace(node.standing, weakened=True))
     weak, starts = OURS if node.weak else 0, node.starts + is_open(node)

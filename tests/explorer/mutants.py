@@ -13,6 +13,7 @@ from aerodb.protocol.authority import Candidacy, Grant, Pledge, Standing
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.signed import Signed
 from aerodb.rules.invariants import Invariant
+from aerodb.rules.untold import is_untold
 from aerodb.rules.view import View
 from tests.explorer.hands import MemoryHands
 from tests.explorer.orders import Dropped, always
@@ -117,6 +118,10 @@ class StrayUnseen(MemoryHands):
 
 def _fences_a_primary(action: str, view: View) -> bool:
     return action == "fence" and view.own.facts.standing.role == "primary"
+
+
+def _is_untold(action: str, view: View) -> bool:
+    return action in {"fence", "promote"} and any(is_untold(peer.facts) for peer in view.everyone().values())
 
 
 def _verdict(action: str, *invariants: Invariant, when: Callable[[View], bool] = always) -> Dropped:
@@ -294,6 +299,11 @@ FAULTS = (
         "the pledge of a primary that is down",
         Dropped(forbids=_fences_a_primary),
         PAIR._replace(stops=1, losses=1, ways=True, actions=("stop", "fence")),
+    ),
+    Mutant(
+        "the election and the vote of a log whose term nobody told",
+        Dropped(forbids=_is_untold),
+        Bounds(terms=2, losses=1, stops=1, ways=True, actions=("demote", "promote", "follow")),
     ),
 )
 

@@ -20,6 +20,7 @@ from aerodb.rules import specification
 from aerodb.rules.invariants import Invariant, holds
 from aerodb.rules.late import judged_late
 from aerodb.rules.operation import carry_out
+from aerodb.rules.untold import is_untold
 from aerodb.rules.view import Peer, View
 from tests.explorer.hands import EFFECT, Cut, MemoryHands
 from tests.explorer.reports import facts_of, streamed_to, verified
@@ -343,6 +344,8 @@ def _reduced_instance(facts: Facts, action: str) -> Instance | None:
     if action in {"follow", "reclone", "start"}:
         return replace(instance, position=None, attached=None, shutdown=None, quorum=None)
     pledged = facts.standing.pledge is not None
-    position = instance.position if pledged and facts.standing.upstream is None else None
-    quiet = replace(instance, position=position, lineage=(), shutdown=None, quorum=None)
+    untold = pledged and is_untold(facts)
+    position = instance.position if untold or (pledged and facts.standing.upstream is None) else None
+    lineage = instance.lineage if untold else ()
+    quiet = replace(instance, position=position, lineage=lineage, shutdown=None, quorum=None)
     return quiet if pledged or quiet.drift else replace(quiet, recovery=None, attached=None)

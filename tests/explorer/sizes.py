@@ -76,6 +76,7 @@ FULL = (
     PAIR._replace(copies=2, cuts=1, actions=RECLONED),
     PAIR._replace(pauses=1, cuts=1),
     Bounds(terms=2, losses=1, stops=1, ways=True, actions=STEPS_DOWN),
+    Bounds(terms=2, losses=1, stops=1, cuts=1, ways=True, actions=("demote", "promote")),
     Bounds(terms=2, copies=1, cuts=1, actions=RECLONED, requests=(
         "reclone n3 from n1", "fence n2 for n3 in term 2", "promote n3 in term 2", "fence n3 for n2 in term 2",
         "promote n2 in term 2", "follow n2 to n1",

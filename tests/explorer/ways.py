@@ -5,8 +5,6 @@
 - It is looked for where a way can be: a majority of the members is there, no more data nodes are lost than standbys
   flush each commit, and every acknowledged write is still in some log. With too few standbys left for an
   acknowledgement, a primary with all of those that are left is enough.
-- Where a new primary is lost for ever after a standby received the switch to its timeline, and before it received the
-  term's row, nobody can tell that standby its term: there is none until the lost node is back, or a hand decides.
 - Where people promoted a node past AeroDB, and no granted primary runs, there may be none: that needs a hand.
 """
 
@@ -107,13 +105,7 @@ class Ways:
         held = {entry for place in data for entry in self._node[nodes[place]].log}
         kept = all(write in held for write, status in enumerate(promises.writes) if 0 < status < WEAKLY)
         gone = len(cluster.data_nodes) - len(data)
-        told = gone == 0 or all(self._tells(nodes[place], self._names[place]) for place in data)
-        return len(left) >= cluster.majority and gone <= cluster.quorum and kept and told
-
-    def _tells(self, number: int, name: str) -> bool:
-        """Tell whether a data node knows the term of the timeline that its log ends on."""
-        instance = self._orders.facts.values[self._orders.facts_number(number, name)].instance
-        return instance is None or not instance.lineage or instance.lineage[-1].term is not None
+        return len(left) >= cluster.majority and gone <= cluster.quorum and kept
 
     def _writes(self, nodes: Nodes) -> bool:
         """Tell whether a write would be acknowledged now, or (with too few left) wait for lost standbys alone."""

@@ -100,6 +100,47 @@ def test_the_only_voters_primary_dies_during_the_copy(fresh: Running) -> None:
     assert writer.lost() == []
 
 
+# A term that nobody told ----------------------------------------------------------------------------------------------
+
+
+def test_a_primary_is_lost_before_it_told_its_term(fresh: Running) -> None:
+    """n2 promotes, acknowledges with n3 that was carried along, and is lost for good before its term's row is written.
+
+    n3 alone holds those rows, and nothing in its log tells their term: n3 can be elected, n1 cannot.
+    """
+    fresh.api.do("follow", "n3", upstream="n2")
+    fresh.api.do("demote", "n1", for_="n2")
+    planned = fresh.api.ask("promote", "n2")
+    with dying_agent(fresh, "n2", _STEPS_TO_PROMOTE):
+        assert fresh.api.confirm(planned).result == "unknown"
+    writer = Writer(fresh.layout.dsn())
+    writer.start()
+    assert writer.wait_for_more(ENOUGH)
+    wait_until(lambda: instance_of(fresh, "n3").lineage[-1].timeline == 2)
+    position = instance_of(fresh, "n3").position
+    assert position is not None
+    assert position.term is None
+    _lose(fresh, "n2")
+    fresh.api.do("start", "n1")
+    fresh.api.do("fence", "n3", for_="n1")
+    assert "wal-prefix" in _failing(fresh, "promote", "n1")
+    fresh.api.do("fence", "n1", for_="n3")
+    fresh.api.do("promote", "n3")
+    fresh.api.do("follow", "n1", upstream="n3")
+    assert writer.wait_for_more(ENOUGH)
+    writer.stop()
+    assert writer.lost() == []
+    fresh.stage.start_agent("n2", leave_down=True)
+    fresh.stage.wait_for("n2")
+    assert fresh.api.outcome(planned.request).result == "executed"
+    fresh.api.do("reclone", "n2", upstream="n3")
+    wait_until(lambda: {sender.node for sender in instance_of(fresh, "n3").senders} == {"n1", "n2"})
+
+
+_STEPS_TO_PROMOTE = 4
+"""The cut, the pledge, the mark, the promotion; then comes the row."""
+
+
 # The folder in use ----------------------------------------------------------------------------------------------------
 
 

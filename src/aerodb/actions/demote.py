@@ -56,12 +56,13 @@ def successor_replays(view: View, successor: str) -> Verdict | None:
 
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the primary may step down for its successor."""
+    candidacy = Candidacy(term=view.term, node=view.argument("for"))
     return (
         *common(view, "primary"),
         policy_known(view),
         running_fits(view, State.RUNNING),
-        term_rises(view, Candidacy(term=view.term, node=view.argument("for"))),
-        position_known(view),
+        term_rises(view, candidacy),
+        position_known(view, candidacy),
         successor_streams(view),
         electable(view, view.argument("for")),
     )

@@ -48,7 +48,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
         receiver_known(view),
         process_fits(view),
         term_rises(view, candidacy_of(view)),
-        position_known(view),
+        position_known(view, candidacy_of(view)),
         replay_runs(view),
     )
 

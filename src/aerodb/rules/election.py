@@ -24,6 +24,7 @@ from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.pledges import Breach, breach
 from aerodb.rules.policy import may_have_acknowledged_alone
 from aerodb.rules.position import reaches, reaches_owed, said
+from aerodb.rules.untold import began_below, bounded, claimed, is_untold
 from aerodb.rules.view import View
 
 ELECTION = (
@@ -82,6 +83,12 @@ def term_rises(view: View, candidacy: Candidacy) -> Verdict:
         )
     if instance is None:
         return holds(Invariant.TERM_RISES, f"term {candidacy.term} is above {floor}, the highest {view.node} knows")
+    if is_untold(view.own.facts) and began_below(view, candidacy):
+        return holds(
+            Invariant.TERM_RISES,
+            f"term {candidacy.term} is above {floor}, the highest {view.node} has pledged or knows; the timeline that "
+            f"its WAL ends on began below it too, as {', '.join(view.everyone())} have pledged nobody else that much",
+        )
     if instance.position is None or instance.position.term is None:
         return unknown(Invariant.TERM_RISES, f"the term of {view.node}'s own WAL is not known")
     if candidacy.term <= instance.position.term:
@@ -96,8 +103,8 @@ def term_rises(view: View, candidacy: Candidacy) -> Verdict:
     )
 
 
-def position_known(view: View) -> Verdict:
-    """Judge whether the target can tell where its log ends."""
+def position_known(view: View, candidacy: Candidacy) -> Verdict:
+    """Judge whether the target can tell where its log ends, or needs not tell its term to pledge `candidacy`."""
     instance = view.own.facts.instance
     if instance is None:
         return holds(Invariant.POSITION_KNOWN, f"{view.node} is a witness and holds no log")
@@ -105,9 +112,10 @@ def position_known(view: View) -> Verdict:
     if position is None:
         return unknown(Invariant.POSITION_KNOWN, f"{view.node} cannot tell where its log ends")
     if position.term is None or position.bound is None:
-        return unknown(
-            Invariant.POSITION_KNOWN, f"{view.node} cannot tell the term of its timeline {position.timeline}"
-        )
+        says = f"{view.node} cannot tell the term of its timeline {position.timeline}"
+        if is_untold(view.own.facts) and began_below(view, candidacy):
+            return holds(Invariant.POSITION_KNOWN, f"{says}; it began below term {candidacy.term}, and counts as such")
+        return unknown(Invariant.POSITION_KNOWN, says)
     return holds(Invariant.POSITION_KNOWN, f"the log of {view.node} is of term {position.term}")
 
 
@@ -181,7 +189,7 @@ def _owes(name: str, owed: Owed) -> str:
 
 def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
     """Judge whether the candidate's log reaches at least as far as every pledge's, with what its maker owes."""
-    own = pledges[view.node].position
+    own = claimed(pledges[view.node].position, view.own.facts)
     if own is None:
         return violated(Invariant.WAL_PREFIX, f"{view.node} holds no log")
     if own.owed is not None:
@@ -191,15 +199,16 @@ def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
     for name, pledge in pledges.items():
         if pledge.position is None or name == view.node:
             continue
-        found = reaches(own, pledge.position)
+        voter = bounded(view, pledges, name, pledge.position)
+        found = reaches(own, voter)
         if found is None:
             return unknown(Invariant.WAL_PREFIX, f"the term of the log of {view.node} or of {name} is not known")
         if not found:
             owed = f"; {_owes(name, pledge.position.owed)}" if pledge.position.owed else ""
             return violated(
                 Invariant.WAL_PREFIX,
-                f"{view.node} ends at term {own.term}, {own.lsn}, before {name} at term {pledge.position.bound}, "
-                f"{pledge.position.lsn}{owed}",
+                f"{view.node} ends at term {own.term}, {own.lsn}, before {name} at term {voter.bound}, "
+                f"{voter.lsn}{owed}",
             )
     voters = [name for name, pledge in pledges.items() if name != view.node and pledge.position is not None]
     return holds(Invariant.WAL_PREFIX, f"{view.node} is not behind {', '.join(voters) or 'any that pledged'}")
@@ -277,9 +286,10 @@ def electable(view: View, candidate: str) -> Verdict:
 def election(view: View, quorum: Quorum = commit_quorum) -> tuple[Verdict, ...]:
     """Judge the election of the target in the view's term, in full; `quorum` judges the commit quorum."""
     pledges = counted(view, quorum)
+    candidacy = Candidacy(term=view.term, node=view.node)
     return (
-        term_rises(view, Candidacy(term=view.term, node=view.node)),
-        position_known(view),
+        term_rises(view, candidacy),
+        position_known(view, candidacy),
         candidacy_stands(view),
         term_ungranted(view),
         pledges_kept(view, pledges),

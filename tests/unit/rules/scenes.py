@@ -158,6 +158,13 @@ def pledged(scene: Scene, node: str, candidacy: Candidacy, cluster: Cluster = CL
     return with_instance(scene, node, receiver=None, attached=None) if facts.instance else scene
 
 
+def carried(scene: Scene, node: str, lsn: int = 5100) -> Scene:
+    """Return the scene with a node that came onto timeline 2, and has no word of its term."""
+    position = Position(term=None, bound=None, timeline=2, lsn=Lsn(lsn))
+    untold = Branch(timeline=2, begin=Lsn(5000), term=None)
+    return with_instance(scene, node, position=position, lineage=(*FIRST, untold))
+
+
 def grant_of(scene: Scene, node: str, term: int, cluster: Cluster = CLUSTER) -> tuple[Grant, Signed]:
     """Return a grant of `term` to `node`, signed by it."""
     instance = scene[node].instance

@@ -29,6 +29,7 @@ from tests.unit.rules.scenes import (
     CLUSTER,
     KEYS,
     Scene,
+    carried,
     healthy,
     pledged,
     reports_of,
@@ -176,7 +177,9 @@ def test_every_invariant_says_which_kind_it_is() -> None:
     assert set(STABILITY) == set(Invariant) == set(STATEMENTS)
 
 
-OWN = {(name, Invariant.RUNNING_FITS) for name in catalogue() if name != "reclone"}
+OWN = {(name, Invariant.RUNNING_FITS) for name in catalogue() if name != "reclone"} | {
+    (name, invariant) for name in ("demote", "renew") for invariant in (Invariant.TERM_RISES, Invariant.POSITION_KNOWN)
+}
 """What an action judges of its target alone, which is looked at when it judges, though another asks it of a peer."""
 PAIRS = [
     (name, invariant)
@@ -207,8 +210,9 @@ def _held(name: str) -> Iterator[tuple[Request, Scene]]:
         yield request, scene
         if scene[request.target].instance is not None:
             untold = with_instance(scene, request.target, state=State.CRASHED, position=None, receiver=None)
-            if not failed(judge(view_for(request, untold))):
-                yield request, untold
+            for other in (untold, carried(scene, request.target)):
+                if not failed(judge(view_for(request, other))):
+                    yield request, other
 
 
 @pytest.mark.parametrize(("name", "invariant"), PAIRS)
