@@ -19,7 +19,8 @@ from aerodb.protocol.signed import Signed, open_signed
 from tests.attack.history import Begun, Happened, Logged, Word
 from tests.faults.conftest import Running
 
-LINE = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] (.*)$")
+LINE = re.compile(r"^(?:backend> )*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] (.*)$")
+"""A line of PostgreSQL's log; a backend that loses postmaster and client leaves a prompt in front of the next one."""
 SHUTTING = re.compile(r"received (fast|smart|immediate) shutdown request")
 TIMELINE = re.compile(r"selected new timeline ID: (\d+)")
 

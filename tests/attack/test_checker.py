@@ -7,7 +7,7 @@ from tests.attack.doctored import EXCUSED, FAILOVER, FAULTS
 from tests.attack.evidence import happened_in
 
 LOG = """\
-2026-11-26 01:00:00.000 UTC [1] LOG:  starting PostgreSQL 18.1
+backend> backend> 2026-11-26 01:00:00.000 UTC [1] LOG:  starting PostgreSQL 18.1
 2026-11-26 01:00:01.500 UTC [1] LOG:  database system is ready to accept read-only connections
 2026-11-26 01:00:02.000 UTC [2] LOG:  selected new timeline ID: 2
 2026-11-26 01:00:03.000 UTC [1] LOG:  received fast shutdown request
