@@ -49,7 +49,8 @@ ELECTIONS, STEPS_DOWN = ("fence", "promote", "follow"), ("demote", "promote", "f
 
 FULL = (
     Bounds(terms=3),
-    WITNESS._replace(terms=3, crashes=1, cuts=1),
+    WITNESS._replace(terms=3, cuts=1),
+    WITNESS._replace(terms=3, crashes=1, cuts=1, actions=("fence", "promote", "renew", "start")),
     WITNESS._replace(terms=3, writes=2, crashes=1),
     WITNESS._replace(terms=3, writes=2, crashes=1, quorum=0),
     WITNESS._replace(terms=3, stale=1),
