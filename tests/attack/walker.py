@@ -142,6 +142,9 @@ class Walker:
                 time.sleep(0.5)
                 continue
             facts = self._facts(status)
+            if not at and self._too_few(facts):
+                at = holder_of(facts)
+                self._lent.append("too few standbys are left, and a person decides to do without")
             if at and at in facts and facts[at].standing.role == "primary" and at == holder_of(facts):
                 return Way(found=True, primary=at, steps=tuple(self._steps), lent=tuple(self._lent))
             words = _words(status.matrix)
@@ -156,6 +159,16 @@ class Walker:
         for member in self._running.cluster.members:
             if member.name != self._gone and not self._processes.alive(member.name):
                 self._processes.start_agent(member.name, leave_down=True)
+
+    def _too_few(self, facts: dict[str, Facts]) -> bool:
+        """Tell whether all that is left streams from the newest grant's primary, and is less than is waited for."""
+        holder, data = holder_of(facts), self._running.cluster.data_nodes
+        left = [name for name in data if name not in {self._gone, holder}]
+        if self._gone not in data or self._gone == holder or len(left) >= self._running.cluster.quorum:
+            return False
+        return (
+            holder in facts and _serves(facts[holder]) and all(each in facts and _streams(facts[each]) for each in left)
+        )
 
     def _settle(self, facts: dict[str, Facts]) -> bool:
         for name, each in facts.items():

@@ -229,3 +229,25 @@ def test_balancers_may_ask_by_head_and_options(fresh: Running) -> None:
         for method in ("GET", "HEAD", "OPTIONS"):
             assert _status(fresh, node, method, "/primary") == expected, (node, method)
         assert _status(fresh, node, "POST", "/primary") == 405
+
+
+def test_too_few_standbys_are_left_and_a_person_does_without(fresh: Running) -> None:
+    """Commits wait, by the page's hand they are acknowledged, and `status` says each; taken back, they wait again."""
+    for node in ("n2", "n3"):
+        kill_postgres(fresh.layout, node)
+        fresh.stage.kill(node)
+    waiting = becomes(fresh, lambda each: each.acknowledged == "no")
+    assert waiting.headline == "waiting at n1; 0 of 2 standbys stream, 1 is needed"
+    conf = fresh.home("n1") / "conf" / "postgresql.conf"
+    whole = conf.read_text(encoding="utf-8")
+    append_to(conf, "\nsynchronous_standby_names = ''\n")
+    with connect(fresh, "n1") as hand:
+        hand.execute("select pg_reload_conf()")
+        wait_until(lambda: hand.execute("show synchronous_standby_names").fetchall() == [("",)])
+        hand.execute("create table alone (n int)")
+        without = told(fresh)
+        assert without.headline == "unknown: n1 takes writes, and what a commit waits for was changed by hand"
+        assert without.details[0] == "Not as configured: synchronous_standby_names."
+        conf.write_text(whole, encoding="utf-8")
+        hand.execute("select pg_reload_conf()")
+    becomes(fresh, lambda each: "by hand" not in each.headline)

@@ -17,6 +17,8 @@ from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, Sender, State
 from aerodb.protocol.writes import Writes
+from aerodb.rules.condition import POLICY_SETTINGS
+from aerodb.rules.policy import weaker
 from aerodb.rules.position import TermUntold, divergence
 
 SYNCHRONOUS = frozenset({"quorum", "sync"})
@@ -150,6 +152,14 @@ def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance:
         headline=f"waiting at {node}; {_streaming(len(counted), cluster)}",
         details=stray,
     )
+    if weaker(instance):
+        changed = ", ".join(name for name in POLICY_SETTINGS if name in instance.drift)
+        return replace(
+            base,
+            acknowledged="unknown",
+            headline=f"unknown: {node} takes writes, and what a commit waits for was changed by hand",
+            details=(f"Not as configured: {changed}.", *stray),
+        )
     if need == 0:
         alone = "A commit waits for no standby: what the primary alone has is lost with it."
         return replace(base, acknowledged="yes", headline=f"acknowledged by {node} alone", details=(alone,))
