@@ -26,6 +26,8 @@ from tests.attack.replays import Replays
 from tests.faults.conftest import Running
 
 STEPS_MAX = 45
+FAR_STEPS = 12
+"""After so many steps a setting that the verdicts name is taken back, though there is still something to ask for."""
 TRIES_MAX = 3
 ASKED_MAX = 4
 ROWS_FROM = 900_000_000_000
@@ -104,7 +106,7 @@ class Walker:
 
     def _gathered(self, holder: str, others: list[str], facts: dict[str, Facts]) -> Iterator[Wish]:
         for name in others:
-            if name in facts and not _streams(facts[name]):
+            if name in facts and not _streams_from(holder, name, facts):
                 yield "follow", name, {"upstream": holder}
         term = facts[holder].standing.granted.term
         beyond = [name for name, each in facts.items() if each.standing.pledged.term > term]
@@ -114,14 +116,15 @@ class Walker:
                     yield "fence", member.name, {"for": holder}
             yield "renew", holder, {}
         for name in others:
-            if name in facts and not _streams(facts[name]):
+            if name in facts and not _streams_from(holder, name, facts):
                 yield "reclone", name, {"upstream": holder}
 
     def _elected(self, facts: dict[str, Facts], up: list[str]) -> Iterator[Wish]:
         for name in up:
             yield "promote", name, {}
         promised = Counter(each.standing.pledged.node for each in facts.values())
-        ranked = sorted(up, key=lambda name: (_reach(facts[name]), promised[name]), reverse=True)
+        data = [name for name in self._running.cluster.data_nodes if name in facts]
+        ranked = sorted(data, key=lambda name: (name in up, _reach(facts[name]), promised[name]), reverse=True)
         for name in [name for name in facts if _state(facts[name]) in {State.STOPPED, State.CRASHED}]:
             yield "start", name, {}
         for candidate in ranked:
@@ -148,7 +151,8 @@ class Walker:
             if at and at in facts and facts[at].standing.role == "primary" and at == holder_of(facts):
                 return Way(found=True, primary=at, steps=tuple(self._steps), lent=tuple(self._lent))
             words = _words(status.matrix)
-            if not facts or not (self._settle(facts) or self._step(status, facts) or self._lend(words)):
+            far = len(self._steps) > FAR_STEPS and self._lend(words)
+            if not facts or not (far or self._settle(facts) or self._step(status, facts) or self._lend(words)):
                 if self._tried["wait"] >= 8:
                     break
                 self._tried["wait"] += 1
@@ -249,9 +253,10 @@ class Walker:
     def _lend(self, words: tuple[str, ...]) -> bool:
         """Take one setting back that the verdicts name, if a hand has changed it; tell whether there was one."""
         text = " ".join(words)
-        for node, line in self._meddling.lines:
+        nodes = self._running.cluster.data_nodes  # A copy of a node has its lines too.
+        for node, line in ((node, line) for node in nodes for _, line in self._meddling.lines):
             name = line.partition(" ")[0]
-            if name in text and node in text and f"{node} {line}" not in self._lent:
+            if name in text and f"back on {node}" in text and f"{node} {line}" not in self._lent:
                 self._meddling.take_back(node, line)
                 self._lent.append(f"{node} {line}")
                 return True
@@ -278,6 +283,19 @@ def _serves(facts: Facts) -> bool:
 def _streams(facts: Facts) -> bool:
     receiver = facts.instance.receiver if facts.instance else None
     return receiver is not None and receiver.status == "streaming"
+
+
+def _streams_from(holder: str, name: str, facts: dict[str, Facts]) -> bool:
+    """Tell whether a node streams from the holder, be it by way of others; a ring of standbys does not."""
+    passed = {name}
+    while name in facts and _streams(facts[name]):
+        upstream = facts[name].standing.upstream
+        if upstream == holder:
+            return True
+        if upstream is None or upstream in passed:
+            return False
+        passed.add(name := upstream)
+    return False
 
 
 def _reach(facts: Facts) -> tuple[int, int]:

@@ -161,7 +161,7 @@ class MemoryHands:
 
     def _write_standing(self, standing: Standing) -> None:
         self._set(standing=standing)
-        if standing.pledge is not None and standing.pledged.term == self._term:
+        if self.crossed and standing.pledge is not None and standing.pledged.term == self._term:
             self._effect("pledge")
 
     def sign(self, document: Pledge | Grant) -> Signed:

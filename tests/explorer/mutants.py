@@ -17,7 +17,7 @@ from aerodb.rules.untold import is_untold
 from aerodb.rules.view import View
 from tests.explorer.hands import MemoryHands
 from tests.explorer.orders import Dropped, always
-from tests.explorer.sizes import FIVE, RECLONED
+from tests.explorer.sizes import FIVE, RECLONED, REPLACED
 from tests.explorer.world import Bounds
 
 
@@ -52,9 +52,9 @@ class FollowedUnwritten(MemoryHands):
     """Hands that attach a node without noting durably whom it follows, and in which term."""
 
     def write_standing(self, standing: Standing) -> None:
-        """Write, unless it is a standby's that has an upstream."""
-        if standing.upstream is None:
-            super().write_standing(standing)
+        """Write, with what it followed before."""
+        before = self.node.standing.followed
+        super().write_standing(replace(standing, followed=before if self._action == "follow" else standing.followed))
 
 
 class Unbound(MemoryHands):
@@ -294,6 +294,16 @@ FAULTS = (
         "that a shutdown may come late",
         Dropped(hasty=frozenset({"stop"})),
         PAIR._replace(late=1, stops=1, requests=("stop n1",)),
+    ),
+    Mutant(
+        "that a server that is down may have run in between",
+        Dropped(hasty=frozenset({"start"})),
+        PAIR._replace(crashes=2, cuts=1, requests=("start n1",)),
+    ),
+    Mutant(
+        "that a folder that was replaced may have held a renewal",
+        Dropped(hasty=frozenset({"renew"})),
+        REPLACED,
     ),
     Mutant(
         "the pledge of a primary that is down",

@@ -308,27 +308,27 @@ class Orders:
         work, hands = self._work(operation.order, before), self._hands(order, node._replace(operation=None))
         try:
             facts = hands.see(facts_of(node, order.target, self.cluster, under_way=True))
-            found = action.established(work.plan, before, facts, operation.crossed or self.dropped.unmarked).result
-            if found == "unknown" and order.action in self.dropped.hasty:
-                found = "not executed"
-            if found == "executed":
+            found = action.established(work.plan, before, facts, operation.crossed or self.dropped.unmarked)
+            if found.result == "unknown" and order.action in self.dropped.hasty:
+                found = specification.Established(result="not executed", evidence="")
+            if found.result == "executed":
                 hands.write_standing(action.settle(hands, work.plan))
         except AeroError:
-            found = "unknown"
-        if found == "unknown":
+            found = specification.SILENT
+        if not found.ends:
             return Run(self._number(node, operation._replace(over=True, replies=())), events, "unknown")
-        return self._said(hands, order, operation, found, events)
+        return self._said(hands, order, operation, found.result, events)
 
     def _said(
         self, hands: MemoryHands, order: Order, operation: Running, found: str, events: tuple[tuple[str, int], ...]
     ) -> Run:
-        """Return the node whose request has the definite outcome `found`, which must be what happened."""
+        """Return the node whose request has the last outcome `found`, which must be what happened, if it tells."""
         executed, broken, late = found == "executed", "", hands.node.late
         pending = any(each.kind == EFFECT[order.action] for each in late)
         true = operation.happened or operation.came or (operation.crossed and not pending)
         if executed and not true:
             broken = f"P5: {order} is said to be executed, and nothing happened"
-        if operation.happened and not executed:
+        if operation.happened and found == "not executed":
             broken = f"P5: {order} is said to be not executed, and it has happened"
         if not executed:
             late = tuple(each._replace(denied=each.kind == EFFECT[order.action]) for each in late)
@@ -339,13 +339,15 @@ class Orders:
 def _reduced_instance(facts: Facts, action: str) -> Instance | None:
     """Return what the action can read of a peer's PostgreSQL: its history, or whether it keeps its pledge."""
     instance = facts.instance
-    if instance is None or action not in {"demote", "follow", "promote", "reclone", "renew", "start"}:
+    if instance is None or action not in {"demote", "fence", "follow", "promote", "reclone", "renew", "start"}:
         return None
+    if action == "fence":
+        return replace(instance, position=None, lineage=(), attached=None, shutdown=None, quorum=None)
     if action in {"follow", "reclone", "start"}:
         return replace(instance, position=None, attached=None, shutdown=None, quorum=None)
     pledged = facts.standing.pledge is not None
     untold = pledged and is_untold(facts)
     position = instance.position if untold or (pledged and facts.standing.upstream is None) else None
-    lineage = instance.lineage if untold else ()
+    lineage = instance.lineage if pledged else ()
     quiet = replace(instance, position=position, lineage=lineage, shutdown=None, quorum=None)
     return quiet if pledged or quiet.drift else replace(quiet, recovery=None, attached=None)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import combinations
 
+from aerodb.protocol.facts import Facts
+from aerodb.rules.untold import is_untold
 from tests.explorer.effects import Effects, Found, Whole
 from tests.explorer.orders import STREAMS, Order, Run
 from tests.explorer.promises import Promises, highest_elected
@@ -219,7 +221,7 @@ class Requests:
 
     def _reports(self, nodes: tuple[int, ...], place: int, action: str) -> tuple[tuple[str, int], ...]:
         """Return the reports of all peers, where the action's verdicts read any."""
-        if action == "fence":
+        if action == "fence" and not is_untold(self._facts(nodes[place], self._names[place])):
             return ()
         named = [
             (name, self._orders.facts_number(nodes[at], name))
@@ -227,6 +229,9 @@ class Requests:
             if at != place and not self._node[nodes[at]].lost
         ]
         return tuple((name, self._orders.reduced(facts, action)) for name, facts in named)
+
+    def _facts(self, node: int, name: str) -> Facts:
+        return self._orders.facts.values[self._orders.facts_number(node, name)]
 
     def _ask(self, asked: Order, node: int, senders: tuple[str, ...]) -> tuple[int, ...]:
         """Return the accepted orders like `asked`, for each candidate, and in each term up to its own."""

@@ -21,6 +21,19 @@ FIVE = Bounds(
 PAIR = WITNESS._replace(terms=2)
 RECLONED = ("reclone", "fence", "promote", "follow", "start")
 
+REPLACED = PAIR._replace(
+    terms=3,
+    crashes=1,
+    copies=1,
+    cuts=1,
+    actions=(*RECLONED, "renew"),
+    requests=(
+        "fence w for n1 in term 2", "renew n1 in term 2", "fence w for n2 in term 3", "promote n2 in term 3",
+        "reclone n1 from n2",
+    ),
+)  # fmt: skip
+"""n1 is renewed, and recloned from its successor before anybody asks what became of it."""
+
 CARRIED = Bounds(
     data=5,
     quorum=2,
@@ -43,6 +56,8 @@ REDUCED = (
     PAIR._replace(hands=1, by_hand=("start", "stop"), ways=True),
     PAIR._replace(weakenings=1, crashes=1, actions=("fence", "promote", "start")),
     PAIR._replace(copies=1, cuts=1, actions=RECLONED),
+    PAIR._replace(crashes=2, cuts=1, actions=("start",)),
+    REPLACED,
 )
 
 ELECTIONS, STEPS_DOWN = ("fence", "promote", "follow"), ("demote", "promote", "follow", "start")
@@ -70,6 +85,9 @@ FULL = (
     PAIR._replace(hands=1, by_hand=("promote",), stops=1, actions=("fence", "promote", "follow", "stop")),
     PAIR._replace(pauses=1),
     PAIR._replace(crashes=1, cuts=1),
+    PAIR._replace(crashes=2, cuts=1, stops=2, actions=("stop", "start")),
+    PAIR._replace(crashes=1, stops=1, cuts=1, copies=1, actions=("demote", "reclone", "fence", "start")),
+    PAIR._replace(hands=2, stops=1, cuts=1, actions=("start", "follow", "stop")),
     PAIR._replace(crashes=1, stops=1, losses=1, ways=True),
     PAIR._replace(late=1, crashes=1, stops=1),
     PAIR._replace(hands=2, stops=1),
@@ -77,7 +95,9 @@ FULL = (
     PAIR._replace(copies=2, cuts=1, actions=RECLONED),
     PAIR._replace(pauses=1, cuts=1),
     Bounds(terms=2, losses=1, stops=1, ways=True, actions=STEPS_DOWN),
+    Bounds(terms=2, losses=1, stops=1, ways=True, actions=("fence", *STEPS_DOWN)),
     Bounds(terms=2, losses=1, stops=1, cuts=1, ways=True, actions=("demote", "promote")),
+    Bounds(terms=3, hands=1, by_hand=("promote",), actions=ELECTIONS),
     Bounds(terms=2, copies=1, cuts=1, actions=RECLONED, requests=(
         "reclone n3 from n1", "fence n2 for n3 in term 2", "promote n3 in term 2", "fence n3 for n2 in term 2",
         "promote n2 in term 2", "follow n2 to n1",

@@ -5,14 +5,19 @@
 - It is looked for where a way can be: a majority of the members is there, no more data nodes are lost than standbys
   flush each commit, and every acknowledged write is still in some log. With too few standbys left for an
   acknowledgement, a primary with all of those that are left is enough.
+- Where a new primary is lost for ever after a standby received the switch to its timeline, and before it was told its
+  term, there is one where no more than that standby was carried along, and the logs that are left contain one another:
+  else nobody can tell which of them is ahead until the lost node is back.
 - Where people promoted a node past AeroDB, and no granted primary runs, there may be none: that needs a hand.
 """
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from itertools import pairwise
 
 from aerodb.actions import catalogue
-from aerodb.protocol.facts import State
+from aerodb.protocol.facts import Facts, State
+from aerodb.rules.untold import is_untold
 from tests.explorer.effects import Effects, Whole
 from tests.explorer.environment import Environment
 from tests.explorer.hands import is_open
@@ -105,7 +110,18 @@ class Ways:
         held = {entry for place in data for entry in self._node[nodes[place]].log}
         kept = all(write in held for write, status in enumerate(promises.writes) if 0 < status < WEAKLY)
         gone = len(cluster.data_nodes) - len(data)
-        return len(left) >= cluster.majority and gone <= cluster.quorum and kept
+        comparable = gone == 0 or self._comparable(self.quiet(nodes), data)
+        return len(left) >= cluster.majority and gone <= cluster.quorum and kept and comparable
+
+    def _comparable(self, nodes: Nodes, data: list[int]) -> bool:
+        """Tell whether all terms are told, or of one node at most not, and then the logs contain one another."""
+        untold = sum(is_untold(self._facts(nodes[place], place)) for place in data)
+        found = sorted((self._node[nodes[place]] for place in data), key=lambda node: len(node.log))
+        contained = all(more.log[: len(less.log)] == less.log for less, more in pairwise(found))
+        return untold == 0 or (untold == 1 and contained and not any(node.acting for node in found))
+
+    def _facts(self, number: int, place: int) -> Facts:
+        return self._orders.facts.values[self._orders.facts_number(number, self._names[place])]
 
     def _writes(self, nodes: Nodes) -> bool:
         """Tell whether a write would be acknowledged now, or (with too few left) wait for lost standbys alone."""

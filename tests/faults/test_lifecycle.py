@@ -17,7 +17,7 @@ from aerodb.local.demo import kill_postgres
 from aerodb.protocol.api import Done, Planned
 from aerodb.protocol.facts import State
 from aerodb.transport.errors import Refused
-from tests.faults.behind import append_to, connect, facts_of, instance_of
+from tests.faults.behind import append_to, connect, facts_of, instance_of, run
 from tests.faults.conftest import Running
 from tests.faults.hostile import Hostile
 from tests.faults.people import order_of
@@ -341,3 +341,52 @@ def test_what_is_unknown_for_good_keeps_no_node_down(fresh: Running) -> None:
     fresh.api.do("start", "n1")
     assert fresh.api.outcome(planned.request).result == "not executed"
     fresh.api.do("renew", "n1")
+
+
+def test_what_happened_in_a_folder_that_was_replaced_is_not_denied(fresh: Running) -> None:
+    """A renewal's row is written, everyone has it, and its node is recloned before it is asked: that is unknown."""
+    from tests.faults.dying import dying_agent
+
+    fresh.api.do("fence", "n3", for_="n1")
+    planned = fresh.api.ask("renew", "n1")
+    with dying_agent(fresh, "n1", 3):
+        assert fresh.api.confirm(planned).result == "unknown"
+        wait_until(lambda: ("n1", 2) in run(fresh, "n2", "select node, term from aerodb.terms"))
+        kill_postgres(fresh.layout, "n1")
+    fresh.api.do("fence", "n3", for_="n2")
+    fresh.api.do("fence", "n2", for_="n2")
+    fresh.api.do("promote", "n2")
+    fresh.api.do("reclone", "n1", upstream="n2")
+    done = fresh.api.outcome(planned.request)
+    assert done.result == "unknown"
+    assert facts_of(fresh, "n1").unfinished is None
+    fresh.api.do("follow", "n1", upstream="n2")
+
+
+def test_a_server_that_ran_and_died_was_started(fresh: Running) -> None:
+    """Its agent dies after the start, and its PostgreSQL then: nobody says that it was not started."""
+    from tests.faults.dying import dying_agent
+
+    fresh.api.do("stop", "n3")
+    planned = fresh.api.ask("start", "n3")
+    with dying_agent(fresh, "n3", 3):
+        assert fresh.api.confirm(planned).result == "unknown"
+        kill_postgres(fresh.layout, "n3")
+    assert fresh.api.outcome(planned.request).result == "unknown"
+    assert facts_of(fresh, "n3").unfinished is None
+    fresh.api.do("start", "n3")
+
+
+def test_a_follow_that_was_not_executed_is_carried_out_by_no_start(fresh: Running) -> None:
+    """Cut off before its settings, a `follow` leaves nothing that a later start would make true."""
+    from tests.faults.dying import dying_agent
+
+    planned = fresh.api.ask("follow", "n3", upstream="n2")
+    with dying_agent(fresh, "n3", 2):
+        assert fresh.api.confirm(planned).result == "unknown"
+    assert fresh.api.outcome(planned.request).result == "not executed"
+    fresh.api.do("stop", "n3")
+    fresh.api.do("start", "n3")
+    found = facts_of(fresh, "n3")
+    assert found.standing.upstream == "n1"
+    assert instance_of(fresh, "n3").attached == "n1"

@@ -2,13 +2,17 @@
 
 - What the grant says is durable before the node is attached, so that it can never acknowledge in a term and still
   pledge below it.
+- That it stands to follow is durable after it is attached: nothing that was not executed is carried out by a later
+  start.
 """
+
+from msgspec.structs import replace
 
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import common, receiver_known, running_fits
+from aerodb.rules.condition import SETTINGS, common, receiver_known, running_fits
 from aerodb.rules.foresight import followed
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
@@ -23,7 +27,6 @@ from aerodb.rules.specification import (
     Order,
     no_loss,
     no_term,
-    same_standing,
 )
 from aerodb.rules.standing import following, granted
 from aerodb.rules.streaming import grant_of, granted_term, may_stream
@@ -63,12 +66,13 @@ def standing_after(view: View, standing: Standing) -> Standing:
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
-    """Write the standing, then name the upstream in the durable settings (the commit point); start where it is down."""
-    view = order.view
-    upstream = view.argument("upstream")
-    hands.write_standing(standing_after(view, hands.standing()))
+    """Note the term, name the upstream in the durable settings (the commit point), stand so; start where it is down."""
+    view, before = order.view, hands.standing()
+    upstream, after = view.argument("upstream"), standing_after(view, before)
+    hands.write_standing(replace(after, role=before.role, upstream=before.upstream, halted=before.halted))
     hands.cross(order.plan.request.id)
     hands.attach(upstream)
+    hands.write_standing(after)
     instance = view.own.facts.instance
     if instance is None or instance.state is not State.RUNNING:
         hands.start()
@@ -82,11 +86,18 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
     if not crossed:
         return NOT_CROSSED
     upstream, instance = plan.request.arguments["upstream"], now.instance
-    if now.standing.upstream == upstream and instance is not None and instance.attached == upstream:
+    if instance is not None and instance.attached == upstream:
         return Established(
             result="executed", evidence=f"the settings name {upstream} as upstream; PostgreSQL is {instance.state}"
         )
+    if instance is None or any(said.startswith(f"{SETTINGS}: ") for said in instance.damage):
+        return Established(result="unknown", evidence="the settings cannot be read; ask again when they can")
     return Established(result="not executed", evidence=f"the settings do not name {upstream} as upstream")
+
+
+def settle(hands: Hands, plan: Plan) -> Standing:
+    """Return the standing of a node whose settings name the upstream."""
+    return replace(hands.standing(), role="standby", upstream=plan.request.arguments["upstream"], halted=False)
 
 
 ACTION = Action(
@@ -138,6 +149,6 @@ ACTION = Action(
     judge=judge,
     operate=operate,
     established=established,
-    settle=same_standing,
+    settle=settle,
     writes=followed,
 )

@@ -163,7 +163,12 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
         )
     if now.instance.state is State.RUNNING:
         return Established(result="executed", evidence="PostgreSQL runs")
-    return Established(result="not executed", evidence=f"PostgreSQL is {now.instance.state}")
+    return Established(
+        result="unknown",
+        final=True,
+        evidence=f"PostgreSQL is {now.instance.state}, and will not start any more; whether it accepted connections in "
+        "between cannot be told",
+    )
 
 
 ACTION = Action(

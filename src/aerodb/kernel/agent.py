@@ -23,6 +23,7 @@ from aerodb.kernel.gate import lets_start
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node
 from aerodb.kernel.over import what_is_over
+from aerodb.kernel.postgres.errors import StartFailed
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Begun, Store
 from aerodb.logs import say
@@ -324,6 +325,10 @@ class Agent:
         action = action_named(plan.request.action)
         try:
             found = self._found(plan, work.view.own.facts)
+            if found.final and isinstance(failure, StartFailed) and failure.executed == "not executed":
+                found = specification.Established(
+                    result="not executed", evidence="PostgreSQL ended before it was ready"
+                )
             if found.result == "executed":
                 self._hands.write_standing(action.settle(self._hands, plan))
         except Exception as error:  # noqa: BLE001 - not even that can be seen: unknown, to be asked for
@@ -331,7 +336,7 @@ class Agent:
         outcome = self._answers.signed(
             request, order.plan, found.result, failure, evidence=(found.evidence,), late=digests(order.late)
         )
-        return outcome if found.result == "unknown" else self._answers.last(request, outcome)
+        return self._answers.last(request, outcome) if found.ends else outcome
 
     def _found(self, plan: Plan, before: Facts) -> specification.Established:
         """Judge a request that was begun and not ended by the node as it is now."""
@@ -375,7 +380,7 @@ class Agent:
             self._hands.write_standing(action_named(plan.request.action).settle(self._hands, plan))
         request, evidence = begun.request, (found.evidence,)
         outcome = self._answers.signed(request, begun.plan, found.result, evidence=evidence, established=True)
-        return outcome if found.result == "unknown" else self._answers.last(request, outcome)
+        return self._answers.last(request, outcome) if found.ends else outcome
 
     # Ending -----------------------------------------------------------------------------------------------------
 

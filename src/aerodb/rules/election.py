@@ -24,7 +24,7 @@ from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.pledges import Breach, breach
 from aerodb.rules.policy import may_have_acknowledged_alone
 from aerodb.rules.position import reaches, reaches_owed, said
-from aerodb.rules.untold import began_below, bounded, claimed, is_untold
+from aerodb.rules.untold import began_below, bounded, contains, is_untold
 from aerodb.rules.view import View
 
 ELECTION = (
@@ -189,13 +189,15 @@ def _owes(name: str, owed: Owed) -> str:
 
 def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
     """Judge whether the candidate's log reaches at least as far as every pledge's, with what its maker owes."""
-    own = claimed(pledges[view.node].position, view.own.facts)
+    own = pledges[view.node].position
     if own is None:
         return violated(Invariant.WAL_PREFIX, f"{view.node} holds no log")
     if own.owed is not None:
         return (violated if reaches_owed(own, own.owed) is False else unknown)(
             Invariant.WAL_PREFIX, f"{view.node} ends at term {said(own.term)}, {own.lsn}; {_owes(view.node, own.owed)}"
         )
+    if is_untold(view.own.facts):
+        return _contains_all(view, pledges)
     for name, pledge in pledges.items():
         if pledge.position is None or name == view.node:
             continue
@@ -212,6 +214,19 @@ def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
             )
     voters = [name for name, pledge in pledges.items() if name != view.node and pledge.position is not None]
     return holds(Invariant.WAL_PREFIX, f"{view.node} is not behind {', '.join(voters) or 'any that pledged'}")
+
+
+def _contains_all(view: View, pledges: dict[str, Pledge]) -> Verdict:
+    """Judge a candidate that cannot tell the term of its last timeline: it must contain the log of every voter."""
+    voters = {name: each for name, each in pledges.items() if name != view.node and each.position is not None}
+    says = f"{view.node} cannot tell the term of the timeline that its log ends on"
+    for name, pledge in voters.items():
+        found = contains(view, name, pledge)
+        if found is None:
+            return unknown(Invariant.WAL_PREFIX, f"{says}, and whether it contains the log of {name} is not known")
+        if not found:
+            return violated(Invariant.WAL_PREFIX, f"{says}, and its log does not contain that of {name}")
+    return holds(Invariant.WAL_PREFIX, f"{says}; it contains the log of {', '.join(voters) or 'all that pledged'}")
 
 
 def candidacy_stands(view: View) -> Verdict:

@@ -83,7 +83,10 @@ def refuse_unless_held(verdicts: tuple[Verdict, ...]) -> None:
 
 
 REPLACED = Established(
-    result="not executed", evidence="the log in which it would have happened is not in use on the node any more"
+    result="unknown",
+    final=True,
+    evidence="the data folder in which it would have happened was replaced since: it cannot happen any more, and "
+    "whether it had happened there cannot be told",
 )
 """What is established of an operation on a log that was replaced since."""
 

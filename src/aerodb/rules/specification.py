@@ -45,10 +45,19 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Established:
-    """What PostgreSQL's own state says of a request that was begun and not ended."""
+    """What PostgreSQL's own state says of a request that was begun and not ended.
+
+    `final` ends an unknown request: its effect cannot happen any more, and whether it had happened cannot be told.
+    """
 
     result: Literal["executed", "not executed", "unknown"]
     evidence: str
+    final: bool = False
+
+    @property
+    def ends(self) -> bool:
+        """Tell whether nothing else will ever be established."""
+        return self.final or self.result != "unknown"
 
 
 NOT_CROSSED = Established(

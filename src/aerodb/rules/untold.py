@@ -1,12 +1,12 @@
 """A log that ends on a timeline of which nobody has told the term: how an election does without knowing it.
 
 A standby is carried onto its upstream's new timeline at once. Where the new primary is lost for good before its term's
-row came, nobody may be left who could tell the term. Two bounds are known all the same:
+row came, nobody may be left who could tell the term; where a hand promoted the upstream, there is none.
 
-- From below: that timeline began in a term above all that came before it in the log. A candidate claims that much.
-- From above: whoever was elected had the pledges of a majority. Another majority, with pledges for this term, meets
-  that one, and each of its pledges names the last grant and every candidacy since. A voter's log counts as of the
-  highest of these.
+- As a candidate it is held against each voter by ancestry, not by terms: it must contain the voter's whole log.
+- As a voter its log counts as of the highest term that was possible: whoever was elected had the pledges of a majority.
+  Another majority, with pledges for this term, meets that one, and each of its pledges names the last grant and every
+  candidacy since.
 
 Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), section 5.4.1, on two majorities.
 """
@@ -14,9 +14,9 @@ Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), section 5.4.1
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Candidacy, Pledge, Position
-from aerodb.protocol.facts import Facts
-from aerodb.rules.position import is_of
-from aerodb.rules.view import View
+from aerodb.protocol.facts import Facts, State
+from aerodb.rules.position import TermUntold, divergence, is_of
+from aerodb.rules.view import Peer, View
 
 
 def is_untold(facts: Facts) -> bool:
@@ -32,19 +32,46 @@ def is_untold(facts: Facts) -> bool:
 def began_below(view: View, candidacy: Candidacy) -> bool:
     """Tell whether no term from the candidacy's on can have been granted before those who report said what they say.
 
-    It can where a majority reports, and nobody of it has pledged that term or a higher one to anybody else.
+    It can where a majority reports, nobody of it has pledged that term or a higher one to anybody else, and the
+    candidate itself has not pledged it yet, or is seen to be in recovery.
     """
-    pledged = [peer.facts.standing.pledged for peer in view.everyone().values()]
-    return len(pledged) >= view.cluster.majority and all(
-        each == candidacy or each.term < candidacy.term for each in pledged
+    everyone = view.everyone()
+    pledged = [peer.facts.standing.pledged for peer in everyone.values()]
+    free = all(each == candidacy or each.term < candidacy.term for each in pledged)
+    return free and len(pledged) >= view.cluster.majority and _unelected(everyone.get(candidacy.node), candidacy)
+
+
+def _unelected(candidate: Peer | None, candidacy: Candidacy) -> bool:
+    if candidate is None:
+        return False
+    standing, instance = candidate.facts.standing, candidate.facts.instance
+    if standing.pledged != candidacy:
+        return True
+    return (
+        standing.role == "standby"
+        and instance is not None
+        and instance.state is State.RUNNING
+        and bool(instance.recovery)
     )
 
 
-def claimed(position: Position | None, facts: Facts) -> Position | None:
-    """Return what a candidate with these facts may claim of the position that it would pledge."""
-    if position is None or facts.instance is None or not is_untold(facts):
-        return position
-    return replace(position, term=facts.instance.lineage[-2].term)
+def contains(view: View, voter: str, pledge: Pledge) -> bool | None:
+    """Tell whether the target's log contains the whole log that the voter pledged with; None where it cannot be told.
+
+    The voter's own report tells its history; a pledge that is kept has its log where the pledge says.
+    """
+    own, peer, position = view.own.facts.instance, view.peers.get(voter), pledge.position
+    other = peer.facts.instance if peer else None
+    if own is None or peer is None or other is None or position is None or position.owed is not None:
+        return None
+    if not is_of(peer.facts.standing, other.identity) or not other.lineage:
+        return None
+    if other.lineage[-1].timeline != position.timeline:
+        return None
+    try:
+        return divergence(other.lineage, position.lsn, own.lineage) is None
+    except TermUntold:
+        return None
 
 
 def bounded(view: View, pledges: dict[str, Pledge], voter: str, position: Position) -> Position:

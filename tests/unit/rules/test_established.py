@@ -10,6 +10,7 @@ from aerodb.protocol.authority import Branch, Candidacy, Position
 from aerodb.protocol.facts import Facts, Instance, Load, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Plan
+from aerodb.rules.condition import SETTINGS
 from aerodb.rules.explain import explain
 from aerodb.rules.standing import promised
 from tests.unit.rules.scenes import (
@@ -167,12 +168,36 @@ def test_a_process_that_is_gone_is_stopped_and_not_demoted() -> None:
     assert judged("demote", "n1", healthy(), now) == "not executed"
 
 
+def ends(action: str, node: str, now: Facts) -> bool:
+    """Tell whether what the action says of its operation, cut off, is the last that will ever be said."""
+    before = with_instance(healthy(), node, **RUNNING)[node]
+    return catalogue()[action].established(plan_of(action, node, healthy()), before, now, *CROSSED).ends
+
+
 @pytest.mark.parametrize(("action", "node"), [("demote", "n1"), ("promote", "n2"), ("renew", "n1")])
 def test_another_log_tells_nothing_of_the_old_one(action: str, node: str) -> None:
-    """Recloned since, a node shows another's history: that is none of what the operation would have done."""
+    """Recloned since, a node shows another's history: whether it had happened in its old one is unknown for ever."""
     position = Position(term=2, bound=2, timeline=2, lsn=Lsn(9000))
     now = changed(node, folder="data-0002", recovery=True, lineage=NEW_TIMELINE, position=position, **DETACHED)
-    assert judged(action, node, healthy(), now) == "not executed"
+    assert judged(action, node, healthy(), now) == "unknown"
+    assert ends(action, node, now)
+
+
+@pytest.mark.parametrize("state", [State.STOPPED, State.CRASHED])
+def test_a_server_that_is_down_may_have_run_in_between(state: State) -> None:
+    """A start that crossed, and whose server is down now: whether it accepted connections is unknown for ever."""
+    now = changed("n3", state=state, started=None)
+    assert judged("start", "n3", healthy(), now) == "unknown"
+    assert ends("start", "n3", now)
+    assert not ends("start", "n3", changed("n3", state=State.UNREACHABLE))
+
+
+def test_settings_that_cannot_be_read_do_not_deny_an_upstream() -> None:
+    """Whether they name it is unknown until they can be read."""
+    now = changed("n3", attached=None, damage=(f"{SETTINGS}: Permission denied",))
+    assert judged("follow", "n3", healthy(), now) == "unknown"
+    assert not ends("follow", "n3", now)
+    assert judged("follow", "n3", healthy(), changed("n3", attached=None)) == "not executed"
 
 
 def test_a_demotion_is_its_own_pledge() -> None:
@@ -205,8 +230,8 @@ def test_running_is_not_enough_of_a_start() -> None:
     for state, found in (
         (State.RUNNING, "executed"),
         (State.UNREACHABLE, "unknown"),
-        (State.STOPPED, "not executed"),
-        (State.CRASHED, "not executed"),
+        (State.STOPPED, "unknown"),
+        (State.CRASHED, "unknown"),
     ):
         assert judged("start", "n3", before, changed("n3", state=state)) == found
 

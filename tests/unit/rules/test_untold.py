@@ -60,6 +60,12 @@ def test_it_pledges_where_a_majority_has_promised_nobody_that_much() -> None:
     assert refused(LOST, "fence", "n3", **{"for": "n1"}) == set()
 
 
+def test_it_pledges_to_nobody_who_may_have_been_elected_in_that_term() -> None:
+    """A candidate that pledged the term to itself, and is down, may have promoted: the timeline can be of that term."""
+    promised = pledged(LOST, "n1", Candidacy(term=3, node="n1"))
+    assert refused(promised, "fence", "n3", **{"for": "n1"}) == {Invariant.TERM_RISES, Invariant.POSITION_KNOWN}
+
+
 def test_it_pledges_nothing_alone() -> None:
     """One of three is no majority: the timeline may be of any term."""
     found = judged(without(LOST, "n1"), "fence", "n3", **{"for": "n3"})
@@ -79,12 +85,21 @@ def test_it_pledges_nothing_that_somebody_else_may_hold() -> None:
 
 
 def test_it_is_elected_over_a_log_that_it_contains() -> None:
-    """It claims the term before its last timeline, which n1's log does not go beyond."""
+    """n1's log does not go beyond the place where n3's history leaves timeline 1."""
     scene = pledged(LOST, "n1", Candidacy(term=3, node="n3"))
     scene = with_instance(scene, "n1", state=State.RUNNING, recovery=True)
     found = judged(scene, "promote", "n3")
     assert {name for name, each in found.items() if each.result is not Result.HOLDS} == set()
     assert "n3 cannot tell the term of its timeline 2" in found[Invariant.POSITION_KNOWN].evidence
+
+
+def test_it_is_not_elected_over_a_log_that_goes_beyond_where_its_timeline_began() -> None:
+    """n1 went on in term 1 while a hand promoted n3's upstream: however far n3's log reaches, it lacks that."""
+    scene = pledged(LOST, "n1", Candidacy(term=3, node="n3"))
+    scene = with_instance(scene, "n1", state=State.RUNNING, recovery=True)
+    position = Position(term=1, bound=1, timeline=1, lsn=Lsn(5001))
+    beyond = pledged(with_instance(scene, "n1", position=position), "n1", Candidacy(term=3, node="n3"))
+    assert refused(beyond, "promote", "n3") == {Invariant.WAL_PREFIX}
 
 
 def test_it_is_not_elected_over_a_log_of_the_term_that_it_cannot_tell() -> None:

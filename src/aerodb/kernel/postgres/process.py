@@ -207,7 +207,8 @@ def start(installation: Installation, place: Place) -> None:
 
     Raises:
         AlreadyRunning: it runs.
-        StartFailed: it ended, or is not ready in time; the message ends with the end of its own log.
+        StartFailed: it ended, or is not ready in time; the message ends with the end of its own log. It says "not
+            executed" only where the process is gone and never said that it was ready.
     """
     if postmaster(place) is not None:
         raise AlreadyRunning(f"PostgreSQL of {place.name} runs already")
@@ -226,9 +227,27 @@ def start(installation: Installation, place: Place) -> None:
         "pg_ctl", "start", "-W", "-s", "-D", ".", "-l", log, "-o", options, timeout_seconds=30, folder=data
     )
     born = wait_until(lambda: postmaster(place) is not None or _ended(place, begin), 10)
-    ready = born and wait_until(lambda: says_ready(place) or postmaster(place) is None, START_SECONDS_MAX)
-    if not ready or postmaster(place) is None:
-        raise StartFailed(f"PostgreSQL of {place.name} is not ready: {_log_end(place, begin)}", executed="unknown")
+    ready = born and _becomes_ready(place)
+    gone = postmaster(place) is None
+    if not ready or gone:
+        never = born and gone and not ready
+        raise StartFailed(
+            f"PostgreSQL of {place.name} is not ready: {_log_end(place, begin)}",
+            executed="not executed" if never else "unknown",
+        )
+
+
+def _becomes_ready(place: Place) -> bool:
+    """Wait until PostgreSQL is ready, or gone, or the time is over; tell whether it said that it is ready."""
+    seen = False
+
+    def over() -> bool:
+        nonlocal seen
+        seen = says_ready(place)
+        return seen or postmaster(place) is None
+
+    wait_until(over, START_SECONDS_MAX)
+    return seen
 
 
 def _ended(place: Place, begin: int) -> bool:
