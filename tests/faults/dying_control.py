@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -17,6 +18,7 @@ from aerodb.audit.store import Log
 from aerodb.audit.store.database import Row
 from aerodb.control.agents import Agents
 from aerodb.control.plane import ControlPlane
+from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Report
@@ -69,8 +71,9 @@ class DyingAgents(Agents):
         if POINT == "sent":
             entries = self._entries(node)
             threading.Thread(target=super()._run, args=(node, kept, order), daemon=True).start()
-            while self._entries(node) == entries:
-                time.sleep(0.001)
+            with suppress(AeroError):  # The agent may die of the very order.
+                while self._entries(node) == entries:
+                    time.sleep(0.001)
             come_to("sent")
         signed = super()._run(node, kept, order)
         come_to("after run")
