@@ -74,7 +74,7 @@ FULL = (
     Bounds(terms=3, writes=2, crashes=1, stops=1, actions=STEPS_DOWN),
     Bounds(terms=3, writes=2, crashes=1, stops=1, quorum=0, actions=STEPS_DOWN),
     Bounds(terms=2, crashes=1),
-    Bounds(terms=2, cuts=1, stale=1),
+    Bounds(terms=2, cuts=1, stale=1, actions=ELECTIONS),
     Bounds(terms=2, quorum=0, stops=1),
     WITNESS._replace(terms=2, crashes=1, stops=1),
     WITNESS._replace(terms=2, quorum=0, crashes=1, stops=1),
