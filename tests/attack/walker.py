@@ -54,6 +54,7 @@ class Walker:
         self._asked: Counter[str] = Counter()
         self._steps: list[str] = []
         self._lent: list[str] = []
+        self._unstarted: set[str] = set()
         self._row = ROWS_FROM
 
     # Writing ----------------------------------------------------------------------------------------------------
@@ -222,6 +223,8 @@ class Walker:
                 result = "refused" if done is None else done.result or "not confirmed"
                 self._steps.append(f"{key}: {result}")
                 self._asked.clear()
+                if done is not None and done.code == "kernel.postgres-start-failed":
+                    self._unstarted.add(node)  # PostgreSQL's own log, which the outcome quotes, names the setting.
                 if done is not None and done.code == "kernel.log-rewritten":
                     self._lend_checkpoint(node)
                 self._settled_after(action)
@@ -256,7 +259,8 @@ class Walker:
         nodes = self._running.cluster.data_nodes  # A copy of a node has its lines too.
         for node, line in ((node, line) for node in nodes for _, line in self._meddling.lines):
             name = line.partition(" ")[0]
-            if name in text and f"back on {node}" in text and f"{node} {line}" not in self._lent:
+            said = (name in text and f"back on {node}" in text) or (node in self._unstarted and name.startswith("max_"))
+            if said and f"{node} {line}" not in self._lent:
                 self._meddling.take_back(node, line)
                 self._lent.append(f"{node} {line}")
                 return True
