@@ -19,11 +19,11 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aerodb.audit.export import export, verify_export
+from aerodb.audit.export import export
 from aerodb.audit.note import sign_checkpoint
 from aerodb.audit.record import Record, encode_record
 from aerodb.audit.search import Query
-from aerodb.audit.store import Log, SearchBehind, newest_requests, search
+from aerodb.audit.store import Log, SearchBehind, newest_requests, search, verify_export
 from aerodb.audit.store.database import Database, open_to_write
 from aerodb.audit.store.folder import PART_RECORDS, Part, verify_part
 from aerodb.audit.store.index import ENDING

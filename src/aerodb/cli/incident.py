@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from aerodb.audit.lags import LagPicture, picture
-from aerodb.audit.proof import ProofInvalid, open_proof
+from aerodb.audit.proof import fault_of, open_proof
 from aerodb.audit.record import Record, read_record
 from aerodb.cli.timeline import sentence
 from aerodb.cli.verification import read_plan
@@ -144,13 +144,11 @@ def _place(entry: Entry) -> str:
 
 
 def _proof(cluster: Cluster, entry: LogEntry, proof: str) -> str:
-    try:
-        proven = open_proof(proof, cluster.log_key, entry.record.encode())
-    except ProofInvalid as error:
-        return f"NOT PROVEN: {error.message}"
-    if proven.index != entry.sequence:
-        return f"NOT PROVEN: it is proven as record {proven.index}"
-    return f"proven, checkpoint of {proven.checkpoint.size} records"
+    fault = fault_of(proof, cluster.log_key, entry.sequence, entry.record)
+    if fault:
+        return f"NOT PROVEN: {fault}"
+    size = open_proof(proof, cluster.log_key, entry.record.encode()).checkpoint.size
+    return f"proven, checkpoint of {size} records"
 
 
 def _row(entry: LogEntry, proofs: dict[int, str]) -> Row:

@@ -1,8 +1,10 @@
 """The audit log on disk: the one part of `aerodb.audit` that does I/O."""
 
 from aerodb.audit.store.errors import BlobMismatched, LogReplaced, LogUnavailable, RecordUnknown, SearchBehind
+from aerodb.audit.store.exported import opened_export, verify_export
 from aerodb.audit.store.finding import newest_requests, search
-from aerodb.audit.store.folder import processes_for, verify_folder
+from aerodb.audit.store.folder import verify_content, verify_folder
+from aerodb.audit.store.judging import Told, Verdict, earlier_log, judge_export, judge_folder
 from aerodb.audit.store.log import Log
 
 __all__ = [
@@ -12,8 +14,15 @@ __all__ = [
     "LogUnavailable",
     "RecordUnknown",
     "SearchBehind",
+    "Told",
+    "Verdict",
+    "earlier_log",
+    "judge_export",
+    "judge_folder",
     "newest_requests",
-    "processes_for",
+    "opened_export",
     "search",
+    "verify_content",
+    "verify_export",
     "verify_folder",
 ]
