@@ -46,11 +46,11 @@ def related(now: Checkpoint, root_at: RootAt, earlier: Earlier) -> Relation:
         said = f"this log extends {where}: its first {seen.size} records are the same, and {now.size - seen.size} came"
         return Relation(kind="extends", said=said)
     if earlier.root_at is None:
-        rest = "whether its records are the first of them cannot be told from a checkpoint alone: give an export"
+        rest = "whether its own are the first of those cannot be told from a checkpoint alone: give an export"
     elif earlier.root_at(now.size) != now.root:
         return _another(f"its {now.size} records are not the first ones in {where}, which has {seen.size}")
     else:
-        rest = "its records are the first of them"
+        rest = f"its {now.size} are the first of those"
     said = f"this log has {now.size} records, and {where} had {seen.size}: {seen.size - now.size} are gone; {rest}"
     return Relation(kind="behind", said=said)
 

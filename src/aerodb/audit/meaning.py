@@ -35,6 +35,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Outcome, Plan, Snapshot, late_nonce
+from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.late import digests
@@ -263,7 +264,7 @@ class _Story:
             yield self._unsigned(entry)
             return
         try:
-            outcome = self._signed_outcome(cluster, entry)
+            outcome = self._signed_outcome(cluster, entry, signed)
         except (AeroError, UnicodeError) as error:
             yield _failed(entry, part.OUTCOME, str(error))
             return
@@ -280,12 +281,12 @@ class _Story:
         why = f"{record.result}, as the control plane recorded it; no agent signed it"
         return _noted(entry, part.OUTCOME, why)
 
-    def _signed_outcome(self, cluster: Cluster, entry: Logged) -> Outcome:
+    def _signed_outcome(self, cluster: Cluster, entry: Logged, signed: Signed) -> Outcome:
         record, first = entry.record, self._first or entry.record
-        if record.outcome is None or record.plan != first.plan:
+        if record.plan != first.plan:
             raise Unfounded("it is of another plan than the one that was recorded")
         asked = Asked(first.request, first.target, record.plan)
-        outcome = check_outcome(cluster, asked, record.result, record.outcome)
+        outcome = check_outcome(cluster, asked, record.result, signed)
         check_recorded(record, outcome)
         if self._signed not in ("", "unknown", outcome.result):
             raise Unfounded(f"{record.target} signed {outcome.result}, and had signed {self._signed} before")

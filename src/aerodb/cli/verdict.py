@@ -55,7 +55,7 @@ def _headline(size: int, meaning: Meaning) -> Line:
 
 def meaning_lines(meaning: Meaning) -> Iterator[Line]:
     """Yield what was found of the records' meaning: what holds, what fails, what was not checked, and why."""
-    held = {COUNTED[part]: count for part, count in meaning.held.items() if part != PLAN}
+    held = {name: meaning.held[part] for part, name in COUNTED.items() if part in meaning.held and part != PLAN}
     signed = ", ".join(counted(count, name) for name, count in held.items()) or "nothing"
     yield _row("authentic", f"{signed}: signed by keys that were enrolled then")
     plans = counted(meaning.held.get(PLAN, 0), COUNTED[PLAN])

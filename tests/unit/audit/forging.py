@@ -21,9 +21,10 @@ from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Outcome, Plan, Request, Result, Snapshot, late_nonce, plan_digest
 from aerodb.protocol.signed import Signed, sign
+from aerodb.protocol.sshkey import of_public
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, sign_with_key
 from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
@@ -32,14 +33,18 @@ from tests.unit.protocol.authenticator import SoftAuthenticator
 
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
 REQUESTED, CONFIRMED, OUTCOME, REJECTED, ENDORSED, REFUSED, READ, LATER = range(8)
-"""The numbers of the genuine log's records; `LATER` is where another executed request begins."""
+UNKNOWN, DECLINED, FOUND_OUT, END = 10, 14, 17, 20
+"""The numbers of the genuine log's records; from `LATER` on it is those where another request begins."""
 
 OTHER_ID = "11111111-2222-4333-8444-555555555555"
 
 
 def later_configuration(cluster: Cluster) -> Cluster:
-    """Return a configuration that came after the genuine one: all is as it was, but there is no admin UI."""
-    return replace(cluster, web="", web_origin="")
+    """Return a configuration that came after the genuine one: there are an auditor, and somebody who was revoked."""
+    key = of_public(STRANGER.public_key()).line
+    auditor = Operator(name="carol", role=Role.AUDITOR, ssh_key=key)
+    revoked = Operator(name="rita", role=Role.OPERATOR, ssh_key=key, revoked=True)
+    return replace(cluster, operators=(*cluster.operators, auditor, revoked))
 
 
 @dataclass
@@ -87,6 +92,12 @@ class Forged:
     def snapshot(self, at: int = REQUESTED) -> Snapshot:
         """Return the snapshot that a record names."""
         return canonical.decode(self.blobs[self.records[at].snapshot], Snapshot)
+
+    def outcome_of(self, at: int, **changes: Any) -> Signed:
+        """Return what the agent signs of the request of a record, changed."""
+        record = self.records[at]
+        named = {"node": record.target, "request": record.request, "plan": record.plan}
+        return self.outcome(record.target, **{**named, **changes})
 
     def outcome(self, signer: str = "", key: Ed25519PrivateKey | None = None, **changes: Any) -> Signed:
         """Return the genuine outcome changed, signed anew by its node, or as somebody else would."""
@@ -138,7 +149,23 @@ def genuine(folder: Path) -> Forged:
         records = [read_record(data) for _, data in stage.log.records()]
         made = Forged(stage.cluster, stage.log._key, stage.keys, stage.own, records, dict(stage.log.blobs()))
     made.store(canonical.encode(made.cluster))
+    _ways_to_end(made)
+    assert len(made.records) == END
     return made
+
+
+def _ways_to_end(log: Forged) -> None:
+    """Let three requests end otherwise: unknown and then never come, declined, and found out after a crash."""
+    for begin, at in ((UNKNOWN, UNKNOWN + 2), (DECLINED, DECLINED + 2), (FOUND_OUT, FOUND_OUT + 2)):
+        if begin == UNKNOWN:
+            log.change(at, outcome=None, result="unknown")
+            never = log.outcome_of(at - 1, result="not executed", plan="", late={}, established=True)
+            ended = replace(log.records[at], event="established", late="", result="not executed", outcome=never)
+            log.records.insert(at + 1, ended)
+        elif begin == DECLINED:
+            log.change(at, result="not executed", outcome=log.outcome_of(at, result="not executed", late={}))
+        else:
+            log.change(at, event="established", late="")
 
 
 def _lives(stage: Stage) -> None:
@@ -151,7 +178,8 @@ def _lives(stage: Stage) -> None:
     asked = Request(id=LOOK_ID, action="", target="", arguments={}, operator="mallory", reason="")
     recorder.refused(asked, AeroError("not enrolled"))
     recorder.read("alice", "export", {})
-    assert stage.run("stop", "n3", "--reason", "upgrade too", typed="n3\n").code == 0
+    for reason in ("upgrade too", "of this nothing is known", "this is declined", "this is found out"):
+        assert stage.run("stop", "n3", "--reason", reason, typed="n3\n").code == 0
 
 
 # The forgeries --------------------------------------------------------------------------------------------------------
@@ -277,6 +305,31 @@ def _foreign(log: Forged, **changes: Any) -> None:
         log.change(at, configuration=digest)
 
 
+def _endorsed_by(log: Forged, name: str) -> None:
+    """Record what somebody signed with the key that is theirs in a configuration that is trusted."""
+    text = log.blobs[log.records[ENDORSED].endorsement].decode().replace('"alice"', f'"{name}"')
+    later = log.store(canonical.encode(later_configuration(log.cluster)))
+    signature = log.signature(text, STRANGER, namespace=CREDENTIAL_NAMESPACE)
+    log.change(ENDORSED, operator=name, endorsement=log.store(text.encode()), signature=signature, configuration=later)
+
+
+def _found_out_before(log: Forged) -> None:
+    """Record an outcome, then that it was found out, then an outcome again."""
+    again = replace(log.records[OUTCOME], event="established", late="", outcome=log.outcome())
+    log.records[OUTCOME + 1 : OUTCOME + 1] = [again, log.records[OUTCOME]]
+
+
+def _declined_otherwise(log: Forged) -> None:
+    lie = log.outcome(result="not executed", late={"n1": "sha256:0"})
+    log.change(OUTCOME, result="not executed", outcome=lie)
+
+
+def _other_rules_edited(log: Forged) -> None:
+    """Name other rules, so that nothing is computed again, in a plan whose own digest is another's."""
+    text = canonical.encode(replace(log.plan(REJECTED), rules="aerodb-rules/0"))
+    log.change(REJECTED, plan=log.store(text))
+
+
 def _endorsed_by_a_stranger(log: Forged) -> None:
     text = log.blobs[log.records[ENDORSED].endorsement].decode().replace('"alice"', '"mallory"')
     signature = log.signature(text, STRANGER, namespace=CREDENTIAL_NAMESPACE)
@@ -348,15 +401,17 @@ FORGERIES = (
             OUTCOME, part.OUTCOME),
     Forgery("a code that the agent did not sign", lambda log: log.change(OUTCOME, code="kernel.well"),
             OUTCOME, part.OUTCOME),
-    Forgery("an outcome that is taken back", lambda log: _established(log, result="not executed"), LATER + 3,
+    Forgery("an outcome that is taken back", lambda log: _established(log, result="not executed"), END,
             part.OUTCOME),
     Forgery("an outcome found out afterwards, by nobody", lambda log: log.records.append(replace(
-        log.records[OUTCOME], event="established", late="", outcome=None, result="not executed")), LATER + 3,
+        log.records[OUTCOME], event="established", late="", outcome=None, result="not executed")), END,
         part.OUTCOME),
     Forgery("an endorsement by an unenrolled name", _endorsed_by_a_stranger, ENDORSED, part.ENDORSEMENT),
     Forgery("an endorsement by a stranger's key", _endorsement_of_another, ENDORSED, part.ENDORSEMENT),
     Forgery("an endorsement with a touch that was none", lambda log: log.change(ENDORSED, touch=True), ENDORSED,
             part.ENDORSEMENT),
+    Forgery("an endorsement by an auditor", lambda log: _endorsed_by(log, "carol"), ENDORSED, part.ENDORSEMENT),
+    Forgery("an endorsement by one who is revoked", lambda log: _endorsed_by(log, "rita"), ENDORSED, part.ENDORSEMENT),
     Forgery("an endorsement under a request", lambda log: log.change(ENDORSED, request=OTHER_ID), ENDORSED,
             part.ORDER),
     Forgery("a plan whose verdicts were edited", _edited_verdicts, REQUESTED, part.PLAN),
@@ -380,12 +435,14 @@ FORGERIES = (
     Forgery("a second confirmation", lambda log: _second(log, CONFIRMED, CONFIRMED), CONFIRMED + 1, part.ORDER),
     Forgery("a confirmation after the outcome", lambda log: _second(log, CONFIRMED), OUTCOME + 1, part.ORDER),
     Forgery("a second outcome", lambda log: _second(log, OUTCOME), OUTCOME + 1, part.ORDER),
+    Forgery("an outcome after it was found out", _found_out_before, OUTCOME + 2, part.ORDER),
+    Forgery("a request in the same words", lambda log: _second(log, REQUESTED), OUTCOME + 1, part.REQUEST_ID),
     Forgery("an outcome before its confirmation", _swapped, CONFIRMED, part.ORDER),
     Forgery("a confirmation of nothing", lambda log: log.records.__delitem__(REQUESTED), 0, part.ORDER),
     Forgery("a confirmed rejection", lambda log: log.records.append(replace(
         log.records[REJECTED], event="confirmed", signature=log.signature(
-            log.blobs[log.records[REJECTED].plan].decode()), invariants=())), LATER + 3, part.ORDER),
-    Forgery("an id that is used twice", _asked_twice, LATER + 3, part.REQUEST_ID),
+            log.blobs[log.records[REJECTED].plan].decode()), invariants=())), END, part.ORDER),
+    Forgery("an id that is used twice", _asked_twice, END, part.REQUEST_ID),
     Forgery("an id that is none", lambda log: _renamed(log, "r1"), REQUESTED, part.REQUEST_ID),
     Forgery("the id of a look", lambda log: _renamed(log, LOOK_ID), REQUESTED, part.REQUEST_ID),
     Forgery("no id", lambda log: _renamed(log, ""), REQUESTED, part.REQUEST_ID),
@@ -404,6 +461,8 @@ FORGERIES = (
     Forgery("a confirmation under another configuration", _under_another, CONFIRMED,
             part.CONFIRMATION),
     Forgery("a plan by other rules", _other_rules, REQUESTED, part.RULES_OF_PLAN, "unchecked"),
+    Forgery("a plan by other rules that is not whole", _other_rules_edited, REJECTED, part.PLAN),
+    Forgery("late reports that a refusal did not see", _declined_otherwise, OUTCOME, part.OUTCOME),
     Forgery("a late report dropped", _late_dropped, OUTCOME, part.OUTCOME),
     Forgery("a late report added", _late_added, OUTCOME, part.OUTCOME),
     Forgery("a late report by another", _late_by_another, OUTCOME, part.LATE),

@@ -1,30 +1,15 @@
 """What a log means: whatever nobody signed is named, by record and part, in a folder, an export and evidence alike."""
 
-from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 
 import pytest
 
+from aerodb.audit.checks import Unfounded, replayed
 from aerodb.audit.evidence import EvidenceInvalid, examine
 from aerodb.audit.export import export
-from aerodb.audit.findings import Finding, Meaning
-from aerodb.audit.meaning import judged
+from aerodb.audit.findings import Meaning
 from aerodb.audit.store import Log, Verdict, judge_export, judge_folder, verify_folder
-from tests.unit.audit.forging import FORGERIES, Forged, Forgery, genuine
-
-
-@pytest.fixture(scope="session")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Forged:
-    """Return the content of a log in which everything holds."""
-    return genuine(tmp_path_factory.mktemp("genuine"))
-
-
-def found_in(log: Forged) -> Iterator[Finding]:
-    """Yield what the judge finds of a log's content, request by request."""
-    entries = sorted(log.entries(), key=lambda entry: entry.record.request)
-    for _, of_one in groupby(entries, key=lambda entry: entry.record.request):
-        yield from judged(log.trust, of_one, log.blobs.get)
+from tests.unit.audit.forging import FORGERIES, FOUND_OUT, READ, REFUSED, REJECTED, UNKNOWN, Forged, Forgery
 
 
 def names(meaning: Meaning, forgery: Forgery) -> bool:
@@ -50,10 +35,12 @@ def test_an_honest_log_is_intact_authentic_and_replayed(honest: Forged, tmp_path
         meaning = by_folder.meaning
         assert (by_folder.whole, meaning.authentic, meaning.replayed) == (True, True, True)
         assert meaning.held == {
-            "the endorsement": 1, "the operator's signature": 2, "the outcome": 2, "the plan": 3, "the snapshot": 12,
-            "what was said after the confirmation": 6,
+            "the endorsement": 1, "the operator's signature": 5, "the outcome": 5, "the plan": 6, "the snapshot": 24,
+            "what was said after the confirmation": 12,
         }  # fmt: skip
-        assert [gap.records for gap in meaning.noted] == [1, 1]
+        assert [(gap.first, gap.records) for gap in meaning.noted] == [
+            (REFUSED, 1), (READ, 1), (UNKNOWN + 2, 1), (FOUND_OUT + 2, 1)
+        ]  # fmt: skip
         for request in {record.request for record in honest.records if record.plan}:
             assert examine(honest.evidence(log, request), honest.trust).meaning.whole
 
@@ -76,3 +63,11 @@ def test_a_forgery_is_named_in_folder_export_and_evidence_alike(
             with pytest.raises(EvidenceInvalid) as refused:
                 examine(log.evidence(opened, request), log.trust)
             assert refused.value.field == forgery.part
+
+
+def test_a_plan_of_another_request_is_not_replayed(honest: Forged) -> None:
+    """A page that shows a replay is told so, where the control plane hands it another request's plan."""
+    plan, snapshot = (honest.blobs[each].decode() for each in (honest.records[0].plan, honest.records[0].snapshot))
+    assert replayed(honest.cluster, honest.records[0].request, plan, snapshot).identical
+    with pytest.raises(Unfounded, match="another request"):
+        replayed(honest.cluster, honest.records[REJECTED].request, plan, snapshot)
