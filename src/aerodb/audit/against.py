@@ -56,4 +56,4 @@ def related(now: Checkpoint, root_at: RootAt, earlier: Earlier) -> Relation:
 
 
 def _another(why: str) -> Relation:
-    return Relation(kind="another", said=f"this is another log: {why}")
+    return Relation(kind="another", said=why)

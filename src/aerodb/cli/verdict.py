@@ -22,7 +22,10 @@ def verdict_lines(verdict: Verdict) -> Iterator[Line]:
     if relation is not None and relation.kind != "extends":
         word = {"behind": "BEHIND", "another": "ANOTHER LOG"}[relation.kind]
         yield Line("bad", shown(f"{word}: {relation.said}."))
-    yield _headline(size, meaning)
+    if verdict.whole or not meaning.whole:
+        yield _headline(size, meaning)
+    else:
+        yield Line("plain", f"In itself it holds: {counted(size, 'records')}, intact, authentic and replayed.")
     yield _row("intact", f"{counted(size, 'records')}, whole and in order, as the log's key signed")
     yield from meaning_lines(meaning)
     if relation is not None and relation.kind == "extends":
