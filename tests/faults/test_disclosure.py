@@ -10,8 +10,8 @@ import pytest
 
 from aerodb.api.routes import ENDPOINTS
 from aerodb.audit.evidence import examine
-from aerodb.audit.meaning import Trust
 from aerodb.audit.store import verify_export
+from aerodb.audit.trust import Trust
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Found, Requests, Status

@@ -1,7 +1,7 @@
 """A plan that rests on what others have not done, confirmed after they did it: judged on what they say then."""
 
 from aerodb.audit.evidence import Evidence, examine
-from aerodb.audit.meaning import Trust
+from aerodb.audit.trust import Trust
 from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Snapshot

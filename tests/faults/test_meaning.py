@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from aerodb.audit.evidence import examine
-from aerodb.audit.meaning import Trust
 from aerodb.audit.store import Verdict, judge_export, judge_folder
+from aerodb.audit.trust import Trust
 from aerodb.cli.commands import run
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal

@@ -17,10 +17,11 @@ import msgspec
 
 from aerodb.audit import findings as part
 from aerodb.audit.findings import Finding, Meaning, Tally
-from aerodb.audit.meaning import Logged, Trust, judged
+from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.note import Checkpoint
 from aerodb.audit.proof import ProofInvalid, Proven, make_proof, open_proof, path_in
 from aerodb.audit.record import decode_record
+from aerodb.audit.trust import Trust
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
@@ -112,9 +113,15 @@ def checkpoint_in(data: bytes, vkey: str) -> Checkpoint:
 
 
 def _judged(evidence: Evidence, trust: Trust, entries: tuple[Logged, ...]) -> Iterator[Finding]:
+    """Yield what the judge finds of the records, and what trust in their configurations does."""
     texts = (evidence.configuration, evidence.plan, evidence.snapshot, evidence.late)
     blobs = {canonical.digest(text.encode()): text.encode() for text in texts if text is not None}
-    return judged(trust, entries, blobs.get)
+    yield from judged(trust, entries, blobs.get)
+    spans: dict[str, tuple[int, int]] = {}
+    for entry in entries:
+        first = spans.get(entry.record.configuration, (entry.sequence, entry.sequence))[0]
+        spans[entry.record.configuration] = (first, entry.sequence)
+    yield from trust.returned(spans)
 
 
 def _invalid(what: str, why: str) -> EvidenceInvalid:

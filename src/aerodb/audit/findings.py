@@ -73,13 +73,17 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Meaning(msgspec.Struct, frozen=True, kw_only=True):
-    """The sum of findings: by part how many hold and how many fail; the failures kept; what is unchecked and noted."""
+    """The sum of findings: by part how many hold and how many fail; the failures kept; what is unchecked and noted.
+
+    `spans` are the first and the last record that name each trusted configuration, by its digest.
+    """
 
     held: dict[str, int]
     failed: dict[str, int]
     faults: tuple[Fault, ...]
     unchecked: tuple[Gap, ...]
     noted: tuple[Gap, ...]
+    spans: dict[str, tuple[int, int]]
 
     @property
     def whole(self) -> bool:
@@ -108,6 +112,12 @@ class Tally:
         self._failed: dict[str, int] = {}
         self._faults: list[Fault] = []
         self._gaps: dict[State, dict[tuple[str, str], Gap]] = {"unchecked": {}, "noted": {}}
+        self._spans: dict[str, tuple[int, int]] = {}
+
+    def under(self, configuration: str, first: int, last: int) -> None:
+        """Note that records from `first` to `last` name a trusted configuration; others are not noted."""
+        known = self._spans.get(configuration, (first, last))
+        self._spans[configuration] = (min(known[0], first), max(known[1], last))
 
     def add(self, finding: Finding) -> None:
         """Count one finding."""
@@ -126,6 +136,8 @@ class Tally:
             for part, count in counts.items():
                 into[part] = into.get(part, 0) + count
         self._keep(found.faults)
+        for configuration, span in found.spans.items():
+            self.under(configuration, *span)
         for gap in found.unchecked:
             self._widen("unchecked", gap)
         for gap in found.noted:
@@ -158,4 +170,5 @@ class Tally:
             faults=tuple(sorted(self._faults)[:KEPT_MAX]),
             unchecked=listed("unchecked"),
             noted=listed("noted"),
+            spans=dict(sorted(self._spans.items())),
         )

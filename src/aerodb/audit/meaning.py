@@ -30,6 +30,7 @@ from aerodb.audit.checks import (
 )
 from aerodb.audit.findings import Finding
 from aerodb.audit.record import Record
+from aerodb.audit.trust import Trust
 from aerodb.audit.verify import BlobOf
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
@@ -66,38 +67,6 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     text: str
     record: Record
-
-
-class TrustMixed(AeroError):
-    """Configurations that are given to verify one log with are not of one cluster with one log."""
-
-    code = "input.trust-mixed"
-    status = 400
-    title = "The configurations to trust do not belong together"
-
-
-class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """The configurations that are trusted outright, the one of now first: all of one cluster, with one log."""
-
-    clusters: tuple[Cluster, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse what does not belong together.
-
-        Raises:
-            TrustMixed: so it is.
-        """
-        if len({(each.id, each.log_key) for each in self.clusters}) != 1:
-            raise TrustMixed("the configurations to trust are not of one cluster with one log", field="cluster")
-
-    @property
-    def cluster(self) -> Cluster:
-        """Return the configuration of now."""
-        return self.clusters[0]
-
-    def named(self, digest: str) -> Cluster | None:
-        """Return the trusted configuration with a digest, or None."""
-        return next((each for each in self.clusters if each.digest == digest), None)
 
 
 def judged(trust: Trust, entries: Iterable[Logged], blob: BlobOf) -> Iterator[Finding]:

@@ -100,8 +100,8 @@ def _records(caller: Caller) -> bytes:
 
 def _verification(profile: Profile, folder: Path) -> bytes:
     """Return what was found of the log's files."""
-    from aerodb.audit.meaning import Trust
     from aerodb.audit.store import judge_folder
+    from aerodb.audit.trust import Trust
     from aerodb.cli.verdict import verdict_lines
 
     verdict = judge_folder(folder / "control" / "log", Trust(clusters=(profile.cluster,)))

@@ -45,7 +45,7 @@ def write_new(path: Path, parts: Iterable[bytes]) -> int:
 def evidence(session: Session, request: str, output: Path) -> int:
     """Write everything about one request into one file that proves itself; the reading is recorded in the log."""
     from aerodb.audit.evidence import EvidenceInvalid, examine
-    from aerodb.audit.meaning import Trust
+    from aerodb.audit.trust import Trust
 
     profile = session.profile()
     body = session.connect(profile, READ_TIMEOUT_SECONDS).get(request_path(request, "/evidence"))

@@ -12,9 +12,9 @@ import msgspec
 
 from aerodb.audit.against import Earlier
 from aerodb.audit.evidence import EvidenceInvalid, checkpoint_in, examine
-from aerodb.audit.meaning import Trust
 from aerodb.audit.note import CHECKPOINT_BYTES_MAX, Checkpoint
 from aerodb.audit.store import Told, Verdict, earlier_log, judge_export, judge_folder
+from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress, VerificationFailed, verified_checkpoint
 from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
 from aerodb.cli.profile import read_cluster

@@ -3,11 +3,12 @@
 from aerodb.audit.checks import replayed
 from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.findings import Finding
-from aerodb.audit.meaning import Logged, Trust, judged
+from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, newest_requests, search
 from aerodb.audit.timeline import Place, entries, lags, ordered, places_in
+from aerodb.audit.trust import Trust
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.matrix import matrix, too_many

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from aerodb.audit import findings as part
 from aerodb.audit.evidence import Entry, Evidence
-from aerodb.audit.meaning import Logged, Trust
+from aerodb.audit.meaning import Logged
 from aerodb.audit.record import Record, encode_record, read_record
 from aerodb.audit.store import Log
+from aerodb.audit.trust import Trust
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.errors import AeroError
@@ -61,7 +62,7 @@ class Forged:
     @property
     def trust(self) -> Trust:
         """Return trust in the genuine configuration, and in one that came after it."""
-        return Trust(clusters=(self.cluster, later_configuration(self.cluster)))
+        return Trust(clusters=(later_configuration(self.cluster), self.cluster))
 
     def copy(self) -> "Forged":
         """Return the same content, to be changed."""

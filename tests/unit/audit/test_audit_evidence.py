@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from aerodb.audit.evidence import Evidence, EvidenceInvalid, examine
-from aerodb.audit.meaning import Trust
+from aerodb.audit.trust import Trust
 from aerodb.cli.commands import run
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal

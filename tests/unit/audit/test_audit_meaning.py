@@ -3,13 +3,26 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from aerodb.audit.checks import Unfounded, replayed
 from aerodb.audit.evidence import EvidenceInvalid, examine
 from aerodb.audit.export import export
 from aerodb.audit.findings import Meaning
 from aerodb.audit.store import Log, Verdict, judge_export, judge_folder, verify_folder
-from tests.unit.audit.forging import FORGERIES, FOUND_OUT, READ, REFUSED, REJECTED, UNKNOWN, Forged, Forgery
+from aerodb.protocol import canonical
+from tests.unit.audit.forging import (
+    END,
+    FORGERIES,
+    FOUND_OUT,
+    READ,
+    REFUSED,
+    REJECTED,
+    UNKNOWN,
+    Forged,
+    Forgery,
+    later_configuration,
+)
 
 
 def names(meaning: Meaning, forgery: Forgery) -> bool:
@@ -63,6 +76,30 @@ def test_a_forgery_is_named_in_folder_export_and_evidence_alike(
             with pytest.raises(EvidenceInvalid) as refused:
                 examine(log.evidence(opened, request), log.trust)
             assert refused.value.field == forgery.part
+
+
+def test_a_log_that_goes_back_to_an_earlier_configuration_is_named(honest: Forged, tmp_path: Path) -> None:
+    """Once it is under a later one, the keys of the earlier one count no more; in evidence too."""
+    log = honest.copy()
+    log.change(END - 1, configuration=log.store(canonical.encode(later_configuration(log.cluster))))
+    assert three_ways(log, tmp_path / "on")[0].whole
+    log.change(END - 2, configuration=log.records[END - 1].configuration)
+    log.change(END - 1, configuration=log.records[0].configuration)
+    by_folder, by_export, opened = three_ways(log, tmp_path / "back")
+    with opened:
+        assert by_folder.meaning == by_export.meaning
+        assert (END - 1, "the configuration") in {(each.sequence, each.part) for each in by_folder.meaning.faults}
+    with Log.create(tmp_path / "evidence", log.cluster.origin, log.log_key) as written:
+        request, names = log.records[END - 1].request, [log.records[END - 1].configuration] * 4
+        names[2] = canonical.digest(canonical.encode(later_configuration(log.cluster)))
+        record = log.records[END - 1]
+        log.records[-3:] = [replace(each, configuration=name) for each, name in zip(
+            (*honest.records[-3:], record), names, strict=True)]  # fmt: skip
+        for each in log.records:
+            written.append(each, log.blobs)
+        with pytest.raises(EvidenceInvalid, match="from record 19 on the log was under the later") as refused:
+            examine(log.evidence(written, request), log.trust)
+        assert refused.value.field == "the configuration"
 
 
 def test_a_plan_of_another_request_is_not_replayed(honest: Forged) -> None:

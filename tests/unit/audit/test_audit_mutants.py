@@ -4,9 +4,7 @@ from itertools import groupby
 from types import ModuleType
 
 import pytest
-from msgspec.structs import replace
 
-from aerodb.errors import AeroError
 from tests.unit.audit.forging import FORGERIES, Forged, Forgery
 from tests.unit.audit.mutants import Mutant, judge_of, mutants
 
@@ -31,7 +29,7 @@ def forged(honest: Forged) -> list[tuple[Forgery, Forged]]:
 def found(judge: ModuleType, log: Forged) -> set[tuple[str, int, str]]:
     """Return what a judge finds wrong or unchecked in a log's content; one that breaks down finds that."""
     entries = sorted(log.entries(), key=lambda entry: entry.record.request)
-    trust = judge.Trust(clusters=log.trust.clusters)
+    trust = log.trust
     wrong = set()
     for _, of_one in groupby(entries, key=lambda entry: entry.record.request):
         try:
@@ -51,19 +49,10 @@ def test_every_check_is_needed(
     assert told == set(REDUNDANT), "\n".join(f"{each.module}:{each.line}: {each.dropped}" for each in survivors)
 
 
-def trusts_anything(judge: ModuleType, log: Forged) -> bool:
-    """Tell whether configurations of two clusters are trusted together."""
-    try:
-        judge.Trust(clusters=(log.cluster, replace(log.cluster, id="x")))
-    except AeroError:
-        return False
-    return True
-
-
 def _noticed(
     mutant: Mutant, honest: Forged, forged: list[tuple[Forgery, Forged]], monkeypatch: pytest.MonkeyPatch
 ) -> bool:
     judge = judge_of(mutant, monkeypatch)
-    if trusts_anything(judge, honest) or not {state for state, _, _ in found(judge, honest)} <= {"holds", "noted"}:
+    if not {state for state, _, _ in found(judge, honest)} <= {"holds", "noted"}:
         return True
     return any((forgery.state, forgery.sequence, forgery.part) not in found(judge, log) for forgery, log in forged)

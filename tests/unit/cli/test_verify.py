@@ -16,7 +16,7 @@ from aerodb.cli.commands import run
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
-from tests.unit.audit.forging import CONFIRMED, DECLINED, LATER, STRANGER, Forged, genuine, later_configuration
+from tests.unit.audit.forging import CONFIRMED, DECLINED, STRANGER, Forged, genuine, later_configuration
 from tests.unit.cli.stage import Screen, Shown
 
 SIZE = 20
@@ -129,12 +129,12 @@ def test_what_cannot_be_checked_is_not_verified(honest: Forged, tmp_path: Path) 
     """A configuration that is not trusted is named, with exit code 6; once it is given too, everything is checked."""
     changed = honest.copy()
     later = canonical.encode(later_configuration(changed.cluster))
-    changed.change(LATER + 2, event="established", late="", configuration=changed.store(later))
+    changed.change(SIZE - 1, configuration=changed.store(later))
     written(changed, tmp_path)
     shown = verify(tmp_path / "log", cluster=tmp_path / "cluster.json")
     assert (shown.code, shown.plain.startswith("VERIFIED IN PART: 20 records, intact; ")) == (6, True)
     assert (
-        f"not checked  1 record, the first is 9: made under the configuration {canonical.digest(later)}" in shown.plain
+        f"not checked  1 record, the first is 19: made under the configuration {canonical.digest(later)}" in shown.plain
     )
     (tmp_path / "later.json").write_bytes(later)
     both = verify(tmp_path / "log", "--cluster", tmp_path / "later.json", cluster=tmp_path / "cluster.json")

@@ -17,12 +17,13 @@ import msgspec
 
 from aerodb.audit.against import Earlier, Relation, related
 from aerodb.audit.findings import Meaning, Tally
-from aerodb.audit.meaning import Logged, Trust, judged
+from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.record import read_record
 from aerodb.audit.store.database import Database
 from aerodb.audit.store.exported import opened_export
 from aerodb.audit.store.folder import damage, opened_again, opened_folder, side_by_side, verify_content
 from aerodb.audit.tree import frontier_of
+from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress, VerificationFailed, Verified, silent
 
 ALONE_RECORDS_MAX = 1_000
@@ -117,6 +118,8 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Earlier | N
         tally.merge(meaning)
         done += records
         told.judged(done, verified.size)
+    for finding in trust.returned(tally.sum().spans):
+        tally.add(finding)
     relation = related(verified.checkpoint, _roots(database), earlier) if earlier else None
     return Verdict(verified=verified, meaning=tally.sum(), relation=relation, processes=processes)
 
@@ -150,7 +153,10 @@ def _judge(database: Database, trust: Trust, part: tuple[str, str], size: int) -
         nonlocal records
         for sequence, body in database.by_request(*part, size):
             records += 1
-            yield Logged(sequence=sequence, text=body.decode(), record=read_record(body))
+            record = read_record(body)
+            if trust.named(record.configuration) is not None:
+                tally.under(record.configuration, sequence, sequence)
+            yield Logged(sequence=sequence, text=body.decode(), record=record)
 
     for _, of_one in groupby(entries(), key=lambda entry: entry.record.request):
         for finding in judged(trust, of_one, database.blob):
