@@ -13,7 +13,7 @@ import msgspec
 from aerodb.audit.against import Earlier
 from aerodb.audit.evidence import EvidenceInvalid, checkpoint_in, examine
 from aerodb.audit.note import CHECKPOINT_BYTES_MAX, Checkpoint
-from aerodb.audit.store import Told, Verdict, earlier_log, judge_export, judge_folder
+from aerodb.audit.store import How, Verdict, earlier_log, judge_export, judge_folder
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress, VerificationFailed, verified_checkpoint
 from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
@@ -96,15 +96,15 @@ def _judged(session: Session, path: Path | None, trust: Trust, earlier: Earlier 
         VerificationFailed: it is not intact.
         FileUnusable: `path` cannot be read.
     """
-    told = Told(intact=_progress(session, "read"), judged=_progress(session, "judged"))
+    how = How(intact=_progress(session, "read"), judged=_progress(session, "judged"))
     try:
         if path is None:
             lines = session.connect(session.profile(), READ_TIMEOUT_SECONDS).lines(EXPORT_PATH)
-            return judge_export(lines, trust, earlier, told)
+            return judge_export(lines, trust, earlier, how)
         if path.is_dir():
-            return judge_folder(path, trust, earlier, told)
+            return judge_folder(path, trust, earlier, how)
         with path.open("rb") as file:
-            return judge_export(file, trust, earlier, told)
+            return judge_export(file, trust, earlier, how)
     except OSError as error:
         raise FileUnusable(f"{path} cannot be read: {error.strerror}", field="path") from error
     finally:

@@ -9,7 +9,7 @@ from aerodb.audit.checks import Unfounded, replayed
 from aerodb.audit.evidence import EvidenceInvalid, examine
 from aerodb.audit.export import export
 from aerodb.audit.findings import Meaning
-from aerodb.audit.store import Log, Verdict, judge_export, judge_folder, verify_folder
+from aerodb.audit.store import How, Log, Verdict, judge_export, judge_folder, verify_folder
 from aerodb.protocol import canonical
 from tests.unit.audit.forging import (
     END,
@@ -76,6 +76,22 @@ def test_a_forgery_is_named_in_folder_export_and_evidence_alike(
             with pytest.raises(EvidenceInvalid) as refused:
                 examine(log.evidence(opened, request), log.trust)
             assert refused.value.field == forgery.part
+
+
+def test_several_processes_judge_as_one_does(honest: Forged, tmp_path: Path) -> None:
+    """What the cores find, each in its own part of the requests, is what one process finds, and in the same order."""
+    log = honest.copy()
+    for at in range(len(log.records)):
+        log.change(at, code="x", touch=True)
+    by_folder, by_export, opened = three_ways(log, tmp_path / "log")
+    with opened:
+        lines = list(export(opened))
+        seen: list[tuple[int, int]] = []
+        how = How(judged=lambda done, total: seen.append((done, total)), alone_records_max=0)
+        assert judge_export(lines, log.trust, how=how).meaning == by_export.meaning
+        assert judge_folder(tmp_path / "log", log.trust, how=how).meaning == by_folder.meaning
+    assert by_folder.meaning.failed
+    assert seen[-1] == (END, END)
 
 
 def test_a_log_that_goes_back_to_an_earlier_configuration_is_named(honest: Forged, tmp_path: Path) -> None:

@@ -4,17 +4,17 @@ from aerodb.audit.store.errors import BlobMismatched, LogReplaced, LogUnavailabl
 from aerodb.audit.store.exported import opened_export, verify_export
 from aerodb.audit.store.finding import newest_requests, search
 from aerodb.audit.store.folder import verify_content, verify_folder
-from aerodb.audit.store.judging import Told, Verdict, earlier_log, judge_export, judge_folder
+from aerodb.audit.store.judging import How, Verdict, earlier_log, judge_export, judge_folder
 from aerodb.audit.store.log import Log
 
 __all__ = [
     "BlobMismatched",
+    "How",
     "Log",
     "LogReplaced",
     "LogUnavailable",
     "RecordUnknown",
     "SearchBehind",
-    "Told",
     "Verdict",
     "earlier_log",
     "judge_export",

@@ -50,14 +50,18 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return self.meaning.whole and (self.relation is None or self.relation.kind == "extends")
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is told how many records are held to what was signed, and how many are judged."""
+class How(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is told how many records are held to what was signed and how many are judged; what one process does alone."""
 
     intact: Progress = silent
     judged: Progress = silent
+    alone_records_max: int = ALONE_RECORDS_MAX
 
 
-def judge_folder(folder: Path, trust: Trust, earlier: Earlier | None = None, told: Told | None = None) -> Verdict:
+AS_USUAL = How()
+
+
+def judge_folder(folder: Path, trust: Trust, earlier: Earlier | None = None, how: How = AS_USUAL) -> Verdict:
     """Return what holds of the log in `folder`, under the configurations that are trusted.
 
     Raises:
@@ -65,12 +69,10 @@ def judge_folder(folder: Path, trust: Trust, earlier: Earlier | None = None, tol
         LogUnavailable: the folder has no log that can be opened.
     """
     with opened_folder(folder, trust.cluster.log_key) as database:
-        return _judged(database, folder, trust, earlier, told or Told())
+        return _judged(database, folder, trust, earlier, how)
 
 
-def judge_export(
-    lines: Iterable[bytes], trust: Trust, earlier: Earlier | None = None, told: Told | None = None
-) -> Verdict:
+def judge_export(lines: Iterable[bytes], trust: Trust, earlier: Earlier | None = None, how: How = AS_USUAL) -> Verdict:
     """Return what holds of an export, under the configurations that are trusted; its lines are taken one by one.
 
     Raises:
@@ -78,7 +80,7 @@ def judge_export(
         LogUnavailable: there is no room for it where temporary files are kept.
     """
     with opened_export(lines, trust.cluster.log_key) as (database, folder):
-        return _judged(database, folder, trust, earlier, told or Told())
+        return _judged(database, folder, trust, earlier, how)
 
 
 @contextmanager
@@ -108,16 +110,16 @@ def _roots(database: Database) -> Callable[[int], bytes]:
     return lambda size: frontier_of(database.node_hash, size).root()
 
 
-def _judged(database: Database, folder: Path, trust: Trust, earlier: Earlier | None, told: Told) -> Verdict:
-    verified = verify_content(database, trust.cluster.log_key, folder, told.intact)
+def _judged(database: Database, folder: Path, trust: Trust, earlier: Earlier | None, how: How) -> Verdict:
+    verified = verify_content(database, trust.cluster.log_key, folder, how.intact)
     if verified.checkpoint.origin != trust.cluster.origin:
         raise VerificationFailed(f"this is the log of {verified.checkpoint.origin}, not of {trust.cluster.origin}")
-    processes = 1 if verified.size <= ALONE_RECORDS_MAX else len(os.sched_getaffinity(0))
+    processes = 1 if verified.size <= how.alone_records_max else len(os.sched_getaffinity(0))
     tally, done = Tally(), 0
     for records, meaning in _parts_judged(database, folder, trust, verified.size, processes):
         tally.merge(meaning)
         done += records
-        told.judged(done, verified.size)
+        how.judged(done, verified.size)
     for finding in trust.returned(tally.sum().spans):
         tally.add(finding)
     relation = related(verified.checkpoint, _roots(database), earlier) if earlier else None
