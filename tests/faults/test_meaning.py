@@ -1,6 +1,7 @@
 """A real cluster's log, verified whole: by its folder while it runs and closed, by an export, and against its nodes."""
 
 import signal
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from aerodb.cli.terminal import Terminal
 from aerodb.transport.errors import Refused
 from tests.faults.conftest import Running
 from tests.faults.people import Api, new_id
+from tests.faults.test_web import Window
 from tests.unit.cli.stage import Screen
 from tests.unit.protocol.authenticator import SoftAuthenticator, assertion_of
 
@@ -55,7 +57,12 @@ def test_a_real_log_is_intact_authentic_and_replayed(fresh: Running, tmp_path: P
     request, trust = lived(fresh), Trust(clusters=(fresh.cluster,))
     api, folder, cluster = fresh.api, fresh.layout.control / "log", fresh.layout.control / "cluster.json"
     evidence = api.client.get(f"/v1/requests/{request}/evidence")
-    assert examine(evidence, trust).meaning.whole
+    examined = examine(evidence, trust)
+    assert examined.meaning.whole
+    page = unescape(Window(fresh).sign_in().get(f"/decisions/{request}").body.decode())
+    for sentence in examined.sentences[2:]:  # The first two are of the file's own proofs.
+        assert sentence in page
+    assert page.count(">holds<") == len(examined.sentences[2:])
     (tmp_path / "early").write_bytes(api.client.get("/v1/audit/export"))
     running = judge_folder(folder, trust)
     exported = judge_export(api.client.lines("/v1/audit/export"), trust)
