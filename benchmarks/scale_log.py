@@ -2,7 +2,7 @@
 
 The log is made in bulk, a thousand records a transaction, with the bytes that appending them one by one would have
 left: the same records, tree nodes and signed checkpoint. Every request shares one plan and one
-snapshot. `audit verify` then verifies all of it. The limit of a page is the same question to a bare table with an
+snapshot; so it is then found intact, and what it means is not judged. The limit of a page is the same question to a bare table with an
 index, bodies included; ours reads each record through the log, checked against the tree and held to the question.
 """
 
@@ -19,11 +19,11 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aerodb.audit.export import export, verify_export
+from aerodb.audit.export import export
 from aerodb.audit.note import sign_checkpoint
 from aerodb.audit.record import Record, encode_record
 from aerodb.audit.search import Query
-from aerodb.audit.store import Log, SearchBehind, newest_requests, search
+from aerodb.audit.store import Log, SearchBehind, newest_requests, search, verify_export
 from aerodb.audit.store.database import Database, open_to_write
 from aerodb.audit.store.folder import PART_RECORDS, Part, verify_part
 from aerodb.audit.store.index import ENDING

@@ -9,9 +9,12 @@ import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
+from aerodb.protocol.plan import Request
 from aerodb.protocol.signed import Signed
 
 RECORD_BYTES_MAX = 65_535
+MESSAGE_CHARACTERS_MAX = 4_000
+"""How much of an outcome's or a refusal's message is recorded."""
 
 Event = Literal["requested", "rejected", "refused", "confirmed", "outcome", "established", "endorsed", "read"]
 
@@ -61,8 +64,20 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def needs(self) -> tuple[str, ...]:
         """Return the digests of the blobs without which this record could not be judged again."""
-        rests = (self.plan, self.snapshot, self.endorsement) if self.event in {"confirmed", "endorsed"} else ()
+        rests = (self.plan, self.snapshot, self.endorsement) if self.event in _RESTING else ()
         return tuple(digest for digest in (*rests, self.late) if digest)
+
+    @property
+    def asked(self) -> Request:
+        """Return the request that this record is about."""
+        return Request(
+            id=self.request, action=self.action, target=self.target, arguments=self.arguments,
+            operator=self.operator, reason=self.reason,
+        )  # fmt: skip
+
+
+_RESTING = frozenset({"requested", "rejected", "confirmed", "endorsed"})
+"""The events whose records name what they rest on."""
 
 
 def encode_record(record: Record) -> bytes:

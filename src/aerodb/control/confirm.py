@@ -14,7 +14,7 @@ from aerodb.control.errors import (
     RequestNotFound,
 )
 from aerodb.control.explain import Explainer, Pending
-from aerodb.control.record import Recorder, asked_in
+from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
@@ -64,7 +64,7 @@ class Confirmer:
         sequences = self._recorder.log.sequences_of(request_id)
         if not sequences:
             raise RequestNotFound(f"the log knows no request {request_id!r}", field="request")
-        return asked_in(canonical.decode(self._recorder.log.record(sequences[0]), Record))
+        return canonical.decode(self._recorder.log.record(sequences[0]), Record).asked
 
     def _checked(self, person: Operator, request_id: str, signature: str) -> tuple[Pending, bool]:
         require(person, Right.CONFIRM)

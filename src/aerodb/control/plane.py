@@ -13,7 +13,7 @@ from aerodb.control.dispatch import Dispatcher
 from aerodb.control.explain import Explainer
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
-from aerodb.control.record import Recorder, asked_in
+from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, person_of, require
 from aerodb.control.sessions import Sessions
 from aerodb.errors import AeroError
@@ -64,7 +64,7 @@ class ControlPlane:
         sequences = self.log.sequences_of(named) if named else ()
         asked = Request(id=named, action="", target="", arguments={}, operator=caller.name, reason="")
         if sequences:
-            asked = asked_in(canonical.decode(self.log.record(sequences[0]), Record))
+            asked = canonical.decode(self.log.record(sequences[0]), Record).asked
         self._recorder.refused(asked, error)
 
     def visitor(self, token: str) -> Operator:

@@ -1,15 +1,18 @@
 """Reading: the cluster now, requests, decisions, replays. Looking changes nothing and records nothing."""
 
-from aerodb.actions import action_named
+from aerodb.audit.checks import replayed
 from aerodb.audit.evidence import Entry, Evidence
+from aerodb.audit.findings import Finding
+from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, newest_requests, search
 from aerodb.audit.timeline import Place, entries, lags, ordered, places_in
+from aerodb.audit.trust import Trust
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.matrix import matrix, too_many
-from aerodb.control.record import asked_in, telling
+from aerodb.control.record import telling
 from aerodb.control.snapshot import collect
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
@@ -25,9 +28,9 @@ from aerodb.protocol.api import (
 )
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Report
-from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.plan import Plan, Request, Snapshot
 from aerodb.protocol.timeline import Timeline
-from aerodb.rules.explain import LOOK_ID, explain
+from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
 
@@ -215,6 +218,7 @@ class Reader:
 
         Raises:
             RequestNotFound: the log holds no plan of it.
+            RulesOther: the plan was made by other rules.
         """
         records = [canonical.decode(data, Record) for _, data in self.records(request)]
         found = next((record for record in records if record.plan and record.snapshot), None)
@@ -224,19 +228,19 @@ class Reader:
         if not blobs or any(blob is None for blob in blobs):
             raise RequestNotFound(f"the log holds no plan of {request}", field="request")
         text, snapshot, configuration = (blob or b"" for blob in blobs)
-        plan = canonical.decode(text, Plan)
-        again = explain(
-            canonical.decode(configuration, Cluster), action_named(plan.request.action), plan.request,
-            canonical.decode(snapshot, Snapshot),
-        )  # fmt: skip
-        computed = canonical.encode(again)
-        return Replayed(
-            request=request,
-            identical=computed == text,
-            recorded_digest=plan_digest(text.decode()),
-            computed_digest=canonical.digest(computed),
-            length_bytes=len(text),
-        )
+        return replayed(canonical.decode(configuration, Cluster), request, text.decode(), snapshot.decode())
+
+    def judged(self, request: str) -> tuple[Finding, ...]:
+        """Return what holds of a request's records under this configuration, as `aerodb audit verify` judges them.
+
+        Raises:
+            RequestNotFound: there are none.
+        """
+        entries = [
+            Logged(sequence=sequence, text=data.decode(), record=canonical.decode(data, Record))
+            for sequence, data in self.records(request)
+        ]
+        return tuple(judged(Trust(clusters=(self._cluster,)), entries, self._log.blob))
 
     def unresolved(self, request: str) -> tuple[Request, str]:
         """Return a confirmed request, and its plan's digest, for its outcome to be asked for.
@@ -248,7 +252,7 @@ class Reader:
         confirmed = next((record for record in records if record.event == "confirmed"), None)
         if confirmed is None:
             raise NeverConfirmed("the log holds no confirmation of it, so it was never sent", request=request)
-        return asked_in(confirmed), confirmed.plan
+        return confirmed.asked, confirmed.plan
 
 
 def _line(records: list[Record]) -> RequestLine:

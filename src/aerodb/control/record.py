@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from aerodb.audit.record import Record
+from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, Record
 from aerodb.audit.store import Log
 from aerodb.control.meters import Meters
 from aerodb.errors import AeroError, Executed
@@ -21,21 +21,12 @@ from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.tracing import span
 
-MESSAGE_CHARACTERS_MAX = 4_000
 SAID = {"requested": "planned", "outcome": "has its outcome", "established": "had its outcome established"}
 
 
 def about(person: Operator) -> Request:
     """Return the request of a record that is about a person and no request: an empty one."""
     return Request(id="", action="", target="", arguments={}, operator=person.name, reason="")
-
-
-def asked_in(record: Record) -> Request:
-    """Return the request that a record is about."""
-    return Request(
-        id=record.request, action=record.action, target=record.target, arguments=record.arguments,
-        operator=record.operator, reason=record.reason,
-    )  # fmt: skip
 
 
 def telling(records: Sequence[Record]) -> Record:

@@ -57,7 +57,7 @@ from aerodb.protocol.signed import Signed, public_text, sign
 from aerodb.protocol.sshkey import of_public, parse_line
 from aerodb.protocol.sshsig import verify
 from aerodb.protocol.timeline import Timeline
-from aerodb.rules.explain import explain
+from aerodb.rules.explain import explain, failed
 from aerodb.rules.invariants import RULES
 from aerodb.rules.standing import genesis
 from aerodb.rules.writes import writes
@@ -335,7 +335,8 @@ class Stage:
             code="",
             plan=plan_digest(text),
         )
-        self._record("requested" if plan.accepted else "rejected", plan, text, snapshot)
+        event: Event = "requested" if plan.accepted else "rejected"
+        self._record(event, plan, text, snapshot, invariants=failed(plan.verdicts))
         self.decisions[request_id] = Decision(line=line, plan=text, snapshot=snapshot, records=(), proofs=())
         self._refresh(request_id)
         return Planned(request=request_id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
@@ -349,7 +350,7 @@ class Stage:
             arguments=plan.request.arguments, configuration=self.cluster.digest, plan=plan_digest(text),
             snapshot=canonical.digest(snapshot.encode()), **fields,
         )  # fmt: skip
-        own = {record.plan: text.encode(), record.snapshot: snapshot.encode()} if event == "confirmed" else {}
+        own = {record.plan: text.encode(), record.snapshot: snapshot.encode()} if event != "outcome" else {}
         return self.log.append(record, {**own, **(blobs or {})})
 
     def late(self, record: str, target: str) -> Snapshot:

@@ -9,6 +9,7 @@ Source: SQLite's documentation of WAL mode and of PRAGMA synchronous: FULL makes
 """
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from aerodb.audit.tree import HASH_BYTES, completed_by
@@ -83,6 +84,18 @@ class Database:
         query = "SELECT sequence, body FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
         return self.connection.execute(query, (start, end)).fetchall()
 
+    def all_bodies(self, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield number and bytes of the records below `end`, in order."""
+        yield from self.connection.execute("SELECT sequence, body FROM record WHERE sequence < ? ORDER BY 1", (end,))
+
+    def by_request(self, request_from: str, request_to: str, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield number and bytes of the records below `end`, request by request, from one request up to another."""
+        query = (
+            "SELECT sequence, body FROM record WHERE request >= ? AND request < ? AND sequence < ? "
+            "ORDER BY request, sequence"
+        )
+        yield from self.connection.execute(query, (request_from, request_to, end))
+
     def sequences(self, request: str) -> tuple[int, ...]:
         """Return the numbers of a request's records."""
         query = "SELECT sequence FROM record WHERE request = ? ORDER BY sequence"
@@ -150,6 +163,16 @@ def open_to_write(path: Path) -> Database:
     database = _open(path, "rw")
     database.connection.execute("PRAGMA journal_mode = WAL").fetchone()
     database.connection.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+def create_scratch(path: Path) -> Database:
+    """Make a database at `path` that need not survive anything, with an open transaction."""
+    database = Database(sqlite3.connect(path, isolation_level=None))
+    for pragma in ("journal_mode = OFF", "synchronous = OFF"):
+        database.connection.execute(f"PRAGMA {pragma}").fetchone()
+    database.connection.execute("BEGIN")
+    create_schema(database)
     return database
 
 
