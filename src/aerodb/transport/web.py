@@ -20,7 +20,6 @@ from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import BodyTooLarge, InternalFailure, RouteUnknown
 from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
 
-BODY_BYTES_MAX = 8 << 20
 REFUSES_THE_CALLER = frozenset({"control.caller-unknown", "control.caller-revoked", "control.role-denied"})
 
 
@@ -33,7 +32,7 @@ class TracedRoute(Route):
             await super().handle(scope, receive, send)
 
 
-async def body_of(request: Request, size_max: int = BODY_BYTES_MAX) -> bytes:
+async def body_of(request: Request, size_max: int) -> bytes:
     """Return a request's body.
 
     Raises:
