@@ -5,9 +5,15 @@ import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import msgspec
+import pytest
+
+from aerodb.control.allowance import BURST
+from aerodb.errors import AeroError
 from aerodb.transport.client import Client
 from aerodb.transport.tls import client_context, tls_in
 from tests.faults.conftest import Running
+from tests.faults.people import UNCONFIRMED, Api, Published, new_id
 from tests.faults.test_web import Window
 
 JAM = 600
@@ -46,3 +52,33 @@ def test_idle_connections_silence_no_service(shared: Running) -> None:
             assert balancer.get("/primary") == b"primary\n"
         assert Window(shared).call("GET", "/").status == 401
         shared.api.do("checkpoint", "n1")
+
+
+FLOOD = 60
+
+
+def test_no_certificate_uses_up_ids_or_fills_the_log(shared: Running) -> None:
+    """The control plane's certificate leaves nothing on a node; an observer's a few records, and a count."""
+    journal = shared.layout.node("n2") / "state" / "journal"
+    before, size = sorted(journal.iterdir()), len(Published(shared.api).records)
+    observer = Api(shared.layout, "observer")
+    request = new_id()
+    for _ in range(FLOOD):
+        with pytest.raises(AeroError) as error:
+            shared.impostor.agent("n2").post(f"/v1/outcomes/{new_id()}", UNCONFIRMED)
+        assert (error.value.code, error.value.executed) == ("kernel.confirmation-missing", "unknown")
+        with pytest.raises(AeroError) as error:
+            observer.ask("stop", "n2", request=new_id())
+        assert error.value.code == "control.role-denied"
+    assert sorted(journal.iterdir()) == before
+    refusals = [msgspec.json.decode(each) for each in Published(shared.api).records[size:]]
+    refusals = [each for each in refusals if each["event"] == "refused"]
+    assert len(refusals) <= BURST + 3
+    assert "were counted, and not recorded" in refusals[-1]["message"]
+    with pytest.raises(AeroError):
+        observer.ask("stop", "n2", request=request)  # It is dropped: whoever may ask is free to use the id, once.
+    planned = shared.api.ask("checkpoint", "n2", request=request)
+    assert shared.api.confirm(planned).result == "executed"
+    with pytest.raises(AeroError) as error:
+        shared.api.confirm(planned)
+    assert error.value.code == "control.confirmation-replayed"

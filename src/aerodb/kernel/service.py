@@ -12,7 +12,8 @@ POST /v1/orders               run an order; the answer is the signed outcome
 GET  /metrics                 the node in numbers, for whoever may scrape
 GET  /v1/events?since=&count= what changed on the node, as its observer saw it; the newest where `since` is left out;
                               on a primary the lag of its standbys, too
-POST /v1/outcomes/{request}   what became of a request, established now where it is not known yet
+POST /v1/outcomes/{request}   what became of a request, established now where it is not known yet; its body is the
+                              confirmation as it was logged
 """
 
 import re
@@ -32,7 +33,7 @@ from aerodb.kernel.events.observed import Observed
 from aerodb.kernel.looks import Looks
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
-from aerodb.protocol.plan import Extent, Order
+from aerodb.protocol.plan import Confirmation, Extent, Order
 from aerodb.rules.serving import Serving, lag_allowed, refused_as_primary, refused_as_standby
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused, QueryMalformed
@@ -49,7 +50,9 @@ LOOKERS_MAX, SCRAPERS_MAX = 32, 4
 ALWAYS_ANSWERED = frozenset({"/primary", "/standby"})
 """What is answered however many call: the answers cost one look for all, and a balancer must not miss one."""
 ORDER_BYTES_MAX = 8 << 20
-_CONTROL = msgspec.structs.replace(CONTROL, bodies={"/v1/orders": ORDER_BYTES_MAX, "/v1/judge": ORDER_BYTES_MAX})
+_CONTROL = msgspec.structs.replace(
+    CONTROL, bodies=dict.fromkeys(("/v1/orders", "/v1/judge", "/v1/outcomes/"), ORDER_BYTES_MAX)
+)
 STARTING = "starting"
 """Why a node serves as nothing yet whose PostgreSQL starts together with its agent."""
 NONCE = re.compile(r"[0-9a-f-]{36}|[0-9a-f]{64}")
@@ -170,7 +173,8 @@ def application(agent: Agent, observed: Observed) -> Starlette:
 
     async def outcomes(request: Request) -> Response:
         control_only(request)
-        return answer(await run_in_threadpool(agent.outcome, request.path_params["request"]))
+        shown = canonical.decode(await body_of(request, ORDER_BYTES_MAX), Confirmation)
+        return answer(await run_in_threadpool(agent.outcome, request.path_params["request"], shown))
 
     return Starlette(
         routes=[

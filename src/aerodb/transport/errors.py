@@ -74,6 +74,10 @@ class CallerRefused(AeroError):
     title = "The caller's role does not allow this"
 
 
+REFUSES_THE_CALLER = frozenset({CallerUnknown.code, "control.caller-revoked", CallerRefused.code})
+"""The codes of refusals that are about who calls."""
+
+
 class BodyTooLarge(AeroError):
     """The body is larger than any that is meant."""
 

@@ -27,8 +27,8 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """What the callers of one kind may hold of a service.
 
     `connections` are those that are open; `calls` those under way whose request is whole; `looks` those under way to
-    the paths that are always answered; `body_bytes` what has come of bodies under way. `bodies` names the paths whose
-    bodies may be large, and how large in bytes.
+    the paths that are always answered; `body_bytes` what has come of bodies under way. `bodies` names what the paths
+    begin with whose bodies may be large, and how large in bytes.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
     def body_bytes_max(self, path: str) -> int:
         """Return how many bytes a body that is sent to `path` may have."""
-        return self.bodies.get(path, SMALL_BODY_BYTES_MAX)
+        return next((size for begin, size in self.bodies.items() if path.startswith(begin)), SMALL_BODY_BYTES_MAX)
 
 
 RoomOf = Callable[[Caller], Room]

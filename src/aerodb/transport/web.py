@@ -17,10 +17,8 @@ from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.tracing import extract, fail, span
 from aerodb.transport.caller import caller_in
-from aerodb.transport.errors import BodyTooLarge, InternalFailure, RouteUnknown
+from aerodb.transport.errors import REFUSES_THE_CALLER, BodyTooLarge, InternalFailure, RouteUnknown
 from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
-
-REFUSES_THE_CALLER = frozenset({"control.caller-unknown", "control.caller-revoked", "control.role-denied"})
 
 
 class TracedRoute(Route):
