@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 Form = Literal["text", "json"]
 _loggers: list[Any] = []
+_TOLD = "aerodb_told"
+"""What marks an exception that was told with its traceback."""
 
 
 CONFIGURED_WITH_SECRETS = frozenset({"opentelemetry", "requests", "urllib3"})
@@ -84,13 +86,15 @@ class _Libraries(logging.Handler):
 
     @staticmethod
     def _say(record: logging.LogRecord, more: dict[str, Any]) -> None:
-        """Say one record; the web server repeats failures that have been told with their traceback already."""
+        """Say one record; a failure that has been told already, which the web server repeats, is not told again."""
         if record.name.partition(".")[0] in CONFIGURED_WITH_SECRETS:
             kind = record.exc_info[0] if record.exc_info else None
             failed = kind.__name__ if kind else ""
             say("library warns", library=record.name, message=_sparing(record), failed=failed, **more)
             return
-        failure = record.exc_info[1] if record.exc_info and record.name != "uvicorn.error" else None
+        failure = record.exc_info[1] if record.exc_info else None
+        if failure is not None and _TOLD in failure.__dict__:
+            failure = None
         say("library warns", failure=failure, library=record.name, message=record.getMessage(), **more)
 
 
@@ -127,6 +131,8 @@ def configure(form: Form, service: str) -> None:
 
 def say(event: str, *, failure: BaseException | None = None, **fields: object) -> None:
     """Say that `event` happened; `failure` is an exception to be told with its traceback."""
+    if failure is not None:
+        failure.__dict__[_TOLD] = True
     for logger in _loggers:
         with suppress(OSError, ValueError):
             if failure is None:

@@ -1,9 +1,12 @@
 """Connections that jam the doors of a whole cluster: nobody who matters is kept out, and no node seems to fail."""
 
+import json
+import re
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from urllib.parse import quote, urlencode
 
 import msgspec
 import pytest
@@ -12,6 +15,7 @@ from aerodb.control.allowance import BURST
 from aerodb.errors import AeroError
 from aerodb.transport.client import Client
 from aerodb.transport.tls import client_context, tls_in
+from aerodb.web.site import PAGES
 from tests.faults.conftest import Running
 from tests.faults.people import UNCONFIRMED, Api, Published, new_id
 from tests.faults.test_web import Window
@@ -82,3 +86,27 @@ def test_no_certificate_uses_up_ids_or_fills_the_log(shared: Running) -> None:
     with pytest.raises(AeroError) as error:
         shared.api.confirm(planned)
     assert error.value.code == "control.confirmation-replayed"
+
+
+ODD = ("é", "²", "\x00", "%", "\u202e", "9" * 5_000, "../../x", "[" * 2_000, "\N{FULLWIDTH DIGIT ONE}")
+FILLED = re.compile(r"\{[a-z]+\}")
+
+
+def test_no_text_in_a_path_a_query_a_form_or_a_cookie_is_a_failure(shared: Running) -> None:
+    """Every page, with every odd text in each place: refused or answered, and never by a failure of the service."""
+    window = Window(shared).sign_in()
+    session, token = window.cookie, window.token()
+    for page in (each for each in PAGES if each.path != "/leave"):
+        for text in ODD:
+            path = FILLED.sub(lambda _, text=text: quote(text, safe=""), page.path)  # type: ignore[misc]
+            names = ("before", "node", "term", "digest", "id", "action", "target", "reason", "since", "operator")
+            fields = urlencode({**dict.fromkeys(names, text), "token": token if text != "é" else text})
+            if page.method == "GET":
+                assert window.get(f"{path}?{fields}").status < 500, (page.path, text)
+            else:
+                assert window.call("POST", path, fields.encode()).status < 500, (page.path, text)
+    for text in ("é", "\xff", '"', "a=b; a=c", "9" * 5_000):
+        window.cookie = f"{session.partition('=')[0]}={text}"
+        assert window.get("/").status < 500
+    lines = (shared.layout.logs / "control.log").read_text(encoding="utf-8").splitlines()
+    assert "internal failure" not in {json.loads(line)["event"] for line in lines}

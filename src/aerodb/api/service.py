@@ -107,9 +107,9 @@ def application(plane: ControlPlane) -> Starlette:
         return Response(await run_in_threadpool(plane.meters.exposition), media_type=CONTENT_TYPE)
 
     def refused(request: Request, error: Exception) -> Response:
-        known = known_error(error)
-        plane.meters.refused(known.code)
-        return problem(request, error)
+        answered = problem(request, error)
+        plane.meters.refused(known_error(error).code)
+        return answered
 
     async def exported(request: Request) -> Response:
         lines = await run_in_threadpool(plane.discloser.export, plane.person(caller_in(request.scope)))

@@ -229,7 +229,7 @@ def verified_confirmation(cluster: Cluster, operator: str, plan_text: str, signa
     person = cluster.operator(operator)
     if person is None or person.role is not Role.OPERATOR:
         raise _invalid("the operator's signature", f"the configuration has no operator {operator!r}")
-    return confirmation.verify(cluster, person, signature, plan_text.encode())
+    return confirmation.verify(cluster, person, signature, canonical.utf8(plan_text))
 
 
 def _confirmation(cluster: Cluster, sequence: int, record: Record, plan_text: str) -> str:

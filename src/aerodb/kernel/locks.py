@@ -39,7 +39,7 @@ def open_plan(cluster: Cluster, node: str, text: str) -> Plan:
     Raises:
         NotCanonical, PlanAltered, PlanForeign: it is not.
     """
-    plan = canonical.decode(text.encode(), Plan)
+    plan = canonical.decode(canonical.utf8(text), Plan)
     if not plan.intact():
         raise PlanAltered("the plan's own digest is not that of its content")
     for what, found, wanted in (
@@ -96,7 +96,7 @@ def check_confirmed(cluster: Cluster, node: str, request: str, unverified: Confi
 
 
 def _check_confirmed(cluster: Cluster, node: str, request: str, unverified: Confirmation) -> None:
-    plan = canonical.decode(unverified.plan.encode(), Plan)
+    plan = canonical.decode(canonical.utf8(unverified.plan), Plan)
     if not plan.intact():
         raise PlanAltered("the plan's own digest is not that of its content")
     if (plan.cluster, plan.request.target, plan.request.id) != (cluster.id, node, request):
@@ -136,7 +136,7 @@ def check_signed(cluster: Cluster, plan: Plan, order: Order) -> None:
 
 def _check_signature(cluster: Cluster, person: Operator, plan: str, signature: str) -> None:
     try:
-        confirmation.verify(cluster, person, signature, plan.encode())
+        confirmation.verify(cluster, person, signature, canonical.utf8(plan))
     except AeroError as error:
         raise SignatureRefused(f"not {person.name}'s signature over this plan: {error.message}") from error
 
@@ -149,8 +149,9 @@ def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: Seen) -> Seen
         LogRewritten: the log is not an extension of the one seen before.
     """
     try:
-        record = canonical.decode(order.record.encode(), Record)
-        proven = open_proof(order.proof, cluster.log_key, order.record.encode())
+        text = canonical.utf8(order.record)
+        record = canonical.decode(text, Record)
+        proven = open_proof(order.proof, cluster.log_key, text)
     except AeroError as error:
         raise NotLogged(error.message) from error
     wanted = ("confirmed", plan.request.id, plan_digest(order.plan), order.signature)

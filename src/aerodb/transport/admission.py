@@ -18,6 +18,7 @@ from starlette.responses import Response
 from aerodb.errors import AeroError
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import BodiesTooMany, BodyLate, BodyTooLarge, CallsTooMany
+from aerodb.transport.failures import called, told
 from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
 from aerodb.transport.rooms import Held, Room, RoomOf
 from aerodb.transport.tls import Caller
@@ -60,10 +61,20 @@ class Admission:
                 return  # The caller has gone.
             with self._place(scope["path"], room, caller) as place:
                 if place:
-                    await self._app(scope, _given(body, receive), _in_pieces(send))
+                    await self._answer(scope, _given(body, receive), _Sending(send))
                     return
         error = CallsTooMany("as many calls are under way as this caller, or callers like them, may have")
         await self._refuse(error)(scope, receive, send)
+
+    async def _answer(self, scope: Any, receive: Any, sending: "_Sending") -> None:
+        """Let the application answer; a failure that is its own is told, and answered where nothing was sent."""
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            known = told(error, **called(scope))
+            if sending.begun:
+                raise  # The connection is ended: what was sent is not whole, or the failure's page was sent.
+            await Response(problem_bytes(known), known.status, media_type=MEDIA_TYPE)(scope, receive, sending)
 
     @contextmanager
     def _place(self, path: str, room: Room, caller: Caller) -> Iterator[bool]:
@@ -135,19 +146,24 @@ async def _whole(scope: Any, receive: Any, part: _Part) -> bytes | None:
             return bytes(data)
 
 
-def _in_pieces(send: Any) -> Any:
-    """Return what sends an answer piece by piece.
+class _Sending:
+    """Sends an answer piece by piece, and knows whether it has begun.
 
     Over TLS asyncio takes whatever it is given at once into its memory, and never says that its caller does not read.
     """
 
-    async def sending(message: Any) -> None:
+    def __init__(self, send: Any) -> None:
+        """Send by `send`."""
+        self._send = send
+        self.begun = False
+
+    async def __call__(self, message: Any) -> None:
+        """Send one message."""
+        self.begun = True
         body = message.get("body", b"")
         for at in range(0, len(body) - PIECE_BYTES, PIECE_BYTES):
-            await send({**message, "body": body[at : at + PIECE_BYTES], "more_body": True})
-        await send({**message, "body": body[_last_piece(len(body)) :]} if body else message)
-
-    return sending
+            await self._send({**message, "body": body[at : at + PIECE_BYTES], "more_body": True})
+        await self._send({**message, "body": body[_last_piece(len(body)) :]} if body else message)
 
 
 def _last_piece(size: int) -> int:
