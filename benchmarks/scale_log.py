@@ -1,9 +1,9 @@
 """A log of a million records: searching it, one decision, one proof, and verifying it whole; beside bare SQLite.
 
 The log is made in bulk, a thousand records a transaction, with the bytes that appending them one by one would have
-left: the same records, tree nodes and signed checkpoint. Every request shares one plan and one
-snapshot; so it is then found intact, and what it means is not judged. The limit of a page is the same question to a bare table with an
-index, bodies included; ours reads each record through the log, checked against the tree and held to the question.
+left: the same records, tree nodes and signed checkpoint. Every request shares one plan and one snapshot; so it is then
+found intact, and what it means is not judged. The limit of a page is the same question to a bare table with an index,
+bodies included; ours reads each record through the log, checked against the tree and held to the question.
 """
 
 import resource

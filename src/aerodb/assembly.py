@@ -72,7 +72,7 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     from aerodb.kernel.events.observed import Observed
     from aerodb.kernel.memory import give_back, have_one_arena
     from aerodb.kernel.node import read_node
-    from aerodb.kernel.service import ALWAYS_ANSWERED, application
+    from aerodb.kernel.service import ALWAYS_ANSWERED, application, room_of
     from aerodb.transport.server import Server, listen
 
     have_one_arena()
@@ -94,7 +94,8 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
             target=partial(one.start_with_host, as_it_stands=as_it_stands), name="start with the host"
         ).start()
     give_back()
-    Server(application(one, observed), node.tls, ALWAYS_ANSWERED).run_on(bound, ending.asked, finish=one.end)
+    server = Server(application(one, observed), node.tls, ALWAYS_ANSWERED, room_of)
+    server.run_on(bound, ending.asked, finish=one.end)
     say("ending", signal=ending.name)
     if ending.number == signal.SIGINT:
         one.stop_with_host()
@@ -131,7 +132,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from aerodb.api.service import application
+    from aerodb.api.service import application, rooms_of
     from aerodb.audit.store import Log
     from aerodb.control.errors import ControlFolderBroken
     from aerodb.control.plane import ControlPlane
@@ -158,7 +159,8 @@ def serve(folder: Path, *, log_format: Form) -> int:
         say("listening", address=cluster.control, log_records=log.size)
         plane = ControlPlane(cluster, tls_in(folder), log)
         with _pages(plane, folder, ending):
-            Server(application(plane), tls_in(folder)).run_on(bound, ending.asked)
+            server = Server(application(plane), tls_in(folder), room_of=rooms_of(cluster))
+            server.run_on(bound, ending.asked)
         say("ending", signal=ending.name)
     finally:
         log.close()

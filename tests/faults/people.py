@@ -19,7 +19,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
 from aerodb.protocol.facts import Facts, Report
-from aerodb.protocol.plan import Order, Outcome, Plan, Snapshot, late_nonce
+from aerodb.protocol.plan import Confirmation, Order, Outcome, Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, PrivateKey, sign_with_key
 from aerodb.transport.client import Client
@@ -28,6 +28,8 @@ from aerodb.transport.tls import tls_in
 from tests.unit.protocol.authenticator import SoftAuthenticator
 
 REASON = "a test"
+UNCONFIRMED = canonical.encode(Confirmation(plan="", signature=""))
+"""What is shown to a node by whoever asks for an outcome and has no confirmation."""
 
 
 def new_id() -> str:

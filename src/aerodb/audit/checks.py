@@ -70,7 +70,7 @@ def check_confirmation(cluster: Cluster, operator: str, plan_text: str, signatur
         Unfounded: nobody of that name may confirm.
         SshsigInvalid, AssertionInvalid, KeyMalformed: the signature is not theirs, or not over this plan.
     """
-    return confirmation.verify(cluster, may_sign(cluster, operator), signature, plan_text.encode())
+    return confirmation.verify(cluster, may_sign(cluster, operator), signature, canonical.utf8(plan_text))
 
 
 def check_endorsement(cluster: Cluster, record: Record, text: str) -> None:

@@ -26,7 +26,7 @@ CHECKPOINT_BYTES_MAX = 65_536
 
 _ED25519 = b"\x01"
 _KEY_ID_BYTES = 4
-_NAME = re.compile(r"[^\s+\x00-\x20\x7f]+")
+_NAME = re.compile(r"[^\s+\x00-\x20\x7f\ud800-\udfff]+")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
 _SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 

@@ -74,7 +74,7 @@ SEARCH_OPTIONS = (
 
 def _search(session: Session, /, *, limit: int, before: int | None, as_json: bool, **asked: str | None) -> int:
     given = {name: value for name, value in {**asked, "before": before}.items() if value is not None}
-    body = session.search(f"/v1/audit/search?{urlencode({**given, 'limit': limit})}")
+    body = session.search(f"/v1/audit/search?{urlencode({**given, 'limit': limit}, errors='replace')}")
     answer = read(body, Found)
     if as_json:
         session.terminal.document(body)

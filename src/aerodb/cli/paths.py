@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 def request_path(request: str, rest: str = "") -> str:
     """Return the path of a request; what was typed stays one segment of it."""
-    return f"/v1/requests/{quote(request, safe='')}{rest}"
+    return f"/v1/requests/{quote(request, safe='', errors='replace')}{rest}"
 
 
 def endorsement_path(credential: str) -> str:
     """Return the path of a credential's endorsement."""
-    return f"/v1/authenticators/{quote(credential, safe='')}/endorsement"
+    return f"/v1/authenticators/{quote(credential, safe='', errors='replace')}/endorsement"

@@ -60,7 +60,7 @@ def gathered(caller: Caller, since: str, until: str) -> tuple[list[LogEntry], li
     entries: list[LogEntry] = []
     query: dict[str, str | int] = {"since": since, "until": until, "limit": PAGE_RECORDS_MAX}
     while True:
-        page = read(caller.get(f"/v1/audit/search?{urlencode(query)}"), Found)
+        page = read(caller.get(f"/v1/audit/search?{urlencode(query, errors='replace')}"), Found)
         entries += page.records
         if page.next is None:
             break

@@ -22,9 +22,9 @@ def read_plan(text: str) -> Plan:
         PlanAltered: it is not one, or its content is not what its digest says.
     """
     try:
-        plan = canonical.decode(text.encode(), Plan)
+        plan = canonical.decode(canonical.utf8(text), Plan)
         intact = plan.intact()
-    except (canonical.NotCanonical, UnicodeEncodeError) as error:
+    except canonical.NotCanonical as error:
         raise PlanAltered(f"the plan cannot be read: {error}") from error
     if not intact:
         raise PlanAltered("the plan's content is not what its own digest says")

@@ -52,7 +52,7 @@ class Confirmer:
             pending, touch = self._checked(person, request_id, signature)
             self._recorder.log.ensure_reserve()
         except AeroError as error:
-            self._recorder.refused(asked, error)
+            self._recorder.refused(asked, error, person.name)
             raise
         if self._explainer.take(request_id) is None:
             raise ConfirmationReplayed("the request is being confirmed", request=request_id, executed="unknown")

@@ -10,7 +10,7 @@ from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Order, Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.plan import Confirmation, Order, Plan, Request, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.tracing import note, span
 
@@ -65,13 +65,15 @@ class Dispatcher:
         outcome = self._agents.opened(request.target, request.id, signed)
         return Became(result=outcome.result, signed=signed, code=outcome.code, message=outcome.message)
 
-    def establish(self, request: Request, plan: str) -> Done:
+    def establish(self, request: Request, plan: str, signature: str) -> Done:
         """Ask the agent what became of a request, record its answer as established afterwards, and return it.
 
         Raises:
             AeroError: the agent does not say; then nothing is recorded.
         """
-        became = self._became(request, self._agents.outcome(request.target, request.id))
+        text = (self._recorder.log.blob(plan) or b"").decode()
+        shown = Confirmation(plan=text, signature=signature)
+        became = self._became(request, self._agents.outcome(request.target, request.id, shown))
         return self._recorded(request, plan, became, established=True)
 
     def _recorded(

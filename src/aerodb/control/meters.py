@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from aerodb import __version__
 from aerodb.audit.record import Event, Record
 from aerodb.audit.store import Log
+from aerodb.transport import counts
+from aerodb.transport.metrics import Collected
 
 CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 60)
 CODES_MAX = 200
@@ -38,6 +40,7 @@ class Meters:
         size.set_function(lambda: log.size)
         writable = Gauge("aerodb_log_writable", "Whether the audit log can be written.", registry=registry)
         writable.set_function(lambda: float(log.writable()))
+        registry.register(Collected(counts.families))
         for event in get_args(Event):
             for result in ("executed", "not_executed", "unknown") if event in {"outcome", "established"} else ("",):
                 self._records.labels(event, result)

@@ -65,7 +65,7 @@ class ControlPlane:
         asked = Request(id=named, action="", target="", arguments={}, operator=caller.name, reason="")
         if sequences:
             asked = canonical.decode(self.log.record(sequences[0]), Record).asked
-        self._recorder.refused(asked, error)
+        self._recorder.refused(asked, error, caller.name)
 
     def visitor(self, token: str) -> Operator:
         """Return the enrolled person whose session in the admin UI this is.
@@ -92,5 +92,4 @@ class ControlPlane:
             AeroError: the agent does not say.
         """
         require(person, Right.ASK_OUTCOME)
-        asked, plan = self.reader.unresolved(request)
-        return self.dispatcher.establish(asked, plan)
+        return self.dispatcher.establish(*self.reader.unresolved(request))

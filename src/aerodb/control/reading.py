@@ -242,8 +242,8 @@ class Reader:
         ]
         return tuple(judged(Trust(clusters=(self._cluster,)), entries, self._log.blob))
 
-    def unresolved(self, request: str) -> tuple[Request, str]:
-        """Return a confirmed request, and its plan's digest, for its outcome to be asked for.
+    def unresolved(self, request: str) -> tuple[Request, str, str]:
+        """Return a confirmed request, its plan's digest and its signature, for its outcome to be asked for.
 
         Raises:
             RequestNotFound, NeverConfirmed: there is nothing to ask for.
@@ -252,7 +252,7 @@ class Reader:
         confirmed = next((record for record in records if record.event == "confirmed"), None)
         if confirmed is None:
             raise NeverConfirmed("the log holds no confirmation of it, so it was never sent", request=request)
-        return confirmed.asked, confirmed.plan
+        return confirmed.asked, confirmed.plan, confirmed.signature
 
 
 def _line(records: list[Record]) -> RequestLine:

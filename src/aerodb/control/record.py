@@ -6,12 +6,14 @@ Clocks are recorded and never read back: no decision rests on one.
 import datetime as dt
 import socket
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, Record
 from aerodb.audit.store import Log
+from aerodb.control.allowance import Allowance
 from aerodb.control.meters import Meters
 from aerodb.errors import AeroError, Executed
 from aerodb.logs import say
@@ -20,6 +22,8 @@ from aerodb.protocol.cluster import Operator
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.tracing import span
+from aerodb.transport.counts import turned_away
+from aerodb.transport.errors import REFUSES_THE_CALLER
 
 SAID = {"requested": "planned", "outcome": "has its outcome", "established": "had its outcome established"}
 
@@ -58,6 +62,7 @@ class Recorder:
         self._meters = meters
         self._lock = threading.Lock()
         self._configuration = configuration
+        self._allowance = Allowance(time.monotonic)
         self._clock = f"system clock of {socket.gethostname()}"
 
     def _write(self, request: Request, event: str, blobs: Mapping[str, bytes], **fields: object) -> int:
@@ -115,11 +120,22 @@ class Recorder:
         blobs = {digest: text.encode()}
         return self._write(about(person), "endorsed", blobs, endorsement=digest, signature=signature, touch=touch)
 
-    def refused(self, request: Request, error: AeroError, plan: str = "") -> int:
-        """Record a refusal, and note so on the error."""
+    def refused(self, request: Request, error: AeroError, by: str = "") -> None:
+        """Record a refusal, and note so on the error; `by` is who called, unless they are who asked.
+
+        Of a caller who may not act only so many are recorded: see `allowance`.
+        """
         error.recorded = True
-        return self._write(
-            request, "refused", {}, plan=plan, code=error.code, message=error.message[:MESSAGE_CHARACTERS_MAX],
+        caller, message = by or request.operator, error.message
+        if error.code in REFUSES_THE_CALLER:
+            dropped = self._allowance.take(caller)
+            if dropped is None:
+                turned_away("refusal not recorded")
+                return
+            if dropped:
+                message = f"{message} ({dropped} refusals of {caller} before this one were counted, and not recorded)"
+        self._write(
+            request, "refused", {}, code=error.code, message=message[:MESSAGE_CHARACTERS_MAX],
             invariants=error.invariants, result=error.executed,
         )  # fmt: skip
 

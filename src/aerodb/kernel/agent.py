@@ -18,7 +18,14 @@ from aerodb.errors import AeroError
 from aerodb.kernel import locks
 from aerodb.kernel.alone import alone_in
 from aerodb.kernel.answers import Answers
-from aerodb.kernel.errors import AgentEnding, Busy, OperationFailed, RequestDuplicate, RequestUnknown, VerdictsDiffer
+from aerodb.kernel.errors import (
+    AgentEnding,
+    Busy,
+    OperationFailed,
+    RequestDuplicate,
+    RequestUnknown,
+    VerdictsDiffer,
+)
 from aerodb.kernel.gate import lets_start
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node
@@ -32,7 +39,7 @@ from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
 from aerodb.protocol.facts import Facts, Instance, Report, Unfinished
-from aerodb.protocol.plan import Order, Plan, Verdict
+from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.explain import check_usable, verdict_changes, view_of
@@ -346,13 +353,15 @@ class Agent:
 
     # Outcomes, afterwards ---------------------------------------------------------------------------------------
 
-    def outcome(self, request: str) -> Signed:
+    def outcome(self, request: str, unverified: Confirmation) -> Signed:
         """Return what became of a request, established now where it is not known yet.
 
-        A request that the journal does not know is durably noted as not executed, so that it can never run later.
+        A request that the journal does not know is durably noted as not executed, so that it can never run later: but
+        only where an operator's confirmation of it is shown. So nobody else can use up ids, each of which is kept.
 
         Raises:
             RequestMalformed: that is no request's id.
+            ConfirmationMissing: it is not known here, and nobody's confirmation of it is shown. Nothing is promised.
             Busy: it, or another action, is under way.
         """
         check_usable(request)
@@ -362,6 +371,7 @@ class Agent:
                 return given
             begun = self._store.begun(request)
             if begun is None and self._taken != request:
+                locks.check_confirmed(self._node.cluster, self._node.name, request, unverified)
                 never = RequestUnknown(f"{self._node.name} was never asked to run {request}, and now never will")
                 answer = self._answers.signed(request, "", "not executed", never, established=True)
                 return self._answers.last(request, answer)

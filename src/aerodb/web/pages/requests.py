@@ -44,7 +44,7 @@ def listing(visit: Visit) -> Page:
 
 def path_of(request: str) -> str:
     """Return the path of a request's page; whatever was typed stays one segment of it."""
-    return f"/requests/{quote(request, safe='')}"
+    return f"/requests/{quote(request, safe='', errors='replace')}"
 
 
 def options_for(visit: Visit, plan_text: str) -> str:
