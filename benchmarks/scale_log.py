@@ -32,6 +32,7 @@ from aerodb.audit.tree import Frontier, leaf_hash
 from aerodb.control.agents import Agents
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
+from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.transport.certificates import Authority
@@ -243,4 +244,5 @@ def _reader(log: Log, folder: Path) -> Reader:
     )  # fmt: skip
     folder.mkdir()
     Authority(cluster.id).issue(folder, "control", "control")
-    return Reader(cluster, Agents(cluster, tls_in(folder), Meters(log)), log)
+    meters = Meters(log)
+    return Reader(cluster, Agents(cluster, tls_in(folder), meters), log, Views(cluster, log, meters))

@@ -158,6 +158,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
         say("listening", address=cluster.control, log_records=log.size)
         plane = ControlPlane(cluster, tls_in(folder), log)
         with _pages(plane, folder, ending):
+            threading.Thread(target=plane.compare_log, name="compare log", daemon=True).start()
             Server(application(plane), tls_in(folder)).run_on(bound, ending.asked)
         say("ending", signal=ending.name)
     finally:

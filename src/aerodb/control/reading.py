@@ -11,6 +11,7 @@ from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFo
 from aerodb.control.matrix import matrix, too_many
 from aerodb.control.record import asked_in, telling
 from aerodb.control.snapshot import collect
+from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     AsOf,
@@ -35,11 +36,12 @@ from aerodb.rules.writes import writes
 class Reader:
     """Answers questions from the agents' facts and from the log."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, log: Log) -> None:
+    def __init__(self, cluster: Cluster, agents: Agents, log: Log, views: Views) -> None:
         """Keep what to read."""
         self._cluster = cluster
         self._agents = agents
         self._log = log
+        self._views = views
 
     def status(self, operator: str, *, judged: bool = True) -> Status:
         """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those."""
@@ -57,6 +59,7 @@ class Reader:
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),
+            log_views=self._views.reported(collected.everyone),
         )
 
     def status_as_of(self, digest: str, operator: str) -> AsOf:

@@ -8,6 +8,7 @@
 - Nobody else writes these files: the folder is locked, and a file that changed since this process last wrote it stops
   everything.
 - Room for the record of what was done is held before it is done (`ensure_reserve`).
+- What was appended is noted in the head, beside the folder: so a log that lost its end knows it (`lost`).
 """
 
 import os
@@ -29,6 +30,7 @@ from aerodb.audit.store.database import Database, Row, open_to_read, open_to_wri
 from aerodb.audit.store.errors import LogReplaced, LogUnavailable
 from aerodb.audit.store.files import DATABASE, RESERVE, RESERVE_BYTES, Mark, Marker, Reserve
 from aerodb.audit.store.folder import verify_content
+from aerodb.audit.store.head import Head
 from aerodb.audit.store.index import Index
 from aerodb.audit.store.making import create_database, disk, lock_folder
 from aerodb.audit.store.reading import Readable
@@ -64,6 +66,8 @@ class Log(Readable):
         self._vkey = self._signer.verifier_key
         self._marker = Marker(folder)
         self._reserve = Reserve(folder / RESERVE)
+        self._head = Head(folder, self._vkey)
+        self._lost, self._head_noted = "", False
         self._lock = threading.Lock()
         self._fault: str | None = None
         self._progress = progress
@@ -92,6 +96,7 @@ class Log(Readable):
             descriptor = lock_folder(folder)
             try:
                 create_database(folder, checkpoint)
+                Head(folder, Signer(origin, key).verifier_key).forget()
             finally:
                 os.close(descriptor)
         return cls(folder, origin, key)
@@ -112,12 +117,33 @@ class Log(Readable):
             self._reader = open_to_read(path)
             self._reader.newest()
             self._marks = self._marker.marks()
+            self._compare_with_head()
         except BaseException:
             self._disconnect()
             raise
         # A full disk must not keep anybody from reading the log: `ensure_reserve` says so before a dispatch.
         with suppress(OSError):
             self._reserve.ensure(RESERVE_BYTES)
+
+    def _compare_with_head(self) -> None:
+        """Hold the log against what its head says of it; one that does not extend it is left as it is, for looking."""
+        noted = self._head.read()
+        head = verified_checkpoint(noted, self._vkey) if noted else None
+        kept = head is None or (
+            head.size <= self.size and tree.frontier_of(self._writer.node_hash, head.size).root() == head.root
+        )
+        self._lost = "" if kept else noted
+        self._note_head()
+
+    def _note_head(self) -> None:
+        """Note the newest checkpoint in the head, unless that still says what was lost; or no longer vouch for it."""
+        if self._lost:
+            return
+        try:
+            self._head.write(self.size, self._checkpoint)
+            self._head_noted = True
+        except OSError:  # The record is durable: a head that says less says nothing wrong, and is written next time.
+            self._head_noted = False
 
     def _break_seal(self) -> bool:
         """Return whether the log was sealed; then its files are what they were, and the seal is gone."""
@@ -136,6 +162,11 @@ class Log(Readable):
     def checkpoint(self) -> str:
         """The newest signed checkpoint."""
         return self._checkpoint
+
+    @property
+    def lost(self) -> str:
+        """The checkpoint that this log was once at and does not extend; empty where nothing shows that it lost any."""
+        return self._lost
 
     @property
     def verifier_key(self) -> str:
@@ -174,6 +205,7 @@ class Log(Readable):
         self._commit(record, blobs, row, checkpoint)
         self._read_back(row, checkpoint)
         self._frontier, self._checkpoint = frontier, checkpoint
+        self._note_head()
         return sequence
 
     def _commit(self, record: Record, blobs: Mapping[str, bytes], row: Row, checkpoint: str) -> None:
@@ -233,7 +265,7 @@ class Log(Readable):
         try:
             with self._held():
                 self._require_ours()
-                return self._reserve.held_bytes() >= RESERVE_BYTES
+                return self._reserve.held_bytes() >= RESERVE_BYTES and (self._head_noted or bool(self._lost))
         except (LogUnavailable, LogReplaced):
             return False
 
@@ -291,6 +323,7 @@ class Log(Readable):
         try:
             self._require_ours()
             self._checkpoint_wal()
+            self._head.close()
             self._disconnect()
             write_seal(self._folder, self._origin, self._key)
         finally:
@@ -309,6 +342,8 @@ class Log(Readable):
         self._writer.close()
 
     def _release_folder(self) -> None:
+        with suppress(OSError):
+            self._head.close()
         if self._folder_descriptor is not None:
             os.close(self._folder_descriptor)
             self._folder_descriptor = None
