@@ -27,7 +27,7 @@ from aerodb.audit.store import Log, SearchBehind, newest_requests, search
 from aerodb.audit.store.database import Database, open_to_write
 from aerodb.audit.store.folder import PART_RECORDS, Part, verify_part
 from aerodb.audit.store.index import ENDING
-from aerodb.audit.store.seal import remove_seal, write_seal
+from aerodb.audit.store.seal import file_digests, remove_seal, write_seal
 from aerodb.audit.tree import Frontier, leaf_hash
 from aerodb.control.agents import Agents
 from aerodb.control.meters import Meters
@@ -98,7 +98,7 @@ def fill(folder: Path, key: Ed25519PrivateKey, count: int) -> None:
     database.replace_checkpoint(database.newest(), (count, signed))
     database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     database.close()
-    write_seal(folder, ORIGIN, key)
+    write_seal(folder, file_digests(folder), ORIGIN, key)
 
 
 def _insert(database: Database, number: int, frontier: Frontier) -> Frontier:

@@ -6,6 +6,7 @@ from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, newest_requests, search
 from aerodb.audit.timeline import Place, entries, lags, ordered, places_in
+from aerodb.audit.verify import VerificationFailed
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.matrix import matrix, too_many
@@ -131,11 +132,16 @@ class Reader:
 
         Raises:
             RequestNotFound: there are none.
+            VerificationFailed: one was altered, or is filed under a request that it is not about.
         """
         sequences = self._log.sequences_of(request)
         if not sequences:
             raise RequestNotFound(f"the log knows no request {request!r}", field="request")
-        return [(each, self._log.record(each)) for each in sequences]
+        found = [(each, self._log.record(each)) for each in sequences]
+        for sequence, data in found:
+            if read_record(data).request != request:
+                raise VerificationFailed(f"record {sequence} is filed under {request}, and is about another request")
+        return found
 
     def requests(self, before: int | None, limit: int) -> Requests:
         """Return one page of the requests and how far each came, the newest first.

@@ -34,7 +34,7 @@ from aerodb.audit.store.head import Head
 from aerodb.audit.store.index import Index
 from aerodb.audit.store.making import create_database, disk, lock_folder
 from aerodb.audit.store.reading import Readable
-from aerodb.audit.store.seal import is_sealed, remove_seal, verify_seal, write_seal
+from aerodb.audit.store.seal import file_digests, is_sealed, remove_seal, verify_seal, write_seal
 from aerodb.audit.verify import Progress, VerificationFailed, silent, verified_checkpoint, verify_head
 
 LOCK_TIMEOUT_SECONDS = 10.0
@@ -70,6 +70,7 @@ class Log(Readable):
         self._lost, self._head_noted = "", False
         self._lock = threading.Lock()
         self._fault: str | None = None
+        self._nodes = {}
         self._progress = progress
         self.index = Index(folder, self)
         with disk():
@@ -306,10 +307,11 @@ class Log(Readable):
     # Closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the log and seal its files. Closing twice does nothing.
+        """Verify the log whole, close it and seal its files. Closing twice does nothing.
 
         Raises:
             LogUnavailable, LogReplaced: it is closed, but without a seal, so that opening it verifies it whole.
+            VerificationFailed: so it is, and what is in the files is not what was signed: they were changed.
         """
         try:
             with self._lock, disk():
@@ -323,12 +325,24 @@ class Log(Readable):
         try:
             self._require_ours()
             self._checkpoint_wal()
+            files = file_digests(self._folder)
+            self._verify_what_is_sealed()
             self._head.close()
             self._disconnect()
-            write_seal(self._folder, self._origin, self._key)
+            write_seal(self._folder, files, self._origin, self._key)
         finally:
             self._disconnect()
             self._release_folder()
+
+    def _verify_what_is_sealed(self) -> None:
+        """Verify the files whole: that their marks are ours does not say that their bytes are."""
+        database = open_to_read(self._folder / DATABASE)  # The open connections hold pages in memory, not the files'.
+        try:
+            verified = verify_content(database, self._vkey, self._folder, self._progress)
+        finally:
+            database.close()
+        if verified.checkpoint_text != self._checkpoint:
+            raise VerificationFailed(f"the files hold another log, of {verified.size} records, than was written here")
 
     def _checkpoint_wal(self) -> None:
         busy, _, _ = self._writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
