@@ -27,11 +27,12 @@ from aerodb.audit.store import Log, SearchBehind, newest_requests, search, verif
 from aerodb.audit.store.database import Database, open_to_write
 from aerodb.audit.store.folder import PART_RECORDS, Part, verify_part
 from aerodb.audit.store.index import ENDING
-from aerodb.audit.store.seal import remove_seal, write_seal
+from aerodb.audit.store.seal import file_digests, remove_seal, write_seal
 from aerodb.audit.tree import Frontier, leaf_hash
 from aerodb.control.agents import Agents
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
+from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.transport.certificates import Authority
@@ -97,7 +98,7 @@ def fill(folder: Path, key: Ed25519PrivateKey, count: int) -> None:
     database.replace_checkpoint(database.newest(), (count, signed))
     database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     database.close()
-    write_seal(folder, ORIGIN, key)
+    write_seal(folder, file_digests(folder), ORIGIN, key)
 
 
 def _insert(database: Database, number: int, frontier: Frontier) -> Frontier:
@@ -243,4 +244,5 @@ def _reader(log: Log, folder: Path) -> Reader:
     )  # fmt: skip
     folder.mkdir()
     Authority(cluster.id).issue(folder, "control", "control")
-    return Reader(cluster, Agents(cluster, tls_in(folder), Meters(log)), log)
+    meters = Meters(log)
+    return Reader(cluster, Agents(cluster, tls_in(folder), meters), log, Views(cluster, log, meters))

@@ -159,6 +159,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
         say("listening", address=cluster.control, log_records=log.size)
         plane = ControlPlane(cluster, tls_in(folder), log)
         with _pages(plane, folder, ending):
+            threading.Thread(target=plane.compare_log, name="compare log", daemon=True).start()
             server = Server(application(plane), tls_in(folder), room_of=rooms_of(cluster))
             server.run_on(bound, ending.asked)
         say("ending", signal=ending.name)

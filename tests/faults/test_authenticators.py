@@ -187,7 +187,7 @@ class TestAHostileControlPlane:
         finally:
             shared.stage.start_agent("n3")
             shared.stage.wait_for("n3")
-        return planned, order_of(shared.api, planned.request, shared.impostor.facts("n3").checkpoint)
+        return planned, order_of(shared.api, planned.request, shared.impostor.seen("n3"))
 
     def _forged(self, shared: Running, order: Order, signature: str) -> Order:
         """Return the order with another signature, in a log that holds it, signed with the stolen log key."""

@@ -96,7 +96,7 @@ def test_an_agent_killed_at_any_step(
         assert fresh.api.outcome(planned.request).result == "not executed"
         fresh.api.do("start", target)
         expected = "not executed"
-    seen = fresh.impostor.facts(target).checkpoint
+    seen = fresh.impostor.seen(target)
     with pytest.raises(AeroError) as error:
         fresh.impostor.run(target, order_of(fresh.api, planned.request, seen))
     said = "unknown" if expected == "over" else expected
@@ -137,7 +137,7 @@ def test_the_control_plane_killed_before_the_outcome(fresh: Running) -> None:
     fresh.stage.wait_for("control")
     found = fresh.api.outcome(planned.request)
     assert (found.result, found.code) == ("not executed", "kernel.request-unknown")
-    seen = fresh.impostor.facts("n3").checkpoint
+    seen = fresh.impostor.seen("n3")
     with pytest.raises(AeroError) as error:  # It now never will.
         fresh.impostor.run("n3", order_of(fresh.api, planned.request, seen))
     assert error.value.code == "kernel.request-duplicate"

@@ -272,7 +272,7 @@ def test_what_was_sent_and_has_no_signed_answer_is_unknown(fresh: Running) -> No
     assert (done.result, done.code) == ("unknown", "kernel.plan-foreign")
     assert fresh.api.outcome(planned.request).result == "not executed"
     with pytest.raises(AeroError) as error:
-        fresh.impostor.run("n3", order_of(fresh.api, planned.request, fresh.impostor.facts("n3").checkpoint))
+        fresh.impostor.run("n3", order_of(fresh.api, planned.request, fresh.impostor.seen("n3")))
     assert error.value.code in {"kernel.request-duplicate", "kernel.plan-foreign"}
 
 

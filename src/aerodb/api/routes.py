@@ -3,6 +3,7 @@
 The OpenAPI document and the routes come from the same table; the actions in it come from the catalogue.
 """
 
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     Ask,
     AsOf,
+    Compared,
     Confirm,
     Decision,
     Done,
@@ -28,6 +30,7 @@ from aerodb.protocol.api import (
     ProvenEntry,
     Replayed,
     Requests,
+    Shown,
     Status,
     Ticket,
 )
@@ -221,6 +224,14 @@ def _records(call: Call) -> Records:
     return Records(records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in found))
 
 
+def _compare(call: Call) -> Compared:
+    try:
+        shown = urlsafe_b64decode(call.query.get("seen", "").encode("ascii"))
+    except ValueError as error:
+        raise QueryMalformed("what was seen is not in base64url", field="seen") from error
+    return call.plane.views.compare(call.person, canonical.decode(shown, Shown))
+
+
 def _begin(call: Call) -> CreationOptions:
     return call.plane.authenticators.begin(call.person)
 
@@ -340,6 +351,10 @@ ENDPOINTS = (
     Endpoint(
         method="GET", path="/v1/audit/records", summary="Records of the log.", gives=Records, answer=_records,
         query=("start", "count"),
+    ),
+    Endpoint(
+        method="GET", path="/v1/audit/comparison", gives=Compared, answer=_compare, query=("seen",),
+        summary="Show checkpoints that were seen; returns the proof that the log extends each, or none.",
     ),
     Endpoint(
         method="GET", path="/v1/audit/records/{sequence}", summary="One record of the log, and its proof.",

@@ -152,6 +152,15 @@ def open_checkpoint(text: str, vkey: str) -> Checkpoint:
     return checkpoint
 
 
+def stated_size(unverified_text: str) -> int:
+    """Return how many records a text states that is said to be a checkpoint; 0 where it states none.
+
+    Nothing is verified: it is for showing what its holder verified, and for asking for the proof that verifies it.
+    """
+    lines = unverified_text.split("\n", 2)
+    return (strict_decimal(lines[1]) if len(lines) == 3 else None) or 0
+
+
 def _split(text: str) -> tuple[str, list[tuple[str, bytes]]]:
     """Return the signed body and the signatures as (key name, key id and signature)."""
     head, gap, tail = text.rpartition("\n\n")

@@ -16,6 +16,7 @@ from aerodb.control.errors import (
 from aerodb.control.explain import Explainer, Pending
 from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, require
+from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.api import Done
@@ -27,12 +28,15 @@ from aerodb.tracing import span
 class Confirmer:
     """Takes confirmations."""
 
-    def __init__(self, cluster: Cluster, explainer: Explainer, recorder: Recorder, dispatcher: Dispatcher) -> None:
-        """Keep whose confirmations count, where plans wait, where confirmations are logged, and who sends them."""
+    def __init__(
+        self, cluster: Cluster, explainer: Explainer, recorder: Recorder, dispatcher: Dispatcher, views: Views
+    ) -> None:
+        """Keep whose confirmations count, where plans wait, where they are logged, who sends them, who saw the log."""
         self._cluster = cluster
         self._explainer = explainer
         self._recorder = recorder
         self._dispatcher = dispatcher
+        self._views = views
 
     def confirm(self, person: Operator, request_id: str, signature: str) -> Done:
         """Log the confirmation, send the order, once, and return the outcome.
@@ -41,6 +45,7 @@ class Confirmer:
             RequestNotFound, PlanNotPending, ConfirmationReplayed, RejectionUnconfirmable: nothing awaits it.
             CallerRefused, RequestForeign, SshsigInvalid, AssertionInvalid: it is not the requester's confirmation.
             LogUnavailable: it cannot be logged; nothing was sent.
+            LogForked, LogBehind: the log does not extend what somebody has seen of it; nothing was sent or recorded.
         """
         asked = self._asked(request_id)
         with span("confirm", request=asked.id, action=asked.action, node=asked.target):
@@ -50,9 +55,11 @@ class Confirmer:
         request_id = asked.id
         try:
             pending, touch = self._checked(person, request_id, signature)
+            self._views.check()
             self._recorder.log.ensure_reserve()
         except AeroError as error:
-            self._recorder.refused(asked, error, person.name)
+            if not error.recorded:
+                self._recorder.refused(asked, error, person.name)
             raise
         if self._explainer.take(request_id) is None:
             raise ConfirmationReplayed("the request is being confirmed", request=request_id, executed="unknown")

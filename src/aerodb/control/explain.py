@@ -11,6 +11,7 @@ from aerodb.control.errors import KeyReused, RequestKnown
 from aerodb.control.record import Recorder, telling
 from aerodb.control.roles import Right, require
 from aerodb.control.snapshot import collect_consistent
+from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
@@ -31,11 +32,12 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 class Explainer:
     """Makes plans. The ones that were accepted wait in memory: they die with this process, and with nothing else."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder) -> None:
+    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder, views: Views) -> None:
         """Keep what plans are made from."""
         self._cluster = cluster
         self._agents = agents
         self._recorder = recorder
+        self._views = views
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
         self._pending: dict[str, Pending] = {}
@@ -58,6 +60,7 @@ class Explainer:
             KeyReused, RequestKnown: the id has been used.
             SnapshotInconsistent, TargetSilent: nothing can be judged.
             LogUnavailable: nothing can be recorded.
+            LogForked, LogBehind: the log does not extend what somebody has seen of it; nothing is recorded either.
         """
         if not REQUEST_ID.fullmatch(request_id) or request_id == LOOK_ID:
             raise RequestMalformed("the Idempotency-Key is a UUID in lower case", field="Idempotency-Key")
@@ -75,7 +78,8 @@ class Explainer:
         try:
             return self._plan(person, request)
         except AeroError as error:
-            self._recorder.refused(request, error)
+            if not error.recorded:
+                self._recorder.refused(request, error)
             raise
         finally:
             with self._lock:
@@ -111,6 +115,7 @@ class Explainer:
         action = action_named(request.action)
         check_request(self._cluster, action, request)
         collected = collect_consistent(self._cluster, self._agents, request.id)
+        self._views.check(collected.everyone)
         with span("explain", action=request.action, node=request.target):
             plan = explain(self._cluster, action, request, collected.snapshot, collected.everyone)
             note(outcome="accepted" if plan.accepted else "rejected")
@@ -120,7 +125,8 @@ class Explainer:
         """Return the plan that a request would have now; records nothing.
 
         Raises:
-            RequestMalformed, NodeUnknown, ActionUnknown, CallerRefused, SnapshotInconsistent, TargetSilent.
+            RequestMalformed, NodeUnknown, ActionUnknown, CallerRefused, SnapshotInconsistent, TargetSilent,
+                LogForked, LogBehind.
         """
         require(person, Right.LOOK)
         request = Request(id=LOOK_ID, operator=person.name, **msgspec.structs.asdict(ask))

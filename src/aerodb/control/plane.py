@@ -16,12 +16,14 @@ from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, person_of, require
 from aerodb.control.sessions import Sessions
+from aerodb.control.snapshot import collect
+from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Request
-from aerodb.rules.explain import REQUEST_ID
+from aerodb.rules.explain import LOOK_ID, REQUEST_ID
 from aerodb.transport.tls import Caller, Tls
 
 
@@ -36,13 +38,19 @@ class ControlPlane:
         recorder = Recorder(log, canonical.encode(cluster), self.meters)
         self._recorder = recorder
         self.log = log
-        self.dispatcher = Dispatcher(cluster, agents, recorder)
-        self.explainer = Explainer(cluster, agents, recorder)
-        self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher)
+        self.views = Views(cluster, log, self.meters)
+        self._agents = agents
+        self.dispatcher = Dispatcher(cluster, agents, recorder, self.views)
+        self.explainer = Explainer(cluster, agents, recorder, self.views)
+        self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher, self.views)
         self.authenticators = Authenticators(cluster, recorder)
-        self.reader = Reader(cluster, agents, log)
+        self.reader = Reader(cluster, agents, log, self.views)
         self.discloser = Discloser(self.reader, recorder)
         self.sessions = Sessions()
+
+    def compare_log(self) -> None:
+        """Ask every node, once, what it has seen of the log, so that a log that went back is told of at the start."""
+        self.views.reported(collect(self.cluster, self._agents, LOOK_ID).everyone)
 
     def person(self, caller: Caller) -> Operator:
         """Return the enrolled person who called.

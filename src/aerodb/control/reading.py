@@ -9,11 +9,13 @@ from aerodb.audit.search import Query
 from aerodb.audit.store import Log, newest_requests, search
 from aerodb.audit.timeline import Place, entries, lags, ordered, places_in
 from aerodb.audit.trust import Trust
+from aerodb.audit.verify import VerificationFailed
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.matrix import matrix, too_many
 from aerodb.control.record import telling
 from aerodb.control.snapshot import collect
+from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     AsOf,
@@ -38,11 +40,12 @@ from aerodb.rules.writes import writes
 class Reader:
     """Answers questions from the agents' facts and from the log."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, log: Log) -> None:
+    def __init__(self, cluster: Cluster, agents: Agents, log: Log, views: Views) -> None:
         """Keep what to read."""
         self._cluster = cluster
         self._agents = agents
         self._log = log
+        self._views = views
 
     def status(self, operator: str, *, judged: bool = True) -> Status:
         """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those."""
@@ -60,6 +63,7 @@ class Reader:
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),
+            log_views=self._views.reported(collected.everyone),
         )
 
     def status_as_of(self, digest: str, operator: str) -> AsOf:
@@ -131,11 +135,16 @@ class Reader:
 
         Raises:
             RequestNotFound: there are none.
+            VerificationFailed: one was altered, or is filed under a request that it is not about.
         """
         sequences = self._log.sequences_of(request)
         if not sequences:
             raise RequestNotFound(f"the log knows no request {request!r}", field="request")
-        return [(each, self._log.record(each)) for each in sequences]
+        found = [(each, self._log.record(each)) for each in sequences]
+        for sequence, data in found:
+            if read_record(data).request != request:
+                raise VerificationFailed(f"record {sequence} is filed under {request}, and is about another request")
+        return found
 
     def requests(self, before: int | None, limit: int) -> Requests:
         """Return one page of the requests and how far each came, the newest first.

@@ -161,7 +161,6 @@ class Agent:
         return self._facts_of(self._instance(self._postgres))
 
     def _facts_of(self, instance: Instance | None) -> Facts:
-        seen = self._store.seen
         return Facts(
             node=self._node.name,
             rules=RULES,
@@ -170,7 +169,7 @@ class Agent:
             instance=instance,
             unfinished=None,
             entries=self._store.entries,
-            checkpoint=seen.size,
+            checkpoint=self._store.seen.checkpoint,
         )
 
     def facts(self) -> Facts:

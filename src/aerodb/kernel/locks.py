@@ -171,8 +171,9 @@ def _check_extends(cluster: Cluster, proven: Proven, consistency: tuple[str, ...
     except ValueError as error:
         raise LogRewritten("the consistency proof is malformed") from error
     if not verify_consistency(old.size, old.root, new.size, new.root, path):
+        how = "went back behind" if new.size < old.size else "does not extend"
         raise LogRewritten(
-            f"the log of {new.size} records does not extend the {old.size} that this node has seen. Compare both logs "
+            f"the log of {new.size} records {how} the {old.size} that this node has seen. Compare both logs "
             "by their exports; where this one is to stand, a person with access to the node stops its agent, moves "
             "state/checkpoint.json out of its folder, and starts it again"
         )

@@ -5,6 +5,7 @@ It is honest unless a test makes it otherwise: `alter` changes an answer on its 
 
 import io
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from aerodb.cli.terminal import Terminal
 from aerodb.control.authenticators import Authenticators
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
+from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     Ask,
@@ -43,6 +45,9 @@ from aerodb.protocol.api import (
     ProvenEntry,
     RequestLine,
     Status,
+)
+from aerodb.protocol.api import (
+    Shown as Checkpoints,
 )
 from aerodb.protocol.authority import Branch, Position
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
@@ -150,7 +155,7 @@ class Stage:
     def __post_init__(self) -> None:
         """Make the keys, the configuration, the log and the profile folder."""
         self.keys = {name: Ed25519PrivateKey.generate() for name in (*NODES, WITNESS)}
-        log_key = Ed25519PrivateKey.generate()
+        self.log_key = log_key = Ed25519PrivateKey.generate()
         self.log = Log.create(self.folder / "log", "aerodb.log/cluster-1", log_key)
         self.cluster = Cluster(
             name="orders",
@@ -165,8 +170,10 @@ class Stage:
             web_origin=ORIGIN,
         )
         self.person = self.cluster.operators[0]
-        recorder = Recorder(self.log, canonical.encode(self.cluster), Meters(self.log))
+        meters = Meters(self.log)
+        recorder = Recorder(self.log, canonical.encode(self.cluster), meters)
         self.authenticators = Authenticators(self.cluster, recorder)
+        self.views = Views(self.cluster, self.log, meters)
         for at, name in enumerate(self.keys):
             self.facts[name] = self._facts(name, Lsn(0x3000000 - 0x100 * at))
         self.profile = self.folder / "operator"
@@ -194,7 +201,7 @@ class Stage:
             instance=None if name == WITNESS else instance(name, lsn),
             unfinished=None,
             entries=0,
-            checkpoint=0,
+            checkpoint="",
         )
 
     def change(self, name: str, **changes: Any) -> None:
@@ -280,6 +287,9 @@ class Stage:
             "GET /v1/audit/records": lambda: {"records": self._entries(range(self.log.size))},
             "GET /v1/audit/search": lambda: self._search(query),
             "GET /v1/audit/records/ID": lambda: self._proven(int(path.split("/")[4])),
+            "GET /v1/audit/comparison": lambda: self.views.compare(
+                self.person, canonical.decode(urlsafe_b64decode(query["seen"]), Checkpoints)
+            ),
             "GET /v1/timeline": self._timeline,
             "GET /v1/audit/export": lambda: b"".join(export(self.log)),
         }

@@ -63,12 +63,6 @@ class Database:
         """Return one record's bytes."""
         return self._bytes("SELECT body FROM record WHERE sequence = ?", sequence)
 
-    def leaf_and_body(self, sequence: int) -> tuple[bytes, bytes] | None:
-        """Return one record's stored leaf hash, and its bytes."""
-        query = f"SELECT substr(nodes, 1, {HASH_BYTES}), body FROM record WHERE sequence = ?"  # noqa: S608 - a number.
-        row: tuple[bytes, bytes] | None = self.connection.execute(query, (sequence,)).fetchone()
-        return row
-
     def rows(self, start: int, end: int) -> list[Row]:
         """Return the rows of the records from `start` up to but without `end`."""
         query = "SELECT * FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
