@@ -29,8 +29,7 @@ from aerodb.kernel.errors import (
 from aerodb.kernel.gate import lets_start
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node
-from aerodb.kernel.over import what_is_over
-from aerodb.kernel.postgres.errors import StartFailed
+from aerodb.kernel.over import as_watched, what_is_over
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Begun, Store
 from aerodb.logs import say
@@ -330,11 +329,7 @@ class Agent:
         plan, request = work.plan, work.plan.request.id
         action = action_named(plan.request.action)
         try:
-            found = self._found(plan, work.view.own.facts)
-            if found.final and isinstance(failure, StartFailed) and failure.executed == "not executed":
-                found = specification.Established(
-                    result="not executed", evidence="PostgreSQL ended before it was ready"
-                )
+            found = as_watched(self._found(plan, work.view.own.facts), failure)
             if found.result == "executed":
                 self._hands.write_standing(action.settle(self._hands, plan))
         except Exception as error:  # noqa: BLE001 - not even that can be seen: unknown, to be asked for
