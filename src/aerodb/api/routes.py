@@ -225,8 +225,10 @@ def _records(call: Call) -> Records:
 
 
 def _compare(call: Call) -> Compared:
+    if "seen" not in call.query:
+        return call.plane.views.compare(call.person, Shown(checkpoints={}))
     try:
-        shown = urlsafe_b64decode(call.query.get("seen", "").encode("ascii"))
+        shown = urlsafe_b64decode(call.query["seen"].encode("ascii"))
     except ValueError as error:
         raise QueryMalformed("what was seen is not in base64url", field="seen") from error
     return call.plane.views.compare(call.person, canonical.decode(shown, Shown))

@@ -88,7 +88,8 @@ class LogView(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Shown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What GET /v1/audit/comparison is asked with, in base64url: signed checkpoints, each under the name of who saw it.
 
-    The names are those of nodes; what the caller has seen stands under the empty name.
+    Without it nothing is shown, and the newest checkpoint is returned. The names are those of nodes; what the caller
+    has seen stands under the empty name.
     """
 
     checkpoints: dict[str, str]
