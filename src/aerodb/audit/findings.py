@@ -16,6 +16,7 @@ import msgspec
 State = Literal["holds", "fails", "unchecked", "noted"]
 
 REQUEST_ID = "the request's id"
+FORM = "the record's form"
 ORDER = "the order of events"
 CONFIGURATION = "the configuration"
 SNAPSHOT = "the snapshot"

@@ -29,7 +29,7 @@ from aerodb.audit.checks import (
     names,
 )
 from aerodb.audit.findings import Finding
-from aerodb.audit.record import Record
+from aerodb.audit.record import Record, out_of_place
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import BlobOf
 from aerodb.errors import AeroError
@@ -95,6 +95,9 @@ class _Story:
     def take(self, entry: Logged) -> Iterator[Finding]:
         """Yield what holds of the next record."""
         event = entry.record.event
+        stray = out_of_place(entry.record)
+        if stray:
+            yield _failed(entry, part.FORM, f"{', '.join(stray)} say nothing in a record of {event}")
         yield from self._placed(entry)
         cluster = self._trust.named(entry.record.configuration)
         if cluster is None:
@@ -118,7 +121,7 @@ class _Story:
                 yield from self._planned(cluster, entry)
             elif event == "confirmed":
                 yield _checked(entry, part.CONFIRMATION, lambda: self._confirmation(cluster, entry))
-            else:
+            elif event in ("outcome", "established"):
                 yield from self._outcome(cluster, entry)
         if event == "confirmed" and not self._confirmed:
             self._confirmed = entry.text
@@ -139,7 +142,7 @@ class _Story:
             return
         if last and record.event in ("requested", "rejected"):
             yield _failed(entry, part.REQUEST_ID, f"it was used before: {record.event} after {last}")
-        elif record.event not in _AFTER[last] or (record.event == "outcome" and self._ended):
+        elif record.event not in _AFTER.get(last, ()) or (record.event == "outcome" and self._ended):
             yield _failed(entry, part.ORDER, f"{record.event} does not follow {last or 'nothing'}")
         if self._first is not None and record.asked != self._first.asked:
             yield _failed(entry, part.REQUEST_ID, "the record is of another request of the same id")
@@ -229,6 +232,8 @@ class _Story:
             late = self._reports_late(cluster, entry)
             yield late[0]
             self._late = reported = late[1]
+        elif record.event == "outcome":
+            yield _failed(entry, part.LATE, f"the log lacks what the peers of {record.target} said")
         if signed is None:
             yield self._unsigned(entry)
             return
@@ -278,9 +283,7 @@ class _Story:
         """Yield whether an agent judged by the late reports that the log holds: those, and no others."""
         record, known = entry.record, self._late if reported is None else reported
         executed = outcome.result == "executed"
-        if record.event == "outcome" and executed and not record.late:
-            yield _failed(entry, part.LATE, f"{record.target} executed it, and the log lacks what its peers said")
-        elif known is None and outcome.late and not record.late:
+        if known is None and outcome.late and record.event == "established":
             # The control plane ended before it could record them; the agent's signature still names each.
             yield _noted(entry, part.LATE, "named by an outcome that was found out afterwards, and not in the log")
         elif known is not None and outcome.late != known and (executed or outcome.late):

@@ -80,6 +80,28 @@ _RESTING = frozenset({"requested", "rejected", "confirmed", "endorsed"})
 """The events whose records name what they rest on."""
 
 
+_ALWAYS = ("kind", "event", "at", "clock", "request", "operator", "configuration")
+_WORDS = ("action", "target", "arguments", "reason")
+_MORE: dict[Event, tuple[str, ...]] = {
+    "requested": (*_WORDS, "plan", "snapshot", "invariants"),
+    "rejected": (*_WORDS, "plan", "snapshot", "invariants"),
+    "refused": (*_WORDS, "plan", "result", "code", "message", "invariants"),
+    "confirmed": (*_WORDS, "plan", "snapshot", "signature", "touch"),
+    "outcome": (*_WORDS, "plan", "late", "result", "code", "message", "outcome"),
+    "established": (*_WORDS, "plan", "late", "result", "code", "message", "outcome"),
+    "endorsed": ("endorsement", "signature", "touch"),
+    "read": ("arguments", "snapshot"),
+}
+"""What a record of each event may say beside what every record says."""
+
+
+def out_of_place(record: Record) -> tuple[str, ...]:
+    """Return the fields that a record has, and that say nothing in a record of its event."""
+    bare = Record(event=record.event, at="", clock="", request="", operator="")
+    others = set(Record.__struct_fields__) - {*_ALWAYS, *_MORE[record.event]}
+    return tuple(sorted(name for name in others if getattr(record, name) != getattr(bare, name)))
+
+
 def encode_record(record: Record) -> bytes:
     """Return the bytes of `record` as they stand in the log.
 

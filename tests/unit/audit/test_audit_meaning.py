@@ -1,6 +1,7 @@
 """What a log means: whatever nobody signed is named, by record and part, in a folder, an export and evidence alike."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
@@ -9,6 +10,8 @@ from aerodb.audit.checks import Unfounded, replayed
 from aerodb.audit.evidence import EvidenceInvalid, examine
 from aerodb.audit.export import export
 from aerodb.audit.findings import Meaning
+from aerodb.audit.meaning import _ABOUT_PEOPLE, _AFTER
+from aerodb.audit.record import _ALWAYS, _MORE, Event, Record
 from aerodb.audit.store import How, Log, Verdict, judge_export, judge_folder, verify_folder
 from aerodb.protocol import canonical
 from tests.unit.audit.forging import (
@@ -116,6 +119,14 @@ def test_a_log_that_goes_back_to_an_earlier_configuration_is_named(honest: Forge
         with pytest.raises(EvidenceInvalid, match="from record 19 on the log was under the later") as refused:
             examine(log.evidence(written, request), log.trust)
         assert refused.value.field == "the configuration"
+
+
+def test_every_event_and_every_field_has_its_place() -> None:
+    """A new event, or a new field of a record, must be given its place among what is judged."""
+    events = set(get_args(Event))
+    assert set(_AFTER) | set(_ABOUT_PEOPLE) == events | {""}
+    assert set(_MORE) == events
+    assert {*_ALWAYS, *(name for each in _MORE.values() for name in each)} == set(Record.__struct_fields__)
 
 
 def test_a_plan_of_another_request_is_not_replayed(honest: Forged) -> None:

@@ -358,9 +358,9 @@ class Stage:
             event=event, at=STAMP, clock="a test's", request=plan.request.id, operator="alice",
             action=plan.request.action, target=plan.request.target, reason=plan.request.reason,
             arguments=plan.request.arguments, configuration=self.cluster.digest, plan=plan_digest(text),
-            snapshot=canonical.digest(snapshot.encode()), **fields,
+            snapshot="" if event == "outcome" else canonical.digest(snapshot.encode()), **fields,
         )  # fmt: skip
-        own = {record.plan: text.encode(), record.snapshot: snapshot.encode()} if event != "outcome" else {}
+        own = {record.plan: text.encode(), record.snapshot: snapshot.encode()} if record.snapshot else {}
         return self.log.append(record, {**own, **(blobs or {})})
 
     def late(self, record: str, target: str) -> Snapshot:
