@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from aerodb import __version__, tracing
+from aerodb import __version__, private, tracing
 from aerodb.logs import Form, configure, say
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     from aerodb.kernel.service import ALWAYS_ANSWERED, application, room_of
     from aerodb.transport.server import Server, listen
 
+    private.begin()
     have_one_arena()
     ending = _Ending()
     ending.install()
@@ -141,6 +142,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
     from aerodb.transport.server import Server, listen
     from aerodb.transport.tls import tls_in
 
+    private.begin()
     ending = _Ending()
     ending.install()
     try:

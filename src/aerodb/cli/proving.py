@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from aerodb import private
 from aerodb.cli.failures import OK, EvidenceUnverified, FileUnusable
 from aerodb.cli.paths import request_path
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session
@@ -25,7 +26,7 @@ def write_new(path: Path, parts: Iterable[bytes]) -> int:
     """
     written = 0
     try:
-        with path.open("xb") as file:
+        with open(path, "xb", opener=private.opener) as file:
             try:
                 for part in parts:
                     written += file.write(part)
