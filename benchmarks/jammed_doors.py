@@ -26,8 +26,8 @@ from benchmarks.measured import Measured, say, spread
 
 IDLE, SLOW = 2_000, 200
 IDLE_QUICK, SLOW_QUICK = 200, 20
-ROUNDS, ROUNDS_QUICK = 2, 1
 LOOKS = 40
+"""How often each thing is asked: half of the quiet ones before the jam, and half of them after it."""
 CONNECTING_AGAIN = 8
 TRICKLE_SECONDS = 1.0
 READY = "jammed\n"
@@ -129,10 +129,10 @@ class Jams:
             process.wait()
 
 
-def _milliseconds(call: Callable[[], object]) -> list[float]:
+def _milliseconds(call: Callable[[], object], count: int) -> list[float]:
     """Return how long each of several calls took; each has to be answered."""
     taken = list[float]()
-    for _ in range(LOOKS):
+    for _ in range(count):
         begun = time.perf_counter()
         call()
         taken.append(1000 * (time.perf_counter() - begun))
@@ -153,22 +153,23 @@ def _asked(cluster: Ours) -> dict[str, Callable[[], object]]:
 
 
 def measure(clusters: Clusters, *, quick: bool) -> Measured:
-    """Measure in turn: quiet, jammed, quiet, jammed; every one of the calls has to be answered."""
+    """Measure quiet, jammed, and quiet again; every one of the calls has to be answered."""
     cluster = clusters.ours
     idle, slow = (IDLE_QUICK, SLOW_QUICK) if quick else (IDLE, SLOW)
     asked = _asked(cluster)
     for call in asked.values():
         call()
     jammed, quiet = ({name: list[float]() for name in asked} for _ in range(2))
-    for _ in range(ROUNDS_QUICK if quick else ROUNDS):
+    for name, call in asked.items():
+        quiet[name] += _milliseconds(call, LOOKS // 2)
+    jams = Jams(cluster.layout, idle, slow)
+    try:
         for name, call in asked.items():
-            quiet[name] += _milliseconds(call)
-        jams = Jams(cluster.layout, idle, slow)
-        try:
-            for name, call in asked.items():
-                jammed[name] += _milliseconds(call)
-        finally:
-            jams.end()
+            jammed[name] += _milliseconds(call, LOOKS)
+    finally:
+        jams.end()
+    for name, call in asked.items():
+        quiet[name] += _milliseconds(call, LOOKS // 2)
     medians = {name: (statistics.median(jammed[name]), statistics.median(quiet[name])) for name in asked}
     for name, (ours, limit) in medians.items():
         say(

@@ -18,14 +18,7 @@ from aerodb.errors import AeroError
 from aerodb.kernel import locks
 from aerodb.kernel.alone import alone_in
 from aerodb.kernel.answers import Answers
-from aerodb.kernel.errors import (
-    AgentEnding,
-    Busy,
-    OperationFailed,
-    RequestDuplicate,
-    RequestUnknown,
-    VerdictsDiffer,
-)
+from aerodb.kernel.errors import AgentEnding, Busy, OperationFailed, RequestDuplicate, VerdictsDiffer
 from aerodb.kernel.gate import lets_start
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node
@@ -366,9 +359,7 @@ class Agent:
             begun = self._store.begun(request)
             if begun is None and self._taken != request:
                 locks.check_confirmed(self._node.cluster, self._node.name, request, unverified)
-                never = RequestUnknown(f"{self._node.name} was never asked to run {request}, and now never will")
-                answer = self._answers.signed(request, "", "not executed", never, established=True)
-                return self._answers.last(request, answer)
+                return self._answers.never(request)
             if begun is None or self._working.locked():
                 raise Busy(f"an action is under way on {self._node.name}", executed="unknown")
             self._take(request)
