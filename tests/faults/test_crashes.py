@@ -40,7 +40,7 @@ def _stopped(running: Running) -> None:
 CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
     ("checkpoint", "n1", {}, _nothing, ["not executed", "executed"]),
     ("checkpoint", "n3", {}, _nothing, ["not executed", "executed"]),
-    ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed", "executed"]),
+    ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed"]),
     ("demote", "n1", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed", "executed"]),
     ("promote", "n2", {}, _pledged, ["not executed", "not executed", "unknown", "executed", "executed", "executed"]),
     ("renew", "n1", {}, _fenced_for_n1, ["not executed", "not executed", "executed", "executed"]),
