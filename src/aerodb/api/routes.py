@@ -3,7 +3,6 @@
 The OpenAPI document and the routes come from the same table; the actions in it come from the catalogue.
 """
 
-from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +33,7 @@ from aerodb.protocol.api import (
     Status,
     Ticket,
 )
+from aerodb.protocol.base64text import URLSAFE, from_base64
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Endorsed, Register
 from aerodb.protocol.timeline import Timeline
@@ -228,7 +228,7 @@ def _compare(call: Call) -> Compared:
     if "seen" not in call.query:
         return call.plane.views.compare(call.person, Shown(checkpoints={}))
     try:
-        shown = urlsafe_b64decode(call.query["seen"].encode("ascii"))
+        shown = from_base64(call.query["seen"], URLSAFE)
     except ValueError as error:
         raise QueryMalformed("what was seen is not in base64url", field="seen") from error
     return call.plane.views.compare(call.person, canonical.decode(shown, Shown))
