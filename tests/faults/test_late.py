@@ -12,8 +12,8 @@ from tests.faults.people import Api
 
 def elect_n2(running: Running) -> None:
     """Elect n2 by n2 and n3 alone, as where n1 is lost."""
-    running.api.do("fence", "n2", for_="n2")
     running.api.do("fence", "n3", for_="n2")
+    running.api.do("fence", "n2", for_="n2")
     running.api.do("promote", "n2")
 
 

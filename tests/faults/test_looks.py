@@ -163,8 +163,8 @@ def test_an_agent_that_is_frozen_is_silent_and_holds_up_no_failover(fresh: Runni
                 missing = fresh.api.status().snapshot.missing
                 assert missing.keys() == {"n1"}
                 assert missing["n1"].startswith(f"{code}: "), missing
-            fresh.api.do("fence", "n2", for_="n2")
             fresh.api.do("fence", "n3", for_="n2")
+            fresh.api.do("fence", "n2", for_="n2")
             fresh.api.do("promote", "n2")
             done = fresh.api.confirm(fresh.api.ask("checkpoint", "n2"))
             assert done.result == "executed"
