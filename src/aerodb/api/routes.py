@@ -220,8 +220,7 @@ def _snapshot(call: Call) -> AsOf:
 def _records(call: Call) -> Records:
     require(call.person, Right.READ_AUDIT)
     start, count = (_number(call, name, default) for name, default in (("start", 0), ("count", RECORDS_MAX)))
-    found = call.plane.log.records(start, start + min(count, RECORDS_MAX))
-    return Records(records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in found))
+    return Records(records=call.plane.reader.span(start, min(count, RECORDS_MAX)))
 
 
 def _compare(call: Call) -> Compared:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import click
 import msgspec
 
+from aerodb.audit.clocks import jump_text
 from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Record, decode_record, read_record
 from aerodb.audit.verify import VerificationFailed
@@ -52,7 +53,7 @@ def list_records(session: Session, start: int, count: int, *, as_json: bool) -> 
     if as_json:
         session.terminal.document(body)
     elif answer.records:
-        session.terminal.table(HEAD, [_row(entry) for entry in answer.records])
+        _show(session, answer.records)
     else:
         session.terminal.line(f"There is no record {start} yet.", "dim")
     return OK
@@ -80,7 +81,7 @@ def _search(session: Session, /, *, limit: int, before: int | None, as_json: boo
         session.terminal.document(body)
         return OK
     if answer.records:
-        session.terminal.table(HEAD, [_row(entry) for entry in answer.records])
+        _show(session, answer.records)
     else:
         session.terminal.line("No record matches.", "dim")
     if answer.next is not None:
@@ -119,17 +120,28 @@ def show_record(session: Session, number: int, *, as_json: bool) -> int:
         return OK
     session.terminal.line(f"record {number}: proven to stand in the log that its key signed", "good")
     session.terminal.line(escape(f"  {entry.record}"))
+    if entry.went_back_from:
+        session.terminal.line(escape(f"  {jump_text(entry.went_back_from)}"), "warn")
     for line in entry.proof.splitlines():
         session.terminal.line(escape(f"  {line}"), "dim")
     return OK
 
 
+def _show(session: Session, entries: tuple[LogEntry, ...]) -> None:
+    """Show records as a table, and below it what it means where a clock went back."""
+    session.terminal.table(HEAD, [_row(entry) for entry in entries])
+    if any(entry.went_back_from for entry in entries):
+        session.terminal.line("Where the clock went back, the order is the log's own: nothing rests on a time.", "dim")
+
+
 def _row(entry: LogEntry) -> list[Cell]:
     record = _decoded(entry)
-    texts = (record.at, record.event, record.request, record.operator, record.action, record.target)
+    texts = (record.event, record.request, record.operator, record.action, record.target)
     result = record.result or record.code or "-"
+    back = entry.went_back_from
+    at: Cell = ("warn", f"{record.at}, the clock went back from {back}") if back else ("plain", record.at)
     number: Cell = ("plain", str(entry.sequence))
-    return [number, *(("plain", text) for text in texts), ("good" if result == "executed" else "plain", result)]
+    return [number, at, *(("plain", text) for text in texts), ("good" if result == "executed" else "plain", result)]
 
 
 def _decoded(entry: LogEntry) -> Record:

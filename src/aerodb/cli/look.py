@@ -15,6 +15,7 @@ from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, jso
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import api, canonical
+from aerodb.protocol.certificates import certificate_sentences, certificates_text
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Result
@@ -100,6 +101,7 @@ def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observ
     terminal.line(f"snapshot {answer.snapshot_digest}", "dim")
     seen = "; ".join(f"{view.who}: {view_text(view)}" for view in answer.log_views)
     terminal.line(escape(f"audit log: {answer.log_size} records; of it have seen {seen or 'nobody'}"), "dim")
+    terminal.line(escape(certificates_text(answer.certificates)), "dim")
 
 
 def show_writes(terminal: Terminal, found: Writes) -> None:
@@ -150,6 +152,7 @@ def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Ce
     found: list[Cell] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
     found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
     found += view_sentences(answer.log_views, answer.log_size)
+    found += certificate_sentences(answer.certificates)
     if answer.facts:
         found.append(("warn", "These facts are the control plane's word: your role is not shown the signed reports."))
     if answer.redacted:

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 import click
 
+from aerodb.audit.clocks import jump_text
 from aerodb.audit.proof import fault_of
 from aerodb.cli.failures import OK, UNVERIFIED
 from aerodb.cli.paths import request_path
@@ -86,3 +87,5 @@ def show_decision(terminal: Terminal, decision: Decision, faults: list[str]) -> 
         proof = ("bad", f"NOT PROVEN: {fault}") if fault else ("good", "proven to stand in the log that its key signed")
         terminal.line(escape(f"record {entry.sequence}: {proof[1]}"), proof[0])
         terminal.line(escape(f"  {entry.record}"), "dim")
+        if entry.went_back_from:
+            terminal.line(escape(f"  {jump_text(entry.went_back_from)}"), "warn")

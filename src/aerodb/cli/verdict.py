@@ -7,6 +7,7 @@ Nothing here verifies or asks anything.
 
 from collections.abc import Iterator
 
+from aerodb.audit.clocks import Jumps, jump_text
 from aerodb.audit.evidence import Examined
 from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, Gap, Meaning
 from aerodb.audit.store import Verdict
@@ -28,6 +29,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[Line]:
         yield Line("plain", f"In itself it holds: {counted(size, 'records')}, intact, authentic and replayed.")
     yield _row("intact", f"{counted(size, 'records')}, whole and in order, as the log's key signed")
     yield from meaning_lines(meaning)
+    yield from clock_lines(verdict.jumps)
     if relation is not None and relation.kind == "extends":
         yield _row("against", relation.said)
     with_what = f"{verdict.processes} processes, one for each core" if verdict.processes > 1 else "one process"
@@ -73,6 +75,18 @@ def meaning_lines(meaning: Meaning) -> Iterator[Line]:
         yield _row("unproven", _gap(gap), "dim")
 
 
+def clock_lines(jumps: Jumps) -> Iterator[Line]:
+    """Yield where the clock went back, which proves nothing and disproves nothing: the order is the log's own."""
+    for each in jumps.kept:
+        yield _row("clock", f"record {each.sequence} is of {each.at}; {jump_text(each.before)}", "warn")
+    if jumps.count > len(jumps.kept):
+        yield _row(
+            "clock", f"and more: it went back {jumps.count} times; the first {len(jumps.kept)} are shown", "warn"
+        )
+    if jumps.count:
+        yield _row("", "the order is the log's own, and nothing that is verified rests on a time", "dim")
+
+
 def _gap(gap: Gap) -> str:
     return f"{counted(gap.records, 'records')}, the first is {gap.first}: {gap.why}"
 
@@ -92,6 +106,10 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
     return {
         "against": {"kind": relation.kind, "said": relation.said} if relation else None,
         "checkpoint": verdict.verified.checkpoint_text,
+        "clock_went_back": {
+            "count": verdict.jumps.count,
+            "first": [{"at": each.at, "before": each.before, "record": each.sequence} for each in verdict.jumps.kept],
+        },
         "intact": True,
         "size": verdict.verified.size,
         **meaning_document(verdict.meaning),

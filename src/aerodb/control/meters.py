@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from aerodb import __version__
 from aerodb.audit.record import Event, Record
 from aerodb.audit.store import Log
-from aerodb.transport import counts
+from aerodb.transport import counts, expiry
 from aerodb.transport.metrics import Collected
 
 CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 60)
@@ -41,6 +41,7 @@ class Meters:
         writable = Gauge("aerodb_log_writable", "Whether the audit log can be written.", registry=registry)
         writable.set_function(lambda: float(log.writable()))
         registry.register(Collected(counts.families))
+        registry.register(Collected(expiry.families))
         self._contradictions = Gauge(
             "aerodb_log_contradictions", "Nodes and others who have seen of the audit log what it does not have.",
             registry=registry,

@@ -1,12 +1,13 @@
 """Reading: the cluster now, requests, decisions, replays. Looking changes nothing and records nothing."""
 
 from aerodb.audit.checks import replayed
+from aerodb.audit.clocks import stamp, went_back_from
 from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.findings import Finding
 from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
-from aerodb.audit.store import Log, newest_requests, search
+from aerodb.audit.store import Log, RecordUnknown, newest_requests, search
 from aerodb.audit.timeline import Place, entries, lags, ordered, places_in
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import VerificationFailed
@@ -35,6 +36,7 @@ from aerodb.protocol.timeline import Timeline
 from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
+from aerodb.transport import expiry
 
 
 class Reader:
@@ -64,6 +66,7 @@ class Reader:
             log_size=self._log.size,
             log_writable=self._log.writable(),
             log_views=self._views.reported(collected.everyone),
+            certificates=expiry.known(),
         )
 
     def status_as_of(self, digest: str, operator: str) -> AsOf:
@@ -164,7 +167,7 @@ class Reader:
         """
         entries = search(self._log, query, before, limit)
         return Found(
-            records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in entries),
+            records=tuple(self._entry(sequence, data) for sequence, data in entries),
             next=entries[-1][0] if len(entries) == limit else None,
         )
 
@@ -174,9 +177,36 @@ class Reader:
         Raises:
             RecordUnknown: there is none.
         """
+        data = self._log.record(sequence)
         return ProvenEntry(
-            sequence=sequence, record=self._log.record(sequence).decode(), proof=self._log.proof(sequence)
-        )
+            sequence=sequence, record=data.decode(), proof=self._log.proof(sequence),
+            went_back_from=self._went_back_from(sequence, data),
+        )  # fmt: skip
+
+    def span(self, start: int, count: int) -> tuple[LogEntry, ...]:
+        """Return so many records from one on, in the log's order."""
+        found, before = list[LogEntry](), self._time_of(start - 1)
+        for sequence, data in self._log.records(start, start + count):
+            at = stamp(data)
+            back = went_back_from(before, at)
+            found.append(LogEntry(sequence=sequence, record=data.decode(), went_back_from=back))
+            before = at
+        return tuple(found)
+
+    def _entry(self, sequence: int, data: bytes) -> LogEntry:
+        went_back = self._went_back_from(sequence, data)
+        return LogEntry(sequence=sequence, record=data.decode(), went_back_from=went_back)
+
+    def _went_back_from(self, sequence: int, data: bytes) -> str:
+        """Return the time of the record right before a record, where that is later than its own."""
+        return went_back_from(self._time_of(sequence - 1), stamp(data))
+
+    def _time_of(self, sequence: int) -> str:
+        """Return the time of a record; nothing where there is none, or where it was altered, which it tells."""
+        try:
+            return stamp(self._log.record(sequence))
+        except (RecordUnknown, VerificationFailed):
+            return ""
 
     def decision(self, request: str) -> Decision:
         """Return everything that the log holds of one request.
@@ -192,7 +222,7 @@ class Reader:
             line=_line(records),
             plan=self._text(plan),
             snapshot=self._text(snapshot),
-            records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in entries),
+            records=tuple(self._entry(sequence, data) for sequence, data in entries),
             proofs=self._log.proofs([sequence for sequence, _ in entries]),
         )
 

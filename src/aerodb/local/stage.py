@@ -30,6 +30,7 @@ from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Result, Verdict
 from aerodb.rules.observed import Observed, observe
 from aerodb.transport.client import Client
+from aerodb.transport.errors import CertificateExpired, OwnCertificateExpired
 from aerodb.transport.tls import tls_in
 
 READY_SECONDS_MAX = 90.0
@@ -169,6 +170,8 @@ class Stage:
                 client.get("/v1/whoami" if name == "control" else "/standby")
             except AeroError as error:
                 silent = error.code in {"transport.unreachable", "transport.interrupted"}
+                if isinstance(error, (CertificateExpired, OwnCertificateExpired)):
+                    raise ProcessFailed(error.message) from error
                 if not silent and not error.message.endswith("starting\n"):
                     return  # It answers, whatever it says.
             else:

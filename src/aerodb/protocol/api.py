@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from aerodb.protocol.certificates import Certificate
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Loss, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
@@ -116,6 +117,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `log_views` say who has seen which part of the audit log, and whether it is in it: every node, and whoever else has
     shown a checkpoint that is not.
+
+    `certificates` are those that the control plane holds, or was shown since it started, and when they expire.
     """
 
     cluster: str
@@ -132,6 +135,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     facts: dict[str, Facts] = {}
     redacted: tuple[str, ...] = ()
     log_views: tuple[LogView, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
 
 
 class AsOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -174,10 +178,14 @@ class Requests(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One record of the audit log: its place, its exact text, and when and by which clock it was made."""
+    """One record of the audit log: its place, and its exact text, which says when and by which clock it was made.
+
+    Where the record right before it in the log is of a later time, `went_back_from` is that time: the clock went back.
+    """
 
     sequence: int
     record: str
+    went_back_from: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -188,11 +196,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ProvenEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One record of the audit log, and the proof that it stands there."""
+    """One record of the audit log, and the proof that it stands there; `went_back_from` is as in a `LogEntry`."""
 
     sequence: int
     record: str
     proof: str
+    went_back_from: str = ""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,23 +18,23 @@ LIFETIME = dt.timedelta(days=3650)
 class Authority:
     """A certificate authority: its key and its own certificate, held in memory by whoever makes a cluster."""
 
-    def __init__(self, cluster: str) -> None:
-        """Make a new one for the cluster with that id."""
+    def __init__(self, cluster: str, life: dt.timedelta = LIFETIME) -> None:
+        """Make a new one for the cluster with that id, which is good for so long."""
         self._cluster = cluster
         self._key = ec.generate_private_key(ec.SECP256R1())
         name = self._name("authority", "authority")
         self._certificate = (
-            self._builder(name, name, self._key.public_key())
+            self._builder(name, name, self._key.public_key(), life)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
 
-    def issue(self, folder: Path, name: str, kind: str) -> None:
-        """Write the certificate and key of `name` into `folder`, which must be there, for its owner alone."""
+    def issue(self, folder: Path, name: str, kind: str, life: dt.timedelta = LIFETIME) -> None:
+        """Write the certificate and key of `name`, good for so long, into `folder`, for its owner alone."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            self._builder(self._name(name, kind), self._certificate.subject, key.public_key())
+            self._builder(self._name(name, kind), self._certificate.subject, key.public_key(), life)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
@@ -61,7 +61,7 @@ class Authority:
         )
 
     def _builder(
-        self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+        self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, life: dt.timedelta
     ) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
         return (
@@ -71,7 +71,7 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + LIFETIME)
+            .not_valid_after(now + life)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )
 

@@ -13,7 +13,15 @@ from socket import SHUT_RDWR
 
 from aerodb import tracing
 from aerodb.errors import Executed
-from aerodb.transport.errors import AnswerMalformed, Interrupted, Refused, Unreachable
+from aerodb.transport import expiry
+from aerodb.transport.errors import (
+    AnswerMalformed,
+    CertificateExpired,
+    Interrupted,
+    OwnCertificateExpired,
+    Refused,
+    Unreachable,
+)
 from aerodb.transport.problem import refused_by
 from aerodb.transport.tls import Tls, client_context
 
@@ -40,6 +48,7 @@ class _Connection(http.client.HTTPSConnection):
     def connect(self) -> None:
         http.client.HTTPConnection.connect(self)
         self.sock = self._own_context.wrap_socket(self.sock, server_hostname=self._name)
+        expiry.note_peer(self.sock.getpeercert())
 
 
 class Client:
@@ -50,7 +59,7 @@ class Client:
     ) -> None:
         """Prepare; nothing is sent yet. `context` is `client_context(tls)`, where the caller has made it before."""
         host, _, port = address.rpartition(":")
-        self._host, self._port, self._name = host.strip("[]"), int(port), name
+        self._host, self._port, self._name, self._tls = host.strip("[]"), int(port), name, tls
         self.timeout_seconds = timeout_seconds
         # Whatever its answers may take: a service that is frozen, or whose host is gone, accepts no connection, while a
         # kernel may still take the call.
@@ -122,8 +131,14 @@ class Client:
             connection.sock.settimeout(self.timeout_seconds)
         except OSError as error:
             connection.close()
-            raise Unreachable(f"{self._where} cannot be reached: {error}") from error
+            raise self._unreachable(error) from error
         return connection
+
+    def _unreachable(self, error: OSError) -> Unreachable:
+        if expiry.has_expired(error):
+            which = "the authority's certificate" if expiry.expired(self._tls.ca) else "its certificate"
+            return CertificateExpired(f"{self._where} cannot be reached: {which} has expired, and must be replaced")
+        return Unreachable(f"{self._where} cannot be reached: {error}")
 
     def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         connection = self.connect()
@@ -163,6 +178,10 @@ class Client:
 
     def _interrupted(self, method: str, error: Exception) -> Interrupted:
         executed: Executed = "unknown" if method == "POST" else "not executed"
+        expired = expiry.expired(self._tls.certificate)
+        if expired:
+            said = f"the caller's own certificate {self._tls.certificate} has expired, at {expired}: replace it"
+            return OwnCertificateExpired(f"{self._where} gave no answer: {said}", executed=executed)
         return Interrupted(f"{self._where} gave no answer: {error!r}", executed=executed)
 
 

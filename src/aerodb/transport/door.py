@@ -23,6 +23,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from aerodb.transport import expiry
 from aerodb.transport.caller import CALLER
 from aerodb.transport.counts import turned_away
 from aerodb.transport.crowd import Crowd, Doing, Seat
@@ -90,6 +91,7 @@ class SeatedProtocol(H11Protocol):
             return
         self._named(caller)
         if certificate:
+            expiry.note_peer(certificate)
             self._introduce(caller)
         self._watch()
 
@@ -222,10 +224,10 @@ class Door:
             await loop.connect_accepted_socket(
                 lambda: self._protocol_for(seat), came, ssl=self._context, **self._seconds
             )
-        except OSError:  # Whoever fails at TLS, or has gone, is told nothing more.
+        except OSError as error:  # Whoever fails at TLS, or has gone, is told nothing more.
             self._crowd.leave(seat)
             if not seat.ended:
-                turned_away("handshake")
+                turned_away("expired certificate" if expiry.has_expired(error) else "handshake")
 
 
 def _hang_up(came: socket.socket) -> None:

@@ -11,6 +11,13 @@ class Unreachable(AeroError):
     title = "The other side cannot be reached"
 
 
+class CertificateExpired(Unreachable):
+    """The other side shows a certificate that has expired, or its authority's has; nothing was sent."""
+
+    code = "transport.certificate-expired"
+    title = "The other side's certificate has expired"
+
+
 class CallsTooMany(AeroError):
     """The caller, or callers of the kind, have as many calls under way as they may; nothing was begun. Come again."""
 
@@ -41,6 +48,16 @@ class Interrupted(AeroError):
     code = "transport.interrupted"
     status = 504
     title = "No answer came back"
+
+
+class OwnCertificateExpired(Interrupted):
+    """No answer came back, and the caller's own certificate has expired: whoever is shown it hangs up.
+
+    That it has is said by the caller's own clock, so what was sent is called unknown all the same.
+    """
+
+    code = "transport.own-certificate-expired"
+    title = "Your own certificate has expired"
 
 
 class AnswerMalformed(AeroError):

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from aerodb.transport import expiry
 from aerodb.transport.errors import CallerUnknown
 
 
@@ -66,6 +67,7 @@ def page_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(tls.certificate, tls.key)
+    expiry.note_pages(tls.certificate)
     return context
 
 
@@ -73,6 +75,7 @@ def _prepared(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(tls.ca)
     context.load_cert_chain(tls.certificate, tls.key)
+    expiry.note_own(context, tls.certificate)
     return context
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from aerodb.audit.against import Earlier, Relation, related
+from aerodb.audit.clocks import Jumps, jumps_in
 from aerodb.audit.findings import Meaning, Tally
 from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.record import read_record
@@ -36,11 +37,13 @@ _PREFIXES = ("", *(f"{digit:x}" for digit in range(1, 16)), "\U0010ffff")
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What holds of a whole log: that it is intact, what its records mean, and how it stands to what was seen earlier.
 
-    `processes` is how many processes judged it.
+    `jumps` says where the clock went back, which changes nothing of the rest. `processes` is how many processes judged
+    it.
     """
 
     verified: Verified
     meaning: Meaning
+    jumps: Jumps
     relation: Relation | None
     processes: int
 
@@ -122,8 +125,10 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Earlier | N
         how.judged(done, verified.size)
     for finding in trust.returned(tally.sum().spans):
         tally.add(finding)
-    relation = related(verified.checkpoint, _roots(database), earlier) if earlier else None
-    return Verdict(verified=verified, meaning=tally.sum(), relation=relation, processes=processes)
+    with damage():
+        relation = related(verified.checkpoint, _roots(database), earlier) if earlier else None
+        jumps = jumps_in(database.all_bodies(verified.size))
+    return Verdict(verified=verified, meaning=tally.sum(), jumps=jumps, relation=relation, processes=processes)
 
 
 def _parts_judged(

@@ -4,6 +4,8 @@ An agent works without any of it: nothing that decides reads what is kept here.
 """
 
 import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,8 +15,11 @@ from aerodb.kernel.events.lags import Lags
 from aerodb.kernel.events.watch import Sight, Watch
 from aerodb.kernel.node import Node
 from aerodb.protocol.events import EventPage
-from aerodb.transport import counts
+from aerodb.transport import counts, expiry
 from aerodb.transport.metrics import exposition
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric  # Only annotated here: an agent that nobody scrapes never loads it.
 
 
 class Observed:
@@ -48,4 +53,10 @@ class Observed:
         from aerodb.kernel.metrics import families  # noqa: PLC0415 - an agent that nobody scrapes never loads it.
 
         sighting = self._sight.glance()
-        return exposition(lambda: (*families(sighting, self.journal.last, self._agent.unfinished), *counts.families()))
+
+        def everything() -> Iterator["Metric"]:
+            yield from families(sighting, self.journal.last, self._agent.unfinished)
+            yield from counts.families()
+            yield from expiry.families()
+
+        return exposition(everything)

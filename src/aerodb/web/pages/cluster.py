@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aerodb.actions import catalogue
 from aerodb.audit.views import view_sentences, view_text
 from aerodb.protocol.api import Agreement, Cell, LogView, Status
+from aerodb.protocol.certificates import certificate_sentences, certificates_text
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance
 from aerodb.rules.observed import Observed, Remark, lags, node_remarks, observe, stream_remarks, sync_state
@@ -65,6 +66,7 @@ def cluster_page(configuration: Cluster, status: Status) -> Page:
         values={
             "status": status,
             "writes": writes(configuration, observed.facts),
+            "certificates": certificates_text(status.certificates),
             "drawing": draw(configuration, observed),
             "names": [member.name for member in configuration.members],
             "rows": [*fact_rows(configuration, observed), log_row(configuration, status)],
@@ -78,6 +80,7 @@ def remarks(status: Status, observed: Observed) -> list[Remark]:
     found: list[Remark] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
     found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
     found += view_sentences(status.log_views, status.log_size)
+    found += certificate_sentences(status.certificates)
     if not status.consistent:
         found.append(("bad", "The cluster changed while it was looked at: the reports are not of one state."))
     if not status.log_writable:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from urllib.parse import urlencode
 
 from aerodb.actions import catalogue
+from aerodb.audit.clocks import jump_text
 from aerodb.audit.findings import CONFIRMATION, Finding, State
 from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Event, Record
@@ -16,6 +17,7 @@ from aerodb.audit.search import Query, required_instant
 from aerodb.control.roles import ALLOWED, Right, require
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
+from aerodb.protocol.api import LogEntry, ProvenEntry
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.words import words_of
 from aerodb.rules.invariants import Invariant
@@ -38,19 +40,26 @@ RECORDS_A_PAGE = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Proven:
-    """A record with its exact text and its proof; `fault` says what is wrong with the proof, if something is."""
+    """A record with its exact text and its proof; `fault` says what is wrong with the proof, if something is.
+
+    `clock` says that its clock went back, if it did.
+    """
 
     sequence: int
     record: Record
     text: str
     proof: str
     fault: str
+    clock: str
 
 
-def proven_by(cluster: Cluster, sequence: int, text: str, proof: str) -> Proven:
+def proven_by(cluster: Cluster, entry: LogEntry | ProvenEntry, proof: str) -> Proven:
     """Return a record with what its proof is worth."""
-    record, fault = canonical.decode(text.encode(), Record), fault_of(proof, cluster.log_key, sequence, text)
-    return Proven(sequence=sequence, record=record, text=text, proof=proof, fault=fault)
+    text, back = entry.record, entry.went_back_from
+    return Proven(
+        sequence=entry.sequence, record=canonical.decode(text.encode(), Record), text=text, proof=proof,
+        fault=fault_of(proof, cluster.log_key, entry.sequence, text), clock=jump_text(back) if back else "",
+    )  # fmt: skip
 
 
 def record(visit: Visit) -> Page:
@@ -64,7 +73,7 @@ def record(visit: Visit) -> Page:
     if not (number.isascii() and number.isdigit() and len(number) < 16):
         raise FormMalformed("a record's number is expected here", field="sequence")
     entry = visit.plane.reader.entry(int(number))
-    found = proven_by(visit.plane.cluster, entry.sequence, entry.record, entry.proof)
+    found = proven_by(visit.plane.cluster, entry, entry.proof)
     values = {"each": found, "size": visit.plane.log.size, "log_key": visit.plane.cluster.log_key}
     return Page(template="record.html", here="/audit", values=values)
 
@@ -118,9 +127,7 @@ def audit(visit: Visit) -> Page:
             "invariant": tuple(invariant.value for invariant in Invariant),
             "operator": tuple(person.name for person in cluster.operators),
         },
-        "records": [
-            proven_by(cluster, entry.sequence, entry.record, log.proof(entry.sequence)) for entry in found.records
-        ],
+        "records": [proven_by(cluster, entry, log.proof(entry.sequence)) for entry in found.records],
         "older": "" if found.next is None else urlencode({**further, "before": str(found.next)}),
         "newest": urlencode(further) if visit.before() is not None else None,
         "size": log.size,
@@ -142,7 +149,7 @@ def decision(visit: Visit) -> Page:
     cluster = visit.plane.cluster
     found = visit.plane.discloser.decision(visit.person, visit.path["request"], sensitive=False)
     pairs = zip(found.records, found.proofs, strict=True)
-    records = [proven_by(cluster, entry.sequence, entry.record, proof) for entry, proof in pairs]
+    records = [proven_by(cluster, entry, proof) for entry, proof in pairs]
     findings = visit.plane.reader.judged(visit.path["request"])
     values = {
         **shown_plan(found),
