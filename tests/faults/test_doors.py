@@ -4,7 +4,9 @@ import json
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from urllib.parse import quote, urlencode
 
@@ -13,7 +15,9 @@ import pytest
 
 from aerodb.control.allowance import BURST
 from aerodb.errors import AeroError
-from aerodb.transport.client import Client
+from aerodb.kernel.service import ORDER_BYTES_MAX
+from aerodb.protocol.plan import Order
+from aerodb.transport.client import Client, Kept
 from aerodb.transport.tls import client_context, tls_in
 from aerodb.web.site import PAGES
 from tests.faults.conftest import Running
@@ -110,3 +114,38 @@ def test_no_text_in_a_path_a_query_a_form_or_a_cookie_is_a_failure(shared: Runni
         assert window.get("/").status < 500
     lines = (shared.layout.logs / "control.log").read_text(encoding="utf-8").splitlines()
     assert "internal failure" not in {json.loads(line)["event"] for line in lines}
+
+
+def heavy() -> bytes:
+    """Return a body that is as large as one may be, canonical, and slow to be read: it is an order of nonsense."""
+    order = Order(
+        plan="", signature="", record="", proof="", consistency=("\U0001f600",) * 900_000, reports={}, late={}
+    )
+    return msgspec.json.encode(order, order="sorted")
+
+
+def test_a_body_that_is_slow_to_be_read_holds_up_nobody(shared: Running) -> None:
+    """Whoever has the control plane's certificate sends the worst order there is: balancers are answered meanwhile."""
+    body = heavy()
+    assert len(body) < ORDER_BYTES_MAX
+    sender = shared.impostor.agent("n1")
+    balancer = Kept(Client(shared.cluster.member("n1").agent, tls_in(shared.layout.monitor), "n1", 60))
+    balancer.get("/primary")
+    refused = Future[str]()
+
+    def send() -> None:
+        try:
+            sender.post("/v1/judge", body)
+        except AeroError as error:
+            refused.set_result(error.code)
+
+    meanwhile = 0
+    thread = threading.Thread(target=send)
+    thread.start()
+    while not refused.done():
+        assert balancer.get("/primary") == b"primary\n"
+        meanwhile += not refused.done()
+    thread.join()
+    balancer.close()
+    assert refused.result().startswith(("input.", "kernel."))
+    assert meanwhile > 10

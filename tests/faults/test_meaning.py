@@ -22,7 +22,7 @@ from tests.unit.protocol.authenticator import SoftAuthenticator, assertion_of
 
 def told(verdict: Verdict) -> str:
     """Return everything that is wrong or unchecked, to be read."""
-    return f"{verdict.meaning.faults} {verdict.meaning.unchecked} {verdict.relation}"
+    return f"{verdict.meaning.faults} {verdict.meaning.unchecked} {verdict.relations}"
 
 
 def verify(*words: str | Path, cluster: Path) -> tuple[int, str]:

@@ -58,7 +58,8 @@ def _handler(plane: ControlPlane, endpoint: Endpoint) -> Callable[[Request], Awa
             headers=dict(request.headers),
             body=await body_of(request, REQUEST_BYTES_MAX),
         )
-        return answer(await run_in_threadpool(_answer, endpoint, call, request))
+        # Made canonical aside as well: a page of records may take seconds, and others' calls go on meanwhile.
+        return await run_in_threadpool(lambda: answer(_answer(endpoint, call, request)))
 
     return handle
 

@@ -6,6 +6,8 @@
 - A confirmation is the enrolled operator's signature over exactly the recorded plan; the plan is computed again from
   its snapshot, whose reports are their nodes'; an outcome is signed by the target; late reports were made for the
   logged confirmation, and are those that the outcome names.
+- "Not executed", where no agent signed it, is the control plane's word that nothing was ever sent; an agent's
+  "executed" for the same request shows that word to be false.
 
 Pure: no I/O, no clock; records and blobs are passed in.
 """
@@ -30,6 +32,7 @@ from aerodb.audit.checks import (
 )
 from aerodb.audit.findings import Finding
 from aerodb.audit.record import Record, out_of_place
+from aerodb.audit.search import instant
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import BlobOf
 from aerodb.errors import AeroError
@@ -90,6 +93,7 @@ class _Story:
         self._confirmed = ""
         self._ended = False
         self._signed = ""
+        self._denied = False
         self._late: dict[str, str] | None = None
 
     def take(self, entry: Logged) -> Iterator[Finding]:
@@ -98,6 +102,8 @@ class _Story:
         stray = out_of_place(entry.record)
         if stray:
             yield _failed(entry, part.FORM, f"{', '.join(stray)} say nothing in a record of {event}")
+        if instant(entry.record.at) is None:
+            yield _failed(entry, part.FORM, "its time is none")
         yield from self._placed(entry)
         cluster = self._trust.named(entry.record.configuration)
         if cluster is None:
@@ -252,6 +258,9 @@ class _Story:
         if record.result not in ("not executed", "unknown") or record.event == "established":
             said = record.result or "nothing"
             return _failed(entry, part.OUTCOME, f"it is recorded as {record.event}, {said}, and no agent signed it")
+        self._denied = self._denied or record.result == "not executed"
+        if self._denied and self._signed == "executed":
+            return _failed(entry, part.OUTCOME, f"it is recorded as not executed, and {record.target} signed executed")
         why = f"{record.result}, as the control plane recorded it; no agent signed it"
         return _noted(entry, part.OUTCOME, why)
 
@@ -265,6 +274,8 @@ class _Story:
         if self._signed not in ("", "unknown", outcome.result):
             raise Unfounded(f"{record.target} signed {outcome.result}, and had signed {self._signed} before")
         self._signed = outcome.result
+        if self._denied and outcome.result == "executed":
+            raise Unfounded(f"{record.target} signed executed, and it had been recorded as not executed")
         return outcome
 
     # What was said late ---------------------------------------------------------------------------------------------

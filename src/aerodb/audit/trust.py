@@ -52,7 +52,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
     def returned(self, spans: Mapping[str, Span]) -> Iterator[Finding]:
         """Yield where the log goes back to an earlier configuration; `spans` are by the configurations' digests."""
-        for later, earlier in combinations([each.digest for each in self.clusters], 2):
+        for later, earlier in combinations(dict.fromkeys(each.digest for each in self.clusters), 2):
             if later in spans and earlier in spans and spans[earlier][1] > spans[later][0]:
                 last, since = spans[earlier][1], spans[later][0]
                 said = f"it names {earlier}, and from record {since} on the log was under the later {later}"

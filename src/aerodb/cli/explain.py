@@ -7,7 +7,8 @@ import click
 from aerodb.actions import action_named, catalogue
 from aerodb.cli.act import argument_option
 from aerodb.cli.failures import OK, REJECTED, PlanAltered
-from aerodb.cli.session import ClientCommand, Session, json_option, read
+from aerodb.cli.remembered import check_log
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.verification import planned_plan
 from aerodb.protocol.api import Planned
 from aerodb.rules.render import plan_lines
@@ -37,7 +38,10 @@ def _command(action: Action) -> click.Command:
     @click.pass_obj
     def callback(session: Session, /, *, node: str, as_json: bool, **arguments: str) -> int:
         asked = {"action": action.name, "target": node, **arguments}
-        body = session.get("/v1/explain?" + urlencode(asked, errors="replace"))
+        profile = session.profile()
+        caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+        body = caller.get("/v1/explain?" + urlencode(asked, errors="replace"))
+        check_log(profile, caller, None)
         return show(session, (action.name, node, arguments), body, as_json=as_json)
 
     command = click.command(action.name, cls=ClientCommand, help=action.summary)(callback)

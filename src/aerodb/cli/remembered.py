@@ -10,7 +10,6 @@
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from urllib.parse import urlencode
 
 import msgspec
@@ -85,7 +84,7 @@ def held(profile: Profile, caller: Caller, nodes: Mapping[str, str]) -> Held:
         for who, text in seen.items()
     )
     if all(view.agreement in (Agreement.CONSISTENT, Agreement.NOTHING, Agreement.FORGED) for view in views):
-        _remember(profile.folder / FILE, answer.checkpoint)
+        remember(profile, answer.checkpoint)
     return Held(newest=newest, views=views)
 
 
@@ -105,8 +104,12 @@ def check_log(profile: Profile, caller: Caller, snapshot_text: str | None) -> No
     held(profile, caller, nodes).check()
 
 
-def _remember(path: Path, checkpoint: str) -> None:
-    """Put a checkpoint in the place of the one before; a profile that cannot be written remembers what it did."""
+def remember(profile: Profile, checkpoint: str) -> None:
+    """Put a verified checkpoint in the place of the one before, which it extends.
+
+    A profile that cannot be written remembers what it did.
+    """
+    path = profile.folder / FILE
     aside = path.with_name(f".{FILE}.new")
     with suppress(OSError):
         if path.exists() and path.read_text(encoding="utf-8") == checkpoint:

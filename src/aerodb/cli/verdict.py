@@ -19,10 +19,11 @@ INDENT = 13
 
 def verdict_lines(verdict: Verdict) -> Iterator[Line]:
     """Yield what was found of a whole log."""
-    size, meaning, relation = verdict.verified.size, verdict.meaning, verdict.relation
-    if relation is not None and relation.kind != "extends":
-        word = {"behind": "BEHIND", "another": "ANOTHER LOG"}[relation.kind]
-        yield Line("bad", shown(f"{word}: {relation.said}."))
+    size, meaning = verdict.verified.size, verdict.meaning
+    for relation in verdict.relations:
+        if relation.kind != "extends":
+            word = {"behind": "BEHIND", "another": "ANOTHER LOG"}[relation.kind]
+            yield Line("bad", shown(f"{word}: {relation.said}."))
     if verdict.whole or not meaning.whole:
         yield _headline(size, meaning)
     else:
@@ -30,8 +31,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[Line]:
     yield _row("intact", f"{counted(size, 'records')}, whole and in order, as the log's key signed")
     yield from meaning_lines(meaning)
     yield from clock_lines(verdict.jumps)
-    if relation is not None and relation.kind == "extends":
-        yield _row("against", relation.said)
+    yield from (_row("against", relation.said) for relation in verdict.relations if relation.kind == "extends")
     with_what = f"{verdict.processes} processes, one for each core" if verdict.processes > 1 else "one process"
     yield Line("dim", f"  judged by {with_what}; the checkpoint:")
     for line in verdict.verified.checkpoint_text.splitlines():
@@ -102,9 +102,8 @@ def counted(count: int, plural: str) -> str:
 
 def verdict_document(verdict: Verdict) -> dict[str, object]:
     """Return what was found of a whole log, as a document."""
-    relation = verdict.relation
     return {
-        "against": {"kind": relation.kind, "said": relation.said} if relation else None,
+        "against": [{"kind": relation.kind, "said": relation.said} for relation in verdict.relations],
         "checkpoint": verdict.verified.checkpoint_text,
         "clock_went_back": {
             "count": verdict.jumps.count,

@@ -17,8 +17,10 @@ from aerodb.audit.store import How, Verdict, earlier_log, judge_export, judge_fo
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress, VerificationFailed, verified_checkpoint
 from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
-from aerodb.cli.profile import read_cluster
+from aerodb.cli.profile import Profile, read_cluster
 from aerodb.cli.proving import EXPORT_PATH, FILE
+from aerodb.cli.remembered import FILE as LOG_CHECKPOINT
+from aerodb.cli.remembered import remember, remembered
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option
 from aerodb.cli.verdict import evidence_lines, meaning_document, verdict_document, verdict_lines
 from aerodb.protocol import canonical
@@ -51,7 +53,8 @@ def verify(
 ) -> int:
     """Verify PATH offline: a log's folder, an export, or an evidence file; without it, an export fetched now.
 
-    Intact: whole and in order, as the log's key signed. Authentic: signed by those who were enrolled. Replayed: each
+    What is fetched must extend what this profile has seen of the log. Intact: whole and in order, as the log's key
+    signed. Authentic: signed by those who were enrolled. Replayed: each
     plan is what the rules make of its snapshot. Exit code 0 means all three, with nothing left unchecked.
     """
     trust = Trust(clusters=tuple(map(read_cluster, trusted)) or (session.profile().cluster,))
@@ -61,8 +64,9 @@ def verify(
                 raise click.UsageError("--against compares a whole log: verify its folder or an export")
             return _evidence(session, path, trust, as_json=as_json)
         with ExitStack() as held:
-            earlier = held.enter_context(_earlier(against, trust.cluster.log_key)) if against else None
-            return _log(session, path, trust, earlier, as_json=as_json)
+            earlier = [held.enter_context(_earlier(against, trust.cluster.log_key))] if against else []
+            own = _seen_before(session.profile(), trust) if path is None else []
+            return _log(session, path, trust, (*earlier, *own), as_json=as_json)
     except VerificationFailed as error:
         raise LogUnverified(error.message) from error
 
@@ -80,8 +84,21 @@ def _evidence(session: Session, path: Path, trust: Trust, *, as_json: bool) -> i
     return OK
 
 
-def _log(session: Session, path: Path | None, trust: Trust, earlier: Earlier | None, *, as_json: bool) -> int:
+def _seen_before(profile: Profile, trust: Trust) -> list[Earlier]:
+    """Return what the profile remembers of the log, if it remembers any.
+
+    Raises:
+        LogUnverified: its memory is damaged.
+    """
+    text = remembered(profile)
+    where = str(profile.folder / LOG_CHECKPOINT)
+    return [Earlier(seen_in=where, checkpoint=verified_checkpoint(text, trust.cluster.log_key))] if text else []
+
+
+def _log(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earlier, ...], *, as_json: bool) -> int:
     verdict = _judged(session, path, trust, earlier)
+    if path is None and verdict.extends:
+        remember(session.profile(), verdict.verified.checkpoint_text)
     if as_json:
         session.terminal.document(canonical.encode(verdict_document(verdict)))
     else:
@@ -89,7 +106,7 @@ def _log(session: Session, path: Path | None, trust: Trust, earlier: Earlier | N
     return OK if verdict.whole else UNVERIFIED
 
 
-def _judged(session: Session, path: Path | None, trust: Trust, earlier: Earlier | None) -> Verdict:
+def _judged(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earlier, ...]) -> Verdict:
     """Return what holds of a whole log: in a folder, in an export, or in an export fetched now.
 
     Raises:
@@ -126,9 +143,9 @@ def _earlier(path: Path, vkey: str) -> Iterator[Earlier]:
         VerificationFailed, EvidenceUnverified: it is not what the log's key signed.
         FileUnusable: it cannot be read.
     """
-    remembered = None if path.is_dir() else _remembered(path)
-    if remembered is not None:
-        yield Earlier(seen_in=str(path), checkpoint=verified_checkpoint(remembered, vkey))
+    by_node = None if path.is_dir() else _remembered(path)
+    if by_node is not None:
+        yield Earlier(seen_in=str(path), checkpoint=verified_checkpoint(by_node, vkey))
     elif path.is_dir() or not _is_evidence(path):
         with earlier_log(path, vkey) as earlier:
             yield earlier

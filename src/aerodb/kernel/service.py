@@ -31,7 +31,6 @@ from aerodb.kernel.errors import LookUnanswered
 from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
 from aerodb.kernel.events.observed import Observed
 from aerodb.kernel.looks import Looks
-from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.plan import Confirmation, Extent, Order
 from aerodb.rules.serving import Serving, lag_allowed, refused_as_primary, refused_as_standby
@@ -40,7 +39,7 @@ from aerodb.transport.errors import CallerRefused, QueryMalformed
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
 from aerodb.transport.rooms import CONTROL, Room, room_by_kind
 from aerodb.transport.tls import Caller
-from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of
+from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of, read_aside
 
 LOOK_SECONDS_MAX = 10.0
 """Below what the control plane waits for an answer; above what a PostgreSQL that takes no connections is given."""
@@ -152,13 +151,13 @@ def application(agent: Agent, observed: Observed) -> Starlette:
 
     async def judge(request: Request) -> Response:
         control_only(request)
-        order = canonical.decode(await body_of(request, ORDER_BYTES_MAX), Order)
+        order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)
         verdicts = await run_in_threadpool(agent.judge, order, await facts.now())
         return answer({"verdicts": list(verdicts)})
 
     async def orders(request: Request) -> Response:
         control_only(request)
-        order = canonical.decode(await body_of(request, ORDER_BYTES_MAX), Order)
+        order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)
         return answer(await run_in_threadpool(agent.run, order))
 
     async def metrics(request: Request) -> Response:
@@ -169,11 +168,11 @@ def application(agent: Agent, observed: Observed) -> Starlette:
         control_only(request)
         count = number_in(request, "count", PAGE_EVENTS_MAX)
         since = number_in(request, "since", max(events.last - count, 0))
-        return answer(await run_in_threadpool(observed.page, since, count))
+        return await run_in_threadpool(lambda: answer(observed.page(since, count)))
 
     async def outcomes(request: Request) -> Response:
         control_only(request)
-        shown = canonical.decode(await body_of(request, ORDER_BYTES_MAX), Confirmation)
+        shown = await read_aside(await body_of(request, ORDER_BYTES_MAX), Confirmation)
         return answer(await run_in_threadpool(agent.outcome, request.path_params["request"], shown))
 
     return Starlette(

@@ -3,8 +3,9 @@
 Source: RFC 9110 (HTTP), RFC 9457 (problem details).
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,6 +21,8 @@ from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import REFUSES_THE_CALLER, BodyTooLarge, InternalFailure, RouteUnknown
 from aerodb.transport.failures import called, told
 from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
+
+T = TypeVar("T")
 
 
 class TracedRoute(Route):
@@ -48,6 +51,15 @@ async def body_of(request: Request, size_max: int) -> bytes:
 def answer(document: object) -> Response:
     """Return a document in canonical form."""
     return Response(canonical.encode(document), media_type="application/json")
+
+
+async def read_aside(body: bytes, kind: type[T]) -> T:
+    """Return the `kind` that a body is, read beside the event loop: a large one may take seconds, and others are there.
+
+    Raises:
+        NotCanonical: it is none.
+    """
+    return await run_in_threadpool(canonical.decode, body, kind)
 
 
 def known_error(error: Exception, **asked: object) -> AeroError:

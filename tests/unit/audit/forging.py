@@ -358,6 +358,22 @@ def _established(log: Forged, **changes: Any) -> None:
                                result=changes.get("result", "executed")))  # fmt: skip
 
 
+def _untimed(log: Forged) -> None:
+    log.records[REFUSED] = replace(log.records[REFUSED], at="yesterday")
+
+
+def _denied_before(log: Forged) -> None:
+    _established(log)
+    log.change(OUTCOME, outcome=None, result="not executed")
+
+
+def _denied_after(log: Forged) -> None:
+    at = UNKNOWN + 2
+    signed = log.outcome_of(at, late={}, established=True)
+    ended = replace(log.records[at], event="established", late="", result="executed", outcome=signed)
+    log.records[at : at + 2] = [ended, replace(log.records[at], result="not executed")]
+
+
 def _under_another(log: Forged) -> None:
     log.change(CONFIRMED, configuration=log.store(canonical.encode(later_configuration(log.cluster))))
 
@@ -407,6 +423,8 @@ FORGERIES = (
     Forgery("an outcome found out afterwards, by nobody", lambda log: log.records.append(replace(
         log.records[OUTCOME], event="established", late="", outcome=None, result="not executed")), END,
         part.OUTCOME),
+    Forgery("a denial before what the agent signed", _denied_before, END, part.OUTCOME),
+    Forgery("a denial after what the agent signed", _denied_after, UNKNOWN + 3, part.OUTCOME),
     Forgery("an endorsement by an unenrolled name", _endorsed_by_a_stranger, ENDORSED, part.ENDORSEMENT),
     Forgery("an endorsement by a stranger's key", _endorsement_of_another, ENDORSED, part.ENDORSEMENT),
     Forgery("an endorsement with a touch that was none", lambda log: log.change(ENDORSED, touch=True), ENDORSED,
@@ -449,6 +467,9 @@ FORGERIES = (
             log.blobs[log.records[REJECTED].plan].decode()), invariants=())), END, part.ORDER),
     Forgery("an id that is used twice", _asked_twice, END, part.REQUEST_ID),
     Forgery("an id that is none", lambda log: _renamed(log, "r1"), REQUESTED, part.REQUEST_ID),
+    Forgery("a time that is none", _untimed, REFUSED, part.FORM),
+    Forgery("an id above all ids", lambda log: _renamed(log, "\U0010ffff"), REQUESTED, part.REQUEST_ID),
+    Forgery("an id above that", lambda log: _renamed(log, "\U0010ffff\U0010ffff"), REQUESTED, part.REQUEST_ID),
     Forgery("the id of a look", lambda log: _renamed(log, LOOK_ID), REQUESTED, part.REQUEST_ID),
     Forgery("no id", lambda log: _renamed(log, ""), REQUESTED, part.REQUEST_ID),
     Forgery("a confirmation of other words", lambda log: log.change(CONFIRMED, reason="another"), CONFIRMED,

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from aerodb.audit.evidence import Evidence, EvidenceInvalid, examine
+from aerodb.audit.evidence import Evidence, EvidenceInvalid, checkpoint_in, examine
+from aerodb.audit.note import verifier_key
 from aerodb.audit.trust import Trust
 from aerodb.cli.commands import run
 from aerodb.cli.session import Session
@@ -176,3 +177,35 @@ def test_reports_that_were_not_made_for_the_confirmation_prove_nothing(tmp_path:
         with pytest.raises(EvidenceInvalid) as refused:
             examine(canonical.encode(own.evidence(own.executed[0])), trusting(own.cluster))
         assert refused.value.field == "what was said after the confirmation"
+
+
+def test_a_checkpoint_is_taken_from_evidence_only_where_its_first_record_stands_under_it(
+    stage: Stage, data: bytes
+) -> None:
+    """A file without records, whose first record is another, or of another log has none; nothing fails otherwise."""
+    evidence, key = canonical.decode(data, Evidence), stage.cluster.log_key
+    assert checkpoint_in(data, key).size == 3  # As it was once the outcome was recorded.
+    first, second, *_ = evidence.entries
+    swapped = (replace(first, record=second.record), *evidence.entries[1:])
+    for entries in ((), swapped, (replace(first, proof=""),)):
+        with pytest.raises(EvidenceInvalid) as refused:
+            checkpoint_in(canonical.encode(replace(evidence, entries=entries)), key)
+        assert refused.value.field == "the proofs"
+    stranger = verifier_key(stage.cluster.origin, bytes(32))
+    with pytest.raises(EvidenceInvalid, match="the proofs"):
+        checkpoint_in(data, stranger)
+    for nothing in (b"", b"{}", b"null", b"[" * 100_000, b"\xff"):
+        with pytest.raises(EvidenceInvalid, match="the file's form"):
+            checkpoint_in(nothing, key)
+
+
+def test_evidence_without_records_proves_nothing(stage: Stage, data: bytes) -> None:
+    """Neither by itself, nor as what a log is compared with."""
+    empty = canonical.encode(replace(canonical.decode(data, Evidence), entries=()))
+    with pytest.raises(EvidenceInvalid, match="the proofs"):
+        examine(empty, trusting(stage.cluster))
+    file = stage.profile / "empty"
+    file.write_bytes(empty)
+    shown = stage.run("audit", "verify", "--against", str(file))
+    assert shown.code == 6
+    assert "the proofs: there are none" in shown.err

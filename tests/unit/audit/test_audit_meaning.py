@@ -13,6 +13,11 @@ from aerodb.audit.findings import Meaning
 from aerodb.audit.meaning import _ABOUT_PEOPLE, _AFTER
 from aerodb.audit.record import _ALWAYS, _MORE, Event, Record
 from aerodb.audit.store import How, Log, Verdict, judge_export, judge_folder, verify_folder
+from aerodb.audit.store.database import open_to_write
+from aerodb.audit.store.files import DATABASE
+from aerodb.audit.store.folder import opened_folder, verify_content
+from aerodb.audit.trust import Trust
+from aerodb.audit.verify import VerificationFailed
 from aerodb.protocol import canonical
 from tests.unit.audit.forging import (
     END,
@@ -135,3 +140,27 @@ def test_a_plan_of_another_request_is_not_replayed(honest: Forged) -> None:
     assert replayed(honest.cluster, honest.records[0].request, plan, snapshot).identical
     with pytest.raises(Unfounded, match="another request"):
         replayed(honest.cluster, honest.records[REJECTED].request, plan, snapshot)
+
+
+def test_a_configuration_that_is_given_twice_is_one(honest: Forged, tmp_path: Path) -> None:
+    """Nothing goes back to itself."""
+    honest.folder(tmp_path / "log")
+    twice = Trust(clusters=(honest.cluster, later_configuration(honest.cluster), honest.cluster))
+    assert judge_folder(tmp_path / "log", twice).whole
+
+
+@pytest.mark.parametrize("name", ["", "\U0010ffff", "\U0010ffffx", "nonsense"])
+def test_a_blob_under_a_name_that_is_no_digest_is_not_intact(honest: Forged, tmp_path: Path, name: str) -> None:
+    """Whatever it is called, and whoever else looks at a part: no blob is left out of the verification."""
+    folder = honest.folder(tmp_path / "log")
+    database = open_to_write(folder / DATABASE)
+    database.insert_blob(name, b"nobody's")
+    database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    database.close()
+    for path in folder.iterdir():
+        if "seal" in path.name:
+            path.unlink()  # What its key did not sign is found without the seal, too.
+    with pytest.raises(VerificationFailed, match="blob"):
+        judge_folder(folder, honest.trust)
+    with pytest.raises(VerificationFailed, match="blob"), opened_folder(folder, honest.cluster.log_key) as opened:
+        verify_content(opened, honest.cluster.log_key, folder, part_records=1)

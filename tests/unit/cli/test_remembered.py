@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from aerodb.audit.export import export
 from aerodb.audit.note import sign_checkpoint, stated_size
 from aerodb.audit.record import read_record
 from aerodb.audit.tree import leaf_hash, root_of
@@ -111,3 +112,51 @@ def test_a_damaged_memory_hides_no_cluster(stage: Stage) -> None:
     assert (shown.code, "n2" in shown.out, FILE in shown.out) == (6, True, True)
     asked = stage.run("stop", "n3", "--reason", "a test", typed="n3\n")
     assert (asked.code, stage.executed) == (6, [])
+
+
+@pytest.mark.parametrize("size", [1, 2, 40])
+@pytest.mark.parametrize("words", [("explain", "stop", "n3"), ("audit", "verify")])
+def test_a_look_that_fetches_the_log_or_a_plan_demands_it_too(stage: Stage, size: int, words: tuple[str, ...]) -> None:
+    """A plan that would be, and a log that is whole, authentic and replayed in itself: not where it is another's."""
+    for _ in range(2):
+        stage.run("stop", "n3", "--reason", "a test", typed="no\n")
+    assert stage.run(*words).code == 0
+    (stage.profile / FILE).write_text(another(stage, size))
+    before = memory(stage)
+    for more in ((), ("--json",)):
+        shown = stage.run(*words, *more)
+        assert shown.code == 6, shown
+    assert memory(stage) == before
+    if words[0] == "explain":
+        assert ("control.log-behind" if size == 40 else "control.log-forked") in shown.err
+        assert "sha256" not in shown.out
+    else:
+        assert f"{stage.profile / FILE}" in stage.run(*words).plain
+        assert ("BEHIND" if size == 40 else "ANOTHER LOG") in stage.run(*words).plain
+
+
+def test_verifying_what_is_fetched_remembers_it(stage: Stage) -> None:
+    """What was verified whole must be extended from then on; both comparisons are made where another is asked for."""
+    stage.run("stop", "n3", "--reason", "a test", typed="no\n")
+    first = stage.profile / "first"
+    first.write_text(stage.log.checkpoint)
+    assert stage.run("audit", "verify").code == 0
+    assert memory(stage) == stage.log.checkpoint
+    stage.run("stop", "n3", "--reason", "a test", typed="no\n")
+    shown = stage.run("audit", "verify", "--against", str(first))
+    assert (shown.code, memory(stage)) == (0, stage.log.checkpoint)
+    assert shown.plain.count("against      this log extends") == 2
+    (stage.profile / FILE).write_text("nonsense")
+    assert stage.run("audit", "verify").code == 6
+    assert memory(stage) == "nonsense"
+
+
+def test_verifying_a_file_neither_asks_nor_changes_the_memory(stage: Stage) -> None:
+    """A file may be of any age: what it is compared with is said by whoever verifies it."""
+    stage.run("stop", "n3", "--reason", "a test", typed="no\n")
+    file = stage.profile / "export"
+    file.write_bytes(b"".join(export(stage.log)))
+    (stage.profile / FILE).write_text(another(stage, 40))
+    before = memory(stage)
+    assert stage.run("audit", "verify", str(file)).code == 0
+    assert memory(stage) == before

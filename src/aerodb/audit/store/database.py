@@ -25,6 +25,9 @@ CREATE TABLE checkpoint (size INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
 CREATE TABLE blob (digest TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
 
+ABOVE_EVERY_TEXT = b""
+"""SQLite sorts every blob after every text (Datatypes In SQLite, section 4.1); no text is above all others."""
+
 Row = tuple[int, str, str, bytes, bytes]
 """A record's number, request and event, the hashes of the nodes that it completed, and its bytes."""
 
@@ -82,13 +85,17 @@ class Database:
         """Yield number and bytes of the records below `end`, in order."""
         yield from self.connection.execute("SELECT sequence, body FROM record WHERE sequence < ? ORDER BY 1", (end,))
 
-    def by_request(self, request_from: str, request_to: str, end: int) -> Iterator[tuple[int, bytes]]:
-        """Yield number and bytes of the records below `end`, request by request, from one request up to another."""
+    def by_request(self, request_from: str, request_to: str | None, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield number and bytes of the records below `end`, request by request, from one request up to another.
+
+        Where no other is given, they go on to the last, whatever it is called.
+        """
         query = (
             "SELECT sequence, body FROM record WHERE request >= ? AND request < ? AND sequence < ? "
             "ORDER BY request, sequence"
         )
-        yield from self.connection.execute(query, (request_from, request_to, end))
+        end_of_part = ABOVE_EVERY_TEXT if request_to is None else request_to
+        yield from self.connection.execute(query, (request_from, end_of_part, end))
 
     def sequences(self, request: str) -> tuple[int, ...]:
         """Return the numbers of a request's records."""
@@ -126,6 +133,11 @@ class Database:
     def count(self) -> int:
         """Return how many records there are."""
         row: tuple[int] = self.connection.execute("SELECT count(*) FROM record").fetchone()
+        return row[0]
+
+    def count_blobs(self) -> int:
+        """Return how many blobs there are."""
+        row: tuple[int] = self.connection.execute("SELECT count(*) FROM blob").fetchone()
         return row[0]
 
     def _bytes(self, query: str, *values: int | str) -> bytes | None:

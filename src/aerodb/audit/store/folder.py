@@ -45,13 +45,16 @@ _BLOBS_FROM = ("", *(f"sha256:{digit:x}" for digit in range(1, 16)), "t")
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of the work: records from `start` up to `end`, or blobs from one digest up to another, or the file."""
+    """One part of the work: records from `start` up to `end`, or blobs from one digest up to another, or the file.
+
+    Where no digest ends it, a part of the blobs goes on to the last.
+    """
 
     kind: str
     start: int = 0
     end: int = 0
     digest_from: str = ""
-    digest_to: str = ""
+    digest_to: str | None = None
 
 
 def verify_folder(folder: Path, vkey: str, progress: Progress = silent, part_records: int = PART_RECORDS) -> Verified:
@@ -119,25 +122,27 @@ def verify_content(
         size, text = database.newest()
         checkpoint = _verified_checkpoint(size, text, vkey)
         parts = tuple(_parts(size, part_records))
-        for part in _verified(database, folder, parts, processes_for(size, part_records)):
+        blobs = 0
+        for part, rows in _verified(database, folder, parts, processes_for(size, part_records)):
+            blobs += rows if part.kind == "blobs" else 0
             if part.kind == "records":
                 progress(part.end, size)
         if database.count() != size:
             raise VerificationFailed(f"there are not exactly the rows of {size} records")
+        if blobs < database.count_blobs():  # Other processes may have seen more, which a server appended meanwhile.
+            raise VerificationFailed("there are blobs whose names are no digests")
         # The parts have shown that every stored node is that of its records, and so the right edge is too.
         verify_head(frontier_of(database.node_hash, size), checkpoint)
     return Verified(size=size, checkpoint=checkpoint, checkpoint_text=text)
 
 
-def _verified(database: Database, folder: Path, parts: tuple[Part, ...], processes: int) -> Iterator[Part]:
-    """Yield each part once it is verified."""
+def _verified(database: Database, folder: Path, parts: tuple[Part, ...], processes: int) -> Iterator[tuple[Part, int]]:
+    """Yield each part once it is verified, and how many rows it had."""
     if processes == 1:
-        for part in parts:
-            _verify_part(database, part)
-            yield part
-        return
-    done = side_by_side(verify_part, [(folder, part) for part in parts], processes)
-    yield from (part for part, _ in zip(parts, done, strict=True))
+        yield from ((part, _verify_part(database, part)) for part in parts)
+    else:
+        done = side_by_side(verify_part, [(folder, part) for part in parts], processes)
+        yield from zip(parts, done, strict=True)
 
 
 def _verified_checkpoint(size: int, text: str, vkey: str) -> Checkpoint:
@@ -151,7 +156,7 @@ def _parts(size: int, part_records: int) -> Iterator[Part]:
     yield Part(kind="file")
     for start in range(0, size, part_records):
         yield Part(kind="records", start=start, end=min(start + part_records, size))
-    for digest_from, digest_to in zip(_BLOBS_FROM, (*_BLOBS_FROM[1:], "\U0010ffff"), strict=True):
+    for digest_from, digest_to in zip(_BLOBS_FROM, (*_BLOBS_FROM[1:], None), strict=True):
         yield Part(kind="blobs", digest_from=digest_from, digest_to=digest_to)
 
 
@@ -177,14 +182,14 @@ def side_by_side(work: Callable[..., T], calls: Sequence[tuple[object, ...]], pr
         pool.shutdown(cancel_futures=True)
 
 
-def verify_part(folder: Path, part: Part) -> None:
-    """Verify one part of the log in `folder`: the work of one process.
+def verify_part(folder: Path, part: Part) -> int:
+    """Verify one part of the log in `folder`, the work of one process; return how many rows it has.
 
     Raises:
         VerificationFailed: something in it is missing, altered or not signed.
     """
     with opened_again(folder) as database:
-        _verify_part(database, part)
+        return _verify_part(database, part)
 
 
 @contextmanager
@@ -203,26 +208,28 @@ def opened_again(folder: Path) -> Iterator[Database]:
             database.close()
 
 
-def _verify_part(database: Database, part: Part) -> None:
+def _verify_part(database: Database, part: Part) -> int:
     if part.kind == "file":
         faults = database.faults()
         if faults:
             raise VerificationFailed(f"the database is damaged: {faults[0]}")
-    elif part.kind == "records":
+        return 0
+    if part.kind == "records":
         _verify_rows(database, part.start, part.end)
-    else:
-        _verify_blobs(database, part.digest_from, part.digest_to)
+        return part.end - part.start
+    return _verify_blobs(database, part.digest_from, part.digest_to)
 
 
-def _verify_blobs(database: Database, digest_from: str, digest_to: str) -> None:
-    after = digest_from
+def _verify_blobs(database: Database, digest_from: str, digest_to: str | None) -> int:
+    after, verified = digest_from, 0
     while True:
-        digests = [each for each in database.blob_digests(after, _ROWS_AT_ONCE) if each <= digest_to]
+        found = database.blob_digests(after, _ROWS_AT_ONCE)
+        digests = [each for each in found if digest_to is None or each <= digest_to]
         for digest in digests:
             verify_blob(digest, database.blob(digest) or b"")
         if not digests:
-            return
-        after = digests[-1]
+            return verified
+        after, verified = digests[-1], verified + len(digests)
 
 
 def _verify_rows(database: Database, start: int, end: int) -> None:

@@ -8,7 +8,7 @@
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -30,8 +30,11 @@ from aerodb.audit.verify import Progress, VerificationFailed, Verified, silent
 ALONE_RECORDS_MAX = 1_000
 """Up to how many records one process judges alone: about as long as another one takes to start."""
 
-_PREFIXES = ("", *(f"{digit:x}" for digit in range(1, 16)), "\U0010ffff")
-"""Where the parts of the requests begin and end: a request's id is hexadecimal; what is none is in one of them too."""
+_PREFIXES = ("", *(f"{digit:x}" for digit in range(1, 16)), None)
+"""Where the parts of the requests begin and end: an id is hexadecimal; the first and the last part leave none out."""
+
+RequestPart = tuple[str, str | None]
+"""From which request up to which a part goes; None: to the last."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,13 +47,18 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     verified: Verified
     meaning: Meaning
     jumps: Jumps
-    relation: Relation | None
+    relations: tuple[Relation, ...]
     processes: int
 
     @property
     def whole(self) -> bool:
         """Tell whether everything was checked, and holds."""
-        return self.meaning.whole and (self.relation is None or self.relation.kind == "extends")
+        return self.meaning.whole and self.extends
+
+    @property
+    def extends(self) -> bool:
+        """Tell whether the log extends all that it was compared with."""
+        return all(relation.kind == "extends" for relation in self.relations)
 
 
 class How(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +72,7 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
 AS_USUAL = How()
 
 
-def judge_folder(folder: Path, trust: Trust, earlier: Earlier | None = None, how: How = AS_USUAL) -> Verdict:
+def judge_folder(folder: Path, trust: Trust, earlier: Sequence[Earlier] = (), how: How = AS_USUAL) -> Verdict:
     """Return what holds of the log in `folder`, under the configurations that are trusted.
 
     Raises:
@@ -75,7 +83,7 @@ def judge_folder(folder: Path, trust: Trust, earlier: Earlier | None = None, how
         return _judged(database, folder, trust, earlier, how)
 
 
-def judge_export(lines: Iterable[bytes], trust: Trust, earlier: Earlier | None = None, how: How = AS_USUAL) -> Verdict:
+def judge_export(lines: Iterable[bytes], trust: Trust, earlier: Sequence[Earlier] = (), how: How = AS_USUAL) -> Verdict:
     """Return what holds of an export, under the configurations that are trusted; its lines are taken one by one.
 
     Raises:
@@ -113,7 +121,7 @@ def _roots(database: Database) -> Callable[[int], bytes]:
     return lambda size: frontier_of(database.node_hash, size).root()
 
 
-def _judged(database: Database, folder: Path, trust: Trust, earlier: Earlier | None, how: How) -> Verdict:
+def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Earlier], how: How) -> Verdict:
     verified = verify_content(database, trust.cluster.log_key, folder, how.intact)
     if verified.checkpoint.origin != trust.cluster.origin:
         raise VerificationFailed(f"this is the log of {verified.checkpoint.origin}, not of {trust.cluster.origin}")
@@ -123,19 +131,21 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Earlier | N
         tally.merge(meaning)
         done += records
         how.judged(done, verified.size)
+    if done != verified.size:
+        raise VerificationFailed(f"of {verified.size} records {done} are filed under a request, and could be judged")
     for finding in trust.returned(tally.sum().spans):
         tally.add(finding)
     with damage():
-        relation = related(verified.checkpoint, _roots(database), earlier) if earlier else None
+        relations = tuple(related(verified.checkpoint, _roots(database), each) for each in earlier)
         jumps = jumps_in(database.all_bodies(verified.size))
-    return Verdict(verified=verified, meaning=tally.sum(), jumps=jumps, relation=relation, processes=processes)
+    return Verdict(verified=verified, meaning=tally.sum(), jumps=jumps, relations=relations, processes=processes)
 
 
 def _parts_judged(
     database: Database, folder: Path, trust: Trust, size: int, processes: int
 ) -> Iterator[tuple[int, Meaning]]:
     """Yield of each part of the requests how many records it has, and what they mean."""
-    parts = tuple(pairwise(_PREFIXES))
+    parts: tuple[RequestPart, ...] = tuple((begin or "", end) for begin, end in pairwise(_PREFIXES))
     if processes == 1:
         with damage():
             yield from (_judge(database, trust, part, size) for part in parts)
@@ -143,7 +153,7 @@ def _parts_judged(
         yield from side_by_side(judge_part, [(folder, trust, part, size) for part in parts], processes)
 
 
-def judge_part(folder: Path, trust: Trust, part: tuple[str, str], size: int) -> tuple[int, Meaning]:
+def judge_part(folder: Path, trust: Trust, part: RequestPart, size: int) -> tuple[int, Meaning]:
     """Judge one part of the requests of the log in `folder`: the work of one process.
 
     Raises:
@@ -153,7 +163,7 @@ def judge_part(folder: Path, trust: Trust, part: tuple[str, str], size: int) -> 
         return _judge(database, trust, part, size)
 
 
-def _judge(database: Database, trust: Trust, part: tuple[str, str], size: int) -> tuple[int, Meaning]:
+def _judge(database: Database, trust: Trust, part: RequestPart, size: int) -> tuple[int, Meaning]:
     tally, records = Tally(), 0
 
     def entries() -> Iterator[Logged]:
