@@ -6,6 +6,7 @@
   one of the same caller, or of the caller who holds most of the room. So nobody loses a seat to another room.
 - Whoever is being answered never makes way; whoever has not sent a whole request does.
 - There are never more connections than so many, whatever their callers: descriptors are left for everything else.
+  Where there are fewer seats than the rooms together have, each room, each caller and strangers have fewer alike.
 """
 
 import itertools
@@ -34,9 +35,15 @@ class Seat:
 class Crowd:
     """The connections of one service."""
 
-    def __init__(self, seats_max: int, strangers_max: int, turned_away: Callable[[str], None]) -> None:
-        """Begin with none; whoever has to leave is told to `turned_away`, by the reason."""
-        self._seats_max, self._strangers_max = seats_max, strangers_max
+    def __init__(
+        self, seats_max: int, strangers_max: int, turned_away: Callable[[str], None], seats_wanted: int = 0
+    ) -> None:
+        """Begin with none; whoever has to leave is told to `turned_away`, by the reason.
+
+        The rooms' shares, and `strangers_max`, are meant for `seats_wanted` (0: as many as there are).
+        """
+        self._seats_max, self._seats_wanted = seats_max, max(seats_wanted, seats_max)
+        self._strangers_max = self._cut(strangers_max)
         self._turned_away = turned_away
         self._seats: dict[Seat, None] = {}
         self._strangers: dict[Seat, None] = {}
@@ -45,6 +52,10 @@ class Crowd:
     def __len__(self) -> int:
         """Return how many connections there are."""
         return len(self._seats)
+
+    def _cut(self, share: int) -> int:
+        """Return what is left of a share where there are fewer seats than were wanted."""
+        return max(1, share * self._seats_max // self._seats_wanted)
 
     def enter(self, address: str, end: Callable[[], None]) -> Seat | None:
         """Return a stranger's seat, or None where everybody who is there is being answered."""
@@ -70,9 +81,10 @@ class Crowd:
         """Give a stranger who is known now a seat in a room; false where there is none to be had."""
         mates = [each for each in self._seats if each.room is not None and each.room.name == room.name]
         own = [each for each in mates if each.who == who]
-        if len(own) >= room.connections.each and not self._make_way(own):
+        all_max, each_max = self._cut(room.connections.all), self._cut(room.connections.each)
+        if len(own) >= each_max and not self._make_way(own):
             return False
-        if len(mates) >= room.connections.all and len(own) < room.connections.each and not self._make_way(mates):
+        if len(mates) >= all_max and len(own) < each_max and not self._make_way(mates):
             return False
         self._strangers.pop(seat, None)
         seat.who, seat.room = who, room

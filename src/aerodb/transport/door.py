@@ -219,15 +219,18 @@ class Door:
         task.add_done_callback(self._greeting.discard)
 
     async def _connect(self, came: socket.socket, seat: Seat) -> None:
-        loop = asyncio.get_running_loop()
+        loop, seated = asyncio.get_running_loop(), False
         try:
             await loop.connect_accepted_socket(
                 lambda: self._protocol_for(seat), came, ssl=self._context, **self._seconds
             )
+            seated = True  # From now on the connection itself gives the seat back, when it is lost.
         except OSError as error:  # Whoever fails at TLS, or has gone, is told nothing more.
-            self._crowd.leave(seat)
             if not seat.ended:
                 turned_away("expired certificate" if expiry.has_expired(error) else "handshake")
+        finally:
+            if not seated:
+                self._crowd.leave(seat)
 
 
 def _hang_up(came: socket.socket) -> None:

@@ -151,7 +151,7 @@ class Server(uvicorn.Server):
     ) -> None:
         admission = Admission(app, room_of, always, turned_away, deadlines.body)
         super().__init__(_config(admission, context, deadlines))
-        self._crowd = Crowd(seats_max(connections_max), STRANGERS_MAX, turned_away)
+        self._crowd = Crowd(seats_max(connections_max), STRANGERS_MAX, turned_away, connections_max)
         self._room_of, self._deadlines = room_of, deadlines
         self._accepting: list[asyncio.Task[None]] = []
 
