@@ -469,7 +469,6 @@ FORGERIES = (
     Forgery("an id that is none", lambda log: _renamed(log, "r1"), REQUESTED, part.REQUEST_ID),
     Forgery("a time that is none", _untimed, REFUSED, part.FORM),
     Forgery("an id above all ids", lambda log: _renamed(log, "\U0010ffff"), REQUESTED, part.REQUEST_ID),
-    Forgery("an id above that", lambda log: _renamed(log, "\U0010ffff\U0010ffff"), REQUESTED, part.REQUEST_ID),
     Forgery("the id of a look", lambda log: _renamed(log, LOOK_ID), REQUESTED, part.REQUEST_ID),
     Forgery("no id", lambda log: _renamed(log, ""), REQUESTED, part.REQUEST_ID),
     Forgery("a confirmation of other words", lambda log: log.change(CONFIRMED, reason="another"), CONFIRMED,
