@@ -243,4 +243,4 @@ def _reader(log: Log, folder: Path) -> Reader:
     )  # fmt: skip
     folder.mkdir()
     Authority(cluster.id).issue(folder, "control", "control")
-    return Reader(cluster, Agents(cluster, tls_in(folder), Meters(log)), log)
+    return Reader(cluster, Agents(cluster, tls_in(folder), Meters(log)), log, lambda _: False)

@@ -113,7 +113,7 @@ def _pages(plane: "ControlPlane", folder: Path, ending: _Ending) -> Iterator[Non
         yield
         return
     host, _, port = plane.cluster.web.rpartition(":")
-    local = plane.cluster.rp_id == "localhost" and host in {"127.0.0.1", "localhost"}
+    local = plane.cluster.web_is_local and host in {"127.0.0.1", "localhost"}
     bound, *more = listen_as_localhost(int(port)) if local else (listen(plane.cluster.web),)
     server = PageServer(application(plane), pages_tls(folder, plane.cluster.web))
     thread = threading.Thread(target=server.run_on, args=(bound, ending.asked, *more), name="pages")
@@ -157,9 +157,11 @@ def serve(folder: Path, *, log_format: Form) -> int:
     try:
         say("listening", address=cluster.control, log_records=log.size)
         plane = ControlPlane(cluster, tls_in(folder), log)
+        plane.begin()
         with _pages(plane, folder, ending):
             Server(application(plane), tls_in(folder)).run_on(bound, ending.asked)
         say("ending", signal=ending.name)
+        plane.close()
     finally:
         log.close()
     tracing.finish()

@@ -27,7 +27,10 @@ from aerodb.protocol.api import (
     Planned,
     ProvenEntry,
     Replayed,
+    RequestLine,
     Requests,
+    SessionLine,
+    SignedIn,
     Status,
     Ticket,
 )
@@ -101,6 +104,10 @@ def _confirm(call: Call) -> Done:
     return call.plane.confirmer.confirm(call.person, call.path["request"], confirmation.signature)
 
 
+def _decline(call: Call) -> RequestLine:
+    return call.plane.confirmer.decline(call.person, call.path["request"])
+
+
 def _outcome(call: Call) -> Done:
     return call.plane.outcome(call.person, call.path["request"])
 
@@ -115,7 +122,15 @@ def _explain(call: Call) -> Planned:
 
 
 def _ticket(call: Call) -> Ticket:
-    return Ticket(ticket=call.plane.ticket(call.person))
+    return call.plane.door.ticket(call.person)
+
+
+def _signed_in(call: Call) -> SignedIn:
+    return call.plane.door.listed(call.person)
+
+
+def _end_session(call: Call) -> SessionLine:
+    return call.plane.door.end(call.person, call.path["session"])
 
 
 def _status(call: Call) -> Status:
@@ -274,6 +289,10 @@ ENDPOINTS = (
         summary="Confirm a plan by a signature or an assertion over its exact bytes; runs it, and returns the outcome.",
     ),
     Endpoint(
+        method="POST", path="/v1/requests/{request}/decline", gives=RequestLine, answer=_decline,
+        summary="Let a plan go unconfirmed, for good; runs nothing.",
+    ),
+    Endpoint(
         method="POST", path="/v1/requests/{request}/outcome", gives=Done, answer=_outcome,
         summary="Ask the agent what became of a confirmed request; runs nothing.",
     ),
@@ -315,6 +334,14 @@ ENDPOINTS = (
     Endpoint(
         method="POST", path="/v1/sessions", gives=Ticket, answer=_ticket,
         summary="Return a ticket that signs the caller in to the admin UI, once.",
+    ),
+    Endpoint(
+        method="GET", path="/v1/sessions", gives=SignedIn, answer=_signed_in,
+        summary="List the caller's sessions in the admin UI; everyone's, where the caller may end them.",
+    ),
+    Endpoint(
+        method="POST", path="/v1/sessions/{session}/end", gives=SessionLine, answer=_end_session,
+        summary="End a session in the admin UI: one's own, or somebody else's.",
     ),
     Endpoint(method="GET", path="/v1/whoami", summary="The caller.", gives=WhoAmI, answer=_whoami),
     Endpoint(

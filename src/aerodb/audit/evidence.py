@@ -31,9 +31,11 @@ T = TypeVar("T")
 
 _AFTER: dict[str, tuple[str, ...]] = {
     "": ("requested", "rejected", "refused"),
-    "requested": ("confirmed", "refused"),
+    "requested": ("confirmed", "refused", "declined", "lapsed"),
     "rejected": ("refused",),
-    "refused": ("confirmed", "refused", "outcome", "established"),
+    "refused": ("confirmed", "refused", "declined", "lapsed", "outcome", "established"),
+    "declined": ("refused",),
+    "lapsed": ("refused",),
     "confirmed": ("outcome", "established", "refused"),
     "outcome": ("established", "refused"),
     "established": ("established", "refused", "outcome"),
@@ -216,6 +218,8 @@ def _event(cluster: Cluster, sequence: int, record: Record, plan_text: str | Non
         return [_held("the outcome", lambda: _outcome(cluster, sequence, record))]
     if record.event == "refused":
         return [f"Record {sequence}: refused, as the control plane recorded it ({record.code})."]
+    if record.event in ("declined", "lapsed"):
+        return [f"Record {sequence}: {record.event}, as the control plane recorded it; it can no longer be confirmed."]
     return []
 
 

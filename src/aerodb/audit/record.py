@@ -13,7 +13,20 @@ from aerodb.protocol.signed import Signed
 
 RECORD_BYTES_MAX = 65_535
 
-Event = Literal["requested", "rejected", "refused", "confirmed", "outcome", "established", "endorsed", "read"]
+Event = Literal[
+    "requested",
+    "rejected",
+    "refused",
+    "confirmed",
+    "outcome",
+    "established",
+    "endorsed",
+    "read",
+    "declined",
+    "lapsed",
+    "signed-in",
+    "signed-out",
+]
 
 
 class RecordTooLarge(AeroError):
@@ -32,7 +45,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     the plan, or their armored SSH signature over the endorsement, and `touch` whether it shows that a security key or
     an authenticator was touched; `configuration` is the digest of the cluster's configuration. `late` is the digest of
     the blob with what the target's peers said after the confirmation, as the order carried it. `request` is empty where
-    the record is about a person and no request: of a sensitive read, `arguments` say what was read.
+    the record is about a person and no request: of a sensitive read, `arguments` say what was read; of signing
+    in and out, which session, and which program opened it.
     """
 
     kind: Literal["record"] = "record"

@@ -14,8 +14,16 @@ from aerodb.protocol.api import Decision, RequestLine, Requests
 from aerodb.protocol.cluster import Cluster
 from aerodb.rules.render import plan_lines
 
-HEAD = ("REQUEST", "AT", "OPERATOR", "ACTION", "NODE", "STATE", "CODE", "REASON")
-STATE_STYLES = {"executed": "good", "not executed": "bad", "rejected": "bad", "refused": "bad", "unknown": "warn"}
+HEAD = ("REQUEST", "AT", "OPERATOR", "ACTION", "NODE", "ARGUMENTS", "STATE", "CODE", "REASON")
+STATE_STYLES = {
+    "declined": "dim",
+    "lapsed": "dim",
+    "executed": "good",
+    "not executed": "bad",
+    "rejected": "bad",
+    "refused": "bad",
+    "unknown": "warn",
+}
 
 
 @click.command("requests", cls=ClientCommand)
@@ -40,7 +48,8 @@ def requests(session: Session, limit: int, before: int | None, *, as_json: bool)
 
 
 def _row(line: RequestLine) -> list[Cell]:
-    texts = (line.request, line.at, line.operator, line.action, line.target)
+    arguments = " ".join(f"{name} {value}" for name, value in line.arguments.items()) or "-"
+    texts = (line.request, line.at, line.operator, line.action, line.target, arguments)
     state = (STATE_STYLES.get(line.state, "warn"), line.state)
     return [*(("plain", text) for text in texts), state, ("plain", line.code or "-"), ("dim", line.reason)]
 
@@ -83,7 +92,8 @@ def show_decision(terminal: Terminal, decision: Decision, faults: list[str]) -> 
     if decision.plan is not None:
         terminal.lines(plan_lines(read_plan(decision.plan), decision.plan))
     else:
-        terminal.line(escape(f"{line.action} {line.target}, asked by {line.operator}: {line.reason}"), "heading")
+        named = "".join(f" {name} {value}" for name, value in line.arguments.items())
+        terminal.line(escape(f"{line.action} {line.target}{named}, asked by {line.operator}: {line.reason}"), "heading")
     terminal.line("")
     state = f"{line.state.upper()} {line.code}".rstrip()
     terminal.line(escape(f"{state}   (at {line.at}, request {line.request})"), STATE_STYLES.get(line.state, "warn"))

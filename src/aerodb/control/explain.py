@@ -1,14 +1,17 @@
 """The first verb of a request's life: a request becomes a plan, recorded before it is shown."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import msgspec
 
 from aerodb.actions import action_named
-from aerodb.audit.record import Record
+from aerodb.audit.record import Record, read_record
+from aerodb.audit.store import newest_requests
 from aerodb.control.agents import Agents
 from aerodb.control.errors import KeyReused, RequestKnown
-from aerodb.control.record import Recorder, telling
+from aerodb.control.record import Recorder, asked_in, telling
 from aerodb.control.roles import Right, require
 from aerodb.control.snapshot import collect_consistent
 from aerodb.errors import AeroError
@@ -20,6 +23,9 @@ from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID, RequestMalformed, check_request, explain, failed
 from aerodb.tracing import note, span
 
+LEFT_OVER_MAX = 500
+"""How many of the newest requests a new process looks at for plans that an earlier one left behind."""
+
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """A plan that awaits its confirmation, in this process alone."""
@@ -29,7 +35,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explainer:
-    """Makes plans. The ones that were accepted wait in memory: they die with this process, and with nothing else."""
+    """Makes plans. The ones that were accepted wait in memory: they lapse with this process, which is recorded."""
 
     def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder) -> None:
         """Keep what plans are made from."""
@@ -44,10 +50,46 @@ class Explainer:
         """Return the plan that awaits its confirmation."""
         return self._pending.get(request)
 
-    def take(self, request: str) -> Pending | None:
-        """Return it and let it go: whoever takes it is the only one."""
+    def awaits(self, request: str) -> bool:
+        """Tell whether a request is on its way to a plan, awaits its confirmation, or is just being given one."""
         with self._lock:
-            return self._pending.pop(request, None)
+            return request in self._pending or request in self._under_way
+
+    @contextmanager
+    def taken(self, request: str) -> Iterator[Pending | None]:
+        """Let the plan go, and hold it while what becomes of it is recorded: whoever takes it is the only one."""
+        with self._lock:
+            found = self._pending.pop(request, None)
+            if found is not None:
+                self._under_way.add(request)
+        try:
+            yield found
+        finally:
+            if found is not None:
+                with self._lock:
+                    self._under_way.discard(request)
+
+    def close(self) -> None:
+        """Record that whatever still awaits its confirmation lapses with this process."""
+        for request in list(self._pending):
+            with self.taken(request) as found, suppress(AeroError):
+                if found is not None:
+                    self._lapse(found.plan.request, plan_digest(found.text))
+
+    def lapse_left_over(self) -> None:
+        """Record that the plans which an earlier process left behind have lapsed, when it could not do so itself.
+
+        Only the newest requests are looked at; an older one is shown as lapsed all the same.
+        """
+        log = self._recorder.log
+        with suppress(AeroError):
+            for request, _ in newest_requests(log, None, LEFT_OVER_MAX):
+                records = [read_record(log.record(each)) for each in log.sequences_of(request)]
+                if telling(records).event == "requested" and not self.awaits(request):
+                    self._lapse(asked_in(records[0]), records[0].plan)
+
+    def _lapse(self, request: Request, plan: str) -> None:
+        self._recorder.gone(request, "lapsed", plan, "the process that made the plan ended before it was confirmed")
 
     def ask(self, person: Operator, request_id: str, ask: Ask) -> Planned:
         """Return the recorded plan of a new request.

@@ -10,12 +10,12 @@ from aerodb.control.authenticators import Authenticators
 from aerodb.control.confirm import Confirmer
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
+from aerodb.control.door import Door
 from aerodb.control.explain import Explainer
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder, asked_in
 from aerodb.control.roles import Right, person_of, require
-from aerodb.control.sessions import Sessions
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
@@ -40,9 +40,17 @@ class ControlPlane:
         self.explainer = Explainer(cluster, agents, recorder)
         self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher)
         self.authenticators = Authenticators(cluster, recorder)
-        self.reader = Reader(cluster, agents, log)
+        self.reader = Reader(cluster, agents, log, self.explainer.awaits)
         self.discloser = Discloser(self.reader, recorder)
-        self.sessions = Sessions()
+        self.door = Door(cluster, recorder)
+
+    def begin(self) -> None:
+        """Record what an earlier process could not: that its plans lapsed with it."""
+        self.explainer.lapse_left_over()
+
+    def close(self) -> None:
+        """Record that the plans which still await their confirmation lapse with this process."""
+        self.explainer.close()
 
     def person(self, caller: Caller) -> Operator:
         """Return the enrolled person who called.
@@ -66,23 +74,6 @@ class ControlPlane:
         if sequences:
             asked = asked_in(canonical.decode(self.log.record(sequences[0]), Record))
         self._recorder.refused(asked, error)
-
-    def visitor(self, token: str) -> Operator:
-        """Return the enrolled person whose session in the admin UI this is.
-
-        Raises:
-            SessionUnknown, CallerUnknown, CallerRevoked: there is none, or no more.
-        """
-        return self.person(Caller(name=self.sessions.name(token), kind="person"))
-
-    def ticket(self, person: Operator) -> str:
-        """Return a ticket with which `person` signs in to the admin UI, once.
-
-        Raises:
-            CallerRefused: they may not look.
-        """
-        require(person, Right.LOOK)
-        return self.sessions.ticket(person)
 
     def outcome(self, person: Operator, request: str) -> Done:
         """Ask the agent what became of a confirmed request, and record its answer.

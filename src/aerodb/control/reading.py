@@ -1,5 +1,7 @@
 """Reading: the cluster now, requests, decisions, replays. Looking changes nothing and records nothing."""
 
+from collections.abc import Callable
+
 from aerodb.actions import action_named
 from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.record import Record, read_record
@@ -9,7 +11,7 @@ from aerodb.audit.timeline import Place, entries, lags, ordered, places_in
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.matrix import matrix, too_many
-from aerodb.control.record import asked_in, telling
+from aerodb.control.record import asked_in, line_of
 from aerodb.control.snapshot import collect
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
@@ -35,8 +37,9 @@ from aerodb.rules.writes import writes
 class Reader:
     """Answers questions from the agents' facts and from the log."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, log: Log) -> None:
-        """Keep what to read."""
+    def __init__(self, cluster: Cluster, agents: Agents, log: Log, awaits: Callable[[str], bool]) -> None:
+        """Keep what to read; `awaits` tells of a request whether its plan can still be confirmed."""
+        self._awaits = awaits
         self._cluster = cluster
         self._agents = agents
         self._log = log
@@ -141,7 +144,7 @@ class Reader:
             LogUnavailable: the log cannot be searched.
         """
         found = newest_requests(self._log, before, limit)
-        lines = (_line([read_record(data) for _, data in self.records(each)]) for each, _ in found)
+        lines = (self._line([read_record(data) for _, data in self.records(each)]) for each, _ in found)
         return Requests(requests=tuple(lines), next=found[-1][1] if len(found) == limit else None)
 
     def search(self, query: Query, before: int | None, limit: int) -> Found:
@@ -177,7 +180,7 @@ class Reader:
         plan = next((record.plan for record in records if record.plan), "")
         snapshot = next((record.snapshot for record in records if record.snapshot), "")
         return Decision(
-            line=_line(records),
+            line=self._line(records),
             plan=self._text(plan),
             snapshot=self._text(snapshot),
             records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in entries),
@@ -205,6 +208,9 @@ class Reader:
                 for entry, proof in zip(decision.records, decision.proofs, strict=True)
             ),
         )
+
+    def _line(self, records: list[Record]) -> RequestLine:
+        return line_of(records, awaits=self._awaits(records[0].request))
 
     def _text(self, digest: str) -> str | None:
         found = self._log.blob(digest) if digest else None
@@ -249,21 +255,3 @@ class Reader:
         if confirmed is None:
             raise NeverConfirmed("the log holds no confirmation of it, so it was never sent", request=request)
         return asked_in(confirmed), confirmed.plan
-
-
-def _line(records: list[Record]) -> RequestLine:
-    first, last = records[0], telling(records)
-    state = {"requested": "planned"}.get(last.event, last.event)
-    if last.event in {"outcome", "established"}:
-        state = last.result
-    return RequestLine(
-        request=first.request,
-        at=first.at,
-        operator=first.operator,
-        action=first.action,
-        target=first.target,
-        reason=first.reason,
-        state=state,
-        code=last.code,
-        plan=first.plan or None,
-    )

@@ -19,12 +19,14 @@ class Right(StrEnum):
     CONFIRM = "confirm"
     ASK_OUTCOME = "ask for outcome"
     ENDORSE = "endorse own authenticator"
+    SIGN_IN = "sign in to the admin UI"
+    END_SESSIONS = "end others' sessions"
 
 
 ALLOWED: dict[Role, frozenset[Right]] = {
-    Role.OBSERVER: frozenset({Right.LOOK, Right.READ_REQUESTS}),
+    Role.OBSERVER: frozenset({Right.LOOK, Right.READ_REQUESTS, Right.SIGN_IN}),
     Role.OPERATOR: frozenset(Right),
-    Role.AUDITOR: frozenset({Right.LOOK, Right.READ_REQUESTS, Right.READ_AUDIT, Right.READ_SENSITIVE}),
+    Role.AUDITOR: frozenset({Right.LOOK, Right.READ_REQUESTS, Right.READ_AUDIT, Right.READ_SENSITIVE, Right.SIGN_IN}),
 }
 
 

@@ -49,9 +49,26 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What opens a session in the admin UI, once."""
+    """What opens a session in the admin UI, once, within `seconds`."""
 
     ticket: str
+    seconds: int
+
+
+class SessionLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One session in the admin UI: whose, opened by which program, and after how many seconds it ends by itself."""
+
+    session: str
+    person: str
+    came_from: str
+    unused_seconds_left: int
+    seconds_left: int
+
+
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The sessions that go on, as far as the caller may see them: their own, or everyone's; the oldest first."""
+
+    sessions: tuple[SessionLine, ...]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,13 +126,17 @@ class AsOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class RequestLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One request in a list. `state` is how far it came: rejected, refused, planned, confirmed, or its outcome."""
+    """One request in a list. `state` is how far it came: rejected, refused, planned, confirmed, or its outcome.
+
+    A plan that can no longer be confirmed is declined, by its requester, or lapsed, with the process that made it.
+    """
 
     request: str
     at: str
     operator: str
     action: str
     target: str
+    arguments: dict[str, str]
     reason: str
     state: str
     code: str

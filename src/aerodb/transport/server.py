@@ -128,6 +128,7 @@ def _config(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # A header of the caller's must not say where the caller is.
         timeout_graceful_shutdown=2,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         limit_concurrency=connections_max,

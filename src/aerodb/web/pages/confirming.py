@@ -37,6 +37,21 @@ def confirm(visit: Visit) -> Onward:
     return Onward(to=path_of(request))
 
 
+def decline(visit: Visit) -> Onward:
+    """Let a plan go unconfirmed, for good, and go on to the request's page.
+
+    Raises:
+        AeroError: as the control plane says.
+    """
+    request = visit.path["request"]
+    try:
+        visit.plane.confirmer.decline(visit.person, request)
+    except AeroError as error:
+        error.request = error.request or request
+        raise
+    return Onward(to=path_of(request))
+
+
 def authenticators(visit: Visit) -> Page:
     """Answer with the person's own authenticators."""
     require(visit.person, Right.LOOK)
@@ -48,7 +63,7 @@ def authenticators(visit: Visit) -> Page:
         "endorsed": [each for each in mine if each.state == "endorsed"],
         "pending": [(each, words_of(canonical.digest(each.endorsement.encode()))) for each in waiting],
         "full": len(waiting) >= PENDING_A_PERSON_MAX,
-        "local": visit.plane.cluster.rp_id == "localhost",
+        "local": visit.plane.cluster.web_is_local,
         "origin": visit.plane.cluster.web_origin,
     }
     return Page(template="authenticators.html", here="/authenticators", values=values)

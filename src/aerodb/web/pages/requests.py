@@ -127,7 +127,7 @@ def one(visit: Visit) -> Page:
     decision = visit.plane.discloser.decision(visit.person, visit.path["request"], sensitive=False)
     line = decision.line
     mine = line.operator == visit.person.name
-    waits = line.state == "planned" and visit.plane.explainer.pending(line.request) is not None
+    waits = line.state == "planned"
     values = {
         **shown_plan(decision),
         "line": line,
@@ -135,7 +135,7 @@ def one(visit: Visit) -> Page:
         "outcome": outcome_of(visit.plane.cluster, decision),
         "waits": waits,
         "mine": mine,
-        "lapsed": line.state == "planned" and not waits,
+        "over": line.state if line.state in {"declined", "lapsed"} else "",
         "words": words_of(line.plan).split(" ") if line.plan else [],
         "options": options_for(visit, decision.plan) if waits and mine and decision.plan else "",
         "may_ask_outcome": visit.person.role == "operator" and line.state in {"confirmed", "unknown"},
