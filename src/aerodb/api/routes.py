@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from aerodb.actions import catalogue
 from aerodb.audit.evidence import Evidence
 from aerodb.audit.search import PAGE_RECORDS_MAX, Query, required_instant
@@ -19,6 +17,8 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     Ask,
     AsOf,
+    Catalogue,
+    CatalogueEntry,
     Confirm,
     Decision,
     Done,
@@ -26,6 +26,7 @@ from aerodb.protocol.api import (
     LogEntry,
     Planned,
     ProvenEntry,
+    Records,
     Replayed,
     RequestLine,
     Requests,
@@ -33,6 +34,7 @@ from aerodb.protocol.api import (
     SignedIn,
     Status,
     Ticket,
+    WhoAmI,
 )
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Endorsed, Register
@@ -56,40 +58,6 @@ class Call:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
-
-
-class Records(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Records of the log, in its order."""
-
-    records: tuple[LogEntry, ...]
-
-
-class WhoAmI(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The caller, as the configuration has them."""
-
-    operator: str
-    role: str
-
-
-class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One action of the closed catalogue."""
-
-    name: str
-    summary: str
-    target: str
-    arguments: dict[str, str]
-    authority: str
-    invariants: tuple[str, ...]
-    effects: tuple[str, ...]
-    irreversible: tuple[str, ...]
-    commit_point: str
-    failures: tuple[str, ...]
-
-
-class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole catalogue."""
-
-    actions: tuple[CatalogueEntry, ...]
 
 
 def _ask(call: Call) -> Planned:
@@ -118,7 +86,7 @@ def _explain(call: Call) -> Planned:
         if name not in values:
             raise QueryMalformed(f"the query names no {name}", field=name)
     ask = Ask(action=values.pop("action"), target=values.pop("target"), reason="look", arguments=values)
-    return call.plane.explainer.look(call.person, ask)
+    return call.plane.discloser.look(call.person, ask)
 
 
 def _ticket(call: Call) -> Ticket:
@@ -176,8 +144,7 @@ def _catalogue(call: Call) -> Catalogue:
 
 
 def _requests(call: Call) -> Requests:
-    require(call.person, Right.READ_REQUESTS)
-    return call.plane.reader.requests(*_page(call))
+    return call.plane.discloser.requests(call.person, *_page(call))
 
 
 def _page(call: Call) -> tuple[int | None, int]:
@@ -194,7 +161,7 @@ def _search(call: Call) -> Found:
     values = {name: value for name, value in call.query.items() if name in QUERY}
     for name in ("since", "until"):
         values[name] = required_instant(values.get(name, ""), name)
-    return call.plane.reader.search(Query(**values), *_page(call))
+    return call.plane.discloser.search(call.person, Query(**values), *_page(call))
 
 
 def _entry(call: Call) -> ProvenEntry:
@@ -202,7 +169,7 @@ def _entry(call: Call) -> ProvenEntry:
     text = call.path["sequence"]
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise QueryMalformed("a record's number is a number", field="sequence")
-    return call.plane.reader.entry(int(text))
+    return call.plane.discloser.entry(call.person, int(text))
 
 
 def _decision(call: Call) -> Decision:
@@ -214,8 +181,7 @@ def _evidence(call: Call) -> Evidence:
 
 
 def _replay(call: Call) -> Replayed:
-    require(call.person, Right.READ_REQUESTS)
-    return call.plane.reader.replay(call.path["request"])
+    return call.plane.discloser.replay(call.person, call.path["request"])
 
 
 def _timeline(call: Call) -> Timeline:

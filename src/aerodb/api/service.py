@@ -11,9 +11,10 @@ from starlette.responses import Response, StreamingResponse
 from aerodb.api.openapi import document
 from aerodb.api.routes import ENDPOINTS, Call, Endpoint
 from aerodb.control.plane import ControlPlane
-from aerodb.control.roles import Right, require
+from aerodb.control.roles import ALLOWED, Right, require
+from aerodb.control.veil import shown_to, told
 from aerodb.errors import AeroError
-from aerodb.protocol.cluster import Operator
+from aerodb.protocol.cluster import Operator, Role
 from aerodb.rules.explain import REQUEST_ID
 from aerodb.tracing import note
 from aerodb.transport.caller import caller_in
@@ -35,9 +36,23 @@ def _handler(plane: ControlPlane, endpoint: Endpoint) -> Callable[[Request], Awa
             headers=dict(request.headers),
             body=await body_of(request, REQUEST_BYTES_MAX),
         )
-        return answer(await run_in_threadpool(_answer, endpoint, call, request))
+        found = await run_in_threadpool(_answer, endpoint, call, request)
+        return answer(shown_to(found, live=sees_live(call), recorded=Right.READ_AUDIT in ALLOWED[call.person.role]))
 
     return handle
+
+
+def sees_live(call: Call) -> bool:
+    """Tell whether a caller sees what is made from live facts: an operator, or who asks for it, which is recorded."""
+    asked = call.query.get("sensitive") == "1" and Right.READ_SENSITIVE in ALLOWED[call.person.role]
+    return asked or call.person.role is Role.OPERATOR
+
+
+def _is_operator(plane: ControlPlane, request: Request) -> bool:
+    try:
+        return plane.person(caller_in(request.scope)).role is Role.OPERATOR
+    except AeroError:
+        return False
 
 
 def _answer(endpoint: Endpoint, call: Call, request: Request) -> Any:
@@ -86,7 +101,7 @@ def application(plane: ControlPlane) -> Starlette:
     def refused(request: Request, error: Exception) -> Response:
         known = known_error(error)
         plane.meters.refused(known.code)
-        return problem(request, error)
+        return problem(request, error, lambda known: told(known, live=_is_operator(plane, request)))
 
     async def exported(request: Request) -> Response:
         lines = await run_in_threadpool(plane.discloser.export, plane.person(caller_in(request.scope)))

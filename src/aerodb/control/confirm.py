@@ -4,6 +4,7 @@
 - The log's room for the outcome is reserved, and the record read back, before anything is sent.
 """
 
+from aerodb.actions import action_named
 from aerodb.audit.record import Record
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.errors import (
@@ -15,7 +16,7 @@ from aerodb.control.errors import (
 )
 from aerodb.control.explain import Explainer, Pending
 from aerodb.control.record import Recorder, asked_in, line_of
-from aerodb.control.roles import Right, require
+from aerodb.control.roles import Right, require, require_authority
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.api import Done, RequestLine
@@ -106,6 +107,8 @@ class Confirmer:
             raise RequestForeign(
                 f"{pending.plan.request.operator} asked for this, not {person.name}", request=request_id
             )
+        asked = pending.plan.request
+        require_authority(person, asked.action, action_named(asked.action).authority)
         return pending
 
     def _records(self, request_id: str) -> list[Record]:

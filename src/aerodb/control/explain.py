@@ -12,7 +12,7 @@ from aerodb.audit.store import newest_requests
 from aerodb.control.agents import Agents
 from aerodb.control.errors import KeyReused, RequestKnown
 from aerodb.control.record import Recorder, asked_in, telling
-from aerodb.control.roles import Right, require
+from aerodb.control.roles import Right, require, require_authority
 from aerodb.control.snapshot import collect_consistent
 from aerodb.errors import AeroError
 from aerodb.logs import say
@@ -140,6 +140,7 @@ class Explainer:
 
     def _plan(self, person: Operator, request: Request) -> Planned:
         require(person, Right.REQUEST)
+        require_authority(person, request.action, action_named(request.action).authority)
         plan, snapshot = self._explained(request)
         text = canonical.encode(plan).decode()
         self._recorder.planned(plan, text, canonical.encode(snapshot), failed(plan.verdicts))
@@ -158,14 +159,14 @@ class Explainer:
             note(outcome="accepted" if plan.accepted else "rejected")
         return plan, collected.snapshot
 
-    def look(self, person: Operator, ask: Ask) -> Planned:
-        """Return the plan that a request would have now; records nothing.
+    def look(self, person: Operator, ask: Ask) -> tuple[Planned, Plan, Snapshot]:
+        """Return the plan that a request would have now, and what it was made from; records nothing.
 
         Raises:
-            RequestMalformed, NodeUnknown, ActionUnknown, CallerRefused, SnapshotInconsistent, TargetSilent.
+            RequestMalformed, NodeUnknown, ActionUnknown, SnapshotInconsistent, TargetSilent.
         """
-        require(person, Right.LOOK)
         request = Request(id=LOOK_ID, operator=person.name, **msgspec.structs.asdict(ask))
-        plan, _ = self._explained(request)
+        plan, snapshot = self._explained(request)
         text = canonical.encode(plan).decode()
-        return Planned(request=LOOK_ID, accepted=plan.accepted, plan=text, digest=plan_digest(text))
+        planned = Planned(request=LOOK_ID, accepted=plan.accepted, plan=text, digest=plan_digest(text))
+        return planned, plan, snapshot

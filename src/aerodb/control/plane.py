@@ -41,7 +41,7 @@ class ControlPlane:
         self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher)
         self.authenticators = Authenticators(cluster, recorder)
         self.reader = Reader(cluster, agents, log, self.explainer.awaits)
-        self.discloser = Discloser(self.reader, recorder)
+        self.discloser = Discloser(self.reader, recorder, self.explainer)
         self.door = Door(cluster, recorder)
 
     def begin(self) -> None:

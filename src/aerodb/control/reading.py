@@ -72,7 +72,7 @@ class Reader:
             snapshot = canonical.decode(self._log.blob(digest) or b"", Snapshot)
         except canonical.NotCanonical as error:
             raise SnapshotNotFound(f"the log holds no snapshot {digest!r}", field="digest") from error
-        cluster = self._cluster_of(snapshot)
+        cluster = self.cluster_of(snapshot)
         return AsOf(
             cluster=cluster.id,
             cluster_name=cluster.name,
@@ -88,7 +88,7 @@ class Reader:
         sequences = self._log.sequences_of(request)
         return read_record(self._log.record(sequences[0])).operator if sequences else None
 
-    def _cluster_of(self, snapshot: Snapshot) -> Cluster:
+    def cluster_of(self, snapshot: Snapshot) -> Cluster:
         """Return the configuration under which a snapshot was taken, where the log holds it; else the one of now."""
         for signed in snapshot.reports.values():
             named = canonical.decode(signed.document.encode(), Report).facts.configuration

@@ -54,6 +54,16 @@ def require(person: Operator, right: Right) -> None:
         raise CallerRefused(f"{person.name} is an {person.role}, who may not {right}")
 
 
+def require_authority(person: Operator, action: str, authority: Role) -> None:
+    """Refuse who is not of the role that an action itself demands.
+
+    Raises:
+        CallerRefused: so it is.
+    """
+    if person.role is not authority:
+        raise CallerRefused(f"{person.name} is an {person.role}, and {action} is for the {authority} alone")
+
+
 def matrix_text() -> str:
     """Return the permissions as a table that an auditor can read."""
     width = max(len(right) for right in Right)

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from aerodb.protocol.facts import Facts
-from aerodb.protocol.plan import Loss, Snapshot, Verdict
+from aerodb.protocol.plan import Loss, Plan, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.writes import Writes
 
@@ -29,12 +29,17 @@ class Confirm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A plan, as it was recorded: its exact text, and the digest of that text."""
+    """A plan, as it was recorded: its exact text, and the digest of that text.
+
+    Who may not see that text, which carries sensitive facts, is given what may be `shown` of it; that has no digest of
+    its own, and is no plan that could be signed.
+    """
 
     request: str
     accepted: bool
     plan: str
     digest: str
+    shown: Plan | None = None
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -172,10 +177,23 @@ class ProvenEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     proof: str
 
 
+class EventLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One record of a request for who may not read the log: what happened, without the record's text or proof."""
+
+    sequence: int
+    at: str
+    event: str
+    operator: str
+    result: str
+    code: str
+    invariants: tuple[str, ...]
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One request with everything that the log holds of it: the line, the plan's text, the records, the proofs.
 
-    All proofs rest on one checkpoint. Where `redacted` names the snapshot, there is one, and it was not shown.
+    All proofs rest on one checkpoint. `redacted` names what there is and was not shown: the snapshot, and, to who may
+    not read the log, the plan's exact text and the records; `shown` and `events` are what they get in their place.
     """
 
     line: RequestLine
@@ -184,6 +202,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     records: tuple[LogEntry, ...]
     proofs: tuple[str, ...]
     redacted: tuple[str, ...] = ()
+    shown: Plan | None = None
+    events: tuple[EventLine, ...] = ()
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -194,3 +214,37 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recorded_digest: str
     computed_digest: str
     length_bytes: int
+
+
+class Records(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Records of the log, in its order."""
+
+    records: tuple[LogEntry, ...]
+
+
+class WhoAmI(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The caller, as the configuration has them."""
+
+    operator: str
+    role: str
+
+
+class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One action of the closed catalogue."""
+
+    name: str
+    summary: str
+    target: str
+    arguments: dict[str, str]
+    authority: str
+    invariants: tuple[str, ...]
+    effects: tuple[str, ...]
+    irreversible: tuple[str, ...]
+    commit_point: str
+    failures: tuple[str, ...]
+
+
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole catalogue."""
+
+    actions: tuple[CatalogueEntry, ...]

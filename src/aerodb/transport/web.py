@@ -3,6 +3,7 @@
 Source: RFC 9110 (HTTP), RFC 9457 (problem details).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -63,8 +64,13 @@ def known_error(error: Exception) -> AeroError:
     return InternalFailure(f"{type(error).__name__}; the service's own log has more", executed="unknown")
 
 
-def problem(request: Request, error: Exception) -> Response:
-    """Return an error as a problem; a failure that is none of ours is told in the service's log, with its traceback."""
+def problem(
+    request: Request, error: Exception, spoken: Callable[[AeroError], AeroError] = lambda known: known
+) -> Response:
+    """Return an error as a problem; a failure that is none of ours is told in the service's log, with its traceback.
+
+    `spoken` returns what the caller is told of it, where that is not all.
+    """
     known = known_error(error)
     fail(known)
     caller = caller_in(request.scope)
@@ -76,7 +82,7 @@ def problem(request: Request, error: Exception) -> Response:
         say("caller refused", code=known.code, message=known.message, **asked)
     else:
         say("call refused", code=known.code, request=known.request or "", **asked)
-    return Response(problem_bytes(known), known.status, media_type=MEDIA_TYPE)
+    return Response(problem_bytes(spoken(known)), known.status, media_type=MEDIA_TYPE)
 
 
 PROBLEMS = {AeroError: problem, HTTPException: problem, Exception: problem}

@@ -15,8 +15,9 @@ from starlette.routing import Route
 
 from aerodb.control.errors import SessionUnknown
 from aerodb.control.plane import ControlPlane
+from aerodb.control.veil import told
 from aerodb.errors import AeroError
-from aerodb.protocol.cluster import Operator
+from aerodb.protocol.cluster import Operator, Role
 from aerodb.tracing import span
 from aerodb.transport.errors import CallerRefused, InternalFailure, RouteUnknown
 from aerodb.transport.guard import Guard
@@ -139,6 +140,7 @@ class Site:
         """Return the page of an error; nothing of the inside reaches the person."""
         if isinstance(error, SessionUnknown):
             return self._enter_page("", "", error.status)
+        error = told(error, live=visit is not None and visit.person.role is Role.OPERATOR)
         who: dict[str, Any] = {"person": None}
         if visit is not None:
             who = {"person": visit.person, "token": form_token(visit.session)}

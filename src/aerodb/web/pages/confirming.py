@@ -23,7 +23,7 @@ def confirm(visit: Visit) -> Onward:
         AeroError: as the control plane says.
     """
     request = visit.path["request"]
-    decision = visit.plane.reader.decision(request)
+    decision = visit.plane.discloser.decision(visit.person, request, sensitive=False)
     if visit.form.get("typed", "") != decision.line.target:
         raise NotTyped(f"type {decision.line.target} to confirm", field="typed", request=request)
     try:

@@ -60,7 +60,7 @@ def record(visit: Visit) -> Page:
     number = visit.path["sequence"]
     if not (number.isascii() and number.isdigit() and len(number) < 16):
         raise FormMalformed("a record's number is expected here", field="sequence")
-    entry = visit.plane.reader.entry(int(number))
+    entry = visit.plane.discloser.entry(visit.person, int(number))
     found = proven_by(visit.plane.cluster, entry.sequence, entry.record, entry.proof)
     values = {"each": found, "size": visit.plane.log.size, "log_key": visit.plane.cluster.log_key}
     return Page(template="record.html", here="/audit", values=values)
@@ -103,7 +103,7 @@ def audit(visit: Visit) -> Page:
     asked = {name: visit.query.get(name, "") for name in Query.__struct_fields__}
     times = {name: required_instant(asked[name], name) for name in ("since", "until")}
     cluster, log = visit.plane.cluster, visit.plane.log
-    found = visit.plane.reader.search(Query(**{**asked, **times}), visit.before(), RECORDS_A_PAGE)
+    found = visit.plane.discloser.search(visit.person, Query(**{**asked, **times}), visit.before(), RECORDS_A_PAGE)
     further = {name: value for name, value in asked.items() if value}
     values = {
         "asked": asked,
@@ -149,6 +149,7 @@ def decision(visit: Visit) -> Page:
         "signed": [signed_by(cluster, each.record, found.plan) for each in records if each.record.event == "confirmed"],
         "outcome": outcome_of(cluster, found),
         "redacted": found.redacted,
+        "events": found.events,
         "may_read_sensitive": Right.READ_SENSITIVE in ALLOWED[visit.person.role],
         "replayed": _replayed(visit) if found.plan is not None else None,
     }
@@ -171,6 +172,6 @@ def signed_by(cluster: Cluster, record: Record, plan_text: str | None) -> dict[s
 
 def _replayed(visit: Visit) -> dict[str, Any]:
     try:
-        return {"replayed": visit.plane.reader.replay(visit.path["request"]), "fault": ""}
+        return {"replayed": visit.plane.discloser.replay(visit.person, visit.path["request"]), "fault": ""}
     except AeroError as error:
         return {"replayed": None, "fault": error.message}

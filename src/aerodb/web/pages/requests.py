@@ -26,7 +26,7 @@ from aerodb.protocol.plan import Outcome, Plan
 from aerodb.protocol.signed import open_signed
 from aerodb.protocol.words import words_of
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
-from aerodb.rules.render import Line, outcome_lines, plan_lines
+from aerodb.rules.render import Line, outcome_lines, plan_lines, redacted_plan_lines
 from aerodb.rules.specification import Action
 from aerodb.web.errors import FormMalformed
 from aerodb.web.visit import Onward, Page, Visit
@@ -36,8 +36,7 @@ REQUESTS_A_PAGE = 100
 
 def listing(visit: Visit) -> Page:
     """Answer with the requests, the newest first."""
-    require(visit.person, Right.READ_REQUESTS)
-    found = visit.plane.reader.requests(visit.before(), REQUESTS_A_PAGE)
+    found = visit.plane.discloser.requests(visit.person, visit.before(), REQUESTS_A_PAGE)
     values = {"lines": found.requests, "next": found.next, "newest": visit.before() is None}
     return Page(template="requests.html", here="/requests", values=values)
 
@@ -131,7 +130,8 @@ def one(visit: Visit) -> Page:
     values = {
         **shown_plan(decision),
         "line": line,
-        "records": records_of(decision),
+        "records": [*records_of(decision), *((each.sequence, each) for each in decision.events)],
+        "redacted": bool(decision.events),
         "outcome": outcome_of(visit.plane.cluster, decision),
         "waits": waits,
         "mine": mine,
@@ -145,6 +145,9 @@ def one(visit: Visit) -> Page:
 
 def shown_plan(decision: Decision) -> dict[str, Any]:
     """Return a decision's plan as lines, as its exact text, and as a document; None where it has none."""
+    if decision.shown is not None:
+        lines = redacted_plan_lines(decision.shown, decision.line.plan or "")
+        return {"plan": decision.shown, "plan_text": "", "plan_lines": lines}
     if decision.plan is None:
         return {"plan": None, "plan_text": "", "plan_lines": []}
     plan = canonical.decode(decision.plan.encode(), Plan)
@@ -158,6 +161,10 @@ def records_of(decision: Decision) -> list[tuple[int, Record]]:
 
 def outcome_of(cluster: Cluster, decision: Decision) -> list[Line]:
     """Return the last outcome of a request as lines; what no agent signed is said to be so."""
+    seen = [each for each in decision.events if each.event in {"outcome", "established"}]
+    if seen:
+        style = {"executed": "good", "unknown": "warn"}.get(seen[-1].result, "bad")
+        return [Line(style, f"{seen[-1].result.upper()}. What the node said is redacted for your role.")]
     ended = [record for _, record in records_of(decision) if record.event in {"outcome", "established"}]
     if not ended:
         return []
