@@ -202,7 +202,8 @@ def test_a_lost_connection_asks_and_confirms_once(shared: Running, browser: Brow
     losing.lose.clear()
     visitor.goto(f"/requests/{request}")
     assert visitor.state() == "executed"
-    assert shared.api.events(request) == ["requested", "confirmed", "outcome"]
+    events = shared.api.events(request)  # A browser may send again by itself, on a new connection; that is refused.
+    assert [each for each in events if each != "refused"] == ["requested", "confirmed", "outcome"]
     visitor.close()
     one.close()
 
