@@ -9,6 +9,7 @@ from benchmarks import (
     agent_memory,
     cli_start,
     explain,
+    jammed_doors,
     log_appends,
     pgbench_throughput,
     scale_agents,
@@ -35,6 +36,7 @@ MEASURES: dict[str, Measure] = {
     "web_pages": web_pages.measure,
     "agent_memory": agent_memory.measure,
     "pgbench_throughput": pgbench_throughput.measure,
+    "jammed_doors": jammed_doors.measure,
     "scale_log": scale_log.measure,
     "scale_agents": scale_agents.measure,
 }

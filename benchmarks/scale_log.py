@@ -1,9 +1,9 @@
 """A log of a million records: searching it, one decision, one proof, and verifying it whole; beside bare SQLite.
 
 The log is made in bulk, a thousand records a transaction, with the bytes that appending them one by one would have
-left: the same records, tree nodes and signed checkpoint. Every request shares one plan and one
-snapshot. `audit verify` then verifies all of it. The limit of a page is the same question to a bare table with an
-index, bodies included; ours reads each record through the log, checked against the tree and held to the question.
+left: the same records, tree nodes and signed checkpoint. Every request shares one plan and one snapshot; so it is then
+found intact, and what it means is not judged. The limit of a page is the same question to a bare table with an index,
+bodies included; ours reads each record through the log, checked against the tree and held to the question.
 """
 
 import resource
@@ -19,19 +19,20 @@ from pathlib import Path
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aerodb.audit.export import export, verify_export
+from aerodb.audit.export import export
 from aerodb.audit.note import sign_checkpoint
 from aerodb.audit.record import Record, encode_record
 from aerodb.audit.search import Query
-from aerodb.audit.store import Log, SearchBehind, newest_requests, search
+from aerodb.audit.store import Log, SearchBehind, newest_requests, search, verify_export
 from aerodb.audit.store.database import Database, open_to_write
 from aerodb.audit.store.folder import PART_RECORDS, Part, verify_part
 from aerodb.audit.store.index import ENDING
-from aerodb.audit.store.seal import remove_seal, write_seal
+from aerodb.audit.store.seal import file_digests, remove_seal, write_seal
 from aerodb.audit.tree import Frontier, leaf_hash
 from aerodb.control.agents import Agents
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
+from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.transport.certificates import Authority
@@ -97,7 +98,7 @@ def fill(folder: Path, key: Ed25519PrivateKey, count: int) -> None:
     database.replace_checkpoint(database.newest(), (count, signed))
     database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     database.close()
-    write_seal(folder, ORIGIN, key)
+    write_seal(folder, file_digests(folder), ORIGIN, key)
 
 
 def _insert(database: Database, number: int, frontier: Frontier) -> Frontier:
@@ -243,4 +244,5 @@ def _reader(log: Log, folder: Path) -> Reader:
     )  # fmt: skip
     folder.mkdir()
     Authority(cluster.id).issue(folder, "control", "control")
-    return Reader(cluster, Agents(cluster, tls_in(folder), Meters(log)), log, lambda _: False)
+    meters = Meters(log)
+    return Reader(cluster, Agents(cluster, tls_in(folder), meters), log, Views(cluster, log, meters), lambda _: False)

@@ -50,7 +50,7 @@ def facts_of(cluster: Cluster, name: str) -> Facts:
     )  # fmt: skip
     return Facts(
         node=name, rules=RULES, configuration=cluster.digest, standing=genesis(name, cluster.genesis, witness=False),
-        instance=instance, unfinished=None, entries=0, checkpoint=0,
+        instance=instance, unfinished=None, entries=0, checkpoint="",
     )  # fmt: skip
 
 

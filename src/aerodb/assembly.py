@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from aerodb import __version__, tracing
+from aerodb import __version__, private, tracing
 from aerodb.logs import Form, configure, say
 
 if TYPE_CHECKING:
@@ -72,9 +72,10 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     from aerodb.kernel.events.observed import Observed
     from aerodb.kernel.memory import give_back, have_one_arena
     from aerodb.kernel.node import read_node
-    from aerodb.kernel.service import ALWAYS_ANSWERED, application
+    from aerodb.kernel.service import ALWAYS_ANSWERED, application, room_of
     from aerodb.transport.server import Server, listen
 
+    private.begin()
     have_one_arena()
     ending = _Ending()
     ending.install()
@@ -94,7 +95,8 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
             target=partial(one.start_with_host, as_it_stands=as_it_stands), name="start with the host"
         ).start()
     give_back()
-    Server(application(one, observed), node.tls, ALWAYS_ANSWERED).run_on(bound, ending.asked, finish=one.end)
+    server = Server(application(one, observed), node.tls, ALWAYS_ANSWERED, room_of)
+    server.run_on(bound, ending.asked, finish=one.end)
     say("ending", signal=ending.name)
     if ending.number == signal.SIGINT:
         one.stop_with_host()
@@ -131,7 +133,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from aerodb.api.service import application
+    from aerodb.api.service import application, rooms_of
     from aerodb.audit.store import Log
     from aerodb.control.errors import ControlFolderBroken
     from aerodb.control.plane import ControlPlane
@@ -140,6 +142,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
     from aerodb.transport.server import Server, listen
     from aerodb.transport.tls import tls_in
 
+    private.begin()
     ending = _Ending()
     ending.install()
     try:
@@ -157,9 +160,11 @@ def serve(folder: Path, *, log_format: Form) -> int:
     try:
         say("listening", address=cluster.control, log_records=log.size)
         plane = ControlPlane(cluster, tls_in(folder), log)
-        plane.begin()
+        left_over = plane.explainer.left_over()
         with _pages(plane, folder, ending):
-            Server(application(plane), tls_in(folder)).run_on(bound, ending.asked)
+            threading.Thread(target=plane.begin, args=(left_over,), name="begin", daemon=True).start()
+            server = Server(application(plane), tls_in(folder), room_of=rooms_of(cluster))
+            server.run_on(bound, ending.asked)
         say("ending", signal=ending.name)
         plane.close()
     finally:

@@ -3,19 +3,24 @@
 - Nothing depends on it: where nobody asked for logs nothing is said, and one that cannot be written is dropped.
 - No secret is ever handed to it: no password, no key, no signature, no plan.
 - Whatever concerns a request carries its id.
-- What a library warns of is a line like any other; of one that is configured with secrets, without any text that it
-  was given.
+- What a library warns of is counted, and a line like any other at its first, its tenth, its hundredth time: whoever can
+  make a library warn fills no disk.
+- Of a library that is configured with secrets nothing is said of any text that it was given.
 
 structlog is loaded by a daemon that logs, and by nothing else.
 """
 
 import logging
 import sys
+import threading
+from collections import Counter
 from contextlib import suppress
 from typing import Any, Literal
 
 Form = Literal["text", "json"]
 _loggers: list[Any] = []
+_TOLD = "aerodb_told"
+"""What marks an exception that was told with its traceback."""
 
 
 CONFIGURED_WITH_SECRETS = frozenset({"opentelemetry", "requests", "urllib3"})
@@ -38,20 +43,63 @@ def _sparing(record: logging.LogRecord) -> str:
         return str(record.msg)
 
 
+def is_told(times: int) -> bool:
+    """Tell whether what has happened so many times is told again: at each power of ten."""
+    return str(times).strip("0") == "1"
+
+
+class Tally:
+    """How often each of a few kinds of things happened; the kinds that come late are counted as one."""
+
+    def __init__(self, kinds_max: int) -> None:
+        """Begin at zero."""
+        self._kinds_max = kinds_max
+        self._lock = threading.Lock()
+        self._times = Counter[tuple[str, str]]()
+
+    def count(self, group: str, kind: str) -> int:
+        """Count once more, and return how often that was."""
+        with self._lock:
+            if (group, kind) not in self._times and len(self._times) >= self._kinds_max:
+                kind = ""
+            self._times[group, kind] += 1
+            return self._times[group, kind]
+
+    def by_group(self) -> dict[str, int]:
+        """Return how often anything happened in each group."""
+        found = Counter[str]()
+        with self._lock:
+            for (group, _), times in self._times.items():
+                found[group] += times
+        return dict(found)
+
+
 class _Libraries(logging.Handler):
     """Says what libraries log, so that nothing but whole lines is ever written."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say one record; the web server repeats failures that have been told with their traceback already."""
+        """Count one record, and say it unless it repeats what was said."""
+        failed = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        times = warnings.count(record.name.partition(".")[0], f"{record.msg} {failed}")
+        if is_told(times):
+            self._say(record, {"times": times} if times > 1 else {})
+
+    @staticmethod
+    def _say(record: logging.LogRecord, more: dict[str, Any]) -> None:
+        """Say one record; a failure that has been told already, which the web server repeats, is not told again."""
         if record.name.partition(".")[0] in CONFIGURED_WITH_SECRETS:
             kind = record.exc_info[0] if record.exc_info else None
             failed = kind.__name__ if kind else ""
-            say("library warns", library=record.name, message=_sparing(record), failed=failed)
+            say("library warns", library=record.name, message=_sparing(record), failed=failed, **more)
             return
-        failure = record.exc_info[1] if record.exc_info and record.name != "uvicorn.error" else None
-        say("library warns", failure=failure, library=record.name, message=record.getMessage())
+        failure = record.exc_info[1] if record.exc_info else None
+        if failure is not None and _TOLD in failure.__dict__:
+            failure = None
+        say("library warns", failure=failure, library=record.name, message=record.getMessage(), **more)
 
 
+warnings = Tally(500)
+"""What libraries warned of since the process started, by library."""
 _libraries = _Libraries(logging.WARNING)
 
 
@@ -83,6 +131,8 @@ def configure(form: Form, service: str) -> None:
 
 def say(event: str, *, failure: BaseException | None = None, **fields: object) -> None:
     """Say that `event` happened; `failure` is an exception to be told with its traceback."""
+    if failure is not None:
+        failure.__dict__[_TOLD] = True
     for logger in _loggers:
         with suppress(OSError, ValueError):
             if failure is None:

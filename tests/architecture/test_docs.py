@@ -90,5 +90,5 @@ def test_the_picture_shows_every_package() -> None:
     drawn = set(re.findall(r'<text class="name"[^>]*>([^<]+)</text>', pages()["pictures/layers.svg"]))
     source = ROOT / "src" / "aerodb"
     there = {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
-    modules = {"assembly", "errors", "logs", "registration", "tracing"}
+    modules = {"assembly", "errors", "logs", "private", "registration", "tracing"}
     assert drawn == {name for names in layers() for name in names} == there | modules

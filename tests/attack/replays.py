@@ -44,7 +44,7 @@ class Replays:
         for call in sent[lots % 3 :: 3][-REPLAYED_MAX:]:
             self._chronicle.more()
             try:
-                seen = impostor.facts(call.target).checkpoint
+                seen = impostor.seen(call.target)
                 order = order_of(api, call.request, seen)
                 body = impostor.agent(call.target).post("/v1/orders", canonical.encode(order))
             except Refused as error:

@@ -119,6 +119,7 @@ class Walker:
         for name in others:
             if name in facts and not _streams_from(holder, name, facts):
                 yield "reclone", name, {"upstream": holder}
+                yield "stop", name, {}  # One that never gets ready is recloned once it is down.
 
     def _elected(self, facts: dict[str, Facts], up: list[str]) -> Iterator[Wish]:
         for name in up:

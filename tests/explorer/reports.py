@@ -99,7 +99,7 @@ def facts_of(node: Node, name: str, cluster: Cluster, *, under_way: bool) -> Fac
         instance=None if name == "w" else instance_of(node, name, cluster),
         unfinished=unfinished,
         entries=0,
-        checkpoint=0,
+        checkpoint="",
     )
 
 
@@ -118,7 +118,7 @@ def _sender(name: str) -> Sender:
 def _statements(cluster: Cluster, node: str, standing: Standing) -> Peer:
     blank = Facts(
         node=node, rules="", configuration="", standing=standing, instance=None, unfinished=None, entries=0,
-        checkpoint=0,
+        checkpoint="",
     )  # fmt: skip
     return peer_of(cluster, blank)
 

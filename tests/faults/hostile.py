@@ -4,7 +4,10 @@ What it shows, the operator has signed: they were fooled, by a program of its ma
 """
 
 import base64
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -37,14 +40,25 @@ def node_key(running: Running, node: str) -> Ed25519PrivateKey:
     return read_node(running.layout.node(node)).key
 
 
+def copy_log(folder: Path, to: Path) -> None:
+    """Copy a log, whole and at one moment, whoever writes it meanwhile."""
+    to.mkdir(mode=0o700)
+    with closing(sqlite3.connect(folder / "log.db")) as source, closing(sqlite3.connect(to / "log.db")) as target:
+        source.backup(target)
+
+
 class Hostile:
     """In the place of the control plane, which is killed."""
 
-    def __init__(self, running: Running) -> None:
-        """Take over the log."""
-        running.stage.kill("control")
+    def __init__(self, running: Running, fork: Path | None = None) -> None:
+        """Take over the log; or, where a `fork` is named, leave it and its server alone, and go on in a copy of it."""
+        folder = running.layout.control / "log"
+        if fork is None:
+            running.stage.kill("control")
+        else:
+            copy_log(folder, fork)
         self.running, self.cluster = running, running.cluster
-        self.log = Log(running.layout.control / "log", self.cluster.origin, log_key(running))
+        self.log = Log(fork or folder, self.cluster.origin, log_key(running))
         self._recorder = Recorder(self.log, canonical.encode(self.cluster), Meters(self.log))
 
     def close(self) -> None:
@@ -87,7 +101,7 @@ class Hostile:
         signature = sign_with_key(operator_key(self.running.layout), text.encode())
         self._recorder.planned(plan, text, canonical.encode(snapshot), ())
         sequence = self._recorder.confirmed(plan, text, signature, touch=False)
-        seen = self.running.impostor.facts(plan.request.target).checkpoint
+        seen = self.running.impostor.seen(plan.request.target)
         record = self.log.record(sequence).decode()
         return Order(
             plan=text,

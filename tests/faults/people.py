@@ -10,6 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
+from aerodb.audit.note import stated_size
 from aerodb.audit.proof import make_proof
 from aerodb.audit.tree import consistency_path, hashes_of, inclusion_path, leaf_hash
 from aerodb.control.errors import SnapshotInconsistent
@@ -19,7 +20,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
 from aerodb.protocol.facts import Facts, Report
-from aerodb.protocol.plan import Order, Outcome, Plan, Snapshot, late_nonce
+from aerodb.protocol.plan import Confirmation, Order, Outcome, Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, PrivateKey, sign_with_key
 from aerodb.transport.client import Client
@@ -28,6 +29,8 @@ from aerodb.transport.tls import tls_in
 from tests.unit.protocol.authenticator import SoftAuthenticator
 
 REASON = "a test"
+UNCONFIRMED = canonical.encode(Confirmation(plan="", signature=""))
+"""What is shown to a node by whoever asks for an outcome and has no confirmation."""
 
 
 def new_id() -> str:
@@ -148,6 +151,10 @@ class Impostor:
     def facts(self, node: str) -> Facts:
         """Return a node's facts."""
         return canonical.decode(self.report(node, new_id()).document.encode(), Report).facts
+
+    def seen(self, node: str) -> int:
+        """Return how many records the log had under the newest checkpoint that a node says it has seen."""
+        return stated_size(self.facts(node).checkpoint)
 
     def run(self, node: str, order: Order) -> Outcome:
         """Send an order; return the outcome that the agent signed."""

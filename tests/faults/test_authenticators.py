@@ -20,6 +20,7 @@ from aerodb.audit.note import sign_checkpoint
 from aerodb.audit.proof import make_proof
 from aerodb.audit.record import Record, decode_record, encode_record
 from aerodb.audit.tree import hashes_of, inclusion_path, leaf_hash, root_of
+from aerodb.audit.trust import Trust
 from aerodb.local.person import Person
 from aerodb.protocol import canonical, sshsig, webauthn
 from aerodb.protocol.api import Planned
@@ -184,7 +185,7 @@ class TestAHostileControlPlane:
         finally:
             shared.stage.start_agent("n3")
             shared.stage.wait_for("n3")
-        return planned, order_of(shared.api, planned.request, shared.impostor.facts("n3").checkpoint)
+        return planned, order_of(shared.api, planned.request, shared.impostor.seen("n3"))
 
     def _forged(self, shared: Running, order: Order, signature: str) -> Order:
         """Return the order with another signature, in a log that holds it, signed with the stolen log key."""
@@ -311,7 +312,7 @@ def test_one_changed_byte_is_refused_and_the_part_named(shared: Running, evidenc
     for offset in (*range(begin - 1_000, begin + 1_000, 7), *range(0, len(data), max(1, len(data) // 200))):
         flipped = data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :]
         with pytest.raises(EvidenceInvalid) as refused:
-            examine(flipped, shared.cluster)
+            examine(flipped, Trust(clusters=(shared.cluster,)))
         parts.add(refused.value.field)
     assert {"record 2 of 3 or its proof", "the plan", "the snapshot", "the configuration"} <= parts
 
@@ -332,11 +333,13 @@ def test_a_log_of_lies_does_not_hide_a_bad_assertion(shared: Running, evidence: 
             stranger.asserts(client_data("webauthn.get", webauthn.challenge_of(b""), "http://localhost:1")), trust
         ),
     }
-    assert examine(canonical.encode(_logged(shared, document, records)), shared.cluster).plan is not None
+    assert examine(
+        canonical.encode(_logged(shared, document, records)), Trust(clusters=(shared.cluster,))
+    ).meaning.whole
     for lie in lies.values():
         forged = [records[0], replace(records[1], signature=lie), records[2]]
         with pytest.raises(EvidenceInvalid) as refused:
-            examine(canonical.encode(_logged(shared, document, forged)), shared.cluster)
+            examine(canonical.encode(_logged(shared, document, forged)), Trust(clusters=(shared.cluster,)))
         assert refused.value.field == "the operator's signature"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aerodb.audit.note import stated_size
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Done
 from aerodb.protocol.facts import State
@@ -117,7 +118,7 @@ def _nothing_runs_again(running: Running, request: str, expected: str) -> None:
     facts = running.impostor.facts("n3")
     assert facts.entries == 1
     with pytest.raises(AeroError) as error:
-        running.impostor.run("n3", order_of(running.api, request, facts.checkpoint))
+        running.impostor.run("n3", order_of(running.api, request, stated_size(facts.checkpoint)))
     assert (error.value.code, error.value.executed) == ("kernel.request-duplicate", expected)
     found = _established(running, request)
     assert isinstance(found, Done)

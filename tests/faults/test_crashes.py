@@ -40,7 +40,7 @@ def _stopped(running: Running) -> None:
 CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
     ("checkpoint", "n1", {}, _nothing, ["not executed", "executed"]),
     ("checkpoint", "n3", {}, _nothing, ["not executed", "executed"]),
-    ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed", "executed"]),
+    ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed"]),
     ("demote", "n1", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed", "executed"]),
     ("promote", "n2", {}, _pledged, ["not executed", "not executed", "unknown", "executed", "executed", "executed"]),
     ("renew", "n1", {}, _fenced_for_n1, ["not executed", "not executed", "executed", "executed"]),
@@ -96,7 +96,7 @@ def test_an_agent_killed_at_any_step(
         assert fresh.api.outcome(planned.request).result == "not executed"
         fresh.api.do("start", target)
         expected = "not executed"
-    seen = fresh.impostor.facts(target).checkpoint
+    seen = fresh.impostor.seen(target)
     with pytest.raises(AeroError) as error:
         fresh.impostor.run(target, order_of(fresh.api, planned.request, seen))
     said = "unknown" if expected == "over" else expected
@@ -137,7 +137,7 @@ def test_the_control_plane_killed_before_the_outcome(fresh: Running) -> None:
     fresh.stage.wait_for("control")
     found = fresh.api.outcome(planned.request)
     assert (found.result, found.code) == ("not executed", "kernel.request-unknown")
-    seen = fresh.impostor.facts("n3").checkpoint
+    seen = fresh.impostor.seen("n3")
     with pytest.raises(AeroError) as error:  # It now never will.
         fresh.impostor.run("n3", order_of(fresh.api, planned.request, seen))
     assert error.value.code == "kernel.request-duplicate"

@@ -10,7 +10,8 @@ import pytest
 
 from aerodb.api.routes import ENDPOINTS
 from aerodb.audit.evidence import examine
-from aerodb.audit.export import verify_export
+from aerodb.audit.store import verify_export
+from aerodb.audit.trust import Trust
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Found, Requests, Status
@@ -146,7 +147,7 @@ def test_the_evidence_of_a_real_request_verifies(shared: Running) -> None:
     """A request that a real agent executed is proven from end to end by the configuration alone."""
     done = shared.api.do("fence", "n3", for_="n3")
     body = person(shared, "auditor").client.get(f"/v1/requests/{done.request}/evidence")
-    said = " ".join(examine(body, shared.layout.cluster()).sentences)
+    said = " ".join(examine(body, Trust(clusters=(shared.layout.cluster(),))).sentences)
     assert "operator signed exactly this plan" in said
     assert "executed, signed by the agent of n3" in said
 

@@ -1,6 +1,7 @@
 """A plan that rests on what others have not done, confirmed after they did it: judged on what they say then."""
 
 from aerodb.audit.evidence import Evidence, examine
+from aerodb.audit.trust import Trust
 from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Snapshot
@@ -11,8 +12,8 @@ from tests.faults.people import Api
 
 def elect_n2(running: Running) -> None:
     """Elect n2 by n2 and n3 alone, as where n1 is lost."""
-    running.api.do("fence", "n2", for_="n2")
     running.api.do("fence", "n3", for_="n2")
+    running.api.do("fence", "n2", for_="n2")
     running.api.do("promote", "n2")
 
 
@@ -30,7 +31,7 @@ def test_an_old_plan_to_start_the_primary_is_refused_after_an_election(fresh: Ru
     assert "no-higher-grant" in done.message
     assert instance_of(fresh, "n1").state is State.STOPPED
     body = Api(fresh.layout, "auditor").client.get(f"/v1/requests/{planned.request}/evidence")
-    said = "\n".join(examine(body, fresh.cluster).sentences)
+    said = "\n".join(examine(body, Trust(clusters=(fresh.cluster,))).sentences)
     assert "Made after that confirmation, and signed by its own node: the report of each of n2, n3." in said
     late = canonical.decode((canonical.decode(body, Evidence).late or "").encode(), Snapshot)
     assert late.reports.keys() == {"n2", "n3"}

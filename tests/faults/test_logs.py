@@ -11,7 +11,7 @@ import pytest
 from aerodb.logs import _loggers, configure, say
 from aerodb.transport.errors import Refused
 from tests.faults.conftest import Running
-from tests.faults.people import Api, new_id
+from tests.faults.people import UNCONFIRMED, Api, new_id
 from tests.faults.waiting import wait_until
 
 
@@ -62,7 +62,7 @@ def test_an_internal_failure_is_told_where_it_happened_and_nowhere_else(shared: 
     shared.stage.wait_for("n2")
     (events_folder / f"{request}.ended.json").unlink()
     with pytest.raises(Refused) as error:
-        shared.impostor.agent("n2").post(f"/v1/outcomes/{request}", b"{}")
+        shared.impostor.agent("n2").post(f"/v1/outcomes/{request}", UNCONFIRMED)
     assert error.value.code == "control.internal"
     assert "Traceback" not in error.value.message
     assert ".ended.json" not in error.value.message

@@ -217,7 +217,7 @@ class TestAHostileControlPlane:
     @pytest.fixture
     def order(self, shared: Running) -> Order:
         """Return an order for n3 that is genuine in every part, confirmed, logged, and never sent."""
-        if shared.impostor.facts("n3").checkpoint == 0:
+        if shared.impostor.seen("n3") == 0:
             shared.api.do("stop", "n3")
             shared.api.do("start", "n3")
         planned = shared.api.ask("stop", "n3")
@@ -228,7 +228,7 @@ class TestAHostileControlPlane:
         finally:
             shared.stage.start_agent("n3")
             shared.stage.wait_for("n3")
-        return order_of(shared.api, planned.request, shared.impostor.facts("n3").checkpoint)
+        return order_of(shared.api, planned.request, shared.impostor.seen("n3"))
 
     @pytest.mark.parametrize(
         ("change", "code"),

@@ -18,8 +18,8 @@ from tests.faults.people import Api, new_id
 
 def test_the_same_courier_with_the_truth_is_obeyed(fresh: Running) -> None:
     """Whoever carries it: what is signed, logged and proven is executed. No lie, no refusal."""
-    fresh.api.do("fence", "n2", for_="n2")
     fresh.api.do("fence", "n3", for_="n2")
+    fresh.api.do("fence", "n2", for_="n2")
     hostile = Hostile(fresh)
     plan, snapshot = hostile.plan(hostile.request("promote", "n2"))
     assert plan.accepted

@@ -187,8 +187,8 @@ def _shown(running: Running) -> None:
 def test_lag_goes_on_with_the_next_primary(fresh: Running) -> None:
     """After a failover, the new primary's agent samples in the new term, after the old one's samples."""
     wait_until(lambda: bool(samples(fresh)))
-    fresh.api.do("fence", "n2", for_="n2")
     fresh.api.do("fence", "n3", for_="n2")
+    fresh.api.do("fence", "n2", for_="n2")
     fresh.api.do("promote", "n2")
     fresh.api.do("follow", "n3", upstream="n2")
     wait_until(lambda: any(lag.source == "n2" and behind(lag, "n3") == 0 for lag in samples(fresh)))

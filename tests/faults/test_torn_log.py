@@ -9,11 +9,12 @@ import psycopg
 
 from aerodb.local.demo import kill_postgres
 from aerodb.local.writer import Writer
-from tests.faults.behind import connect, run
+from tests.faults.behind import connect, instance_of, run
 from tests.faults.conftest import Running
 from tests.faults.waiting import wait_until
 
-TORN_BYTES_MIN = 1 << 20
+TORN_BYTES_MIN = 1 << 25  # So long that a good part of the time goes into reading it again.
+LOOKS = 50
 LONG_RECORD = "select pg_logical_emit_message(false, 'x', repeat('y', 100000000))"
 TORN = "select pg_last_wal_receive_lsn() - pg_last_wal_replay_lsn()"
 
@@ -72,6 +73,8 @@ def test_a_failover_where_the_last_record_is_torn(fresh: Running) -> None:
     long.join()
     fresh.api.do("fence", "n2", for_="n2")
     fresh.api.do("fence", "n3", for_="n2")
+    for node in ("n2", "n3"):
+        assert len({instance_of(fresh, node).position for _ in range(LOOKS)}) == 1
     furthest = fresh.api.ask("promote", "n2")
     if not furthest.accepted:  # The other has received more: the election is anew for it.
         fresh.api.do("fence", "n2", for_="n3")

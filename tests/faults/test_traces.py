@@ -135,7 +135,7 @@ def test_a_command_is_one_trace_from_the_terminal_to_the_operation(traced: Trace
     calls = [(name, where, child) for name, where, child in edges if name == command.name]
     assert sorted(calls) == sorted([
         (command.name, "control", "POST /v1/requests"), (command.name, "control", "GET /v1/requests/{request}"),
-        (command.name, "control", confirm),
+        (command.name, "control", "GET /v1/audit/comparison"), (command.name, "control", confirm),
     ])  # fmt: skip
     assert {("dispatch", "agent", ORDER), (ORDER, "agent", "operate")} <= set(edges)
     request = command.attributes["aerodb.request"]

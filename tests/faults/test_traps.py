@@ -45,8 +45,8 @@ def _streaming(running: Running, node: str) -> bool:
 def test_the_same_timeline_number_twice(fresh: Running) -> None:
     """Two nodes on timeline 2, promoted apart: the number proves nothing, following is refused, a reclone mends it."""
     _crash(fresh, "n1")
-    fresh.api.do("fence", "n2", for_="n2")
     fresh.api.do("fence", "n3", for_="n2")
+    fresh.api.do("fence", "n2", for_="n2")
     fresh.api.do("promote", "n2")  # Before the hand's: a pledger that serves by itself would have elected nobody.
     pg_ctl(fresh, "n3", "promote", "-w")
     run(fresh, "n3", "set synchronous_commit = local; create table only_here (n int)")
@@ -186,8 +186,8 @@ def test_a_cancelled_wait_is_no_acknowledgement(fresh: Running) -> None:
     The election is right to lose that row, and says where it went: the old primary has diverged, by this commit.
     """
     run(fresh, "n1", "create table t (n int)")
-    fresh.api.do("fence", "n2", for_="n2")
     fresh.api.do("fence", "n3", for_="n2")
+    fresh.api.do("fence", "n2", for_="n2")
     warned: list[str] = []
     with connect(fresh, "n1") as session:
         session.add_notice_handler(lambda notice: warned.append(notice.message_primary or ""))
@@ -259,8 +259,8 @@ def test_a_setting_that_no_proof_rests_on(fresh: Running, line: str) -> None:
 
 def test_a_setting_that_the_next_reload_takes_up(fresh: Running) -> None:
     """A weaker policy in the candidate's files is found before it is in force: a promotion's own reload would do it."""
-    fresh.api.do("fence", "n2", for_="n2")
     fresh.api.do("fence", "n3", for_="n2")
+    fresh.api.do("fence", "n2", for_="n2")
     append_to(fresh.home("n2") / "data" / "postgresql.auto.conf", "synchronous_standby_names = ''\n")
     assert run(fresh, "n2", "show synchronous_standby_names") != [("",)]
     assert set(_failing(fresh, "promote", "n2")) == {"policy-known"}

@@ -180,7 +180,7 @@ def test_forms_from_elsewhere_are_refused(shared: Running, window: Window, heade
 def test_a_form_of_another_session_is_refused(shared: Running, window: Window) -> None:
     """A form carries its own session's token."""
     foreign = Window(shared, "auditor").sign_in().token()
-    for token in (foreign, "", "0" * 64):
+    for token in (foreign, "", "0" * 64, "é", "\x00", "\N{FULLWIDTH DIGIT ZERO}" * 64):
         answer = window.post("/requests", {"token": token, "action": "stop"})
         assert (answer.status, b"control.form-forged" in answer.body) == (403, True)
 

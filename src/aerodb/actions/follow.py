@@ -12,7 +12,7 @@ from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import SETTINGS, common, receiver_known, running_fits
+from aerodb.rules.condition import SETTINGS, common, receiver_known, running_fits, unread
 from aerodb.rules.foresight import followed
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
@@ -90,7 +90,7 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
         return Established(
             result="executed", evidence=f"the settings name {upstream} as upstream; PostgreSQL is {instance.state}"
         )
-    if instance is None or any(said.startswith(f"{SETTINGS}: ") for said in instance.damage):
+    if instance is None or SETTINGS in unread(instance):
         return Established(result="unknown", evidence="the settings cannot be read; ask again when they can")
     return Established(result="not executed", evidence=f"the settings do not name {upstream} as upstream")
 

@@ -19,6 +19,7 @@ from aerodb.protocol.api import (
     AsOf,
     Catalogue,
     CatalogueEntry,
+    Compared,
     Confirm,
     Decision,
     Done,
@@ -31,11 +32,13 @@ from aerodb.protocol.api import (
     RequestLine,
     Requests,
     SessionLine,
+    Shown,
     SignedIn,
     Status,
     Ticket,
     WhoAmI,
 )
+from aerodb.protocol.base64text import URLSAFE, from_base64
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Endorsed, Register
 from aerodb.protocol.timeline import Timeline
@@ -202,6 +205,16 @@ def _records(call: Call) -> Records:
     return Records(records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in found))
 
 
+def _compare(call: Call) -> Compared:
+    if "seen" not in call.query:
+        return call.plane.views.compare(call.person, Shown(checkpoints={}))
+    try:
+        shown = from_base64(call.query["seen"], URLSAFE)
+    except ValueError as error:
+        raise QueryMalformed("what was seen is not in base64url", field="seen") from error
+    return call.plane.views.compare(call.person, canonical.decode(shown, Shown))
+
+
 def _begin(call: Call) -> CreationOptions:
     return call.plane.authenticators.begin(call.person)
 
@@ -333,6 +346,10 @@ ENDPOINTS = (
     Endpoint(
         method="GET", path="/v1/audit/records", summary="Records of the log.", gives=Records, answer=_records,
         query=("start", "count"),
+    ),
+    Endpoint(
+        method="GET", path="/v1/audit/comparison", gives=Compared, answer=_compare, query=("seen",),
+        summary="Show checkpoints that were seen; returns the proof that the log extends each, or none.",
     ),
     Endpoint(
         method="GET", path="/v1/audit/records/{sequence}", summary="One record of the log, and its proof.",

@@ -14,15 +14,38 @@ from aerodb.control.plane import ControlPlane
 from aerodb.control.roles import ALLOWED, Right, require
 from aerodb.control.veil import shown_to, told
 from aerodb.errors import AeroError
-from aerodb.protocol.cluster import Operator, Role
+from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.rules.explain import REQUEST_ID
 from aerodb.tracing import note
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused
-from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
+from aerodb.transport.metrics import CONTENT_TYPE, MONITOR, scraper_only
+from aerodb.transport.rooms import MONITORS, SMALL_BODY_BYTES_MAX, Room, RoomOf, Share
+from aerodb.transport.tls import Caller
 from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of, known_error, problem
 
-REQUEST_BYTES_MAX = 64 << 10
+REQUEST_BYTES_MAX = SMALL_BODY_BYTES_MAX
+OPERATORS = Room(
+    name="operators", connections=Share(128, 96), calls=Share(20, 12), looks=Share(0, 0),
+    body_bytes=Share(4 << 20, 2 << 20),
+)  # fmt: skip
+READERS = Room(
+    name="readers", connections=Share(128, 64), calls=Share(12, 6), looks=Share(0, 0),
+    body_bytes=Share(1 << 20, 1 << 19),
+)  # fmt: skip
+"""Everybody else who has a certificate. All rooms' calls together take no more threads than the service has: 40."""
+
+
+def rooms_of(cluster: Cluster) -> RoomOf:
+    """Return what says which room a caller of the API belongs to: those who may act have one of their own."""
+    acting = {each.name for each in cluster.operators if Right.REQUEST in ALLOWED[each.role] and not each.revoked}
+
+    def room_of(caller: Caller) -> Room:
+        if caller.kind == MONITOR:
+            return MONITORS
+        return OPERATORS if caller.kind == "person" and caller.name in acting else READERS
+
+    return room_of
 
 
 def _handler(plane: ControlPlane, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
@@ -99,9 +122,9 @@ def application(plane: ControlPlane) -> Starlette:
         return Response(await run_in_threadpool(plane.meters.exposition), media_type=CONTENT_TYPE)
 
     def refused(request: Request, error: Exception) -> Response:
-        known = known_error(error)
-        plane.meters.refused(known.code)
-        return problem(request, error, lambda known: told(known, live=_is_operator(plane, request)))
+        answered = problem(request, error, lambda known: told(known, live=_is_operator(plane, request)))
+        plane.meters.refused(known_error(error).code)
+        return answered
 
     async def exported(request: Request) -> Response:
         lines = await run_in_threadpool(plane.discloser.export, plane.person(caller_in(request.scope)))

@@ -1,9 +1,9 @@
 """The log as one text, JSON Lines: what `aerodb audit verify` checks offline.
 
 - The first line is the checkpoint; then every record in order, as its exact text; then the blobs.
-- Blobs stand in the order of their digests. Verifying holds one digest a needed blob in memory, and no more.
-- Each line has one form, so that no byte of an export can change unnoticed. Only a blob that no confirmation names
-  can be left out.
+- Blobs stand in the order of their digests.
+- Each line has one form, so that no byte of an export can change unnoticed. Only a blob that no plan and no
+  confirmation needs can be left out.
 
 Pure: no I/O, no clock; the log is passed in.
 """
@@ -13,24 +13,11 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from aerodb.audit.note import Checkpoint
-from aerodb.audit.record import Record, read_record
-from aerodb.audit.tree import Frontier, leaf_hash
-from aerodb.audit.verify import (
-    Progress,
-    VerificationFailed,
-    Verified,
-    silent,
-    verified_checkpoint,
-    verified_record,
-    verify_blob,
-    verify_head,
-)
+from aerodb.audit.verify import VerificationFailed, verified_checkpoint
 
 T = TypeVar("T")
 
 BLOCK_BYTES = 256 << 10
-TOLD_RECORDS = 10_000
 
 
 class CheckpointLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +38,9 @@ class BlobLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     blob: str
     text: str
+
+
+Line = CheckpointLine | RecordLine | BlobLine
 
 
 class Exportable(Protocol):
@@ -99,59 +89,31 @@ def blocks(lines: Iterable[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[b
         yield b"".join(held)
 
 
-def verify_export(lines: Iterable[bytes], vkey: str, progress: Progress = silent) -> Verified:
-    """Return what holds if `lines` are the export of a whole, unaltered log, signed by the log's key.
+def read_lines(lines: Iterable[bytes], vkey: str) -> Iterator[Line]:
+    """Yield the lines of an export, each in its one form: the signed checkpoint, as many records, then the blobs.
 
-    The lines are taken one after another; `progress` is told how far it is, now and then.
+    What the records and blobs are is not looked at: that they are what was signed is verified where they are held.
 
     Raises:
-        VerificationFailed: anything is missing, added, altered, in another order, or not signed.
+        VerificationFailed: a line is missing, malformed or out of order, or the checkpoint is not the log's.
         VerifierKeyInvalid: `vkey` is malformed.
     """
     rest = iter(lines)
-    text = _parse(next(rest, b""), CheckpointLine).checkpoint
-    signed = verified_checkpoint(text, vkey)
-    missing = _verify_blobs(rest, _verify_records(rest, signed, progress))
-    if missing:
-        raise VerificationFailed(f"a confirmation names the blob {min(missing)}, which is missing")
-    return Verified(size=signed.size, checkpoint=signed, checkpoint_text=text)
-
-
-def records_in(lines: Iterable[bytes]) -> Iterator[tuple[int, Record]]:
-    """Yield number and content of the records in an export that was verified."""
-    for data in lines:
-        if data.startswith(b'{"sequence":'):
-            line = _parse(data, RecordLine)
-            yield line.sequence, read_record(line.record.encode())
-
-
-def _verify_records(lines: Iterator[bytes], signed: Checkpoint, progress: Progress) -> set[str]:
-    """Check as many records as were signed for; return the digests of the blobs that they need."""
-    frontier, needed = Frontier(), set[str]()
-    while frontier.size < signed.size:
-        line = _parse(next(lines, b""), RecordLine)
-        if line.sequence != frontier.size:
-            raise VerificationFailed(f"record {frontier.size} is missing or out of order")
-        data = line.record.encode()
-        needed.update(verified_record(line.sequence, data).needs)
-        frontier = frontier.append(leaf_hash(data))
-        if frontier.size % TOLD_RECORDS == 0:
-            progress(frontier.size, signed.size)
-    verify_head(frontier, signed)
-    return needed
-
-
-def _verify_blobs(lines: Iterator[bytes], needed: set[str]) -> set[str]:
-    """Check that each blob is what its digest says, and in order; return what is still needed."""
+    first = _parse(next(rest, b""), CheckpointLine)
+    signed = verified_checkpoint(first.checkpoint, vkey)
+    yield first
+    for sequence in range(signed.size):
+        record = _parse(next(rest, b""), RecordLine)
+        if record.sequence != sequence:
+            raise VerificationFailed(f"record {sequence} is missing or out of order")
+        yield record
     last = ""
-    for data in lines:
-        line = _parse(data, BlobLine)
-        verify_blob(line.blob, line.text.encode())
-        if line.blob <= last:
-            raise VerificationFailed(f"the blob {line.blob} is there twice or out of order")
-        last = line.blob
-        needed.discard(last)
-    return needed
+    for data in rest:
+        blob = _parse(data, BlobLine)
+        if blob.blob <= last:
+            raise VerificationFailed(f"the blob {blob.blob} is there twice or out of order")
+        last = blob.blob
+        yield blob
 
 
 def _line(value: msgspec.Struct) -> bytes:

@@ -26,7 +26,7 @@ CHECKPOINT_BYTES_MAX = 65_536
 
 _ED25519 = b"\x01"
 _KEY_ID_BYTES = 4
-_NAME = re.compile(r"[^\s+\x00-\x20\x7f]+")
+_NAME = re.compile(r"[^\s+\x00-\x20\x7f\ud800-\udfff]+")
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
 _SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 
@@ -150,6 +150,15 @@ def open_checkpoint(text: str, vkey: str) -> Checkpoint:
     if checkpoint.origin != key.name:
         raise CheckpointForged(f"the checkpoint is of the log {checkpoint.origin!r}, not of {key.name!r}")
     return checkpoint
+
+
+def stated_size(unverified_text: str) -> int:
+    """Return how many records a text states that is said to be a checkpoint; 0 where it states none.
+
+    Nothing is verified: it is for showing what its holder verified, and for asking for the proof that verifies it.
+    """
+    lines = unverified_text.split("\n", 2)
+    return (strict_decimal(lines[1]) if len(lines) == 3 else None) or 0
 
 
 def _split(text: str) -> tuple[str, list[tuple[str, bytes]]]:

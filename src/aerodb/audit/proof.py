@@ -70,6 +70,19 @@ def open_proof(text: str, vkey: str, record: bytes) -> Proven:
     return Proven(index=index, checkpoint=checkpoint, checkpoint_text=checkpoint_text)
 
 
+def fault_of(text: str, vkey: str, sequence: int, record: str) -> str:
+    """Return what is wrong with the proof `text` that `record` is the text of record `sequence`; empty if nothing is.
+
+    Raises:
+        VerifierKeyInvalid: `vkey` is malformed.
+    """
+    try:
+        found = open_proof(text, vkey, record.encode())
+    except ProofInvalid as error:
+        return error.message
+    return "" if found.index == sequence else f"it is proven as record {found.index}"
+
+
 def path_in(text: str) -> tuple[bytes, ...]:
     """Return the hashes of a proof's path.
 

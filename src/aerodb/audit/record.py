@@ -9,9 +9,12 @@ import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
+from aerodb.protocol.plan import Request
 from aerodb.protocol.signed import Signed
 
 RECORD_BYTES_MAX = 65_535
+MESSAGE_CHARACTERS_MAX = 4_000
+"""How much of an outcome's or a refusal's message is recorded."""
 
 Event = Literal[
     "requested",
@@ -75,8 +78,46 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def needs(self) -> tuple[str, ...]:
         """Return the digests of the blobs without which this record could not be judged again."""
-        rests = (self.plan, self.snapshot, self.endorsement) if self.event in {"confirmed", "endorsed"} else ()
+        rests = (self.plan, self.snapshot, self.endorsement) if self.event in _RESTING else ()
         return tuple(digest for digest in (*rests, self.late) if digest)
+
+    @property
+    def asked(self) -> Request:
+        """Return the request that this record is about."""
+        return Request(
+            id=self.request, action=self.action, target=self.target, arguments=self.arguments,
+            operator=self.operator, reason=self.reason,
+        )  # fmt: skip
+
+
+_RESTING = frozenset({"requested", "rejected", "confirmed", "endorsed"})
+"""The events whose records name what they rest on."""
+
+
+_ALWAYS = ("kind", "event", "at", "clock", "request", "operator", "configuration")
+_WORDS = ("action", "target", "arguments", "reason")
+_MORE: dict[Event, tuple[str, ...]] = {
+    "requested": (*_WORDS, "plan", "snapshot", "invariants"),
+    "rejected": (*_WORDS, "plan", "snapshot", "invariants"),
+    "refused": (*_WORDS, "plan", "result", "code", "message", "invariants"),
+    "confirmed": (*_WORDS, "plan", "snapshot", "signature", "touch"),
+    "outcome": (*_WORDS, "plan", "late", "result", "code", "message", "outcome"),
+    "established": (*_WORDS, "plan", "late", "result", "code", "message", "outcome"),
+    "endorsed": ("endorsement", "signature", "touch"),
+    "read": ("arguments", "snapshot"),
+    "declined": (*_WORDS, "plan"),
+    "lapsed": (*_WORDS, "plan", "message"),
+    "signed-in": ("arguments",),
+    "signed-out": ("arguments", "message"),
+}
+"""What a record of each event may say beside what every record says."""
+
+
+def out_of_place(record: Record) -> tuple[str, ...]:
+    """Return the fields that a record has, and that say nothing in a record of its event."""
+    bare = Record(event=record.event, at="", clock="", request="", operator="")
+    others = set(Record.__struct_fields__) - {*_ALWAYS, *_MORE[record.event]}
+    return tuple(sorted(name for name in others if getattr(record, name) != getattr(bare, name)))
 
 
 def encode_record(record: Record) -> bytes:

@@ -84,6 +84,15 @@ def complete_nodes(size: int, start: int = 0) -> Iterator[tuple[int, int]]:
         start += 1 << level
 
 
+def blocks(start: int, stop: int, level_max: int) -> Iterator[tuple[int, int]]:
+    """Name the fewest complete nodes, none above `level_max`, that cover the leaves from `start` up to `stop`."""
+    while start < stop:
+        aligned = (start & -start).bit_length() - 1 if start else level_max
+        level = min(aligned, (stop - start).bit_length() - 1, level_max)
+        yield level, start >> level
+        start += 1 << level
+
+
 def frontier_of(hash_of: HashOf, size: int) -> Frontier:
     """Return the frontier of the tree of `size` leaves whose complete nodes `hash_of` returns."""
     return Frontier(size=size, peaks=tuple(hash_of(*node) for node in complete_nodes(size)))
@@ -95,6 +104,14 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     for leaf in leaves:
         frontier = frontier.append(leaf)
     return frontier.root()
+
+
+def block_root(leaves: Sequence[bytes]) -> bytes:
+    """Return the hash of the complete node over these leaf hashes, of which there is a power of two."""
+    row = list(leaves)
+    while len(row) > 1:
+        row = [node_hash(row[at], row[at + 1]) for at in range(0, len(row), 2)]
+    return row[0]
 
 
 def hashes_of(leaves: Iterable[bytes]) -> HashOf:
@@ -135,7 +152,18 @@ def inclusion_path(hash_of: HashOf, index: int, size: int) -> tuple[bytes, ...]:
     """
     if not 0 <= index < size:
         raise ValueError(f"a tree of {size} leaves has no leaf {index}")
-    return tuple(_path(hash_of, 0, index, size))
+    return node_path(hash_of, 0, index, size)
+
+
+def node_path(hash_of: HashOf, level: int, index: int, size: int) -> tuple[bytes, ...]:
+    """Return the proof that the complete node (level, index) is in the tree of `size` leaves.
+
+    Raises:
+        ValueError: the tree has no such complete node.
+    """
+    if not 0 <= index < size >> level:
+        raise ValueError(f"a tree of {size} leaves has no complete node ({level}, {index})")
+    return tuple(_path(hash_of, level, index, size))
 
 
 def consistency_path(hash_of: HashOf, old: int, new: int) -> tuple[bytes, ...]:
@@ -155,11 +183,15 @@ def consistency_path(hash_of: HashOf, old: int, new: int) -> tuple[bytes, ...]:
     return (*known, *_path(hash_of, level, index, new))
 
 
-def root_from_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
-    """Return the root that `path` leads to from `leaf`, or None where the path cannot be one (RFC 9162 2.1.3.2)."""
-    if not 0 <= index < size:
+def root_from_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], level: int = 0) -> bytes | None:
+    """Return the root that `path` leads to from `leaf`, or None where the path cannot be one (RFC 9162 2.1.3.2).
+
+    A complete node above the leaves is proven in the same way, by its `level`: the nodes of a level are the leaves of
+    the tree above it.
+    """
+    if not 0 <= index < size >> level:
         return None
-    node, last, root = index, size - 1, leaf
+    node, last, root = index, (size - 1) >> level, leaf
     for sibling in path:
         if last == 0:
             return None

@@ -1,15 +1,15 @@
-"""Verification of the log's content, record by record, without trust in whoever kept it.
+"""Whether a log is intact: whole, in order, as its key signed. What its records mean is judged in `meaning`.
 
 Pure: no I/O, no clock; records and blobs are passed in.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint
 from aerodb.audit.record import Record, RecordTooLarge, decode_record
-from aerodb.audit.tree import Frontier, leaf_hash
+from aerodb.audit.tree import Frontier
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 
@@ -34,7 +34,7 @@ class VerificationFailed(AeroError):
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """A log that was verified whole: `size` records, under this checkpoint."""
+    """A log that is intact: `size` records, whole and in order, under this checkpoint."""
 
     size: int
     checkpoint: Checkpoint
@@ -65,19 +65,6 @@ def verified_record(sequence: int, data: bytes) -> Record:
         raise VerificationFailed(f"record {sequence} is malformed: {error.message}") from error
 
 
-def verify_blobs(sequence: int, record: Record, blob: BlobOf) -> None:
-    """Check that the blobs without which `record` could not be judged again are there, and are what they are named.
-
-    Raises:
-        VerificationFailed: one is missing or altered.
-    """
-    for digest in record.needs:
-        data = blob(digest)
-        if data is None:
-            raise VerificationFailed(f"record {sequence} names the blob {digest}, which is missing")
-        verify_blob(digest, data)
-
-
 def verify_blob(digest: str, data: bytes) -> None:
     """Check that `data` are what `digest` names.
 
@@ -98,22 +85,3 @@ def verify_head(frontier: Frontier, checkpoint: Checkpoint) -> None:
         raise VerificationFailed(f"there are {frontier.size} records, and {checkpoint.size} were signed for")
     if frontier.root() != checkpoint.root:
         raise VerificationFailed(f"the root over the first {frontier.size} records is not the one that was signed")
-
-
-def verify_records(records: Iterable[bytes], checkpoint: str, vkey: str, blob: BlobOf | None = None) -> Verified:
-    """Return what holds if `records`, in order, are exactly the log at the signed `checkpoint`.
-
-    Where `blob` is given, the plan and the snapshot of every confirmation must be there too.
-
-    Raises:
-        VerificationFailed: anything is missing, added, altered, in another order, or not signed.
-    """
-    signed = verified_checkpoint(checkpoint, vkey)
-    frontier = Frontier()
-    for sequence, data in enumerate(records):
-        record = verified_record(sequence, data)
-        if blob is not None:
-            verify_blobs(sequence, record, blob)
-        frontier = frontier.append(leaf_hash(data))
-    verify_head(frontier, signed)
-    return Verified(size=frontier.size, checkpoint=signed, checkpoint_text=checkpoint)

@@ -16,6 +16,7 @@ from aerodb.cli.failures import BY_RESULT, REJECTED, TerminalMissing
 from aerodb.cli.outcome import show_outcome, unknown_from_here
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
+from aerodb.cli.remembered import check_log
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.cli.signing import sign
 from aerodb.cli.terminal import Terminal, escape
@@ -149,6 +150,7 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     verification.check_request(plan, asked)
     decision = read(caller.get(request_path(asked.id)), Decision)
     verification.check_recomputed(profile.cluster, plan, planned.plan, decision.snapshot)
+    check_log(profile, caller, decision.snapshot)
     return planned, plan
 
 

@@ -5,23 +5,22 @@ Verification trusts the configuration alone, which names every public key; the c
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO
 from urllib.parse import urlencode
 
 import click
 import msgspec
 
-from aerodb.audit.proof import ProofInvalid, open_proof
-from aerodb.audit.record import Record, decode_record
+from aerodb.audit.proof import fault_of
+from aerodb.audit.record import Record, decode_record, read_record
 from aerodb.audit.verify import VerificationFailed
 from aerodb.cli import verification
 from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
-from aerodb.cli.proving import EXPORT_PATH, FILE, evidence, keys, verify, write_new
+from aerodb.cli.proving import EXPORT_PATH, FILE, evidence, keys, write_new
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, escape
+from aerodb.cli.verify import verify
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Found, LogEntry, ProvenEntry
@@ -75,7 +74,7 @@ SEARCH_OPTIONS = (
 
 def _search(session: Session, /, *, limit: int, before: int | None, as_json: bool, **asked: str | None) -> int:
     given = {name: value for name, value in {**asked, "before": before}.items() if value is not None}
-    body = session.search(f"/v1/audit/search?{urlencode({**given, 'limit': limit})}")
+    body = session.search(f"/v1/audit/search?{urlencode({**given, 'limit': limit}, errors='replace')}")
     answer = read(body, Found)
     if as_json:
         session.terminal.document(body)
@@ -112,12 +111,9 @@ def show_record(session: Session, number: int, *, as_json: bool) -> int:
     profile = session.profile()
     body = session.connect(profile, READ_TIMEOUT_SECONDS).get(f"/v1/audit/records/{number}")
     entry = read(body, ProvenEntry)
-    try:
-        proven = open_proof(entry.proof, profile.cluster.log_key, entry.record.encode())
-    except ProofInvalid as error:
-        raise LogUnverified(f"record {number} is not proven: {error.message}") from error
-    if (proven.index, entry.sequence) != (number, number):
-        raise LogUnverified(f"the answer is about record {proven.index}, not {number}")
+    fault = fault_of(entry.proof, profile.cluster.log_key, number, entry.record)
+    if fault or entry.sequence != number:
+        raise LogUnverified(f"record {number} is not proven: {fault or f'the answer is about record {entry.sequence}'}")
     if as_json:
         session.terminal.document(body)
         return OK
@@ -158,7 +154,7 @@ def export(session: Session, output: Path | None, form: str) -> int:
     profile = session.profile()
     lines = _fetched(session, profile)
     if form == "ocsf":
-        lines = _ocsf(lines, profile.cluster, output)
+        lines = _ocsf(lines, profile.cluster)
     if output is None:
         for line in lines:
             session.terminal.document(line.removesuffix(b"\n"))
@@ -172,25 +168,18 @@ def _fetched(session: Session, profile: Profile) -> Iterator[bytes]:
     yield from session.connect(profile, READ_TIMEOUT_SECONDS).lines(EXPORT_PATH)
 
 
-def _ocsf(lines: Iterator[bytes], cluster: Cluster, output: Path | None) -> Iterator[bytes]:
-    """Yield an export's records as OCSF events, a line each, once the export is verified; it waits on disk for that."""
-    from aerodb.audit.export import records_in, verify_export
+def _ocsf(lines: Iterator[bytes], cluster: Cluster) -> Iterator[bytes]:
+    """Yield an export's records as OCSF events, a line each, once the export is verified to be intact."""
     from aerodb.audit.ocsf import event_of
+    from aerodb.audit.store import opened_export, verify_content
 
-    with TemporaryFile(dir=output.parent if output else None) as aside:
-        try:
-            verify_export(_copied(lines, aside), cluster.log_key)
-        except VerificationFailed as error:
-            raise LogUnverified(error.message) from error
-        aside.seek(0)
-        for sequence, record in records_in(aside):
-            yield canonical.encode(event_of(sequence, record, cluster.origin)) + b"\n"
-
-
-def _copied(lines: Iterator[bytes], to: IO[bytes]) -> Iterator[bytes]:
-    for line in lines:
-        to.write(line)
-        yield line
+    try:
+        with opened_export(lines, cluster.log_key) as (database, folder):
+            size = verify_content(database, cluster.log_key, folder).size
+            for sequence, data in database.all_bodies(size):
+                yield canonical.encode(event_of(sequence, read_record(data), cluster.origin)) + b"\n"
+    except VerificationFailed as error:
+        raise LogUnverified(error.message) from error
 
 
 for command in (verify, evidence, keys):

@@ -7,6 +7,7 @@ from aerodb.cli import verification
 from aerodb.cli.act import declined, person_profile, show_and_confirm
 from aerodb.cli.failures import OK, LogUnverified, NothingPending, PlanAltered, RequestForeign
 from aerodb.cli.paths import request_path
+from aerodb.cli.remembered import check_log
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision
@@ -23,7 +24,8 @@ OVER = frozenset({"confirmed", "declined", "lapsed"})
 def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     """Show the plan of a request that you made in the browser, and confirm it here."""
     profile = person_profile(session)
-    decision = read(session.connect(profile, READ_TIMEOUT_SECONDS).get(request_path(request)), Decision)
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    decision = read(caller.get(request_path(request)), Decision)
     if decision.plan is None or decision.line.state not in WAITING or _over(decision):
         raise NothingPending(f"its state: {decision.line.state}", request=request)
     plan = verification.read_plan(decision.plan)
@@ -32,6 +34,7 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     if plan.request.operator != profile.operator:
         raise RequestForeign(f"{plan.request.operator} asked for this, not {profile.operator}", request=request)
     verification.check_recomputed(profile.cluster, plan, decision.plan, decision.snapshot)
+    check_log(profile, caller, decision.snapshot)
     return show_and_confirm(session, profile, plan, decision.plan, by_agent=ssh_agent)
 
 

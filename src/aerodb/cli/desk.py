@@ -9,7 +9,6 @@ place of the authenticator's.
 - The page is guarded as the admin UI's are: its own host and origin, nothing inline, nothing from elsewhere, no frame.
 """
 
-import hmac
 import logging
 import secrets
 import threading
@@ -37,6 +36,7 @@ from aerodb.rules.render import shown
 from aerodb.transport.errors import RouteUnknown
 from aerodb.transport.guard import Guard
 from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
+from aerodb.transport.secret import same
 from aerodb.transport.server import PageServer, listen_as_localhost
 from aerodb.transport.web import body_of, known_error
 
@@ -126,7 +126,7 @@ class Desk:
         return Response(canonical.encode(seen(found.endorsement)), media_type="application/json")
 
     def _check(self, request: Request) -> None:
-        if not hmac.compare_digest(request.path_params["secret"].encode(), self._secret.encode()):
+        if not same(request.path_params["secret"], self._secret):
             raise RouteUnknown("there is nothing here")
 
     def application(self) -> Starlette:

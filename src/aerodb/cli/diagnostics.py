@@ -99,11 +99,13 @@ def _records(caller: Caller) -> bytes:
 
 
 def _verification(profile: Profile, folder: Path) -> bytes:
-    """Return whether the log's files verify."""
-    from aerodb.audit.store import verify_folder
+    """Return what was found of the log's files."""
+    from aerodb.audit.store import judge_folder
+    from aerodb.audit.trust import Trust
+    from aerodb.cli.verdict import verdict_lines
 
-    verified = verify_folder(folder / "control" / "log", profile.cluster.log_key)
-    return f"VERIFIED: {verified.size} records\n{verified.checkpoint_text}".encode()
+    verdict = judge_folder(folder / "control" / "log", Trust(clusters=(profile.cluster,)))
+    return "".join(f"{line.text}\n" for line in verdict_lines(verdict)).encode()
 
 
 def _tail(path: Path) -> bytes:

@@ -36,7 +36,8 @@ def _command(action: Action) -> click.Command:
     @click.argument("node", metavar="NODE")
     @click.pass_obj
     def callback(session: Session, /, *, node: str, as_json: bool, **arguments: str) -> int:
-        body = session.get("/v1/explain?" + urlencode({"action": action.name, "target": node, **arguments}))
+        asked = {"action": action.name, "target": node, **arguments}
+        body = session.get("/v1/explain?" + urlencode(asked, errors="replace"))
         return show(session, (action.name, node, arguments), body, as_json=as_json)
 
     command = click.command(action.name, cls=ClientCommand, help=action.summary)(callback)

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 
 import msgspec
 
+from aerodb.audit.checks import Asked, Unfounded, check_confirmation, check_outcome, check_recorded
 from aerodb.audit.lags import LagPicture, picture
-from aerodb.audit.proof import ProofInvalid, open_proof
+from aerodb.audit.proof import fault_of, open_proof
 from aerodb.audit.record import Record, read_record
 from aerodb.cli.timeline import sentence
 from aerodb.cli.verification import read_plan
+from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision, LogEntry
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest
 from aerodb.protocol.timeline import Entry, Lag, Timeline
 from aerodb.rules.render import shown
 
+NOT_VERIFIED = "NOT VERIFIED"
 WIDTH, HEIGHT, MARGIN = 720, 180, 36
 
 
@@ -94,7 +97,7 @@ def incident(
         for decision in decisions
         for entry, proof in zip(decision.records, decision.proofs, strict=True)
     }
-    told = tuple(_told(decision, proofs) for decision in decisions)
+    told = tuple(_told(cluster, decision, proofs) for decision in decisions)
     return Incident(
         cluster=cluster.name,
         cluster_id=cluster.id,
@@ -144,13 +147,11 @@ def _place(entry: Entry) -> str:
 
 
 def _proof(cluster: Cluster, entry: LogEntry, proof: str) -> str:
-    try:
-        proven = open_proof(proof, cluster.log_key, entry.record.encode())
-    except ProofInvalid as error:
-        return f"NOT PROVEN: {error.message}"
-    if proven.index != entry.sequence:
-        return f"NOT PROVEN: it is proven as record {proven.index}"
-    return f"proven, checkpoint of {proven.checkpoint.size} records"
+    fault = fault_of(proof, cluster.log_key, entry.sequence, entry.record)
+    if fault:
+        return f"NOT PROVEN: {fault}"
+    size = open_proof(proof, cluster.log_key, entry.record.encode()).checkpoint.size
+    return f"proven, checkpoint of {size} records"
 
 
 def _row(entry: LogEntry, proofs: dict[int, str]) -> Row:
@@ -167,7 +168,7 @@ def _row(entry: LogEntry, proofs: dict[int, str]) -> Row:
     )
 
 
-def _told(decision: Decision, proofs: dict[int, str]) -> Told:
+def _told(cluster: Cluster, decision: Decision, proofs: dict[int, str]) -> Told:
     line, plan = decision.line, read_plan(decision.plan) if decision.plan is not None else None
     records = [read_record(entry.record.encode()) for entry in decision.records]
     return Told(
@@ -180,8 +181,8 @@ def _told(decision: Decision, proofs: dict[int, str]) -> Told:
         term=plan.term if plan else 0,
         loss=shown(plan.loss.statement) if plan else "",
         verdicts=_verdicts(plan),
-        signature=_signature(records),
-        outcome=_outcome(records),
+        signature=_signature(cluster, records, decision.plan or ""),
+        outcome=_outcome(cluster, records),
         rows=tuple(_row(entry, proofs) for entry in decision.records),
     )
 
@@ -191,18 +192,37 @@ def _verdicts(plan: Plan | None) -> tuple[tuple[str, str, str], ...]:
     return tuple((each.invariant, str(each.result), shown(each.evidence)) for each in found)
 
 
-def _signature(records: list[Record]) -> str:
+def _signature(cluster: Cluster, records: list[Record], plan_text: str) -> str:
     confirmed = next((each for each in records if each.event == "confirmed"), None)
     if confirmed is None:
         return "none: it was never confirmed"
+    try:
+        _refuse_other(cluster, confirmed)
+        check_confirmation(cluster, confirmed.operator, plan_text, confirmed.signature)
+    except AeroError as error:
+        return f"{NOT_VERIFIED}: {shown(error.message)}"
     touch = ", with a key that demands a touch" if confirmed.touch else ""
     return f"{shown(confirmed.operator)} signed the plan {confirmed.plan}{touch}"
 
 
-def _outcome(records: list[Record]) -> str:
+def _refuse_other(cluster: Cluster, record: Record) -> None:
+    if record.configuration != cluster.digest:
+        raise Unfounded(f"it was made under the configuration {record.configuration}, not that of the profile")
+
+
+def _outcome(cluster: Cluster, records: list[Record]) -> str:
     last = next((each for each in reversed(records) if each.event in ("outcome", "established")), None)
     if last is None:
         return "none is recorded"
+    try:
+        _refuse_other(cluster, last)
+        if last.outcome is not None:
+            asked = Asked(last.request, last.target, last.plan)
+            check_recorded(last, check_outcome(cluster, asked, last.result, last.outcome))
+        elif last.result == "executed":
+            raise Unfounded("it is recorded as executed, and no agent signed it")
+    except AeroError as error:
+        return f"{NOT_VERIFIED}: {shown(error.message)}"
     signer = f"signed by the agent of {shown(last.outcome.signer)}" if last.outcome else "signed by no agent"
     return " ".join(filter(None, (f"{last.result}, {signer}.", shown(last.code), shown(last.message))))
 

@@ -7,9 +7,13 @@ is told so, and what was taken out. What cannot be told is said to be unknown; i
 import click
 from msgspec.structs import replace
 
+from aerodb.audit.views import silent_view, view_sentences, view_text
 from aerodb.cli.failures import NO_WRITES, OK, UNVERIFIED
+from aerodb.cli.profile import Caller, Profile
+from aerodb.cli.remembered import held
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, Terminal, escape
+from aerodb.errors import AeroError
 from aerodb.protocol import api, canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, State
@@ -41,25 +45,50 @@ def status(session: Session, *, sensitive: bool, as_json: bool) -> int:
     Looking records nothing. The exit code is 7 where no commit is known to be acknowledged.
     """
     profile = session.profile()
-    body = session.connect(profile, READ_TIMEOUT_SECONDS).get(f"/v1/status{'?sensitive=1' if sensitive else ''}")
-    told = read(body, api.Status)
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    told = read(caller.get(f"/v1/status{'?sensitive=1' if sensitive else ''}"), api.Status)
     observed = observe(profile.cluster, told)
-    answer = replace(told, writes=writes(profile.cluster, observed.facts))  # Judged here, on what verifies here.
+    views, fault = log_views(profile, caller, told, observed)
+    answer = replace(told, writes=writes(profile.cluster, observed.facts), log_views=views)  # Judged on what verifies.
     if as_json:
         session.terminal.document(canonical.encode(answer))
     else:
-        show_status(session.terminal, profile.cluster, answer, observed)
-    if observed.forged or answer.configuration != profile.cluster.digest:
+        show_status(session.terminal, profile.cluster, answer, observed, fault)
+    contradicted = any(view.agreement in (api.Agreement.BEHIND, api.Agreement.FORKED) for view in views)
+    if observed.forged or answer.configuration != profile.cluster.digest or fault or contradicted:
         return UNVERIFIED
     return OK if answer.writes.acknowledged == "yes" else NO_WRITES
 
 
-def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observed: Observed) -> None:
-    """Show a status: the writes, the nodes, what a person should know about them, and the matrix of actions."""
+def log_views(
+    profile: Profile, caller: Caller, told: api.Status, observed: Observed
+) -> tuple[tuple[api.LogView, ...], str]:
+    """Return how what everyone has seen of the log stands to it, as proven here, and why that could not be proven.
+
+    What the control plane says against its own log is taken from it as well.
+    """
+    nodes = {name: facts.checkpoint for name, facts in observed.facts.items()}
+    silent = tuple(silent_view(member.name) for member in profile.cluster.members if member.name not in nodes)
+    members = {member.name for member in profile.cluster.members}
+    others = tuple(view for view in told.log_views if view.who not in members)
+    try:
+        proven, fault = held(profile, caller, nodes).views, ""
+    except AeroError as error:
+        proven, fault = tuple(map(silent_view, nodes)), error.message
+    return (*proven, *silent, *others), fault
+
+
+def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observed: Observed, fault: str = "") -> None:
+    """Show a status: the writes, the nodes, what a person should know about them, and the matrix of actions.
+
+    `fault` is why the log could not be held against what was seen of it, if it could not.
+    """
     show_writes(terminal, answer.writes)
     terminal.line(escape(f"cluster {cluster.name} ({cluster.id})"), "heading")
     terminal.line("")
     terminal.table(NODE_HEAD, [node_row(member.name, observed) for member in cluster.members])
+    if fault:
+        terminal.line(escape(f"The audit log could not be held against what was seen of it: {fault}"), "bad")
     for style, text in remarks(cluster, answer, observed):
         terminal.line(escape(text), style)
     terminal.line("")
@@ -69,7 +98,8 @@ def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observ
         terminal.line(escape(f"{name}: too many combinations to judge at once; ask one: aerodb explain {name} NODE"))
     terminal.line("")
     terminal.line(f"snapshot {answer.snapshot_digest}", "dim")
-    terminal.line(f"audit log: {answer.log_size} records", "dim")
+    seen = "; ".join(f"{view.who}: {view_text(view)}" for view in answer.log_views)
+    terminal.line(escape(f"audit log: {answer.log_size} records; of it have seen {seen or 'nobody'}"), "dim")
 
 
 def show_writes(terminal: Terminal, found: Writes) -> None:
@@ -119,6 +149,7 @@ def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Ce
     """Return what a table cannot say: first what could not be observed, then what is unusual."""
     found: list[Cell] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
     found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
+    found += view_sentences(answer.log_views, answer.log_size)
     if answer.facts:
         found.append(("warn", "These facts are the control plane's word: your role is not shown the signed reports."))
     if answer.redacted:

@@ -14,7 +14,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # A document is UTF-8; on a terminal a locale must not hide a plan.
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+    from aerodb import private
     from aerodb.cli.commands import run
     from aerodb.cli.session import Session
 
+    private.begin()
     sys.exit(run(sys.argv[1:], Session()))

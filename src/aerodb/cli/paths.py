@@ -5,14 +5,14 @@ from urllib.parse import quote
 
 def request_path(request: str, rest: str = "") -> str:
     """Return the path of a request; what was typed stays one segment of it."""
-    return f"/v1/requests/{quote(request, safe='')}{rest}"
+    return f"/v1/requests/{quote(request, safe='', errors='replace')}{rest}"
 
 
 def endorsement_path(credential: str) -> str:
     """Return the path of a credential's endorsement."""
-    return f"/v1/authenticators/{quote(credential, safe='')}/endorsement"
+    return f"/v1/authenticators/{quote(credential, safe='', errors='replace')}/endorsement"
 
 
 def session_path(session: str) -> str:
     """Return the path that ends a session in the admin UI."""
-    return f"/v1/sessions/{quote(session, safe='')}/end"
+    return f"/v1/sessions/{quote(session, safe='', errors='replace')}/end"

@@ -12,7 +12,7 @@ from aerodb.audit.lags import LEGEND, NOTHING_SAMPLED
 from aerodb.audit.record import read_record
 from aerodb.audit.search import PAGE_RECORDS_MAX, required_instant
 from aerodb.cli.failures import OK, UNVERIFIED
-from aerodb.cli.incident import HEIGHT, WIDTH, Incident, incident, lags_around, moments, steps
+from aerodb.cli.incident import HEIGHT, NOT_VERIFIED, WIDTH, Incident, incident, lags_around, moments, steps
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Caller
 from aerodb.cli.proving import FILE, write_new
@@ -60,7 +60,7 @@ def gathered(caller: Caller, since: str, until: str) -> tuple[list[LogEntry], li
     entries: list[LogEntry] = []
     query: dict[str, str | int] = {"since": since, "until": until, "limit": PAGE_RECORDS_MAX}
     while True:
-        page = read(caller.get(f"/v1/audit/search?{urlencode(query)}"), Found)
+        page = read(caller.get(f"/v1/audit/search?{urlencode(query, errors='replace')}"), Found)
         entries += page.records
         if page.next is None:
             break
@@ -92,6 +92,10 @@ def report(session: Session, since: str, until: str, output: Path | None, text: 
         if path is not None:
             write_new(path, (render(found).encode(),))
     unproven = [row for each in found.decisions for row in each.rows if row.proof.startswith("NOT PROVEN")]
-    said = f"{len(found.decisions)} decisions and {len(entries)} records; {len(unproven)} not proven."
-    session.terminal.line(said, "bad" if unproven else "good")
-    return UNVERIFIED if unproven else OK
+    forged = [
+        said for each in found.decisions for said in (each.signature, each.outcome) if said.startswith(NOT_VERIFIED)
+    ]
+    said = f"{len(found.decisions)} decisions and {len(entries)} records; {len(unproven)} not proven"
+    said += f", {len(forged)} signatures not verified." if forged else "."
+    session.terminal.line(said, "bad" if unproven or forged else "good")
+    return UNVERIFIED if unproven or forged else OK

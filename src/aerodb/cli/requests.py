@@ -1,10 +1,11 @@
 """The requests so far, and one of them with everything that the log holds of it."""
 
+from itertools import zip_longest
 from urllib.parse import urlencode
 
 import click
 
-from aerodb.audit.proof import ProofInvalid, open_proof
+from aerodb.audit.proof import fault_of
 from aerodb.cli.failures import OK, UNVERIFIED
 from aerodb.cli.paths import request_path
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
@@ -73,17 +74,11 @@ def show(session: Session, request: str, *, as_json: bool) -> int:
 
 def proof_faults(cluster: Cluster, decision: Decision) -> list[str]:
     """Return what is wrong with the proof of each record, in the records' order; empty where nothing is."""
-    faults = []
-    for at, entry in enumerate(decision.records):
-        try:
-            if at >= len(decision.proofs):
-                faults.append("there is no proof of it")
-                continue
-            proven = open_proof(decision.proofs[at], cluster.log_key, entry.record.encode())
-            faults.append("" if proven.index == entry.sequence else f"it is proven as record {proven.index}")
-        except ProofInvalid as error:
-            faults.append(error.message)
-    return faults
+    pairs = zip_longest(decision.records, decision.proofs[: len(decision.records)])
+    return [
+        "there is no proof of it" if proof is None else fault_of(proof, cluster.log_key, entry.sequence, entry.record)
+        for entry, proof in pairs
+    ]
 
 
 def show_decision(terminal: Terminal, decision: Decision, faults: list[str]) -> None:

@@ -24,7 +24,8 @@ def timeline(session: Session, /, *, as_json: bool, **given: str | int | bool | 
     """Show what the nodes saw change and what the log holds, in one order; clocks do not decide it."""
     from urllib.parse import urlencode
 
-    query = urlencode({name: int(value) if name == "sensitive" else value for name, value in given.items() if value})
+    asked = {name: int(value) if name == "sensitive" else value for name, value in given.items() if value}
+    query = urlencode(asked, errors="replace")
     body = session.get("/v1/timeline" + (f"?{query}" if query else ""))
     answer = read(body, Timeline)
     if as_json:

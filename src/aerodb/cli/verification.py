@@ -5,15 +5,14 @@
 - An outcome counts only with the signature of the target's agent, for this request and this plan.
 """
 
-from aerodb.actions import action_named
+from aerodb.audit import checks
+from aerodb.audit.checks import Asked, check_snapshot, computed_again
 from aerodb.cli.failures import OutcomeForged, PlanAltered
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Done, Planned, Replayed
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Outcome, Plan, Request, Snapshot, plan_digest
-from aerodb.protocol.signed import open_signed
-from aerodb.rules.explain import explain
+from aerodb.protocol.plan import Outcome, Plan, Request, plan_digest
 
 
 def read_plan(text: str) -> Plan:
@@ -23,9 +22,9 @@ def read_plan(text: str) -> Plan:
         PlanAltered: it is not one, or its content is not what its digest says.
     """
     try:
-        plan = canonical.decode(text.encode(), Plan)
+        plan = canonical.decode(canonical.utf8(text), Plan)
         intact = plan.intact()
-    except (canonical.NotCanonical, UnicodeEncodeError) as error:
+    except canonical.NotCanonical as error:
         raise PlanAltered(f"the plan cannot be read: {error}") from error
     if not intact:
         raise PlanAltered("the plan's content is not what its own digest says")
@@ -67,13 +66,9 @@ def recomputed(cluster: Cluster, plan: Plan, snapshot_text: str) -> str:
     if plan.configuration != cluster.digest:
         raise PlanAltered("the plan was made under another configuration than the profile's cluster.json")
     try:
-        snapshot = canonical.decode(snapshot_text.encode(), Snapshot)
-        computed = explain(cluster, action_named(plan.request.action), plan.request, snapshot)
+        return computed_again(cluster, plan, *check_snapshot(cluster, snapshot_text, plan.request.id))
     except (AeroError, UnicodeEncodeError) as error:
         raise PlanAltered(f"the plan cannot be computed here: {error}") from error
-    if snapshot.nonce != plan.request.id:
-        raise PlanAltered("the snapshot was made for another request")
-    return canonical.encode(computed).decode()
 
 
 def check_recomputed(cluster: Cluster, plan: Plan, text: str, snapshot_text: str | None) -> None:
@@ -96,17 +91,12 @@ def replay(cluster: Cluster, decision: Decision) -> Replayed:
     """
     if decision.plan is None or decision.snapshot is None:
         raise PlanAltered(f"the request {decision.line.request} has no plan and snapshot on record")
-    plan = read_plan(decision.plan)
-    if plan.request.id != decision.line.request:
-        raise PlanAltered("the plan on record is of another request")
-    text = recomputed(cluster, plan, decision.snapshot)
-    return Replayed(
-        request=decision.line.request,
-        identical=text == decision.plan,
-        recorded_digest=plan_digest(decision.plan),
-        computed_digest=plan_digest(text),
-        length_bytes=len(decision.plan.encode()),
-    )
+    if read_plan(decision.plan).configuration != cluster.digest:
+        raise PlanAltered("the plan was made under another configuration than the profile's cluster.json")
+    try:
+        return checks.replayed(cluster, decision.line.request, decision.plan, decision.snapshot)
+    except (AeroError, UnicodeEncodeError) as error:
+        raise PlanAltered(f"the plan cannot be computed here: {error}") from error
 
 
 def verified_outcome(cluster: Cluster, request: str, target: str, digest: str, done: Done) -> Outcome | None:
@@ -122,14 +112,9 @@ def verified_outcome(cluster: Cluster, request: str, target: str, digest: str, d
             raise _forged("the control plane says executed, and shows no agent's signature for it", request)
         return None
     try:
-        outcome = open_signed(done.outcome, Outcome, cluster.member(target).public_key)
+        return checks.check_outcome(cluster, Asked(request, target, digest), done.result, done.outcome)
     except AeroError as error:
-        raise _forged(f"the outcome is not what {target} signed: {error.message}", request) from error
-    said = (outcome.cluster, outcome.node, outcome.request, outcome.result, done.outcome.signer)
-    never_came = outcome.plan == "" and outcome.result != "executed"  # The agent was never shown a plan of it.
-    if said != (cluster.id, target, request, done.result, target) or not (never_came or outcome.plan == digest):
-        raise _forged(f"the outcome that {target} signed is not of this request and plan", request)
-    return outcome
+        raise _forged(f"the outcome is not what {target} signed of it: {error.message}", request) from error
 
 
 def _forged(message: str, request: str) -> OutcomeForged:

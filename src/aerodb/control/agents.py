@@ -16,7 +16,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import EventPage
 from aerodb.protocol.facts import State
-from aerodb.protocol.plan import Extent, Order, Outcome
+from aerodb.protocol.plan import Confirmation, Extent, Order, Outcome
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.transport.client import Client, Kept
 from aerodb.transport.errors import AnswerMalformed, Interrupted, Unreachable
@@ -212,14 +212,15 @@ class Agents:
             error.executed = "unknown"
             raise
 
-    def outcome(self, node: str, request: str) -> Signed:
-        """Ask a node what became of a request.
+    def outcome(self, node: str, request: str, confirmation: Confirmation) -> Signed:
+        """Ask a node what became of a request, showing the confirmation that was logged.
 
         Raises:
             AeroError: it does not say.
         """
         with self._meters.call(node, "outcome"):
-            body = self._client(node, LOOK_SECONDS_MAX).post(f"/v1/outcomes/{request}", b"{}")
+            shown = canonical.encode(confirmation)
+            body = self._client(node, LOOK_SECONDS_MAX).post(f"/v1/outcomes/{request}", shown)
         return read_answer(body, Signed)
 
     def opened(self, node: str, request: str, signed: Signed) -> Outcome:

@@ -50,8 +50,9 @@ RECORDED: dict[type[msgspec.Struct], str] = {
 }
 PUBLIC: frozenset[type[msgspec.Struct]] = frozenset({
     Cluster, Member, Operator, Request, StandbyLag, timeline.Lag,
-    api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.EventLine, api.Found, api.Records, api.Replayed,
-    api.RequestLine, api.Requests, api.SessionLine, api.SignedIn, api.Status, api.Ticket, api.WhoAmI,
+    api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.Compared, api.EventLine, api.Found, api.LogView,
+    api.Records, api.Replayed, api.RequestLine, api.Requests, api.SessionLine, api.SignedIn, api.Status, api.Ticket,
+    api.WhoAmI,
     Authenticator, Authenticators, CreationOptions, Descriptor, Parameter, RelyingParty, Selection, User,
 })  # fmt: skip
 

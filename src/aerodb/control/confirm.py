@@ -15,8 +15,9 @@ from aerodb.control.errors import (
     RequestNotFound,
 )
 from aerodb.control.explain import Explainer, Pending
-from aerodb.control.record import Recorder, asked_in, line_of
+from aerodb.control.record import Recorder, line_of
 from aerodb.control.roles import Right, require, require_authority
+from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.api import Done, RequestLine
@@ -28,12 +29,15 @@ from aerodb.tracing import span
 class Confirmer:
     """Takes confirmations."""
 
-    def __init__(self, cluster: Cluster, explainer: Explainer, recorder: Recorder, dispatcher: Dispatcher) -> None:
-        """Keep whose confirmations count, where plans wait, where confirmations are logged, and who sends them."""
+    def __init__(
+        self, cluster: Cluster, explainer: Explainer, recorder: Recorder, dispatcher: Dispatcher, views: Views
+    ) -> None:
+        """Keep whose confirmations count, where plans wait, where they are logged, who sends them, who saw the log."""
         self._cluster = cluster
         self._explainer = explainer
         self._recorder = recorder
         self._dispatcher = dispatcher
+        self._views = views
 
     def confirm(self, person: Operator, request_id: str, signature: str) -> Done:
         """Log the confirmation, send the order, once, and return the outcome.
@@ -42,6 +46,7 @@ class Confirmer:
             RequestNotFound, PlanNotPending, ConfirmationReplayed, RejectionUnconfirmable: nothing awaits it.
             CallerRefused, RequestForeign, SshsigInvalid, AssertionInvalid: it is not the requester's confirmation.
             LogUnavailable: it cannot be logged; nothing was sent.
+            LogForked, LogBehind: the log does not extend what somebody has seen of it; nothing was sent or recorded.
         """
         asked = self._asked(request_id)
         with span("confirm", request=asked.id, action=asked.action, node=asked.target):
@@ -51,9 +56,11 @@ class Confirmer:
         request_id = asked.id
         try:
             pending, touch = self._checked(person, request_id, signature)
+            self._views.check()
             self._recorder.log.ensure_reserve()
         except AeroError as error:
-            self._recorder.refused(asked, error)
+            if not error.recorded:
+                self._recorder.refused(asked, error, person.name)
             raise
         with self._explainer.taken(request_id) as taken:
             if taken is None:
@@ -70,12 +77,15 @@ class Confirmer:
             RequestNotFound, PlanNotPending, ConfirmationReplayed, RejectionUnconfirmable: nothing awaits it.
             CallerRefused, RequestForeign: it is not theirs to decline.
             LogUnavailable: it cannot be recorded; it awaits nothing any more all the same.
+            LogForked, LogBehind: the log does not extend what somebody has seen of it; the plan awaits as before.
         """
         asked = self._asked(request_id)
         try:
             pending = self._own(person, request_id)
+            self._views.check()
         except AeroError as error:
-            self._recorder.refused(asked, error)
+            if not error.recorded:
+                self._recorder.refused(asked, error, person.name)
             raise
         with self._explainer.taken(request_id) as taken:
             if taken is None:
@@ -90,7 +100,7 @@ class Confirmer:
         sequences = self._recorder.log.sequences_of(request_id)
         if not sequences:
             raise RequestNotFound(f"the log knows no request {request_id!r}", field="request")
-        return asked_in(canonical.decode(self._recorder.log.record(sequences[0]), Record))
+        return canonical.decode(self._recorder.log.record(sequences[0]), Record).asked
 
     def _checked(self, person: Operator, request_id: str, signature: str) -> tuple[Pending, bool]:
         pending = self._own(person, request_id)

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from aerodb.audit.evidence import Evidence
 from aerodb.audit.export import blocks, export
+from aerodb.audit.findings import Finding
 from aerodb.audit.record import read_record
 from aerodb.audit.search import Query
 from aerodb.control.explain import Explainer
@@ -43,6 +44,9 @@ from aerodb.protocol.events import OBSERVER_FAILED
 from aerodb.protocol.facts import Facts, Report
 from aerodb.protocol.plan import Plan, Snapshot
 from aerodb.protocol.timeline import Entry, Timeline
+
+UNPROVEN = frozenset({"fails", "unchecked"})
+"""The states of findings whose sentences may quote the documents that they are about."""
 
 
 class Discloser:
@@ -85,6 +89,20 @@ class Discloser:
         """
         require(person, Right.READ_REQUESTS)
         return self._reader.replay(request)
+
+    def judged(self, person: Operator, request: str) -> tuple[Finding, ...]:
+        """Return what holds of a request's records; of what fails, who may not read them learns which part it is.
+
+        Raises:
+            CallerRefused, RequestNotFound: the person may not see it, or there is none.
+        """
+        require(person, Right.READ_REQUESTS)
+        found = self._reader.judged(request)
+        if Right.READ_AUDIT in ALLOWED[person.role]:
+            return found
+        return tuple(
+            replace(each, said=f"{each.part}: {REDACTED}", why="") if each.state in UNPROVEN else each for each in found
+        )
 
     def search(self, person: Operator, query: Query, before: int | None, limit: int) -> Found:
         """Return one page of the records that match, the newest first.

@@ -2,15 +2,17 @@
 
 import base64
 
+from aerodb.audit.views import check_views, seen_by
 from aerodb.control.agents import Agents
 from aerodb.control.record import Became, Recorder
 from aerodb.control.snapshot import collect_late
+from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Order, Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.plan import Confirmation, Order, Plan, Request, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.tracing import note, span
 
@@ -18,15 +20,17 @@ from aerodb.tracing import note, span
 class Dispatcher:
     """Carries orders to agents."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder) -> None:
-        """Keep the way to the agents, and the log."""
+    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder, views: Views) -> None:
+        """Keep the way to the agents, the log, and who has seen what of it."""
         self._cluster = cluster
         self._agents = agents
         self._recorder = recorder
+        self._views = views
 
     def _order(self, plan: Plan, text: str, signature: str, sequence: int, seen: int, late: Snapshot) -> Order:
         """Return everything that the agent, who has seen the log at the size `seen`, needs to check the three locks."""
         log = self._recorder.log
+        check_views((seen_by(plan.request.target, seen, log.size),), log.size)
         snapshot = canonical.decode(log.blob(plan.snapshot) or b"", Snapshot)
         proof, path = self._recorder.proof_since(sequence, seen)
         say("request dispatched", request=plan.request.id, target=plan.request.target)
@@ -51,8 +55,10 @@ class Dispatcher:
             return done
 
     def _dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
-        late = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
+        collected = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
+        late = collected.snapshot
         try:
+            self._views.check(collected.everyone)
             signed = self._agents.order(
                 plan.request.target, lambda seen: self._order(plan, text, signature, sequence, seen, late)
             )
@@ -65,13 +71,15 @@ class Dispatcher:
         outcome = self._agents.opened(request.target, request.id, signed)
         return Became(result=outcome.result, signed=signed, code=outcome.code, message=outcome.message)
 
-    def establish(self, request: Request, plan: str) -> Done:
+    def establish(self, request: Request, plan: str, signature: str) -> Done:
         """Ask the agent what became of a request, record its answer as established afterwards, and return it.
 
         Raises:
             AeroError: the agent does not say; then nothing is recorded.
         """
-        became = self._became(request, self._agents.outcome(request.target, request.id))
+        text = (self._recorder.log.blob(plan) or b"").decode()
+        shown = Confirmation(plan=text, signature=signature)
+        became = self._became(request, self._agents.outcome(request.target, request.id, shown))
         return self._recorded(request, plan, became, established=True)
 
     def _recorded(

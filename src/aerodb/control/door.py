@@ -57,6 +57,7 @@ class Door:
         """Begin with nobody signed in; `clock` gives seconds that only rise."""
         self._cluster, self._recorder, self._sessions = cluster, recorder, Sessions(clock)
         self._lock = threading.Lock()
+        self._in_order = threading.Lock()
         self._bound = _Bound(clock)
 
     # In ---------------------------------------------------------------------------------------------------------------
@@ -86,17 +87,23 @@ class Door:
             LogUnavailable: the sign-in cannot be recorded, and so does not take place; the ticket is spent.
         """
         try:
-            token, session = self._sessions.enter(ticket, peer)
+            token = self._entered(ticket, peer)
         except TicketSpent as error:
             self._turned_away(ticket, peer, error)
             raise
-        try:
-            self._recorder.signed(session.person, "in", _about(session))
-        except AeroError:
-            self._sessions.end(session.id)
-            raise
         self._sweep()
         return token
+
+    def _entered(self, ticket: str, peer: Peer | None) -> str:
+        """Open a session and record it, before anybody can end it: the log has each begin before its end."""
+        with self._in_order:
+            token, session = self._sessions.enter(ticket, peer)
+            try:
+                self._recorder.signed(session.person, "in", _about(session))
+            except AeroError:
+                self._sessions.end(session.id)
+                raise
+            return token
 
     def _turned_away(self, ticket: str, peer: Peer | None, error: AeroError) -> None:
         """Record who showed a ticket that opens nothing; one that somebody else used before ends what it opened."""
@@ -178,7 +185,9 @@ class Door:
 
     def _end(self, session: Session, why: str) -> None:
         """End a session; whoever ends it first is the one who records it."""
-        if self._sessions.end(session.id) is not None:
+        with self._in_order:
+            ended = self._sessions.end(session.id)
+        if ended is not None:
             self._record_end(session, why)
 
     def _record_end(self, session: Session, why: str) -> None:

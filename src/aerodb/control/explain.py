@@ -1,7 +1,7 @@
 """The first verb of a request's life: a request becomes a plan, recorded before it is shown."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -11,9 +11,10 @@ from aerodb.audit.record import Record, read_record
 from aerodb.audit.store import newest_requests
 from aerodb.control.agents import Agents
 from aerodb.control.errors import KeyReused, RequestKnown
-from aerodb.control.record import Recorder, asked_in, telling
+from aerodb.control.record import Recorder, telling
 from aerodb.control.roles import Right, require, require_authority
 from aerodb.control.snapshot import collect_consistent
+from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
@@ -37,11 +38,12 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 class Explainer:
     """Makes plans. The ones that were accepted wait in memory: they lapse with this process, which is recorded."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder) -> None:
+    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder, views: Views) -> None:
         """Keep what plans are made from."""
         self._cluster = cluster
         self._agents = agents
         self._recorder = recorder
+        self._views = views
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
         self._pending: dict[str, Pending] = {}
@@ -72,24 +74,34 @@ class Explainer:
     def close(self) -> None:
         """Record that whatever still awaits its confirmation lapses with this process."""
         for request in list(self._pending):
-            with self.taken(request) as found, suppress(AeroError):
+            with self.taken(request) as found:
                 if found is not None:
-                    self._lapse(found.plan.request, plan_digest(found.text))
+                    self.lapse(((found.plan.request, plan_digest(found.text)),))
 
-    def lapse_left_over(self) -> None:
-        """Record that the plans which an earlier process left behind have lapsed, when it could not do so itself.
+    def left_over(self) -> tuple[tuple[Request, str], ...]:
+        """Return the requests, with their plans' digests, that await a confirmation by the log alone.
 
-        Only the newest requests are looked at; an older one is shown as lapsed all the same.
+        It is asked before anybody is answered: an earlier process made those plans, so nobody can confirm them. Only
+        the newest requests are looked at; an older one is shown as lapsed all the same.
         """
-        log = self._recorder.log
+        log, found = self._recorder.log, []
         with suppress(AeroError):
             for request, _ in newest_requests(log, None, LEFT_OVER_MAX):
                 records = [read_record(log.record(each)) for each in log.sequences_of(request)]
-                if telling(records).event == "requested" and not self.awaits(request):
-                    self._lapse(asked_in(records[0]), records[0].plan)
+                if telling(records).event == "requested":
+                    found.append((records[0].asked, records[0].plan))
+        return tuple(found)
 
-    def _lapse(self, request: Request, plan: str) -> None:
-        self._recorder.gone(request, "lapsed", plan, "the process that made the plan ended before it was confirmed")
+    def lapse(self, plans: Iterable[tuple[Request, str]]) -> None:
+        """Record that plans, which nobody can confirm any more, have lapsed.
+
+        A log that does not extend what somebody has seen of it is not made longer: what it lost may come back, and a
+        confirmation be in it.
+        """
+        with suppress(AeroError):
+            self._views.check()
+            for request, plan in plans:
+                self._recorder.gone(request, "lapsed", plan, "its process has ended, and nobody had confirmed it")
 
     def ask(self, person: Operator, request_id: str, ask: Ask) -> Planned:
         """Return the recorded plan of a new request.
@@ -100,6 +112,7 @@ class Explainer:
             KeyReused, RequestKnown: the id has been used.
             SnapshotInconsistent, TargetSilent: nothing can be judged.
             LogUnavailable: nothing can be recorded.
+            LogForked, LogBehind: the log does not extend what somebody has seen of it; nothing is recorded either.
         """
         if not REQUEST_ID.fullmatch(request_id) or request_id == LOOK_ID:
             raise RequestMalformed("the Idempotency-Key is a UUID in lower case", field="Idempotency-Key")
@@ -117,7 +130,8 @@ class Explainer:
         try:
             return self._plan(person, request)
         except AeroError as error:
-            self._recorder.refused(request, error)
+            if not error.recorded:
+                self._recorder.refused(request, error)
             raise
         finally:
             with self._lock:
@@ -154,6 +168,7 @@ class Explainer:
         action = action_named(request.action)
         check_request(self._cluster, action, request)
         collected = collect_consistent(self._cluster, self._agents, request.id)
+        self._views.check(collected.everyone)
         with span("explain", action=request.action, node=request.target):
             plan = explain(self._cluster, action, request, collected.snapshot, collected.everyone)
             note(outcome="accepted" if plan.accepted else "rejected")
@@ -163,7 +178,7 @@ class Explainer:
         """Return the plan that a request would have now, and what it was made from; records nothing.
 
         Raises:
-            RequestMalformed, NodeUnknown, ActionUnknown, SnapshotInconsistent, TargetSilent.
+            RequestMalformed, NodeUnknown, ActionUnknown, SnapshotInconsistent, TargetSilent, LogForked, LogBehind.
         """
         request = Request(id=LOOK_ID, operator=person.name, **msgspec.structs.asdict(ask))
         plan, snapshot = self._explained(request)

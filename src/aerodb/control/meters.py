@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from aerodb import __version__
 from aerodb.audit.record import Event, Record
 from aerodb.audit.store import Log
+from aerodb.transport import counts
+from aerodb.transport.metrics import Collected
 
 CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 60)
 CODES_MAX = 200
@@ -38,6 +40,11 @@ class Meters:
         size.set_function(lambda: log.size)
         writable = Gauge("aerodb_log_writable", "Whether the audit log can be written.", registry=registry)
         writable.set_function(lambda: float(log.writable()))
+        registry.register(Collected(counts.families))
+        self._contradictions = Gauge(
+            "aerodb_log_contradictions", "Nodes and others who have seen of the audit log what it does not have.",
+            registry=registry,
+        )  # fmt: skip
         for event in get_args(Event):
             for result in ("executed", "not_executed", "unknown") if event in {"outcome", "established"} else ("",):
                 self._records.labels(event, result)
@@ -46,6 +53,10 @@ class Meters:
         """Count a record that was appended."""
         outcome = record.result if record.event in {"outcome", "established"} else ""
         self._records.labels(record.event, outcome.replace(" ", "_")).inc()
+
+    def contradicted(self, count: int) -> None:
+        """Say how many have seen of the log what it does not have, as far as is known now."""
+        self._contradictions.set(count)
 
     def refused(self, code: str) -> None:
         """Count a refusal."""

@@ -3,6 +3,8 @@
 Its only durable state is the log. It runs no loop, no timer, no retry.
 """
 
+from collections.abc import Iterable
+
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
 from aerodb.control.agents import Agents
@@ -14,14 +16,16 @@ from aerodb.control.door import Door
 from aerodb.control.explain import Explainer
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
-from aerodb.control.record import Recorder, asked_in
+from aerodb.control.record import Recorder
 from aerodb.control.roles import Right, person_of, require
+from aerodb.control.snapshot import collect
+from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Request
-from aerodb.rules.explain import REQUEST_ID
+from aerodb.rules.explain import LOOK_ID, REQUEST_ID
 from aerodb.transport.tls import Caller, Tls
 
 
@@ -36,21 +40,27 @@ class ControlPlane:
         recorder = Recorder(log, canonical.encode(cluster), self.meters)
         self._recorder = recorder
         self.log = log
-        self.dispatcher = Dispatcher(cluster, agents, recorder)
-        self.explainer = Explainer(cluster, agents, recorder)
-        self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher)
+        self.views = Views(cluster, log, self.meters)
+        self._agents = agents
+        self.dispatcher = Dispatcher(cluster, agents, recorder, self.views)
+        self.explainer = Explainer(cluster, agents, recorder, self.views)
+        self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher, self.views)
         self.authenticators = Authenticators(cluster, recorder)
-        self.reader = Reader(cluster, agents, log, self.explainer.awaits)
+        self.reader = Reader(cluster, agents, log, self.views, self.explainer.awaits)
         self.discloser = Discloser(self.reader, recorder, self.explainer)
         self.door = Door(cluster, recorder)
-
-    def begin(self) -> None:
-        """Record what an earlier process could not: that its plans lapsed with it."""
-        self.explainer.lapse_left_over()
 
     def close(self) -> None:
         """Record that the plans which still await their confirmation lapse with this process."""
         self.explainer.close()
+
+    def begin(self, left_over: Iterable[tuple[Request, str]]) -> None:
+        """Ask every node, once, what it has seen of the log, so that a log that went back is told of at the start.
+
+        Where it did not, record what an earlier process could not: that the plans which are `left_over` lapsed with it.
+        """
+        self.views.reported(collect(self.cluster, self._agents, LOOK_ID).everyone)
+        self.explainer.lapse(left_over)
 
     def person(self, caller: Caller) -> Operator:
         """Return the enrolled person who called.
@@ -72,8 +82,8 @@ class ControlPlane:
         sequences = self.log.sequences_of(named) if named else ()
         asked = Request(id=named, action="", target="", arguments={}, operator=caller.name, reason="")
         if sequences:
-            asked = asked_in(canonical.decode(self.log.record(sequences[0]), Record))
-        self._recorder.refused(asked, error)
+            asked = canonical.decode(self.log.record(sequences[0]), Record).asked
+        self._recorder.refused(asked, error, caller.name)
 
     def outcome(self, person: Operator, request: str) -> Done:
         """Ask the agent what became of a confirmed request, and record its answer.
@@ -83,5 +93,4 @@ class ControlPlane:
             AeroError: the agent does not say.
         """
         require(person, Right.ASK_OUTCOME)
-        asked, plan = self.reader.unresolved(request)
-        return self.dispatcher.establish(asked, plan)
+        return self.dispatcher.establish(*self.reader.unresolved(request))

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable
 
-from aerodb.actions import action_named
+from aerodb.audit.checks import replayed
 from aerodb.audit.evidence import Entry, Evidence
+from aerodb.audit.findings import Finding
+from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, newest_requests, search
 from aerodb.audit.timeline import Place, entries, lags, ordered, places_in
+from aerodb.audit.trust import Trust
+from aerodb.audit.verify import VerificationFailed
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.matrix import matrix, too_many
-from aerodb.control.record import asked_in, line_of
+from aerodb.control.record import line_of
 from aerodb.control.snapshot import collect
+from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     AsOf,
@@ -27,9 +32,9 @@ from aerodb.protocol.api import (
 )
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Report
-from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.plan import Plan, Request, Snapshot
 from aerodb.protocol.timeline import Timeline
-from aerodb.rules.explain import LOOK_ID, explain
+from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
 
@@ -37,12 +42,13 @@ from aerodb.rules.writes import writes
 class Reader:
     """Answers questions from the agents' facts and from the log."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, log: Log, awaits: Callable[[str], bool]) -> None:
+    def __init__(self, cluster: Cluster, agents: Agents, log: Log, views: Views, awaits: Callable[[str], bool]) -> None:
         """Keep what to read; `awaits` tells of a request whether its plan can still be confirmed."""
         self._awaits = awaits
         self._cluster = cluster
         self._agents = agents
         self._log = log
+        self._views = views
 
     def status(self, operator: str, *, judged: bool = True) -> Status:
         """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those."""
@@ -60,6 +66,7 @@ class Reader:
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),
+            log_views=self._views.reported(collected.everyone),
         )
 
     def status_as_of(self, digest: str, operator: str) -> AsOf:
@@ -131,11 +138,16 @@ class Reader:
 
         Raises:
             RequestNotFound: there are none.
+            VerificationFailed: one was altered, or is filed under a request that it is not about.
         """
         sequences = self._log.sequences_of(request)
         if not sequences:
             raise RequestNotFound(f"the log knows no request {request!r}", field="request")
-        return [(each, self._log.record(each)) for each in sequences]
+        found = [(each, self._log.record(each)) for each in sequences]
+        for sequence, data in found:
+            if read_record(data).request != request:
+                raise VerificationFailed(f"record {sequence} is filed under {request}, and is about another request")
+        return found
 
     def requests(self, before: int | None, limit: int) -> Requests:
         """Return one page of the requests and how far each came, the newest first.
@@ -221,6 +233,7 @@ class Reader:
 
         Raises:
             RequestNotFound: the log holds no plan of it.
+            RulesOther: the plan was made by other rules.
         """
         records = [canonical.decode(data, Record) for _, data in self.records(request)]
         found = next((record for record in records if record.plan and record.snapshot), None)
@@ -230,22 +243,22 @@ class Reader:
         if not blobs or any(blob is None for blob in blobs):
             raise RequestNotFound(f"the log holds no plan of {request}", field="request")
         text, snapshot, configuration = (blob or b"" for blob in blobs)
-        plan = canonical.decode(text, Plan)
-        again = explain(
-            canonical.decode(configuration, Cluster), action_named(plan.request.action), plan.request,
-            canonical.decode(snapshot, Snapshot),
-        )  # fmt: skip
-        computed = canonical.encode(again)
-        return Replayed(
-            request=request,
-            identical=computed == text,
-            recorded_digest=plan_digest(text.decode()),
-            computed_digest=canonical.digest(computed),
-            length_bytes=len(text),
-        )
+        return replayed(canonical.decode(configuration, Cluster), request, text.decode(), snapshot.decode())
 
-    def unresolved(self, request: str) -> tuple[Request, str]:
-        """Return a confirmed request, and its plan's digest, for its outcome to be asked for.
+    def judged(self, request: str) -> tuple[Finding, ...]:
+        """Return what holds of a request's records under this configuration, as `aerodb audit verify` judges them.
+
+        Raises:
+            RequestNotFound: there are none.
+        """
+        entries = [
+            Logged(sequence=sequence, text=data.decode(), record=canonical.decode(data, Record))
+            for sequence, data in self.records(request)
+        ]
+        return tuple(judged(Trust(clusters=(self._cluster,)), entries, self._log.blob))
+
+    def unresolved(self, request: str) -> tuple[Request, str, str]:
+        """Return a confirmed request, its plan's digest and its signature, for its outcome to be asked for.
 
         Raises:
             RequestNotFound, NeverConfirmed: there is nothing to ask for.
@@ -254,4 +267,4 @@ class Reader:
         confirmed = next((record for record in records if record.event == "confirmed"), None)
         if confirmed is None:
             raise NeverConfirmed("the log holds no confirmation of it, so it was never sent", request=request)
-        return asked_in(confirmed), confirmed.plan
+        return confirmed.asked, confirmed.plan, confirmed.signature

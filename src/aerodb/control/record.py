@@ -6,13 +6,15 @@ Clocks are recorded and never read back: no decision rests on one.
 import datetime as dt
 import socket
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
-from aerodb.audit.record import Record
+from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, Record
 from aerodb.audit.store import Log
+from aerodb.control.allowance import Allowance
 from aerodb.control.meters import Meters
 from aerodb.errors import AeroError, Executed
 from aerodb.logs import say
@@ -22,22 +24,15 @@ from aerodb.protocol.cluster import Operator
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.tracing import span
+from aerodb.transport.counts import turned_away
+from aerodb.transport.errors import REFUSES_THE_CALLER
 
-MESSAGE_CHARACTERS_MAX = 4_000
 SAID = {"requested": "planned", "outcome": "has its outcome", "established": "had its outcome established"}
 
 
 def about(person: Operator) -> Request:
     """Return the request of a record that is about a person and no request: an empty one."""
     return Request(id="", action="", target="", arguments={}, operator=person.name, reason="")
-
-
-def asked_in(record: Record) -> Request:
-    """Return the request that a record is about."""
-    return Request(
-        id=record.request, action=record.action, target=record.target, arguments=record.arguments,
-        operator=record.operator, reason=record.reason,
-    )  # fmt: skip
 
 
 def telling(records: Sequence[Record]) -> Record:
@@ -91,6 +86,7 @@ class Recorder:
         self._meters = meters
         self._lock = threading.Lock()
         self._configuration = configuration
+        self._allowance = Allowance(time.monotonic)
         self._clock = f"system clock of {socket.gethostname()}"
 
     def _write(self, request: Request, event: str, blobs: Mapping[str, bytes], **fields: object) -> int:
@@ -152,12 +148,23 @@ class Recorder:
         blobs = {digest: text.encode()}
         return self._write(about(person), "endorsed", blobs, endorsement=digest, signature=signature, touch=touch)
 
-    def refused(self, request: Request, error: AeroError, plan: str = "", message: str = "") -> int:
-        """Record a refusal, with its own message or a fuller one, and note so on the error."""
+    def refused(self, request: Request, error: AeroError, by: str = "", message: str = "") -> None:
+        """Record a refusal, with its own message or a fuller one, and note so on the error.
+
+        `by` is who called, unless they are who asked. Of a caller who may not act only so many are recorded: see
+        `allowance`.
+        """
         error.recorded = True
-        said = (message or error.message)[:MESSAGE_CHARACTERS_MAX]
-        return self._write(
-            request, "refused", {}, plan=plan, code=error.code, message=said,
+        caller, said = by or request.operator, message or error.message
+        if error.code in REFUSES_THE_CALLER:
+            dropped = self._allowance.take(caller)
+            if dropped is None:
+                turned_away("refusal not recorded")
+                return
+            if dropped:
+                said = f"{said} ({dropped} refusals of {caller} before this one were counted, and not recorded)"
+        self._write(
+            request, "refused", {}, code=error.code, message=said[:MESSAGE_CHARACTERS_MAX],
             invariants=error.invariants, result=error.executed,
         )  # fmt: skip
 

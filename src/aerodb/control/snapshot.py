@@ -38,7 +38,7 @@ def collect(cluster: Cluster, agents: Agents, nonce: str) -> Collected:
     return Collected(snapshot=snapshot, everyone=everyone, differ=differ)
 
 
-def collect_late(cluster: Cluster, agents: Agents, plan: Plan, record: str) -> Snapshot:
+def collect_late(cluster: Cluster, agents: Agents, plan: Plan, record: str) -> Collected:
     """Return what the nodes that a plan rests on say now that its confirmation's `record` is in the log.
 
     One read, since nothing is planned from it: each node that judges by it judges one report of each peer. Who was
@@ -47,7 +47,8 @@ def collect_late(cluster: Cluster, agents: Agents, plan: Plan, record: str) -> S
     nonce = late_nonce(record)
     with span("late", request=plan.request.id):
         read = agents.read_late(plan.reports, nonce)
-        return _snapshot(cluster, nonce, read, _opened(cluster, read[0], nonce, {}))
+        everyone = _opened(cluster, read[0], nonce, {})
+        return Collected(snapshot=_snapshot(cluster, nonce, read, everyone), everyone=everyone, differ=())
 
 
 def _snapshot(cluster: Cluster, nonce: str, read: Read, everyone: dict[str, Peer]) -> Snapshot:

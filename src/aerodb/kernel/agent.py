@@ -18,12 +18,11 @@ from aerodb.errors import AeroError
 from aerodb.kernel import locks
 from aerodb.kernel.alone import alone_in
 from aerodb.kernel.answers import Answers
-from aerodb.kernel.errors import AgentEnding, Busy, OperationFailed, RequestDuplicate, RequestUnknown, VerdictsDiffer
+from aerodb.kernel.errors import AgentEnding, Busy, OperationFailed, RequestDuplicate, VerdictsDiffer
 from aerodb.kernel.gate import lets_start
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node
-from aerodb.kernel.over import what_is_over
-from aerodb.kernel.postgres.errors import StartFailed
+from aerodb.kernel.over import as_watched, what_is_over
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Begun, Store
 from aerodb.logs import say
@@ -32,7 +31,7 @@ from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
 from aerodb.protocol.facts import Facts, Instance, Report, Unfinished
-from aerodb.protocol.plan import Order, Plan, Verdict
+from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.explain import check_usable, verdict_changes, view_of
@@ -154,7 +153,6 @@ class Agent:
         return self._facts_of(self._instance(self._postgres))
 
     def _facts_of(self, instance: Instance | None) -> Facts:
-        seen = self._store.seen
         return Facts(
             node=self._node.name,
             rules=RULES,
@@ -163,7 +161,7 @@ class Agent:
             instance=instance,
             unfinished=None,
             entries=self._store.entries,
-            checkpoint=seen.size,
+            checkpoint=self._store.seen.checkpoint,
         )
 
     def facts(self) -> Facts:
@@ -324,11 +322,7 @@ class Agent:
         plan, request = work.plan, work.plan.request.id
         action = action_named(plan.request.action)
         try:
-            found = self._found(plan, work.view.own.facts)
-            if found.final and isinstance(failure, StartFailed) and failure.executed == "not executed":
-                found = specification.Established(
-                    result="not executed", evidence="PostgreSQL ended before it was ready"
-                )
+            found = as_watched(self._found(plan, work.view.own.facts), failure)
             if found.result == "executed":
                 self._hands.write_standing(action.settle(self._hands, plan))
         except Exception as error:  # noqa: BLE001 - not even that can be seen: unknown, to be asked for
@@ -346,13 +340,15 @@ class Agent:
 
     # Outcomes, afterwards ---------------------------------------------------------------------------------------
 
-    def outcome(self, request: str) -> Signed:
+    def outcome(self, request: str, unverified: Confirmation) -> Signed:
         """Return what became of a request, established now where it is not known yet.
 
-        A request that the journal does not know is durably noted as not executed, so that it can never run later.
+        A request that the journal does not know is durably noted as not executed, so that it can never run later: but
+        only where an operator's confirmation of it is shown. So nobody else can use up ids, each of which is kept.
 
         Raises:
             RequestMalformed: that is no request's id.
+            ConfirmationMissing: it is not known here, and nobody's confirmation of it is shown. Nothing is promised.
             Busy: it, or another action, is under way.
         """
         check_usable(request)
@@ -362,9 +358,8 @@ class Agent:
                 return given
             begun = self._store.begun(request)
             if begun is None and self._taken != request:
-                never = RequestUnknown(f"{self._node.name} was never asked to run {request}, and now never will")
-                answer = self._answers.signed(request, "", "not executed", never, established=True)
-                return self._answers.last(request, answer)
+                locks.check_confirmed(self._node.cluster, self._node.name, request, unverified)
+                return self._answers.never(request)
             if begun is None or self._working.locked():
                 raise Busy(f"an action is under way on {self._node.name}", executed="unknown")
             self._take(request)

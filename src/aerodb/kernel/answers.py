@@ -7,7 +7,7 @@
 from typing import Literal
 
 from aerodb.errors import AeroError
-from aerodb.kernel.errors import RequestDuplicate
+from aerodb.kernel.errors import RequestDuplicate, RequestUnknown
 from aerodb.kernel.node import Node
 from aerodb.kernel.store import Store
 from aerodb.logs import say
@@ -62,6 +62,11 @@ class Answers:
         """Journal and return a refusal: the request was not executed, and never will be."""
         say("order refused", request=request, code=error.code)
         return self.last(request, self.signed(request, plan_text, "not executed", error))
+
+    def never(self, request: str) -> Signed:
+        """Journal and return that a request was never asked for here, and never will be executed."""
+        never = RequestUnknown(f"{self._node.name} was never asked to run {request}, and now never will")
+        return self.last(request, self.signed(request, "", "not executed", never, established=True))
 
     def last(self, request: str, outcome: Signed) -> Signed:
         """Journal the answer that ends a request, and return it."""

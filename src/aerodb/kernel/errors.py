@@ -155,6 +155,14 @@ class RequestUnknown(AeroError):
     title = "The node was never asked"
 
 
+class ConfirmationMissing(AeroError):
+    """The node does not know the request, and is shown no operator's confirmation of it: it promises nothing."""
+
+    code = "kernel.confirmation-missing"
+    status = 409
+    title = "The node promises nothing about what nobody confirmed"
+
+
 class LookUnanswered(AeroError):
     """The node could not be looked at in time; PostgreSQL may hang. Nothing was changed."""
 

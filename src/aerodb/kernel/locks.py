@@ -15,6 +15,7 @@ from aerodb.audit.record import Record
 from aerodb.audit.tree import verify_consistency
 from aerodb.errors import AeroError
 from aerodb.kernel.errors import (
+    ConfirmationMissing,
     LogRewritten,
     NotLogged,
     OperatorRefused,
@@ -27,7 +28,7 @@ from aerodb.kernel.store import Seen
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.cluster import Cluster, Operator, Role
-from aerodb.protocol.plan import Order, Plan, Verdict, plan_digest
+from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict, plan_digest
 from aerodb.rules.explain import check_request, check_usable
 from aerodb.rules.invariants import RULES
 
@@ -38,7 +39,7 @@ def open_plan(cluster: Cluster, node: str, text: str) -> Plan:
     Raises:
         NotCanonical, PlanAltered, PlanForeign: it is not.
     """
-    plan = canonical.decode(text.encode(), Plan)
+    plan = canonical.decode(canonical.utf8(text), Plan)
     if not plan.intact():
         raise PlanAltered("the plan's own digest is not that of its content")
     for what, found, wanted in (
@@ -76,6 +77,36 @@ def signed_plan(cluster: Cluster, node: str, order: Order) -> Plan:
     return plan
 
 
+def check_confirmed(cluster: Cluster, node: str, request: str, unverified: Confirmation) -> None:
+    """Check that somebody who is enrolled has confirmed `request` for this node, for its id to be used up unexecuted.
+
+    That takes nothing but the signature: under another configuration than now, too, and by somebody who is revoked.
+
+    Raises:
+        ConfirmationMissing: nobody has.
+    """
+    try:
+        _check_confirmed(cluster, node, request, unverified)
+    except AeroError as error:
+        raise ConfirmationMissing(
+            f"{node} does not know {request}, and no confirmation of it is shown that holds here ({error.message}). It "
+            "promises nothing: where it was confirmed, its order may still come, and run",
+            executed="unknown", request=request,
+        ) from error  # fmt: skip
+
+
+def _check_confirmed(cluster: Cluster, node: str, request: str, unverified: Confirmation) -> None:
+    plan = canonical.decode(canonical.utf8(unverified.plan), Plan)
+    if not plan.intact():
+        raise PlanAltered("the plan's own digest is not that of its content")
+    if (plan.cluster, plan.request.target, plan.request.id) != (cluster.id, node, request):
+        raise PlanForeign("the plan is of another request, or for another node")
+    person = cluster.operator(plan.request.operator)
+    if person is None or not person.ssh_key:
+        raise OperatorRefused(f"{plan.request.operator!r} is not enrolled with a key")
+    _check_signature(cluster, person, unverified.plan, unverified.signature)
+
+
 def signer_of(cluster: Cluster, plan: Plan) -> Operator:
     """Return the operator who asked and must have signed.
 
@@ -100,9 +131,12 @@ def check_signed(cluster: Cluster, plan: Plan, order: Order) -> None:
     Raises:
         OperatorRefused, SignatureRefused: it does not open.
     """
-    person = signer_of(cluster, plan)
+    _check_signature(cluster, signer_of(cluster, plan), order.plan, order.signature)
+
+
+def _check_signature(cluster: Cluster, person: Operator, plan: str, signature: str) -> None:
     try:
-        confirmation.verify(cluster, person, order.signature, order.plan.encode())
+        confirmation.verify(cluster, person, signature, canonical.utf8(plan))
     except AeroError as error:
         raise SignatureRefused(f"not {person.name}'s signature over this plan: {error.message}") from error
 
@@ -115,8 +149,9 @@ def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: Seen) -> Seen
         LogRewritten: the log is not an extension of the one seen before.
     """
     try:
-        record = canonical.decode(order.record.encode(), Record)
-        proven = open_proof(order.proof, cluster.log_key, order.record.encode())
+        text = canonical.utf8(order.record)
+        record = canonical.decode(text, Record)
+        proven = open_proof(order.proof, cluster.log_key, text)
     except AeroError as error:
         raise NotLogged(error.message) from error
     wanted = ("confirmed", plan.request.id, plan_digest(order.plan), order.signature)
@@ -136,8 +171,9 @@ def _check_extends(cluster: Cluster, proven: Proven, consistency: tuple[str, ...
     except ValueError as error:
         raise LogRewritten("the consistency proof is malformed") from error
     if not verify_consistency(old.size, old.root, new.size, new.root, path):
+        how = "went back behind" if new.size < old.size else "does not extend"
         raise LogRewritten(
-            f"the log of {new.size} records does not extend the {old.size} that this node has seen. Compare both logs "
+            f"the log of {new.size} records {how} the {old.size} that this node has seen. Compare both logs "
             "by their exports; where this one is to stand, a person with access to the node stops its agent, moves "
             "state/checkpoint.json out of its folder, and starts it again"
         )

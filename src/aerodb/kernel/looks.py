@@ -3,7 +3,7 @@
 - A look begins after it was asked for. Whoever asks while one is under way is answered by the next, together with all
   who ask until that begins; so whoever reads twice reads twice.
 - A look that hangs holds one thread of its own, however many ask, and is waited for no longer than so many seconds.
-- No more than so many wait at once. So there is always room for whoever asks for something else.
+- Where there is a bound, no more than so many wait at once: there is room for whoever asks for something else.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Looks(Generic[T]):
     """One kind of look, for the tasks of one event loop."""
 
-    def __init__(self, look: Callable[[], T], seconds_max: float, askers_max: int) -> None:
+    def __init__(self, look: Callable[[], T], seconds_max: float, askers_max: int | None = None) -> None:
         """Look by calling `look`; nothing is looked at yet."""
         self._look, self._seconds_max, self._askers_max = look, seconds_max, askers_max
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class Looks(Generic[T]):
             LooksTooMany: too many wait for one already.
             LookUnanswered: it has not ended in time; it goes on, and whoever asks later is answered by a later one.
         """
-        if self._askers >= self._askers_max:
+        if self._askers_max is not None and self._askers >= self._askers_max:
             raise LooksTooMany(f"{self._askers} callers wait for a look at the node already")
         self._askers += 1
         try:

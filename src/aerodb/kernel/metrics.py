@@ -11,6 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
 from aerodb import __version__
+from aerodb.audit.note import stated_size
 from aerodb.protocol.events import JournalMark, Sighting, Trace
 from aerodb.protocol.facts import Facts, Instance, Load, Sender, State
 from aerodb.protocol.keeping import Keeping
@@ -78,7 +79,11 @@ def _standing(facts: Facts) -> Iterator[Metric]:
     yield _gauge("node_halted", "Whether a person stopped the node.", _one(standing.halted))
     begun = facts.entries
     yield _gauge("journal_requests", "Requests that the node's journal knows, since it was made.", _one(begun))
-    yield _gauge("log_checkpoint_records", "Records of the audit log that the node has seen.", _one(facts.checkpoint))
+    yield _gauge(
+        "log_checkpoint_records",
+        "Records of the audit log that the node has seen.",
+        _one(stated_size(facts.checkpoint)),
+    )
 
 
 def _instance(instance: Instance) -> Iterator[Metric]:

@@ -6,8 +6,11 @@
 
 from msgspec.structs import replace
 
+from aerodb.errors import AeroError
+from aerodb.kernel.postgres.errors import StartFailed
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.protocol.facts import Facts, State
+from aerodb.rules.specification import Established
 
 
 def what_is_over(facts: Facts, postgres: Postgres | None) -> Facts:
@@ -18,3 +21,10 @@ def what_is_over(facts: Facts, postgres: Postgres | None) -> Facts:
     if postgres.accepts() if instance.state is State.RUNNING else postgres.gone:
         return facts
     return replace(facts, instance=replace(instance, state=State.UNREACHABLE))
+
+
+def as_watched(found: Established, failure: AeroError) -> Established:
+    """Return what is established, with what the agent itself saw: a server that ended before it was ready never ran."""
+    if found.final and isinstance(failure, StartFailed) and failure.executed == "not executed":
+        return Established(result="not executed", evidence="PostgreSQL ended before it was ready")
+    return found

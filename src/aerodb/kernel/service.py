@@ -12,12 +12,14 @@ POST /v1/orders               run an order; the answer is the signed outcome
 GET  /metrics                 the node in numbers, for whoever may scrape
 GET  /v1/events?since=&count= what changed on the node, as its observer saw it; the newest where `since` is left out;
                               on a primary the lag of its standbys, too
-POST /v1/outcomes/{request}   what became of a request, established now where it is not known yet
+POST /v1/outcomes/{request}   what became of a request, established now where it is not known yet; its body is the
+                              confirmation as it was logged
 """
 
 import re
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -31,25 +33,36 @@ from aerodb.kernel.events.observed import Observed
 from aerodb.kernel.looks import Looks
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
-from aerodb.protocol.plan import Extent, Order
+from aerodb.protocol.plan import Confirmation, Extent, Order
 from aerodb.rules.serving import Serving, lag_allowed, refused_as_primary, refused_as_standby
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused, QueryMalformed
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
-from aerodb.transport.server import CONNECTIONS_MAX
+from aerodb.transport.rooms import CONTROL, Room, room_by_kind
+from aerodb.transport.tls import Caller
 from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of
 
 LOOK_SECONDS_MAX = 10.0
 """Below what the control plane waits for an answer; above what a PostgreSQL that takes no connections is given."""
 ROLE_SECONDS_MAX = 3.0
-LOOKERS_MAX, BALANCERS_MAX, SCRAPERS_MAX = 32, CONNECTIONS_MAX, 4
-"""How many wait for a look of each kind at most: lookers and scrapers together well below the calls that are taken."""
+LOOKERS_MAX, SCRAPERS_MAX = 32, 4
+"""How many wait for a look of each kind at most, well below the calls that are taken; balancers have their own room."""
 ALWAYS_ANSWERED = frozenset({"/primary", "/standby"})
 """What is answered however many call: the answers cost one look for all, and a balancer must not miss one."""
+ORDER_BYTES_MAX = 8 << 20
+_CONTROL = msgspec.structs.replace(
+    CONTROL, bodies=dict.fromkeys(("/v1/orders", "/v1/judge", "/v1/outcomes/"), ORDER_BYTES_MAX)
+)
 STARTING = "starting"
 """Why a node serves as nothing yet whose PostgreSQL starts together with its agent."""
 NONCE = re.compile(r"[0-9a-f-]{36}|[0-9a-f]{64}")
 """The id of a request or of a look, or the digest of a confirmation's record."""
+
+
+def room_of(caller: Caller) -> Room:
+    """Return a caller's room at an agent: only the control plane sends what is large."""
+    room = room_by_kind(caller)
+    return _CONTROL if room is CONTROL else room
 
 
 class NonceMalformed(AeroError):
@@ -91,7 +104,7 @@ def _serves(agent: Agent) -> tuple[Asked, Asked]:
 
     A node that cannot be looked at in time serves as nothing. However many ask, one look answers them all.
     """
-    looks = Looks(agent.serving, ROLE_SECONDS_MAX, BALANCERS_MAX)
+    looks = Looks(agent.serving, ROLE_SECONDS_MAX)
 
     async def seen() -> tuple[Standing, Serving | None]:
         try:
@@ -139,13 +152,13 @@ def application(agent: Agent, observed: Observed) -> Starlette:
 
     async def judge(request: Request) -> Response:
         control_only(request)
-        order = canonical.decode(await body_of(request), Order)
+        order = canonical.decode(await body_of(request, ORDER_BYTES_MAX), Order)
         verdicts = await run_in_threadpool(agent.judge, order, await facts.now())
         return answer({"verdicts": list(verdicts)})
 
     async def orders(request: Request) -> Response:
         control_only(request)
-        order = canonical.decode(await body_of(request), Order)
+        order = canonical.decode(await body_of(request, ORDER_BYTES_MAX), Order)
         return answer(await run_in_threadpool(agent.run, order))
 
     async def metrics(request: Request) -> Response:
@@ -160,7 +173,8 @@ def application(agent: Agent, observed: Observed) -> Starlette:
 
     async def outcomes(request: Request) -> Response:
         control_only(request)
-        return answer(await run_in_threadpool(agent.outcome, request.path_params["request"]))
+        shown = canonical.decode(await body_of(request, ORDER_BYTES_MAX), Confirmation)
+        return answer(await run_in_threadpool(agent.outcome, request.path_params["request"], shown))
 
     return Starlette(
         routes=[

@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from aerodb import private
 from aerodb.actions.start import authority_stands
 from aerodb.errors import AeroError
 from aerodb.kernel.node import read_node
@@ -71,7 +72,7 @@ class Stage:
 
     def _spawn(self, name: str, *arguments: str | Path) -> None:
         log = self._layout.logs / f"{name}.log"
-        with log.open("ab") as output:
+        with open(log, "ab", opener=private.opener) as output:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "aerodb", *map(str, arguments)],
                 stdin=subprocess.DEVNULL,

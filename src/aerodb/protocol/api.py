@@ -3,6 +3,7 @@
 Pure: no I/O, no clock.
 """
 
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
@@ -87,6 +88,45 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     loss: Loss
 
 
+class Agreement(StrEnum):
+    """How what somebody has seen of the log stands to the log at hand."""
+
+    CONSISTENT = "consistent"
+    NOTHING = "nothing seen yet"
+    BEHIND = "the log went back"
+    FORKED = "another log"
+    FORGED = "no checkpoint of this log"
+    UNKNOWN = "unknown"
+
+
+class LogView(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody has seen of the audit log: how many records (None: not known), and whether they are in it."""
+
+    who: str
+    records: int | None
+    agreement: Agreement
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What GET /v1/audit/comparison is asked with, in base64url: signed checkpoints, each under the name of who saw it.
+
+    Without it nothing is shown, and the newest checkpoint is returned. The names are those of nodes; what the caller
+    has seen stands under the empty name.
+    """
+
+    checkpoints: dict[str, str]
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The newest checkpoint, and under each name the base64 hashes that prove that it extends what was shown.
+
+    A name under which more was shown than the log has is left out.
+    """
+
+    checkpoint: str
+    paths: dict[str, tuple[str, ...]]
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The cluster as it was just observed: the snapshot and every action's answer.
 
@@ -95,6 +135,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     To whom the signed reports are not shown, `snapshot` holds none; `facts` then holds what the control plane read in
     them, without the sensitive parts, and `redacted` names each part that was taken out.
+
+    `log_views` say who has seen which part of the audit log, and whether it is in it: every node, and whoever else has
+    shown a checkpoint that is not.
     """
 
     cluster: str
@@ -110,6 +153,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     unjudged: tuple[str, ...] = ()
     facts: dict[str, Facts] = {}
     redacted: tuple[str, ...] = ()
+    log_views: tuple[LogView, ...] = ()
 
 
 class AsOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

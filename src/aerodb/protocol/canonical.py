@@ -154,6 +154,18 @@ def encode(value: object) -> bytes:
     return _encode_any(value) if data is None else data
 
 
+def utf8(text: str) -> bytes:
+    """Return the bytes of a text that came from outside.
+
+    Raises:
+        NotCanonical: it holds a lone surrogate, so it is no Unicode, and has no bytes.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise NotCanonical(f"the text is no Unicode: {error.reason}") from error
+
+
 def decode(data: bytes, kind: type[T]) -> T:
     """Return the `kind` that `data` is the canonical form of.
 

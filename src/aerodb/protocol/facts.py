@@ -156,8 +156,8 @@ class Unfinished(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything an agent says of its node. `instance` is None for a witness.
 
-    `checkpoint` is the size of the newest audit log checkpoint that the agent has seen; `entries` counts the requests
-    in its journal.
+    `checkpoint` is the newest audit log checkpoint that the agent has seen, whole, as the log signed it (empty: none):
+    so whoever reads the report can hold the log against it. `entries` counts the requests in its journal.
     """
 
     node: str
@@ -167,7 +167,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     instance: Instance | None
     unfinished: Unfinished | None
     entries: int
-    checkpoint: int
+    checkpoint: str
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

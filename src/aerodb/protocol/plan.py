@@ -115,6 +115,16 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     late: dict[str, Signed]
 
 
+class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An operator's confirmation as it was logged: the plan's exact text, and the signature over it.
+
+    A node that does not know a request uses its id up only for whoever shows this.
+    """
+
+    plan: str
+    signature: str
+
+
 class Extent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many records the log had under the last checkpoint that a node saw: where the next order's proof begins.
 

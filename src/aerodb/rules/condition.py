@@ -3,7 +3,7 @@
 Pure: no I/O, no clock.
 """
 
-from aerodb.protocol.facts import State
+from aerodb.protocol.facts import Instance, State
 from aerodb.protocol.plan import Result, Verdict
 from aerodb.rules.invariants import RULES, Invariant, holds, unknown, violated
 from aerodb.rules.view import View
@@ -124,6 +124,11 @@ def role_fits(view: View, *allowed: str) -> Verdict:
     return holds(Invariant.ROLE_FITS, f"{view.node} stands as a {role}, and its PostgreSQL is one")
 
 
+def unread(instance: Instance) -> tuple[str, ...]:
+    """Return which parts of a node's facts cannot be read, once each."""
+    return tuple(dict.fromkeys(said.partition(": ")[0] for said in instance.damage))
+
+
 def running_fits(view: View, *allowed: State) -> Verdict:
     """Judge whether the target's PostgreSQL is in one of the `allowed` states. A witness has none and always fits."""
     instance = view.own.facts.instance
@@ -133,8 +138,7 @@ def running_fits(view: View, *allowed: State) -> Verdict:
         return unknown(Invariant.RUNNING_FITS, f"PostgreSQL on {view.node} has a process that does not answer")
     evidence = f"PostgreSQL on {view.node} is {instance.state}"
     if instance.state is State.UNREADABLE:
-        parts = dict.fromkeys(said.partition(": ")[0] for said in instance.damage)
-        evidence = f"{evidence} (what cannot be read: {', '.join(parts)})"
+        evidence = f"{evidence} (what cannot be read: {', '.join(unread(instance))})"
     if instance.state in allowed:
         return holds(Invariant.RUNNING_FITS, evidence)
     return violated(Invariant.RUNNING_FITS, f"{evidence}; the action needs it {' or '.join(allowed)}")

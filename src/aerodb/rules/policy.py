@@ -15,9 +15,9 @@ from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.rules.condition import POLICY_SETTINGS
 
 
-def weaker(instance: Instance) -> bool:
-    """Tell whether what is set on a node is not the policy of the configuration."""
-    return any(name in instance.drift for name in POLICY_SETTINGS)
+def changed(instance: Instance) -> tuple[str, ...]:
+    """Return which settings of a node are not the policy of the configuration."""
+    return tuple(name for name in POLICY_SETTINGS if name in instance.drift)
 
 
 def serves_weakly(facts: Facts) -> bool:
@@ -25,7 +25,7 @@ def serves_weakly(facts: Facts) -> bool:
     instance = facts.instance
     if instance is None or facts.standing.role != "primary":
         return False
-    return instance.state is State.RUNNING and instance.recovery is False and weaker(instance)
+    return instance.state is State.RUNNING and instance.recovery is False and bool(changed(instance))
 
 
 def may_have_acknowledged_alone(facts: Facts) -> bool:

@@ -17,8 +17,7 @@ from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, Sender, State
 from aerodb.protocol.writes import Writes
-from aerodb.rules.condition import POLICY_SETTINGS
-from aerodb.rules.policy import weaker
+from aerodb.rules.policy import changed
 from aerodb.rules.position import TermUntold, divergence
 
 SYNCHRONOUS = frozenset({"quorum", "sync"})
@@ -152,13 +151,13 @@ def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance:
         headline=f"waiting at {node}; {_streaming(len(counted), cluster)}",
         details=stray,
     )
-    if weaker(instance):
-        changed = ", ".join(name for name in POLICY_SETTINGS if name in instance.drift)
+    by_hand = changed(instance)
+    if by_hand:
         return replace(
             base,
             acknowledged="unknown",
             headline=f"unknown: {node} takes writes, and what a commit waits for was changed by hand",
-            details=(f"Not as configured: {changed}.", *stray),
+            details=(f"Not as configured: {', '.join(by_hand)}.", *stray),
         )
     if need == 0:
         alone = "A commit waits for no standby: what the primary alone has is lost with it."

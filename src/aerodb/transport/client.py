@@ -22,7 +22,7 @@ ANSWER_BYTES_MAX = 64 << 20
 
 JSON = "application/json"
 IDLE_SECONDS_MAX = 30.0
-"""Well below `server.KEEP_ALIVE_SECONDS`."""
+"""Well below `deadlines.USUAL.idle`."""
 JUST_SECONDS = 0.25
 """For how long a connection that has answered is not asked again whether the service lives."""
 

@@ -12,11 +12,27 @@ class Unreachable(AeroError):
 
 
 class CallsTooMany(AeroError):
-    """Too many calls are under way at once; nothing of this one was read. Come again."""
+    """The caller, or callers of the kind, have as many calls under way as they may; nothing was begun. Come again."""
 
     code = "transport.calls-too-many"
     status = 429
     title = "Too many call at once"
+
+
+class BodiesTooMany(AeroError):
+    """The bodies of requests under way take up all the memory that there is for them; nothing was begun. Come again."""
+
+    code = "transport.bodies-too-many"
+    status = 429
+    title = "Too much is being sent at once"
+
+
+class BodyLate(AeroError):
+    """The request's body did not come in time; nothing was begun."""
+
+    code = "transport.body-late"
+    status = 408
+    title = "The body came too slowly"
 
 
 class Interrupted(AeroError):
@@ -64,6 +80,10 @@ class CallerRefused(AeroError):
     code = "control.role-denied"
     status = 403
     title = "The caller's role does not allow this"
+
+
+REFUSES_THE_CALLER = frozenset({CallerUnknown.code, "control.caller-revoked", CallerRefused.code})
+"""The codes of refusals that are about who calls."""
 
 
 class BodyTooLarge(AeroError):

@@ -30,8 +30,11 @@ def scraper_only(cluster: Cluster, caller: Caller) -> None:
     raise CallerRefused(f"{caller.name} ({caller.kind}) may not scrape")
 
 
-class _Collector:
+class Collected:
+    """What prometheus-client collects from: families that are made anew for each scrape."""
+
     def __init__(self, families: Callable[[], Iterable["Metric"]]) -> None:
+        """Keep what makes them."""
         self._families = families
 
     def collect(self) -> Iterable["Metric"]:
@@ -44,5 +47,5 @@ def exposition(families: Callable[[], Iterable["Metric"]]) -> bytes:
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - see the module's docstring.
 
     registry = CollectorRegistry()
-    registry.register(_Collector(families))
+    registry.register(Collected(families))
     return generate_latest(registry)

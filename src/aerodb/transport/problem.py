@@ -28,20 +28,24 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def problem_of(error: AeroError) -> Problem:
-    """Return `error` as a problem."""
+    """Return `error` as a problem; what is no Unicode in it (a lone surrogate) is escaped."""
     return Problem(
         type=f"urn:aerodb:error:{error.code}",
         title=error.title,
         status=error.status,
-        detail=error.message,
+        detail=_told(error.message),
         code=error.code,
         domain=error.domain,
         executed=error.executed,
         invariants=error.invariants,
-        field=error.field,
-        request=error.request,
-        more=error.detail,
+        field=None if error.field is None else _told(error.field),
+        request=None if error.request is None else _told(error.request),
+        more={name: _told(value) for name, value in error.detail.items()},
     )
+
+
+def _told(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def problem_bytes(error: AeroError) -> bytes:

@@ -1,12 +1,14 @@
 """A service: an ASGI application behind mutual TLS, served by uvicorn on a socket that was bound beforehand.
 
-The peer's certificate reaches the application as `scope["extensions"]["aerodb.caller"]`, which uvicorn does not give
-by itself; a connection without one never gets as far.
+Who comes in, and for how long, is the door's to say (`door`, `crowd`); whose call is answered, the rooms' (`rooms`,
+`admission`). The caller reaches the application as `scope["extensions"]["aerodb.caller"]`, by their certificate or, for
+browsers, by their address.
 """
 
 import asyncio
 import errno
 import gc
+import resource
 import socket
 import ssl
 import threading
@@ -15,64 +17,28 @@ from typing import Any
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from aerodb.transport.caller import CALLER
-from aerodb.transport.errors import CallsTooMany
-from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
-from aerodb.transport.tls import Tls, caller_of, page_context, server_context
+from aerodb.transport.admission import Admission
+from aerodb.transport.counts import turned_away
+from aerodb.transport.crowd import Crowd, Seat
+from aerodb.transport.deadlines import USUAL, Deadlines
+from aerodb.transport.door import Door, SeatedProtocol
+from aerodb.transport.rooms import STRANGERS_MAX, Room, RoomOf, Share, room_by_kind
+from aerodb.transport.tls import Tls, page_context, server_context
 
-CALLS_MAX, CONNECTIONS_MAX = 64, 512
-"""How many calls are under way, and how many connections are held, at once."""
+CONNECTIONS_MAX, PAGE_CONNECTIONS_MAX, SEATS_LEAST = 512, 256, 16
+"""How many connections a service for programs, and one for browsers, holds at once; and how few at least."""
+DESCRIPTORS_USUAL = 1024
+HEADER_BYTES_MAX = 16 << 10
+PAGES = Room(
+    name="pages", connections=Share(192, 128), calls=Share(32, 24), looks=Share(0, 0),
+    body_bytes=Share(4 << 20, 2 << 20),
+)  # fmt: skip
+"""The room of everybody with a browser; a caller is known by their address, which those behind a proxy share."""
 LOCALHOST_ATTEMPTS = 16
 FINISHED_SECONDS_MAX = 15
 """How long what has been finished may take to reach whoever waits for it, before the service ends all the same."""
-KEEP_ALIVE_SECONDS = 75
-"""How long an idle connection is kept for a caller who may ask again."""
-
-
-class _Protocol(H11Protocol):
-    """uvicorn's own protocol, which hands the caller's certificate to the application."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wrap the application with who called."""
-        super().connection_made(transport)
-        caller = caller_of(transport.get_extra_info("peercert"))
-        inner = self.app
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            scope["extensions"] = {**scope.get("extensions", {}), CALLER: caller}
-            await inner(scope, receive, send)
-
-        self.app = app
-
-
-class _Bounded:
-    """An application that answers only so many at once; those paths that are always answered excepted.
-
-    Whoever comes when there are too many is told to come again, by 429: load balancers take 503 for a failure of what
-    they ask about, and would end all sessions with it.
-    """
-
-    def __init__(self, app: Any, always: frozenset[str]) -> None:
-        """Keep what answers, and which paths it always does."""
-        self._app, self._always = app, always
-        self._under_way = 0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one call."""
-        if scope["path"] in self._always:
-            await self._app(scope, receive, send)
-        elif self._under_way >= CALLS_MAX:
-            error = CallsTooMany(f"{CALLS_MAX} calls are under way already")
-            await Response(problem_bytes(error), error.status, {"Retry-After": "1"}, MEDIA_TYPE)(scope, receive, send)
-        else:
-            self._under_way += 1
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._under_way -= 1
 
 
 def listen(address: str) -> socket.socket:
@@ -116,12 +82,32 @@ def listen_as_localhost(port: int = 0) -> tuple[socket.socket, ...]:
     raise OSError(errno.EADDRINUSE, "no port of localhost is free in both families")
 
 
-def _config(
-    app: Any, protocol: type[H11Protocol], context: ssl.SSLContext | None, connections_max: int
-) -> uvicorn.Config:
+def descriptors_max() -> int:
+    """Return how many files this process may have open, of which connections take a part.
+
+    A limit that is lower than what daemons usually have is raised to that, where the machine allows.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < DESCRIPTORS_USUAL and (hard == resource.RLIM_INFINITY or hard > soft):
+        usual = DESCRIPTORS_USUAL if hard == resource.RLIM_INFINITY else min(DESCRIPTORS_USUAL, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, hard))
+        soft = usual
+    return soft
+
+
+def seats_max(wanted: int) -> int:
+    """Return how many connections a service takes that would take `wanted`: fewer where descriptors are scarce.
+
+    A process may have two services, for programs and for browsers; a quarter of its descriptors is for everything else.
+    """
+    free = descriptors_max() * 3 // 4
+    return max(SEATS_LEAST, min(wanted, wanted * free // (CONNECTIONS_MAX + PAGE_CONNECTIONS_MAX)))
+
+
+def _config(app: Any, context: ssl.SSLContext | None, deadlines: Deadlines) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
-        http=protocol,
+        http=H11Protocol,
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -130,9 +116,8 @@ def _config(
         server_header=False,
         proxy_headers=False,  # A header of the caller's must not say where the caller is.
         timeout_graceful_shutdown=2,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        limit_concurrency=connections_max,
-        h11_max_incomplete_event_size=16 << 10,
+        timeout_keep_alive=deadlines.idle,
+        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
     )
     config.load()
     config.ssl = context
@@ -140,11 +125,54 @@ def _config(
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its signal handling: the daemon above it decides what a signal means."""
+    """uvicorn behind our own door, without its signal handling: the daemon above it decides what a signal means."""
 
-    def __init__(self, app: Any, tls: Tls, always: frozenset[str] = frozenset()) -> None:
-        """Prepare to serve `app` to callers who show a certificate; `always` are paths answered in any crowd."""
-        super().__init__(_config(_Bounded(app, always), _Protocol, server_context(tls), CONNECTIONS_MAX))
+    def __init__(
+        self,
+        app: Any,
+        tls: Tls,
+        always: frozenset[str] = frozenset(),
+        room_of: RoomOf = room_by_kind,
+        deadlines: Deadlines = USUAL,
+    ) -> None:
+        """Prepare to serve `app` to callers who show a certificate.
+
+        `always` are paths that are answered in any crowd, `room_of` says which room a caller belongs to.
+        """
+        self._open(app, server_context(tls), always, room_of, deadlines)
+
+    def _open(
+        self,
+        app: Any,
+        context: ssl.SSLContext | None,
+        always: frozenset[str],
+        room_of: RoomOf,
+        deadlines: Deadlines,
+        connections_max: int = CONNECTIONS_MAX,
+    ) -> None:
+        admission = Admission(app, room_of, always, turned_away, deadlines.body)
+        super().__init__(_config(admission, context, deadlines))
+        self._crowd = Crowd(seats_max(connections_max), STRANGERS_MAX, turned_away)
+        self._room_of, self._deadlines = room_of, deadlines
+        self._accepting: list[asyncio.Task[None]] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the door; uvicorn's own has no deadline for a handshake, and no bound below the descriptors'."""
+        await self.lifespan.startup()
+        door = Door(self._crowd, self.config.ssl, self._protocol, self._deadlines)
+        self.servers = []
+        self._accepting = [asyncio.create_task(door.accept(each)) for each in sockets or ()]
+        self.started = True
+
+    def _protocol(self, seat: Seat) -> asyncio.Protocol:
+        return SeatedProtocol(self.config, self.server_state, self._crowd, seat, self._room_of, self._deadlines)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the door, send strangers away, and let whoever is being answered have their answers."""
+        for task in self._accepting:
+            task.cancel()
+        self._crowd.end_strangers()
+        await super().shutdown(sockets)
 
     def run_on(
         self,
@@ -183,6 +211,8 @@ class PageServer(Server):
     Without `tls` it speaks plain HTTP, which is right on the loopback interface alone.
     """
 
-    def __init__(self, app: Any, tls: Tls | None) -> None:
+    def __init__(self, app: Any, tls: Tls | None, deadlines: Deadlines = USUAL) -> None:
         """Prepare to serve `app`."""
-        uvicorn.Server.__init__(self, _config(app, H11Protocol, page_context(tls) if tls else None, CALLS_MAX))
+        self._open(
+            app, page_context(tls) if tls else None, frozenset(), lambda _: PAGES, deadlines, PAGE_CONNECTIONS_MAX
+        )

@@ -18,11 +18,9 @@ from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.tracing import extract, fail, span
 from aerodb.transport.caller import caller_in
-from aerodb.transport.errors import BodyTooLarge, InternalFailure, RouteUnknown
+from aerodb.transport.errors import REFUSES_THE_CALLER, BodyTooLarge, InternalFailure, RouteUnknown
+from aerodb.transport.failures import called, told
 from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
-
-BODY_BYTES_MAX = 8 << 20
-REFUSES_THE_CALLER = frozenset({"control.caller-unknown", "control.caller-revoked", "control.role-denied"})
 
 
 class TracedRoute(Route):
@@ -34,7 +32,7 @@ class TracedRoute(Route):
             await super().handle(scope, receive, send)
 
 
-async def body_of(request: Request, size_max: int = BODY_BYTES_MAX) -> bytes:
+async def body_of(request: Request, size_max: int) -> bytes:
     """Return a request's body.
 
     Raises:
@@ -53,31 +51,30 @@ def answer(document: object) -> Response:
     return Response(canonical.encode(document), media_type="application/json")
 
 
-def known_error(error: Exception) -> AeroError:
-    """Return any error as one of ours; nothing of the inside is in it."""
+def known_error(error: Exception, **asked: object) -> AeroError:
+    """Return any error as one of ours, with nothing of the inside in it; a failure that is none is told in the log."""
     if isinstance(error, HTTPException):
         known: AeroError = RouteUnknown(error.detail)
         known.status = error.status_code
         return known
     if isinstance(error, AeroError):
         return error
-    return InternalFailure(f"{type(error).__name__}; the service's own log has more", executed="unknown")
+    return told(error, **asked)
 
 
 def problem(
     request: Request, error: Exception, spoken: Callable[[AeroError], AeroError] = lambda known: known
 ) -> Response:
-    """Return an error as a problem; a failure that is none of ours is told in the service's log, with its traceback.
+    """Return an error as a problem; the service's log tells of it.
 
     `spoken` returns what the caller is told of it, where that is not all.
     """
-    known = known_error(error)
-    fail(known)
     caller = caller_in(request.scope)
-    asked: dict[str, Any] = {"method": request.method, "path": request.url.path}
-    asked |= {"caller": caller.name, "kind": caller.kind}
-    if known is not error and not isinstance(error, HTTPException):
-        say("internal failure", failure=error, **asked)
+    asked: dict[str, Any] = {**called(request.scope), "caller": caller.name, "kind": caller.kind}
+    known = known_error(error, **asked)
+    fail(known)
+    if isinstance(known, InternalFailure):
+        pass  # It is told already, with its traceback.
     elif known.code in REFUSES_THE_CALLER:
         say("caller refused", code=known.code, message=known.message, **asked)
     else:

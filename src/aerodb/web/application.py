@@ -1,6 +1,5 @@
 """The admin UI as an application: who calls, which page, its bytes. Pages decide nothing; the control plane does."""
 
-import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,10 +18,13 @@ from aerodb.control.veil import told
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Operator, Role
 from aerodb.tracing import span
-from aerodb.transport.errors import CallerRefused, InternalFailure, RouteUnknown
+from aerodb.transport.errors import CallerRefused, RouteUnknown
+from aerodb.transport.failures import called
 from aerodb.transport.guard import Guard
 from aerodb.transport.peer import Peer, peer_of
+from aerodb.transport.secret import same
 from aerodb.transport.tls import Caller
+from aerodb.transport.web import known_error
 from aerodb.web.errors import FormForged
 from aerodb.web.forms import form_of, query_of
 from aerodb.web.rendering import MEDIA_TYPES, assets, render
@@ -68,7 +70,7 @@ class Site:
             query=query_of(request),
             form=await form_of(request),
         )
-        if request.method == "POST" and not hmac.compare_digest(visit.form.get("token", ""), form_token(session)):
+        if request.method == "POST" and not same(visit.form.get("token", ""), form_token(session)):
             raise FormForged("reload the page that the form is on, and send it again")
         return visit
 
@@ -152,14 +154,7 @@ class Site:
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Return the page of whatever went wrong outside of a page."""
-        del request
-        if isinstance(error, AeroError):
-            return self._problem(error)
-        if isinstance(error, HTTPException):
-            known: AeroError = RouteUnknown(error.detail)
-            known.status = error.status_code
-            return self._problem(known)
-        return self._problem(InternalFailure("the service's own log has more", executed="unknown"))
+        return self._problem(known_error(error, **called(request.scope)))
 
 
 def page_values(page: Page, visit: Visit) -> dict[str, Any]:

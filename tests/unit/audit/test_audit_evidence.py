@@ -9,13 +9,20 @@ import pytest
 from msgspec.structs import replace
 
 from aerodb.audit.evidence import Evidence, EvidenceInvalid, examine
+from aerodb.audit.trust import Trust
 from aerodb.cli.commands import run
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
+from aerodb.protocol.cluster import Cluster
 from tests.unit.cli.stage import Screen, Stage, stage_in
 
 FLIPS = 400
+
+
+def trusting(cluster: Cluster) -> Trust:
+    """Return trust in one configuration."""
+    return Trust(clusters=(cluster,))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,7 @@ def data(stage: Stage) -> bytes:
 
 def test_an_executed_request_is_proven_from_end_to_end(stage: Stage, data: bytes) -> None:
     """Configuration, records, reports, plan, signature and outcome are verified, and said in sentences."""
-    said = "\n".join(examine(data, stage.cluster).sentences)
+    said = "\n".join(examine(data, trusting(stage.cluster)).sentences)
     for part in ("The configuration is the one given", "3 records stand in the log", "signed by its own node",
                  "byte for byte", "alice signed exactly this plan", "executed, signed by the agent of n2",
                  "Made after that confirmation, and signed by its own node: the report of each of n1, n3"):  # fmt: skip
@@ -45,9 +52,9 @@ def test_an_executed_request_is_proven_from_end_to_end(stage: Stage, data: bytes
 def test_a_rejection_is_proven_too(stage: Stage) -> None:
     """The evidence of a rejected request proves the plan that was refused."""
     rejected = next(each for each in stage.decisions if each not in stage.executed)
-    examined = examine(canonical.encode(stage.evidence(rejected)), stage.cluster)
-    assert examined.plan is not None
-    assert not examined.plan.accepted
+    examined = examine(canonical.encode(stage.evidence(rejected)), trusting(stage.cluster))
+    assert "a rejection" in "\n".join(examined.sentences)
+    assert examined.meaning.held == {"the plan": 1, "the snapshot": 4}
 
 
 def test_any_changed_byte_is_refused_and_the_part_named(stage: Stage, data: bytes) -> None:
@@ -58,7 +65,7 @@ def test_any_changed_byte_is_refused_and_the_part_named(stage: Stage, data: byte
             flipped = bytearray(data)
             flipped[offset] ^= bit
             with pytest.raises(EvidenceInvalid) as refused:
-                examine(bytes(flipped), stage.cluster)
+                examine(bytes(flipped), trusting(stage.cluster))
             parts.add(refused.value.field)
     assert None not in parts
     assert {"the file's form", "the configuration", "the plan", "the snapshot", "record 1 of 3 or its proof"} <= parts
@@ -68,7 +75,7 @@ def test_any_changed_byte_is_refused_and_the_part_named(stage: Stage, data: byte
 def test_nothing_may_be_cut_off_or_added(stage: Stage, data: bytes, change: Callable[[bytes], bytes]) -> None:
     """The file has one form."""
     with pytest.raises(EvidenceInvalid, match="the file's form"):
-        examine(change(data), stage.cluster)
+        examine(change(data), trusting(stage.cluster))
 
 
 def _changed(evidence: Evidence, stage: Stage) -> dict[str, tuple[Evidence, str]]:
@@ -89,8 +96,8 @@ def _changed(evidence: Evidence, stage: Stage) -> dict[str, tuple[Evidence, str]
         "a forged report": (replace(evidence, snapshot=canonical.encode(snapshot).decode()), "the snapshot"),
         "no plan": (replace(evidence, plan=None, snapshot=None), "the plan and the snapshot"),
         "no records": (replace(evidence, entries=()), "the proofs"),
-        "no beginning": (replace(evidence, entries=tuple(rest)), "record 1 of 2 or its proof"),
-        "turned round": (replace(evidence, entries=evidence.entries[::-1]), "record 1 of 3 or its proof"),
+        "no beginning": (replace(evidence, entries=tuple(rest)), "the order of events"),
+        "turned round": (replace(evidence, entries=evidence.entries[::-1]), "record 2 of 3 or its proof"),
         "twice": (replace(evidence, entries=(first, first)), "record 2 of 2 or its proof"),
         "another's record": (replace(evidence, entries=other.entries), "record 1 of 1 or its proof"),
         "other rules": (replace(evidence, rules="0"), "the rules"),
@@ -106,7 +113,7 @@ def test_forgeries_in_the_right_form_are_refused(stage: Stage, data: bytes) -> N
     forgeries = _changed(canonical.decode(data, Evidence), stage)
     for name, (forged, part) in forgeries.items():
         with pytest.raises(EvidenceInvalid) as refused:
-            examine(canonical.encode(forged), stage.cluster)
+            examine(canonical.encode(forged), trusting(stage.cluster))
         assert refused.value.field == part, name
 
 
@@ -115,7 +122,7 @@ def test_a_stranger_to_the_cluster_is_told_so(stage: Stage, data: bytes) -> None
     member = replace(stage.cluster.members[0], public_key=stage.cluster.members[1].public_key)
     other = replace(stage.cluster, members=(member, *stage.cluster.members[1:]))
     with pytest.raises(EvidenceInvalid, match="the configuration"):
-        examine(data, other)
+        examine(data, trusting(other))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +142,7 @@ def test_an_outcome_of_something_else_is_refused(tmp_path: Path, change: dict[st
         own.outcome = lambda decision, **more: genuine(decision, **{**more, **change})  # type: ignore[method-assign]
         own.run("stop", "n2", "--reason", "upgrade", typed="n2\n")
         with pytest.raises(EvidenceInvalid) as refused:
-            examine(canonical.encode(own.evidence(own.executed[0])), own.cluster)
+            examine(canonical.encode(own.evidence(own.executed[0])), trusting(own.cluster))
         assert refused.value.field == part
 
 
@@ -167,5 +174,5 @@ def test_reports_that_were_not_made_for_the_confirmation_prove_nothing(tmp_path:
             own.late = lambda record, target: own.snapshot(json.loads(record)["request"])  # type: ignore[method-assign]  # noqa: ARG005
         own.run("stop", "n2", "--reason", "upgrade", typed="n2\n")
         with pytest.raises(EvidenceInvalid) as refused:
-            examine(canonical.encode(own.evidence(own.executed[0])), own.cluster)
+            examine(canonical.encode(own.evidence(own.executed[0])), trusting(own.cluster))
         assert refused.value.field == "what was said after the confirmation"

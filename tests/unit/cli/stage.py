@@ -5,6 +5,7 @@ It is honest unless a test makes it otherwise: `alter` changes an answer on its 
 
 import io
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from aerodb.cli.terminal import Terminal
 from aerodb.control.authenticators import Authenticators
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
+from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     Ask,
@@ -44,6 +46,9 @@ from aerodb.protocol.api import (
     RequestLine,
     Status,
 )
+from aerodb.protocol.api import (
+    Shown as Checkpoints,
+)
 from aerodb.protocol.authority import Branch, Position
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.credentials import Authenticator, Endorse, Endorsed
@@ -57,7 +62,7 @@ from aerodb.protocol.signed import Signed, public_text, sign
 from aerodb.protocol.sshkey import of_public, parse_line
 from aerodb.protocol.sshsig import verify
 from aerodb.protocol.timeline import Timeline
-from aerodb.rules.explain import explain
+from aerodb.rules.explain import explain, failed
 from aerodb.rules.invariants import RULES
 from aerodb.rules.standing import genesis
 from aerodb.rules.writes import writes
@@ -150,7 +155,7 @@ class Stage:
     def __post_init__(self) -> None:
         """Make the keys, the configuration, the log and the profile folder."""
         self.keys = {name: Ed25519PrivateKey.generate() for name in (*NODES, WITNESS)}
-        log_key = Ed25519PrivateKey.generate()
+        self.log_key = log_key = Ed25519PrivateKey.generate()
         self.log = Log.create(self.folder / "log", "aerodb.log/cluster-1", log_key)
         self.cluster = Cluster(
             name="orders",
@@ -165,8 +170,10 @@ class Stage:
             web_origin=ORIGIN,
         )
         self.person = self.cluster.operators[0]
-        recorder = Recorder(self.log, canonical.encode(self.cluster), Meters(self.log))
+        meters = Meters(self.log)
+        recorder = Recorder(self.log, canonical.encode(self.cluster), meters)
         self.authenticators = Authenticators(self.cluster, recorder)
+        self.views = Views(self.cluster, self.log, meters)
         for at, name in enumerate(self.keys):
             self.facts[name] = self._facts(name, Lsn(0x3000000 - 0x100 * at))
         self.profile = self.folder / "operator"
@@ -194,7 +201,7 @@ class Stage:
             instance=None if name == WITNESS else instance(name, lsn),
             unfinished=None,
             entries=0,
-            checkpoint=0,
+            checkpoint="",
         )
 
     def change(self, name: str, **changes: Any) -> None:
@@ -281,6 +288,9 @@ class Stage:
             "GET /v1/audit/records": lambda: {"records": self._entries(range(self.log.size))},
             "GET /v1/audit/search": lambda: self._search(query),
             "GET /v1/audit/records/ID": lambda: self._proven(int(path.split("/")[4])),
+            "GET /v1/audit/comparison": lambda: self.views.compare(
+                self.person, canonical.decode(urlsafe_b64decode(query["seen"]), Checkpoints)
+            ),
             "GET /v1/timeline": self._timeline,
             "GET /v1/audit/export": lambda: b"".join(export(self.log)),
         }
@@ -337,7 +347,8 @@ class Stage:
             code="",
             plan=plan_digest(text),
         )
-        self._record("requested" if plan.accepted else "rejected", plan, text, snapshot)
+        event: Event = "requested" if plan.accepted else "rejected"
+        self._record(event, plan, text, snapshot, invariants=failed(plan.verdicts))
         self.decisions[request_id] = Decision(line=line, plan=text, snapshot=snapshot, records=(), proofs=())
         self._refresh(request_id)
         return Planned(request=request_id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
@@ -349,9 +360,9 @@ class Stage:
             event=event, at=STAMP, clock="a test's", request=plan.request.id, operator="alice",
             action=plan.request.action, target=plan.request.target, reason=plan.request.reason,
             arguments=plan.request.arguments, configuration=self.cluster.digest, plan=plan_digest(text),
-            snapshot=canonical.digest(snapshot.encode()), **fields,
+            snapshot="" if event in ("outcome", "declined") else canonical.digest(snapshot.encode()), **fields,
         )  # fmt: skip
-        own = {record.plan: text.encode(), record.snapshot: snapshot.encode()} if event == "confirmed" else {}
+        own = {record.plan: text.encode(), record.snapshot: snapshot.encode()} if record.snapshot else {}
         return self.log.append(record, {**own, **(blobs or {})})
 
     def late(self, record: str, target: str) -> Snapshot:

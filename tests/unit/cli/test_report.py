@@ -95,6 +95,24 @@ def test_a_record_that_is_not_proven_is_said_so(stage: Stage) -> None:
     assert shown.code == 6
 
 
+@pytest.mark.parametrize(
+    ("told", "lie", "said"),
+    [
+        (b"BEGIN SSH SIGNATURE", b"BEGIN SSH SIGNATUR3", "signature: NOT VERIFIED: "),
+        (b"it is so", b"it is no", "outcome: NOT VERIFIED: "),
+    ],
+)  # fmt: skip
+def test_what_nobody_signed_is_not_told_as_signed(
+    stage: Stage, tmp_path: Path, told: bytes, lie: bytes, said: str
+) -> None:
+    """A control plane that tells of signatures which are none is told so in the report, with exit code 6."""
+    stage.alter["GET /v1/requests/ID"] = lambda body: body.replace(told, lie)
+    file = tmp_path / "report.md"
+    shown = stage.run("report", "--from", "2030-01-01", "--to", "2030-02-01", "--markdown", str(file))
+    assert (shown.code, "signatures not verified" in shown.plain) == (6, True), shown.plain + shown.err
+    assert said in file.read_text(encoding="utf-8").replace("\\", "")
+
+
 def test_a_span_without_anything_is_a_report_too(stage: Stage) -> None:
     """Nothing happened, and the report says so; a time that is none is refused by name."""
     page = stage.folder / "none.html"

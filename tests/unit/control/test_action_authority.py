@@ -16,6 +16,7 @@ from aerodb.control.explain import Explainer
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.control.roles import require_authority
+from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask
 from aerodb.protocol.cluster import Operator, Role
@@ -51,8 +52,9 @@ def test_an_action_of_another_role_is_refused_before_anything_is_looked_at(
         return replace(catalogue()[name], authority=authority)
 
     monkeypatch.setattr(explain, "action_named", demanding)
-    recorder = Recorder(log, canonical.encode(cluster()), Meters(log))
-    explainer = Explainer(cluster(), Unasked(), recorder)
+    meters = Meters(log)
+    recorder = Recorder(log, canonical.encode(cluster()), meters)
+    explainer = Explainer(cluster(), Unasked(), recorder, Views(cluster(), log, meters))
     person = Operator(name="ana", role=Role.OPERATOR)
     with pytest.raises(CallerRefused, match=f"stop is for the {authority} alone"):
         explainer.ask(person, REQUEST, Ask(action="stop", target="n1", arguments={}, reason="a test"))

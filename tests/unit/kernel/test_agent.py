@@ -18,14 +18,14 @@ from aerodb.audit.record import Record, encode_record
 from aerodb.audit.tree import leaf_hash
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
-from aerodb.kernel.errors import AgentAlone, Busy, RequestDuplicate
+from aerodb.kernel.errors import AgentAlone, Busy, ConfirmationMissing, RequestDuplicate
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node, NodeFile
 from aerodb.kernel.store import Store
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Operator, Role
-from aerodb.protocol.plan import Order, Outcome, Plan, plan_digest
+from aerodb.protocol.plan import Confirmation, Order, Outcome, Plan, plan_digest
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.protocol.sshsig import sign_with_key
 from aerodb.rules.explain import LOOK_ID, RequestMalformed, explain
@@ -70,7 +70,13 @@ def named(request: str) -> Plan:
     return replace(PLAN, request=replace(PLAN.request, id=request))
 
 
+def shown_of(order: Order) -> Confirmation:
+    """Return the confirmation that an order carries."""
+    return Confirmation(plan=order.plan, signature=order.signature)
+
+
 GENUINE = order_of()
+SHOWN, NOTHING = shown_of(GENUINE), Confirmation(plan="", signature="")
 
 
 @pytest.fixture
@@ -95,7 +101,7 @@ def test_what_is_genuine_is_executed_once(node: Node) -> None:
     with pytest.raises(RequestDuplicate) as error:
         agent.run(GENUINE)
     assert error.value.executed == "executed"
-    assert agent.outcome(REQUEST) == first
+    assert agent.outcome(REQUEST, SHOWN) == first
     assert agent.facts().standing.pledged.term == 2
 
 
@@ -120,7 +126,7 @@ def test_the_first_signed_answer_is_the_last(node: Node, code: str, order: Order
     with pytest.raises(RequestDuplicate) as error:
         agent.run(GENUINE)
     assert error.value.executed == "not executed"
-    assert agent.outcome(REQUEST) == first
+    assert agent.outcome(REQUEST, SHOWN) == first
     assert agent.facts().standing.pledged.term == 1
 
 
@@ -154,7 +160,7 @@ def test_an_id_of_another_form_names_no_file(node: Node, request_id: str) -> Non
     with pytest.raises(RequestMalformed):
         agent.run(order_of(named(request_id)))
     with pytest.raises(RequestMalformed):
-        agent.outcome(request_id)
+        agent.outcome(request_id, SHOWN)
     assert _files(node.folder) == before
 
 
@@ -162,7 +168,7 @@ def test_an_id_of_another_form_names_no_file(node: Node, request_id: str) -> Non
 def test_the_store_itself_refuses_it(node: Node, request_id: str) -> None:
     """Whoever calls it: no entry is written under a name that is no request's id."""
     store, before = Store(node.state), _files(node.folder)
-    signed = Agent(node).outcome(OTHER)
+    signed = Agent(node).outcome(OTHER, shown_of(order_of(named(OTHER))))
     after = _files(node.folder)
     writes: list[Callable[[], None]] = [
         lambda: store.begin(request_id, "", SCENE["w"]),
@@ -182,9 +188,46 @@ def _files(folder: Path) -> set[str]:
 def test_a_request_that_was_never_sent_never_runs(node: Node) -> None:
     """Asked for before it came, it is not executed, and that stays so when it comes."""
     agent = Agent(node)
-    assert opened(agent.outcome(REQUEST)) == ("not executed", "kernel.request-unknown")
+    assert opened(agent.outcome(REQUEST, SHOWN)) == ("not executed", "kernel.request-unknown")
     with pytest.raises(RequestDuplicate):
         agent.run(GENUINE)
+
+
+UNCONFIRMED: list[tuple[str, Confirmation]] = [
+    ("nothing", NOTHING),
+    ("another's signature", shown_of(order_of(key=STRANGER))),
+    ("another request", shown_of(order_of(named(OTHER)))),
+    ("another cluster", shown_of(order_of(replace(PLAN, cluster="another")))),
+    ("another node", shown_of(order_of(replace(PLAN, request=replace(PLAN.request, target="n2"))))),
+    ("nobody enrolled", shown_of(order_of(replace(PLAN, request=replace(PLAN.request, operator="eve"))))),
+    (
+        "an altered plan",
+        Confirmation(plan=canonical.encode(replace(PLAN, term=7)).decode(), signature=GENUINE.signature),
+    ),
+    ("no plan", Confirmation(plan="{}", signature=GENUINE.signature)),
+]
+
+
+@pytest.mark.parametrize("shown", [each for _, each in UNCONFIRMED], ids=[name for name, _ in UNCONFIRMED])
+def test_no_id_is_used_up_without_an_operators_signature(node: Node, shown: Confirmation) -> None:
+    """Whoever asks what became of it: nothing is kept and nothing promised, and the genuine order is executed once."""
+    agent = Agent(node)
+    before = _files(node.folder)
+    with pytest.raises(ConfirmationMissing) as error:
+        agent.outcome(REQUEST, shown)
+    assert error.value.executed == "unknown"
+    assert _files(node.folder) == before
+    assert agent.facts().entries == 0
+    assert opened(agent.run(GENUINE)) == ("executed", "")
+    with pytest.raises(RequestDuplicate):
+        agent.run(GENUINE)
+
+
+def test_a_confirmation_of_another_time_is_enough_to_never_run(node: Node) -> None:
+    """Under another configuration, by somebody who is revoked now: what they confirmed can be ended all the same."""
+    order = order_of(replace(PLAN, configuration="another"))
+    revoked = replace(node, cluster=replace(node.cluster, operators=(replace(ADA, revoked=True),)))
+    assert opened(Agent(revoked).outcome(REQUEST, shown_of(order))) == ("not executed", "kernel.request-unknown")
 
 
 class HeldHands(NodeHands):
@@ -219,14 +262,14 @@ def test_while_one_is_under_way(held: tuple[Agent, threading.Thread, list[Signed
         agent.run(GENUINE)
     assert error.value.executed == "unknown"
     with pytest.raises(Busy):
-        agent.outcome(REQUEST)
+        agent.outcome(REQUEST, SHOWN)
     unfinished = agent.facts().unfinished
     assert unfinished is not None
     assert unfinished.result == "unknown"
     HeldHands.let.set()
     working.join()
     assert opened(answers[0]) == ("executed", "")
-    assert opened(agent.outcome(OTHER)) == ("not executed", "kernel.busy")
+    assert opened(agent.outcome(OTHER, NOTHING)) == ("not executed", "kernel.busy")
 
 
 def test_an_agent_that_ends_waits_for_its_operation(held: tuple[Agent, threading.Thread, list[Signed]]) -> None:

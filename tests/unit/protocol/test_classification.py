@@ -49,7 +49,7 @@ def the_facts() -> Facts:
     )  # fmt: skip
     return Facts(
         node="n2", rules="1", configuration="sha256:1", standing=genesis("n2", "n1", witness=False), instance=instance,
-        unfinished=None, entries=0, checkpoint=0,
+        unfinished=None, entries=0, checkpoint="",
     )  # fmt: skip
 
 

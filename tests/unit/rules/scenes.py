@@ -107,7 +107,7 @@ def facts_of(cluster: Cluster, node: str, standing: Standing, instance: Instance
         instance=instance,
         unfinished=None,
         entries=0,
-        checkpoint=0,
+        checkpoint="",
     )
 
 

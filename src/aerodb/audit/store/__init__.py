@@ -1,19 +1,28 @@
 """The audit log on disk: the one part of `aerodb.audit` that does I/O."""
 
 from aerodb.audit.store.errors import BlobMismatched, LogReplaced, LogUnavailable, RecordUnknown, SearchBehind
+from aerodb.audit.store.exported import opened_export, verify_export
 from aerodb.audit.store.finding import newest_requests, search
-from aerodb.audit.store.folder import processes_for, verify_folder
+from aerodb.audit.store.folder import verify_content, verify_folder
+from aerodb.audit.store.judging import How, Verdict, earlier_log, judge_export, judge_folder
 from aerodb.audit.store.log import Log
 
 __all__ = [
     "BlobMismatched",
+    "How",
     "Log",
     "LogReplaced",
     "LogUnavailable",
     "RecordUnknown",
     "SearchBehind",
+    "Verdict",
+    "earlier_log",
+    "judge_export",
+    "judge_folder",
     "newest_requests",
-    "processes_for",
+    "opened_export",
     "search",
+    "verify_content",
+    "verify_export",
     "verify_folder",
 ]

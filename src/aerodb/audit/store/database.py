@@ -9,6 +9,7 @@ Source: SQLite's documentation of WAL mode and of PRAGMA synchronous: FULL makes
 """
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from aerodb.audit.tree import HASH_BYTES, completed_by
@@ -62,12 +63,6 @@ class Database:
         """Return one record's bytes."""
         return self._bytes("SELECT body FROM record WHERE sequence = ?", sequence)
 
-    def leaf_and_body(self, sequence: int) -> tuple[bytes, bytes] | None:
-        """Return one record's stored leaf hash, and its bytes."""
-        query = f"SELECT substr(nodes, 1, {HASH_BYTES}), body FROM record WHERE sequence = ?"  # noqa: S608 - a number.
-        row: tuple[bytes, bytes] | None = self.connection.execute(query, (sequence,)).fetchone()
-        return row
-
     def rows(self, start: int, end: int) -> list[Row]:
         """Return the rows of the records from `start` up to but without `end`."""
         query = "SELECT * FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
@@ -82,6 +77,18 @@ class Database:
         """Return number and bytes of the records from `start` up to but without `end`."""
         query = "SELECT sequence, body FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
         return self.connection.execute(query, (start, end)).fetchall()
+
+    def all_bodies(self, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield number and bytes of the records below `end`, in order."""
+        yield from self.connection.execute("SELECT sequence, body FROM record WHERE sequence < ? ORDER BY 1", (end,))
+
+    def by_request(self, request_from: str, request_to: str, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield number and bytes of the records below `end`, request by request, from one request up to another."""
+        query = (
+            "SELECT sequence, body FROM record WHERE request >= ? AND request < ? AND sequence < ? "
+            "ORDER BY request, sequence"
+        )
+        yield from self.connection.execute(query, (request_from, request_to, end))
 
     def sequences(self, request: str) -> tuple[int, ...]:
         """Return the numbers of a request's records."""
@@ -150,6 +157,16 @@ def open_to_write(path: Path) -> Database:
     database = _open(path, "rw")
     database.connection.execute("PRAGMA journal_mode = WAL").fetchone()
     database.connection.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+def create_scratch(path: Path) -> Database:
+    """Make a database at `path` that need not survive anything, with an open transaction."""
+    database = Database(sqlite3.connect(path, isolation_level=None))
+    for pragma in ("journal_mode = OFF", "synchronous = OFF"):
+        database.connection.execute(f"PRAGMA {pragma}").fetchone()
+    database.connection.execute("BEGIN")
+    create_schema(database)
     return database
 
 

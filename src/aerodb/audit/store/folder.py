@@ -1,4 +1,4 @@
-"""Verification of a log's folder: everything is computed again from the records, and compared with what is stored.
+"""Whether a log's files are intact: all is computed again from the records, and compared with what is stored.
 
 - Memory stays flat: rows are read a few at a time, whatever the log's size.
 - A long log is cut into parts, which all cores verify. A part begins with the stored tree's right edge at its first
@@ -7,11 +7,12 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -33,6 +34,8 @@ from aerodb.audit.verify import (
     verify_head,
 )
 
+T = TypeVar("T")
+
 PART_RECORDS = 25_000
 """How many records one part has: a third of a second's work. Starting another process costs about as much."""
 
@@ -52,13 +55,26 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify_folder(folder: Path, vkey: str, progress: Progress = silent, part_records: int = PART_RECORDS) -> Verified:
-    """Return what holds if the log in `folder` is whole, unaltered and signed by the log's key.
-
-    Nothing is written, so this works while a server appends (then one consistent state is verified). A log that was
-    closed is held to its seal too, and so to every byte of its files.
+    """Return what holds if the log in `folder` is intact: whole, unaltered and signed by the log's key.
 
     Raises:
         VerificationFailed: something is missing, altered or not signed; the message says what.
+        LogUnavailable: the folder has no log that can be opened.
+        VerifierKeyInvalid: `vkey` is malformed.
+    """
+    with opened_folder(folder, vkey) as database:
+        return verify_content(database, vkey, folder, progress, part_records)
+
+
+@contextmanager
+def opened_folder(folder: Path, vkey: str) -> Iterator[Database]:
+    """Hold one consistent state of the log in `folder` open, to be verified.
+
+    Nothing is written, so this works while a server appends. A log that was closed is held to its seal too, and so to
+    every byte of its files.
+
+    Raises:
+        VerificationFailed: the files are not those that were sealed, or they are damaged.
         LogUnavailable: the folder has no log that can be opened.
         VerifierKeyInvalid: `vkey` is malformed.
     """
@@ -71,17 +87,17 @@ def verify_folder(folder: Path, vkey: str, progress: Progress = silent, part_rec
         raise LogUnavailable(f"the log in {folder} cannot be read: {error}") from error
     try:
         database.connection.execute("BEGIN")
-        with _damage():
+        with damage():
             first_form = is_first_form(database)
         if first_form:
             raise LogUnavailable(f"the log in {folder} has an earlier form; the control plane carries it over")
-        return verify_content(database, vkey, folder, progress, part_records)
+        yield database
     finally:
         database.close()
 
 
 @contextmanager
-def _damage() -> Iterator[None]:
+def damage() -> Iterator[None]:
     """Say in our words that the database is damaged."""
     try:
         yield
@@ -99,21 +115,29 @@ def verify_content(
     Raises:
         VerificationFailed: something is missing, altered or not signed.
     """
-    with _damage():
+    with damage():
         size, text = database.newest()
         checkpoint = _verified_checkpoint(size, text, vkey)
         parts = tuple(_parts(size, part_records))
-        if processes_for(size, part_records) == 1:
-            for part in parts:
-                _verify_part(database, part)
-                _tell(progress, part, size)
-        else:
-            _verify_side_by_side(parts, folder, progress, size)
+        for part in _verified(database, folder, parts, processes_for(size, part_records)):
+            if part.kind == "records":
+                progress(part.end, size)
         if database.count() != size:
             raise VerificationFailed(f"there are not exactly the rows of {size} records")
         # The parts have shown that every stored node is that of its records, and so the right edge is too.
         verify_head(frontier_of(database.node_hash, size), checkpoint)
     return Verified(size=size, checkpoint=checkpoint, checkpoint_text=text)
+
+
+def _verified(database: Database, folder: Path, parts: tuple[Part, ...], processes: int) -> Iterator[Part]:
+    """Yield each part once it is verified."""
+    if processes == 1:
+        for part in parts:
+            _verify_part(database, part)
+            yield part
+        return
+    done = side_by_side(verify_part, [(folder, part) for part in parts], processes)
+    yield from (part for part, _ in zip(parts, done, strict=True))
 
 
 def _verified_checkpoint(size: int, text: str, vkey: str) -> Checkpoint:
@@ -131,11 +155,6 @@ def _parts(size: int, part_records: int) -> Iterator[Part]:
         yield Part(kind="blobs", digest_from=digest_from, digest_to=digest_to)
 
 
-def _tell(progress: Progress, part: Part, size: int) -> None:
-    if part.kind == "records":
-        progress(part.end, size)
-
-
 def processes_for(size: int, part_records: int = PART_RECORDS) -> int:
     """Return how many processes verify the folder of a log of `size` records: as many as this one has cores.
 
@@ -144,14 +163,16 @@ def processes_for(size: int, part_records: int = PART_RECORDS) -> int:
     return 1 if size <= 2 * part_records else len(os.sched_getaffinity(0))
 
 
-def _verify_side_by_side(parts: tuple[Part, ...], folder: Path, progress: Progress, size: int) -> None:
-    """Verify the parts in several processes; the first one that fails, in the parts' order, is told."""
-    pool = ProcessPoolExecutor(processes_for(size, 1), mp_context=get_context("spawn"))
+def side_by_side(work: Callable[..., T], calls: Sequence[tuple[object, ...]], processes: int) -> Iterator[T]:
+    """Yield what `work` gives for the arguments of each call, in order, done by so many processes.
+
+    Raises:
+        VerificationFailed: the first of the calls that failed, in order, raised it.
+    """
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
     try:
-        working = [(part, pool.submit(verify_part, folder, part)) for part in parts]
-        for part, done in working:
-            done.result()
-            _tell(progress, part, size)
+        for done in [pool.submit(work, *call) for call in calls]:
+            yield done.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -162,11 +183,22 @@ def verify_part(folder: Path, part: Part) -> None:
     Raises:
         VerificationFailed: something in it is missing, altered or not signed.
     """
-    with _damage():
+    with opened_again(folder) as database:
+        _verify_part(database, part)
+
+
+@contextmanager
+def opened_again(folder: Path) -> Iterator[Database]:
+    """Hold the log in `folder` open in another process, which helps the one that checked what it is.
+
+    Raises:
+        VerificationFailed: it is damaged.
+    """
+    with damage():
         database = open_to_read(folder / DATABASE, sealed=is_sealed(folder))
         try:
             database.connection.execute("BEGIN")
-            _verify_part(database, part)
+            yield database
         finally:
             database.close()
 

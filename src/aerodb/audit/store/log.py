@@ -8,6 +8,7 @@
 - Nobody else writes these files: the folder is locked, and a file that changed since this process last wrote it stops
   everything.
 - Room for the record of what was done is held before it is done (`ensure_reserve`).
+- What was appended is noted in the head, beside the folder: so a log that lost its end knows it (`lost`).
 """
 
 import os
@@ -29,10 +30,11 @@ from aerodb.audit.store.database import Database, Row, open_to_read, open_to_wri
 from aerodb.audit.store.errors import LogReplaced, LogUnavailable
 from aerodb.audit.store.files import DATABASE, RESERVE, RESERVE_BYTES, Mark, Marker, Reserve
 from aerodb.audit.store.folder import verify_content
+from aerodb.audit.store.head import Head
 from aerodb.audit.store.index import Index
 from aerodb.audit.store.making import create_database, disk, lock_folder
 from aerodb.audit.store.reading import Readable
-from aerodb.audit.store.seal import is_sealed, remove_seal, verify_seal, write_seal
+from aerodb.audit.store.seal import file_digests, is_sealed, remove_seal, verify_seal, write_seal
 from aerodb.audit.verify import Progress, VerificationFailed, silent, verified_checkpoint, verify_head
 
 LOCK_TIMEOUT_SECONDS = 10.0
@@ -64,8 +66,11 @@ class Log(Readable):
         self._vkey = self._signer.verifier_key
         self._marker = Marker(folder)
         self._reserve = Reserve(folder / RESERVE)
+        self._head = Head(folder, self._vkey)
+        self._lost, self._head_noted = "", False
         self._lock = threading.Lock()
         self._fault: str | None = None
+        self._nodes = {}
         self._progress = progress
         self.index = Index(folder, self)
         with disk():
@@ -92,6 +97,7 @@ class Log(Readable):
             descriptor = lock_folder(folder)
             try:
                 create_database(folder, checkpoint)
+                Head(folder, Signer(origin, key).verifier_key).forget()
             finally:
                 os.close(descriptor)
         return cls(folder, origin, key)
@@ -112,12 +118,33 @@ class Log(Readable):
             self._reader = open_to_read(path)
             self._reader.newest()
             self._marks = self._marker.marks()
+            self._compare_with_head()
         except BaseException:
             self._disconnect()
             raise
         # A full disk must not keep anybody from reading the log: `ensure_reserve` says so before a dispatch.
         with suppress(OSError):
             self._reserve.ensure(RESERVE_BYTES)
+
+    def _compare_with_head(self) -> None:
+        """Hold the log against what its head says of it; one that does not extend it is left as it is, for looking."""
+        noted = self._head.read()
+        head = verified_checkpoint(noted, self._vkey) if noted else None
+        kept = head is None or (
+            head.size <= self.size and tree.frontier_of(self._writer.node_hash, head.size).root() == head.root
+        )
+        self._lost = "" if kept else noted
+        self._note_head()
+
+    def _note_head(self) -> None:
+        """Note the newest checkpoint in the head, unless that still says what was lost; or no longer vouch for it."""
+        if self._lost:
+            return
+        try:
+            self._head.write(self.size, self._checkpoint)
+            self._head_noted = True
+        except OSError:  # The record is durable: a head that says less says nothing wrong, and is written next time.
+            self._head_noted = False
 
     def _break_seal(self) -> bool:
         """Return whether the log was sealed; then its files are what they were, and the seal is gone."""
@@ -136,6 +163,11 @@ class Log(Readable):
     def checkpoint(self) -> str:
         """The newest signed checkpoint."""
         return self._checkpoint
+
+    @property
+    def lost(self) -> str:
+        """The checkpoint that this log was once at and does not extend; empty where nothing shows that it lost any."""
+        return self._lost
 
     @property
     def verifier_key(self) -> str:
@@ -174,6 +206,7 @@ class Log(Readable):
         self._commit(record, blobs, row, checkpoint)
         self._read_back(row, checkpoint)
         self._frontier, self._checkpoint = frontier, checkpoint
+        self._note_head()
         return sequence
 
     def _commit(self, record: Record, blobs: Mapping[str, bytes], row: Row, checkpoint: str) -> None:
@@ -233,7 +266,7 @@ class Log(Readable):
         try:
             with self._held():
                 self._require_ours()
-                return self._reserve.held_bytes() >= RESERVE_BYTES
+                return self._reserve.held_bytes() >= RESERVE_BYTES and (self._head_noted or bool(self._lost))
         except (LogUnavailable, LogReplaced):
             return False
 
@@ -274,10 +307,11 @@ class Log(Readable):
     # Closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the log and seal its files. Closing twice does nothing.
+        """Verify the log whole, close it and seal its files. Closing twice does nothing.
 
         Raises:
             LogUnavailable, LogReplaced: it is closed, but without a seal, so that opening it verifies it whole.
+            VerificationFailed: so it is, and what is in the files is not what was signed: they were changed.
         """
         try:
             with self._lock, disk():
@@ -291,11 +325,24 @@ class Log(Readable):
         try:
             self._require_ours()
             self._checkpoint_wal()
+            files = file_digests(self._folder)
+            self._verify_what_is_sealed()
+            self._head.close()
             self._disconnect()
-            write_seal(self._folder, self._origin, self._key)
+            write_seal(self._folder, files, self._origin, self._key)
         finally:
             self._disconnect()
             self._release_folder()
+
+    def _verify_what_is_sealed(self) -> None:
+        """Verify the files whole: that their marks are ours does not say that their bytes are."""
+        database = open_to_read(self._folder / DATABASE)  # The open connections hold pages in memory, not the files'.
+        try:
+            verified = verify_content(database, self._vkey, self._folder, self._progress)
+        finally:
+            database.close()
+        if verified.checkpoint_text != self._checkpoint:
+            raise VerificationFailed(f"the files hold another log, of {verified.size} records, than was written here")
 
     def _checkpoint_wal(self) -> None:
         busy, _, _ = self._writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -309,6 +356,8 @@ class Log(Readable):
         self._writer.close()
 
     def _release_folder(self) -> None:
+        with suppress(OSError):
+            self._head.close()
         if self._folder_descriptor is not None:
             os.close(self._folder_descriptor)
             self._folder_descriptor = None

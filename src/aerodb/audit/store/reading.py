@@ -1,4 +1,10 @@
-"""Reading the log: records, blobs and proofs, each checked against the tree as it is read."""
+"""Reading the log: records, blobs and proofs, each checked as it is read.
+
+- What a record is checked against is the root that this process holds in its memory: it opened the log with it, or
+  signed it itself. The stored nodes only lead there. So whatever is changed in the files, whoever changes it together
+  with whatever else, is refused and not shown.
+- Many records are checked at once, by the nodes that they make complete together.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -9,13 +15,16 @@ from aerodb.audit.store.database import Database
 from aerodb.audit.store.errors import RecordUnknown
 from aerodb.audit.verify import VerificationFailed, verify_blob
 
-_ROWS_AT_ONCE = 256
+_ROWS_LEVEL = 8
+_ROWS_AT_ONCE = 1 << _ROWS_LEVEL
+_NODES_MAX = 8_192
 
 
 class Readable:
     """The reading half of a log; the other half holds the files, and gives what is used here."""
 
     _frontier: tree.Frontier
+    _nodes: dict[tuple[int, int], bytes]
     _checkpoint: str
 
     @property
@@ -38,24 +47,63 @@ class Readable:
             VerificationFailed: it was altered.
         """
         with self._held():
-            return self._body(sequence)
+            return self._proven(sequence)[0]
 
-    def _body(self, sequence: int) -> bytes:
-        found = self._reading.leaf_and_body(sequence) if 0 <= sequence < self.size else None
-        if found is None:
+    def _proven(self, sequence: int) -> tuple[bytes, tuple[bytes, ...]]:
+        """Return a record's bytes, and the path from them to the root that this process holds."""
+        body = self._reading.body(sequence) if 0 <= sequence < self.size else None
+        if body is None and not 0 <= sequence < self.size:
             raise RecordUnknown(f"the log has {self.size} records, and none with the number {sequence}")
-        leaf, body = found
-        if tree.leaf_hash(body) != leaf:
-            raise VerificationFailed(f"record {sequence} is altered")
-        return body
+        if body is None:
+            raise VerificationFailed(f"record {sequence} is missing")
+        leaf, path = tree.leaf_hash(body), tree.inclusion_path(self._node_hash, sequence, self.size)
+        if not tree.verify_inclusion(leaf, sequence, self.size, path, self._frontier.root()):
+            self._nodes.clear()
+            raise VerificationFailed(f"record {sequence}, or the tree that is stored with it, is altered")
+        return body, path
+
+    def _node_hash(self, level: int, index: int) -> bytes:
+        """Return the hash of a complete node, which never changes, and so is kept in memory for a while.
+
+        It is believed no more than the files: all that it leads to is held to the root.
+        """
+        found = self._nodes.get((level, index))
+        if found is None:
+            found = self._reading.node_hash(level, index)
+            if len(self._nodes) >= _NODES_MAX:
+                self._nodes.clear()
+            self._nodes[level, index] = found
+        return found
 
     def records(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Yield number and bytes of the records from `start` up to but without `end` (default: all there are now)."""
-        stop = self.size if end is None else min(end, self.size)
-        for first in range(max(start, 0), stop, _ROWS_AT_ONCE):
+        """Yield number and bytes of the records from `start` up to but without `end` (default: all there are now).
+
+        Raises:
+            VerificationFailed: one was altered; those before it were yielded, it is not.
+        """
+        first, stop = max(start, 0), self.size if end is None else min(end, self.size)
+        while first < stop:
+            after = min((first // _ROWS_AT_ONCE + 1) * _ROWS_AT_ONCE, stop)  # Ends where a whole node does.
             with self._held():
-                rows = self._reading.bodies(first, min(first + _ROWS_AT_ONCE, stop))
+                rows = self._checked_rows(first, after)
             yield from rows
+            first = after
+
+    def _checked_rows(self, first: int, stop: int) -> list[tuple[int, bytes]]:
+        """Return the records from `first` up to `stop`, all of which lead to the root that this process holds."""
+        rows = self._reading.bodies(first, stop)
+        if [sequence for sequence, _ in rows] != list(range(first, stop)):
+            raise VerificationFailed(f"not every record from {first} to {stop - 1} is there")
+        for level, index in tree.blocks(first, stop, _ROWS_LEVEL):
+            begin, end = index << level, (index + 1) << level
+            node = tree.block_root([tree.leaf_hash(body) for _, body in rows[begin - first : end - first]])
+            path = tree.node_path(self._node_hash, level, index, self.size)
+            if tree.root_from_inclusion(node, index, self.size, path, level) != self._frontier.root():
+                self._nodes.clear()
+                for sequence in range(begin, end):
+                    self._proven(sequence)  # Raises for the very record, where its own path shows which it is.
+                raise VerificationFailed(f"the tree that is stored with the records {begin} to {end - 1} is altered")
+        return rows
 
     def sequences_of(self, request: str) -> tuple[int, ...]:
         """Return the numbers of the records about `request`, rising."""
@@ -63,9 +111,13 @@ class Readable:
             return self._reading.sequences(request)
 
     def root_at(self, size: int) -> bytes:
-        """Return the root of the tree of the first `size` records, of which there are at least as many."""
+        """Return the root of the tree of the first `size` records, of which there are at least as many.
+
+        Raises:
+            VerificationFailed: the stored tree was altered.
+        """
         with self._held():
-            return tree.frontier_of(self._reading.node_hash, size).root()
+            return self._root(size)
 
     def blob(self, digest: str) -> bytes | None:
         """Return the blob that `digest` names, or None.
@@ -113,20 +165,28 @@ class Readable:
             return tuple(self._proof(sequence) for sequence in sequences)
 
     def _proof(self, sequence: int) -> str:
-        leaf = tree.leaf_hash(self._body(sequence))
-        path = tree.inclusion_path(self._reading.node_hash, sequence, self.size)
-        if not tree.verify_inclusion(leaf, sequence, self.size, path, self._frontier.root()):
-            raise VerificationFailed(f"the stored tree does not lead from record {sequence} to the signed root")
-        return make_proof(sequence, path, self._checkpoint)
+        return make_proof(sequence, self._proven(sequence)[1], self._checkpoint)
 
     def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
         """Return the proof that the log at `new_size` records (default: the newest) extends the log at `old_size`.
 
         Raises:
             RecordUnknown: the log never had that many records.
+            VerificationFailed: the stored tree was altered, so that no proof would hold.
         """
         with self._held():
             new = self.size if new_size is None else new_size
             if not 0 <= old_size <= new <= self.size:
                 raise RecordUnknown(f"the log has {self.size} records; from {old_size} to {new} it never grew")
-            return tree.consistency_path(self._reading.node_hash, old_size, new)
+            path = tree.consistency_path(self._reading.node_hash, old_size, new)
+            if not tree.verify_consistency(old_size, self._root(old_size), new, self._root(new), path):
+                raise VerificationFailed(f"the stored tree does not lead from {old_size} records to {new}")
+            return path
+
+    def _root(self, size: int) -> bytes:
+        """Return the root at `size` records, of which the log at the root that this process holds is an extension."""
+        root = tree.frontier_of(self._reading.node_hash, size).root()
+        path = tree.consistency_path(self._reading.node_hash, size, self.size)
+        if not tree.verify_consistency(size, root, self.size, self._frontier.root(), path):
+            raise VerificationFailed(f"the stored tree does not lead from {size} records to the signed root")
+        return root

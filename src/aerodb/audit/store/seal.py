@@ -1,6 +1,9 @@
 """The seal of a closed log: what its files were, signed by the log's key.
 
 The tree holds whatever a record says; the seal holds every byte of the files, also those that say nothing.
+
+- What is sealed was verified whole, after its digests were taken: so what a seal vouches for is what was verified, and
+  what somebody changes meanwhile is not what was sealed.
 """
 
 import base64
@@ -31,7 +34,12 @@ def _file_digest(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _files(folder: Path) -> dict[str, str]:
+def file_digests(folder: Path) -> dict[str, str]:
+    """Return the digests of a log's files, by name.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
     return {name: _file_digest(folder / name) for name in (DATABASE, RESERVE) if (folder / name).exists()}
 
 
@@ -40,13 +48,13 @@ def is_sealed(folder: Path) -> bool:
     return os.path.lexists(folder / SEAL)
 
 
-def write_seal(folder: Path, origin: str, key: Ed25519PrivateKey) -> None:
-    """Seal the closed log in `folder`.
+def write_seal(folder: Path, files: dict[str, str], origin: str, key: Ed25519PrivateKey) -> None:
+    """Seal the closed log in `folder`, whose `files` had these digests before they were verified.
 
     Raises:
         OSError: the disk refused.
     """
-    write_durably(folder / SEAL, canonical.encode(sign(Seal(files=_files(folder)), origin, key)))
+    write_durably(folder / SEAL, canonical.encode(sign(Seal(files=files), origin, key)))
 
 
 def verify_seal(folder: Path, vkey: str) -> None:
@@ -56,7 +64,7 @@ def verify_seal(folder: Path, vkey: str) -> None:
         VerificationFailed: they are not, or the seal is not the log's.
         OSError: a file cannot be read.
     """
-    if _open_seal((folder / SEAL).read_bytes(), vkey).files != _files(folder):
+    if _open_seal((folder / SEAL).read_bytes(), vkey).files != file_digests(folder):
         raise VerificationFailed("the files are not those that were sealed when the log was closed")
     wal = folder / f"{DATABASE}-wal"
     if wal.exists() and wal.stat().st_size > 0:

@@ -13,6 +13,7 @@ from aerodb.kernel.events.lags import Lags
 from aerodb.kernel.events.watch import Sight, Watch
 from aerodb.kernel.node import Node
 from aerodb.protocol.events import EventPage
+from aerodb.transport import counts
 from aerodb.transport.metrics import exposition
 
 
@@ -47,4 +48,4 @@ class Observed:
         from aerodb.kernel.metrics import families  # noqa: PLC0415 - an agent that nobody scrapes never loads it.
 
         sighting = self._sight.glance()
-        return exposition(lambda: families(sighting, self.journal.last, self._agent.unfinished))
+        return exposition(lambda: (*families(sighting, self.journal.last, self._agent.unfinished), *counts.families()))

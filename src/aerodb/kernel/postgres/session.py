@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from aerodb.kernel.postgres.keeping import CAPACITY, KEEPING, said_of
 from aerodb.kernel.postgres.lasting import Connection, Lasting
 from aerodb.kernel.postgres.patience import OutOfPatience, PatientConnection
 from aerodb.kernel.postgres.place import Place
-from aerodb.kernel.postgres.process import postmaster
+from aerodb.kernel.postgres.process import POLL_SECONDS, postmaster
 from aerodb.kernel.postgres.sending import SENDERS, SERVING, senders_in
 from aerodb.kernel.postgres.settings import DEFAULTS, SUPERUSER, WATCHED, own_options
 from aerodb.protocol.facts import Load, Receiver, Sender
@@ -89,7 +90,8 @@ where usename = %(own)s and application_name = 'aerodb agent' and pid <> pg_back
 
 RECEIVING = """
 select (select count(*) from pg_stat_activity where backend_type = 'walreceiver') as receiving,
-       (select wait_event from pg_stat_activity where backend_type = 'startup') as startup
+       (select wait_event from pg_stat_activity where backend_type = 'startup') as startup,
+       pg_last_wal_receive_lsn()::text as received, pg_last_wal_replay_lsn()::text as replayed
 """
 
 
@@ -149,6 +151,18 @@ def has_replayed_all(found: dict[str, Any]) -> bool:
     return bool(found["receiving"] == 0 and found["startup"] == "RecoveryRetrieveRetryInterval")
 
 
+def _is_reading(found: dict[str, Any]) -> bool:
+    """Tell whether a standby that receives nothing reads what it received, so that it may yet find a record's end.
+
+    It looks anew every `wal_retrieve_retry_interval`, and through all of a long record: in that moment a beginning
+    without an end looks like WAL that is left to replay.
+    """
+    received, replayed = _lsn(found["received"]), _lsn(found["replayed"])
+    unread = received is not None and replayed is not None and received > replayed
+    reads = found["startup"] is None or found["startup"].casefold() == "walread"
+    return bool(found["receiving"] == 0 and unread and reads)
+
+
 def _seen(found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | None, damage: tuple[str, ...]) -> Seen:
     received, replayed = _lsn(found["received"]), _lsn(found["replayed"])
     if has_replayed_all(found):
@@ -198,6 +212,8 @@ def _listener(connection: Connection) -> int:
 
 
 LOOK_SECONDS_MAX = 2
+READING_SECONDS_MAX = 1.0
+"""How long a look waits for what a standby finds in the WAL that it received; longer, and it is taken as unread."""
 """What PostgreSQL is given to accept a connection, or to answer what merely looks: then it is taken for silent."""
 
 
@@ -327,7 +343,16 @@ class Session:
         rows, damage = self._terms()  # First: a row that is seen is of WAL that the look then counts in.
         found = self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER, "capacity": list(CAPACITY)})
         self._refuse_other_files(found["folder"], found["configuration"])
-        return _seen(found, lingering, rows, damage)
+        return _seen(found | self._when_read(found), lingering, rows, damage)
+
+    def _when_read(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Return what changes of a look once a standby has read what it received, or has replayed more of it."""
+        read = found
+        end = time.monotonic() + READING_SECONDS_MAX
+        while _is_reading(read) and read["replayed"] == found["replayed"] and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+            read = self.run(RECEIVING, seconds_max=LOOK_SECONDS_MAX)[0]
+        return read
 
     def refuse_foreign(self) -> None:
         """Refuse a server that does not use the folder and the settings that are meant.

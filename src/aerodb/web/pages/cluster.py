@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from aerodb.actions import catalogue
-from aerodb.protocol.api import Cell, Status
+from aerodb.audit.views import view_sentences, view_text
+from aerodb.protocol.api import Agreement, Cell, LogView, Status
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance
 from aerodb.rules.observed import Observed, Remark, lags, node_remarks, observe, stream_remarks, sync_state
@@ -66,7 +67,7 @@ def cluster_page(configuration: Cluster, status: Status) -> Page:
             "writes": writes(configuration, observed.facts),
             "drawing": draw(configuration, observed),
             "names": [member.name for member in configuration.members],
-            "rows": fact_rows(configuration, observed),
+            "rows": [*fact_rows(configuration, observed), log_row(configuration, status)],
             "remarks": remarks(status, observed),
         },
     )
@@ -76,6 +77,7 @@ def remarks(status: Status, observed: Observed) -> list[Remark]:
     """Return what the table cannot say: first what could not be observed, then what is unusual."""
     found: list[Remark] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
     found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
+    found += view_sentences(status.log_views, status.log_size)
     if not status.consistent:
         found.append(("bad", "The cluster changed while it was looked at: the reports are not of one state."))
     if not status.log_writable:
@@ -83,6 +85,20 @@ def remarks(status: Status, observed: Observed) -> list[Remark]:
     for name, facts in observed.facts.items():
         found += [(style, f"{name} {text}") for style, text in node_remarks(facts)]
     return [*found, *stream_remarks(observed)]
+
+
+def log_row(configuration: Cluster, status: Status) -> Row:
+    """Return what each node has seen of the audit log, and whether that is in it."""
+    views = {view.who: view for view in status.log_views}
+    cells = (_log_cell(views.get(member.name)) for member in configuration.members)
+    return "Audit log, as it has seen it", tuple(cells)
+
+
+def _log_cell(view: LogView | None) -> Remark:
+    if view is None or view.agreement is Agreement.UNKNOWN:
+        return UNKNOWN
+    agrees = view.agreement in (Agreement.CONSISTENT, Agreement.NOTHING)
+    return "plain" if agrees else "bad", view_text(view)
 
 
 def fact_rows(configuration: Cluster, observed: Observed) -> list[Row]:

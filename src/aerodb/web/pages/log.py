@@ -9,7 +9,8 @@ from typing import Any, get_args
 from urllib.parse import urlencode
 
 from aerodb.actions import catalogue
-from aerodb.audit.proof import open_proof
+from aerodb.audit.findings import CONFIRMATION, Finding, State
+from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Event, Record
 from aerodb.audit.search import Query, required_instant
 from aerodb.control.roles import ALLOWED, Right, require
@@ -24,6 +25,13 @@ from aerodb.web.pages.requests import outcome_of, shown_plan
 from aerodb.web.visit import Download, Page, Visit
 
 JSON_LINES = "application/jsonl"
+FINDINGS: dict[State, tuple[str, str]] = {
+    "holds": ("good", "holds"),
+    "fails": ("bad", "FAILS"),
+    "unchecked": ("warn", "not checked"),
+    "noted": ("dim", "unproven"),
+}
+"""How what was found is marked."""
 RECORDS_A_PAGE = 20
 """Each comes whole, with its proof, and the page stays under its 100 kB."""
 
@@ -41,12 +49,7 @@ class Proven:
 
 def proven_by(cluster: Cluster, sequence: int, text: str, proof: str) -> Proven:
     """Return a record with what its proof is worth."""
-    try:
-        found = open_proof(proof, cluster.log_key, text.encode())
-        fault = "" if found.index == sequence else f"it is proven as record {found.index}"
-    except AeroError as error:
-        fault = error.message
-    record = canonical.decode(text.encode(), Record)
+    record, fault = canonical.decode(text.encode(), Record), fault_of(proof, cluster.log_key, sequence, text)
     return Proven(sequence=sequence, record=record, text=text, proof=proof, fault=fault)
 
 
@@ -140,13 +143,15 @@ def decision(visit: Visit) -> Page:
     found = visit.plane.discloser.decision(visit.person, visit.path["request"], sensitive=False)
     pairs = zip(found.records, found.proofs, strict=True)
     records = [proven_by(cluster, entry.sequence, entry.record, proof) for entry, proof in pairs]
+    findings = visit.plane.discloser.judged(visit.person, visit.path["request"])
     values = {
         **shown_plan(found),
         "line": found.line,
         "words": words_of(found.line.plan).split(" ") if found.line.plan else [],
         "records": records,
         "log_key": cluster.log_key,
-        "signed": [signed_by(cluster, each.record, found.plan) for each in records if each.record.event == "confirmed"],
+        "findings": [(FINDINGS[each.state], each) for each in findings],
+        "signed": [signed_by(each, findings) for each in records if each.record.event == "confirmed"],
         "outcome": outcome_of(cluster, found),
         "redacted": found.redacted,
         "events": found.events,
@@ -156,18 +161,16 @@ def decision(visit: Visit) -> Page:
     return Page(template="decision.html", here="/requests", values=values)
 
 
-def signed_by(cluster: Cluster, record: Record, plan_text: str | None) -> dict[str, Any]:
-    """Return a confirmation as it is recorded, and whether it still verifies over the plan's exact bytes."""
-    person = cluster.operator(record.operator)
-    method = confirmation.method_of(record.signature)
-    verdict = Line("bad", "the operator or the plan is not on record any more, so it cannot be verified here")
-    if person is not None and plan_text is not None:
-        try:
-            confirmation.verify(cluster, person, record.signature, plan_text.encode())
-            verdict = Line("good", "verified here, over the plan's exact bytes")
-        except AeroError as error:
-            verdict = Line("bad", f"does not verify: {error.message}")
-    return {"record": record, "method": method, "verdict": verdict}
+def signed_by(confirmed: Proven, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    """Return a confirmation as it is recorded, and what was found of its signature."""
+    verdict = Line("bad", "its configuration is not the one of now, so it cannot be verified here")
+    for finding in findings:
+        if (finding.part, finding.sequence) == (CONFIRMATION, confirmed.sequence):
+            held = finding.state == "holds"
+            said = "verified here, over the plan's exact bytes" if held else f"does not verify: {finding.said}"
+            verdict = Line("good" if held else "bad", said)
+    method = confirmation.method_of(confirmed.record.signature)
+    return {"record": confirmed.record, "method": method, "verdict": verdict}
 
 
 def _replayed(visit: Visit) -> dict[str, Any]:

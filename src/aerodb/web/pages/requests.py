@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from aerodb.actions import action_named, catalogue
+from aerodb.audit.checks import Asked, check_outcome
 from aerodb.audit.record import Record
 from aerodb.control.errors import RequestKnown
 from aerodb.control.roles import Right, require
@@ -22,8 +23,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Decision
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Outcome, Plan
-from aerodb.protocol.signed import open_signed
+from aerodb.protocol.plan import Plan
 from aerodb.protocol.words import words_of
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
 from aerodb.rules.render import Line, outcome_lines, plan_lines, redacted_plan_lines
@@ -43,7 +43,7 @@ def listing(visit: Visit) -> Page:
 
 def path_of(request: str) -> str:
     """Return the path of a request's page; whatever was typed stays one segment of it."""
-    return f"/requests/{quote(request, safe='')}"
+    return f"/requests/{quote(request, safe='', errors='replace')}"
 
 
 def options_for(visit: Visit, plan_text: str) -> str:
@@ -175,7 +175,8 @@ def outcome_of(cluster: Cluster, decision: Decision) -> list[Line]:
         head = Line(style, f"{last.result.upper()}, as the control plane says; no agent signed it")
         return [head, Line("plain", f"  {said}")]
     try:
-        return outcome_lines(open_signed(last.outcome, Outcome, cluster.member(last.target).public_key))
+        asked = Asked(last.request, last.target, last.plan)
+        return outcome_lines(check_outcome(cluster, asked, last.result, last.outcome))
     except AeroError as error:
         return [Line("bad", f"The outcome on record does not verify: {error.message}")]
 

@@ -1,0 +1,176 @@
+"""What was found of a log's meaning: one finding a check, and their sum, which stays small however long the log is.
+
+- A finding *holds*, *fails*, is *unchecked* (what it would take is not at hand), or is *noted*: nothing proves it but
+  the control plane's word, and nothing could.
+- A log is authentic where each signature in it is checked and holds, and replayed where each plan is. What is unchecked
+  is neither, and is never counted as if it were.
+
+Pure: no I/O, no clock.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+State = Literal["holds", "fails", "unchecked", "noted"]
+
+REQUEST_ID = "the request's id"
+FORM = "the record's form"
+ORDER = "the order of events"
+CONFIGURATION = "the configuration"
+SNAPSHOT = "the snapshot"
+PLAN = "the plan"
+RULES_OF_PLAN = "the rules"
+CONFIRMATION = "the operator's signature"
+OUTCOME = "the outcome"
+LATE = "what was said after the confirmation"
+ENDORSEMENT = "the endorsement"
+PERSON = "the person"
+
+COUNTED = {
+    CONFIRMATION: "confirmations",
+    OUTCOME: "outcomes",
+    ENDORSEMENT: "endorsements",
+    SNAPSHOT: "reports",
+    LATE: "late reports",
+    PLAN: "plans",
+}
+"""What is counted where a part holds."""
+
+KEPT_MAX = 50
+"""How many failures, and how many kinds of unchecked or noted things, are kept to be shown; all are counted."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check found of one record.
+
+    `said` is the whole sentence. `count` is how many signatures or plans it is about. `why` groups what is unchecked or
+    noted for the same reason.
+    """
+
+    state: State
+    part: str
+    sequence: int
+    said: str
+    count: int = 1
+    why: str = ""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """One failure: which record, which part of it, and what is wrong."""
+
+    sequence: int
+    part: str
+    why: str
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """What is unchecked, or rests on a word alone, for one reason: how many records, and the first of them."""
+
+    part: str
+    why: str
+    records: int
+    first: int
+
+
+class Meaning(msgspec.Struct, frozen=True, kw_only=True):
+    """The sum of findings: by part how many hold and how many fail; the failures kept; what is unchecked and noted.
+
+    `spans` are the first and the last record that name each trusted configuration, by its digest.
+    """
+
+    held: dict[str, int]
+    failed: dict[str, int]
+    faults: tuple[Fault, ...]
+    unchecked: tuple[Gap, ...]
+    noted: tuple[Gap, ...]
+    spans: dict[str, tuple[int, int]]
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether everything was checked, and holds."""
+        return not self.failed and not self.unchecked
+
+    @property
+    def authentic(self) -> bool:
+        """Tell whether everything but the replaying of plans was checked, and holds."""
+        return {*self.failed, *(gap.part for gap in self.unchecked)} <= {PLAN, RULES_OF_PLAN}
+
+    @property
+    def replayed(self) -> bool:
+        """Tell whether every plan was computed again, and is the recorded one."""
+        return {*self.failed, *(gap.part for gap in self.unchecked)}.isdisjoint(
+            {PLAN, RULES_OF_PLAN, SNAPSHOT, CONFIGURATION}
+        )
+
+
+class Tally:
+    """Adds up findings."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._held: dict[str, int] = {}
+        self._failed: dict[str, int] = {}
+        self._faults: list[Fault] = []
+        self._gaps: dict[State, dict[tuple[str, str], Gap]] = {"unchecked": {}, "noted": {}}
+        self._spans: dict[str, tuple[int, int]] = {}
+
+    def under(self, configuration: str, first: int, last: int) -> None:
+        """Note that records from `first` to `last` name a trusted configuration; others are not noted."""
+        known = self._spans.get(configuration, (first, last))
+        self._spans[configuration] = (min(known[0], first), max(known[1], last))
+
+    def add(self, finding: Finding) -> None:
+        """Count one finding."""
+        if finding.state == "holds":
+            self._held[finding.part] = self._held.get(finding.part, 0) + finding.count
+        elif finding.state == "fails":
+            self._failed[finding.part] = self._failed.get(finding.part, 0) + 1
+            self._keep((Fault(sequence=finding.sequence, part=finding.part, why=finding.said),))
+        else:
+            gap = Gap(part=finding.part, why=finding.why, records=1, first=finding.sequence)
+            self._widen(finding.state, gap)
+
+    def merge(self, found: Meaning) -> None:
+        """Count what somebody else has added up."""
+        for into, counts in ((self._held, found.held), (self._failed, found.failed)):
+            for part, count in counts.items():
+                into[part] = into.get(part, 0) + count
+        self._keep(found.faults)
+        for configuration, span in found.spans.items():
+            self.under(configuration, *span)
+        for gap in found.unchecked:
+            self._widen("unchecked", gap)
+        for gap in found.noted:
+            self._widen("noted", gap)
+
+    def _keep(self, faults: Iterable[Fault]) -> None:
+        """Keep the first failures in the log's order."""
+        self._faults += faults
+        if len(self._faults) > 2 * KEPT_MAX:
+            self._faults = sorted(self._faults)[:KEPT_MAX]
+
+    def _widen(self, state: State, gap: Gap) -> None:
+        gaps = self._gaps[state]
+        key = (gap.part, gap.why)
+        if key not in gaps and len(gaps) >= KEPT_MAX:
+            key = (gap.part, "for reasons that are too many to be listed")
+        known = gaps.get(key, Gap(part=key[0], why=key[1], records=0, first=gap.first))
+        records, first = known.records + gap.records, min(known.first, gap.first)
+        gaps[key] = Gap(part=key[0], why=key[1], records=records, first=first)
+
+    def sum(self) -> Meaning:
+        """Return everything that was counted."""
+
+        def listed(state: State) -> tuple[Gap, ...]:
+            return tuple(sorted(self._gaps[state].values(), key=lambda gap: (gap.first, gap.part, gap.why)))
+
+        return Meaning(
+            held=dict(sorted(self._held.items())),
+            failed=dict(sorted(self._failed.items())),
+            faults=tuple(sorted(self._faults)[:KEPT_MAX]),
+            unchecked=listed("unchecked"),
+            noted=listed("noted"),
+            spans=dict(sorted(self._spans.items())),
+        )

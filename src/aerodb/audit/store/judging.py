@@ -1,0 +1,166 @@
+"""The verification of a whole log, in a folder or an export: intact, authentic, replayed, and what was not checked.
+
+- First all is held to what was signed; then every request's records are judged, one request after another, as the
+  records of an evidence file are (`aerodb.audit.meaning`).
+- The index over requests, which the first step has verified, puts a request's records together. So memory stays flat in
+  the number of records: no request is remembered once it is judged.
+- The requests of a long log are judged by all cores.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import msgspec
+
+from aerodb.audit.against import Earlier, Relation, related
+from aerodb.audit.findings import Meaning, Tally
+from aerodb.audit.meaning import Logged, judged
+from aerodb.audit.record import read_record
+from aerodb.audit.store.database import Database
+from aerodb.audit.store.exported import opened_export
+from aerodb.audit.store.folder import damage, opened_again, opened_folder, side_by_side, verify_content
+from aerodb.audit.tree import frontier_of
+from aerodb.audit.trust import Trust
+from aerodb.audit.verify import Progress, VerificationFailed, Verified, silent
+
+ALONE_RECORDS_MAX = 1_000
+"""Up to how many records one process judges alone: about as long as another one takes to start."""
+
+_PREFIXES = ("", *(f"{digit:x}" for digit in range(1, 16)), "\U0010ffff")
+"""Where the parts of the requests begin and end: a request's id is hexadecimal; what is none is in one of them too."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds of a whole log: that it is intact, what its records mean, and how it stands to what was seen earlier.
+
+    `processes` is how many processes judged it.
+    """
+
+    verified: Verified
+    meaning: Meaning
+    relation: Relation | None
+    processes: int
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether everything was checked, and holds."""
+        return self.meaning.whole and (self.relation is None or self.relation.kind == "extends")
+
+
+class How(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is told how many records are held to what was signed and how many are judged; what one process does alone."""
+
+    intact: Progress = silent
+    judged: Progress = silent
+    alone_records_max: int = ALONE_RECORDS_MAX
+
+
+AS_USUAL = How()
+
+
+def judge_folder(folder: Path, trust: Trust, earlier: Earlier | None = None, how: How = AS_USUAL) -> Verdict:
+    """Return what holds of the log in `folder`, under the configurations that are trusted.
+
+    Raises:
+        VerificationFailed: it is not intact; the message says what is missing, altered or not signed.
+        LogUnavailable: the folder has no log that can be opened.
+    """
+    with opened_folder(folder, trust.cluster.log_key) as database:
+        return _judged(database, folder, trust, earlier, how)
+
+
+def judge_export(lines: Iterable[bytes], trust: Trust, earlier: Earlier | None = None, how: How = AS_USUAL) -> Verdict:
+    """Return what holds of an export, under the configurations that are trusted; its lines are taken one by one.
+
+    Raises:
+        VerificationFailed: it is not intact; the message says what is missing, altered or not signed.
+        LogUnavailable: there is no room for it where temporary files are kept.
+    """
+    with opened_export(lines, trust.cluster.log_key) as (database, folder):
+        return _judged(database, folder, trust, earlier, how)
+
+
+@contextmanager
+def earlier_log(path: Path, vkey: str) -> Iterator[Earlier]:
+    """Hold an earlier log, in a folder or an export, open to be compared with; it is verified to be intact.
+
+    Raises:
+        VerificationFailed, LogUnavailable: it is not, or cannot be opened.
+        OSError: the file cannot be read.
+    """
+    with _opened(path, vkey) as (database, folder):
+        verified = verify_content(database, vkey, folder)
+        yield Earlier(seen_in=str(path), checkpoint=verified.checkpoint, root_at=_roots(database))
+
+
+@contextmanager
+def _opened(path: Path, vkey: str) -> Iterator[tuple[Database, Path]]:
+    if path.is_dir():
+        with opened_folder(path, vkey) as database:
+            yield database, path
+    else:
+        with path.open("rb") as file, opened_export(file, vkey) as opened:
+            yield opened
+
+
+def _roots(database: Database) -> Callable[[int], bytes]:
+    return lambda size: frontier_of(database.node_hash, size).root()
+
+
+def _judged(database: Database, folder: Path, trust: Trust, earlier: Earlier | None, how: How) -> Verdict:
+    verified = verify_content(database, trust.cluster.log_key, folder, how.intact)
+    if verified.checkpoint.origin != trust.cluster.origin:
+        raise VerificationFailed(f"this is the log of {verified.checkpoint.origin}, not of {trust.cluster.origin}")
+    processes = 1 if verified.size <= how.alone_records_max else len(os.sched_getaffinity(0))
+    tally, done = Tally(), 0
+    for records, meaning in _parts_judged(database, folder, trust, verified.size, processes):
+        tally.merge(meaning)
+        done += records
+        how.judged(done, verified.size)
+    for finding in trust.returned(tally.sum().spans):
+        tally.add(finding)
+    relation = related(verified.checkpoint, _roots(database), earlier) if earlier else None
+    return Verdict(verified=verified, meaning=tally.sum(), relation=relation, processes=processes)
+
+
+def _parts_judged(
+    database: Database, folder: Path, trust: Trust, size: int, processes: int
+) -> Iterator[tuple[int, Meaning]]:
+    """Yield of each part of the requests how many records it has, and what they mean."""
+    parts = tuple(pairwise(_PREFIXES))
+    if processes == 1:
+        with damage():
+            yield from (_judge(database, trust, part, size) for part in parts)
+    else:
+        yield from side_by_side(judge_part, [(folder, trust, part, size) for part in parts], processes)
+
+
+def judge_part(folder: Path, trust: Trust, part: tuple[str, str], size: int) -> tuple[int, Meaning]:
+    """Judge one part of the requests of the log in `folder`: the work of one process.
+
+    Raises:
+        VerificationFailed: the database is damaged.
+    """
+    with opened_again(folder) as database:
+        return _judge(database, trust, part, size)
+
+
+def _judge(database: Database, trust: Trust, part: tuple[str, str], size: int) -> tuple[int, Meaning]:
+    tally, records = Tally(), 0
+
+    def entries() -> Iterator[Logged]:
+        nonlocal records
+        for sequence, body in database.by_request(*part, size):
+            records += 1
+            record = read_record(body)
+            if trust.named(record.configuration) is not None:
+                tally.under(record.configuration, sequence, sequence)
+            yield Logged(sequence=sequence, text=body.decode(), record=record)
+
+    for _, of_one in groupby(entries(), key=lambda entry: entry.record.request):
+        for finding in judged(trust, of_one, database.blob):
+            tally.add(finding)
+    return records, tally.sum()

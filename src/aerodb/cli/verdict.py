@@ -1,0 +1,115 @@
+"""What a verification found, for people and as a document: of a folder, an export and an evidence file alike.
+
+Three things are told apart. Intact: whole, in order, as the log's key signed. Authentic: signed by those who were
+enrolled. Replayed: each plan is what the rules make of its snapshot. What was not checked is said, and why.
+Nothing here verifies or asks anything.
+"""
+
+from collections.abc import Iterator
+
+from aerodb.audit.evidence import Examined
+from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, Gap, Meaning
+from aerodb.audit.store import Verdict
+from aerodb.rules.invariants import RULES
+from aerodb.rules.render import Line, shown
+
+INDENT = 13
+
+
+def verdict_lines(verdict: Verdict) -> Iterator[Line]:
+    """Yield what was found of a whole log."""
+    size, meaning, relation = verdict.verified.size, verdict.meaning, verdict.relation
+    if relation is not None and relation.kind != "extends":
+        word = {"behind": "BEHIND", "another": "ANOTHER LOG"}[relation.kind]
+        yield Line("bad", shown(f"{word}: {relation.said}."))
+    if verdict.whole or not meaning.whole:
+        yield _headline(size, meaning)
+    else:
+        yield Line("plain", f"In itself it holds: {counted(size, 'records')}, intact, authentic and replayed.")
+    yield _row("intact", f"{counted(size, 'records')}, whole and in order, as the log's key signed")
+    yield from meaning_lines(meaning)
+    if relation is not None and relation.kind == "extends":
+        yield _row("against", relation.said)
+    with_what = f"{verdict.processes} processes, one for each core" if verdict.processes > 1 else "one process"
+    yield Line("dim", f"  judged by {with_what}; the checkpoint:")
+    for line in verdict.verified.checkpoint_text.splitlines():
+        yield Line("dim", shown(f"  {line}"))
+
+
+def evidence_lines(examined: Examined) -> Iterator[Line]:
+    """Yield what evidence proves, which held in every part."""
+    yield Line("good", "VERIFIED: every part of the evidence holds.")
+    for sentence in examined.sentences:
+        yield Line("plain", shown(f"  {sentence}"))
+    yield from meaning_lines(examined.meaning)
+
+
+def _headline(size: int, meaning: Meaning) -> Line:
+    if meaning.whole:
+        return Line("good", f"VERIFIED: {counted(size, 'records')}, intact, authentic and replayed.")
+    of_what = f"{counted(size, 'records')}, intact"
+    if meaning.failed:
+        words = [word for word, held in (("AUTHENTIC", meaning.authentic), ("REPLAYED", meaning.replayed)) if not held]
+        failures = counted(sum(meaning.failed.values()), "checks")
+        return Line("bad", f"NOT {' AND NOT '.join(words)}: {of_what}; {failures} failed.")
+    records = counted(sum(gap.records for gap in meaning.unchecked), "checks")
+    return Line("warn", f"VERIFIED IN PART: {of_what}; {records} could not be made.")
+
+
+def meaning_lines(meaning: Meaning) -> Iterator[Line]:
+    """Yield what was found of the records' meaning: what holds, what fails, what was not checked, and why."""
+    held = {name: meaning.held[part] for part, name in COUNTED.items() if part in meaning.held and part != PLAN}
+    signed = ", ".join(counted(count, name) for name, count in held.items()) or "nothing"
+    yield _row("authentic", f"{signed}: signed by keys that were enrolled then")
+    plans = counted(meaning.held.get(PLAN, 0), COUNTED[PLAN])
+    yield _row("replayed", f"{plans}: computed again from the snapshots by the rules {RULES}, byte for byte")
+    for fault in meaning.faults:
+        yield _row("FAILED", f"record {fault.sequence}, {fault.part}: {fault.why}", "bad")
+    if sum(meaning.failed.values()) > len(meaning.faults):
+        yield _row("FAILED", f"and more; the first {KEPT_MAX} are shown", "bad")
+    for gap in meaning.unchecked:
+        yield _row("not checked", _gap(gap), "warn")
+    for gap in meaning.noted:
+        yield _row("unproven", _gap(gap), "dim")
+
+
+def _gap(gap: Gap) -> str:
+    return f"{counted(gap.records, 'records')}, the first is {gap.first}: {gap.why}"
+
+
+def _row(head: str, text: str, style: str = "plain") -> Line:
+    return Line(style, shown(f"  {head:<{INDENT}}{text}"))
+
+
+def counted(count: int, plural: str) -> str:
+    """Return a count with its noun."""
+    return f"{count} {plural.removesuffix('s') if count == 1 else plural}"
+
+
+def verdict_document(verdict: Verdict) -> dict[str, object]:
+    """Return what was found of a whole log, as a document."""
+    relation = verdict.relation
+    return {
+        "against": {"kind": relation.kind, "said": relation.said} if relation else None,
+        "checkpoint": verdict.verified.checkpoint_text,
+        "intact": True,
+        "size": verdict.verified.size,
+        **meaning_document(verdict.meaning),
+    }
+
+
+def meaning_document(meaning: Meaning) -> dict[str, object]:
+    """Return what was found of the records' meaning, as a part of a document."""
+    return {
+        "authentic": meaning.authentic,
+        "failed": [{"part": each.part, "record": each.sequence, "why": each.why} for each in meaning.faults],
+        "failures": sum(meaning.failed.values()),
+        "held": {COUNTED[part]: count for part, count in meaning.held.items()},
+        "replayed": meaning.replayed,
+        "unchecked": [_gap_document(gap) for gap in meaning.unchecked],
+        "unproven": [_gap_document(gap) for gap in meaning.noted],
+    }
+
+
+def _gap_document(gap: Gap) -> dict[str, object]:
+    return {"first": gap.first, "part": gap.part, "records": gap.records, "why": gap.why}

@@ -1,0 +1,179 @@
+"""`aerodb audit verify`: a log's folder, an export, or one request's evidence file; which it is, it sees from itself.
+
+What is verified is trusted only as far as the public keys in cluster.json go; no server is needed.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+
+from aerodb.audit.against import Earlier
+from aerodb.audit.evidence import EvidenceInvalid, checkpoint_in, examine
+from aerodb.audit.note import CHECKPOINT_BYTES_MAX, Checkpoint
+from aerodb.audit.store import How, Verdict, earlier_log, judge_export, judge_folder
+from aerodb.audit.trust import Trust
+from aerodb.audit.verify import Progress, VerificationFailed, verified_checkpoint
+from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
+from aerodb.cli.profile import read_cluster
+from aerodb.cli.proving import EXPORT_PATH, FILE
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option
+from aerodb.cli.verdict import evidence_lines, meaning_document, verdict_document, verdict_lines
+from aerodb.protocol import canonical
+
+EVIDENCE_BYTES_MAX = 64 << 20
+EXPORT_LINES = (b'{"checkpoint":', b'{"sequence":', b'{"blob":')
+
+
+class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a node remembers of the log: the file checkpoint.json in its state."""
+
+    size: int
+    checkpoint: str
+
+
+@click.command(cls=ClientCommand)
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--cluster", "trusted", type=FILE, multiple=True,
+    help="A cluster.json to trust, not the profile's; several where the configuration changed, the newest first.",
+)  # fmt: skip
+@click.option(
+    "--against", type=click.Path(path_type=Path),
+    help="An earlier export, folder, evidence file or checkpoint: does this log extend it?",
+)  # fmt: skip
+@json_option
+@click.pass_obj
+def verify(
+    session: Session, path: Path | None, trusted: tuple[Path, ...], against: Path | None, *, as_json: bool
+) -> int:
+    """Verify PATH offline: a log's folder, an export, or an evidence file; without it, an export fetched now.
+
+    Intact: whole and in order, as the log's key signed. Authentic: signed by those who were enrolled. Replayed: each
+    plan is what the rules make of its snapshot. Exit code 0 means all three, with nothing left unchecked.
+    """
+    trust = Trust(clusters=tuple(map(read_cluster, trusted)) or (session.profile().cluster,))
+    try:
+        if path is not None and _is_evidence(path):
+            if against is not None:
+                raise click.UsageError("--against compares a whole log: verify its folder or an export")
+            return _evidence(session, path, trust, as_json=as_json)
+        with ExitStack() as held:
+            earlier = held.enter_context(_earlier(against, trust.cluster.log_key)) if against else None
+            return _log(session, path, trust, earlier, as_json=as_json)
+    except VerificationFailed as error:
+        raise LogUnverified(error.message) from error
+
+
+def _evidence(session: Session, path: Path, trust: Trust, *, as_json: bool) -> int:
+    try:
+        examined = examine(_read(path), trust)
+    except EvidenceInvalid as error:
+        raise EvidenceUnverified(error.message, field=error.field) from error
+    if as_json:
+        document = {"verified": list(examined.sentences), **meaning_document(examined.meaning)}
+        session.terminal.document(canonical.encode(document))
+    else:
+        session.terminal.lines(evidence_lines(examined))
+    return OK
+
+
+def _log(session: Session, path: Path | None, trust: Trust, earlier: Earlier | None, *, as_json: bool) -> int:
+    verdict = _judged(session, path, trust, earlier)
+    if as_json:
+        session.terminal.document(canonical.encode(verdict_document(verdict)))
+    else:
+        session.terminal.lines(verdict_lines(verdict))
+    return OK if verdict.whole else UNVERIFIED
+
+
+def _judged(session: Session, path: Path | None, trust: Trust, earlier: Earlier | None) -> Verdict:
+    """Return what holds of a whole log: in a folder, in an export, or in an export fetched now.
+
+    Raises:
+        VerificationFailed: it is not intact.
+        FileUnusable: `path` cannot be read.
+    """
+    how = How(intact=_progress(session, "read"), judged=_progress(session, "judged"))
+    try:
+        if path is None:
+            lines = session.connect(session.profile(), READ_TIMEOUT_SECONDS).lines(EXPORT_PATH)
+            return judge_export(lines, trust, earlier, how)
+        if path.is_dir():
+            return judge_folder(path, trust, earlier, how)
+        with path.open("rb") as file:
+            return judge_export(file, trust, earlier, how)
+    except OSError as error:
+        raise FileUnusable(f"{path} cannot be read: {error.strerror}", field="path") from error
+    finally:
+        session.terminal.progress("")
+
+
+def _progress(session: Session, word: str) -> Progress:
+    return lambda done, total: session.terminal.progress(f"{done} of {total} records {word}")
+
+
+# What was seen earlier ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _earlier(path: Path, vkey: str) -> Iterator[Earlier]:
+    """Hold what was seen of the log earlier, verified.
+
+    Raises:
+        VerificationFailed, EvidenceUnverified: it is not what the log's key signed.
+        FileUnusable: it cannot be read.
+    """
+    remembered = None if path.is_dir() else _remembered(path)
+    if remembered is not None:
+        yield Earlier(seen_in=str(path), checkpoint=verified_checkpoint(remembered, vkey))
+    elif path.is_dir() or not _is_evidence(path):
+        with earlier_log(path, vkey) as earlier:
+            yield earlier
+    else:
+        yield Earlier(seen_in=str(path), checkpoint=_signed_in(_read(path), vkey))
+
+
+def _signed_in(data: bytes, vkey: str) -> Checkpoint:
+    """Return the verified checkpoint of an evidence file, or of a file that is a checkpoint and nothing else."""
+    if not data.startswith(b"{"):
+        return verified_checkpoint(data.decode(errors="replace"), vkey)
+    try:
+        return checkpoint_in(data, vkey)
+    except EvidenceInvalid as error:
+        raise EvidenceUnverified(error.message, field=error.field) from error
+
+
+def _remembered(path: Path) -> str | None:
+    """Return the checkpoint in the file where a node remembers it, or None where it is another file."""
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.readline(2 * CHECKPOINT_BYTES_MAX), type=_Seen).checkpoint
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    except OSError as error:
+        raise FileUnusable(f"{path} cannot be read: {error.strerror}", field="against") from error
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+def _is_evidence(path: Path) -> bool:
+    """Tell whether a file is (or once was) an evidence file: it is one line, and an export's lines begin otherwise."""
+    try:
+        if path.is_dir():
+            return False
+        with path.open("rb") as file:
+            return not file.read(64).startswith(EXPORT_LINES)
+    except OSError as error:
+        raise FileUnusable(f"{path} cannot be read: {error.strerror}", field="path") from error
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(EVIDENCE_BYTES_MAX + 1)
+    if len(data) > EVIDENCE_BYTES_MAX:
+        raise FileUnusable(f"{path} is larger than any evidence file", field="path")
+    return data

@@ -1,0 +1,134 @@
+"""What nodes, people and the log's own head have seen of the log, held against the log as it is.
+
+- Only what the log's own key signed counts, whoever shows it. So nobody can stop a cluster by a lie.
+- A node's newest word counts; one that falls silent takes nothing back, and agrees with nothing.
+- Silence blocks nothing: an outage is when nodes are silent.
+- A log that is behind or forked is not made longer by plans and refusals of plans: what it lost may come back.
+"""
+
+import threading
+from collections.abc import Mapping
+
+from aerodb.audit.note import CheckpointForged, open_checkpoint
+from aerodb.audit.store import Log, LogUnavailable
+from aerodb.audit.verify import VerificationFailed
+from aerodb.audit.views import check_views, path_texts, silent_view, view_sentences, viewed
+from aerodb.control.meters import Meters
+from aerodb.control.roles import Right, require
+from aerodb.errors import AeroError
+from aerodb.logs import say
+from aerodb.protocol.api import Agreement, Compared, LogView, Shown
+from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.rules.explain import RequestMalformed
+from aerodb.rules.view import Peer
+
+HEAD = "the control plane's own record of it (log.head)"
+CONFLICTS_MAX = 64
+"""How many checkpoints that people showed are kept, each of which the log's key signed and the log does not extend."""
+
+AGREES = (Agreement.CONSISTENT, Agreement.NOTHING)
+CONFLICTS = (Agreement.BEHIND, Agreement.FORKED)
+
+
+class Views:
+    """Who has seen which part of the log, as far as this process was told. Safe to use from several threads."""
+
+    def __init__(self, cluster: Cluster, log: Log, meters: Meters) -> None:
+        """Begin with what the log's head says; nobody is asked yet."""
+        self._cluster, self._log, self._meters = cluster, log, meters
+        self._lock = threading.Lock()
+        self._nodes: dict[str, str] = {}
+        self._others = {HEAD: log.lost} if log.lost else {}
+        self._told = frozenset[LogView]()
+        self._tell(self.now({}))
+
+    def reported(self, everyone: Mapping[str, Peer]) -> tuple[LogView, ...]:
+        """Take what nodes report now; return how everyone stands to the log, those that are silent as unknown."""
+        with self._lock:
+            self._nodes.update({name: peer.facts.checkpoint for name, peer in everyone.items()})
+        found = self.now(everyone)
+        self._tell(found)
+        return found
+
+    def now(self, answering: Mapping[str, object]) -> tuple[LogView, ...]:
+        """Return how everyone stands to the log; a node that is not `answering` is unknown, unless it contradicted."""
+        with self._lock:
+            nodes, others = dict(self._nodes), dict(self._others)
+        checkpoint = self._log.checkpoint
+        found = []
+        for name in (member.name for member in self._cluster.members):
+            view = self._view(name, nodes[name], checkpoint) if name in nodes else silent_view(name)
+            found.append(view if name in answering or view.agreement in CONFLICTS else silent_view(name))
+        return (*found, *(self._view(who, seen, checkpoint) for who, seen in others.items()))
+
+    def _view(self, who: str, seen: str, checkpoint: str) -> LogView:
+        log = open_checkpoint(checkpoint, self._log.verifier_key)
+        try:
+            path = self._path(seen, log.size) or ()
+        except (LogUnavailable, VerificationFailed):  # The log is damaged or out of reach, which says nothing of forks.
+            return silent_view(who)
+        return viewed(who, seen, log, path, self._log.verifier_key)
+
+    def _path(self, seen: str, size: int) -> tuple[bytes, ...] | None:
+        """Return the path from a checkpoint to the log at `size`; None where it is none, or is of a longer log."""
+        try:
+            old = open_checkpoint(seen, self._log.verifier_key)
+        except CheckpointForged:
+            return None
+        return self._log.consistency(old.size, size) if old.size <= size else None
+
+    def check(self, everyone: Mapping[str, Peer] | None = None) -> None:
+        """Refuse to plan or to confirm anything by a log that does not extend what somebody has seen.
+
+        `everyone` are nodes that report now. The refusal is not recorded: such a log is not made longer by it.
+
+        Raises:
+            LogForked, LogBehind: naming who has seen what.
+        """
+        views = self.now({}) if everyone is None else self.reported(everyone)
+        try:
+            check_views(views, self._log.size)
+        except AeroError as error:
+            error.recorded = True
+            raise
+
+    def compare(self, person: Operator, shown: Shown) -> Compared:
+        """Return the newest checkpoint, and the proof that it extends each of those that a person shows.
+
+        What it does not extend is remembered for as long as this process lives, and refused by from now on.
+
+        Raises:
+            CallerRefused: the person may not look.
+            RequestMalformed: a name is no node's.
+        """
+        require(person, Right.LOOK)
+        known = {"", *(member.name for member in self._cluster.members)}
+        if not known.issuperset(shown.checkpoints):
+            raise RequestMalformed("each checkpoint stands under the name of its node", field="checkpoints")
+        checkpoint, paths = self._log.checkpoint, {}
+        size = open_checkpoint(checkpoint, self._log.verifier_key).size
+        for who, seen in shown.checkpoints.items():
+            self._keep(f"{person.name}, who shows {who}'s" if who else f"{person.name}'s profile", seen, checkpoint)
+            path = self._path(seen, size)
+            if path is not None:
+                paths[who] = path_texts(path)
+        return Compared(checkpoint=checkpoint, paths=paths)
+
+    def _keep(self, who: str, seen: str, checkpoint: str) -> None:
+        """Remember a checkpoint of which the log is no extension, once."""
+        if self._view(who, seen, checkpoint).agreement not in CONFLICTS:
+            return
+        with self._lock:
+            known = {*self._nodes.values(), *self._others.values()}
+            if seen not in known and len(self._others) < CONFLICTS_MAX:
+                self._others[who] = seen
+        self._tell(self.now({}))
+
+    def _tell(self, views: tuple[LogView, ...]) -> None:
+        """Say in the service's log, once each, who has seen what the log does not have."""
+        with self._lock:
+            fresh = [view for view in views if view.agreement in CONFLICTS and view not in self._told]
+            self._told = frozenset(view for view in views if view.agreement in CONFLICTS)
+        self._meters.contradicted(len(self._told))
+        for _, text in view_sentences(fresh, self._log.size):
+            say("the audit log contradicts what was seen of it", found=text)

@@ -1,0 +1,40 @@
+"""What the services of this process have turned away, counted: for people to look at, never for a decision.
+
+prometheus-client is imported by whoever asks for metrics, and by nothing else.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from aerodb.logs import Tally, is_told, say, warnings
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric  # Only annotated here: see the module's docstring.
+
+_turned_away = Tally(500)
+
+
+def turned_away(why: str) -> None:
+    """Count a connection or a call that was turned away; the log says so at the first, the tenth, the hundredth ..."""
+    times = _turned_away.count(why, why)
+    if is_told(times):
+        say("turned away", why=why, times=times)
+
+
+def counted() -> dict[str, int]:
+    """Return how many were turned away since the process started, by reason."""
+    return _turned_away.by_group()
+
+
+def families() -> Iterator["Metric"]:
+    """Yield the counts as Prometheus reads them."""
+    from prometheus_client.core import CounterMetricFamily  # noqa: PLC0415 - see the module's docstring.
+
+    for name, text, label, found in (
+        ("turned_away", "Connections and calls that a service turned away.", "reason", counted()),
+        ("library_warnings", "What libraries warned of; the log repeats none of it.", "library", warnings.by_group()),
+    ):
+        family = CounterMetricFamily(f"aerodb_{name}", text, labels=[label])
+        for each, times in sorted(found.items()):
+            family.add_metric([each], times)
+        yield family

@@ -1,0 +1,95 @@
+"""How much of a service each kind of caller may hold at once. Values alone: no I/O, no clock.
+
+- What one room holds is never another's: however many people call, there is room for the control plane, for monitors
+  and balancers, and for strangers who have yet to say who they are.
+- Within a room one caller holds a part of it: whoever holds that much only stands in their own way.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+
+import msgspec
+
+from aerodb.transport.tls import Caller
+
+SMALL_BODY_BYTES_MAX = 64 << 10
+"""What a request's body may have where its route names no other bound."""
+
+
+class Share(msgspec.Struct, frozen=True):
+    """So much for all callers of a room together, and so much for each of them."""
+
+    all: int
+    each: int
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """What the callers of one kind may hold of a service.
+
+    `connections` are those that are open; `calls` those under way whose request is whole; `looks` those under way to
+    the paths that are always answered; `body_bytes` what has come of bodies under way. `bodies` names what the paths
+    begin with whose bodies may be large, and how large in bytes.
+    """
+
+    name: str
+    connections: Share
+    calls: Share
+    looks: Share
+    body_bytes: Share
+    bodies: Mapping[str, int] = {}
+
+    def body_bytes_max(self, path: str) -> int:
+        """Return how many bytes a body that is sent to `path` may have."""
+        return next((size for begin, size in self.bodies.items() if path.startswith(begin)), SMALL_BODY_BYTES_MAX)
+
+
+RoomOf = Callable[[Caller], Room]
+
+CONTROL = Room(
+    name="control", connections=Share(160, 160), calls=Share(48, 48), looks=Share(96, 96),
+    body_bytes=Share(32 << 20, 32 << 20),
+)  # fmt: skip
+MONITORS = Room(
+    name="monitors", connections=Share(64, 64), calls=Share(8, 8), looks=Share(48, 48),
+    body_bytes=Share(1 << 20, 1 << 20),
+)  # fmt: skip
+PEOPLE = Room(
+    name="people", connections=Share(160, 96), calls=Share(28, 12), looks=Share(96, 64),
+    body_bytes=Share(4 << 20, 2 << 20),
+)  # fmt: skip
+STRANGERS_MAX = 128
+"""How many connections whose callers are not known yet are held: their handshakes are under way."""
+
+
+def room_by_kind(caller: Caller) -> Room:
+    """Return the room of a caller whose certificate says what they are."""
+    return {"control": CONTROL, "monitor": MONITORS}.get(caller.kind, PEOPLE)
+
+
+class Held:
+    """What is held of the shares of one sort, by room and by caller."""
+
+    def __init__(self) -> None:
+        """Begin with nothing held."""
+        self._by_room, self._by_caller = Counter[str](), Counter[tuple[str, Hashable]]()
+
+    def total(self) -> int:
+        """Return how much is held by everybody."""
+        return self._by_room.total()
+
+    def take(self, room: str, who: Hashable, share: Share, amount: int = 1) -> bool:
+        """Hold more for a caller, unless that is more than their share."""
+        own = (room, who)
+        if self._by_room[room] + amount > share.all or self._by_caller[own] + amount > share.each:
+            return False
+        self._by_room[room] += amount
+        self._by_caller[own] += amount
+        return True
+
+    def give_back(self, room: str, who: Hashable, amount: int = 1) -> None:
+        """Let go of what was taken."""
+        own = (room, who)
+        self._by_room[room] -= amount
+        self._by_caller[own] -= amount
+        if not self._by_caller[own]:
+            del self._by_caller[own]

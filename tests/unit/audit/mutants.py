@@ -1,0 +1,124 @@
+"""The judge of the log's meaning with one check dropped: made from its own source, so that no check can be forgotten.
+
+A mutant is one of these, and everything else stays the real code:
+- a refusal (`raise`, or a failed finding that is yielded) that never comes;
+- a call of another check that is left out;
+- one value that is left out where several are compared;
+- one condition of several (`or`) that is left out.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+
+CHECKS, MEANING = "aerodb.audit.checks", "aerodb.audit.meaning"
+REFUSALS = ("_failed", "check_recorded")
+
+
+class Mutant(NamedTuple):
+    """One mutant: the module, the line, what is dropped there, and the module's changed source."""
+
+    module: str
+    line: int
+    dropped: str
+    tree: ast.Module
+
+
+def mutants() -> Iterator[Mutant]:
+    """Yield every mutant."""
+    for name in (CHECKS, MEANING):
+        source = _source(name)
+        for at in range(len(list(ast.walk(ast.parse(source))))):
+            yield from _at(name, source, at)
+
+
+def _source(name: str) -> str:
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+def _at(name: str, source: str, at: int) -> Iterator[Mutant]:
+    """Yield the mutants of one node of the source; each has a tree of its own."""
+    whole = list(ast.walk(ast.parse(source)))
+    guards = {id(part) for node in whole if isinstance(node, ast.If) for part in ast.walk(node.test)}
+    if isinstance(whole[at], ast.BoolOp) and id(whole[at]) not in guards:
+        return  # It words a sentence, or gives a default.
+    for choice in range(_choices(whole[at])):
+        tree = ast.parse(source)
+        node = list(ast.walk(tree))[at]
+        line = getattr(node, "lineno", 0)
+        dropped = ast.unparse(node).split("\n")[0]
+        if isinstance(node, ast.Compare):
+            left, right = node.left, node.comparators[0]
+            assert isinstance(left, ast.Tuple)
+            assert isinstance(right, ast.Tuple)
+            dropped = ast.unparse(left.elts.pop(choice))
+            right.elts.pop(choice)
+        elif isinstance(node, ast.BoolOp):
+            dropped = ast.unparse(node.values[choice])
+            node.values[choice] = ast.Constant(value=False)
+        else:
+            tree = _Passing(line).visit(tree)
+        yield Mutant(name, line, dropped, ast.fix_missing_locations(tree))
+
+
+def _choices(node: ast.AST) -> int:
+    """Return in how many ways a node can be mutated."""
+    if isinstance(node, ast.Raise):
+        return 1
+    if isinstance(node, ast.Expr):
+        inner = node.value.value if isinstance(node.value, ast.Yield) else node.value
+        called = inner.func if isinstance(inner, ast.Call) else None
+        return int(isinstance(called, ast.Name) and called.id in REFUSALS)
+    if (
+        isinstance(node, ast.Compare)
+        and isinstance(node.left, ast.Tuple)
+        and isinstance(node.comparators[0], ast.Tuple)
+    ):
+        return len(node.left.elts)
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
+        return len(node.values)
+    return 0
+
+
+class _Passing(ast.NodeTransformer):
+    """Puts `pass` in the place of the statement at a line."""
+
+    def __init__(self, line: int) -> None:
+        self._line = line
+
+    def visit_Raise(self, node: ast.Raise) -> ast.stmt:
+        """Drop the refusal."""
+        return ast.copy_location(ast.Pass(), node) if node.lineno == self._line else node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        """Drop the call, or the finding."""
+        return ast.copy_location(ast.Pass(), node) if node.lineno == self._line else node
+
+
+def judge_of(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the judge's module with a mutant in it; the real modules stay as they are."""
+    made = _made(mutant.module, mutant.tree)
+    if mutant.module == MEANING:
+        return made
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, CHECKS, made)
+        return _made(MEANING, ast.parse(_source(MEANING)))
+
+
+def _made(name: str, tree: ast.Module) -> ModuleType:
+    real = import_module(name)
+    module = ModuleType(f"{name}_mutant")
+    module.__file__ = real.__file__
+    sys.modules[module.__name__] = module  # msgspec looks its types' annotations up there.
+    exec(compile(tree, f"{real.__file__}", "exec"), module.__dict__)  # noqa: S102 - our own source, changed.
+    return module

@@ -1,0 +1,250 @@
+"""`aerodb audit verify`: what is said of a log, with which exit code; and whether it extends what was seen."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from aerodb.audit.export import export
+from aerodb.audit.note import sign_checkpoint
+from aerodb.audit.store import Log, judge_folder
+from aerodb.audit.store.judging import judge_part
+from aerodb.audit.tree import leaf_hash, root_of
+from aerodb.cli.commands import run
+from aerodb.cli.session import Session
+from aerodb.cli.terminal import Terminal
+from aerodb.protocol import canonical
+from tests.unit.audit.forging import CONFIRMED, DECLINED, STRANGER, Forged, genuine, later_configuration
+from tests.unit.cli.stage import Screen, Shown
+
+SIZE = 20
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Forged:
+    """Return the content of a log in which everything holds."""
+    return genuine(tmp_path_factory.mktemp("genuine"))
+
+
+def written(log: Forged, folder: Path) -> Path:
+    """Write a log's folder, its export, the evidence of its first request, a checkpoint, and cluster.json."""
+    log.folder(folder / "log")
+    with Log(folder / "log", log.cluster.origin, log.log_key) as opened:
+        (folder / "export").write_bytes(b"".join(export(opened)))
+        (folder / "evidence").write_bytes(log.evidence(opened, log.records[0].request))
+        (folder / "checkpoint").write_text(opened.checkpoint, encoding="utf-8")
+        seen = {"size": opened.size, "checkpoint": opened.checkpoint}
+        (folder / "remembered").write_bytes(canonical.encode(seen))
+    (folder / "cluster.json").write_bytes(canonical.encode(log.cluster))
+    return folder
+
+
+def first(log: Forged, count: int) -> Forged:
+    """Return the log as it was when it had so many records."""
+    made = log.copy()
+    del made.records[count:]
+    return made
+
+
+@pytest.fixture(scope="module")
+def now(honest: Forged, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the log as it is now, in files."""
+    return written(honest, tmp_path_factory.mktemp("now"))
+
+
+@pytest.fixture(scope="module")
+def earlier(honest: Forged, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the log as it was earlier, in files."""
+    return written(first(honest, DECLINED), tmp_path_factory.mktemp("earlier"))
+
+
+def verify(*words: str | Path, cluster: Path) -> Shown:
+    """Run `aerodb audit verify` where there is no profile and no server."""
+    streams = Screen(), Screen(), Screen()
+    session = Session(terminal=Terminal(*streams), folder=Path("/nowhere"))
+    code = run(["audit", "verify", *map(str, words), "--cluster", str(cluster)], session)
+    return Shown(code, streams[1].getvalue(), streams[2].getvalue())
+
+
+# The verdict ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["log", "export"])
+def test_what_holds_is_counted(now: Path, what: str) -> None:
+    """Intact, authentic and replayed are told apart, with counts; what nothing can prove is said too."""
+    shown = verify(now / what, cluster=now / "cluster.json")
+    assert shown.code == 0, shown.plain + shown.err
+    assert shown.plain.startswith("VERIFIED: 20 records, intact, authentic and replayed.\n")
+    for said in ("5 confirmations, 5 outcomes, 1 endorsement, 24 reports, 12 late reports", "6 plans: computed again",
+                 "1 record, the first is 5: refused, as the control plane recorded it"):  # fmt: skip
+        assert said in shown.plain
+
+
+def test_evidence_is_counted_alike(now: Path) -> None:
+    """The same lines stand below the evidence's sentences."""
+    shown = verify(now / "evidence", cluster=now / "cluster.json")
+    assert shown.code == 0
+    assert "VERIFIED: every part of the evidence holds." in shown.plain
+    assert "1 confirmation, 1 outcome, 4 reports, 3 late reports: signed" in shown.plain
+
+
+@pytest.mark.parametrize("what", ["log", "export"])
+def test_a_lie_is_not_called_verified(honest: Forged, tmp_path: Path, what: str) -> None:
+    """Which record, which part and why are said, with exit code 6; so is that the log is intact."""
+    lie = honest.copy()
+    lie.change(CONFIRMED, signature="nonsense\x1b[2J")
+    written(lie, tmp_path)
+    shown = verify(tmp_path / what, cluster=tmp_path / "cluster.json")
+    assert (shown.code, "VERIFIED" in shown.plain) == (6, False)
+    assert shown.plain.startswith("NOT AUTHENTIC: 20 records, intact; ")
+    assert "record 1, the operator's signature: " in shown.plain
+    document = json.loads(verify(tmp_path / what, "--json", cluster=tmp_path / "cluster.json").out)
+    assert (document["intact"], document["authentic"], document["replayed"]) == (True, False, True)
+    assert {name: document["failed"][0][name] for name in ("part", "record")} == {
+        "part": "the operator's signature",
+        "record": 1,
+    }
+
+
+def test_many_lies_are_counted_and_the_first_are_shown(honest: Forged, tmp_path: Path) -> None:
+    """However many records lie, what is shown stays short, begins with the first, and says that there are more."""
+    lie = honest.copy()
+    lie.records = [replace(record, event="confirmed", request="") for record in lie.records for _ in range(4)]
+    written(replace_evidence(lie), tmp_path)
+    shown = verify(tmp_path / "log", cluster=tmp_path / "cluster.json")
+    assert shown.code == 6
+    assert "record 0, the request's id" in shown.plain
+    assert "and more; the first 50 are shown" in shown.plain
+
+
+def replace_evidence(log: Forged) -> Forged:
+    """Return a log of whose first request no evidence is made."""
+    log.evidence = lambda *_: b""  # type: ignore[method-assign]
+    return log
+
+
+def test_what_cannot_be_checked_is_not_verified(honest: Forged, tmp_path: Path) -> None:
+    """A configuration that is not trusted is named, with exit code 6; once it is given too, everything is checked."""
+    changed = honest.copy()
+    later = canonical.encode(later_configuration(changed.cluster))
+    changed.change(SIZE - 1, configuration=changed.store(later))
+    written(changed, tmp_path)
+    shown = verify(tmp_path / "log", cluster=tmp_path / "cluster.json")
+    assert (shown.code, shown.plain.startswith("VERIFIED IN PART: 20 records, intact; ")) == (6, True)
+    assert (
+        f"not checked  1 record, the first is 19: made under the configuration {canonical.digest(later)}" in shown.plain
+    )
+    (tmp_path / "later.json").write_bytes(later)
+    both = verify(tmp_path / "log", "--cluster", tmp_path / "later.json", cluster=tmp_path / "cluster.json")
+    assert both.code == 0, both.plain
+
+
+def test_configurations_of_two_clusters_are_not_trusted_together(now: Path, tmp_path: Path, honest: Forged) -> None:
+    """What does not belong together is refused before anything is looked at."""
+    other = tmp_path / "other.json"
+    other.write_bytes(canonical.encode(replace(honest.cluster, id="cluster-2")))
+    shown = verify(now / "log", "--cluster", other, cluster=now / "cluster.json")
+    assert (shown.code, "input.trust-mixed" in shown.err) == (2, True)
+
+
+def test_the_log_of_another_cluster_is_not_this_one_s(now: Path, tmp_path: Path, honest: Forged) -> None:
+    """A configuration that names this log's key, and another cluster, does not make the log that cluster's."""
+    other = tmp_path / "other.json"
+    other.write_bytes(canonical.encode(replace(honest.cluster, id="cluster-2")))
+    shown = verify(now / "log", cluster=other)
+    assert (shown.code, "this is the log of aerodb.log/cluster-1" in shown.err) == (6, True)
+
+
+def test_a_part_that_another_process_judges_is_judged_alike(now: Path, honest: Forged) -> None:
+    """The work of one process of several is the same judgement, of its own requests alone."""
+    whole = judge_folder(now / "log", honest.trust)
+    records, meaning = judge_part(now / "log", honest.trust, ("", "\U0010ffff"), SIZE)
+    assert (records, meaning) == (SIZE, whole.meaning)
+    nobody = judge_part(now / "log", honest.trust, ("", "0"), SIZE)[1]
+    assert nobody.held == {"the endorsement": 1}
+
+
+# Against what was seen earlier ----------------------------------------------------------------------------------------
+
+SEEN = ("log", "export", "evidence", "checkpoint", "remembered")
+
+
+@pytest.mark.parametrize("what", ["log", "export"])
+@pytest.mark.parametrize("seen", SEEN)
+def test_a_log_extends_what_was_seen_of_it(now: Path, earlier: Path, what: str, seen: str) -> None:
+    """An earlier folder, export, evidence file, checkpoint, or a node's memory of one: the log has only grown."""
+    shown = verify(now / what, "--against", earlier / seen, cluster=now / "cluster.json")
+    assert shown.code == 0, shown.plain + shown.err
+    assert f"this log extends {earlier / seen}: its first 14 records are the same, and 6 came" in shown.plain
+
+
+@pytest.mark.parametrize("seen", SEEN)
+def test_a_log_that_went_back_is_said_to_be_behind(now: Path, earlier: Path, seen: str) -> None:
+    """It verifies by itself, and lacks what was seen: how many records, and whether the rest is the same log."""
+    shown = verify(earlier / "log", "--against", now / seen, cluster=now / "cluster.json")
+    assert shown.code == 6
+    assert "VERIFIED" not in shown.plain
+    assert "In itself it holds: 14 records, intact, authentic and replayed." in shown.plain
+    assert shown.plain.startswith(f"BEHIND: this log has 14 records, and {now / seen} had 20: 6 are gone; ")
+    known = "its 14 are the first of those" in shown.plain
+    assert known == (seen in ("log", "export"))
+    assert known != ("cannot be told from a checkpoint alone" in shown.plain)
+    document = json.loads(verify(earlier / "log", "--json", "--against", now / seen, cluster=now / "cluster.json").out)
+    assert (document["authentic"], document["against"]["kind"]) == (True, "behind")
+
+
+@pytest.mark.parametrize("seen", SEEN)
+def test_another_log_with_the_same_key_is_said_to_be_another(
+    honest: Forged, now: Path, tmp_path: Path, seen: str
+) -> None:
+    """A log that was forked and went on: its first records are not those that were signed then."""
+    written(fork_of(first(honest, DECLINED)), tmp_path)
+    shown = verify(now / "log", "--against", tmp_path / seen, cluster=now / "cluster.json")
+    assert shown.code == 6
+    assert shown.plain.startswith("ANOTHER LOG: the first 14 records are not those that")
+
+
+def fork_of(log: Forged) -> Forged:
+    """Return a log whose last record is another."""
+    log.records[-1] = replace(log.records[-1], at="2031-01-01T00:00:00Z")
+    return log
+
+
+@pytest.mark.parametrize("seen", ["log", "export"])
+def test_a_fork_that_is_shorter_is_told_by_the_earlier_records(
+    honest: Forged, now: Path, tmp_path: Path, seen: str
+) -> None:
+    """Where the earlier records are at hand, a shorter log is not called behind where it is another."""
+    written(fork_of(first(honest, DECLINED)), tmp_path)
+    shown = verify(tmp_path / "log", "--against", now / seen, cluster=now / "cluster.json")
+    assert shown.code == 6
+    assert "ANOTHER LOG: its 14 records are not the first ones in" in shown.plain
+
+
+def _stranger_s(log: Forged) -> bytes:
+    leaves = [leaf_hash(log.text(at).encode()) for at in range(len(log.records))]
+    return sign_checkpoint(log.cluster.origin, len(leaves), root_of(leaves), STRANGER).encode()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [_stranger_s, lambda _: b"", lambda _: b"nonsense", lambda _: b"{}", lambda _: b'{"checkpoint":"x"}\n',
+     lambda _: b'{"checkpoint":"x","size":1}', lambda _: b"\xff\xfe"],
+)  # fmt: skip
+def test_what_the_log_s_key_did_not_sign_proves_nothing(
+    honest: Forged, now: Path, tmp_path: Path, make: Callable[[Forged], bytes]
+) -> None:
+    """Whatever it is, it is refused, and no log is said to extend it."""
+    (tmp_path / "seen").write_bytes(make(honest))
+    shown = verify(now / "log", "--against", tmp_path / "seen", cluster=now / "cluster.json")
+    assert (shown.code, shown.plain) == (6, ""), shown.plain
+
+
+def test_what_cannot_be_compared_is_refused(now: Path) -> None:
+    """Evidence holds one request of a log, and cannot extend anything; a file that is not there says nothing."""
+    shown = verify(now / "evidence", "--against", now / "checkpoint", cluster=now / "cluster.json")
+    assert shown.code == 2
+    for missing in (("--against", now / "none"),):
+        assert verify(now / "log", *missing, cluster=now / "cluster.json").code == 2
