@@ -160,7 +160,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
     try:
         say("listening", address=cluster.control, log_records=log.size)
         plane = ControlPlane(cluster, tls_in(folder), log)
-        left_over = plane.explainer.left_over()
+        left_over = plane.left_over()
         with _pages(plane, folder, ending):
             threading.Thread(target=plane.begin, args=(left_over,), name="begin", daemon=True).start()
             server = Server(application(plane), tls_in(folder), room_of=rooms_of(cluster))

@@ -34,6 +34,7 @@ from aerodb.protocol.api import (
     LogEntry,
     Planned,
     ProvenEntry,
+    Records,
     Replayed,
     Requests,
     Status,
@@ -113,6 +114,24 @@ class Discloser:
         """
         require(person, Right.READ_AUDIT)
         return self._reader.search(query, before, limit)
+
+    def records(self, person: Operator, start: int, count: int) -> Records:
+        """Return records of the log, in its order; those that there are.
+
+        Raises:
+            CallerRefused: the person may not read the log.
+        """
+        require(person, Right.READ_AUDIT)
+        return self._reader.entries(start, count)
+
+    def checkpoint(self, person: Operator) -> str:
+        """Return the log's newest checkpoint.
+
+        Raises:
+            CallerRefused: the person may not read the log.
+        """
+        require(person, Right.READ_AUDIT)
+        return self._reader.checkpoint
 
     def entry(self, person: Operator, sequence: int) -> ProvenEntry:
         """Return one record with its proof.

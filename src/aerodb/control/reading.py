@@ -25,6 +25,7 @@ from aerodb.protocol.api import (
     Found,
     LogEntry,
     ProvenEntry,
+    Records,
     Replayed,
     RequestLine,
     Requests,
@@ -99,10 +100,14 @@ class Reader:
         """Return the configuration under which a snapshot was taken, where the log holds it; else the one of now."""
         for signed in snapshot.reports.values():
             named = canonical.decode(signed.document.encode(), Report).facts.configuration
-            found = self._log.blob(named)
-            if found is not None:
-                return canonical.decode(found, Cluster)
+            if self._log.blob(named) is not None:
+                return self.configuration(named)
         return self._cluster
+
+    def configuration(self, digest: str) -> Cluster:
+        """Return the configuration of a digest, where the log holds it; else the one of now."""
+        found = self._log.blob(digest)
+        return self._cluster if found is None else canonical.decode(found, Cluster)
 
     def timeline(self, node: str | None, term: int | None, records_max: int) -> Timeline:
         """Return what every node saw and the newest records of the log, in one order, and what is missing.
@@ -158,6 +163,16 @@ class Reader:
         found = newest_requests(self._log, before, limit)
         lines = (self._line([read_record(data) for _, data in self.records(each)]) for each, _ in found)
         return Requests(requests=tuple(lines), next=found[-1][1] if len(found) == limit else None)
+
+    def entries(self, start: int, count: int) -> Records:
+        """Return records of the log, in its order; those that there are."""
+        found = self._log.records(start, start + count)
+        return Records(records=tuple(LogEntry(sequence=sequence, record=data.decode()) for sequence, data in found))
+
+    @property
+    def checkpoint(self) -> str:
+        """Return the log's newest checkpoint."""
+        return self._log.checkpoint
 
     def search(self, query: Query, before: int | None, limit: int) -> Found:
         """Return one page of the records that match, the newest first.

@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from aerodb.control.access import Access
 from aerodb.control.errors import SessionUnknown
 from aerodb.control.plane import ControlPlane
 from aerodb.control.veil import told
 from aerodb.errors import AeroError
-from aerodb.protocol.cluster import Operator, Role
+from aerodb.protocol.cluster import Role
 from aerodb.tracing import span
 from aerodb.transport.errors import CallerRefused, RouteUnknown
 from aerodb.transport.failures import called
@@ -57,14 +58,13 @@ class Site:
         found = peer_of(request.scope["server"], request.scope["client"])
         return found if found is None or self._local else found.its_account
 
-    def _who(self, request: Request, session: str) -> Operator:
-        return self._plane.door.visitor(session, self._peer(request))
+    def _who(self, request: Request, session: str) -> Access:
+        return self._plane.visitor(session, self._peer(request))
 
     async def _visit(self, request: Request) -> Visit:
         session = request.cookies.get(self._cookie, "")
         visit = Visit(
-            plane=self._plane,
-            person=await run_in_threadpool(self._who, request, session),
+            access=await run_in_threadpool(self._who, request, session),
             session=session,
             path=dict(request.path_params),
             query=query_of(request),

@@ -6,7 +6,7 @@ it, as the node's agent does again. Without an authenticator the same request is
 
 from aerodb.control.authenticators import PENDING_A_PERSON_MAX
 from aerodb.control.errors import ConfirmationReplayed
-from aerodb.control.roles import Right, require
+from aerodb.control.roles import Right
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.words import words_of
@@ -23,12 +23,12 @@ def confirm(visit: Visit) -> Onward:
         AeroError: as the control plane says.
     """
     request = visit.path["request"]
-    decision = visit.plane.discloser.decision(visit.person, request, sensitive=False)
+    decision = visit.access.decision(request, sensitive=False)
     if visit.form.get("typed", "") != decision.line.target:
         raise NotTyped(f"type {decision.line.target} to confirm", field="typed", request=request)
     try:
-        signature = visit.plane.authenticators.assertion(visit.sent("response"))
-        visit.plane.confirmer.confirm(visit.person, request, signature)
+        signature = visit.access.assertion(visit.sent("response"))
+        visit.access.confirm(request, signature)
     except ConfirmationReplayed:
         return Onward(to=path_of(request))
     except AeroError as error:
@@ -45,7 +45,7 @@ def decline(visit: Visit) -> Onward:
     """
     request = visit.path["request"]
     try:
-        visit.plane.confirmer.decline(visit.person, request)
+        visit.access.decline(request)
     except AeroError as error:
         error.request = error.request or request
         raise
@@ -54,17 +54,17 @@ def decline(visit: Visit) -> Onward:
 
 def authenticators(visit: Visit) -> Page:
     """Answer with the person's own authenticators."""
-    require(visit.person, Right.LOOK)
+    visit.access.require(Right.LOOK)
     allowed = visit.person.role == "operator"
-    mine = visit.plane.authenticators.mine(visit.person) if allowed else ()
+    mine = visit.access.authenticators() if allowed else ()
     waiting = [each for each in mine if each.state == "pending"]
     values = {
         "allowed": allowed,
         "endorsed": [each for each in mine if each.state == "endorsed"],
         "pending": [(each, words_of(canonical.digest(each.endorsement.encode()))) for each in waiting],
         "full": len(waiting) >= PENDING_A_PERSON_MAX,
-        "local": visit.plane.cluster.web_is_local,
-        "origin": visit.plane.cluster.web_origin,
+        "local": visit.access.cluster.web_is_local,
+        "origin": visit.access.cluster.web_origin,
     }
     return Page(template="authenticators.html", here="/authenticators", values=values)
 
@@ -75,7 +75,7 @@ def begin(visit: Visit) -> Json:
     Raises:
         AeroError: the person may have none.
     """
-    return Json(value=visit.plane.authenticators.begin(visit.person))
+    return Json(value=visit.access.begin_registration())
 
 
 def register(visit: Visit) -> Onward:
@@ -84,5 +84,5 @@ def register(visit: Visit) -> Onward:
     Raises:
         AeroError: it is none.
     """
-    visit.plane.authenticators.finish(visit.person, visit.sent("response"))
+    visit.access.finish_registration(visit.sent("response"))
     return Onward(to="/authenticators")
