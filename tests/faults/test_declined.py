@@ -13,6 +13,7 @@ from aerodb.transport.errors import Refused
 from tests.faults.conftest import Running
 from tests.faults.people import Api
 from tests.faults.test_web import Window
+from tests.faults.waiting import wait_until
 
 
 def lines(running: Running) -> dict[str, tuple[str, dict[str, str]]]:
@@ -92,7 +93,7 @@ def test_evidence_of_a_declined_request_verifies(shared: Running, tmp_path: Path
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["ended", "killed"])
 def test_a_plan_lapses_with_its_process_and_is_never_offered_again(fresh: Running, number: int) -> None:
-    """Whether the process ended or was killed: the lapse is a record of its own before anybody can ask, once."""
+    """Whether the process ended or was killed: it is shown as lapsed at once, and recorded so, once."""
     planned, done = fresh.api.ask("stop", "n3"), fresh.api.ask("follow", "n3", upstream="n2")
     rejected = fresh.api.ask("promote", "n3")
     assert fresh.api.confirm(done).result == "executed"
@@ -103,7 +104,7 @@ def test_a_plan_lapses_with_its_process_and_is_never_offered_again(fresh: Runnin
         fresh.stage.start_control()
         fresh.stage.wait_for("control")
         assert lines(fresh)[planned.request] == ("lapsed", {})
-    assert fresh.api.events(planned.request) == ["requested", "lapsed"]
+        wait_until(lambda: fresh.api.events(planned.request) == ["requested", "lapsed"])
     record = decode_record(fresh.api.decision(planned.request).records[1].record.encode())
     assert (record.operator, record.target, record.plan) == ("operator", "n3", planned.digest)
     assert offered(fresh, planned.request) == []
