@@ -22,7 +22,7 @@ from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.signed import public_text
 from aerodb.transport.certificates import Authority
 from aerodb.transport.client import Client
-from aerodb.transport.tls import Tls, tls_in
+from aerodb.transport.tls import Caller, Tls, tls_in
 from benchmarks.clusters import Clusters
 from benchmarks.measured import Measured, say, spread
 
@@ -83,18 +83,18 @@ def measure(clusters: Clusters, *, quick: bool) -> Measured:
 
 
 def _measured(cluster: Cluster, plane: ControlPlane, tls: Tls, rounds: int) -> Measured:
-    person = cluster.operators[0]
+    access = plane.caller(Caller(name=cluster.operators[0].name, kind="person"))
     ask = Ask(action="demote", target="n1", reason="look", arguments={"for": "n2"})
-    status = plane.reader.status(person.name)
+    status = access.status(sensitive=False)
     ours, limit, explained = list[float](), list[float](), list[float]()
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in range(rounds):
             begun = time.perf_counter()
-            status = plane.reader.status(person.name)
+            status = access.status(sensitive=False)
             looked = time.perf_counter()
             _bare(pool, cluster, tls)
             between = time.perf_counter()
-            plane.explainer.look(person, ask)
+            access.look(ask)
             ours.append(1000 * (looked - begun))
             limit.append(1000 * (between - looked))
             explained.append(1000 * (time.perf_counter() - between))

@@ -245,4 +245,4 @@ def _reader(log: Log, folder: Path) -> Reader:
     folder.mkdir()
     Authority(cluster.id).issue(folder, "control", "control")
     meters = Meters(log)
-    return Reader(cluster, Agents(cluster, tls_in(folder), meters), log, Views(cluster, log, meters))
+    return Reader(cluster, Agents(cluster, tls_in(folder), meters), log, Views(cluster, log, meters), lambda _: False)

@@ -9,6 +9,7 @@ import msgspec
 
 from aerodb.actions import catalogue
 from aerodb.api.service import OPERATORS, READERS
+from aerodb.control.answers import LIVE, RECORDED
 from aerodb.control.roles import matrix_text
 from aerodb.kernel import service
 from aerodb.protocol.classification import CLASSES, SENSITIVE_KINDS, Class
@@ -67,6 +68,17 @@ def _names(names: list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "-"
 
 
+def _answers() -> Iterator[tuple[str, str, str]]:
+    for kind in sorted({*LIVE, *RECORDED}, key=_named):
+        live, recorded = (_names(named.get(kind, "").split()) for named in (LIVE, RECORDED))
+        yield _named(kind), live, recorded
+
+
+def _named(kind: type) -> str:
+    """Return a kind of answer with its module: two of them are called Entry."""
+    return f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
+
+
 def sensitive_fields() -> dict[type[msgspec.Struct], list[str]]:
     """Return the fields that are sensitive, by the kind of fact."""
     found = {
@@ -105,6 +117,10 @@ def page() -> str:
         table(("fact", "public", "sensitive"), list(_classes())),
         f"Of what nodes saw change, the texts of these kinds are sensitive: {kinds}; and of a receiver the address of its "
         "upstream.",
+        "Parts of answers that may hold it. *Live* is what is made from nodes' reports, for who may see those; *recorded* is "
+        "what the log holds, for who may read it. Everyone else gets a mark or a text made anew; a kind of answer that is in "
+        "no table is shown to nobody from whom something is kept.",
+        table(("answer", "live", "recorded"), list(_answers())),
     )) + "\n"  # fmt: skip
 
 

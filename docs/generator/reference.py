@@ -8,9 +8,9 @@ from aerodb.actions import catalogue
 from aerodb.api import routes
 from aerodb.cli.act import act
 from aerodb.cli.failures import exit_code
+from aerodb.control.access import Access
 from aerodb.control.confirm import Confirmer
 from aerodb.control.explain import Explainer
-from aerodb.control.plane import ControlPlane
 from aerodb.control.roles import matrix_text
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
@@ -23,7 +23,7 @@ STEPS: dict[str, tuple[Callable[..., object], ...]] = {
     "Requested: authority, snapshot, plan, record": (Explainer.ask,),
     "Confirmed and logged: the signature, the log": (Confirmer.confirm,),
     "Dispatched and judged again: the three locks, by the node itself": (Agent.run,),
-    "Its outcome asked for: the control plane": (ControlPlane.outcome,),
+    "Its outcome asked for: the control plane": (Access.outcome,),
     "Its outcome asked for: the node": (Agent.outcome,),
     "Between two processes, at any step": (Client.get, Client.post),
     "On the operator's own machine": (act,),

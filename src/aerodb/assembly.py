@@ -115,7 +115,7 @@ def _pages(plane: "ControlPlane", folder: Path, ending: _Ending) -> Iterator[Non
         yield
         return
     host, _, port = plane.cluster.web.rpartition(":")
-    local = plane.cluster.rp_id == "localhost" and host in {"127.0.0.1", "localhost"}
+    local = plane.cluster.web_is_local and host in {"127.0.0.1", "localhost"}
     bound, *more = listen_as_localhost(int(port)) if local else (listen(plane.cluster.web),)
     server = PageServer(application(plane), pages_tls(folder, plane.cluster.web))
     thread = threading.Thread(target=server.run_on, args=(bound, ending.asked, *more), name="pages")
@@ -160,11 +160,13 @@ def serve(folder: Path, *, log_format: Form) -> int:
     try:
         say("listening", address=cluster.control, log_records=log.size)
         plane = ControlPlane(cluster, tls_in(folder), log)
+        left_over = plane.left_over()
         with _pages(plane, folder, ending):
-            threading.Thread(target=plane.compare_log, name="compare log", daemon=True).start()
+            threading.Thread(target=plane.begin, args=(left_over,), name="begin", daemon=True).start()
             server = Server(application(plane), tls_in(folder), room_of=rooms_of(cluster))
             server.run_on(bound, ending.asked)
         say("ending", signal=ending.name)
+        plane.close()
     finally:
         log.close()
     tracing.finish()

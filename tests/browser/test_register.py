@@ -36,7 +36,7 @@ from tests.faults.hostile import log_key
 from tests.unit.protocol.authenticator import SoftAuthenticator, assertion_of
 
 pytestmark = pytest.mark.timeout(300)
-LINK = re.compile(r"http://localhost:\d+/[\w-]{43}")
+LINK = re.compile(r"http://[\w-]+\.localhost:\d+/[\w-]{43}")
 
 
 class Registering:
@@ -88,7 +88,7 @@ def register(visitor: Visitor, *words: str) -> tuple[Said, dict[str, str]]:
 
 
 def test_registered_by_ones_own_machine_and_confirmed_in_the_admin_ui(shared: Running, visitor: Visitor) -> None:
-    """The credential that was made on another port of localhost confirms in the admin UI; both screens agreed."""
+    """The credential that was made on another port of the host confirms in the admin UI; both screens agreed."""
     begun = Registering(visitor.layout.profile("operator"))
     link = begun.link()
     visitor.page.goto(link)
@@ -234,8 +234,8 @@ def window(browser: Browser) -> Iterator[tuple[Page, Callable[[], SoftAuthentica
 
 
 @contextmanager
-def pages_of_another() -> Iterator[str]:
-    """Yield the origin of a page on another port of localhost, as a hostile control plane could serve one."""
+def pages_of_another(host: str) -> Iterator[str]:
+    """Yield the origin of a page on another port of the host, as a hostile control plane could serve one."""
 
     async def empty(_: Request) -> Response:
         return Response("<!doctype html><title>hostile</title>", media_type="text/html")
@@ -245,7 +245,7 @@ def pages_of_another() -> Iterator[str]:
     server = PageServer(Starlette(routes=[Route("/", empty)]), None)
     serving = threading.Thread(target=server.run_on, args=(bound, ending, *more))
     serving.start()
-    yield f"http://localhost:{bound.getsockname()[1]}"
+    yield f"http://{host}:{bound.getsockname()[1]}"
     ending.set()
     serving.join()
 
@@ -271,7 +271,7 @@ def test_a_page_beside_it_that_even_knows_the_link_gets_nothing(shared: Running,
     """The admin UI's pages share the host, never the origin: they read nothing, frame nothing, and spend nothing."""
     begun = Registering(shared.layout.profile("operator"), answer="no")
     link = begun.link()
-    with window(browser) as (page, made), pages_of_another() as other:
+    with window(browser) as (page, made), pages_of_another(shared.cluster.rp_id) as other:
         page.goto(other)
         tried = page.evaluate(_TRYING, link)
         assert tried == {"read": "TypeError", "sent": "TypeError", "blind": "TypeError", "framed": "TypeError"}

@@ -125,6 +125,6 @@ def test_signing_out_works(shared: Running, browser: Browser, request_id: str) -
     one = Reader(browser, shared.layout, "auditor")
     one.page.get_by_role("button", name="Sign out").click()
     one.page.wait_for_url(f"{one.origin}/enter")
-    assert one.page.get_by_text("aerodb web").is_visible()
+    assert one.page.get_by_text("aerodb web", exact=True).is_visible()
     assert one.goto("/audit") == 401
     one.close()

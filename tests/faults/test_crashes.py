@@ -152,7 +152,8 @@ def test_plans_die_with_the_control_plane(fresh: Running) -> None:
     with pytest.raises(AeroError) as error:
         fresh.api.confirm(planned)
     assert (error.value.code, error.value.executed) == ("control.plan-not-pending", "not executed")
-    assert fresh.api.codes(planned.request) == ["", "control.plan-not-pending"]
+    assert fresh.api.events(planned.request) == ["requested", "lapsed", "refused"]
+    assert fresh.api.codes(planned.request) == ["", "", "control.plan-not-pending"]
 
 
 def test_a_confirmation_counts_once(fresh: Running) -> None:

@@ -15,6 +15,7 @@ from tests.faults.behind import instance_of
 from tests.faults.conftest import Running
 from tests.faults.hostile import Hostile
 from tests.faults.people import Api
+from tests.faults.waiting import wait_until
 
 BEHIND, FORKED = "control.log-behind", "control.log-forked"
 
@@ -62,7 +63,7 @@ def test_a_log_shown_to_one_node_alone(fresh: Running, tmp_path: Path, later: in
     """
     fresh.api.do("stop", "n3")
     fresh.api.do("start", "n3")
-    planned = fresh.api.ask("stop", "n2")
+    planned, other = fresh.api.ask("stop", "n2"), fresh.api.ask("checkpoint", "n1")
     hostile = Hostile(fresh, fork=tmp_path / "fork")
     for _ in range(later):
         fresh.api.ask("stop", "n1")
@@ -77,10 +78,16 @@ def test_a_log_shown_to_one_node_alone(fresh: Running, tmp_path: Path, later: in
     assert found == {"n1": Agreement.NOTHING, "n2": Agreement.NOTHING, "n3": Agreement.FORKED}
     assert agreements(Api(fresh.layout, "observer").status()) == found
     refused(fresh, FORKED, "n3")
+    with pytest.raises(AeroError) as declining:
+        fresh.api.client.post(f"/v1/requests/{other.request}/decline", b"{}")
+    assert (declining.value.code, fresh.api.events(other.request)) == (FORKED, ["requested"])
     shown = operator(fresh).types("status")
     assert (shown.code, "forked" in shown.text, "n3" in shown.text) == (6, True, True), shown.text
+    size = fresh.api.status().log_size
     fresh.restart_control()
     refused(fresh, FORKED, "n3")
+    assert fresh.api.status().log_size == size
+    assert (fresh.api.decision(other.request).line.state, fresh.api.events(other.request)) == ("lapsed", ["requested"])
 
 
 def _with_its_head(running: Running) -> tuple[Path, ...]:
@@ -124,6 +131,23 @@ def test_an_older_sealed_copy(fresh: Running, tmp_path: Path, restored: Callable
     refused(fresh, BEHIND, "n3")
     shown = operator(fresh).types("status")
     assert (shown.code, "went back" in shown.text, "n3 has seen 8" in shown.text) == (6, True, True), shown.text
+
+
+def test_a_log_that_went_back_is_not_made_longer_by_what_lapsed(fresh: Running, tmp_path: Path) -> None:
+    """A plan that waits in the restored copy may be confirmed in the lost end: its lapse is shown, not recorded."""
+    planned = fresh.api.ask("stop", "n3")
+    fresh.stage.kill("control")
+    _copied(_with_its_head(fresh), tmp_path)
+    start_control(fresh)
+    wait_until(lambda: fresh.api.events(planned.request) == ["requested", "lapsed"])
+    fresh.api.do("stop", "n3")
+    stop_control(fresh)
+    _put_back(_with_its_head(fresh), tmp_path)
+    start_control(fresh)
+    assert agreements(fresh.api.status())["n3"] is Agreement.BEHIND
+    refused(fresh, BEHIND, "n3")
+    assert fresh.api.decision(planned.request).line.state == "lapsed"
+    assert fresh.api.events(planned.request) == ["requested"]
 
 
 def test_what_a_silent_node_has_seen_is_unknown_and_blocks_nothing(fresh: Running, tmp_path: Path) -> None:

@@ -21,11 +21,12 @@ from tests.faults.test_web import Window
 
 CORE = re.compile(r"^Max core file size +0 ", re.MULTILINE)
 SECRET_CHARACTERS_MIN = 16
+TICKET = re.compile(rb'name="ticket" value="([^"]+)"')
 COMMANDS = (
     ("status", "--json"), ("whoami",), ("catalogue",), ("requests",), ("timeline",), ("audit", "search"),
     ("explain", "stop", "n2"), ("show", new_id()), ("outcome", new_id()), ("authenticators",), ("nonsense",),
     ("audit", "export", "--output", "export"), ("diagnostics", "--output", "bundle"),
-    ("report", "--since", "2020-01-01", "--output", "report.html"),
+    ("report", "--since", "2020-01-01", "--output", "report.html"), ("web",), ("web", "--sessions"),
 )  # fmt: skip
 
 
@@ -88,6 +89,13 @@ def secrets_of(running: Running) -> dict[str, bytes]:
                 if len(word) >= SECRET_CHARACTERS_MIN and not line.startswith(b"-----"):
                     found[f"{path.relative_to(running.layout.root)}:{number}"] = word
     return found
+
+
+def ticket_of(running: Running) -> bytes:
+    """Return the ticket in the page that `aerodb web` wrote for the operator."""
+    found = TICKET.search((running.layout.profile("operator") / "sign-in.html").read_bytes())
+    assert found is not None
+    return found[1]
 
 
 class Watched:
@@ -154,6 +162,11 @@ def test_no_secret_is_in_arguments_logs_pages_or_errors(fresh: Running, tmp_path
     with watched.looking():
         window = Window(fresh).sign_in()
         secrets["session"] = window.cookie.partition("=")[2].encode()
+        said["web"] = aerodb(fresh, tmp_path, "operator", "web")
+        secrets["ticket"] = ticket_of(fresh)
+        for ticket in (window.ticket(), secrets["ticket"].decode()):  # A newer one has replaced the file's.
+            said[f"entering {len(said)}"] = Window(fresh).post("/enter", {"ticket": ticket}).body
+            said[f"entering again {len(said)}"] = Window(fresh).post("/enter", {"ticket": ticket}).body
         fresh.api.do("reclone", "n3", upstream="n1")
         _calls(fresh, said, window)
         for person in ("operator", "observer"):

@@ -7,34 +7,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from aerodb.actions import catalogue
 from aerodb.audit.evidence import Evidence
 from aerodb.audit.search import PAGE_RECORDS_MAX, Query, required_instant
+from aerodb.control.access import Access
 from aerodb.control.errors import KeyMissing
-from aerodb.control.plane import ControlPlane
-from aerodb.control.roles import Right, require
+from aerodb.control.roles import Right
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     Ask,
     AsOf,
+    Catalogue,
+    CatalogueEntry,
     Compared,
     Confirm,
     Decision,
     Done,
     Found,
-    LogEntry,
     Planned,
     ProvenEntry,
+    Records,
     Replayed,
+    RequestLine,
     Requests,
+    SessionLine,
     Shown,
+    SignedIn,
     Status,
     Ticket,
+    WhoAmI,
 )
 from aerodb.protocol.base64text import URLSAFE, from_base64
-from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Endorsed, Register
 from aerodb.protocol.timeline import Timeline
 from aerodb.transport.errors import QueryMalformed
@@ -50,62 +54,31 @@ TIMELINE_RECORDS = 300
 class Call:
     """One call of one person: the path's and the query's values, the headers, the body."""
 
-    plane: ControlPlane
-    person: Operator
+    access: Access
     path: dict[str, str]
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
 
 
-class Records(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Records of the log, in its order."""
-
-    records: tuple[LogEntry, ...]
-
-
-class WhoAmI(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The caller, as the configuration has them."""
-
-    operator: str
-    role: str
-
-
-class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One action of the closed catalogue."""
-
-    name: str
-    summary: str
-    target: str
-    arguments: dict[str, str]
-    authority: str
-    invariants: tuple[str, ...]
-    effects: tuple[str, ...]
-    irreversible: tuple[str, ...]
-    commit_point: str
-    failures: tuple[str, ...]
-
-
-class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole catalogue."""
-
-    actions: tuple[CatalogueEntry, ...]
-
-
 def _ask(call: Call) -> Planned:
     key = call.headers.get("idempotency-key")
     if key is None:
         raise KeyMissing("the Idempotency-Key header is the request's id, a UUID", field="Idempotency-Key")
-    return call.plane.explainer.ask(call.person, key, canonical.decode(call.body, Ask))
+    return call.access.ask(key, canonical.decode(call.body, Ask))
 
 
 def _confirm(call: Call) -> Done:
     confirmation = canonical.decode(call.body, Confirm)
-    return call.plane.confirmer.confirm(call.person, call.path["request"], confirmation.signature)
+    return call.access.confirm(call.path["request"], confirmation.signature)
+
+
+def _decline(call: Call) -> RequestLine:
+    return call.access.decline(call.path["request"])
 
 
 def _outcome(call: Call) -> Done:
-    return call.plane.outcome(call.person, call.path["request"])
+    return call.access.outcome(call.path["request"])
 
 
 def _explain(call: Call) -> Planned:
@@ -114,15 +87,23 @@ def _explain(call: Call) -> Planned:
         if name not in values:
             raise QueryMalformed(f"the query names no {name}", field=name)
     ask = Ask(action=values.pop("action"), target=values.pop("target"), reason="look", arguments=values)
-    return call.plane.explainer.look(call.person, ask)
+    return call.access.look(ask)
 
 
 def _ticket(call: Call) -> Ticket:
-    return Ticket(ticket=call.plane.ticket(call.person))
+    return call.access.ticket()
+
+
+def _signed_in(call: Call) -> SignedIn:
+    return call.access.sessions()
+
+
+def _end_session(call: Call) -> SessionLine:
+    return call.access.end_session(call.path["session"])
 
 
 def _status(call: Call) -> Status:
-    return call.plane.discloser.status(call.person, sensitive=_sensitive(call))
+    return call.access.status(sensitive=_sensitive(call))
 
 
 def _sensitive(call: Call) -> bool:
@@ -134,16 +115,16 @@ def _sensitive(call: Call) -> bool:
 
 
 def _cluster(call: Call) -> Cluster:
-    require(call.person, Right.LOOK)
-    return call.plane.cluster
+    call.access.require(Right.LOOK)
+    return call.access.cluster
 
 
 def _whoami(call: Call) -> WhoAmI:
-    return WhoAmI(operator=call.person.name, role=call.person.role)
+    return WhoAmI(operator=call.access.person.name, role=call.access.person.role)
 
 
 def _catalogue(call: Call) -> Catalogue:
-    require(call.person, Right.LOOK)
+    call.access.require(Right.LOOK)
     return Catalogue(
         actions=tuple(
             CatalogueEntry(
@@ -164,8 +145,7 @@ def _catalogue(call: Call) -> Catalogue:
 
 
 def _requests(call: Call) -> Requests:
-    require(call.person, Right.READ_REQUESTS)
-    return call.plane.reader.requests(*_page(call))
+    return call.access.requests(*_page(call))
 
 
 def _page(call: Call) -> tuple[int | None, int]:
@@ -175,84 +155,83 @@ def _page(call: Call) -> tuple[int | None, int]:
 
 
 def _search(call: Call) -> Found:
-    require(call.person, Right.READ_AUDIT)
+    call.access.require(Right.READ_AUDIT)
     for name in call.query:
         if name not in (*QUERY, "before", "limit"):
             raise QueryMalformed(f"there is nothing called {name} to search by", field=name)
     values = {name: value for name, value in call.query.items() if name in QUERY}
     for name in ("since", "until"):
         values[name] = required_instant(values.get(name, ""), name)
-    return call.plane.reader.search(Query(**values), *_page(call))
+    return call.access.search(Query(**values), *_page(call))
 
 
 def _entry(call: Call) -> ProvenEntry:
-    require(call.person, Right.READ_AUDIT)
+    call.access.require(Right.READ_AUDIT)
     text = call.path["sequence"]
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise QueryMalformed("a record's number is a number", field="sequence")
-    return call.plane.reader.entry(int(text))
+    return call.access.entry(int(text))
 
 
 def _decision(call: Call) -> Decision:
-    return call.plane.discloser.decision(call.person, call.path["request"], sensitive=_sensitive(call))
+    return call.access.decision(call.path["request"], sensitive=_sensitive(call))
 
 
 def _evidence(call: Call) -> Evidence:
-    return call.plane.discloser.evidence(call.person, call.path["request"])
+    return call.access.evidence(call.path["request"])
 
 
 def _replay(call: Call) -> Replayed:
-    require(call.person, Right.READ_REQUESTS)
-    return call.plane.reader.replay(call.path["request"])
+    return call.access.replay(call.path["request"])
 
 
 def _timeline(call: Call) -> Timeline:
     count = min(_number(call, "records", TIMELINE_RECORDS), RECORDS_MAX)
     term = _number(call, "term", 0) if "term" in call.query else None
     node = call.query.get("node")
-    return call.plane.discloser.timeline(call.person, node, term, count, sensitive=_sensitive(call))
+    return call.access.timeline(node, term, count, sensitive=_sensitive(call))
 
 
 def _snapshot(call: Call) -> AsOf:
-    return call.plane.discloser.status_as_of(call.person, call.path["digest"], sensitive=_sensitive(call))
+    return call.access.status_as_of(call.path["digest"], sensitive=_sensitive(call))
 
 
 def _records(call: Call) -> Records:
-    require(call.person, Right.READ_AUDIT)
+    call.access.require(Right.READ_AUDIT)
     start, count = (_number(call, name, default) for name, default in (("start", 0), ("count", RECORDS_MAX)))
-    return Records(records=call.plane.reader.span(start, min(count, RECORDS_MAX)))
+    return call.access.records(start, min(count, RECORDS_MAX))
 
 
 def _compare(call: Call) -> Compared:
     if "seen" not in call.query:
-        return call.plane.views.compare(call.person, Shown(checkpoints={}))
+        return call.access.compare(Shown(checkpoints={}))
     try:
         shown = from_base64(call.query["seen"], URLSAFE)
     except ValueError as error:
         raise QueryMalformed("what was seen is not in base64url", field="seen") from error
-    return call.plane.views.compare(call.person, canonical.decode(shown, Shown))
+    return call.access.compare(canonical.decode(shown, Shown))
 
 
 def _begin(call: Call) -> CreationOptions:
-    return call.plane.authenticators.begin(call.person)
+    return call.access.begin_registration()
 
 
 def _register(call: Call) -> Authenticator:
-    return call.plane.authenticators.finish(call.person, canonical.decode(call.body, Register).response)
+    return call.access.finish_registration(canonical.decode(call.body, Register).response)
 
 
 def _authenticators(call: Call) -> Authenticators:
-    return Authenticators(authenticators=call.plane.authenticators.mine(call.person))
+    return Authenticators(authenticators=call.access.authenticators())
 
 
 def _endorse(call: Call) -> Authenticator:
     signature = canonical.decode(call.body, Endorse).signature
-    return call.plane.authenticators.endorse(call.person, call.path["credential"], signature)
+    return call.access.endorse(call.path["credential"], signature)
 
 
 def _admit(call: Call) -> Authenticator:
     endorsed = canonical.decode(call.body, Endorsed)
-    return call.plane.authenticators.admit(call.person, endorsed.endorsement, endorsed.signature)
+    return call.access.admit(endorsed.endorsement, endorsed.signature)
 
 
 def _number(call: Call, name: str, default: int) -> int:
@@ -284,6 +263,10 @@ ENDPOINTS = (
     Endpoint(
         method="POST", path="/v1/requests/{request}/confirmation", takes=Confirm, gives=Done, answer=_confirm,
         summary="Confirm a plan by a signature or an assertion over its exact bytes; runs it, and returns the outcome.",
+    ),
+    Endpoint(
+        method="POST", path="/v1/requests/{request}/decline", gives=RequestLine, answer=_decline,
+        summary="Let a plan go unconfirmed, for good; runs nothing.",
     ),
     Endpoint(
         method="POST", path="/v1/requests/{request}/outcome", gives=Done, answer=_outcome,
@@ -327,6 +310,14 @@ ENDPOINTS = (
     Endpoint(
         method="POST", path="/v1/sessions", gives=Ticket, answer=_ticket,
         summary="Return a ticket that signs the caller in to the admin UI, once.",
+    ),
+    Endpoint(
+        method="GET", path="/v1/sessions", gives=SignedIn, answer=_signed_in,
+        summary="List the caller's sessions in the admin UI; everyone's, where the caller may end them.",
+    ),
+    Endpoint(
+        method="POST", path="/v1/sessions/{session}/end", gives=SessionLine, answer=_end_session,
+        summary="End a session in the admin UI: one's own, or somebody else's.",
     ),
     Endpoint(method="GET", path="/v1/whoami", summary="The caller.", gives=WhoAmI, answer=_whoami),
     Endpoint(

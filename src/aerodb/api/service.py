@@ -10,10 +10,12 @@ from starlette.responses import Response, StreamingResponse
 
 from aerodb.api.openapi import document
 from aerodb.api.routes import ENDPOINTS, Call, Endpoint
+from aerodb.control.access import Access
 from aerodb.control.plane import ControlPlane
-from aerodb.control.roles import ALLOWED, Right, require
+from aerodb.control.roles import ALLOWED, Right
+from aerodb.control.veil import shown_to, told
 from aerodb.errors import AeroError
-from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.cluster import Cluster, Role
 from aerodb.rules.explain import REQUEST_ID
 from aerodb.tracing import note
 from aerodb.transport.caller import caller_in
@@ -51,26 +53,44 @@ def _handler(plane: ControlPlane, endpoint: Endpoint) -> Callable[[Request], Awa
     async def handle(request: Request) -> Response:
         note(request=_named(endpoint, request))
         call = Call(
-            plane=plane,
-            person=await run_in_threadpool(_person, plane, endpoint, request),
+            access=await run_in_threadpool(_access, plane, endpoint, request),
             path=dict(request.path_params),
             query=dict(request.query_params),
             headers=dict(request.headers),
             body=await body_of(request, REQUEST_BYTES_MAX),
         )
         # Made canonical aside as well: a page of records may take seconds, and others' calls go on meanwhile.
-        return await run_in_threadpool(lambda: answer(_answer(endpoint, call, request)))
+        return await run_in_threadpool(_shown, plane, endpoint, call, request)
 
     return handle
 
 
-def _answer(endpoint: Endpoint, call: Call, request: Request) -> Any:
+def _shown(plane: ControlPlane, endpoint: Endpoint, call: Call, request: Request) -> Response:
+    """Return a call's answer as its caller may see it."""
+    found = _answer(plane, endpoint, call, request)
+    return answer(shown_to(found, live=sees_live(call), recorded=call.access.may(Right.READ_AUDIT)))
+
+
+def sees_live(call: Call) -> bool:
+    """Tell whether a caller sees what is made from live facts: an operator, or who asks for it, which is recorded."""
+    asked = call.query.get("sensitive") == "1" and call.access.may(Right.READ_SENSITIVE)
+    return asked or call.access.person.role is Role.OPERATOR
+
+
+def _is_operator(plane: ControlPlane, request: Request) -> bool:
+    try:
+        return plane.caller(caller_in(request.scope)).person.role is Role.OPERATOR
+    except AeroError:
+        return False
+
+
+def _answer(plane: ControlPlane, endpoint: Endpoint, call: Call, request: Request) -> Any:
     """Return a call's answer; a person who would change something that they may not is recorded."""
     try:
         return endpoint.answer(call)
     except CallerRefused as error:
         if endpoint.method == "POST":
-            call.plane.turned_away(caller_in(request.scope), _named(endpoint, request), error)
+            plane.turned_away(caller_in(request.scope), _named(endpoint, request), error)
         raise
 
 
@@ -80,11 +100,11 @@ def _named(endpoint: Endpoint, request: Request) -> str:
     return named if REQUEST_ID.fullmatch(named) else ""
 
 
-def _person(plane: ControlPlane, endpoint: Endpoint, request: Request) -> Operator:
-    """Return the enrolled person who called; anybody else who would change something is recorded."""
+def _access(plane: ControlPlane, endpoint: Endpoint, request: Request) -> Access:
+    """Return what the enrolled person who called may do; anybody else who would change something is recorded."""
     caller = caller_in(request.scope)
     try:
-        return plane.person(caller)
+        return plane.caller(caller)
     except AeroError as error:
         if endpoint.method == "POST":
             plane.turned_away(caller, _named(endpoint, request), error)
@@ -96,24 +116,23 @@ def application(plane: ControlPlane) -> Starlette:
     described = document()
 
     async def openapi(request: Request) -> Response:
-        plane.person(caller_in(request.scope))
+        plane.caller(caller_in(request.scope))
         return answer(described)
 
     async def checkpoint(request: Request) -> Response:
-        require(plane.person(caller_in(request.scope)), Right.READ_AUDIT)
-        return Response(plane.log.checkpoint, media_type="text/plain; charset=utf-8")
+        return Response(plane.caller(caller_in(request.scope)).checkpoint(), media_type="text/plain; charset=utf-8")
 
     async def metrics(request: Request) -> Response:
         scraper_only(plane.cluster, caller_in(request.scope))
         return Response(await run_in_threadpool(plane.meters.exposition), media_type=CONTENT_TYPE)
 
     def refused(request: Request, error: Exception) -> Response:
-        answered = problem(request, error)
+        answered = problem(request, error, lambda known: told(known, live=_is_operator(plane, request)))
         plane.meters.refused(known_error(error).code)
         return answered
 
     async def exported(request: Request) -> Response:
-        lines = await run_in_threadpool(plane.discloser.export, plane.person(caller_in(request.scope)))
+        lines = await run_in_threadpool(plane.caller(caller_in(request.scope)).export)
         return StreamingResponse(lines, media_type="application/jsonl")
 
     return Starlette(

@@ -49,17 +49,29 @@ class Asked(NamedTuple):
     plan: str
 
 
+def enrolled(cluster: Cluster, name: str) -> Operator:
+    """Return the person of a name under `cluster`.
+
+    Raises:
+        Unfounded: nobody of that name is enrolled there, or no more.
+    """
+    person = cluster.operator(name)
+    if person is None:
+        raise Unfounded(f"the configuration has nobody of the name {name!r}")
+    if person.revoked:
+        raise Unfounded(f"{name} is revoked in the configuration")
+    return person
+
+
 def may_sign(cluster: Cluster, name: str) -> Operator:
     """Return the person whose signatures count under `cluster`.
 
     Raises:
         Unfounded: nobody of that name may sign there.
     """
-    person = cluster.operator(name)
-    if person is None or person.role is not Role.OPERATOR:
-        raise Unfounded(f"the configuration has no operator {name!r}")
-    if person.revoked:
-        raise Unfounded(f"{name} is revoked in the configuration")
+    person = enrolled(cluster, name)
+    if person.role is not Role.OPERATOR:
+        raise Unfounded(f"{name} is no operator in the configuration")
     return person
 
 

@@ -26,6 +26,7 @@ CONFIRMATION = "the operator's signature"
 OUTCOME = "the outcome"
 LATE = "what was said after the confirmation"
 ENDORSEMENT = "the endorsement"
+PERSON = "the person"
 
 COUNTED = {
     CONFIRMATION: "confirmations",

@@ -1,13 +1,15 @@
 """What the records of one request mean, judged one after another: the one judge of folder, export, evidence and pages.
 
 - A request is asked once, confirmed at most once and only after it was planned, and has an outcome only after it was
-  confirmed. Refusals may come at any time, and change nothing.
+  confirmed. A plan that was declined or lapsed is never confirmed. Refusals may come at any time, and change nothing.
 - Each record is judged under the configuration that it names, where that is trusted; else it is unchecked, and said so.
 - A confirmation is the enrolled operator's signature over exactly the recorded plan; the plan is computed again from
   its snapshot, whose reports are their nodes'; an outcome is signed by the target; late reports were made for the
   logged confirmation, and are those that the outcome names.
 - "Not executed", where no agent signed it, is the control plane's word that nothing was ever sent; an agent's
   "executed" for the same request shows that word to be false.
+- That a plan was declined or lapsed, and who signed in and out, is the control plane's word; yet only who is enrolled
+  declines or signs in, nobody declines another's plan, and nobody signs out of what they had not signed in to.
 
 Pure: no I/O, no clock; records and blobs are passed in.
 """
@@ -28,6 +30,8 @@ from aerodb.audit.checks import (
     check_recorded,
     check_snapshot,
     computed_again,
+    enrolled,
+    may_sign,
     names,
 )
 from aerodb.audit.findings import Finding
@@ -47,16 +51,21 @@ from aerodb.rules.view import Peer
 
 _AFTER: dict[str, tuple[str, ...]] = {
     "": ("requested", "rejected"),
-    "requested": ("confirmed",),
+    "requested": ("confirmed", "declined", "lapsed"),
     "rejected": (),
+    "declined": (),
+    "lapsed": (),
     "confirmed": ("outcome", "established"),
     "outcome": ("established",),
     "established": ("established", "outcome"),
 }
 """Which record of a request may follow which; refusals are left out, for they may come at any time."""
 
-_ABOUT_PEOPLE = ("endorsed", "read", "refused")
+_ABOUT_PEOPLE = ("endorsed", "read", "refused", "signed-in", "signed-out")
 """The events of records that are about a person and no request."""
+
+_INSIDE_MAX = 64
+"""How many of a person's newest sessions are remembered, so that memory stays flat: more than ever go on at once."""
 
 _METHODS = {
     "ssh": "with their enrolled SSH key",
@@ -95,6 +104,7 @@ class _Story:
         self._signed = ""
         self._denied = False
         self._late: dict[str, str] | None = None
+        self._inside: dict[str, list[dict[str, str]]] = {}
 
     def take(self, entry: Logged) -> Iterator[Finding]:
         """Yield what holds of the next record."""
@@ -114,6 +124,8 @@ class _Story:
             yield _noted(entry, part.ORDER, "a sensitive reading, as the control plane recorded it")
         elif event == "endorsed":
             yield from self._endorsed(cluster, entry)
+        elif event in ("signed-in", "signed-out"):
+            yield from self._signed_in_or_out(cluster, entry)
         else:
             yield from self._stepped(cluster, entry)
 
@@ -129,6 +141,8 @@ class _Story:
                 yield _checked(entry, part.CONFIRMATION, lambda: self._confirmation(cluster, entry))
             elif event in ("outcome", "established"):
                 yield from self._outcome(cluster, entry)
+            else:
+                yield from self._let_go(cluster, entry)
         if event == "confirmed" and not self._confirmed:
             self._confirmed = entry.text
         self._last, self._ended = event, self._ended or event == "outcome"
@@ -217,6 +231,41 @@ class _Story:
         touched = ", which was touched" if record.touch else ""
         method = _METHODS[confirmed.method]
         return f"Record {entry.sequence}: {record.operator} signed exactly this plan, {method}{touched}."
+
+    def _let_go(self, cluster: Cluster, entry: Logged) -> Iterator[Finding]:
+        """Yield what holds of a plan that was declined or lapsed, which nobody signs."""
+        record, first = entry.record, self._first or entry.record
+        if record.plan != first.plan:
+            yield _failed(entry, part.PLAN, "it is of another plan than the one that was recorded")
+        if record.event == "declined":
+            if record.configuration != first.configuration:  # Only the process that made a plan takes a word on it.
+                yield _failed(entry, part.CONFIGURATION, "it is another one than the plan was made under")
+            yield from _unless(entry, part.PERSON, lambda: may_sign(cluster, record.operator))
+        why = f"{record.event}, as the control plane recorded it; it can no longer be confirmed"
+        yield _noted(entry, part.ORDER, why)
+
+    # People ---------------------------------------------------------------------------------------------------------
+
+    def _signed_in_or_out(self, cluster: Cluster | None, entry: Logged) -> Iterator[Finding]:
+        """Yield what holds of a session's begin or end, which nobody signs."""
+        record = entry.record
+        if cluster is not None:
+            stranger = tuple(_unless(entry, part.PERSON, lambda: enrolled(cluster, record.operator)))
+            yield from stranger
+            if not stranger:
+                yield from self._session(entry, self._inside.setdefault(record.operator, []))
+        yield _noted(entry, part.ORDER, f"{record.event}, as the control plane recorded it")
+
+    def _session(self, entry: Logged, inside: list[dict[str, str]]) -> Iterator[Finding]:
+        """Yield whether a person signs out of what they had not signed in to; `inside` is what they had."""
+        session = entry.record.arguments
+        if entry.record.event == "signed-in":
+            inside.append(session)
+            del inside[:-_INSIDE_MAX]
+        elif session in inside:
+            inside.remove(session)
+        else:
+            yield _failed(entry, part.ORDER, f"{entry.record.operator} had not signed in to this session")
 
     def _endorsed(self, cluster: Cluster | None, entry: Logged) -> Iterator[Finding]:
         """Yield what holds of an endorsement, which is of a person and no request."""
@@ -320,6 +369,14 @@ def _checked(entry: Logged, what: str, check: Callable[[], str]) -> Finding:
         return _held(entry, what, check())
     except (AeroError, UnicodeError) as error:
         return _failed(entry, what, str(error))
+
+
+def _unless(entry: Logged, what: str, check: Callable[[], object]) -> Iterator[Finding]:
+    """Yield why a check fails, if it does."""
+    try:
+        check()
+    except AeroError as error:
+        yield _failed(entry, what, error.message)
 
 
 def _held(entry: Logged, what: str, said: str, count: int = 1) -> Finding:

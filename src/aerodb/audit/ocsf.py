@@ -28,6 +28,10 @@ ACTIVITIES: dict[Event, tuple[int, str]] = {
     "established": (3, "Update"),
     "endorsed": (1, "Create"),
     "read": (2, "Read"),
+    "declined": (3, "Update"),
+    "lapsed": (3, "Update"),
+    "signed-in": (1, "Create"),
+    "signed-out": (4, "Delete"),
 }
 SEVERITIES = {1: "Informational", 2: "Low", 3: "Medium"}
 STATUSES = {0: "Unknown", 1: "Success", 2: "Failure"}

@@ -16,7 +16,20 @@ RECORD_BYTES_MAX = 65_535
 MESSAGE_CHARACTERS_MAX = 4_000
 """How much of an outcome's or a refusal's message is recorded."""
 
-Event = Literal["requested", "rejected", "refused", "confirmed", "outcome", "established", "endorsed", "read"]
+Event = Literal[
+    "requested",
+    "rejected",
+    "refused",
+    "confirmed",
+    "outcome",
+    "established",
+    "endorsed",
+    "read",
+    "declined",
+    "lapsed",
+    "signed-in",
+    "signed-out",
+]
 
 
 class RecordTooLarge(AeroError):
@@ -35,7 +48,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     the plan, or their armored SSH signature over the endorsement, and `touch` whether it shows that a security key or
     an authenticator was touched; `configuration` is the digest of the cluster's configuration. `late` is the digest of
     the blob with what the target's peers said after the confirmation, as the order carried it. `request` is empty where
-    the record is about a person and no request: of a sensitive read, `arguments` say what was read.
+    the record is about a person and no request: of a sensitive read, `arguments` say what was read; of signing
+    in and out, which session, and which program opened it.
     """
 
     kind: Literal["record"] = "record"
@@ -91,6 +105,10 @@ _MORE: dict[Event, tuple[str, ...]] = {
     "established": (*_WORDS, "plan", "late", "result", "code", "message", "outcome"),
     "endorsed": ("endorsement", "signature", "touch"),
     "read": ("arguments", "snapshot"),
+    "declined": (*_WORDS, "plan"),
+    "lapsed": (*_WORDS, "plan", "message"),
+    "signed-in": ("arguments",),
+    "signed-out": ("arguments", "message"),
 }
 """What a record of each event may say beside what every record says."""
 

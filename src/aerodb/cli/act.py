@@ -19,10 +19,10 @@ from aerodb.cli.profile import Profile
 from aerodb.cli.remembered import check_log
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.cli.signing import sign
-from aerodb.cli.terminal import Terminal
+from aerodb.cli.terminal import Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned
+from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, RequestLine
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.rules.explain import check_request
 from aerodb.rules.render import plan_lines
@@ -113,8 +113,12 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
     terminal.line("  Computed again on this machine from the nodes' signed reports: the same bytes.", "dim")
     if not plan.accepted:
         return REJECTED
-    if not _typed(terminal, node):
-        terminal.line("Not confirmed. Nothing was executed.", "bad")
+    typed = _typed(terminal, node)
+    if typed is None:
+        terminal.line(f"Not confirmed. It still awaits: aerodb confirm {request}", "bad")
+        return REJECTED
+    if typed != node:
+        declined(session, profile, request)
         return REJECTED
     signature = sign(profile, terminal, text.encode(), by_agent=by_agent)
     terminal.line(f"Signed. Sent once; {node} judges again, then acts. Waiting for its answer...", "dim")
@@ -150,6 +154,18 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     return planned, plan
 
 
-def _typed(terminal: Terminal, node: str) -> bool:
+def _typed(terminal: Terminal, node: str) -> str | None:
     terminal.line("")
-    return terminal.ask(f"To confirm, type the node's name ({node}): ") == node
+    terminal.line("Anything else declines it for good, which is recorded; Ctrl-C leaves it waiting.", "dim")
+    return terminal.ask(f"To confirm, type the node's name ({node}): ")
+
+
+def declined(session: Session, profile: Profile, request: str) -> None:
+    """Let a plan go unconfirmed, for good, and say so.
+
+    Raises:
+        AeroError: it awaits nothing any more, or it is somebody else's.
+    """
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    line = read(caller.post(request_path(request, "/decline"), b"{}"), RequestLine)
+    session.terminal.line(escape(f"{line.state.upper()}: recorded, and final. Nothing was executed."), "bad")

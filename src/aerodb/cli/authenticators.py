@@ -21,7 +21,6 @@ from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE
 from aerodb.protocol.webauthn import Endorsement
 
 PATH = "/v1/authenticators"
-LOCALHOST = "localhost"
 HEAD = ("NAME", "STATE", "KEY", "FINGERPRINT", "COPIES", "CREDENTIAL")
 
 
@@ -77,7 +76,7 @@ def _warn(terminal: Terminal, profile: Profile) -> None:
     """Say what nobody can tell from here of a credential that was registered in the admin UI."""
     terminal.line("  The control plane served the page on which this was registered, so the key could be", "warn")
     terminal.line("  one of its own, and what it shows would agree.", "warn")
-    if profile.cluster.rp_id == LOCALHOST:
+    if profile.cluster.web_is_local:
         terminal.line("  `aerodb register` leaves it no such chance: this machine then serves the page.", "warn")
     terminal.line("")
 

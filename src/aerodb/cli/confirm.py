@@ -1,16 +1,20 @@
-"""Confirm, at the terminal, a request that was made elsewhere: the same checks, the same plan, the same typing."""
+"""Confirm, at the terminal, a request that was made elsewhere, by the same checks and typing; or decline it."""
 
 import click
 
 from aerodb.audit.record import decode_record
 from aerodb.cli import verification
-from aerodb.cli.act import person_profile, show_and_confirm
-from aerodb.cli.failures import LogUnverified, NothingPending, PlanAltered, RequestForeign
+from aerodb.cli.act import declined, person_profile, show_and_confirm
+from aerodb.cli.failures import OK, LogUnverified, NothingPending, PlanAltered, RequestForeign
 from aerodb.cli.paths import request_path
 from aerodb.cli.remembered import check_log
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision
+
+WAITING = frozenset({"planned", "rejected"})
+"""The states of a request whose plan is shown to who would confirm it; a rejection is shown, and not offered."""
+OVER = frozenset({"confirmed", "declined", "lapsed"})
 
 
 @click.command(cls=ClientCommand)
@@ -22,7 +26,7 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     profile = person_profile(session)
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     decision = read(caller.get(request_path(request)), Decision)
-    if decision.plan is None or _confirmed(decision):
+    if decision.plan is None or decision.line.state not in WAITING or _over(decision):
         raise NothingPending(f"its state: {decision.line.state}", request=request)
     plan = verification.read_plan(decision.plan)
     if plan.request.id != request:
@@ -34,9 +38,18 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     return show_and_confirm(session, profile, plan, decision.plan, by_agent=ssh_agent)
 
 
-def _confirmed(decision: Decision) -> bool:
-    """Tell whether the log holds a confirmation of the request already."""
+@click.command(cls=ClientCommand)
+@click.argument("request", metavar="REQUEST")
+@click.pass_obj
+def decline(session: Session, request: str) -> int:
+    """Let the plan of a request of yours go unconfirmed, for good. It is recorded; nothing is executed."""
+    declined(session, session.profile(), request)
+    return OK
+
+
+def _over(decision: Decision) -> bool:
+    """Tell whether the log holds what ended the plan's waiting: it is never offered again."""
     try:
-        return any(decode_record(each.record.encode()).event == "confirmed" for each in decision.records)
+        return any(decode_record(each.record.encode()).event in OVER for each in decision.records)
     except AeroError as error:
         raise LogUnverified(f"a record of the request is malformed: {error.message}") from error

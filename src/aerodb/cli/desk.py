@@ -70,9 +70,9 @@ class Desk:
     """The page of one registration by `person`; `known` are their credentials, which no browser makes anew."""
 
     def __init__(self, cluster: Cluster, person: str, known: tuple[str, ...], port: int) -> None:
-        """Draw the secret and the challenge; the page is at `port` of localhost."""
+        """Draw the secret and the challenge; the page is at `port` of the admin UI's host, which is this machine."""
         self._cluster, self._person, self._known = cluster, person, known
-        self._origin = f"http://localhost:{port}"
+        self._origin = f"http://{cluster.rp_id}:{port}"
         self._secret = secrets.token_urlsafe(SECRET_BYTES)
         self._challenge = secrets.token_bytes(CHALLENGE_BYTES)
         self._used = threading.Lock()

@@ -11,7 +11,7 @@ from aerodb.cli.remembered import check_log
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.verification import planned_plan
 from aerodb.protocol.api import Planned
-from aerodb.rules.render import plan_lines
+from aerodb.rules.render import plan_lines, redacted_plan_lines
 from aerodb.rules.specification import Action
 
 
@@ -56,11 +56,13 @@ def show(session: Session, asked: tuple[str, str, dict[str, str]], body: bytes, 
         PlanAltered: it is not of what was asked, or does not agree with itself.
     """
     planned = read(body, Planned)
-    plan = planned_plan(planned)
+    redacted = planned.plan == "" and planned.shown is not None
+    plan = planned.shown if redacted and planned.shown is not None else planned_plan(planned)
     if (plan.request.action, plan.request.target, plan.request.arguments) != asked:
         raise PlanAltered("the plan is of something else than what was asked")
     if as_json:
         session.terminal.document(body)
     else:
-        session.terminal.lines(plan_lines(plan, planned.plan))
+        lines = redacted_plan_lines(plan, planned.digest) if redacted else plan_lines(plan, planned.plan)
+        session.terminal.lines(lines)
     return OK if plan.accepted else REJECTED

@@ -13,7 +13,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "show": ("requests", "One request: its plan, its records and their proofs."),
         "timeline": ("timeline", "What the nodes saw change and what the log holds, in one order."),
         "catalogue": ("catalogue", "What the actions are, and how each can fail."),
-        "web": ("web", "A link that signs you in to the admin UI, once."),
+        "web": ("web", "Sign in to the admin UI, once; list and end sessions."),
         "whoami": ("catalogue", "Who the control plane takes you for."),
     },
     "Prove": {
@@ -24,6 +24,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Confirm": {
         "confirm": ("confirm", "Confirm, here, a request that you made in the browser."),
+        "decline": ("confirm", "Let a request's plan go unconfirmed, for good."),
         "register": ("register", "Register an authenticator, on this machine, to confirm in the browser."),
         "endorse": ("authenticators", "Endorse an authenticator that was registered in the admin UI."),
         "authenticators": ("authenticators", "Your authenticators."),

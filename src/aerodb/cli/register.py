@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aerodb.cli.act import person_profile
-from aerodb.cli.authenticators import LOCALHOST, PATH, show, typed
+from aerodb.cli.authenticators import PATH, show, typed
 from aerodb.cli.failures import OK, REJECTED, AdminUiAbsent, EndorsementAltered, OriginElsewhere
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
@@ -70,7 +70,7 @@ def refuse_elsewhere(cluster: Cluster) -> None:
     """
     if not cluster.web_origin:
         raise AdminUiAbsent("the cluster's configuration names no address for it", field="web_origin")
-    if cluster.rp_id != LOCALHOST:
+    if not cluster.web_is_local:
         raise OriginElsewhere(
             f"the admin UI is at {cluster.web_origin}, and browsers let only pages of {cluster.rp_id} register an "
             "authenticator for it: register it there, under Authenticators, then compare the key's fingerprint with "

@@ -14,10 +14,18 @@ from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.cli.verification import read_plan
 from aerodb.protocol.api import Decision, RequestLine, Requests
 from aerodb.protocol.cluster import Cluster
-from aerodb.rules.render import plan_lines
+from aerodb.rules.render import plan_lines, redacted_plan_lines
 
-HEAD = ("REQUEST", "AT", "OPERATOR", "ACTION", "NODE", "STATE", "CODE", "REASON")
-STATE_STYLES = {"executed": "good", "not executed": "bad", "rejected": "bad", "refused": "bad", "unknown": "warn"}
+HEAD = ("REQUEST", "AT", "OPERATOR", "ACTION", "NODE", "ARGUMENTS", "STATE", "CODE", "REASON")
+STATE_STYLES = {
+    "declined": "dim",
+    "lapsed": "dim",
+    "executed": "good",
+    "not executed": "bad",
+    "rejected": "bad",
+    "refused": "bad",
+    "unknown": "warn",
+}
 
 
 @click.command("requests", cls=ClientCommand)
@@ -42,7 +50,8 @@ def requests(session: Session, limit: int, before: int | None, *, as_json: bool)
 
 
 def _row(line: RequestLine) -> list[Cell]:
-    texts = (line.request, line.at, line.operator, line.action, line.target)
+    arguments = " ".join(f"{name} {value}" for name, value in line.arguments.items()) or "-"
+    texts = (line.request, line.at, line.operator, line.action, line.target, arguments)
     state = (STATE_STYLES.get(line.state, "warn"), line.state)
     return [*(("plain", text) for text in texts), state, ("plain", line.code or "-"), ("dim", line.reason)]
 
@@ -76,13 +85,19 @@ def proof_faults(cluster: Cluster, decision: Decision) -> list[str]:
 def show_decision(terminal: Terminal, decision: Decision, faults: list[str]) -> None:
     """Show a request: the plan if there is one, its state, its records and their proofs."""
     line = decision.line
-    if decision.plan is not None:
+    if decision.shown is not None:
+        terminal.lines(redacted_plan_lines(decision.shown, line.plan or ""))
+    elif decision.plan is not None:
         terminal.lines(plan_lines(read_plan(decision.plan), decision.plan))
     else:
-        terminal.line(escape(f"{line.action} {line.target}, asked by {line.operator}: {line.reason}"), "heading")
+        named = "".join(f" {name} {value}" for name, value in line.arguments.items())
+        terminal.line(escape(f"{line.action} {line.target}{named}, asked by {line.operator}: {line.reason}"), "heading")
     terminal.line("")
     state = f"{line.state.upper()} {line.code}".rstrip()
     terminal.line(escape(f"{state}   (at {line.at}, request {line.request})"), STATE_STYLES.get(line.state, "warn"))
+    for each in decision.events:
+        said = f"record {each.sequence}: {each.event} {each.result} {each.code}".rstrip()
+        terminal.line(escape(f"{said}, by {each.operator}, at {each.at}; its text is redacted for your role"), "dim")
     for entry, fault in zip(decision.records, faults, strict=True):
         proof = ("bad", f"NOT PROVEN: {fault}") if fault else ("good", "proven to stand in the log that its key signed")
         terminal.line(escape(f"record {entry.sequence}: {proof[1]}"), proof[0])

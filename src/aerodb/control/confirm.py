@@ -1,9 +1,10 @@
-"""The second verb of a request's life: a confirmation is checked, logged, and only then dispatched.
+"""The second verb of a request's life: a confirmation is checked, logged, and only then dispatched; or it is declined.
 
 - It counts once, for one request, from the one who asked, in the process that made the plan.
 - The log's room for the outcome is reserved, and the record read back, before anything is sent.
 """
 
+from aerodb.actions import action_named
 from aerodb.audit.record import Record
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.errors import (
@@ -14,14 +15,14 @@ from aerodb.control.errors import (
     RequestNotFound,
 )
 from aerodb.control.explain import Explainer, Pending
-from aerodb.control.record import Recorder
-from aerodb.control.roles import Right, require
+from aerodb.control.record import Recorder, line_of
+from aerodb.control.roles import Right, require, require_authority
 from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
-from aerodb.protocol.api import Done
+from aerodb.protocol.api import Done, RequestLine
 from aerodb.protocol.cluster import Cluster, Operator
-from aerodb.protocol.plan import Request
+from aerodb.protocol.plan import Request, plan_digest
 from aerodb.tracing import span
 
 
@@ -61,10 +62,38 @@ class Confirmer:
             if not error.recorded:
                 self._recorder.refused(asked, error, person.name)
             raise
-        if self._explainer.take(request_id) is None:
-            raise ConfirmationReplayed("the request is being confirmed", request=request_id, executed="unknown")
-        sequence = self._recorder.confirmed(pending.plan, pending.text, signature, touch=touch)
+        with self._explainer.taken(request_id) as taken:
+            if taken is None:
+                raise ConfirmationReplayed(
+                    "what becomes of it was just decided", request=request_id, executed="unknown"
+                )
+            sequence = self._recorder.confirmed(pending.plan, pending.text, signature, touch=touch)
         return self._dispatcher.dispatch(pending.plan, pending.text, signature, sequence)
+
+    def decline(self, person: Operator, request_id: str) -> RequestLine:
+        """Let a plan go unconfirmed, for good, and return the request's line; only its requester may.
+
+        Raises:
+            RequestNotFound, PlanNotPending, ConfirmationReplayed, RejectionUnconfirmable: nothing awaits it.
+            CallerRefused, RequestForeign: it is not theirs to decline.
+            LogUnavailable: it cannot be recorded; it awaits nothing any more all the same.
+            LogForked, LogBehind: the log does not extend what somebody has seen of it; the plan awaits as before.
+        """
+        asked = self._asked(request_id)
+        try:
+            pending = self._own(person, request_id)
+            self._views.check()
+        except AeroError as error:
+            if not error.recorded:
+                self._recorder.refused(asked, error, person.name)
+            raise
+        with self._explainer.taken(request_id) as taken:
+            if taken is None:
+                raise ConfirmationReplayed(
+                    "what becomes of it was just decided", request=request_id, executed="unknown"
+                )
+            self._recorder.gone(asked, "declined", plan_digest(pending.text), "")
+        return line_of(self._records(request_id), awaits=False)
 
     def _asked(self, request_id: str) -> Request:
         """Return the request as it was recorded."""
@@ -74,6 +103,12 @@ class Confirmer:
         return canonical.decode(self._recorder.log.record(sequences[0]), Record).asked
 
     def _checked(self, person: Operator, request_id: str, signature: str) -> tuple[Pending, bool]:
+        pending = self._own(person, request_id)
+        confirmed = confirmation.verify(self._cluster, person, signature, pending.text.encode())
+        return pending, confirmed.proof.touch
+
+    def _own(self, person: Operator, request_id: str) -> Pending:
+        """Return the plan of a person's own that awaits what they decide."""
         require(person, Right.CONFIRM)
         pending = self._explainer.pending(request_id)
         if pending is None:
@@ -82,13 +117,16 @@ class Confirmer:
             raise RequestForeign(
                 f"{pending.plan.request.operator} asked for this, not {person.name}", request=request_id
             )
-        confirmed = confirmation.verify(self._cluster, person, signature, pending.text.encode())
-        return pending, confirmed.proof.touch
+        asked = pending.plan.request
+        require_authority(person, asked.action, action_named(asked.action).authority)
+        return pending
+
+    def _records(self, request_id: str) -> list[Record]:
+        log = self._recorder.log
+        return [canonical.decode(log.record(each), Record) for each in log.sequences_of(request_id)]
 
     def _why_not_pending(self, request_id: str) -> AeroError:
-        log = self._recorder.log
-        records = [canonical.decode(log.record(each), Record) for each in log.sequences_of(request_id)]
-        events = {record.event: record for record in records}
+        events = {record.event: record for record in self._records(request_id)}
         if "rejected" in events:
             return RejectionUnconfirmable(
                 "the plan is a rejection, and final", request=request_id, invariants=events["rejected"].invariants
@@ -97,4 +135,6 @@ class Confirmer:
             last = events.get("established") or events.get("outcome")
             became = last.result if last else "unknown"
             return ConfirmationReplayed(f"the request was confirmed before; its outcome: {became}", request=request_id)
+        if "declined" in events:
+            return PlanNotPending("it was declined by who asked; ask anew", request=request_id)
         return PlanNotPending("the process that made the plan is gone; ask anew", request=request_id)

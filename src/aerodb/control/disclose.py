@@ -2,38 +2,145 @@
 
 - An operator sees the cluster as it is now, signed by its nodes: they must be able to verify it before they sign, at
   any hour, also while the log cannot be written. So is the snapshot of their own request: the request is the record.
-- Everyone else sees sensitive facts as redactions, and is told which.
+- Everyone else sees sensitive facts as redactions, and is told which; texts that were made from them are made anew from
+  the redacted ones (`control.veil`). Who may not read the log sees no plan's exact text and no record's, but what they
+  say without it.
 - An auditor (or an operator) who asks for the sensitive facts of anything else - the cluster now, another's snapshot,
   the timeline, an evidence file, an export - leaves exactly one record, written before anything is shown; where it
   cannot be written, nothing is shown.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
 from aerodb.audit.evidence import Evidence
 from aerodb.audit.export import blocks, export
+from aerodb.audit.findings import Finding
+from aerodb.audit.record import read_record
+from aerodb.audit.search import Query
+from aerodb.control.explain import Explainer
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
-from aerodb.control.roles import Right, require
+from aerodb.control.roles import ALLOWED, Right, require
+from aerodb.control.veil import Veil, reasons
 from aerodb.protocol import canonical
-from aerodb.protocol.api import AsOf, Decision, Status
-from aerodb.protocol.classification import REDACTED, redacted, redacted_event
+from aerodb.protocol.api import (
+    Ask,
+    AsOf,
+    Decision,
+    EventLine,
+    Found,
+    LogEntry,
+    Planned,
+    ProvenEntry,
+    Records,
+    Replayed,
+    Requests,
+    Status,
+)
+from aerodb.protocol.classification import REDACTED, Clean, redacted, redacted_event
 from aerodb.protocol.cluster import Operator, Role
 from aerodb.protocol.events import OBSERVER_FAILED
 from aerodb.protocol.facts import Facts, Report
-from aerodb.protocol.plan import Snapshot
+from aerodb.protocol.plan import Plan, Snapshot
 from aerodb.protocol.timeline import Entry, Timeline
+
+UNPROVEN = frozenset({"fails", "unchecked"})
+"""The states of findings whose sentences may quote the documents that they are about."""
 
 
 class Discloser:
     """Shows what a person's role may see."""
 
-    def __init__(self, reader: Reader, recorder: Recorder) -> None:
-        """Keep what reads, and what records the reading."""
+    def __init__(self, reader: Reader, recorder: Recorder, explainer: Explainer) -> None:
+        """Keep what reads, what records the reading, and what explains."""
         self._reader = reader
         self._recorder = recorder
+        self._explainer = explainer
+
+    def look(self, person: Operator, ask: Ask) -> Planned:
+        """Return the plan that a request would have now, as far as the person may see it; records nothing.
+
+        Raises:
+            RequestMalformed, NodeUnknown, ActionUnknown, CallerRefused, SnapshotInconsistent, TargetSilent.
+        """
+        require(person, Right.LOOK)
+        planned, plan, snapshot = self._explainer.look(person, ask)
+        return planned if person.role is Role.OPERATOR else self._veil(snapshot).planned(planned, plan)
+
+    def _veil(self, snapshot: Snapshot) -> Veil:
+        return Veil(self._reader.cluster_of(snapshot), snapshot)
+
+    def requests(self, person: Operator, before: int | None, limit: int) -> Requests:
+        """Return one page of the requests, the newest first.
+
+        Raises:
+            CallerRefused: the person may not read requests.
+            LogUnavailable: the log cannot be searched.
+        """
+        require(person, Right.READ_REQUESTS)
+        return self._reader.requests(before, limit)
+
+    def replay(self, person: Operator, request: str) -> Replayed:
+        """Compute a request's plan again, and compare the bytes.
+
+        Raises:
+            CallerRefused, RequestNotFound: the person may not see it, or there is none.
+        """
+        require(person, Right.READ_REQUESTS)
+        return self._reader.replay(request)
+
+    def judged(self, person: Operator, request: str) -> tuple[Finding, ...]:
+        """Return what holds of a request's records; of what fails, who may not read them learns which part it is.
+
+        Raises:
+            CallerRefused, RequestNotFound: the person may not see it, or there is none.
+        """
+        require(person, Right.READ_REQUESTS)
+        found = self._reader.judged(request)
+        if Right.READ_AUDIT in ALLOWED[person.role]:
+            return found
+        return tuple(
+            replace(each, said=f"{each.part}: {REDACTED}", why="") if each.state in UNPROVEN else each for each in found
+        )
+
+    def search(self, person: Operator, query: Query, before: int | None, limit: int) -> Found:
+        """Return one page of the records that match, the newest first.
+
+        Raises:
+            CallerRefused: the person may not read the log.
+            LogUnavailable: the log cannot be searched.
+        """
+        require(person, Right.READ_AUDIT)
+        return self._reader.search(query, before, limit)
+
+    def records(self, person: Operator, start: int, count: int) -> Records:
+        """Return records of the log, in its order; those that there are.
+
+        Raises:
+            CallerRefused: the person may not read the log.
+        """
+        require(person, Right.READ_AUDIT)
+        return self._reader.entries(start, count)
+
+    def checkpoint(self, person: Operator) -> str:
+        """Return the log's newest checkpoint.
+
+        Raises:
+            CallerRefused: the person may not read the log.
+        """
+        require(person, Right.READ_AUDIT)
+        return self._reader.checkpoint
+
+    def entry(self, person: Operator, sequence: int) -> ProvenEntry:
+        """Return one record with its proof.
+
+        Raises:
+            CallerRefused, RecordUnknown: the person may not read the log, or there is none.
+        """
+        require(person, Right.READ_AUDIT)
+        return self._reader.entry(sequence)
 
     def status(self, person: Operator, *, sensitive: bool, judged: bool = True) -> Status:
         """Return the cluster as it is now, as far as the person's role may see it; `judged` is as the reader has it.
@@ -49,7 +156,11 @@ class Discloser:
         if person.role is Role.OPERATOR:
             return status
         if not sensitive:
-            return redacted_status(status)
+            veil = self._veil(status.snapshot)
+            shown = replace(
+                status, matrix=veil.matrix(status.matrix, person.name), writes=veil.writes(status.writes)
+            )  # fmt: skip
+            return redacted_status(shown)
         self._recorder.read(person.name, "status", {"snapshot": status.snapshot_digest})
         return status
 
@@ -67,7 +178,8 @@ class Discloser:
         if person.role is Role.OPERATOR and self._reader.requester(found.snapshot.nonce) == person.name:
             return found
         if not sensitive:
-            return redacted_as_of(found)
+            matrix = self._veil(found.snapshot).matrix(found.matrix, person.name)
+            return redacted_as_of(replace(found, matrix=matrix))
         self._recorder.read(person.name, "snapshot", {"request": found.snapshot.nonce}, digest)
         return found
 
@@ -85,7 +197,7 @@ class Discloser:
             require(person, Right.READ_SENSITIVE)
         found = self._reader.timeline(node, term, records_max)
         if not sensitive:
-            return redacted_timeline(found)
+            return redacted_timeline(found, recorded=Right.READ_AUDIT in ALLOWED[person.role])
         self._recorder.read(person.name, "timeline", {})
         return found
 
@@ -100,6 +212,8 @@ class Discloser:
         if sensitive:
             require(person, Right.READ_SENSITIVE)
         decision = self._reader.decision(request)
+        if Right.READ_AUDIT not in ALLOWED[person.role]:
+            return self._outlined(decision)
         own = person.role is Role.OPERATOR and decision.line.operator == person.name
         if own or decision.snapshot is None:
             return decision
@@ -107,6 +221,18 @@ class Discloser:
             return replace(decision, snapshot=None, redacted=("snapshot",))
         self._recorder.read(person.name, "snapshot", {"request": request}, _digest(decision.snapshot))
         return decision
+
+    def _outlined(self, decision: Decision) -> Decision:
+        """Return a decision for who may not read the log: what happened, and the plan as it may be shown."""
+        events = tuple(_event(entry) for entry in decision.records)
+        shown = None
+        if decision.plan is not None and decision.snapshot is not None:
+            snapshot = canonical.decode(decision.snapshot.encode(), Snapshot)
+            shown = self._veil(snapshot).plan(canonical.decode(decision.plan.encode(), Plan))
+        taken = (*(["plan", "snapshot"] if decision.plan is not None else []), "records")
+        return replace(
+            decision, plan=None, snapshot=None, records=(), proofs=(), redacted=taken, shown=shown, events=events
+        )
 
     def evidence(self, person: Operator, request: str) -> Evidence:
         """Return the evidence of one request; the reading is recorded.
@@ -156,24 +282,34 @@ def _redacted_snapshot(snapshot: Snapshot) -> tuple[Snapshot, dict[str, Facts], 
         report = canonical.decode(signed.document.encode(), Report)  # The reader verified it.
         facts[name], paths = redacted(report.facts, name)
         taken += paths
-    missing = _redacted_reasons(snapshot.missing)
+    missing = reasons(snapshot.missing)
     taken += [f"{name}.missing" for name in missing]
     return replace(snapshot, reports={}, missing=missing), facts, tuple(taken)
 
 
-def _redacted_reasons(missing: Mapping[str, str]) -> dict[str, str]:
-    """Return why nodes are missing by the codes alone; the rest may name an address."""
-    return {name: f"{why.partition(': ')[0]}: {REDACTED}" for name, why in missing.items()}
+def _event(entry: LogEntry) -> EventLine:
+    """Return what a record says to who may not read it."""
+    record = read_record(entry.record.encode())
+    return EventLine(
+        sequence=entry.sequence, at=record.at, event=record.event, operator=record.operator, result=record.result,
+        code=record.code, invariants=record.invariants,
+    )  # fmt: skip
 
 
-def redacted_timeline(found: Timeline) -> Timeline:
-    """Return a timeline without its sensitive texts; each that is taken out is named."""
+def redacted_timeline(found: Timeline, *, recorded: bool = True) -> Timeline:
+    """Return a timeline without its sensitive texts; each that is taken out is named.
+
+    Unless it is for who may read what is `recorded`, a record that is of no request is shown without what it was of.
+    """
     entries, taken = [], []
     for entry in found.entries:
-        shown = redacted_event(entry.what, _texts_seen(entry))
-        entries.append(replace(entry, **shown))
-        taken += [f"{entry.source}/{entry.sequence}.{name}" for name in shown]
-    missing = _redacted_reasons(found.missing)
+        gone = redacted_event(entry.what, _texts_seen(entry))
+        if entry.kind == "record" and not entry.request and not recorded and entry.subject:
+            gone["subject"] = REDACTED
+        texts = {name: Clean(gone.get(name, getattr(entry, name))) for name in ("subject", "before", "after")}
+        entries.append(replace(entry, **texts))
+        taken += [f"{entry.source}/{entry.sequence}.{name}" for name in gone]
+    missing = reasons(found.missing)
     taken += [f"{name}.missing" for name in missing]
     return replace(found, entries=tuple(entries), missing=missing, redacted=tuple(taken))
 

@@ -164,11 +164,11 @@ class ControlFolderBroken(AeroError):
 
 
 class TicketSpent(AeroError):
-    """The ticket opens no session: it works once, and a newer one replaces it."""
+    """The ticket opens no session: it works once and not for long, and a newer one replaces it."""
 
     code = "control.ticket-spent"
     status = 403
-    title = "The link does not work any more"
+    title = "The ticket does not work any more"
 
 
 class SessionUnknown(AeroError):
@@ -177,3 +177,19 @@ class SessionUnknown(AeroError):
     code = "control.not-signed-in"
     status = 401
     title = "Nobody is signed in"
+
+
+class SessionForeign(AeroError):
+    """Another program than the one that signed in shows a session's cookie; the session is ended by that."""
+
+    code = "control.session-foreign"
+    status = 403
+    title = "The session is another program's"
+
+
+class SessionNotFound(AeroError):
+    """No session with this id goes on."""
+
+    code = "input.session-unknown"
+    status = 404
+    title = "There is no such session"

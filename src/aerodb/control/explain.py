@@ -1,15 +1,18 @@
 """The first verb of a request's life: a request becomes a plan, recorded before it is shown."""
 
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import msgspec
 
 from aerodb.actions import action_named
-from aerodb.audit.record import Record
+from aerodb.audit.record import Record, read_record
+from aerodb.audit.store import newest_requests
 from aerodb.control.agents import Agents
 from aerodb.control.errors import KeyReused, RequestKnown
 from aerodb.control.record import Recorder, telling
-from aerodb.control.roles import Right, require
+from aerodb.control.roles import Right, require, require_authority
 from aerodb.control.snapshot import collect_consistent
 from aerodb.control.views import Views
 from aerodb.errors import AeroError
@@ -21,6 +24,9 @@ from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID, RequestMalformed, check_request, explain, failed
 from aerodb.tracing import note, span
 
+LEFT_OVER_MAX = 500
+"""How many of the newest requests a new process looks at for plans that an earlier one left behind."""
+
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """A plan that awaits its confirmation, in this process alone."""
@@ -30,7 +36,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explainer:
-    """Makes plans. The ones that were accepted wait in memory: they die with this process, and with nothing else."""
+    """Makes plans. The ones that were accepted wait in memory: they lapse with this process, which is recorded."""
 
     def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder, views: Views) -> None:
         """Keep what plans are made from."""
@@ -46,10 +52,56 @@ class Explainer:
         """Return the plan that awaits its confirmation."""
         return self._pending.get(request)
 
-    def take(self, request: str) -> Pending | None:
-        """Return it and let it go: whoever takes it is the only one."""
+    def awaits(self, request: str) -> bool:
+        """Tell whether a request is on its way to a plan, awaits its confirmation, or is just being given one."""
         with self._lock:
-            return self._pending.pop(request, None)
+            return request in self._pending or request in self._under_way
+
+    @contextmanager
+    def taken(self, request: str) -> Iterator[Pending | None]:
+        """Let the plan go, and hold it while what becomes of it is recorded: whoever takes it is the only one."""
+        with self._lock:
+            found = self._pending.pop(request, None)
+            if found is not None:
+                self._under_way.add(request)
+        try:
+            yield found
+        finally:
+            if found is not None:
+                with self._lock:
+                    self._under_way.discard(request)
+
+    def close(self) -> None:
+        """Record that whatever still awaits its confirmation lapses with this process."""
+        for request in list(self._pending):
+            with self.taken(request) as found:
+                if found is not None:
+                    self.lapse(((found.plan.request, plan_digest(found.text)),))
+
+    def left_over(self) -> tuple[tuple[Request, str], ...]:
+        """Return the requests, with their plans' digests, that await a confirmation by the log alone.
+
+        It is asked before anybody is answered: an earlier process made those plans, so nobody can confirm them. Only
+        the newest requests are looked at; an older one is shown as lapsed all the same.
+        """
+        log, found = self._recorder.log, []
+        with suppress(AeroError):
+            for request, _ in newest_requests(log, None, LEFT_OVER_MAX):
+                records = [read_record(log.record(each)) for each in log.sequences_of(request)]
+                if telling(records).event == "requested":
+                    found.append((records[0].asked, records[0].plan))
+        return tuple(found)
+
+    def lapse(self, plans: Iterable[tuple[Request, str]]) -> None:
+        """Record that plans, which nobody can confirm any more, have lapsed.
+
+        A log that does not extend what somebody has seen of it is not made longer: what it lost may come back, and a
+        confirmation be in it.
+        """
+        with suppress(AeroError):
+            self._views.check()
+            for request, plan in plans:
+                self._recorder.gone(request, "lapsed", plan, "its process has ended, and nobody had confirmed it")
 
     def ask(self, person: Operator, request_id: str, ask: Ask) -> Planned:
         """Return the recorded plan of a new request.
@@ -102,6 +154,7 @@ class Explainer:
 
     def _plan(self, person: Operator, request: Request) -> Planned:
         require(person, Right.REQUEST)
+        require_authority(person, request.action, action_named(request.action).authority)
         plan, snapshot = self._explained(request)
         text = canonical.encode(plan).decode()
         self._recorder.planned(plan, text, canonical.encode(snapshot), failed(plan.verdicts))
@@ -121,15 +174,14 @@ class Explainer:
             note(outcome="accepted" if plan.accepted else "rejected")
         return plan, collected.snapshot
 
-    def look(self, person: Operator, ask: Ask) -> Planned:
-        """Return the plan that a request would have now; records nothing.
+    def look(self, person: Operator, ask: Ask) -> tuple[Planned, Plan, Snapshot]:
+        """Return the plan that a request would have now, and what it was made from; records nothing.
 
         Raises:
-            RequestMalformed, NodeUnknown, ActionUnknown, CallerRefused, SnapshotInconsistent, TargetSilent,
-                LogForked, LogBehind.
+            RequestMalformed, NodeUnknown, ActionUnknown, SnapshotInconsistent, TargetSilent, LogForked, LogBehind.
         """
-        require(person, Right.LOOK)
         request = Request(id=LOOK_ID, operator=person.name, **msgspec.structs.asdict(ask))
-        plan, _ = self._explained(request)
+        plan, snapshot = self._explained(request)
         text = canonical.encode(plan).decode()
-        return Planned(request=LOOK_ID, accepted=plan.accepted, plan=text, digest=plan_digest(text))
+        planned = Planned(request=LOOK_ID, accepted=plan.accepted, plan=text, digest=plan_digest(text))
+        return planned, plan, snapshot

@@ -3,62 +3,106 @@
 Its only durable state is the log. It runs no loop, no timer, no retry.
 """
 
+from collections.abc import Iterable
+
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
+from aerodb.control.access import Access, PlaneParts
 from aerodb.control.agents import Agents
 from aerodb.control.authenticators import Authenticators
 from aerodb.control.confirm import Confirmer
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
+from aerodb.control.door import Door
 from aerodb.control.explain import Explainer
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
-from aerodb.control.roles import Right, person_of, require
-from aerodb.control.sessions import Sessions
+from aerodb.control.roles import person_of
 from aerodb.control.snapshot import collect
 from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Done
-from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Request
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID
+from aerodb.transport.peer import Peer
 from aerodb.transport.tls import Caller, Tls
 
 
 class ControlPlane:
-    """A request's life in four verbs, authenticators, and reading; each checks the caller's right beside its effect."""
+    """A request's life in four verbs, authenticators, and reading: for a person, and in no other way.
+
+    Whoever called gets an `Access`; nothing else here reads or acts.
+    """
 
     def __init__(self, cluster: Cluster, tls: Tls, log: Log, make_agents: type[Agents] = Agents) -> None:
         """Wire the verbs to one log and one set of agents, which `make_agents` makes."""
         self.cluster = cluster
         self.meters = Meters(log)
-        agents = make_agents(cluster, tls, self.meters)
-        recorder = Recorder(log, canonical.encode(cluster), self.meters)
-        self._recorder = recorder
-        self.log = log
-        self.views = Views(cluster, log, self.meters)
-        self._agents = agents
-        self.dispatcher = Dispatcher(cluster, agents, recorder, self.views)
-        self.explainer = Explainer(cluster, agents, recorder, self.views)
-        self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher, self.views)
-        self.authenticators = Authenticators(cluster, recorder)
-        self.reader = Reader(cluster, agents, log, self.views)
-        self.discloser = Discloser(self.reader, recorder)
-        self.sessions = Sessions()
+        self._log, self._agents = log, make_agents(cluster, tls, self.meters)
+        self._recorder = Recorder(log, canonical.encode(cluster), self.meters)
+        self._parts = self._made()
 
-    def compare_log(self) -> None:
-        """Ask every node, once, what it has seen of the log, so that a log that went back is told of at the start."""
-        self.views.reported(collect(self.cluster, self._agents, LOOK_ID).everyone)
+    def _made(self) -> PlaneParts:
+        cluster, agents, recorder, log = self.cluster, self._agents, self._recorder, self._log
+        views = Views(cluster, log, self.meters)
+        dispatcher = Dispatcher(cluster, agents, recorder, views)
+        explainer = Explainer(cluster, agents, recorder, views)
+        reader = Reader(cluster, agents, log, views, explainer.awaits)
+        return PlaneParts(
+            cluster=cluster,
+            log=log,
+            explainer=explainer,
+            confirmer=Confirmer(cluster, explainer, recorder, dispatcher, views),
+            dispatcher=dispatcher,
+            authenticators=Authenticators(cluster, recorder),
+            reader=reader,
+            discloser=Discloser(reader, recorder, explainer),
+            views=views,
+            door=Door(cluster, recorder),
+        )
 
-    def person(self, caller: Caller) -> Operator:
-        """Return the enrolled person who called.
+    # Its life ---------------------------------------------------------------------------------------------------------
+
+    def left_over(self) -> tuple[tuple[Request, str], ...]:
+        """Return what an earlier process left behind: see `Explainer.left_over`."""
+        return self._parts.explainer.left_over()
+
+    def close(self) -> None:
+        """Record that the plans which still await their confirmation lapse with this process."""
+        self._parts.explainer.close()
+
+    def begin(self, left_over: Iterable[tuple[Request, str]]) -> None:
+        """Ask every node, once, what it has seen of the log, so that a log that went back is told of at the start.
+
+        Where it did not, record what an earlier process could not: that the plans which are `left_over` lapsed with it.
+        """
+        self._parts.views.reported(collect(self.cluster, self._agents, LOOK_ID).everyone)
+        self._parts.explainer.lapse(left_over)
+
+    # Who calls --------------------------------------------------------------------------------------------------------
+
+    @property
+    def door(self) -> Door:
+        """Return the door of the admin UI, at which people sign in and out."""
+        return self._parts.door
+
+    def caller(self, caller: Caller) -> Access:
+        """Return what the enrolled person who called may read and do.
 
         Raises:
             CallerUnknown, CallerRevoked: there is none, or no more.
         """
-        return person_of(self.cluster, caller)
+        return Access(self._parts, person_of(self.cluster, caller))
+
+    def visitor(self, token: str, peer: Peer | None) -> Access:
+        """Return what the person may read and do whose session in the admin UI a program shows the token of.
+
+        Raises:
+            SessionUnknown, SessionForeign, CallerUnknown, CallerRevoked: see `Door.visitor`.
+        """
+        return Access(self._parts, self._parts.door.visitor(token, peer))
 
     def turned_away(self, caller: Caller, request: str, error: AeroError) -> None:
         """Record that somebody tried to change something that they may not: under this request's id, if it is one.
@@ -69,35 +113,8 @@ class ControlPlane:
         if error.recorded:
             return
         named = request if REQUEST_ID.fullmatch(request) else ""
-        sequences = self.log.sequences_of(named) if named else ()
+        sequences = self._log.sequences_of(named) if named else ()
         asked = Request(id=named, action="", target="", arguments={}, operator=caller.name, reason="")
         if sequences:
-            asked = canonical.decode(self.log.record(sequences[0]), Record).asked
+            asked = canonical.decode(self._log.record(sequences[0]), Record).asked
         self._recorder.refused(asked, error, caller.name)
-
-    def visitor(self, token: str) -> Operator:
-        """Return the enrolled person whose session in the admin UI this is.
-
-        Raises:
-            SessionUnknown, CallerUnknown, CallerRevoked: there is none, or no more.
-        """
-        return self.person(Caller(name=self.sessions.name(token), kind="person"))
-
-    def ticket(self, person: Operator) -> str:
-        """Return a ticket with which `person` signs in to the admin UI, once.
-
-        Raises:
-            CallerRefused: they may not look.
-        """
-        require(person, Right.LOOK)
-        return self.sessions.ticket(person)
-
-    def outcome(self, person: Operator, request: str) -> Done:
-        """Ask the agent what became of a confirmed request, and record its answer.
-
-        Raises:
-            CallerRefused, RequestNotFound, NeverConfirmed: there is nothing to ask for.
-            AeroError: the agent does not say.
-        """
-        require(person, Right.ASK_OUTCOME)
-        return self.dispatcher.establish(*self.reader.unresolved(request))

@@ -1,5 +1,7 @@
 """Reading: the cluster now, requests, decisions, replays. Looking changes nothing and records nothing."""
 
+from collections.abc import Callable
+
 from aerodb.audit.checks import replayed
 from aerodb.audit.clocks import stamp, went_back_from
 from aerodb.audit.evidence import Entry, Evidence
@@ -14,7 +16,7 @@ from aerodb.audit.verify import VerificationFailed
 from aerodb.control.agents import Agents
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.matrix import matrix, too_many
-from aerodb.control.record import telling
+from aerodb.control.record import line_of
 from aerodb.control.snapshot import collect
 from aerodb.control.views import Views
 from aerodb.protocol import canonical
@@ -24,6 +26,7 @@ from aerodb.protocol.api import (
     Found,
     LogEntry,
     ProvenEntry,
+    Records,
     Replayed,
     RequestLine,
     Requests,
@@ -42,8 +45,9 @@ from aerodb.transport import expiry
 class Reader:
     """Answers questions from the agents' facts and from the log."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, log: Log, views: Views) -> None:
-        """Keep what to read."""
+    def __init__(self, cluster: Cluster, agents: Agents, log: Log, views: Views, awaits: Callable[[str], bool]) -> None:
+        """Keep what to read; `awaits` tells of a request whether its plan can still be confirmed."""
+        self._awaits = awaits
         self._cluster = cluster
         self._agents = agents
         self._log = log
@@ -79,7 +83,7 @@ class Reader:
             snapshot = canonical.decode(self._log.blob(digest) or b"", Snapshot)
         except canonical.NotCanonical as error:
             raise SnapshotNotFound(f"the log holds no snapshot {digest!r}", field="digest") from error
-        cluster = self._cluster_of(snapshot)
+        cluster = self.cluster_of(snapshot)
         return AsOf(
             cluster=cluster.id,
             cluster_name=cluster.name,
@@ -95,14 +99,18 @@ class Reader:
         sequences = self._log.sequences_of(request)
         return read_record(self._log.record(sequences[0])).operator if sequences else None
 
-    def _cluster_of(self, snapshot: Snapshot) -> Cluster:
+    def cluster_of(self, snapshot: Snapshot) -> Cluster:
         """Return the configuration under which a snapshot was taken, where the log holds it; else the one of now."""
         for signed in snapshot.reports.values():
             named = canonical.decode(signed.document.encode(), Report).facts.configuration
-            found = self._log.blob(named)
-            if found is not None:
-                return canonical.decode(found, Cluster)
+            if self._log.blob(named) is not None:
+                return self.configuration(named)
         return self._cluster
+
+    def configuration(self, digest: str) -> Cluster:
+        """Return the configuration of a digest, where the log holds it; else the one of now."""
+        found = self._log.blob(digest)
+        return self._cluster if found is None else canonical.decode(found, Cluster)
 
     def timeline(self, node: str | None, term: int | None, records_max: int) -> Timeline:
         """Return what every node saw and the newest records of the log, in one order, and what is missing.
@@ -156,8 +164,23 @@ class Reader:
             LogUnavailable: the log cannot be searched.
         """
         found = newest_requests(self._log, before, limit)
-        lines = (_line([read_record(data) for _, data in self.records(each)]) for each, _ in found)
+        lines = (self._line([read_record(data) for _, data in self.records(each)]) for each, _ in found)
         return Requests(requests=tuple(lines), next=found[-1][1] if len(found) == limit else None)
+
+    def entries(self, start: int, count: int) -> Records:
+        """Return records of the log, in its order; those that there are."""
+        found, before = list[LogEntry](), self._time_of(start - 1)
+        for sequence, data in self._log.records(start, start + count):
+            at = stamp(data)
+            back = went_back_from(before, at)
+            found.append(LogEntry(sequence=sequence, record=data.decode(), went_back_from=back))
+            before = at
+        return Records(records=tuple(found))
+
+    @property
+    def checkpoint(self) -> str:
+        """Return the log's newest checkpoint."""
+        return self._log.checkpoint
 
     def search(self, query: Query, before: int | None, limit: int) -> Found:
         """Return one page of the records that match, the newest first.
@@ -182,16 +205,6 @@ class Reader:
             sequence=sequence, record=data.decode(), proof=self._log.proof(sequence),
             went_back_from=self._went_back_from(sequence, data),
         )  # fmt: skip
-
-    def span(self, start: int, count: int) -> tuple[LogEntry, ...]:
-        """Return so many records from one on, in the log's order."""
-        found, before = list[LogEntry](), self._time_of(start - 1)
-        for sequence, data in self._log.records(start, start + count):
-            at = stamp(data)
-            back = went_back_from(before, at)
-            found.append(LogEntry(sequence=sequence, record=data.decode(), went_back_from=back))
-            before = at
-        return tuple(found)
 
     def _entry(self, sequence: int, data: bytes) -> LogEntry:
         went_back = self._went_back_from(sequence, data)
@@ -219,7 +232,7 @@ class Reader:
         plan = next((record.plan for record in records if record.plan), "")
         snapshot = next((record.snapshot for record in records if record.snapshot), "")
         return Decision(
-            line=_line(records),
+            line=self._line(records),
             plan=self._text(plan),
             snapshot=self._text(snapshot),
             records=tuple(self._entry(sequence, data) for sequence, data in entries),
@@ -247,6 +260,9 @@ class Reader:
                 for entry, proof in zip(decision.records, decision.proofs, strict=True)
             ),
         )
+
+    def _line(self, records: list[Record]) -> RequestLine:
+        return line_of(records, awaits=self._awaits(records[0].request))
 
     def _text(self, digest: str) -> str | None:
         found = self._log.blob(digest) if digest else None
@@ -292,21 +308,3 @@ class Reader:
         if confirmed is None:
             raise NeverConfirmed("the log holds no confirmation of it, so it was never sent", request=request)
         return confirmed.asked, confirmed.plan, confirmed.signature
-
-
-def _line(records: list[Record]) -> RequestLine:
-    first, last = records[0], telling(records)
-    state = {"requested": "planned"}.get(last.event, last.event)
-    if last.event in {"outcome", "established"}:
-        state = last.result
-    return RequestLine(
-        request=first.request,
-        at=first.at,
-        operator=first.operator,
-        action=first.action,
-        target=first.target,
-        reason=first.reason,
-        state=state,
-        code=last.code,
-        plan=first.plan or None,
-    )

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -18,6 +19,7 @@ from aerodb.control.meters import Meters
 from aerodb.errors import AeroError, Executed
 from aerodb.logs import say
 from aerodb.protocol import canonical
+from aerodb.protocol.api import RequestLine
 from aerodb.protocol.cluster import Operator
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.protocol.signed import Signed
@@ -39,6 +41,28 @@ def telling(records: Sequence[Record]) -> Record:
     What is refused afterwards, whoever tried it, changes nothing about the request.
     """
     return next((each for each in reversed(records) if each.event != "refused"), records[-1])
+
+
+def line_of(records: Sequence[Record], *, awaits: bool) -> RequestLine:
+    """Return a request as it stands in a list, from its records; `awaits` tells whether it can still be confirmed."""
+    first, last = records[0], telling(records)
+    state: str = last.event
+    if last.event == "requested":
+        state = "planned" if awaits else "lapsed"
+    elif last.event in {"outcome", "established"}:
+        state = last.result
+    return RequestLine(
+        request=first.request,
+        at=first.at,
+        operator=first.operator,
+        action=first.action,
+        target=first.target,
+        arguments=first.arguments,
+        reason=first.reason,
+        state=state,
+        code=last.code,
+        plan=first.plan or None,
+    )
 
 
 class Became(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,28 +138,33 @@ class Recorder:
             plan.request, "confirmed", {}, plan=digest, snapshot=plan.snapshot, signature=signature, touch=touch
         )
 
+    def gone(self, request: Request, event: Literal["declined", "lapsed"], plan: str, why: str) -> int:
+        """Record that a plan awaits its confirmation no more: its requester declined it, or its process ended."""
+        return self._write(request, event, {}, plan=plan, message=why)
+
     def endorsed(self, person: Operator, text: str, signature: str, *, touch: bool) -> int:
         """Record a credential's endorsement by its owner's SSH key; `text` is what the signature is over."""
         digest = canonical.digest(text.encode())
         blobs = {digest: text.encode()}
         return self._write(about(person), "endorsed", blobs, endorsement=digest, signature=signature, touch=touch)
 
-    def refused(self, request: Request, error: AeroError, by: str = "") -> None:
-        """Record a refusal, and note so on the error; `by` is who called, unless they are who asked.
+    def refused(self, request: Request, error: AeroError, by: str = "", message: str = "") -> None:
+        """Record a refusal, with its own message or a fuller one, and note so on the error.
 
-        Of a caller who may not act only so many are recorded: see `allowance`.
+        `by` is who called, unless they are who asked. Of a caller who may not act only so many are recorded: see
+        `allowance`.
         """
         error.recorded = True
-        caller, message = by or request.operator, error.message
+        caller, said = by or request.operator, message or error.message
         if error.code in REFUSES_THE_CALLER:
             dropped = self._allowance.take(caller)
             if dropped is None:
                 turned_away("refusal not recorded")
                 return
             if dropped:
-                message = f"{message} ({dropped} refusals of {caller} before this one were counted, and not recorded)"
+                said = f"{said} ({dropped} refusals of {caller} before this one were counted, and not recorded)"
         self._write(
-            request, "refused", {}, code=error.code, message=message[:MESSAGE_CHARACTERS_MAX],
+            request, "refused", {}, code=error.code, message=said[:MESSAGE_CHARACTERS_MAX],
             invariants=error.invariants, result=error.executed,
         )  # fmt: skip
 
@@ -143,6 +172,11 @@ class Recorder:
         """Record that a person is about to be shown sensitive facts: what, of which request or snapshot."""
         asked = Request(id="", action="", target="", arguments={"read": what, **about}, operator=person, reason="")
         return self._write(asked, "read", {}, snapshot=snapshot)
+
+    def signed(self, person: str, way: Literal["in", "out"], about: Mapping[str, str], why: str = "") -> int:
+        """Record that a person's session in the admin UI began, or ended and why."""
+        asked = Request(id="", action="", target="", arguments=dict(about), operator=person, reason="")
+        return self._write(asked, f"signed-{way}", {}, message=why)
 
     def outcome(self, request: Request, plan: str, became: Became, *, established: bool, late: bytes = b"") -> int:
         """Record what became of a request, and what its target's peers said `late`, as the order carried it."""

@@ -19,12 +19,14 @@ class Right(StrEnum):
     CONFIRM = "confirm"
     ASK_OUTCOME = "ask for outcome"
     ENDORSE = "endorse own authenticator"
+    SIGN_IN = "sign in to the admin UI"
+    END_SESSIONS = "end others' sessions"
 
 
 ALLOWED: dict[Role, frozenset[Right]] = {
-    Role.OBSERVER: frozenset({Right.LOOK, Right.READ_REQUESTS}),
+    Role.OBSERVER: frozenset({Right.LOOK, Right.READ_REQUESTS, Right.SIGN_IN}),
     Role.OPERATOR: frozenset(Right),
-    Role.AUDITOR: frozenset({Right.LOOK, Right.READ_REQUESTS, Right.READ_AUDIT, Right.READ_SENSITIVE}),
+    Role.AUDITOR: frozenset({Right.LOOK, Right.READ_REQUESTS, Right.READ_AUDIT, Right.READ_SENSITIVE, Right.SIGN_IN}),
 }
 
 
@@ -50,6 +52,16 @@ def require(person: Operator, right: Right) -> None:
     """
     if right not in ALLOWED.get(person.role, frozenset()):
         raise CallerRefused(f"{person.name} is an {person.role}, who may not {right}")
+
+
+def require_authority(person: Operator, action: str, authority: Role) -> None:
+    """Refuse who is not of the role that an action itself demands.
+
+    Raises:
+        CallerRefused: so it is.
+    """
+    if person.role is not authority:
+        raise CallerRefused(f"{person.name} is an {person.role}, and {action} is for the {authority} alone")
 
 
 def matrix_text() -> str:

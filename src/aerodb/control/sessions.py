@@ -1,73 +1,189 @@
 """Signing in to the admin UI without a password: a ticket that works once, and the session that it opens.
 
-- A ticket is given only to a person whom their certificate named; a new one replaces the person's old one.
+- A ticket is given only to a person whom their certificate named; a newer one replaces it, and it lapses.
 - Only the hashes of tickets and sessions are kept, in memory alone: they die with this process.
+- A session is bound to the program that opened it, by the kernel's word: to any other its cookie is worthless.
+- It ends by hand, after a time unused, and after a time at all; which is found when anybody next calls.
+- A ticket that is shown again by another program ends the session that it opened: one of the two is a thief.
 - A session says who, never what they may do: that is looked up in the configuration at every call.
+
+Source of the rule of the ticket that is shown again: RFC 6749, section 4.1.2.
 """
 
 import hashlib
 import secrets
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from aerodb.control.errors import SessionUnknown, TicketSpent
-from aerodb.protocol.cluster import Operator
+from aerodb.transport.peer import Peer
 
 SESSIONS_A_PERSON_MAX = 16
+TICKET_SECONDS = 300
+SESSION_SECONDS_MAX = 12 * 3_600
+UNUSED_SECONDS_MAX = 3_600
 _TOKEN_BYTES = 32
+_ID_BYTES = 4
+Clock = Callable[[], float]
 
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+@dataclass(kw_only=True)
+class Session:
+    """One person's session: who, bound to whom (None: to nobody on this machine), and the times of its life."""
+
+    id: str
+    person: str
+    peer: Peer | None
+    begun: float
+    used: float
+
+    @property
+    def came_from(self) -> str:
+        """Return who opened it, as people read it."""
+        return said_of(self.peer)
+
+
+@dataclass(kw_only=True)
+class _Ticket:
+    person: str
+    made: float
+    opened: Session | None = None
+
+
+@dataclass(kw_only=True)
+class Ended:
+    """Sessions that ended, and why."""
+
+    why: str
+    sessions: list[Session] = field(default_factory=list)
+
+
+def said_of(peer: Peer | None) -> str:
+    """Return who shows something, as people read it."""
+    return "another machine" if peer is None else str(peer)
+
+
 class Sessions:
     """The tickets and the sessions of one control plane."""
 
-    def __init__(self) -> None:
-        """Begin with nobody signed in."""
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        """Begin with nobody signed in; `clock` gives seconds that only rise."""
+        self._clock = clock
         self._lock = threading.Lock()
-        self._tickets: dict[str, str] = {}
-        self._people: dict[str, str] = {}
+        self._tickets: dict[str, _Ticket] = {}
+        self._sessions: dict[str, Session] = {}
 
-    def ticket(self, person: Operator) -> str:
+    # Signing in -------------------------------------------------------------------------------------------------------
+
+    def ticket(self, person: str) -> str:
         """Return a ticket for `person`; an older one of theirs is worth nothing from now on."""
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         with self._lock:
-            self._tickets = {each: name for each, name in self._tickets.items() if name != person.name}
-            self._tickets[_hash(token)] = person.name
+            self._tickets = {
+                key: each
+                for key, each in self._tickets.items()
+                if (each.person != person or each.opened) and now - each.made <= TICKET_SECONDS
+            }
+            self._tickets[_hash(token)] = _Ticket(person=person, made=now)
         return token
 
-    def enter(self, ticket: str) -> str:
-        """Spend a ticket; return the token of the session that it opens.
-
-        Where a person has more than SESSIONS_A_PERSON_MAX, their oldest one ends.
+    def asker(self, ticket: str) -> str:
+        """Return whom a ticket would sign in; it is not spent by this.
 
         Raises:
-            TicketSpent: it is none, was used, or was replaced.
+            TicketSpent: nobody.
         """
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
         with self._lock:
-            name = self._tickets.pop(_hash(ticket), None)
-            if name is None:
-                raise TicketSpent("the link was used, was replaced by a newer one, or the control plane began anew")
-            mine = [each for each, whose in self._people.items() if whose == name]
-            for oldest in mine[: max(0, len(mine) + 1 - SESSIONS_A_PERSON_MAX)]:
-                del self._people[oldest]
-            self._people[_hash(token)] = name
-        return token
+            return self._good(ticket).person
 
-    def name(self, token: str) -> str:
-        """Return the name of the person whose session this is.
-
-        Raises:
-            SessionUnknown: it is nobody's.
-        """
-        found = self._people.get(_hash(token))
-        if found is None:
-            raise SessionUnknown("nobody is signed in here")
+    def _good(self, ticket: str) -> _Ticket:
+        found = self._tickets.get(_hash(ticket))
+        if found is None or self._clock() - found.made > TICKET_SECONDS:
+            raise TicketSpent("it was replaced by a newer one, its time is over, or the control plane began anew")
+        if found.opened is not None:
+            one = found.opened
+            raise TicketSpent(f"{one.came_from} used it before; that was not you? End it: aerodb web --end {one.id}")
         return found
 
-    def leave(self, token: str) -> None:
-        """End a session; one that is unknown has ended already."""
+    def enter(self, ticket: str, peer: Peer | None) -> tuple[str, Session]:
+        """Spend a ticket; return the token of the session that it opens to `peer`, and the session.
+
+        Raises:
+            TicketSpent: it is none, was used, was replaced, or its time is over.
+        """
+        token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         with self._lock:
-            self._people.pop(_hash(token), None)
+            found = self._good(ticket)
+            session = Session(id=secrets.token_hex(_ID_BYTES), person=found.person, peer=peer, begun=now, used=now)
+            found.opened = session
+            self._sessions[_hash(token)] = session
+        return token, session
+
+    def opened_by(self, ticket: str) -> Session | None:
+        """Return the session that a ticket opened, while the ticket is remembered."""
+        with self._lock:
+            found = self._tickets.get(_hash(ticket))
+            return found.opened if found else None
+
+    # Being signed in --------------------------------------------------------------------------------------------------
+
+    def of(self, token: str) -> Session:
+        """Return the session of a token, whoever shows it.
+
+        Raises:
+            SessionUnknown: it is nobody's, or has ended.
+        """
+        with self._lock:
+            found = self._sessions.get(_hash(token))
+        if found is None or self._over(found):
+            raise SessionUnknown("nobody is signed in here, or the session has ended")
+        return found
+
+    def used(self, session: Session) -> None:
+        """Note that its own person uses a session now."""
+        session.used = self._clock()
+
+    def _over(self, session: Session) -> bool:
+        now = self._clock()
+        return now - session.begun > SESSION_SECONDS_MAX or now - session.used > UNUSED_SECONDS_MAX
+
+    def all(self) -> list[Session]:
+        """Return every session that goes on, the oldest first."""
+        with self._lock:
+            return [each for each in self._sessions.values() if not self._over(each)]
+
+    def seconds_left(self, session: Session) -> tuple[int, int]:
+        """Return after how many seconds a session ends, where it is not used, and at the latest."""
+        now = self._clock()
+        return int(session.used + UNUSED_SECONDS_MAX - now), int(session.begun + SESSION_SECONDS_MAX - now)
+
+    # Ending -----------------------------------------------------------------------------------------------------------
+
+    def end(self, session: str) -> Session | None:
+        """End the session of that id, and return it; None where there is none."""
+        return next(iter(self._ended(lambda each: each.id == session)), None)
+
+    def swept(self) -> list[Ended]:
+        """Forget the sessions whose time is over, and the oldest ones of who has too many; return them."""
+        late = Ended(why="its time was over", sessions=self._ended(self._over))
+        with self._lock:
+            everyone = list(self._sessions.values())
+        mine: dict[str, list[Session]] = {}
+        for each in everyone:
+            mine.setdefault(each.person, []).append(each)
+        excess = {one.id for each in mine.values() for one in each[: max(0, len(each) - SESSIONS_A_PERSON_MAX)]}
+        many = Ended(why="newer ones took its place", sessions=self._ended(lambda each: each.id in excess))
+        return [late, many]
+
+    def _ended(self, which: Callable[[Session], bool]) -> list[Session]:
+        with self._lock:
+            found = {key: each for key, each in self._sessions.items() if which(each)}
+            for key in found:
+                del self._sessions[key]
+        return list(found.values())

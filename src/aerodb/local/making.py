@@ -5,6 +5,7 @@
 """
 
 import os
+import re
 import secrets
 import socket
 import uuid
@@ -35,8 +36,7 @@ from aerodb.transport.metrics import MONITOR
 
 PORTS_FROM, PORTS_TO, PORTS_STEP = 7400, 32_000, 40
 HOST = "127.0.0.1"
-WEB_HOST = "localhost"
-"""The admin UI's host as browsers name it: they give authenticators to pages of https, or of this name."""
+LABEL_CHARACTERS_MAX = 40
 
 
 def free_ports(count: int, begin: int = PORTS_FROM) -> list[int]:
@@ -50,6 +50,15 @@ def free_ports(count: int, begin: int = PORTS_FROM) -> list[int]:
         if all(_free(port) for port in ports):
             return ports
     raise PortsTaken("no run of free ports on the loopback interface")
+
+
+def web_host(name: str, identity: str) -> str:
+    """Return the admin UI's host as browsers name it: this machine, by a name that no other cluster has.
+
+    Browsers give authenticators to pages of https, or of a name below localhost; and cookies go by the host alone.
+    """
+    label = re.sub(r"[^a-z0-9]+", "-", name.lower())[:LABEL_CHARACTERS_MAX].strip("-")
+    return "-".join([*([label] if label else []), identity[:8]]) + ".localhost"
 
 
 def _free(port: int) -> bool:
@@ -100,7 +109,7 @@ class Making:
             log_key=verifier_key(f"aerodb.log/{identity}", self._log_key.public_key().public_bytes_raw()),
             control=f"{HOST}:{ports[0]}",
             web=f"{HOST}:{ports[-1]}",
-            web_origin=f"http://{WEB_HOST}:{ports[-1]}",
+            web_origin=f"http://{web_host(layout.root.resolve().name, identity)}:{ports[-1]}",
         )
         self._passwords = Passwords(
             application=secrets.token_urlsafe(24),

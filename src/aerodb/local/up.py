@@ -48,7 +48,7 @@ def greeting(layout: Layout, stage: Stage, seconds: float, troubles: dict[str, s
         *_path_line(),
         f"  export AERODB_PROFILE={shlex.quote(str(profile))}",
         "  aerodb status",
-        f"  aerodb web             (a link that signs you in to the admin UI at {stage.cluster.web_origin}, once)",
+        f"  aerodb web --open      (signs you in to the admin UI at {stage.cluster.web_origin}, once)",
         "",
         *_switchover(stage),
         "Ctrl-C stops everything cleanly; `aerodb up` on the same folder brings it back as it was.",

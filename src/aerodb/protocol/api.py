@@ -10,7 +10,7 @@ import msgspec
 
 from aerodb.protocol.certificates import Certificate
 from aerodb.protocol.facts import Facts
-from aerodb.protocol.plan import Loss, Snapshot, Verdict
+from aerodb.protocol.plan import Loss, Plan, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.writes import Writes
 
@@ -31,12 +31,17 @@ class Confirm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A plan, as it was recorded: its exact text, and the digest of that text."""
+    """A plan, as it was recorded: its exact text, and the digest of that text.
+
+    Who may not see that text, which carries sensitive facts, is given what may be `shown` of it; that has no digest of
+    its own, and is no plan that could be signed.
+    """
 
     request: str
     accepted: bool
     plan: str
     digest: str
+    shown: Plan | None = None
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,9 +56,26 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What opens a session in the admin UI, once."""
+    """What opens a session in the admin UI, once, within `seconds`."""
 
     ticket: str
+    seconds: int
+
+
+class SessionLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One session in the admin UI: whose, opened by which program, and after how many seconds it ends by itself."""
+
+    session: str
+    person: str
+    came_from: str
+    unused_seconds_left: int
+    seconds_left: int
+
+
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The sessions that go on, as far as the caller may see them: their own, or everyone's; the oldest first."""
+
+    sessions: tuple[SessionLine, ...]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -157,13 +179,17 @@ class AsOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class RequestLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One request in a list. `state` is how far it came: rejected, refused, planned, confirmed, or its outcome."""
+    """One request in a list. `state` is how far it came: rejected, refused, planned, confirmed, or its outcome.
+
+    A plan that can no longer be confirmed is declined, by its requester, or lapsed, with the process that made it.
+    """
 
     request: str
     at: str
     operator: str
     action: str
     target: str
+    arguments: dict[str, str]
     reason: str
     state: str
     code: str
@@ -204,10 +230,23 @@ class ProvenEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     went_back_from: str = ""
 
 
+class EventLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One record of a request for who may not read the log: what happened, without the record's text or proof."""
+
+    sequence: int
+    at: str
+    event: str
+    operator: str
+    result: str
+    code: str
+    invariants: tuple[str, ...]
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One request with everything that the log holds of it: the line, the plan's text, the records, the proofs.
 
-    All proofs rest on one checkpoint. Where `redacted` names the snapshot, there is one, and it was not shown.
+    All proofs rest on one checkpoint. `redacted` names what there is and was not shown: the snapshot, and, to who may
+    not read the log, the plan's exact text and the records; `shown` and `events` are what they get in their place.
     """
 
     line: RequestLine
@@ -216,6 +255,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     records: tuple[LogEntry, ...]
     proofs: tuple[str, ...]
     redacted: tuple[str, ...] = ()
+    shown: Plan | None = None
+    events: tuple[EventLine, ...] = ()
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -226,3 +267,37 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recorded_digest: str
     computed_digest: str
     length_bytes: int
+
+
+class Records(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Records of the log, in its order."""
+
+    records: tuple[LogEntry, ...]
+
+
+class WhoAmI(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The caller, as the configuration has them."""
+
+    operator: str
+    role: str
+
+
+class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One action of the closed catalogue."""
+
+    name: str
+    summary: str
+    target: str
+    arguments: dict[str, str]
+    authority: str
+    invariants: tuple[str, ...]
+    effects: tuple[str, ...]
+    irreversible: tuple[str, ...]
+    commit_point: str
+    failures: tuple[str, ...]
+
+
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole catalogue."""
+
+    actions: tuple[CatalogueEntry, ...]

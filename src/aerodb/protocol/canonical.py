@@ -38,6 +38,8 @@ class NotCanonical(AeroError):
 def _from_python(value: Any) -> Any:
     if isinstance(value, Lsn):
         return str(value)
+    if isinstance(value, str):  # A text of a kind of its own is written as the text that it is.
+        return str(value)
     raise NotCanonical(f"a value of type {type(value).__name__} has no canonical form")
 
 

@@ -10,6 +10,7 @@
 Pure: no I/O, no clock.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import TypeVar
 
@@ -99,6 +100,39 @@ def redacted_event(kind: str, texts: dict[str, str]) -> dict[str, str]:
     if kind not in SENSITIVE_KINDS:
         return {}
     return {name: REDACTED for name, text in texts.items() if text}
+
+
+class Clean(str):
+    """A text that was made to be shown to who may not see sensitive facts; only the control plane's veil makes it."""
+
+    __slots__ = ()
+
+
+def sensitive_values(value: object) -> Iterator[object]:
+    """Yield every text and number of a fact that is sensitive, as it is.
+
+    Raises:
+        Unclassed: a field has no class.
+    """
+    if isinstance(value, tuple):
+        for each in value:
+            yield from sensitive_values(each)
+    if not isinstance(value, msgspec.Struct):
+        return
+    classes = CLASSES.get(type(value), {})
+    for name in value.__struct_fields__:
+        if name not in classes:
+            raise Unclassed(f"{type(value).__name__}.{name} has no class")
+        inside = getattr(value, name)
+        yield from sensitive_values(inside) if classes[name] is Class.PUBLIC else _leaves(inside)
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _leaves(each)
+    elif value is not None and value != "":
+        yield value
 
 
 class Unclassed(TypeError):

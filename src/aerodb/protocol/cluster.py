@@ -51,7 +51,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `quorum` is k: how many standbys must flush a commit before it is acknowledged. `genesis` is the node that was
     made primary of term 1 when the cluster was made. `log_key` is the audit log's verifier key (C2SP signed-note).
     `control` is host:port of the control plane's API. `web` is host:port where the admin UI listens, and `web_origin`
-    its origin as browsers name it, such as "http://localhost:7407"; both are empty where there is no admin UI.
+    its origin as browsers name it, such as "http://orders-3f2a91bc.localhost:7407"; both are empty where there is no
+    admin UI.
     """
 
     name: str
@@ -89,6 +90,14 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def rp_id(self) -> str:
         """Return the admin UI's WebAuthn relying party: the host in `web_origin`, or nothing."""
         return self.web_origin.partition("://")[2].partition(":")[0]
+
+    @property
+    def web_is_local(self) -> bool:
+        """Tell whether browsers find the admin UI on their own machine by its name alone: localhost, or one below it.
+
+        Source: RFC 6761, section 6.3.
+        """
+        return self.rp_id == "localhost" or self.rp_id.endswith(".localhost")
 
     def member(self, name: str) -> Member:
         """Return the member called `name`.

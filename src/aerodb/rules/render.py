@@ -72,6 +72,16 @@ def _of_writes(plan: Plan) -> tuple[str, ...]:
 
 def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
     """Return a plan for people; `plan_text` is its exact text, whose digest and digest words are shown."""
+    return _plan_lines(plan, plan_digest(plan_text))
+
+
+def redacted_plan_lines(plan: Plan, digest: str) -> list[Line]:
+    """Return a plan for who is not shown its exact text, of which `digest` is; it says so first."""
+    said = "REDACTED for your role. This is not the plan's own text; its digest is of that text, whole."
+    return [Line("warn", said), *_plan_lines(plan, digest)]
+
+
+def _plan_lines(plan: Plan, digest: str) -> list[Line]:
     request = plan.request
     failing = [verdict for verdict in plan.verdicts if verdict.result is not Result.HOLDS]
     answer = (
@@ -96,8 +106,8 @@ def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
         *(Line("dim", line) for line in wrapped(shown(request.reason), 16, "  reason        ")),
         Line("dim", f"  operator      {shown(request.operator)}"),
         Line("dim", f"  request       {'none: this is a look' if request.id == LOOK_ID else request.id}"),
-        Line("dim", f"  plan          {plan_digest(plan_text)}"),
-        Line("plain", f"  words         {words_of(plan_digest(plan_text))}"),
+        Line("dim", f"  plan          {digest}"),
+        Line("plain", f"  words         {words_of(digest)}"),
         Line("dim", f"  snapshot      {plan.snapshot}"),
     ]
 

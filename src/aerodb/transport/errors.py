@@ -83,6 +83,14 @@ class CallerUnknown(AeroError):
     title = "The caller is unknown"
 
 
+class PeerUnknown(AeroError):
+    """The connection is within this machine, and the kernel does not say which program it is of."""
+
+    code = "transport.peer-unknown"
+    status = 403
+    title = "It cannot be told whose connection this is"
+
+
 class CallerRefused(AeroError):
     """The caller is known, and may not do this."""
 

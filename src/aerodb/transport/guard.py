@@ -2,6 +2,7 @@
 
 - The host is the pages' own: a name that was made to point here gets nothing (DNS rebinding).
 - Whatever is sent comes from a page of this origin: `Origin` must say so, and `Sec-Fetch-Site` where there is one.
+- A path that changes nothing may be sent to by a file that a person opens, whose origin is "null", as a whole window.
 - Nothing on a page comes from elsewhere, runs inline, or can be framed.
 
 Sources: Fetch Standard (Origin), Content Security Policy Level 3, Fetch Metadata.
@@ -31,11 +32,14 @@ HEADERS = {
 
 
 class Guard:
-    """Middleware around the pages of the origin `origin`; `refuse` makes the page of a refusal."""
+    """Middleware around the pages of the origin `origin`; `refuse` makes the page of a refusal.
 
-    def __init__(self, app: ASGIApp, origin: str, refuse: Any) -> None:
+    `from_files` are the paths that a file on the person's own machine may send to.
+    """
+
+    def __init__(self, app: ASGIApp, origin: str, refuse: Any, from_files: frozenset[str] = frozenset()) -> None:
         """Keep what is guarded."""
-        self._app, self._origin, self._refuse = app, origin, refuse
+        self._app, self._origin, self._refuse, self._from_files = app, origin, refuse, from_files
         self._host = origin.partition("://")[2]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,16 +54,19 @@ class Guard:
             await send(message)
 
         try:
-            self._check(Headers(scope=scope), scope["method"])
+            self._check(Headers(scope=scope), scope["method"], scope["path"])
         except AeroError as error:
             await self._refuse(error)(scope, receive, sending)
             return
         await self._app(scope, receive, sending)
 
-    def _check(self, headers: Headers, method: str) -> None:
+    def _check(self, headers: Headers, method: str, path: str) -> None:
         if headers.getlist("host") != [self._host]:
             raise HostForeign(f"these pages are at {self._origin}, and nowhere else")
         if method in {"GET", "HEAD"}:
+            return
+        whole_window = headers.get("sec-fetch-dest", "document") == "document"
+        if path in self._from_files and headers.getlist("origin") == ["null"] and whole_window:
             return
         if headers.getlist("origin") != [self._origin]:
             raise OriginForeign(f"only pages of {self._origin} may send something here")

@@ -114,6 +114,7 @@ def _config(app: Any, context: ssl.SSLContext | None, deadlines: Deadlines) -> u
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # A header of the caller's must not say where the caller is.
         timeout_graceful_shutdown=2,
         timeout_keep_alive=deadlines.idle,
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,

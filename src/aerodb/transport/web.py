@@ -3,6 +3,7 @@
 Source: RFC 9110 (HTTP), RFC 9457 (problem details).
 """
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -73,8 +74,13 @@ def known_error(error: Exception, **asked: object) -> AeroError:
     return told(error, **asked)
 
 
-def problem(request: Request, error: Exception) -> Response:
-    """Return an error as a problem; the service's log tells of it."""
+def problem(
+    request: Request, error: Exception, spoken: Callable[[AeroError], AeroError] = lambda known: known
+) -> Response:
+    """Return an error as a problem; the service's log tells of it.
+
+    `spoken` returns what the caller is told of it, where that is not all.
+    """
     caller = caller_in(request.scope)
     asked: dict[str, Any] = {**called(request.scope), "caller": caller.name, "kind": caller.kind}
     known = known_error(error, **asked)
@@ -85,7 +91,7 @@ def problem(request: Request, error: Exception) -> Response:
         say("caller refused", code=known.code, message=known.message, **asked)
     else:
         say("call refused", code=known.code, request=known.request or "", **asked)
-    return Response(problem_bytes(known), known.status, media_type=MEDIA_TYPE)
+    return Response(problem_bytes(spoken(known)), known.status, media_type=MEDIA_TYPE)
 
 
 PROBLEMS = {AeroError: problem, HTTPException: problem, Exception: problem}

@@ -12,13 +12,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from aerodb.control.access import Access
 from aerodb.control.errors import SessionUnknown
 from aerodb.control.plane import ControlPlane
+from aerodb.control.veil import told
 from aerodb.errors import AeroError
+from aerodb.protocol.cluster import Role
 from aerodb.tracing import span
 from aerodb.transport.errors import CallerRefused, RouteUnknown
 from aerodb.transport.failures import called
 from aerodb.transport.guard import Guard
+from aerodb.transport.peer import Peer, peer_of
 from aerodb.transport.secret import same
 from aerodb.transport.tls import Caller
 from aerodb.transport.web import known_error
@@ -28,6 +32,8 @@ from aerodb.web.rendering import MEDIA_TYPES, assets, render
 from aerodb.web.site import NAVIGATION, PAGES, Entry
 from aerodb.web.visit import Answer, Download, Json, Onward, Page, Visit, form_token
 
+BROUGHT = "/enter/ticket"
+"""Where a file of the person's own sends their ticket: the one path that may be sent to from elsewhere."""
 FOR_EVER = "public, max-age=31536000, immutable"
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -40,17 +46,25 @@ class Site:
         self._plane = plane
         cluster = plane.cluster
         self._secure = cluster.web_origin.startswith("https:")
+        self._local = cluster.web_is_local
         # Cookies know no ports: two clusters on one machine must not sign each other's people out.
         self._cookie = f"{'__Host-' if self._secure else ''}aerodb-{cluster.id[:8]}"
         self._common = {"cluster_name": cluster.name, "navigation": NAVIGATION}
 
     # Who calls --------------------------------------------------------------------------------------------------
 
+    def _peer(self, request: Request) -> Peer | None:
+        """Return which program calls; its account alone where browsers are elsewhere, and a proxy may be what calls."""
+        found = peer_of(request.scope["server"], request.scope["client"])
+        return found if found is None or self._local else found.its_account
+
+    def _who(self, request: Request, session: str) -> Access:
+        return self._plane.visitor(session, self._peer(request))
+
     async def _visit(self, request: Request) -> Visit:
         session = request.cookies.get(self._cookie, "")
         visit = Visit(
-            plane=self._plane,
-            person=self._plane.visitor(session),
+            access=await run_in_threadpool(self._who, request, session),
             session=session,
             path=dict(request.path_params),
             query=query_of(request),
@@ -85,18 +99,26 @@ class Site:
             raise
 
     async def enter(self, request: Request) -> Response:
-        """Show a ticket's one button, or spend the ticket; asking for the page spends nothing."""
-        if request.method == "POST":
-            token = self._plane.sessions.enter((await form_of(request)).get("ticket", ""))
-            response: Response = RedirectResponse("/", 303)
-            response.set_cookie(self._cookie, token, path="/", httponly=True, samesite="strict", secure=self._secure)
-            return response
-        values = {"ticket": query_of(request).get("ticket", ""), "person": None, "here": ""}
-        return self._html("enter.html", values, 200)
+        """Say how to sign in, or spend a ticket that a page of this site sends."""
+        if request.method == "GET":
+            return self._enter_page("", "")
+        ticket = (await form_of(request)).get("ticket", "").strip()
+        token = await run_in_threadpool(lambda: self._plane.door.enter(ticket, self._peer(request)))
+        response = RedirectResponse("/", 303)
+        response.set_cookie(self._cookie, token, path="/", httponly=True, samesite="strict", secure=self._secure)
+        return response
+
+    async def bring(self, request: Request) -> Response:
+        """Show the ticket that a person's own file brought, with one button; this spends and changes nothing."""
+        ticket = (await form_of(request)).get("ticket", "")
+        return self._enter_page(ticket, self._plane.door.asker(ticket))
+
+    def _enter_page(self, ticket: str, asker: str, status: int = 200) -> Response:
+        return self._html("enter.html", {"ticket": ticket, "asker": asker, "person": None, "here": ""}, status)
 
     async def leave(self, request: Request) -> Response:
         """Sign the person out."""
-        self._plane.sessions.leave((await self._visit(request)).session)
+        await run_in_threadpool(self._plane.door.leave, (await self._visit(request)).session)
         response = RedirectResponse("/enter", 303)
         response.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict", secure=self._secure)
         return response
@@ -119,7 +141,8 @@ class Site:
     def _problem(self, error: AeroError, visit: Visit | None = None) -> Response:
         """Return the page of an error; nothing of the inside reaches the person."""
         if isinstance(error, SessionUnknown):
-            return self._html("enter.html", {"ticket": "", "person": None, "here": ""}, error.status)
+            return self._enter_page("", "", error.status)
+        error = told(error, live=visit is not None and visit.person.role is Role.OPERATOR)
         who: dict[str, Any] = {"person": None}
         if visit is not None:
             who = {"person": visit.person, "token": form_token(visit.session)}
@@ -153,10 +176,13 @@ def application(plane: ControlPlane) -> Starlette:
     return Starlette(
         routes=[
             Route("/enter", site.enter, methods=["GET", "POST"]),
+            Route(BROUGHT, site.bring, methods=["POST"]),
             Route("/leave", site.leave, methods=["POST"]),
             Route("/assets/{name}", _asset),
             *(Route(each.path, site.handler(each), methods=[each.method]) for each in PAGES),
         ],
-        middleware=[Middleware(Guard, origin=plane.cluster.web_origin, refuse=site.refused)],
+        middleware=[
+            Middleware(Guard, origin=plane.cluster.web_origin, refuse=site.refused, from_files=frozenset({BROUGHT}))
+        ],
         exception_handlers={AeroError: site.failed, HTTPException: site.failed, Exception: site.failed},
     )

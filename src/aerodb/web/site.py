@@ -43,6 +43,7 @@ PAGES = (
     _get("/requests/{request}", requests.one),
     _post("/requests/{request}/outcome", requests.ask_outcome),
     _post("/requests/{request}/confirmation", confirming.confirm),
+    _post("/requests/{request}/decline", confirming.decline),
     _get("/decisions/{request}", log.decision),
     _post("/decisions/{request}/evidence", log.evidence),
     _get("/timeline", history.timeline),

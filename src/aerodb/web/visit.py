@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aerodb.control.plane import ControlPlane
+from aerodb.control.access import Access
 from aerodb.protocol.cluster import Operator
 from aerodb.web.errors import FormMalformed
 
@@ -20,12 +20,16 @@ def form_token(session: str) -> str:
 class Visit:
     """One call: who calls, in which session, and the path's, the query's and the form's values."""
 
-    plane: ControlPlane
-    person: Operator
+    access: Access
     session: str
     path: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     form: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def person(self) -> Operator:
+        """Return who calls."""
+        return self.access.person
 
     def sent(self, name: str) -> str:
         """Return a value of the form.

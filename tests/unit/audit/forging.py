@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
+from aerodb.actions import action_named
 from aerodb.audit import findings as part
 from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.meaning import Logged
-from aerodb.audit.record import Record, encode_record, read_record
+from aerodb.audit.record import Event, Record, encode_record, read_record
 from aerodb.audit.store import Log
 from aerodb.audit.trust import Trust
 from aerodb.control.meters import Meters
@@ -23,19 +24,23 @@ from aerodb.control.record import Recorder
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster, Operator, Role
+from aerodb.protocol.facts import Report
 from aerodb.protocol.plan import Outcome, Plan, Request, Result, Snapshot, late_nonce, plan_digest
 from aerodb.protocol.signed import Signed, sign
 from aerodb.protocol.sshkey import of_public
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, sign_with_key
-from aerodb.rules.explain import LOOK_ID
+from aerodb.rules.explain import LOOK_ID, explain
 from aerodb.rules.invariants import RULES
 from tests.unit.cli.stage import Stage, stage_in
 from tests.unit.protocol.authenticator import SoftAuthenticator
 
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
-REQUESTED, CONFIRMED, OUTCOME, REJECTED, ENDORSED, REFUSED, READ, LATER = range(8)
-UNKNOWN, DECLINED, FOUND_OUT, END = 10, 14, 17, 20
-"""The numbers of the genuine log's records; from `LATER` on it is those where another request begins."""
+REQUESTED, CONFIRMED, OUTCOME, REJECTED, ENDORSED, REFUSED, READ, SIGNED_IN, SIGNED_OUT = range(9)
+LET_GO, LAPSED, LATER, UNKNOWN, DECLINED, FOUND_OUT, END = 9, 11, 13, 16, 20, 23, 26
+"""The numbers of the genuine log's records; from `LET_GO` on it is those where another request begins.
+
+The plan at `LET_GO` was declined by who asked for it, the order at `DECLINED` by its node.
+"""
 
 OTHER_ID = "11111111-2222-4333-8444-555555555555"
 
@@ -179,6 +184,13 @@ def _lives(stage: Stage) -> None:
     asked = Request(id=LOOK_ID, action="", target="", arguments={}, operator="mallory", reason="")
     recorder.refused(asked, AeroError("not enrolled"))
     recorder.read("alice", "export", {})
+    session = {"session": "1f2e3d4c", "by": "process 7 (browser) of account 1000 on this machine"}
+    recorder.signed("alice", "in", session)
+    recorder.signed("alice", "out", session, "signed out")
+    assert stage.run("stop", "n3", "--reason", "on second thoughts", typed="no\n").code == 1
+    assert stage.run("stop", "n3", "--reason", "of yesterday", typed="").code == 1
+    planned = read_record(stage.log.record(LAPSED))
+    recorder.gone(planned.asked, "lapsed", planned.plan, "its process has ended")
     for reason in ("upgrade too", "of this nothing is known", "this is declined", "this is found out"):
         assert stage.run("stop", "n3", "--reason", reason, typed="n3\n").code == 0
 
@@ -382,7 +394,83 @@ def _in_another_s_name(log: Forged) -> None:
     log.change(OUTCOME, outcome=log.outcome("n3", node="n3"))
 
 
+def _then(log: Forged, at: int, event: Event, **changes: Any) -> None:
+    """Add, after everything else, what says of the request of a record that something else became of it."""
+    asked, signature = log.records[at], ""
+    if event == "confirmed":
+        signature = log.signature(log.blobs[asked.plan].decode())
+    snapshot = asked.snapshot if event == "confirmed" else ""
+    log.records.append(replace(asked, event=event, snapshot=snapshot, signature=signature, invariants=(), **changes))
+
+
+def _declined_by(log: Forged, name: str) -> None:
+    """Record a whole request of somebody's under the later configuration, and that they declined it."""
+    cluster, asked = later_configuration(log.cluster), replace(log.plan(LET_GO).request, operator=name)
+    reports = {}
+    for node, signed in log.snapshot(LET_GO).reports.items():
+        report = canonical.decode(signed.document.encode(), Report)
+        taken = replace(report, facts=replace(report.facts, configuration=cluster.digest))
+        reports[node] = sign(taken, node, log.keys[node])
+    snapshot = replace(log.snapshot(LET_GO), reports=reports)
+    plan = log.store(canonical.encode(explain(cluster, action_named(asked.action), asked, snapshot)))
+    later = log.store(canonical.encode(cluster))
+    log.change(LET_GO, operator=name, configuration=later, plan=plan, snapshot=log.store(canonical.encode(snapshot)))
+    log.change(LET_GO + 1, operator=name, configuration=later, plan=plan)
+
+
+def _declined_alone(log: Forged) -> None:
+    log.change(LET_GO + 1, plan="")
+    del log.records[LET_GO]
+
+
+def _signed_by(log: Forged, name: str) -> None:
+    """Record that somebody in a configuration that is trusted signed in and out."""
+    later = log.store(canonical.encode(later_configuration(log.cluster)))
+    for at in (SIGNED_IN, SIGNED_OUT):
+        log.change(at, operator=name, configuration=later)
+
+
+def _signed_out_of_another(log: Forged) -> None:
+    """Record that somebody else signed out of a person's session."""
+    later = log.store(canonical.encode(later_configuration(log.cluster)))
+    log.change(SIGNED_OUT, operator="carol", configuration=later)
+
+
 FORGERIES = (
+    Forgery("a confirmation of what was declined", lambda log: _then(log, LET_GO, "confirmed"), END, part.ORDER),
+    Forgery("a confirmation of what had lapsed", lambda log: _then(log, LAPSED, "confirmed"), END, part.ORDER),
+    Forgery("an outcome of what was declined", lambda log: _then(log, LET_GO, "outcome", result="unknown"), END,
+            part.ORDER),
+    Forgery("a second decline", lambda log: _second(log, LET_GO + 1, LET_GO + 1), LET_GO + 2, part.ORDER),
+    Forgery("a lapse of what was declined", lambda log: _then(log, LET_GO, "lapsed"), END, part.ORDER),
+    Forgery("a decline of what had lapsed", lambda log: _then(log, LAPSED, "declined"), END, part.ORDER),
+    Forgery("a decline of what was confirmed", lambda log: _then(log, REQUESTED, "declined"), END, part.ORDER),
+    Forgery("a lapse of what was confirmed", lambda log: _then(log, REQUESTED, "lapsed"), END, part.ORDER),
+    Forgery("a declined rejection", lambda log: _then(log, REJECTED, "declined"), END, part.ORDER),
+    Forgery("a decline of nothing", _declined_alone, LET_GO, part.ORDER),
+    Forgery("a decline of another plan", lambda log: log.change(LET_GO + 1, plan=log.records[LATER].plan), LET_GO + 1,
+            part.PLAN),
+    Forgery("a lapse of another plan", lambda log: log.change(LAPSED + 1, plan=log.records[LATER].plan), LAPSED + 1,
+            part.PLAN),
+    Forgery("a decline by somebody else than who asked", lambda log: log.change(LET_GO + 1, operator="mallory"),
+            LET_GO + 1, part.REQUEST_ID),
+    Forgery("a decline by an unenrolled name", lambda log: _declined_by(log, "mallory"), LET_GO + 1, part.PERSON),
+    Forgery("a decline by an auditor", lambda log: _declined_by(log, "carol"), LET_GO + 1, part.PERSON),
+    Forgery("a decline by one who is revoked", lambda log: _declined_by(log, "rita"), LET_GO + 1, part.PERSON),
+    Forgery("a decline under another configuration", lambda log: log.change(LET_GO + 1, configuration=log.store(
+        canonical.encode(later_configuration(log.cluster)))), LET_GO + 1, part.CONFIGURATION),
+    Forgery("a decline that is signed", lambda log: log.change(LET_GO + 1, signature="x"), LET_GO + 1, part.FORM),
+    Forgery("a decline of no request", lambda log: log.change(LET_GO + 1, request=""), LET_GO + 1, part.REQUEST_ID),
+    Forgery("a sign-in by an unenrolled name", lambda log: _signed_by(log, "mallory"), SIGNED_IN, part.PERSON),
+    Forgery("a sign-out by one who is revoked", lambda log: _signed_by(log, "rita"), SIGNED_OUT, part.PERSON),
+    Forgery("a sign-out of a session that never began", lambda log: log.records.__delitem__(SIGNED_IN), SIGNED_IN,
+            part.ORDER),
+    Forgery("a second sign-out", lambda log: _second(log, SIGNED_OUT, SIGNED_OUT), SIGNED_OUT + 1, part.ORDER),
+    Forgery("a sign-out of another's session", _signed_out_of_another, SIGNED_OUT, part.ORDER),
+    Forgery("a sign-out by another program's session", lambda log: log.change(SIGNED_OUT, arguments={
+        "session": "1f2e3d4c", "by": "another machine"}), SIGNED_OUT, part.ORDER),
+    Forgery("a sign-in under a request", lambda log: log.change(SIGNED_IN, request=OTHER_ID), SIGNED_IN, part.ORDER),
+    Forgery("a sign-in with a result", lambda log: log.change(SIGNED_IN, result="executed"), SIGNED_IN, part.FORM),
     Forgery("a confirmation of nonsense", lambda log: log.change(CONFIRMED, signature="nonsense"),
             CONFIRMED, part.CONFIRMATION),
     Forgery("a confirmation by a stranger's key", _confirmed_by_a_stranger, CONFIRMED, part.CONFIRMATION),

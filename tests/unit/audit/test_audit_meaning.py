@@ -23,9 +23,13 @@ from tests.unit.audit.forging import (
     END,
     FORGERIES,
     FOUND_OUT,
+    LAPSED,
+    LET_GO,
     READ,
     REFUSED,
     REJECTED,
+    SIGNED_IN,
+    SIGNED_OUT,
     UNKNOWN,
     Forged,
     Forgery,
@@ -56,11 +60,12 @@ def test_an_honest_log_is_intact_authentic_and_replayed(honest: Forged, tmp_path
         meaning = by_folder.meaning
         assert (by_folder.whole, meaning.authentic, meaning.replayed) == (True, True, True)
         assert meaning.held == {
-            "the endorsement": 1, "the operator's signature": 5, "the outcome": 5, "the plan": 6, "the snapshot": 24,
+            "the endorsement": 1, "the operator's signature": 5, "the outcome": 5, "the plan": 8, "the snapshot": 32,
             "what was said after the confirmation": 12,
         }  # fmt: skip
         assert [(gap.first, gap.records) for gap in meaning.noted] == [
-            (REFUSED, 1), (READ, 1), (UNKNOWN + 2, 1), (FOUND_OUT + 2, 1)
+            (REFUSED, 1), (READ, 1), (SIGNED_IN, 1), (SIGNED_OUT, 1), (LET_GO + 1, 1), (LAPSED + 1, 1),
+            (UNKNOWN + 2, 1), (FOUND_OUT + 2, 1),
         ]  # fmt: skip
         for request in {record.request for record in honest.records if record.plan}:
             assert examine(honest.evidence(log, request), honest.trust).meaning.whole
@@ -121,7 +126,7 @@ def test_a_log_that_goes_back_to_an_earlier_configuration_is_named(honest: Forge
             (*honest.records[-3:], record), names, strict=True)]  # fmt: skip
         for each in log.records:
             written.append(each, log.blobs)
-        with pytest.raises(EvidenceInvalid, match="from record 19 on the log was under the later") as refused:
+        with pytest.raises(EvidenceInvalid, match="from record 25 on the log was under the later") as refused:
             examine(log.evidence(written, request), log.trust)
         assert refused.value.field == "the configuration"
 

@@ -10,13 +10,13 @@ from aerodb.audit.record import encode_record
 from aerodb.audit.store.database import create_scratch
 from aerodb.audit.store.judging import judge_part
 from aerodb.audit.tree import Frontier, leaf_hash
-from tests.unit.audit.forging import READ, REFUSED, REQUESTED, Forged
+from tests.unit.audit.forging import READ, REFUSED, REQUESTED, SIGNED_IN, Forged
 
 EVERYTHING = ("", "\U0010ffff")
 
 
 def peak_bytes(honest: Forged, folder: Path, requests: int) -> int:
-    """Return how much memory it takes to judge so many requests, each refused twice, and as many readings."""
+    """Return how much memory it takes to judge so many requests, each refused twice, as many readings and sign-ins."""
     folder.mkdir()
     database, frontier = create_scratch(folder / "log.db"), Frontier()
     for digest, data in honest.blobs.items():
@@ -24,7 +24,7 @@ def peak_bytes(honest: Forged, folder: Path, requests: int) -> int:
     for number in range(requests):
         request = str(uuid.UUID(int=(number + 1) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)))
         records = [replace(honest.records[at], request=request) for at in (REQUESTED, REFUSED, REFUSED)]
-        for record in (*records, honest.records[READ]):
+        for record in (*records, honest.records[READ], honest.records[SIGNED_IN]):
             body = encode_record(record)
             nodes, grown = frontier.grown(leaf_hash(body))
             database.insert_record((frontier.size, record.request, record.event, b"".join(nodes), body))
@@ -35,7 +35,7 @@ def peak_bytes(honest: Forged, folder: Path, requests: int) -> int:
     records_judged, meaning = judge_part(folder, honest.trust, EVERYTHING, frontier.size)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert records_judged == 4 * requests
+    assert records_judged == 5 * requests
     assert sum(meaning.failed.values()) == requests  # Each has another request's snapshot; only the first are kept.
     assert len(meaning.faults) == min(50, requests)
     return peak

@@ -272,6 +272,7 @@ class Stage:
         routes: dict[str, Callable[[], object]] = {
             "POST /v1/requests": lambda: self._ask(headers["Idempotency-Key"], canonical.decode(body, Ask)),
             "POST /v1/requests/ID/confirmation": lambda: self._confirm(request, canonical.decode(body, Confirm)),
+            "POST /v1/requests/ID/decline": lambda: self._decline(request),
             "POST /v1/requests/ID/outcome": lambda: self._done(self.decisions[request]),
             "GET /v1/authenticators": lambda: Listed(authenticators=self.authenticators.mine(self.person)),
             "POST /v1/authenticators/ID/endorsement": lambda: self.authenticators.endorse(
@@ -340,6 +341,7 @@ class Stage:
             operator="alice",
             action=ask.action,
             target=ask.target,
+            arguments=ask.arguments,
             reason=ask.reason,
             state=state,
             code="",
@@ -358,7 +360,7 @@ class Stage:
             event=event, at=STAMP, clock="a test's", request=plan.request.id, operator="alice",
             action=plan.request.action, target=plan.request.target, reason=plan.request.reason,
             arguments=plan.request.arguments, configuration=self.cluster.digest, plan=plan_digest(text),
-            snapshot="" if event == "outcome" else canonical.digest(snapshot.encode()), **fields,
+            snapshot="" if event in ("outcome", "declined") else canonical.digest(snapshot.encode()), **fields,
         )  # fmt: skip
         own = {record.plan: text.encode(), record.snapshot: snapshot.encode()} if record.snapshot else {}
         return self.log.append(record, {**own, **(blobs or {})})
@@ -407,6 +409,16 @@ class Stage:
         )  # fmt: skip
         self._refresh(request)
         return done
+
+    def _decline(self, request: str) -> RequestLine:
+        decision = self.decisions[request]
+        assert decision.plan is not None
+        assert decision.snapshot is not None
+        self._record("declined", canonical.decode(decision.plan.encode(), Plan), decision.plan, decision.snapshot)
+        line = msgspec.structs.replace(decision.line, state="declined")
+        self.decisions[request] = msgspec.structs.replace(decision, line=line)
+        self._refresh(request)
+        return line
 
     def evidence(self, request: str) -> Evidence:
         """Return the evidence of a request, as the control plane makes it."""

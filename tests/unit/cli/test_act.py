@@ -60,14 +60,28 @@ def test_a_confirmed_action_is_sent_once_and_its_outcome_shown(stage: Stage) -> 
     assert plan_digest(stage.decisions[stage.executed[0]].plan or "") in shown.plain
 
 
-@pytest.mark.parametrize("typed", ["", "\n", "y\n", "yes\n", "N3\n", "n3 \n", " n3\n", "n2\n", "n33\n", "stop n3\n"])
+@pytest.mark.parametrize("typed", ["\n", "y\n", "yes\n", "N3\n", "n3 \n", " n3\n", "n2\n", "n33\n", "stop n3\n"])
 def test_anything_but_the_exact_name_confirms_nothing(stage: Stage, typed: str) -> None:
-    """Only the target's name, exactly, confirms."""
+    """Only the target's name, exactly, confirms; anything else declines: recorded, and never asked again."""
     shown = stage.run(*STOP, typed=typed)
+    (request,) = stage.decisions
     assert shown.code == 1
-    assert "Not confirmed. Nothing was executed." in shown.plain
-    assert len(stage.posts()) == 1
+    assert "DECLINED: recorded, and final. Nothing was executed." in shown.plain
+    assert stage.posts() == ["/v1/requests", f"/v1/requests/{request}/decline"]
     assert not stage.executed
+    again = stage.run("confirm", request, typed="n3\n")
+    assert (again.code, "control.plan-not-pending" in again.err) == (1, True)
+    assert "To confirm" not in again.out
+    assert not stage.executed
+
+
+def test_who_types_nothing_declines_nothing(stage: Stage) -> None:
+    """Where the terminal ends without a word, the plan awaits its confirmation as before, and that is said."""
+    shown = stage.run(*STOP, typed="")
+    (request,) = stage.decisions
+    assert (shown.code, f"aerodb confirm {request}" in shown.plain) == (1, True)
+    assert stage.posts() == ["/v1/requests"]
+    assert stage.run("confirm", request, typed="n3\n").code == 0
 
 
 def test_without_a_terminal_nothing_is_sent(stage: Stage) -> None:

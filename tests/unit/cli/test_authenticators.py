@@ -140,9 +140,9 @@ def test_a_request_from_elsewhere_is_confirmed_here(stage: Stage, asked: str) ->
 
 
 def test_anything_but_the_nodes_name_confirms_no_request(stage: Stage, asked: str) -> None:
-    """Nothing is sent."""
+    """It declines the plan, and nothing else is sent."""
     assert stage.run("confirm", asked, typed="yes\n").code == 1
-    assert not stage.posts()
+    assert stage.posts() == [f"/v1/requests/{asked}/decline"]
 
 
 def decided(**changes: object) -> Callable[[bytes], bytes]:

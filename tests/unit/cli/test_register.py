@@ -381,7 +381,7 @@ def test_the_link_is_open_for_a_bounded_time(stage: Stage) -> None:
     ("origin", "code"),
     [
         ("https://ui.example", "input.origin-elsewhere"),
-        ("https://ui.localhost:7407", "input.origin-elsewhere"),
+        ("https://ui.localhost.example:7407", "input.origin-elsewhere"),
         ("", "input.admin-ui-absent"),
     ],
 )

@@ -19,7 +19,7 @@ from aerodb.protocol import canonical
 from tests.unit.audit.forging import CONFIRMED, DECLINED, STRANGER, Forged, genuine, later_configuration
 from tests.unit.cli.stage import STAMP, Screen, Shown
 
-SIZE = 20
+SIZE = 26
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +76,8 @@ def test_what_holds_is_counted(now: Path, what: str) -> None:
     """Intact, authentic and replayed are told apart, with counts; what nothing can prove is said too."""
     shown = verify(now / what, cluster=now / "cluster.json")
     assert shown.code == 0, shown.plain + shown.err
-    assert shown.plain.startswith("VERIFIED: 20 records, intact, authentic and replayed.\n")
-    for said in ("5 confirmations, 5 outcomes, 1 endorsement, 24 reports, 12 late reports", "6 plans: computed again",
+    assert shown.plain.startswith("VERIFIED: 26 records, intact, authentic and replayed.\n")
+    for said in ("5 confirmations, 5 outcomes, 1 endorsement, 32 reports, 12 late reports", "8 plans: computed again",
                  "1 record, the first is 5: refused, as the control plane recorded it"):  # fmt: skip
         assert said in shown.plain
 
@@ -98,7 +98,7 @@ def test_a_lie_is_not_called_verified(honest: Forged, tmp_path: Path, what: str)
     written(lie, tmp_path)
     shown = verify(tmp_path / what, cluster=tmp_path / "cluster.json")
     assert (shown.code, "VERIFIED" in shown.plain) == (6, False)
-    assert shown.plain.startswith("NOT AUTHENTIC: 20 records, intact; ")
+    assert shown.plain.startswith("NOT AUTHENTIC: 26 records, intact; ")
     assert "record 1, the operator's signature: " in shown.plain
     document = json.loads(verify(tmp_path / what, "--json", cluster=tmp_path / "cluster.json").out)
     assert (document["intact"], document["authentic"], document["replayed"]) == (True, False, True)
@@ -132,9 +132,9 @@ def test_what_cannot_be_checked_is_not_verified(honest: Forged, tmp_path: Path) 
     changed.change(SIZE - 1, configuration=changed.store(later))
     written(changed, tmp_path)
     shown = verify(tmp_path / "log", cluster=tmp_path / "cluster.json")
-    assert (shown.code, shown.plain.startswith("VERIFIED IN PART: 20 records, intact; ")) == (6, True)
+    assert (shown.code, shown.plain.startswith("VERIFIED IN PART: 26 records, intact; ")) == (6, True)
     assert (
-        f"not checked  1 record, the first is 19: made under the configuration {canonical.digest(later)}" in shown.plain
+        f"not checked  1 record, the first is 25: made under the configuration {canonical.digest(later)}" in shown.plain
     )
     (tmp_path / "later.json").write_bytes(later)
     both = verify(tmp_path / "log", "--cluster", tmp_path / "later.json", cluster=tmp_path / "cluster.json")
@@ -177,7 +177,7 @@ def test_a_log_extends_what_was_seen_of_it(now: Path, earlier: Path, what: str, 
     """An earlier folder, export, evidence file, checkpoint, or a node's memory of one: the log has only grown."""
     shown = verify(now / what, "--against", earlier / seen, cluster=now / "cluster.json")
     assert shown.code == 0, shown.plain + shown.err
-    assert f"this log extends {earlier / seen}: its first 14 records are the same, and 6 came" in shown.plain
+    assert f"this log extends {earlier / seen}: its first 20 records are the same, and 6 came" in shown.plain
 
 
 @pytest.mark.parametrize("seen", SEEN)
@@ -186,9 +186,9 @@ def test_a_log_that_went_back_is_said_to_be_behind(now: Path, earlier: Path, see
     shown = verify(earlier / "log", "--against", now / seen, cluster=now / "cluster.json")
     assert shown.code == 6
     assert "VERIFIED" not in shown.plain
-    assert "In itself it holds: 14 records, intact, authentic and replayed." in shown.plain
-    assert shown.plain.startswith(f"BEHIND: this log has 14 records, and {now / seen} had 20: 6 are gone; ")
-    known = "its 14 are the first of those" in shown.plain
+    assert "In itself it holds: 20 records, intact, authentic and replayed." in shown.plain
+    assert shown.plain.startswith(f"BEHIND: this log has 20 records, and {now / seen} had 26: 6 are gone; ")
+    known = "its 20 are the first of those" in shown.plain
     assert known == (seen in ("log", "export"))
     assert known != ("cannot be told from a checkpoint alone" in shown.plain)
     document = json.loads(verify(earlier / "log", "--json", "--against", now / seen, cluster=now / "cluster.json").out)
@@ -203,7 +203,7 @@ def test_another_log_with_the_same_key_is_said_to_be_another(
     written(fork_of(first(honest, DECLINED)), tmp_path)
     shown = verify(now / "log", "--against", tmp_path / seen, cluster=now / "cluster.json")
     assert shown.code == 6
-    assert shown.plain.startswith("ANOTHER LOG: the first 14 records are not those that")
+    assert shown.plain.startswith("ANOTHER LOG: the first 20 records are not those that")
 
 
 def fork_of(log: Forged) -> Forged:
@@ -220,7 +220,7 @@ def test_a_fork_that_is_shorter_is_told_by_the_earlier_records(
     written(fork_of(first(honest, DECLINED)), tmp_path)
     shown = verify(tmp_path / "log", "--against", now / seen, cluster=now / "cluster.json")
     assert shown.code == 6
-    assert "ANOTHER LOG: its 14 records are not the first ones in" in shown.plain
+    assert "ANOTHER LOG: its 20 records are not the first ones in" in shown.plain
 
 
 def _stranger_s(log: Forged) -> bytes:

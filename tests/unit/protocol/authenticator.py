@@ -5,6 +5,7 @@ Source: W3C Web Authentication Level 3, sections 5.8.1 (client data), 6.1 (authe
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -59,13 +60,22 @@ def client_data(kind: str, challenge: str, origin: str = ORIGIN, **more: Any) ->
     return json.dumps(members, separators=(",", ":")).encode()
 
 
+def _origin_in(said: bytes) -> str:
+    """Return the page's origin in a browser's client data, however malformed the rest is."""
+    found = re.search(rb'"origin":"(https?://[^"]*)"', said)
+    return found[1].decode() if found else ORIGIN
+
+
 @dataclass
 class SoftAuthenticator:
-    """One authenticator with one credential; it counts its signatures."""
+    """One authenticator with one credential; it counts its signatures.
+
+    `rp_id` is which relying party it says, where that is not the host of the page, as a browser would have it.
+    """
 
     kind: str = "ES256"
     identity: bytes = b"credential-one"
-    rp_id: str = "localhost"
+    rp_id: str = ""
     counter: int = 0
     key: PrivateKey | None = None
     private: PrivateKey = field(init=False)
@@ -79,10 +89,11 @@ class SoftAuthenticator:
         """Return the credential's id in base64url."""
         return webauthn.to_base64url(self.identity)
 
-    def data(self, flags: int = GOOD, rest: bytes = b"") -> bytes:
+    def data(self, flags: int = GOOD, rest: bytes = b"", origin: str = ORIGIN) -> bytes:
         """Return authenticator data, with the next count."""
         self.counter += 1
-        return hashlib.sha256(self.rp_id.encode()).digest() + bytes([flags]) + self.counter.to_bytes(4, "big") + rest
+        party = self.rp_id or origin.partition("://")[2].partition(":")[0]
+        return hashlib.sha256(party.encode()).digest() + bytes([flags]) + self.counter.to_bytes(4, "big") + rest
 
     def sign(self, message: bytes) -> bytes:
         """Return the raw signature."""
@@ -95,7 +106,7 @@ class SoftAuthenticator:
     def registers(self, challenge: str, origin: str = ORIGIN, flags: int = GOOD, **more: Any) -> str:
         """Return the JSON of a browser's response to creation options."""
         attested = b"\0" * 16 + len(self.identity).to_bytes(2, "big") + self.identity + cose_key(self.private)
-        data = self.data(flags | ATTESTED, attested)
+        data = self.data(flags | ATTESTED, attested, origin)
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
         said = client_data("webauthn.create", challenge, origin, **more)
         response = {
@@ -107,7 +118,7 @@ class SoftAuthenticator:
 
     def asserts(self, said: bytes, data: bytes | None = None, signature: bytes | None = None) -> str:
         """Return the JSON of a browser's response to request options, whose client data is `said`."""
-        stated = self.data() if data is None else data
+        stated = self.data(origin=_origin_in(said)) if data is None else data
         signed = self.sign(stated + hashlib.sha256(said).digest()) if signature is None else signature
         response = {
             "clientDataJSON": webauthn.to_base64url(said),

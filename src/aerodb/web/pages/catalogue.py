@@ -2,14 +2,14 @@
 
 from aerodb.actions import action_named
 from aerodb.actions import catalogue as actions
-from aerodb.control.roles import Right, require
+from aerodb.control.roles import Right
 from aerodb.rules.invariants import STATEMENTS
 from aerodb.web.visit import Page, Visit
 
 
 def catalogue(visit: Visit) -> Page:
     """Answer with the list of actions."""
-    require(visit.person, Right.LOOK)
+    visit.access.require(Right.LOOK)
     return Page(template="actions.html", here="/actions", values={"actions": list(actions().values())})
 
 
@@ -19,6 +19,6 @@ def action(visit: Visit) -> Page:
     Raises:
         ActionUnknown: the catalogue has none of that name.
     """
-    require(visit.person, Right.LOOK)
+    visit.access.require(Right.LOOK)
     found = action_named(visit.path["action"])
     return Page(template="action.html", here="/actions", values={"action": found, "statements": STATEMENTS})

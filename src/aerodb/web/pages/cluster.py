@@ -38,12 +38,12 @@ def status_of(visit: Visit, *, judged: bool) -> Status:
     Raises:
         CallerRefused: the person may not look.
     """
-    return visit.plane.discloser.status(visit.person, sensitive=False, judged=judged)
+    return visit.access.status(sensitive=False, judged=judged)
 
 
 def cluster(visit: Visit) -> Page:
     """Answer with the topology and every node's facts."""
-    return cluster_page(visit.plane.cluster, status_of(visit, judged=False))
+    return cluster_page(visit.access.cluster, status_of(visit, judged=False))
 
 
 def sensitive(visit: Visit) -> Page:
@@ -53,8 +53,8 @@ def sensitive(visit: Visit) -> Page:
         CallerRefused: the person may not see it.
         LogUnavailable: the reading cannot be recorded.
     """
-    status = visit.plane.discloser.status(visit.person, sensitive=True, judged=False)
-    return cluster_page(visit.plane.cluster, status)
+    status = visit.access.status(sensitive=True, judged=False)
+    return cluster_page(visit.access.cluster, status)
 
 
 def cluster_page(configuration: Cluster, status: Status) -> Page:
@@ -205,7 +205,7 @@ def _load_facts(instance: Instance) -> dict[str, Remark]:
 
 def now(visit: Visit) -> Page:
     """Answer with every action's verdict on every node."""
-    return now_page(visit.plane.cluster, status_of(visit, judged=True))
+    return now_page(visit.access.cluster, status_of(visit, judged=True))
 
 
 def now_page(configuration: Cluster, status: Status) -> Page:

@@ -6,7 +6,7 @@ it, as the node's agent does again. Without an authenticator the same request is
 
 from aerodb.control.authenticators import PENDING_A_PERSON_MAX
 from aerodb.control.errors import ConfirmationReplayed
-from aerodb.control.roles import Right, require
+from aerodb.control.roles import Right
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.words import words_of
@@ -23,12 +23,12 @@ def confirm(visit: Visit) -> Onward:
         AeroError: as the control plane says.
     """
     request = visit.path["request"]
-    decision = visit.plane.reader.decision(request)
+    decision = visit.access.decision(request, sensitive=False)
     if visit.form.get("typed", "") != decision.line.target:
         raise NotTyped(f"type {decision.line.target} to confirm", field="typed", request=request)
     try:
-        signature = visit.plane.authenticators.assertion(visit.sent("response"))
-        visit.plane.confirmer.confirm(visit.person, request, signature)
+        signature = visit.access.assertion(visit.sent("response"))
+        visit.access.confirm(request, signature)
     except ConfirmationReplayed:
         return Onward(to=path_of(request))
     except AeroError as error:
@@ -37,19 +37,34 @@ def confirm(visit: Visit) -> Onward:
     return Onward(to=path_of(request))
 
 
+def decline(visit: Visit) -> Onward:
+    """Let a plan go unconfirmed, for good, and go on to the request's page.
+
+    Raises:
+        AeroError: as the control plane says.
+    """
+    request = visit.path["request"]
+    try:
+        visit.access.decline(request)
+    except AeroError as error:
+        error.request = error.request or request
+        raise
+    return Onward(to=path_of(request))
+
+
 def authenticators(visit: Visit) -> Page:
     """Answer with the person's own authenticators."""
-    require(visit.person, Right.LOOK)
+    visit.access.require(Right.LOOK)
     allowed = visit.person.role == "operator"
-    mine = visit.plane.authenticators.mine(visit.person) if allowed else ()
+    mine = visit.access.authenticators() if allowed else ()
     waiting = [each for each in mine if each.state == "pending"]
     values = {
         "allowed": allowed,
         "endorsed": [each for each in mine if each.state == "endorsed"],
         "pending": [(each, words_of(canonical.digest(each.endorsement.encode()))) for each in waiting],
         "full": len(waiting) >= PENDING_A_PERSON_MAX,
-        "local": visit.plane.cluster.rp_id == "localhost",
-        "origin": visit.plane.cluster.web_origin,
+        "local": visit.access.cluster.web_is_local,
+        "origin": visit.access.cluster.web_origin,
     }
     return Page(template="authenticators.html", here="/authenticators", values=values)
 
@@ -60,7 +75,7 @@ def begin(visit: Visit) -> Json:
     Raises:
         AeroError: the person may have none.
     """
-    return Json(value=visit.plane.authenticators.begin(visit.person))
+    return Json(value=visit.access.begin_registration())
 
 
 def register(visit: Visit) -> Onward:
@@ -69,5 +84,5 @@ def register(visit: Visit) -> Onward:
     Raises:
         AeroError: it is none.
     """
-    visit.plane.authenticators.finish(visit.person, visit.sent("response"))
+    visit.access.finish_registration(visit.sent("response"))
     return Onward(to="/authenticators")

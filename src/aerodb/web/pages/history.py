@@ -4,9 +4,6 @@ Neither page asks for what is sensitive, so neither leaves a record: who may see
 """
 
 from aerodb.audit.lags import picture
-from aerodb.protocol import canonical
-from aerodb.protocol.api import AsOf
-from aerodb.protocol.cluster import Cluster
 from aerodb.rules.observed import observe_snapshot
 from aerodb.rules.writes import writes
 from aerodb.web.errors import FormMalformed
@@ -30,16 +27,16 @@ def timeline(visit: Visit) -> Page:
     if term and not (term.isascii() and term.isdigit() and len(term) < 10):
         raise FormMalformed("a term is a number", field="term")
     asked = node or None, int(term) if term else None, ENTRIES_MAX
-    found = visit.plane.discloser.timeline(visit.person, *asked, sensitive=False)
+    found = visit.access.timeline(*asked, sensitive=False)
     entries = found.entries[-ENTRIES_MAX:]
     values = {
         "entries": entries,
-        "lanes": draw_lanes(visit.plane.cluster, entries),
-        "lag": picture(found.lags, visit.plane.cluster.data_nodes),
+        "lanes": draw_lanes(visit.access.cluster, entries),
+        "lag": picture(found.lags, visit.access.cluster.data_nodes),
         "missing": found.missing,
         "redacted": len(found.redacted),
         "left_out": len(found.entries) - len(entries),
-        "names": [member.name for member in visit.plane.cluster.members],
+        "names": [member.name for member in visit.access.cluster.members],
         "asked": {"node": node, "term": term},
         "log_size": found.log_size,
     }
@@ -52,8 +49,8 @@ def as_of(visit: Visit) -> Page:
     Raises:
         SnapshotNotFound: the log holds no such snapshot.
     """
-    then = visit.plane.discloser.status_as_of(visit.person, visit.path["digest"], sensitive=False)
-    configuration = _configuration(visit, then)
+    then = visit.access.status_as_of(visit.path["digest"], sensitive=False)
+    configuration = visit.access.configuration(then.configuration)
     observed = observe_snapshot(configuration, then.snapshot, then.facts)
     values = {
         "then": then,
@@ -66,8 +63,3 @@ def as_of(visit: Visit) -> Page:
         "redacted": then.redacted,
     }
     return Page(template="as_of.html", here="/timeline", values=values)
-
-
-def _configuration(visit: Visit, then: AsOf) -> Cluster:
-    blob = visit.plane.log.blob(then.configuration)
-    return visit.plane.cluster if blob is None else canonical.decode(blob, Cluster)

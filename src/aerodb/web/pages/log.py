@@ -14,7 +14,7 @@ from aerodb.audit.findings import CONFIRMATION, Finding, State
 from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Event, Record
 from aerodb.audit.search import Query, required_instant
-from aerodb.control.roles import ALLOWED, Right, require
+from aerodb.control.roles import Right
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.api import LogEntry, ProvenEntry
@@ -68,13 +68,13 @@ def record(visit: Visit) -> Page:
     Raises:
         RecordUnknown: the log has none of that number.
     """
-    require(visit.person, Right.READ_AUDIT)
+    visit.access.require(Right.READ_AUDIT)
     number = visit.path["sequence"]
     if not (number.isascii() and number.isdigit() and len(number) < 16):
         raise FormMalformed("a record's number is expected here", field="sequence")
-    entry = visit.plane.reader.entry(int(number))
-    found = proven_by(visit.plane.cluster, entry, entry.proof)
-    values = {"each": found, "size": visit.plane.log.size, "log_key": visit.plane.cluster.log_key}
+    entry = visit.access.entry(int(number))
+    found = proven_by(visit.access.cluster, entry, entry.proof)
+    values = {"each": found, "size": visit.access.log_size, "log_key": visit.access.cluster.log_key}
     return Page(template="record.html", here="/audit", values=values)
 
 
@@ -85,8 +85,8 @@ def exported(visit: Visit) -> Download:
         CallerRefused: the person may not see it.
         LogUnavailable: the reading cannot be recorded.
     """
-    parts = visit.plane.discloser.export(visit.person)
-    return Download(name=f"aerodb-{visit.plane.cluster.name}-log.jsonl", media_type=JSON_LINES, parts=parts)
+    parts = visit.access.export()
+    return Download(name=f"aerodb-{visit.access.cluster.name}-log.jsonl", media_type=JSON_LINES, parts=parts)
 
 
 def evidence(visit: Visit) -> Download:
@@ -97,7 +97,7 @@ def evidence(visit: Visit) -> Download:
         LogUnavailable: the reading cannot be recorded.
     """
     request = visit.path["request"]
-    data = canonical.encode(visit.plane.discloser.evidence(visit.person, request))
+    data = canonical.encode(visit.access.evidence(request))
     return Download(name=f"aerodb-evidence-{request}.json", media_type="application/json", parts=[data])
 
 
@@ -111,11 +111,11 @@ def audit(visit: Visit) -> Page:
         CallerRefused: the person may not read the log.
         InstantMalformed: a time is no time.
     """
-    require(visit.person, Right.READ_AUDIT)
+    visit.access.require(Right.READ_AUDIT)
     asked = {name: visit.query.get(name, "") for name in Query.__struct_fields__}
     times = {name: required_instant(asked[name], name) for name in ("since", "until")}
-    cluster, log = visit.plane.cluster, visit.plane.log
-    found = visit.plane.reader.search(Query(**{**asked, **times}), visit.before(), RECORDS_A_PAGE)
+    cluster = visit.access.cluster
+    found = visit.access.search(Query(**{**asked, **times}), visit.before(), RECORDS_A_PAGE)
     further = {name: value for name, value in asked.items() if value}
     values = {
         "asked": asked,
@@ -127,11 +127,11 @@ def audit(visit: Visit) -> Page:
             "invariant": tuple(invariant.value for invariant in Invariant),
             "operator": tuple(person.name for person in cluster.operators),
         },
-        "records": [proven_by(cluster, entry, log.proof(entry.sequence)) for entry in found.records],
+        "records": [proven_by(cluster, entry, visit.access.entry(entry.sequence).proof) for entry in found.records],
         "older": "" if found.next is None else urlencode({**further, "before": str(found.next)}),
         "newest": urlencode(further) if visit.before() is not None else None,
-        "size": log.size,
-        "checkpoint": log.checkpoint,
+        "size": visit.access.log_size,
+        "checkpoint": visit.access.checkpoint(),
         "log_key": cluster.log_key,
     }
     return Page(template="audit.html", here="/audit", values=values)
@@ -146,11 +146,11 @@ def decision(visit: Visit) -> Page:
     Raises:
         RequestNotFound: the log knows none of that id.
     """
-    cluster = visit.plane.cluster
-    found = visit.plane.discloser.decision(visit.person, visit.path["request"], sensitive=False)
+    cluster = visit.access.cluster
+    found = visit.access.decision(visit.path["request"], sensitive=False)
     pairs = zip(found.records, found.proofs, strict=True)
     records = [proven_by(cluster, entry, proof) for entry, proof in pairs]
-    findings = visit.plane.reader.judged(visit.path["request"])
+    findings = visit.access.judged(visit.path["request"])
     values = {
         **shown_plan(found),
         "line": found.line,
@@ -161,7 +161,8 @@ def decision(visit: Visit) -> Page:
         "signed": [signed_by(each, findings) for each in records if each.record.event == "confirmed"],
         "outcome": outcome_of(cluster, found),
         "redacted": found.redacted,
-        "may_read_sensitive": Right.READ_SENSITIVE in ALLOWED[visit.person.role],
+        "events": found.events,
+        "may_read_sensitive": visit.access.may(Right.READ_SENSITIVE),
         "replayed": _replayed(visit) if found.plan is not None else None,
     }
     return Page(template="decision.html", here="/requests", values=values)
@@ -181,6 +182,6 @@ def signed_by(confirmed: Proven, findings: tuple[Finding, ...]) -> dict[str, Any
 
 def _replayed(visit: Visit) -> dict[str, Any]:
     try:
-        return {"replayed": visit.plane.reader.replay(visit.path["request"]), "fault": ""}
+        return {"replayed": visit.access.replay(visit.path["request"]), "fault": ""}
     except AeroError as error:
         return {"replayed": None, "fault": error.message}

@@ -18,7 +18,7 @@ from aerodb.actions import action_named, catalogue
 from aerodb.audit.checks import Asked, check_outcome
 from aerodb.audit.record import Record
 from aerodb.control.errors import RequestKnown
-from aerodb.control.roles import Right, require
+from aerodb.control.roles import Right
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Decision
@@ -26,7 +26,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan
 from aerodb.protocol.words import words_of
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
-from aerodb.rules.render import Line, outcome_lines, plan_lines
+from aerodb.rules.render import Line, outcome_lines, plan_lines, redacted_plan_lines
 from aerodb.rules.specification import Action
 from aerodb.web.errors import FormMalformed
 from aerodb.web.visit import Onward, Page, Visit
@@ -36,8 +36,7 @@ REQUESTS_A_PAGE = 100
 
 def listing(visit: Visit) -> Page:
     """Answer with the requests, the newest first."""
-    require(visit.person, Right.READ_REQUESTS)
-    found = visit.plane.reader.requests(visit.before(), REQUESTS_A_PAGE)
+    found = visit.access.requests(visit.before(), REQUESTS_A_PAGE)
     values = {"lines": found.requests, "next": found.next, "newest": visit.before() is None}
     return Page(template="requests.html", here="/requests", values=values)
 
@@ -50,7 +49,7 @@ def path_of(request: str) -> str:
 def options_for(visit: Visit, plan_text: str) -> str:
     """Return what the browser needs in order to have a plan confirmed, as JSON; nothing where it cannot."""
     try:
-        return msgspec.json.encode(visit.plane.authenticators.options(visit.person, plan_text)).decode()
+        return msgspec.json.encode(visit.access.confirming_options(plan_text)).decode()
     except AeroError:
         return ""
 
@@ -60,13 +59,13 @@ def options_for(visit: Visit, plan_text: str) -> str:
 
 def form_id(visit: Visit, action: str) -> str:
     """Return the id of a new form: the same for every tab of a session until the log has grown."""
-    text = f"request {action} {visit.plane.log.size}".encode()
+    text = f"request {action} {visit.access.log_size}".encode()
     return str(uuid.UUID(bytes=hmac.digest(visit.session.encode(), text, hashlib.sha256)[:16], version=4))
 
 
 def new(visit: Visit) -> Page | Onward:
     """Answer with the choice of an action, or with its form, or with the request that the form became."""
-    require(visit.person, Right.REQUEST)
+    visit.access.require(Right.REQUEST)
     if "action" not in visit.query:
         return Page(template="request_choice.html", here="/requests", values={"actions": list(catalogue().values())})
     action = action_named(visit.query["action"])
@@ -75,9 +74,9 @@ def new(visit: Visit) -> Page | Onward:
         return Onward(to="/requests/new?" + urlencode({"action": action.name, "id": form_id(visit, action.name)}))
     if not REQUEST_ID.fullmatch(request):
         raise FormMalformed("a request's id is a UUID in lower case", field="id")
-    if visit.plane.log.sequences_of(request):
+    if visit.access.knows(request):
         return Onward(to=path_of(request))
-    return Page(template="request_form.html", here="/requests", values=_form(visit.plane.cluster, action, request))
+    return Page(template="request_form.html", here="/requests", values=_form(visit.access.cluster, action, request))
 
 
 def _form(cluster: Cluster, action: Action, request: str) -> dict[str, Any]:
@@ -106,7 +105,7 @@ def ask(visit: Visit) -> Onward:
         reason=unicodedata.normalize("NFC", visit.sent("reason")).replace("\r\n", " ").strip(),
     )
     try:
-        visit.plane.explainer.ask(visit.person, request, asked)
+        visit.access.ask(request, asked)
     except RequestKnown:
         return Onward(to=path_of(request))
     except AeroError as error:
@@ -124,18 +123,19 @@ def one(visit: Visit) -> Page:
     Raises:
         RequestNotFound: the log knows none of that id.
     """
-    decision = visit.plane.discloser.decision(visit.person, visit.path["request"], sensitive=False)
+    decision = visit.access.decision(visit.path["request"], sensitive=False)
     line = decision.line
     mine = line.operator == visit.person.name
-    waits = line.state == "planned" and visit.plane.explainer.pending(line.request) is not None
+    waits = line.state == "planned"
     values = {
         **shown_plan(decision),
         "line": line,
-        "records": records_of(decision),
-        "outcome": outcome_of(visit.plane.cluster, decision),
+        "records": [*records_of(decision), *((each.sequence, each) for each in decision.events)],
+        "redacted": bool(decision.events),
+        "outcome": outcome_of(visit.access.cluster, decision),
         "waits": waits,
         "mine": mine,
-        "lapsed": line.state == "planned" and not waits,
+        "over": line.state if line.state in {"declined", "lapsed"} else "",
         "words": words_of(line.plan).split(" ") if line.plan else [],
         "options": options_for(visit, decision.plan) if waits and mine and decision.plan else "",
         "may_ask_outcome": visit.person.role == "operator" and line.state in {"confirmed", "unknown"},
@@ -145,6 +145,9 @@ def one(visit: Visit) -> Page:
 
 def shown_plan(decision: Decision) -> dict[str, Any]:
     """Return a decision's plan as lines, as its exact text, and as a document; None where it has none."""
+    if decision.shown is not None:
+        lines = redacted_plan_lines(decision.shown, decision.line.plan or "")
+        return {"plan": decision.shown, "plan_text": "", "plan_lines": lines}
     if decision.plan is None:
         return {"plan": None, "plan_text": "", "plan_lines": []}
     plan = canonical.decode(decision.plan.encode(), Plan)
@@ -158,6 +161,10 @@ def records_of(decision: Decision) -> list[tuple[int, Record]]:
 
 def outcome_of(cluster: Cluster, decision: Decision) -> list[Line]:
     """Return the last outcome of a request as lines; what no agent signed is said to be so."""
+    seen = [each for each in decision.events if each.event in {"outcome", "established"}]
+    if seen:
+        style = {"executed": "good", "unknown": "warn"}.get(seen[-1].result, "bad")
+        return [Line(style, f"{seen[-1].result.upper()}. What the node said is redacted for your role.")]
     ended = [record for _, record in records_of(decision) if record.event in {"outcome", "established"}]
     if not ended:
         return []
@@ -182,7 +189,7 @@ def ask_outcome(visit: Visit) -> Onward:
     """
     request = visit.path["request"]
     try:
-        visit.plane.outcome(visit.person, request)
+        visit.access.outcome(request)
     except AeroError as error:
         error.request = error.request or request
         raise

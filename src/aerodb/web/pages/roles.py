@@ -1,6 +1,6 @@
 """Who may do what, from the control plane's own table; and the keyboard's shortcuts."""
 
-from aerodb.control.roles import ALLOWED, Right, require
+from aerodb.control.roles import ALLOWED, Right
 from aerodb.protocol.classification import CLASSES, Class
 from aerodb.protocol.cluster import Role
 from aerodb.web.visit import Page, Visit
@@ -8,7 +8,7 @@ from aerodb.web.visit import Page, Visit
 
 def roles(visit: Visit) -> Page:
     """Answer with the people, the roles and the rights, and with the facts that are redacted."""
-    require(visit.person, Right.LOOK)
+    visit.access.require(Right.LOOK)
     return Page(
         template="roles.html",
         here="/roles",
@@ -16,7 +16,7 @@ def roles(visit: Visit) -> Page:
             "roles": list(Role),
             "rights": list(Right),
             "allowed": ALLOWED,
-            "people": visit.plane.cluster.operators,
+            "people": visit.access.cluster.operators,
             "sensitive": [
                 f"{kind.__name__.lower()}.{name}"
                 for kind, fields in CLASSES.items()
@@ -29,5 +29,5 @@ def roles(visit: Visit) -> Page:
 
 def keyboard(visit: Visit) -> Page:
     """Answer with the shortcuts, and how to turn them off."""
-    require(visit.person, Right.LOOK)
+    visit.access.require(Right.LOOK)
     return Page(template="keyboard.html", here="/keyboard", values={})
