@@ -9,7 +9,7 @@ Pure: no I/O, no clock; the log is passed in.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import IO, Protocol, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from aerodb.audit.verify import VerificationFailed, verified_checkpoint
 T = TypeVar("T")
 
 BLOCK_BYTES = 256 << 10
+LINE_BYTES_MAX = 64 << 20
+"""What one line of an export may have: more than any record or blob has, and no more than a machine has to hold."""
 
 
 class CheckpointLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +89,18 @@ def blocks(lines: Iterable[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[b
             held, held_bytes = [], 0
     if held:
         yield b"".join(held)
+
+
+def lines_in(file: IO[bytes], bytes_max: int = LINE_BYTES_MAX) -> Iterator[bytes]:
+    """Yield the lines of a file, each with its newline; only one is held at a time, whatever the file is.
+
+    Raises:
+        VerificationFailed: one has more than `bytes_max` bytes, so it is no line of an export.
+    """
+    while line := file.readline(bytes_max + 1):
+        if len(line) > bytes_max:
+            raise VerificationFailed(f"a line of the export has more than {bytes_max} bytes")
+        yield line
 
 
 def read_lines(lines: Iterable[bytes], vkey: str) -> Iterator[Line]:

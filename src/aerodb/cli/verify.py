@@ -12,6 +12,7 @@ import msgspec
 
 from aerodb.audit.against import Earlier
 from aerodb.audit.evidence import EvidenceInvalid, checkpoint_in, examine
+from aerodb.audit.export import lines_in
 from aerodb.audit.note import CHECKPOINT_BYTES_MAX, Checkpoint
 from aerodb.audit.store import How, Verdict, earlier_log, judge_export, judge_folder
 from aerodb.audit.trust import Trust
@@ -121,7 +122,7 @@ def _judged(session: Session, path: Path | None, trust: Trust, earlier: tuple[Ea
         if path.is_dir():
             return judge_folder(path, trust, earlier, how)
         with path.open("rb") as file:
-            return judge_export(file, trust, earlier, how)
+            return judge_export(lines_in(file), trust, earlier, how)
     except OSError as error:
         raise FileUnusable(f"{path} cannot be read: {error.strerror}", field="path") from error
     finally:

@@ -210,7 +210,7 @@ class Door:
 
     def _greet(self, came: socket.socket, address: str) -> None:
         """Shake hands with whoever came, beside everything else."""
-        seat = self._crowd.enter(address, lambda: _hang_up(came))
+        seat = self._crowd.enter(peer_of(address).name, lambda: _hang_up(came))
         if seat is None:
             came.close()
             return

@@ -1,5 +1,6 @@
 """`aerodb audit verify`: what is said of a log, with which exit code; and whether it extends what was seen."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from aerodb.audit.export import export
+from aerodb.audit.export import export, lines_in
 from aerodb.audit.note import sign_checkpoint
 from aerodb.audit.store import Log, judge_folder
 from aerodb.audit.store.judging import judge_part
 from aerodb.audit.tree import leaf_hash, root_of
+from aerodb.audit.verify import VerificationFailed
 from aerodb.cli.commands import run
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
@@ -283,3 +285,20 @@ def test_a_log_whose_clock_never_went_back_says_nothing_of_it(honest: Forged, tm
     shown = verify(folder / "log", cluster=folder / "cluster.json")
     assert shown.code == 0
     assert "clock" not in shown.plain
+
+
+def test_a_file_that_is_one_endless_line_is_refused_before_it_is_whole(now: Path, tmp_path: Path) -> None:
+    """Whoever hands in an export does not say how much memory its verification takes."""
+    stream = io.BytesIO(b"a\nbc\n" + b"x" * 100)
+    lines = lines_in(stream, 3)
+    assert [next(lines), next(lines)] == [b"a\n", b"bc\n"]
+    with pytest.raises(VerificationFailed):
+        next(lines)
+    assert stream.tell() == 9
+    endless = tmp_path / "endless"
+    with endless.open("wb") as file:
+        file.write(b'{"checkpoint":"')
+        file.truncate(4 << 30)  # Sparse: it takes no room.
+    shown = verify(endless, cluster=now / "cluster.json")
+    assert shown.code == 6
+    assert "a line of the export has more than" in shown.err

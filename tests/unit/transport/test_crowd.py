@@ -1,8 +1,13 @@
 """Who makes way where seats are scarce: never somebody of another room, whatever a room's own callers do."""
 
+import asyncio
+import socket
+
 import pytest
 
 from aerodb.transport.crowd import Crowd, Seat
+from aerodb.transport.deadlines import USUAL
+from aerodb.transport.door import Door
 from aerodb.transport.rooms import CONTROL, MONITORS, PEOPLE, STRANGERS_MAX, Room
 from aerodb.transport.server import CONNECTIONS_MAX, SEATS_LEAST
 
@@ -38,3 +43,26 @@ def test_a_caller_has_a_part_of_a_room_however_few_seats_there_are() -> None:
     for _ in range(100):
         comes(crowd, "eve", PEOPLE, busy=True)
     assert comes(crowd, "ada", PEOPLE, busy=True) is not None
+
+
+def test_a_network_of_many_addresses_is_one_stranger() -> None:
+    """Whoever has a network of IPv6 knocks from another address each time: they make way, and not who came before."""
+    ends: list[socket.socket] = []
+
+    async def knock() -> list[str]:
+        crowd = Crowd(64, 4, lambda _: None)
+        door = Door(crowd, None, lambda _: asyncio.Protocol(), USUAL)
+        for address in ("203.0.113.1", *(f"2001:db8::{at}%eth0" for at in range(1, 8))):
+            ours, theirs = socket.socketpair()
+            ends.append(theirs)
+            door._greet(ours, address)
+        found = [seat.address for seat in crowd._strangers]
+        crowd.end_strangers()
+        await asyncio.sleep(0)
+        return found
+
+    try:
+        assert asyncio.run(knock()) == ["203.0.113.1", *["2001:db8::/64"] * 3]
+    finally:
+        for end in ends:
+            end.close()

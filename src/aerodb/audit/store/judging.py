@@ -17,6 +17,7 @@ import msgspec
 
 from aerodb.audit.against import Earlier, Relation, related
 from aerodb.audit.clocks import Jumps, jumps_in
+from aerodb.audit.export import lines_in
 from aerodb.audit.findings import Meaning, Tally
 from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.record import read_record
@@ -113,7 +114,7 @@ def _opened(path: Path, vkey: str) -> Iterator[tuple[Database, Path]]:
         with opened_folder(path, vkey) as database:
             yield database, path
     else:
-        with path.open("rb") as file, opened_export(file, vkey) as opened:
+        with path.open("rb") as file, opened_export(lines_in(file), vkey) as opened:
             yield opened
 
 
