@@ -63,12 +63,14 @@ _DECODER = msgspec.json.Decoder(_Stamped)
 
 def jumps_in(records: Iterable[tuple[int, bytes]]) -> Jumps:
     """Return where the clock went back in records, which come in the log's order with their numbers."""
-    count, kept, before = 0, list[Jump](), ""
+    count, kept = 0, list[Jump]()
+    before, later = "", instant("")
     for sequence, data in records:
         at = stamp(data)
-        if went_back_from(before, at):
+        now = instant(at)
+        if now is not None and later is not None and now < later:
             count += 1
             if count <= KEPT_MAX:
                 kept.append(Jump(sequence=sequence, at=at, before=before))
-        before = at
+        before, later = at, now
     return Jumps(count=count, kept=tuple(kept))

@@ -24,7 +24,7 @@ class Seat:
     """One connection. `end` ends it at once."""
 
     def __init__(self, address: str, end: Callable[[], None], at: int) -> None:
-        """Hold it for a stranger at `address` (for IPv6, their network), who came at the instant `at` of the crowd's own count."""
+        """Hold it for a stranger at `address` (for IPv6, their network), who came at `at` of the crowd's own count."""
         self.address, self.end, self.used = address, end, at
         self.who: Hashable = None
         self.room: Room | None = None
