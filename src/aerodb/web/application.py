@@ -81,12 +81,15 @@ class Site:
             visit = await self._visit(request)
             try:
                 with span(f"page {entry.method} {entry.path}", kind="server"):
-                    answer = await run_in_threadpool(self._answer, entry, visit)
+                    return await run_in_threadpool(self._answered, entry, visit)
             except AeroError as error:
                 return self._problem(error, visit)
-            return self._response(answer, visit)
 
         return handle
+
+    def _answered(self, entry: Entry, visit: Visit) -> Response:
+        """Return a page's answer, rendered: beside the event loop, so that a large page holds up nobody."""
+        return self._response(self._answer(entry, visit), visit)
 
     def _answer(self, entry: Entry, visit: Visit) -> Answer:
         """Return a page's answer; a person who would change something that they may not is recorded."""
