@@ -30,6 +30,7 @@ FAR_STEPS = 12
 """After so many steps a setting that the verdicts name is taken back, though there is still something to ask for."""
 TRIES_MAX = 3
 ASKED_MAX = 4
+WORDS_MAX = 200
 ROWS_FROM = 900_000_000_000
 Wish = tuple[str, str, dict[str, str]]
 
@@ -265,6 +266,7 @@ class Walker:
             if said and f"{node} {line}" not in self._lent:
                 self._meddling.take_back(node, line)
                 self._lent.append(f"{node} {line}")
+                self._tried.clear()  # What was in vain before may be none now.
                 return True
         return False
 
@@ -317,4 +319,4 @@ def _words(cells: tuple[Cell, ...]) -> tuple[str, ...]:
         for verdict in cell.failed
         if verdict.invariant != "running-fits"
     )
-    return tuple(found)[:60]
+    return tuple(found)[:WORDS_MAX]
