@@ -40,11 +40,17 @@ def has_expired(error: BaseException | None) -> bool:
 
 def expires_at(path: Path) -> int | None:
     """Return when the certificate in a file expires, in seconds since 1970; None where the file cannot be read."""
+    return _expires(_read(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what the certificate in a file says, as `ssl.SSLSocket.getpeercert` gives it; nothing where it is none."""
     try:
         # cryptography.x509 reads it as well, and costs each agent 7 MB of memory for one date.
-        return _expires(ssl._ssl._test_decode_cert(str(path)))  # type: ignore[attr-defined] # noqa: SLF001
-    except (OSError, ssl.SSLError):
-        return None
+        found: dict[str, Any] = ssl._ssl._test_decode_cert(str(path))  # type: ignore[attr-defined] # noqa: SLF001
+    except (AttributeError, OSError, ssl.SSLError):
+        return {}
+    return found
 
 
 def expired(path: Path) -> str:
@@ -63,10 +69,7 @@ def note_own(context: ssl.SSLContext, certificate: Path) -> None:
     authorities = [found for each in context.get_ca_certs() if (found := _expires(each)) is not None]
     if authorities:
         _note(AUTHORITY, AUTHORITY, min(authorities))
-    try:
-        note_peer(ssl._ssl._test_decode_cert(str(certificate)))  # type: ignore[attr-defined] # noqa: SLF001
-    except (OSError, ssl.SSLError):
-        return
+    note_peer(_read(certificate))
 
 
 def note_pages(certificate: Path) -> None:
