@@ -89,7 +89,7 @@ def examine(data: bytes, trust: Trust) -> Examined:
         f"checkpoint of {proven.checkpoint.size} records that the log's key signed.",
     ]
     tally = Tally()
-    for finding in _judged(evidence, trust, entries):
+    for finding in (*_earlier(trust, entries), *_judged(evidence, trust, entries)):
         if finding.state in ("fails", "unchecked"):
             raise _invalid(finding.part, f"record {finding.sequence}: {finding.said}")
         tally.add(finding)
@@ -97,6 +97,15 @@ def examine(data: bytes, trust: Trust) -> Examined:
     if evidence.plan is None:
         said.append("The request was refused before a plan was made.")
     return Examined(evidence=evidence, proven=proven, meaning=tally.sum(), sentences=tuple(said))
+
+
+def _earlier(trust: Trust, entries: tuple[Logged, ...]) -> Iterator[Finding]:
+    """Yield what a file cannot show whose records name another configuration than the newest that is trusted."""
+    for entry in entries:
+        if entry.record.configuration != trust.cluster.digest:
+            why = "made under an earlier configuration than the newest given; that it still counted only a log shows"
+            said = f"Record {entry.sequence} was {why}."
+            yield Finding(state="noted", part=part.CONFIGURATION, sequence=entry.sequence, said=said, why=why)
 
 
 def checkpoint_in(data: bytes, vkey: str) -> Checkpoint:

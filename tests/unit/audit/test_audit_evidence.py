@@ -209,3 +209,14 @@ def test_evidence_without_records_proves_nothing(stage: Stage, data: bytes) -> N
     shown = stage.run("audit", "verify", "--against", str(file))
     assert shown.code == 6
     assert "the proofs: there are none" in shown.err
+
+
+def test_evidence_under_an_earlier_configuration_says_what_it_cannot_show(stage: Stage, data: bytes) -> None:
+    """Whoever holds a key that was revoked, and the log's, could make it: whether it still counted, no file tells."""
+    later = replace(stage.cluster, quorum=0)
+    both = examine(data, Trust(clusters=(later, stage.cluster)))
+    assert "Record 0 was made under an earlier configuration than the newest given" in "\n".join(both.sentences)
+    assert [(gap.part, gap.records) for gap in both.meaning.noted] == [("the configuration", 3)]
+    newest = examine(data, Trust(clusters=(stage.cluster, later)))
+    assert "earlier" not in "\n".join(newest.sentences)
+    assert newest.meaning.noted == ()
