@@ -30,6 +30,7 @@ FAR_STEPS = 12
 """After so many steps a setting that the verdicts name is taken back, though there is still something to ask for."""
 TRIES_MAX = 3
 ASKED_MAX = 4
+WORDS_MAX = 200
 ROWS_FROM = 900_000_000_000
 Wish = tuple[str, str, dict[str, str]]
 
@@ -112,6 +113,7 @@ class Walker:
         term = facts[holder].standing.granted.term
         beyond = [name for name, each in facts.items() if each.standing.pledged.term > term]
         if beyond:
+            yield "renew", holder, {}  # Before more are fenced: one more pledge can be of a log that reaches further.
             for member in self._running.cluster.members:
                 if member.name != holder:
                     yield "fence", member.name, {"for": holder}
@@ -264,6 +266,7 @@ class Walker:
             if said and f"{node} {line}" not in self._lent:
                 self._meddling.take_back(node, line)
                 self._lent.append(f"{node} {line}")
+                self._tried.clear()  # What was in vain before may be none now.
                 return True
         return False
 
@@ -316,4 +319,4 @@ def _words(cells: tuple[Cell, ...]) -> tuple[str, ...]:
         for verdict in cell.failed
         if verdict.invariant != "running-fits"
     )
-    return tuple(found)[:60]
+    return tuple(found)[:WORDS_MAX]
