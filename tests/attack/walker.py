@@ -124,9 +124,14 @@ class Walker:
                 yield "stop", name, {}  # One that never gets ready is recloned once it is down.
 
     def _voters(self, facts: dict[str, Facts]) -> list[str]:
-        """Return the members in the order in which they are fenced: a log that reaches furthest could be too much."""
-        names = [member.name for member in self._running.cluster.members]
-        return sorted(names, key=lambda name: _reach(facts[name]) if name in facts else (0, 0))
+        """Return the members in the order in which they are fenced: a log that reaches far, or is unknown, comes last."""
+
+        def rank(name: str) -> tuple[bool, tuple[int, int]]:
+            instance = facts[name].instance if name in facts else None
+            untold = instance is not None and (instance.position is None or instance.position.term is None)
+            return untold, _reach(facts[name]) if name in facts else (0, 0)
+
+        return sorted((member.name for member in self._running.cluster.members), key=rank)
 
     def _elected(self, facts: dict[str, Facts], up: list[str]) -> Iterator[Wish]:
         for name in up:
