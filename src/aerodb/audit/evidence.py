@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from aerodb.audit import findings as part
+from aerodb.audit.cosignature import cosigned_by, cosigners, known_keys, only_by
 from aerodb.audit.findings import Finding, Meaning, Tally
 from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.note import Checkpoint
@@ -170,8 +171,9 @@ def _records(evidence: Evidence, cluster: Cluster) -> tuple[tuple[Logged, ...], 
 def _proven(entry: Entry, cluster: Cluster) -> Proven:
     """Return what the entry's proof shows; it must be in the one form that the log gives it."""
     proven = open_proof(entry.proof, cluster.log_key, entry.record.encode())
-    if proven.checkpoint_text.count("\u2014 ") != 1:
-        raise ProofInvalid("the checkpoint has a signature that the log never made")
+    cosigned_by(proven.checkpoint_text, cosigners(cluster))
+    if only_by(proven.checkpoint_text, known_keys(cluster)) != proven.checkpoint_text:
+        raise ProofInvalid("the checkpoint has a signature by nobody whom the configuration names")
     if make_proof(proven.index, path_in(entry.proof), proven.checkpoint_text) != entry.proof:
         raise ProofInvalid("the proof is not in its one form")
     return proven
