@@ -3,11 +3,15 @@
 Its only durable state is the log. It runs no loop, no timer, no retry.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
 from aerodb.control.agents import Agents
 from aerodb.control.authenticators import Authenticators
 from aerodb.control.confirm import Confirmer
+from aerodb.control.cosigning import LogWitnesses
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.explain import Explainer
@@ -24,14 +28,27 @@ from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Request
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID
+from aerodb.transport.outside import Place
 from aerodb.transport.tls import Caller, Tls
+
+NOWHERE: Mapping[str, Place] = MappingProxyType({})
 
 
 class ControlPlane:
     """A request's life in four verbs, authenticators, and reading; each checks the caller's right beside its effect."""
 
-    def __init__(self, cluster: Cluster, tls: Tls, log: Log, make_agents: type[Agents] = Agents) -> None:
-        """Wire the verbs to one log and one set of agents, which `make_agents` makes."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        tls: Tls,
+        log: Log,
+        make_agents: type[Agents] = Agents,
+        log_witnesses: Mapping[str, Place] = NOWHERE,
+    ) -> None:
+        """Wire the verbs to one log and one set of agents, which `make_agents` makes.
+
+        `log_witnesses` says where each log witness is that the configuration names.
+        """
         self.cluster = cluster
         self.meters = Meters(log)
         agents = make_agents(cluster, tls, self.meters)
@@ -40,7 +57,7 @@ class ControlPlane:
         self.log = log
         self.views = Views(cluster, log, self.meters)
         self._agents = agents
-        self.dispatcher = Dispatcher(cluster, agents, recorder, self.views)
+        self.dispatcher = Dispatcher(cluster, agents, recorder, self.views, LogWitnesses(cluster, log, log_witnesses))
         self.explainer = Explainer(cluster, agents, recorder, self.views)
         self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher, self.views)
         self.authenticators = Authenticators(cluster, recorder)
