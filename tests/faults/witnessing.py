@@ -65,6 +65,7 @@ class WitnessProcess:
 
     def start(self, module: str = "aerodb", *more: str) -> None:
         """Start it, or in its place another `module`, and return once it listens."""
+        assert not self.listens, f"somebody else listens at {self._address}"
         command = [sys.executable, "-m", module, "witness-log", "run", "--folder", str(self.folder)]
         with self.said.open("ab") as output:
             self._process = subprocess.Popen(

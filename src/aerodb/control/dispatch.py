@@ -20,7 +20,7 @@ from aerodb.tracing import note, span
 
 
 class _Logged(NamedTuple):
-    """A confirmation's record, and the cosigned checkpoint that it is proven under ("": by the log alone, the newest)."""
+    """A confirmation's record, and the cosigned checkpoint that it is proven under ("": the newest, not cosigned)."""
 
     sequence: int
     cosigned: str
