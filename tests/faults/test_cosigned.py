@@ -2,8 +2,11 @@
 
 import http.server
 import os
+import shutil
 import signal
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -175,7 +178,7 @@ class Liar(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:  # type: ignore[override]
+    def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
@@ -228,6 +231,49 @@ def test_a_witness_that_lies(watched: Watched, ports_from: int) -> None:
     witness.start()
     watched.running.restart_control()
     again(watched)
+
+
+def walk(export: Path, cluster: Path, against: Path) -> tuple[int, str]:
+    """Verify as an auditor does, in an empty folder, with these three files and nothing else; return what is said."""
+    folder = export.parent / "auditor"
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "aerodb", "audit", "verify", str(export), "--cluster", str(cluster)]
+    command += ["--against", str(against)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AERODB")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+    return done.returncode, done.stdout + done.stderr
+
+
+def exported(watched: Watched, folder: Path) -> tuple[Path, Path]:
+    """Return an auditor's export and the configuration."""
+    person = Person(watched.running.layout.profile("auditor"), lambda _: None, colour=False)
+    assert person.types("audit", "export", "--output", str(folder / "export.jsonl")).code == 0
+    shutil.copy(watched.running.layout.configuration, folder / "cluster.json")
+    return folder / "export.jsonl", folder / "cluster.json"
+
+
+def test_an_auditors_walk(watched: Watched, tmp_path: Path) -> None:
+    """An export, the configuration, and what a witness or a node remembers: who vouches for how much of it is told.
+
+    A change of one byte in what is remembered, or another witness's memory of another log, proves nothing.
+    """
+    again(watched)
+    export, cluster = exported(watched, tmp_path)
+    key = watched.cluster.log_key
+    for name, witness in watched.witnesses.items():
+        code, said = walk(export, cluster, witness.memory(key))
+        assert (code, f"by {name}, 2" in said) == (0, True), said
+        print(said)
+    code, said = walk(export, cluster, watched.running.layout.node("n3") / "state" / "checkpoint.json")
+    assert (code, *(f"by {name}, 2" in said for name in (W1, W2, watched.node("n3")))) == (0, True, True, True), said
+    print(said)
+    text = watched.witnesses[W1].memory(key).read_text(encoding="utf-8")
+    (tmp_path / "changed").write_text(
+        text.replace("\u2014 witness.example/w1 ", "\u2014 witness.example/w2 "), encoding="utf-8"
+    )
+    assert "by witness.example" not in walk(export, cluster, tmp_path / "changed")[1]
+    (tmp_path / "cut").write_text(text[:-20] + "\n", encoding="utf-8")
+    assert walk(export, cluster, tmp_path / "cut")[0] == 6
 
 
 def _order(hostile: Hostile) -> Order:
@@ -309,6 +355,10 @@ def test_one_fork_for_the_witness_and_another_for_a_node(ground: Ground, tmp_pat
         done = watched.refused(f"{W1}:", f"{W2}:")
         assert "another" in done.message or "extension" in done.message, done.message
         watched.witnesses[W2].start()
+        export, cluster = exported(watched, tmp_path)
+        code, said = walk(export, cluster, witness.memory(watched.cluster.log_key))
+        assert (code, "ANOTHER LOG" in said or "BEHIND" in said, f"by {W1}, 2" in said) == (6, True, True), said
+        print(said)
         watched.api.do("checkpoint", "n1")  # One is demanded, and this one has seen the real log alone.
         assert watched.seen_by("n1") == [W2, watched.node("n1")]
     finally:

@@ -38,6 +38,14 @@ class Cosignature(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int
 
 
+class Cosigned(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint of `size` records, who of those that are known cosigned it, and how many others signed it too."""
+
+    size: int
+    by: tuple[Cosignature, ...]
+    others: int
+
+
 def _message(body: str, seconds: int) -> bytes:
     return f"cosignature/v1\ntime {seconds}\n{body}".encode()
 
@@ -70,6 +78,17 @@ def cosigned_by(text: str, keys: Iterable[VerifierKey]) -> tuple[Cosignature, ..
     note = read_note(text)
     found = ((key, note.signature_of(key)) for key in keys)
     return tuple(_verified(note, key, data) for key, data in found if data is not None)
+
+
+def cosigned(text: str, vkey: str, keys: Iterable[VerifierKey]) -> Cosigned:
+    """Return who cosigned the checkpoint `text` of the log with the verifier key `vkey`, of those with these `keys`.
+
+    Raises:
+        CheckpointForged: the log did not sign it, or a cosignature by one of the keys is not its own.
+        VerifierKeyInvalid: `vkey` is malformed.
+    """
+    size, by = open_checkpoint(text, vkey).size, cosigned_by(text, keys)
+    return Cosigned(size=size, by=by, others=len(read_note(text).signatures) - 1 - len(by))
 
 
 def _verified(note: Note, key: VerifierKey, data: bytes) -> Cosignature:
@@ -123,6 +142,12 @@ def only_by(text: str, keys: Iterable[VerifierKey]) -> str:
 def cosigners(cluster: Cluster) -> tuple[VerifierKey, ...]:
     """Return the keys of everybody whose cosignatures tell something: the log witnesses, and the nodes."""
     return *cluster.log_witnesses, *node_keys(cluster)
+
+
+def cosigners_of(clusters: Iterable[Cluster], more: Iterable[VerifierKey] = ()) -> tuple[VerifierKey, ...]:
+    """Return the keys of everybody whose cosignatures tell something under one of these configurations, and `more`."""
+    named = [key for cluster in clusters for key in cosigners(cluster)]
+    return tuple(dict.fromkeys((*named, *more)))
 
 
 def known_keys(cluster: Cluster) -> tuple[VerifierKey, ...]:

@@ -19,7 +19,6 @@ from aerodb.audit import findings as part
 from aerodb.audit.cosignature import cosigned_by, cosigners, known_keys, only_by
 from aerodb.audit.findings import Finding, Meaning, Tally
 from aerodb.audit.meaning import Logged, judged
-from aerodb.audit.note import Checkpoint
 from aerodb.audit.proof import ProofInvalid, Proven, make_proof, open_proof, path_in
 from aerodb.audit.record import decode_record
 from aerodb.audit.trust import Trust
@@ -100,8 +99,8 @@ def examine(data: bytes, trust: Trust) -> Examined:
     return Examined(evidence=evidence, proven=proven, meaning=tally.sum(), sentences=tuple(said))
 
 
-def checkpoint_in(data: bytes, vkey: str) -> Checkpoint:
-    """Return the checkpoint that the records in the evidence file `data` stand under; nothing else is verified.
+def checkpoint_in(data: bytes, vkey: str) -> str:
+    """Return the text of the checkpoint that the evidence file `data` stands under; nothing else of it is verified.
 
     Raises:
         EvidenceInvalid: it is no evidence file, or its first record does not stand in the log with this key.
@@ -110,7 +109,7 @@ def checkpoint_in(data: bytes, vkey: str) -> Checkpoint:
     if not evidence.entries:
         raise _invalid("the proofs", "there are none")
     first = evidence.entries[0]
-    return _held("the proofs", lambda: open_proof(first.proof, vkey, first.record.encode())).checkpoint
+    return _held("the proofs", lambda: open_proof(first.proof, vkey, first.record.encode())).checkpoint_text
 
 
 def _judged(evidence: Evidence, trust: Trust, entries: tuple[Logged, ...]) -> Iterator[Finding]:

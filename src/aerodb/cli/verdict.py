@@ -5,8 +5,11 @@ enrolled. Replayed: each plan is what the rules make of its snapshot. What was n
 Nothing here verifies or asks anything.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 
+from aerodb.audit.against import Relation
+from aerodb.audit.cosignature import Cosigned
 from aerodb.audit.evidence import Examined
 from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, Gap, Meaning
 from aerodb.audit.store import Verdict
@@ -30,10 +33,32 @@ def verdict_lines(verdict: Verdict) -> Iterator[Line]:
     yield from meaning_lines(meaning)
     if relation is not None and relation.kind == "extends":
         yield _row("against", relation.said)
+    if relation is not None and relation.cosigned is not None:
+        yield from _cosigned_lines(relation.cosigned)
     with_what = f"{verdict.processes} processes, one for each core" if verdict.processes > 1 else "one process"
     yield Line("dim", f"  judged by {with_what}; the checkpoint:")
     for line in verdict.verified.checkpoint_text.splitlines():
         yield Line("dim", shown(f"  {line}"))
+
+
+def _cosigned_lines(found: Cosigned) -> Iterator[Line]:
+    """Yield who vouches for what was seen earlier: that it was the longest that they were shown, and one log."""
+    for each in found.by:
+        yield _row(
+            "cosigned", f"its {counted(found.size, 'records')}, by {each.name}, {_time(each.seconds)} by its clock"
+        )
+    if not found.by:
+        yield _row("cosigned", "by nobody who is known here: that log is the word of whoever gave it", "dim")
+    if found.others:
+        yield _row("cosigned", f"and {counted(found.others, 'signatures')} by keys that are not known here", "dim")
+
+
+def _time(seconds: int) -> str:
+    """Return a time as people write it; one that no calendar has as the number that it is."""
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat().replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} seconds after 1970"
 
 
 def evidence_lines(examined: Examined) -> Iterator[Line]:
@@ -90,12 +115,19 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
     """Return what was found of a whole log, as a document."""
     relation = verdict.relation
     return {
-        "against": {"kind": relation.kind, "said": relation.said} if relation else None,
+        "against": _relation_document(relation) if relation else None,
         "checkpoint": verdict.verified.checkpoint_text,
         "intact": True,
         "size": verdict.verified.size,
         **meaning_document(verdict.meaning),
     }
+
+
+def _relation_document(relation: Relation) -> dict[str, object]:
+    found = relation.cosigned
+    by = [{"at": _time(each.seconds), "name": each.name} for each in found.by] if found else []
+    size = found.size if found else None
+    return {"cosigned": by, "kind": relation.kind, "said": relation.said, "seen": size}
 
 
 def meaning_document(meaning: Meaning) -> dict[str, object]:

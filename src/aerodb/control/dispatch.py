@@ -69,20 +69,28 @@ class Dispatcher:
             return done
 
     def _dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
-        said = b""
+        cosigned = self._cosigned()
+        collected = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
+        late = collected.snapshot
         try:
-            logged = _Logged(sequence, self._witnesses.cosigned())
-            collected = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
-            late = collected.snapshot
-            said = canonical.encode(late)
+            if isinstance(cosigned, AeroError):
+                raise cosigned
             self._views.check(collected.everyone)
+            logged = _Logged(sequence, cosigned)
             signed = self._agents.order(
                 plan.request.target, lambda seen: self._order(plan, text, signature, logged, seen, late)
             )
             became = self._became(plan.request, signed)
         except AeroError as error:
             became = Became(result=error.executed, signed=None, code=error.code, message=error.message)
-        return self._recorded(plan.request, plan_digest(text), became, late=said)
+        return self._recorded(plan.request, plan_digest(text), became, late=canonical.encode(late))
+
+    def _cosigned(self) -> str | AeroError:
+        """Return the cosigned checkpoint, before the late reports are asked for, which stay young so; or why not."""
+        try:
+            return self._witnesses.cosigned()
+        except AeroError as error:
+            return error
 
     def _became(self, request: Request, signed: Signed) -> Became:
         outcome = self._agents.opened(request.target, request.id, signed)

@@ -26,7 +26,7 @@ class SizeDiffers(AeroError):
     status = 409
     title = "The log witness knows another size of the log"
 
-    def __init__(self, message: str, size: int) -> None:
+    def __init__(self, message: str, size: int = 0) -> None:
         """Keep what the witness knows."""
         super().__init__(message)
         self.size = size

@@ -78,15 +78,21 @@ def post_outside(place: Place, path: str, body: bytes, seconds_max: float) -> An
             raise Unreachable(f"{place.url} cannot be reached: {error}") from error
         try:
             connection.request("POST", parts.path.rstrip("/") + path, body, {"Content-Type": TEXT})
-            answer = connection.getresponse()
-            data = answer.read(ANSWER_BYTES_MAX + 1)
+            with connection.getresponse() as answer:
+                data, left = answer.read(ANSWER_BYTES_MAX + 1), answer.length
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise Interrupted(f"{place.url} gave no whole answer within {seconds_max:g} seconds: {error!r}") from error
+            raise _interrupted(place, seconds_max, repr(error)) from error
         finally:
             connection.close()
     if len(data) > ANSWER_BYTES_MAX:
         raise AnswerMalformed(f"{place.url} answered more than {ANSWER_BYTES_MAX} bytes")
+    if ending.over or left:  # What was cut off looks whole to the standard library.
+        raise _interrupted(place, seconds_max, f"{len(data)} bytes came")
     return Answer(status=answer.status, type=answer.headers.get("Content-Type", ""), body=data)
+
+
+def _interrupted(place: Place, seconds_max: float, why: str) -> Interrupted:
+    return Interrupted(f"{place.url} gave no whole answer within {seconds_max:g} seconds: {why}", executed="unknown")
 
 
 def _connection(parts: SplitResult, ca: str, seconds_max: float) -> http.client.HTTPConnection:
@@ -106,7 +112,7 @@ class _Ending:
     def __init__(self, seconds_max: float) -> None:
         """Prepare."""
         self._lock = threading.Lock()
-        self._over = False
+        self.over = False
         self._socket: socket | None = None
         self._timer = threading.Timer(seconds_max, self._end)
         self._timer.daemon = True
@@ -119,12 +125,12 @@ class _Ending:
         """
         with self._lock:
             self._socket = held
-            if self._over:
+            if self.over:
                 raise TimeoutError("it took too long")
 
     def _end(self) -> None:
         with self._lock:
-            self._over = True
+            self.over = True
             if self._socket is not None:
                 with suppress(OSError):
                     self._socket.shutdown(SHUT_RDWR)
