@@ -300,3 +300,20 @@ def test_a_cosignature_that_is_brought_back_is_of_that_checkpoint_alone(witness:
     assert cosigned_by(with_lines(LOG.checkpoint(5), (answer.body.decode(),)), (key,))
     with pytest.raises(AeroError):
         cosigned_by(with_lines(LOG.checkpoint(6), (answer.body.decode(),)), (key,))
+
+
+def test_its_files_are_private_and_its_key_is_told_to_nobody(made: WitnessProcess) -> None:
+    """Whatever umask it was started with; and after a crash its memory is written nowhere."""
+    before = os.umask(0)
+    try:
+        made.start()
+        assert made.cosigns(LOG, 0, 5)
+        answers = [made.bring(each).body for each in (b"", LOG.addition(0, 7), LOG.addition(5, 7, fork=2))]
+        made.bring(LOG.addition(5, 5, fork=2))
+    finally:
+        os.umask(before)
+    assert [path for path in made.folder.rglob("*") if path.stat().st_mode & 0o077] == []
+    assert resource.prlimit(made.pid, resource.RLIMIT_CORE)[0] == 0
+    key = (made.folder / "witness.key").read_bytes().splitlines()[1]
+    command = Path(f"/proc/{made.pid}/cmdline").read_bytes()
+    assert all(key not in said for said in (*answers, made.said.read_bytes(), command))
