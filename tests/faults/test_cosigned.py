@@ -201,6 +201,7 @@ def _lies(key: Ed25519PrivateKey) -> dict[str, Callable[[bytes], tuple[int, str,
         "a longer log": lambda _: (409, SIZE_TYPE, b"1000000\n"),
         "no size": lambda _: (409, SIZE_TYPE, b"many\n"),
         "an error": lambda _: (500, "text/html", b"<h1>\x1b[31m</h1>"),
+        "what no record can hold": lambda _: (500, "text/plain", "e\u0301\u202e\x1b[31m".encode()),
         "elsewhere": lambda _: (302, "text/plain", b""),
     }  # fmt: skip
 

@@ -78,7 +78,8 @@ def _why(answer: "Future[str]") -> str:
     if not answer.done():
         return f"no answer within {GATHER_SECONDS_MAX:g} seconds"
     error = answer.exception()
-    return error.message if isinstance(error, AeroError) else repr(error)
+    said = error.message if isinstance(error, AeroError) else repr(error)
+    return said.encode("ascii", "backslashreplace").decode()  # A witness's own words must fit into a record.
 
 
 def _known(answer: Answer) -> int | None:
@@ -164,7 +165,14 @@ class _LogWitness:
 
     def ask(self, checkpoint: str) -> "Future[str]":
         """Ask it, once what it was asked before is over; the answer is its signature line, or why there is none."""
-        return self._worker.submit(self._asked, checkpoint)
+        answer = self._worker.submit(self._asked, checkpoint)
+        answer.add_done_callback(self._tell)
+        return answer
+
+    def _tell(self, answer: "Future[str]") -> None:
+        """Say in the service's log that it did not cosign, also where nobody waits for it."""
+        if answer.exception() is not None:
+            say("a log witness did not cosign", witness=self._key.name, why=_why(answer))
 
     def _asked(self, checkpoint: str) -> str:
         size, told = stated_size(checkpoint), self._size
