@@ -135,6 +135,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
 
     from aerodb.api.service import application, rooms_of
     from aerodb.audit.store import Log
+    from aerodb.control.cosigning import read_places
     from aerodb.control.errors import ControlFolderBroken
     from aerodb.control.plane import ControlPlane
     from aerodb.protocol import canonical
@@ -152,6 +153,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
         raise ControlFolderBroken(f"{folder} is not a control plane's folder: {error}") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ControlFolderBroken(f"{folder}/log.key is not an Ed25519 key")
+    places = read_places(folder)
     configure(log_format, "control")
     say("started", version=__version__, cluster=cluster.name)
     tracing.configure("aerodb-control", cluster.name, "control")
@@ -159,7 +161,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
     log = Log(folder / "log", cluster.origin, key, lambda done, total: _say(f"{done} of {total} records verified"))
     try:
         say("listening", address=cluster.control, log_records=log.size)
-        plane = ControlPlane(cluster, tls_in(folder), log)
+        plane = ControlPlane(cluster, tls_in(folder), log, log_witnesses=places)
         left_over = plane.left_over()
         with _pages(plane, folder, ending):
             threading.Thread(target=plane.begin, args=(left_over,), name="begin", daemon=True).start()
@@ -170,6 +172,47 @@ def serve(folder: Path, *, log_format: Form) -> int:
     finally:
         log.close()
     tracing.finish()
+    return 0
+
+
+def make_log_witness(folder: Path, name: str) -> int:
+    """Make a new log witness in `folder`, and say by which verifier key it is known."""
+    from aerodb.logwitness.folder import make_witness
+
+    private.begin()
+    _say(make_witness(folder, name).signing.vkey)
+    return 0
+
+
+def add_watched_log(folder: Path, vkey: str) -> int:
+    """Have the log witness in `folder` watch one more log."""
+    from aerodb.logwitness.folder import add_log
+
+    private.begin()
+    add_log(folder, vkey)
+    _say("the log is watched; nothing of it has been cosigned yet")
+    return 0
+
+
+def log_witness(folder: Path, address: str, *, log_format: Form) -> int:
+    """Run the log witness whose folder this is until SIGINT or SIGTERM."""
+    from aerodb.logwitness.folder import alone_in, read_witness
+    from aerodb.logwitness.service import LOGS, application
+    from aerodb.transport.server import PageServer, listen
+    from aerodb.transport.tls import witness_tls
+
+    private.begin()
+    ending = _Ending()
+    ending.install()
+    with alone_in(folder):
+        witness = read_witness(folder)
+        memories = witness.memories()
+        configure(log_format, witness.file.name)
+        bound = listen(address)
+        say("started", version=__version__, logs=sorted(memories), vkey=witness.signing.vkey)
+        say("listening", address="{}:{}".format(*bound.getsockname()[:2]))
+        PageServer(application(memories), witness_tls(folder), room=LOGS).run_on(bound, ending.asked)
+        say("ending", signal=ending.name)
     return 0
 
 

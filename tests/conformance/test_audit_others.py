@@ -5,6 +5,7 @@ from pymerkle import InmemoryTree
 from sigstore._internal import merkle
 
 from aerodb.audit import note, tree
+from aerodb.protocol.vkey import COSIGNATURE, ED25519
 
 SUMDB_KEY = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
 SUMDB_CHECKPOINT = (
@@ -12,6 +13,7 @@ SUMDB_CHECKPOINT = (
     "\u2014 sum.golang.org "
     "Az3grpgEild5qw7+5dtV13Kf1C2Xurm8q4fhdxvcsDHnqNTaxL2AFjBY+2TyGKevucFcAAlWFJJYle3EJlDCrQ+y3A8=\n"
 )
+WITNESS_KEY = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2"
 ENTRIES = [b"record %d" % number for number in range(67)]
 LEAVES = [tree.leaf_hash(entry) for entry in ENTRIES]
 
@@ -42,17 +44,26 @@ def test_sigstore_accepts_our_inclusion_proofs() -> None:
 def test_a_checkpoint_of_the_go_checksum_database_verifies() -> None:
     """A published checkpoint's key parses, its signature verifies, and its size and root are read."""
     key = note.parse_verifier_key(SUMDB_KEY)
-    body, signatures = note._split(SUMDB_CHECKPOINT)
-    note._verify_signature(body, signatures, key)
-    assert note._parse_body(body).size == 30055305
+    read = note.read_note(SUMDB_CHECKPOINT)
+    note.check_ed25519(key, read.signature_of(key) or b"", read.unverified_body.encode())
+    assert note.checkpoint_of(read).size == 30055305
     assert note.verifier_key("sum.golang.org", key.public_raw) == SUMDB_KEY
 
 
 def test_a_changed_checkpoint_of_the_go_checksum_database_does_not_verify() -> None:
     """The same checkpoint with another size is refused."""
-    body, signatures = note._split(SUMDB_CHECKPOINT.replace("30055305", "30055306"))
+    key, read = note.parse_verifier_key(SUMDB_KEY), note.read_note(SUMDB_CHECKPOINT.replace("30055305", "30055306"))
     with pytest.raises(note.CheckpointForged):
-        note._verify_signature(body, signatures, note.parse_verifier_key(SUMDB_KEY))
+        note.check_ed25519(key, read.signature_of(key) or b"", read.unverified_body.encode())
+
+
+def test_a_published_key_of_a_log_witness_parses_as_that_and_as_nothing_else() -> None:
+    """A witness of the public network: its key's id is computed as its operators' tools did, type included."""
+    key = note.parse_verifier_key(WITNESS_KEY, COSIGNATURE)
+    assert note.verifier_key("remora.n621.de", key.public_raw, COSIGNATURE) == WITNESS_KEY
+    for vkey, kind in ((WITNESS_KEY, ED25519), (SUMDB_KEY, COSIGNATURE)):
+        with pytest.raises(note.VerifierKeyInvalid):
+            note.parse_verifier_key(vkey, kind)
 
 
 def test_the_empty_tree_and_the_first_leaf_are_the_rfc_s() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -17,14 +18,17 @@ from starlette.requests import Request
 
 from aerodb import registration
 from aerodb.api.routes import ENDPOINTS
-from aerodb.audit import export, note, ocsf, proof, record, search, verify
+from aerodb.audit import adding, export, note, ocsf, proof, record, search, tree, verify
 from aerodb.audit.checks import check_confirmation
+from aerodb.audit.cosignature import cosign, cosigned, cosigners, known_keys, only_by, with_lines
 from aerodb.audit.evidence import Evidence
 from aerodb.cli import paths
 from aerodb.cli.verification import read_plan
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
 from aerodb.kernel.store import Seen
+from aerodb.logwitness.judging import judged, origin_of
+from aerodb.logwitness.memory import Signing, nothing_yet, read_memory
 from aerodb.protocol import canonical, confirmation, sshkey, sshsig, webauthn
 from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.cluster import Cluster
@@ -32,8 +36,10 @@ from aerodb.protocol.facts import Facts, Report
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Confirmation, Order, Outcome, Plan
 from aerodb.protocol.signed import Signed, open_signed
+from aerodb.protocol.vkey import COSIGNATURE, parse_verifier_key
 from aerodb.rules import explain, serving
 from aerodb.transport.door import peer_of
+from aerodb.transport.outside import Place
 from aerodb.transport.problem import problem_bytes, read_answer, refused_by
 from aerodb.transport.tls import caller_of
 from aerodb.web.forms import form_of, query_of
@@ -48,12 +54,16 @@ RECORD = record.decode_record(GENUINE.record.encode())
 KEY = sshkey.parse_line(ADA.ssh_key)
 SSH_LINE, NOTE = ADA.ssh_key, GENUINE.proof.partition("\n\n")[2]
 SEEN = Seen(size=1, checkpoint=NOTE)
+SIGNING = Signing(name="w/1", key=Ed25519PrivateKey.from_private_bytes(bytes(32)))
+COSIGNED = with_lines(NOTE, (cosign(NOTE, "w/1", SIGNING.key, 5),))
+KNOWN = note.Checkpoint(origin=CLUSTER.origin, size=0, root=tree.EMPTY_ROOT)
 DIGITS = "9" * 5_000
 SEEDS = (
     "", "{}", "[]", "null", '{"a":1}', "\ud800", "é", "²", "٣", "\x00", "%ff", "token=é", "a=b&a=b", DIGITS,
     "[" * 5_000, '"\\ud800"', "0/3000148", "2030-01-31T12:30:00Z", "٢٠٣٠-01-31", "16MB", f"{DIGITS}MB", f"{DIGITS}/0",
     SSH_LINE, GENUINE.plan, GENUINE.signature, GENUINE.record, GENUINE.proof, NOTE, CLUSTER.log_key,
     f"{proof.HEADER}\nindex {DIGITS}\n\n{NOTE}", NOTE.replace("\n1\n", f"\n{DIGITS}\n"),
+    COSIGNED, adding.addition_bytes(0, (), COSIGNED).decode(), nothing_yet(CLUSTER.log_key, SIGNING), SIGNING.vkey,
     canonical.encode(GENUINE).decode(), canonical.encode(SHOWN).decode(), canonical.encode(CLUSTER).decode(),
 )  # fmt: skip
 ODD = st.sampled_from(
@@ -95,6 +105,12 @@ def _documents(text: str) -> None:
             _one(lambda each=each: canonical.decode(sent(text), each.takes))  # type: ignore[misc]
 
 
+def _witnessed(data: bytes) -> None:
+    addition = adding.read_addition(data)
+    origin_of(addition, (CLUSTER.origin,))
+    judged(KNOWN, addition, CLUSTER.log_key)
+
+
 def _one(parse: Callable[[], object]) -> None:
     try:
         parse()
@@ -110,6 +126,14 @@ PARSERS: dict[str, Callable[[str], object]] = {
         export.read_lines([line + b"\n" for line in sent(text).split(b"\n")], CLUSTER.log_key)
     ),
     "a checkpoint": lambda text: note.open_checkpoint(text, CLUSTER.log_key),
+    "a note": note.read_note,
+    "a cosigned checkpoint": lambda text: cosigned(text, CLUSTER.log_key, (SIGNING.verifier, *cosigners(CLUSTER))),
+    "a checkpoint by those who are known": lambda text: only_by(text, known_keys(CLUSTER)),
+    "what a log witness is sent": lambda text: _witnessed(sent(text)),
+    "what a log witness answers": lambda text: adding.read_size(sent(text)),
+    "what a log witness remembers": lambda text: read_memory(text, CLUSTER.log_key, SIGNING),
+    "a log witness's key": lambda text: parse_verifier_key(text, COSIGNATURE),
+    "where a log witness is": lambda text: Place(url=text).parts,
     "a verified checkpoint": lambda text: verify.verified_checkpoint(text, CLUSTER.log_key),
     "a verifier key": note.parse_verifier_key,
     "a proof": lambda text: proof.open_proof(text, CLUSTER.log_key, b""),

@@ -9,34 +9,59 @@
 Pure: no I/O, no clock.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
 
-from aerodb.audit.note import Checkpoint
+from aerodb.audit.cosignature import Cosigned, cosigned
+from aerodb.audit.note import Checkpoint, CheckpointForged
+from aerodb.audit.verify import VerificationFailed, verified_checkpoint
+from aerodb.protocol.vkey import VerifierKey
 
 RootAt = Callable[[int], bytes]
 """Returns the root of the tree over so many of a log's first records; there are at least as many."""
 
 
 class Earlier(msgspec.Struct, frozen=True, kw_only=True):
-    """What was seen of a log earlier, verified: where, its checkpoint, and its roots where they are known."""
+    """What was seen of a log earlier, verified: where, its checkpoint, its roots where they are known, and by whom."""
 
     seen_in: str
     checkpoint: Checkpoint
     root_at: RootAt | None = None
+    cosigned: Cosigned | None = None
+
+
+def seen_earlier(
+    seen_in: str, text: str, vkey: str, keys: Iterable[VerifierKey], root_at: RootAt | None = None
+) -> Earlier:
+    """Return what was seen of the log with the verifier key `vkey` under the checkpoint `text`, and who vouches for it.
+
+    Raises:
+        VerificationFailed: the log did not sign it, or a cosignature by one of the `keys` is not its own.
+    """
+    checkpoint = verified_checkpoint(text, vkey)
+    try:
+        found = cosigned(text, vkey, keys)
+    except CheckpointForged as error:
+        raise VerificationFailed(f"{seen_in}: {error.message}") from error
+    return Earlier(seen_in=seen_in, checkpoint=checkpoint, root_at=root_at, cosigned=found)
 
 
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
-    """How a log stands to what was seen of it earlier, and that in a sentence."""
+    """How a log stands to what was seen of it earlier, that in a sentence, and who vouches for what was seen."""
 
     kind: Literal["extends", "behind", "another"]
     said: str
+    cosigned: Cosigned | None = None
 
 
 def related(now: Checkpoint, root_at: RootAt, earlier: Earlier) -> Relation:
     """Return how the log at the verified checkpoint `now`, whose roots `root_at` gives, stands to what was seen."""
+    return msgspec.structs.replace(_related(now, root_at, earlier), cosigned=earlier.cosigned)
+
+
+def _related(now: Checkpoint, root_at: RootAt, earlier: Earlier) -> Relation:
     seen, where = earlier.checkpoint, earlier.seen_in
     if seen.origin != now.origin:
         return _another(f"{where} is of the log {seen.origin}, and this is {now.origin}")

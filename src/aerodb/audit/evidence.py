@@ -16,9 +16,9 @@ from typing import Literal, TypeVar
 import msgspec
 
 from aerodb.audit import findings as part
+from aerodb.audit.cosignature import cosigned_by, cosigners, known_keys, only_by
 from aerodb.audit.findings import Finding, Meaning, Tally
 from aerodb.audit.meaning import Logged, judged
-from aerodb.audit.note import Checkpoint
 from aerodb.audit.proof import ProofInvalid, Proven, make_proof, open_proof, path_in
 from aerodb.audit.record import decode_record
 from aerodb.audit.trust import Trust
@@ -108,8 +108,8 @@ def _earlier(trust: Trust, entries: tuple[Logged, ...]) -> Iterator[Finding]:
             yield Finding(state="noted", part=part.CONFIGURATION, sequence=entry.sequence, said=said, why=why)
 
 
-def checkpoint_in(data: bytes, vkey: str) -> Checkpoint:
-    """Return the checkpoint that the records in the evidence file `data` stand under; nothing else is verified.
+def checkpoint_in(data: bytes, vkey: str) -> str:
+    """Return the text of the checkpoint that the evidence file `data` stands under; nothing else of it is verified.
 
     Raises:
         EvidenceInvalid: it is no evidence file, or its first record does not stand in the log with this key.
@@ -118,7 +118,7 @@ def checkpoint_in(data: bytes, vkey: str) -> Checkpoint:
     if not evidence.entries:
         raise _invalid("the proofs", "there are none")
     first = evidence.entries[0]
-    return _held("the proofs", lambda: open_proof(first.proof, vkey, first.record.encode())).checkpoint
+    return _held("the proofs", lambda: open_proof(first.proof, vkey, first.record.encode())).checkpoint_text
 
 
 def _judged(evidence: Evidence, trust: Trust, entries: tuple[Logged, ...]) -> Iterator[Finding]:
@@ -179,8 +179,9 @@ def _records(evidence: Evidence, cluster: Cluster) -> tuple[tuple[Logged, ...], 
 def _proven(entry: Entry, cluster: Cluster) -> Proven:
     """Return what the entry's proof shows; it must be in the one form that the log gives it."""
     proven = open_proof(entry.proof, cluster.log_key, entry.record.encode())
-    if proven.checkpoint_text.count("\u2014 ") != 1:
-        raise ProofInvalid("the checkpoint has a signature that the log never made")
+    cosigned_by(proven.checkpoint_text, cosigners(cluster))
+    if only_by(proven.checkpoint_text, known_keys(cluster)) != proven.checkpoint_text:
+        raise ProofInvalid("the checkpoint has a signature by nobody whom the configuration names")
     if make_proof(proven.index, path_in(entry.proof), proven.checkpoint_text) != entry.proof:
         raise ProofInvalid("the proof is not in its one form")
     return proven

@@ -3,16 +3,16 @@
 - A checkpoint is three lines (origin, size, root), an empty line, and signatures. The log writes no extension lines,
   and so none are accepted.
 - The signature is over the bytes as they stand. Every accepted text has one reading: numbers have no leading zero,
-  base64 has no spare bits.
-- Signatures by keys that we do not know (witnesses) are ignored, as C2SP asks; ours must be there, once, and verify.
+  base64 has no spare bits. How many signatures there are, and how long a text, is bounded.
+- Signatures by keys that we do not know are ignored, as C2SP asks, if only their name or only their id is that of a
+  known one. Of a key that we know there is one signature at most, and it must verify, or the whole note is refused.
 
 Pure: no I/O, no clock. Sources: C2SP signed-note, C2SP tlog-checkpoint, RFC 8032 (Ed25519).
 """
 
 import base64
-import hashlib
 import re
-from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -21,38 +21,51 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from aerodb.audit.tree import HASH_BYTES
 from aerodb.errors import AeroError
 from aerodb.protocol.base64text import from_base64
+from aerodb.protocol.vkey import KEY_ID_BYTES, VerifierKey, VerifierKeyInvalid, key_id, parse_verifier_key, verifier_key
 
-CHECKPOINT_BYTES_MAX = 65_536
+__all__ = ["VerifierKeyInvalid", "parse_verifier_key", "verifier_key"]  # Whoever opens a checkpoint needs them too.
 
-_ED25519 = b"\x01"
-_KEY_ID_BYTES = 4
-_NAME = re.compile(r"[^\s+\x00-\x20\x7f\ud800-\udfff]+")
+CHECKPOINT_BYTES_MAX = 128 << 10
+"""Room for more than the sixteen signatures, of nearly 5 kB each, that C2SP has every verifier take."""
+SIGNATURES_MAX = 64
+
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
 _SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
+_NOT_IN_A_NOTE = re.compile(r"[^\n -\ud7ff\ue000-\U0010ffff]")
 
 
 class CheckpointForged(AeroError):
-    """The text is not a checkpoint that the log's key signed."""
+    """The text is not a checkpoint that the log's key signed, or a signature by another known key is not its own."""
 
     code = "control.checkpoint-forged"
     status = 409
     title = "A checkpoint of the audit log is forged"
 
 
-class VerifierKeyInvalid(AeroError):
-    """The text is not an Ed25519 verifier key, or the name is not one that a key may have."""
-
-    code = "input.verifier-key-invalid"
-    status = 400
-    title = "The log's verifier key is not valid"
-
-
-class VerifierKey(msgspec.Struct, frozen=True):
-    """A log's name (its origin), the key's id, and the raw Ed25519 public key."""
+class NoteSignature(NamedTuple):
+    """One signature of a note: the key's name and id, and the signature's own bytes; nothing is verified."""
 
     name: str
     id: bytes
-    public_raw: bytes
+    data: bytes
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A signed note, read and not verified: its text, with the newline at its end, and its signatures in order."""
+
+    unverified_body: str
+    signatures: tuple[NoteSignature, ...]
+
+    def signature_of(self, key: VerifierKey) -> bytes | None:
+        """Return the bytes of the one signature that says that it is by `key`; None where there is none.
+
+        Raises:
+            CheckpointForged: there are several.
+        """
+        own = [each.data for each in self.signatures if (each.name, each.id) == (key.name, key.id)]
+        if len(own) > 1:
+            raise CheckpointForged(f"the checkpoint has {len(own)} signatures of {key.name!r}, not one")
+        return own[0] if own else None
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,37 +89,6 @@ def strict_decimal(text: str) -> int | None:
     return int(text) if text.isascii() and _DECIMAL.fullmatch(text) else None
 
 
-def _key_id(name: str, public_raw: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public_raw).digest()[:_KEY_ID_BYTES]
-
-
-def verifier_key(name: str, public_raw: bytes) -> str:
-    """Return the verifier key (signed-note's "vkey") of the log `name` with the raw Ed25519 key `public_raw`.
-
-    Raises:
-        VerifierKeyInvalid: `name` is empty, has white space or a plus, or the key is not 32 bytes.
-    """
-    if not _NAME.fullmatch(name) or len(public_raw) != 32:
-        raise VerifierKeyInvalid(f"the log's name {name!r} or its key cannot stand in a verifier key")
-    return f"{name}+{_key_id(name, public_raw).hex()}+{base64.b64encode(_ED25519 + public_raw).decode()}"
-
-
-@lru_cache(maxsize=16)
-def parse_verifier_key(vkey: str) -> VerifierKey:
-    """Return the parts of a verifier key.
-
-    Raises:
-        VerifierKeyInvalid: it is malformed, its id is not that of its key, or it is not an Ed25519 key.
-    """
-    name, _, rest = vkey.partition("+")
-    _, _, encoded = rest.partition("+")
-    public = strict_base64(encoded)
-    # Comparing with the one text that these parts have leaves no second spelling.
-    if public is None or public[:1] != _ED25519 or verifier_key(name, public[1:]) != vkey:
-        raise VerifierKeyInvalid(f"not a verifier key: {vkey!r}", field="log_key")
-    return VerifierKey(name, _key_id(name, public[1:]), public[1:])
-
-
 class Signer:
     """Signs the checkpoints of the log `origin` with `key`; what is the same in all of them is prepared once."""
 
@@ -118,13 +100,12 @@ class Signer:
         """
         public_raw = key.public_key().public_bytes_raw()
         self.verifier_key = verifier_key(origin, public_raw)
-        self._origin, self._key, self._key_id = origin, key, _key_id(origin, public_raw)
+        self._origin, self._key, self._key_id = origin, key, key_id(origin, public_raw)
 
     def checkpoint(self, size: int, root: bytes) -> str:
         """Return the signed checkpoint at `size` records with this root."""
         body = f"{self._origin}\n{size}\n{base64.b64encode(root).decode()}\n"
-        signature = base64.b64encode(self._key_id + self._key.sign(body.encode())).decode()
-        return f"{body}\n\u2014 {self._origin} {signature}\n"
+        return f"{body}\n{signature_line(self._origin, self._key_id, self._key.sign(body.encode()))}"
 
 
 def sign_checkpoint(origin: str, size: int, root: bytes, key: Ed25519PrivateKey) -> str:
@@ -144,9 +125,12 @@ def open_checkpoint(text: str, vkey: str) -> Checkpoint:
         VerifierKeyInvalid: `vkey` is malformed.
     """
     key = parse_verifier_key(vkey)
-    unverified_body, signatures = _split(text)
-    _verify_signature(unverified_body, signatures, key)
-    checkpoint = _parse_body(unverified_body)
+    note = read_note(text)
+    signature = note.signature_of(key)
+    if signature is None:
+        raise CheckpointForged(f"the checkpoint has no signature of {key.name!r}")
+    check_ed25519(key, signature, note.unverified_body.encode())
+    checkpoint = checkpoint_of(note)
     if checkpoint.origin != key.name:
         raise CheckpointForged(f"the checkpoint is of the log {checkpoint.origin!r}, not of {key.name!r}")
     return checkpoint
@@ -161,34 +145,53 @@ def stated_size(unverified_text: str) -> int:
     return (strict_decimal(lines[1]) if len(lines) == 3 else None) or 0
 
 
-def _split(text: str) -> tuple[str, list[tuple[str, bytes]]]:
-    """Return the signed body and the signatures as (key name, key id and signature)."""
+def read_note(text: str) -> Note:
+    """Return the parts of a signed note; nothing is verified.
+
+    Raises:
+        CheckpointForged: it is no note, or is longer or has more signatures than any that is taken.
+    """
     head, gap, tail = text.rpartition("\n\n")
-    if len(text) > CHECKPOINT_BYTES_MAX or not gap or not tail.endswith("\n") or re.search(r"[^\n -\U0010ffff]", text):
+    if _NOT_IN_A_NOTE.search(text) or len(text.encode()) > CHECKPOINT_BYTES_MAX or not gap or not tail.endswith("\n"):
         raise CheckpointForged("the checkpoint is not a signed note")
-    return head + "\n", [_signature(line) for line in tail[:-1].split("\n")]
+    lines = tail[:-1].split("\n")
+    if len(lines) > SIGNATURES_MAX:
+        raise CheckpointForged(f"the checkpoint has more than {SIGNATURES_MAX} signatures")
+    return Note(head + "\n", tuple(map(_signature, lines)))
 
 
-def _signature(line: str) -> tuple[str, bytes]:
+def _signature(line: str) -> NoteSignature:
     match = _SIGNATURE_LINE.fullmatch(line)
     signature = strict_base64(match[2]) if match else None
-    if match is None or signature is None or len(signature) <= _KEY_ID_BYTES:
+    if match is None or signature is None or len(signature) <= KEY_ID_BYTES:
         raise CheckpointForged("the checkpoint has a line that is not a signature")
-    return match[1], signature
+    return NoteSignature(match[1], signature[:KEY_ID_BYTES], signature[KEY_ID_BYTES:])
 
 
-def _verify_signature(body: str, signatures: list[tuple[str, bytes]], key: VerifierKey) -> None:
-    ours = [signature for name, signature in signatures if name == key.name and signature[:_KEY_ID_BYTES] == key.id]
-    if len(ours) != 1:
-        raise CheckpointForged(f"the checkpoint has {len(ours)} signatures of {key.name!r}, not one")
+def signature_line(name: str, identity: bytes, signature: bytes) -> str:
+    """Return the line of a note's signature by the key with this name and id."""
+    return f"\u2014 {name} {base64.b64encode(identity + signature).decode()}\n"
+
+
+def check_ed25519(key: VerifierKey, signature: bytes, message: bytes) -> None:
+    """Check that `signature` is that of `key` over `message`.
+
+    Raises:
+        CheckpointForged: it is not.
+    """
     try:
-        Ed25519PublicKey.from_public_bytes(key.public_raw).verify(ours[0][_KEY_ID_BYTES:], body.encode())
+        Ed25519PublicKey.from_public_bytes(key.public_raw).verify(signature, message)
     except (InvalidSignature, ValueError) as error:
         raise CheckpointForged(f"the checkpoint's signature is not that of {key.name!r}") from error
 
 
-def _parse_body(body: str) -> Checkpoint:
-    lines = body[:-1].split("\n")
+def checkpoint_of(note: Note) -> Checkpoint:
+    """Return what a note states that is a checkpoint; whoever calls has verified, or verifies, who signed it.
+
+    Raises:
+        CheckpointForged: it is not one.
+    """
+    lines = note.unverified_body[:-1].split("\n")
     if len(lines) != 3 or not lines[0]:
         raise CheckpointForged("the checkpoint has not exactly an origin, a size and a root")
     size, root = strict_decimal(lines[1]), strict_base64(lines[2])

@@ -23,7 +23,8 @@ class Root(click.Group):
         """Return the command called `cmd_name`, or None."""
         del ctx
         if cmd_name in COMMANDS:
-            command: click.Command = getattr(import_module(f"aerodb.cli.{COMMANDS[cmd_name]}"), cmd_name)
+            module = import_module(f"aerodb.cli.{COMMANDS[cmd_name]}")
+            command: click.Command = getattr(module, cmd_name.replace("-", "_"))
             return command
         if cmd_name in action_names():
             from aerodb.cli.act import action_command

@@ -36,6 +36,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "agent": ("daemons", "The agent of one node."),
         "gate": ("daemons", "Whether a node's PostgreSQL may be started by its host."),
         "serve": ("daemons", "The control plane."),
+        "witness-log": ("witnesslog", "A log witness: it cosigns what extends all that it saw of a log."),
     },
 }
 COMMANDS = {name: module for section in SECTIONS.values() for name, (module, _) in section.items()}

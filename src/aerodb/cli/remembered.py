@@ -8,12 +8,13 @@
 """
 
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import urlencode
 
 import msgspec
 
+from aerodb.audit.cosignature import bare
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint
 from aerodb.audit.views import check_views, path_in_texts, viewed
 from aerodb.cli.failures import LogUnverified
@@ -72,7 +73,7 @@ def held(profile: Profile, caller: Caller, nodes: Mapping[str, str]) -> Held:
     """
     own = remembered(profile)
     seen = {**nodes, **({"": own} if own else {})}
-    shown = Shown(checkpoints={who: text for who, text in seen.items() if text})
+    shown = Shown(checkpoints=dict(_bare(seen, profile.cluster.log_key)))
     seen_text = urlsafe_b64encode(canonical.encode(shown)).decode()
     answer = read(caller.get(f"{PATH}?{urlencode({'seen': seen_text})}"), Compared)
     try:
@@ -86,6 +87,16 @@ def held(profile: Profile, caller: Caller, nodes: Mapping[str, str]) -> Held:
     if all(view.agreement in (Agreement.CONSISTENT, Agreement.NOTHING, Agreement.FORGED) for view in views):
         remember(profile, answer.checkpoint)
     return Held(newest=newest, views=views)
+
+
+def _bare(seen: Mapping[str, str], vkey: str) -> Iterator[tuple[str, str]]:
+    """Yield, by who saw it, each checkpoint as the log signed it: who cosigned it needs no proof, and takes room.
+
+    What is no checkpoint of the log is not shown: there is no proof of it to be had.
+    """
+    for who, text in seen.items():
+        with suppress(CheckpointForged):
+            yield who, bare(text, vkey)
 
 
 def check_log(profile: Profile, caller: Caller, snapshot_text: str | None) -> None:

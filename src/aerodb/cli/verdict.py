@@ -5,9 +5,12 @@ enrolled. Replayed: each plan is what the rules make of its snapshot. What was n
 Nothing here verifies or asks anything.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 
+from aerodb.audit.against import Relation
 from aerodb.audit.clocks import Jumps, jump_text
+from aerodb.audit.cosignature import Cosigned
 from aerodb.audit.evidence import Examined
 from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, Gap, Meaning
 from aerodb.audit.store import Verdict
@@ -31,11 +34,35 @@ def verdict_lines(verdict: Verdict) -> Iterator[Line]:
     yield _row("intact", f"{counted(size, 'records')}, whole and in order, as the log's key signed")
     yield from meaning_lines(meaning)
     yield from clock_lines(verdict.jumps)
-    yield from (_row("against", relation.said) for relation in verdict.relations if relation.kind == "extends")
+    for relation in verdict.relations:
+        if relation.kind == "extends":
+            yield _row("against", relation.said)
+        if relation.cosigned is not None:
+            yield from _cosigned_lines(relation.cosigned)
     with_what = f"{verdict.processes} processes, one for each core" if verdict.processes > 1 else "one process"
     yield Line("dim", f"  judged by {with_what}; the checkpoint:")
     for line in verdict.verified.checkpoint_text.splitlines():
         yield Line("dim", shown(f"  {line}"))
+
+
+def _cosigned_lines(found: Cosigned) -> Iterator[Line]:
+    """Yield who vouches for what was seen earlier: that it was the longest that they were shown, and one log."""
+    for each in found.by:
+        yield _row(
+            "cosigned", f"its {counted(found.size, 'records')}, by {each.name}, {_time(each.seconds)} by its clock"
+        )
+    if not found.by:
+        yield _row("cosigned", "by nobody who is known here: that log is the word of whoever gave it", "dim")
+    if found.others:
+        yield _row("cosigned", f"and {counted(found.others, 'signatures')} by keys that are not known here", "dim")
+
+
+def _time(seconds: int) -> str:
+    """Return a time as people write it; one that no calendar has as the number that it is."""
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat().replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} seconds after 1970"
 
 
 def evidence_lines(examined: Examined) -> Iterator[Line]:
@@ -103,7 +130,7 @@ def counted(count: int, plural: str) -> str:
 def verdict_document(verdict: Verdict) -> dict[str, object]:
     """Return what was found of a whole log, as a document."""
     return {
-        "against": [{"kind": relation.kind, "said": relation.said} for relation in verdict.relations],
+        "against": [_relation_document(relation) for relation in verdict.relations],
         "checkpoint": verdict.verified.checkpoint_text,
         "clock_went_back": {
             "count": verdict.jumps.count,
@@ -113,6 +140,13 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
         "size": verdict.verified.size,
         **meaning_document(verdict.meaning),
     }
+
+
+def _relation_document(relation: Relation) -> dict[str, object]:
+    found = relation.cosigned
+    by = [{"at": _time(each.seconds), "name": each.name} for each in found.by] if found else []
+    size = found.size if found else None
+    return {"cosigned": by, "kind": relation.kind, "said": relation.said, "seen": size}
 
 
 def meaning_document(meaning: Meaning) -> dict[str, object]:

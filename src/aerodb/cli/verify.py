@@ -10,13 +10,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from aerodb.audit.against import Earlier
+from aerodb.audit.against import Earlier, seen_earlier
+from aerodb.audit.cosignature import cosigners_of
 from aerodb.audit.evidence import EvidenceInvalid, checkpoint_in, examine
 from aerodb.audit.export import lines_in
-from aerodb.audit.note import CHECKPOINT_BYTES_MAX, Checkpoint
+from aerodb.audit.note import CHECKPOINT_BYTES_MAX
 from aerodb.audit.store import How, Verdict, earlier_log, judge_export, judge_folder
 from aerodb.audit.trust import Trust
-from aerodb.audit.verify import Progress, VerificationFailed, verified_checkpoint
+from aerodb.audit.verify import Progress, VerificationFailed
 from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
 from aerodb.cli.profile import Profile, read_cluster
 from aerodb.cli.proving import EXPORT_PATH, FILE
@@ -25,6 +26,7 @@ from aerodb.cli.remembered import remember, remembered
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option
 from aerodb.cli.verdict import evidence_lines, meaning_document, verdict_document, verdict_lines
 from aerodb.protocol import canonical
+from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, parse_verifier_key
 
 EVIDENCE_BYTES_MAX = 64 << 20
 EXPORT_LINES = (b'{"checkpoint":', b'{"sequence":', b'{"blob":')
@@ -47,10 +49,20 @@ class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     "--against", type=click.Path(path_type=Path),
     help="An earlier export, folder, evidence file or checkpoint: does this log extend it?",
 )  # fmt: skip
+@click.option(
+    "--witness", "witnesses", multiple=True,
+    help="The verifier key of a log witness whom you trust, beside those in the configuration.",
+)  # fmt: skip
 @json_option
 @click.pass_obj
 def verify(
-    session: Session, path: Path | None, trusted: tuple[Path, ...], against: Path | None, *, as_json: bool
+    session: Session,
+    path: Path | None,
+    trusted: tuple[Path, ...],
+    against: Path | None,
+    witnesses: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> int:
     """Verify PATH offline: a log's folder, an export, or an evidence file; without it, an export fetched now.
 
@@ -59,13 +71,14 @@ def verify(
     plan is what the rules make of its snapshot. Exit code 0 means all three, with nothing left unchecked.
     """
     trust = Trust(clusters=tuple(map(read_cluster, trusted)) or (session.profile().cluster,))
+    keys = cosigners_of(trust.clusters, (parse_verifier_key(each, COSIGNATURE) for each in witnesses))
     try:
         if path is not None and _is_evidence(path):
             if against is not None:
                 raise click.UsageError("--against compares a whole log: verify its folder or an export")
             return _evidence(session, path, trust, as_json=as_json)
         with ExitStack() as held:
-            earlier = [held.enter_context(_earlier(against, trust.cluster.log_key))] if against else []
+            earlier = [held.enter_context(_earlier(against, trust.cluster.log_key, keys))] if against else []
             own = _seen_before(session.profile(), trust) if path is None else []
             return _log(session, path, trust, (*earlier, *own), as_json=as_json)
     except VerificationFailed as error:
@@ -93,7 +106,7 @@ def _seen_before(profile: Profile, trust: Trust) -> list[Earlier]:
     """
     text = remembered(profile)
     where = str(profile.folder / LOG_CHECKPOINT)
-    return [Earlier(seen_in=where, checkpoint=verified_checkpoint(text, trust.cluster.log_key))] if text else []
+    return [seen_earlier(where, text, trust.cluster.log_key, cosigners_of(trust.clusters))] if text else []
 
 
 def _log(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earlier, ...], *, as_json: bool) -> int:
@@ -137,27 +150,27 @@ def _progress(session: Session, word: str) -> Progress:
 
 
 @contextmanager
-def _earlier(path: Path, vkey: str) -> Iterator[Earlier]:
-    """Hold what was seen of the log earlier, verified.
+def _earlier(path: Path, vkey: str, keys: tuple[VerifierKey, ...]) -> Iterator[Earlier]:
+    """Hold what was seen of the log earlier, verified; `keys` are those of who may have cosigned it.
 
     Raises:
-        VerificationFailed, EvidenceUnverified: it is not what the log's key signed.
+        VerificationFailed, EvidenceUnverified: it is not what the log's key signed, or a cosignature is forged.
         FileUnusable: it cannot be read.
     """
     by_node = None if path.is_dir() else _remembered(path)
     if by_node is not None:
-        yield Earlier(seen_in=str(path), checkpoint=verified_checkpoint(by_node, vkey))
+        yield seen_earlier(str(path), by_node, vkey, keys)
     elif path.is_dir() or not _is_evidence(path):
-        with earlier_log(path, vkey) as earlier:
+        with earlier_log(path, vkey, keys) as earlier:
             yield earlier
     else:
-        yield Earlier(seen_in=str(path), checkpoint=_signed_in(_read(path), vkey))
+        yield seen_earlier(str(path), _signed_in(_read(path), vkey), vkey, keys)
 
 
-def _signed_in(data: bytes, vkey: str) -> Checkpoint:
-    """Return the verified checkpoint of an evidence file, or of a file that is a checkpoint and nothing else."""
+def _signed_in(data: bytes, vkey: str) -> str:
+    """Return the checkpoint of an evidence file, or what a file holds that is a checkpoint and nothing else."""
     if not data.startswith(b"{"):
-        return verified_checkpoint(data.decode(errors="replace"), vkey)
+        return data.decode(errors="replace")
     try:
         return checkpoint_in(data, vkey)
     except EvidenceInvalid as error:

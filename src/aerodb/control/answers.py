@@ -15,7 +15,7 @@ from aerodb.audit.evidence import Evidence
 from aerodb.protocol import api, timeline
 from aerodb.protocol.certificates import Certificate
 from aerodb.protocol.classification import CLASSES, Class, Unclassed
-from aerodb.protocol.cluster import Cluster, Member, Operator
+from aerodb.protocol.cluster import Cluster, Cosigning, Member, Operator
 from aerodb.protocol.credentials import (
     Authenticator,
     Authenticators,

@@ -1,9 +1,11 @@
 """The fourth verb of a request's life: one order, to one agent, sent once, and its outcome recorded."""
 
 import base64
+from typing import NamedTuple
 
 from aerodb.audit.views import check_views, seen_by
 from aerodb.control.agents import Agents
+from aerodb.control.cosigning import LogWitnesses
 from aerodb.control.record import Became, Recorder
 from aerodb.control.snapshot import collect_late
 from aerodb.control.views import Views
@@ -17,27 +19,38 @@ from aerodb.protocol.signed import Signed
 from aerodb.tracing import note, span
 
 
+class _Logged(NamedTuple):
+    """A confirmation's record, and the cosigned checkpoint that it is proven under ("": the newest, not cosigned)."""
+
+    sequence: int
+    cosigned: str
+
+
 class Dispatcher:
     """Carries orders to agents."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder, views: Views) -> None:
-        """Keep the way to the agents, the log, and who has seen what of it."""
+    def __init__(
+        self, cluster: Cluster, agents: Agents, recorder: Recorder, views: Views, witnesses: LogWitnesses
+    ) -> None:
+        """Keep the way to the agents, the log, who has seen what of it, and who must cosign it."""
         self._cluster = cluster
         self._agents = agents
         self._recorder = recorder
         self._views = views
+        self._witnesses = witnesses
 
-    def _order(self, plan: Plan, text: str, signature: str, sequence: int, seen: int, late: Snapshot) -> Order:
+    def _order(self, plan: Plan, text: str, signature: str, logged: _Logged, seen: int, late: Snapshot) -> Order:
         """Return everything that the agent, who has seen the log at the size `seen`, needs to check the three locks."""
         log = self._recorder.log
         check_views((seen_by(plan.request.target, seen, log.size),), log.size)
         snapshot = canonical.decode(log.blob(plan.snapshot) or b"", Snapshot)
-        proof, path = self._recorder.proof_since(sequence, seen)
+        cosigned = self._witnesses.since(logged.cosigned, seen)
+        proof, path = self._recorder.proof_since(logged.sequence, seen, cosigned)
         say("request dispatched", request=plan.request.id, target=plan.request.target)
         return Order(
             plan=text,
             signature=signature,
-            record=log.record(sequence).decode(),
+            record=log.record(logged.sequence).decode(),
             proof=proof,
             consistency=tuple(base64.b64encode(each).decode() for each in path),
             reports={name: report for name, report in snapshot.reports.items() if name in plan.reports},
@@ -47,7 +60,8 @@ class Dispatcher:
     def dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
         """Send the order, once, record what came back, and return it.
 
-        A failure to reach the agent is an outcome too: not executed where nothing was sent, else unknown.
+        A failure to reach the agent is an outcome too: not executed where nothing was sent, else unknown. So it is
+        where log witnesses do not cosign what the configuration demands that they do.
         """
         with span("dispatch", kind="client", request=plan.request.id, node=plan.request.target):
             done = self._dispatch(plan, text, signature, sequence)
@@ -55,17 +69,28 @@ class Dispatcher:
             return done
 
     def _dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
+        cosigned = self._cosigned()
         collected = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
         late = collected.snapshot
         try:
+            if isinstance(cosigned, AeroError):
+                raise cosigned
             self._views.check(collected.everyone)
+            logged = _Logged(sequence, cosigned)
             signed = self._agents.order(
-                plan.request.target, lambda seen: self._order(plan, text, signature, sequence, seen, late)
+                plan.request.target, lambda seen: self._order(plan, text, signature, logged, seen, late)
             )
             became = self._became(plan.request, signed)
         except AeroError as error:
             became = Became(result=error.executed, signed=None, code=error.code, message=error.message)
         return self._recorded(plan.request, plan_digest(text), became, late=canonical.encode(late))
+
+    def _cosigned(self) -> str | AeroError:
+        """Return the cosigned checkpoint, before the late reports are asked for, which stay young so; or why not."""
+        try:
+            return self._witnesses.cosigned()
+        except AeroError as error:
+            return error
 
     def _became(self, request: Request, signed: Signed) -> Became:
         outcome = self._agents.opened(request.target, request.id, signed)

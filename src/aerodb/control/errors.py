@@ -147,6 +147,14 @@ class CredentialKnown(AeroError):
     title = "The credential is known already"
 
 
+class CosignaturesMissing(AeroError):
+    """Fewer log witnesses than the configuration demands cosigned the log in which the confirmation stands."""
+
+    code = "control.cosignatures-missing"
+    status = 503
+    title = "Log witnesses did not cosign the audit log"
+
+
 class OutcomeForged(AeroError):
     """An agent's answer is not the signed outcome of this request."""
 

@@ -3,7 +3,8 @@
 Its only durable state is the log. It runs no loop, no timer, no retry.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
@@ -11,6 +12,7 @@ from aerodb.control.access import Access, PlaneParts
 from aerodb.control.agents import Agents
 from aerodb.control.authenticators import Authenticators
 from aerodb.control.confirm import Confirmer
+from aerodb.control.cosigning import LogWitnesses
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.door import Door
@@ -26,8 +28,11 @@ from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Request
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID
+from aerodb.transport.outside import Place
 from aerodb.transport.peer import Peer
 from aerodb.transport.tls import Caller, Tls
+
+NOWHERE: Mapping[str, Place] = MappingProxyType({})
 
 
 class ControlPlane:
@@ -36,18 +41,29 @@ class ControlPlane:
     Whoever called gets an `Access`; nothing else here reads or acts.
     """
 
-    def __init__(self, cluster: Cluster, tls: Tls, log: Log, make_agents: type[Agents] = Agents) -> None:
-        """Wire the verbs to one log and one set of agents, which `make_agents` makes."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        tls: Tls,
+        log: Log,
+        make_agents: type[Agents] = Agents,
+        log_witnesses: Mapping[str, Place] = NOWHERE,
+    ) -> None:
+        """Wire the verbs to one log and one set of agents, which `make_agents` makes.
+
+        `log_witnesses` says where each log witness is that the configuration names.
+        """
         self.cluster = cluster
         self.meters = Meters(log)
         self._log, self._agents = log, make_agents(cluster, tls, self.meters)
         self._recorder = Recorder(log, canonical.encode(cluster), self.meters)
+        self._log_witnesses = LogWitnesses(cluster, log, log_witnesses)
         self._parts = self._made()
 
     def _made(self) -> PlaneParts:
         cluster, agents, recorder, log = self.cluster, self._agents, self._recorder, self._log
         views = Views(cluster, log, self.meters)
-        dispatcher = Dispatcher(cluster, agents, recorder, views)
+        dispatcher = Dispatcher(cluster, agents, recorder, views, self._log_witnesses)
         explainer = Explainer(cluster, agents, recorder, views)
         reader = Reader(cluster, agents, log, views, explainer.awaits)
         return PlaneParts(

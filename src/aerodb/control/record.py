@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from aerodb.audit.note import stated_size
 from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, Record
 from aerodb.audit.store import Log
 from aerodb.control.allowance import Allowance
@@ -114,9 +115,15 @@ class Recorder:
         )  # fmt: skip
         return sequence
 
-    def proof_since(self, sequence: int, seen: int) -> tuple[str, tuple[bytes, ...]]:
-        """Return the proof of a record and the path from the `seen` size, both under one and the same checkpoint."""
+    def proof_since(self, sequence: int, seen: int, checkpoint: str = "") -> tuple[str, tuple[bytes, ...]]:
+        """Return the proof of a record and the path from the `seen` size, both under one and the same checkpoint.
+
+        That is `checkpoint`, where one is given that others have cosigned, else the newest.
+        """
         with self._lock:
+            if checkpoint:
+                path = self.log.consistency(seen, stated_size(checkpoint))
+                return self.log.proof_under(sequence, checkpoint), path
             return self.log.proof(sequence), self.log.consistency(seen)
 
     def planned(self, plan: Plan, text: str, snapshot: bytes, failed: tuple[str, ...]) -> int:

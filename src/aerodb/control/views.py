@@ -9,6 +9,7 @@
 import threading
 from collections.abc import Mapping
 
+from aerodb.audit.cosignature import bare
 from aerodb.audit.note import CheckpointForged, open_checkpoint
 from aerodb.audit.store import Log, LogUnavailable
 from aerodb.audit.verify import VerificationFailed
@@ -119,10 +120,17 @@ class Views:
         if self._view(who, seen, checkpoint).agreement not in CONFLICTS:
             return
         with self._lock:
-            known = {*self._nodes.values(), *self._others.values()}
-            if seen not in known and len(self._others) < CONFLICTS_MAX:
+            known = {self._signed(text) for text in (*self._nodes.values(), *self._others.values())}
+            if self._signed(seen) not in known and len(self._others) < CONFLICTS_MAX:
                 self._others[who] = seen
         self._tell(self.now({}))
+
+    def _signed(self, text: str) -> str:
+        """Return a checkpoint as the log signed it, whoever cosigned it; what is none as it is."""
+        try:
+            return bare(text, self._log.verifier_key)
+        except CheckpointForged:
+            return text
 
     def _tell(self, views: tuple[LogView, ...]) -> None:
         """Say in the service's log, once each, who has seen what the log does not have."""

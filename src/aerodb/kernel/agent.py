@@ -25,6 +25,7 @@ from aerodb.kernel.node import Node
 from aerodb.kernel.over import as_watched, what_is_over
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Begun, Store
+from aerodb.kernel.vouching import vouched, vouched_for
 from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
@@ -296,7 +297,7 @@ class Agent:
             with span("locks"):
                 locks.check_form(cluster, plan)
                 locks.check_reports(plan, order)
-                self._store.write_seen(locks.check_logged(cluster, plan, order, self._store.seen))
+                self._store.write_seen(vouched(self._node, locks.check_logged(cluster, plan, order, self._store.seen)))
             work = self._judge_again(plan, order)
             self._store.begin(request, order.plan, work.view.own.facts)
         except AeroError as error:
@@ -314,7 +315,8 @@ class Agent:
             failure = error if isinstance(error, AeroError) else OperationFailed(repr(error))
             say("operation failed", failure=error, request=request)
             return self._after_failure(order, work, failure)
-        said = self._answers.signed(request, order.plan, "executed", evidence=evidence, late=digests(order.late))
+        told = (*evidence, *vouched_for(self._node.cluster, self._store.seen))
+        said = self._answers.signed(request, order.plan, "executed", evidence=told, late=digests(order.late))
         return self._answers.last(request, said)
 
     def _after_failure(self, order: Order, work: specification.Order, failure: AeroError) -> Signed:

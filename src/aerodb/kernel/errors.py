@@ -107,6 +107,14 @@ class NotLogged(AeroError):
     title = "The confirmation is not proven to be logged"
 
 
+class CosignaturesMissing(AeroError):
+    """Fewer log witnesses than the configuration demands have cosigned the checkpoint over the confirmation."""
+
+    code = "kernel.cosignatures-missing"
+    status = 409
+    title = "Log witnesses have not cosigned what the node is shown"
+
+
 class LogRewritten(AeroError):
     """The audit log that is shown does not extend the one that this node has seen."""
 

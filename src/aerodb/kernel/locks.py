@@ -2,20 +2,23 @@
 
 - Signed: an enrolled operator's confirmation of the exact bytes of a plan for this node, this configuration and
   these rules: their SSH signature, or an assertion by an authenticator that their SSH key endorsed.
-- Logged: an inclusion proof of the confirmation's record, under a signed checkpoint that extends the last one seen.
+- Logged: an inclusion proof of the confirmation's record, under a signed checkpoint that extends the last one seen, and
+  that as many log witnesses have cosigned as the node's configuration demands.
 - Nothing that the control plane says is believed beyond what these show.
 
 Pure: no I/O, no clock.
 """
 
 from aerodb.actions import action_named
-from aerodb.audit.note import open_checkpoint
+from aerodb.audit.cosignature import cosigned_by, only_by
+from aerodb.audit.note import CheckpointForged, open_checkpoint, parse_verifier_key, stated_size
 from aerodb.audit.proof import Proven, open_proof
 from aerodb.audit.record import Record
 from aerodb.audit.tree import verify_consistency
 from aerodb.errors import AeroError
 from aerodb.kernel.errors import (
     ConfirmationMissing,
+    CosignaturesMissing,
     LogRewritten,
     NotLogged,
     OperatorRefused,
@@ -142,10 +145,11 @@ def _check_signature(cluster: Cluster, person: Operator, plan: str, signature: s
 
 
 def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: Seen) -> Seen:
-    """Check the second lock; return the checkpoint that is now the newest seen.
+    """Check the second lock; return the checkpoint that is now the newest seen, with the signatures that were checked.
 
     Raises:
         NotLogged: no valid proof that this confirmation stands in the log.
+        CosignaturesMissing: fewer log witnesses than the configuration demands have cosigned the checkpoint.
         LogRewritten: the log is not an extension of the one seen before.
     """
     try:
@@ -158,7 +162,26 @@ def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: Seen) -> Seen
     if (record.event, record.request, record.plan, record.signature) != wanted:
         raise NotLogged("the logged record is not the confirmation of this plan with this signature")
     _check_extends(cluster, proven, order.consistency, seen)
-    return Seen(size=proven.checkpoint.size, checkpoint=proven.checkpoint_text)
+    return Seen(size=proven.checkpoint.size, checkpoint=_cosigned(cluster, proven.checkpoint_text))
+
+
+def _cosigned(cluster: Cluster, text: str) -> str:
+    """Return a checkpoint with the log's signature, and those of the log witnesses that the configuration names.
+
+    Raises:
+        CosignaturesMissing: they are fewer than it demands, or one is not what it says.
+    """
+    witnesses = cluster.log_witnesses
+    try:
+        vouching = {each.name for each in cosigned_by(text, witnesses)}
+    except CheckpointForged as error:
+        raise CosignaturesMissing(error.message) from error
+    if len(vouching) < cluster.cosignatures_demanded:
+        raise CosignaturesMissing(
+            f"{len(vouching)} of {cluster.cosignatures_demanded} log witnesses have cosigned the checkpoint of "
+            f"{stated_size(text)} records; missing: {', '.join(k.name for k in witnesses if k.name not in vouching)}"
+        )
+    return only_by(text, (parse_verifier_key(cluster.log_key), *witnesses))
 
 
 def _check_extends(cluster: Cluster, proven: Proven, consistency: tuple[str, ...], seen: Seen) -> None:

@@ -11,6 +11,8 @@ import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
+from aerodb.protocol.base64text import from_base64
+from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, VerifierKeyInvalid, parse_verifier_key
 
 
 class Role(StrEnum):
@@ -45,6 +47,35 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     revoked: bool = False
 
 
+class Cosigning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who watches the audit log from outside, and how many of them must vouch for it before a node acts.
+
+    `witnesses` are the verifier keys of the log witnesses (C2SP tlog-cosignature), each of which holds its witness's
+    name. `demanded` is how many of them must have cosigned the checkpoint that an order's confirmation stands under.
+    """
+
+    witnesses: tuple[str, ...]
+    demanded: int
+
+    def __post_init__(self) -> None:
+        """Refuse what would count one witness twice, or ask for more than there are."""
+        keys = self.keys
+        if not keys:
+            raise ValueError("cosigning names no log witness: leave it out")
+        if len({key.name for key in keys}) < len(keys) or len({key.public_raw for key in keys}) < len(keys):
+            raise ValueError("two log witnesses have one name, or one key")
+        if not 0 <= self.demanded <= len(keys):
+            raise ValueError(f"{self.demanded} cosignatures are demanded of {len(keys)} log witnesses")
+
+    @property
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """Return the witnesses' keys, in the configuration's order."""
+        try:
+            return tuple(parse_verifier_key(vkey, COSIGNATURE) for vkey in self.witnesses)
+        except VerifierKeyInvalid as error:
+            raise ValueError(error.message) from error
+
+
 class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """The whole configuration.
 
@@ -53,6 +84,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `control` is host:port of the control plane's API. `web` is host:port where the admin UI listens, and `web_origin`
     its origin as browsers name it, such as "http://orders-3f2a91bc.localhost:7407"; both are empty where there is no
     admin UI.
+    `cosigning` is left out where no log witness is named, so that such a configuration keeps its bytes.
     """
 
     name: str
@@ -65,6 +97,29 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     control: str
     web: str = ""
     web_origin: str = ""
+    cosigning: Cosigning | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse a log witness whose key is another party's: it would vouch for itself."""
+        if not self.log_witnesses:
+            return
+        try:
+            log = parse_verifier_key(self.log_key).public_raw
+        except VerifierKeyInvalid as error:
+            raise ValueError(error.message) from error
+        others = {log, *(from_base64(each.public_key) for each in self.members)}
+        if any(key.public_raw in others for key in self.log_witnesses):
+            raise ValueError("a log witness has the key of the audit log, or of a node")
+
+    @property
+    def log_witnesses(self) -> tuple[VerifierKey, ...]:
+        """Return the keys of the log witnesses, in the configuration's order; none by default."""
+        return () if self.cosigning is msgspec.UNSET else self.cosigning.keys
+
+    @property
+    def cosignatures_demanded(self) -> int:
+        """Return how many log witnesses must have cosigned before a node acts; 0 by default."""
+        return 0 if self.cosigning is msgspec.UNSET else self.cosigning.demanded
 
     @property
     def data_nodes(self) -> tuple[str, ...]:

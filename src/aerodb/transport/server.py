@@ -206,13 +206,13 @@ class Server(uvicorn.Server):
 
 
 class PageServer(Server):
-    """A server for browsers, which show no certificate: the application itself finds out who calls.
+    """A server for browsers, or for whoever else shows no certificate: the application itself finds out who calls.
 
-    Without `tls` it speaks plain HTTP, which is right on the loopback interface alone.
+    Without `tls` it speaks plain HTTP, which is right for pages on the loopback interface alone.
     """
 
-    def __init__(self, app: Any, tls: Tls | None, deadlines: Deadlines = USUAL) -> None:
-        """Prepare to serve `app`."""
+    def __init__(self, app: Any, tls: Tls | None, deadlines: Deadlines = USUAL, room: Room = PAGES) -> None:
+        """Prepare to serve `app` to callers who share one `room`."""
         self._open(
-            app, page_context(tls) if tls else None, frozenset(), lambda _: PAGES, deadlines, PAGE_CONNECTIONS_MAX
+            app, page_context(tls) if tls else None, frozenset(), lambda _: room, deadlines, PAGE_CONNECTIONS_MAX
         )

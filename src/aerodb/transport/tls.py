@@ -49,6 +49,12 @@ def pages_tls(folder: Path, address: str) -> Tls | None:
     return Tls(ca=own.ca, certificate=certificate, key=key) if certificate.exists() else own
 
 
+def witness_tls(folder: Path) -> Tls | None:
+    """Return what a log witness shows to whoever calls, where its folder has tls.crt; None is plain HTTP."""
+    own = tls_in(folder)
+    return own if own.certificate.exists() else None
+
+
 def client_context(tls: Tls) -> ssl.SSLContext:
     """Return the context of a caller: it trusts the cluster's authority alone, and shows its own certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from aerodb.audit.cosignature import cosign, node_name
 from aerodb.audit.evidence import Evidence, EvidenceInvalid, checkpoint_in, examine
 from aerodb.audit.note import verifier_key
 from aerodb.audit.trust import Trust
+from aerodb.audit.verify import verified_checkpoint
 from aerodb.cli.commands import run
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
@@ -70,6 +72,35 @@ def test_any_changed_byte_is_refused_and_the_part_named(stage: Stage, data: byte
             parts.add(refused.value.field)
     assert None not in parts
     assert {"the file's form", "the configuration", "the plan", "the snapshot", "record 1 of 3 or its proof"} <= parts
+
+
+def cosigned(data: bytes, *lines: Callable[[str], str]) -> bytes:
+    """Return the evidence under its checkpoint with more signatures."""
+    evidence = canonical.decode(data, Evidence)
+    checkpoint = evidence.entries[0].proof.partition("\n\n")[2]
+    more = "".join(line(checkpoint) for line in lines)
+    entries = tuple(replace(each, proof=each.proof + more) for each in evidence.entries)
+    return canonical.encode(replace(evidence, entries=entries))
+
+
+def test_evidence_under_a_cosigned_checkpoint(stage: Stage, data: bytes) -> None:
+    """Cosignatures of those whom the configuration names stand under it, each once, in one order, and must hold.
+
+    Any other signature says nothing, and is not in the file's one form.
+    """
+    first, second = (
+        lambda text, node=node: cosign(text, node_name(stage.cluster, node), stage.keys[node], 5)
+        for node in ("n1", "n2")
+    )
+    assert examine(cosigned(data, first, second), trusting(stage.cluster)).evidence.entries
+    for lines in (
+        (second, first),
+        (first, first),
+        (lambda text: cosign(text, "elsewhere", stage.keys["n1"], 5),),
+        (lambda text: cosign(text.replace("\n", "\n1", 1), node_name(stage.cluster, "n1"), stage.keys["n1"], 5),),
+    ):
+        with pytest.raises(EvidenceInvalid):
+            examine(cosigned(data, *lines), trusting(stage.cluster))
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\n", lambda _: b""])
@@ -184,7 +215,7 @@ def test_a_checkpoint_is_taken_from_evidence_only_where_its_first_record_stands_
 ) -> None:
     """A file without records, whose first record is another, or of another log has none; nothing fails otherwise."""
     evidence, key = canonical.decode(data, Evidence), stage.cluster.log_key
-    assert checkpoint_in(data, key).size == 3  # As it was once the outcome was recorded.
+    assert verified_checkpoint(checkpoint_in(data, key), key).size == 3  # As it was once the outcome was recorded.
     first, second, *_ = evidence.entries
     swapped = (replace(first, record=second.record), *evidence.entries[1:])
     for entries in ((), swapped, (replace(first, proof=""),)):

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from aerodb.audit import note, proof, tree
+from aerodb.audit.cosignature import cosign
 from aerodb.audit.export import export
 from aerodb.audit.record import RECORD_BYTES_MAX, Event, Record, RecordTooLarge, decode_record, encode_record
 from aerodb.audit.store import (
@@ -112,6 +113,18 @@ def test_a_past_checkpoint_is_extended_up_to_any_later_one(log: Log) -> None:
     for sizes in ((5, 4), (0, 7), (-1, 3)):
         with pytest.raises(RecordUnknown):
             log.consistency(*sizes)
+
+
+def test_a_record_is_proven_under_an_earlier_checkpoint(log: Log) -> None:
+    """One that others have cosigned meanwhile: the proof is of that size, and carries their signatures."""
+    cosigned = log.checkpoint + cosign(log.checkpoint, "w", KEY, 5)
+    log.append(a_record(4))
+    for sequence in range(4):
+        found = proof.open_proof(log.proof_under(sequence, cosigned), VKEY, log.record(sequence))
+        assert (found.index, found.checkpoint.size, found.checkpoint_text) == (sequence, 4, cosigned)
+    for sequence, checkpoint in ((4, cosigned), (0, ""), (-1, cosigned), (0, cosigned.replace("\n4\n", "\n9\n"))):
+        with pytest.raises(RecordUnknown):
+            log.proof_under(sequence, checkpoint)
 
 
 def test_a_log_goes_on_after_it_was_closed_and_after_it_was_not(tmp_path: Path) -> None:

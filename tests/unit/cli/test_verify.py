@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from aerodb.audit.cosignature import cosign, node_name, with_lines
 from aerodb.audit.export import export, lines_in
-from aerodb.audit.note import sign_checkpoint
+from aerodb.audit.note import sign_checkpoint, signature_line, verifier_key
 from aerodb.audit.store import Log, judge_folder
 from aerodb.audit.store.judging import judge_part
 from aerodb.audit.tree import leaf_hash, root_of
@@ -18,6 +19,7 @@ from aerodb.cli.commands import run
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
+from aerodb.protocol.vkey import COSIGNATURE
 from tests.unit.audit.forging import CONFIRMED, DECLINED, STRANGER, Forged, genuine, later_configuration
 from tests.unit.cli.stage import STAMP, Screen, Shown
 
@@ -302,3 +304,75 @@ def test_a_file_that_is_one_endless_line_is_refused_before_it_is_whole(now: Path
     shown = verify(endless, cluster=now / "cluster.json")
     assert shown.code == 6
     assert "a line of the export has more than" in shown.err
+
+
+# Who vouches for what was seen ----------------------------------------------------------------------------------------
+
+WITNESS = "witness.example/w1"
+VKEY = verifier_key(WITNESS, STRANGER.public_key().public_bytes_raw(), COSIGNATURE)
+FAR = 2**63 - 1
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "remembered"])
+def test_who_cosigned_what_was_seen_is_told(
+    now: Path, earlier: Path, honest: Forged, tmp_path: Path, kind: str
+) -> None:
+    """A witness's memory, or a node's, says who vouches for which size: those who are known, and how many more."""
+    plain = (earlier / "checkpoint").read_text(encoding="utf-8")
+    node = node_name(honest.cluster, "n2")
+    lines = (
+        cosign(plain, node, honest.keys["n2"], 1_893_456_000),
+        cosign(plain, WITNESS, STRANGER, FAR),
+        signature_line("elsewhere", b"abcd", b"x"),
+    )
+    text = with_lines(plain, lines)
+    seen = tmp_path / "seen"
+    seen.write_bytes(
+        text.encode() if kind == "checkpoint" else canonical.encode({"checkpoint": text, "size": DECLINED})
+    )
+    words = (now / "export", "--against", seen, "--witness", VKEY)
+    shown = verify(*words, cluster=now / "cluster.json")
+    assert shown.code == 0, shown.plain + shown.err
+    assert f"its {DECLINED} records, by {node}, 2030-01-01T00:00:00Z by its clock" in shown.plain
+    assert f"its {DECLINED} records, by {WITNESS}, {FAR} seconds after 1970 by its clock" in shown.plain
+    assert "and 1 signature by keys that are not known here" in shown.plain
+    document = json.loads(verify(*words, "--json", cluster=now / "cluster.json").out)["against"][0]
+    assert (document["seen"], [each["name"] for each in document["cosigned"]]) == (DECLINED, [node, WITNESS])
+    unknown = verify(now / "export", "--against", seen, cluster=now / "cluster.json")
+    assert (unknown.code, WITNESS in unknown.plain, "2 signatures" in unknown.plain) == (0, False, True)
+
+
+def test_what_nobody_cosigned_is_said_to_be(now: Path, earlier: Path) -> None:
+    """It is the word of whoever gave it."""
+    shown = verify(now / "export", "--against", earlier / "checkpoint", cluster=now / "cluster.json")
+    assert "by nobody who is known here" in shown.plain
+
+
+def test_a_forged_cosignature_proves_nothing(now: Path, earlier: Path, honest: Forged, tmp_path: Path) -> None:
+    """One by a known key that is not its own, or is of another checkpoint: nothing is said to be verified."""
+    plain, newer = ((each / "checkpoint").read_text(encoding="utf-8") for each in (earlier, now))
+    node = node_name(honest.cluster, "n2")
+    for line in (cosign(newer, node, honest.keys["n2"], 5), cosign(plain, node, honest.keys["n1"], 5)):
+        (tmp_path / "seen").write_text(with_lines(plain, (line,)), encoding="utf-8")
+        shown = verify(now / "export", "--against", tmp_path / "seen", cluster=now / "cluster.json")
+        by_another_key = line.split()[2][:6] != cosign(plain, node, honest.keys["n2"], 5).split()[2][:6]
+        assert shown.code == (0 if by_another_key else 6), shown.plain
+        assert "by aerodb.node" not in shown.plain
+
+
+def test_the_log_that_a_witness_saw_and_this_one_is_not(honest: Forged, now: Path, tmp_path: Path) -> None:
+    """A fork that a witness cosigned: the export is another log, and who vouches for the other one is told."""
+    written(fork_of(first(honest, DECLINED)), tmp_path)
+    plain = (tmp_path / "checkpoint").read_text(encoding="utf-8")
+    (tmp_path / "seen").write_text(with_lines(plain, (cosign(plain, WITNESS, STRANGER, 5),)), encoding="utf-8")
+    shown = verify(now / "export", "--against", tmp_path / "seen", "--witness", VKEY, cluster=now / "cluster.json")
+    assert shown.code == 6
+    assert shown.plain.startswith("ANOTHER LOG: ")
+    assert f"its {DECLINED} records, by {WITNESS}" in shown.plain
+
+
+def test_a_witness_that_is_no_key(now: Path, earlier: Path) -> None:
+    """A name alone, or a log's key, is no log witness's."""
+    for vkey in (WITNESS, verifier_key(WITNESS, STRANGER.public_key().public_bytes_raw())):
+        words = (now / "export", "--against", earlier / "checkpoint", "--witness", vkey)
+        assert verify(*words, cluster=now / "cluster.json").code == 2

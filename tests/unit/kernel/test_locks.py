@@ -7,23 +7,29 @@ by name.
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from aerodb.actions import catalogue
-from aerodb.audit.note import sign_checkpoint, verifier_key
+from aerodb.audit.cosignature import cosign, cosigned_by, cosigners, with_lines
+from aerodb.audit.note import open_checkpoint, sign_checkpoint, signature_line, verifier_key
 from aerodb.audit.proof import make_proof
 from aerodb.audit.record import Record, encode_record
 from aerodb.audit.tree import consistency_path, frontier_of, hashes_of, inclusion_path, leaf_hash
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
+from aerodb.kernel.node import Node, NodeFile
 from aerodb.kernel.store import Seen
+from aerodb.kernel.vouching import vouched, vouched_for
 from aerodb.protocol import canonical, sshkey
-from aerodb.protocol.cluster import Cluster, Operator, Role
+from aerodb.protocol.cluster import Cluster, Cosigning, Operator, Role
 from aerodb.protocol.plan import Order, Plan, plan_digest
+from aerodb.protocol.signed import public_text
 from aerodb.protocol.sshsig import sign_with_key
+from aerodb.protocol.vkey import COSIGNATURE
 from aerodb.rules.explain import explain
 from tests.unit.rules.scenes import CLUSTER, healthy, reports_of, request_for, snapshot_of
 
@@ -174,3 +180,114 @@ def test_each_part_is_checked(name: str) -> None:
     with pytest.raises(AeroError) as error:
         opened(case())
     assert (error.value.code, error.value.executed) == (code, "not executed")
+
+
+# What log witnesses must have cosigned --------------------------------------------------------------------------------
+
+W1, W2 = (Ed25519PrivateKey.from_private_bytes(bytes([each]) * 32) for each in (11, 12))
+NODE = Ed25519PrivateKey.from_private_bytes(bytes([13]) * 32)
+
+
+def _vkey(name: str, key: Ed25519PrivateKey) -> str:
+    return verifier_key(name, key.public_key().public_bytes_raw(), COSIGNATURE)
+
+
+def watched(demanded: int) -> Cluster:
+    """Return a configuration that names two log witnesses, and demands so many cosignatures."""
+    return replace(OURS, cosigning=Cosigning(witnesses=(_vkey("w/1", W1), _vkey("w/2", W2)), demanded=demanded))
+
+
+def seen_with(demanded: int, *lines: Callable[[str], str]) -> Seen:
+    """Open the locks of an order whose checkpoint has these more lines; return what the node then remembers."""
+    cluster = watched(demanded)
+    order = order_of(replace(PLAN, configuration=cluster.digest).sealed())
+    checkpoint = order.proof.partition("\n\n")[2]
+    proof = with_lines(order.proof, [line(checkpoint) for line in lines])
+    return opened(Case(cluster=cluster, node="n3", order=replace(order, proof=proof), seen=SEEN))
+
+
+def _by(name: str, key: Ed25519PrivateKey, seconds: int = 5) -> Callable[[str], str]:
+    return lambda checkpoint: cosign(checkpoint, name, key, seconds)
+
+
+def _old(_: str) -> str:
+    """A genuine cosignature of the first witness, of the checkpoint that the node saw before."""
+    return cosign(SEEN.checkpoint, "w/1", W1, 5)
+
+
+def _plain(checkpoint: str) -> str:
+    """The log's own signature under the witness's name and id."""
+    line = cosign(checkpoint, "w/1", W1, 5)
+    identity = base64.b64decode(line.split()[2])[:4]
+    return signature_line("w/1", identity, bytes(8) + LOG_KEY.sign(checkpoint.encode()))
+
+
+BY_1, BY_2 = _by("w/1", W1), _by("w/2", W2)
+
+
+@pytest.mark.parametrize(
+    ("demanded", "lines", "missing"),
+    [
+        (1, (), ("w/1", "w/2")),
+        (2, (BY_1,), ("w/2",)),
+        (2, (BY_2, _by("w/3", STRANGER)), ("w/1",)),  # By nobody whom the configuration names.
+        (2, (BY_1, _by("w/2", W1)), ("w/2",)),  # The one witness's key under the other's name.
+        (2, (BY_1, BY_1), ("w/1",)),  # One witness, twice.
+        (2, (BY_1, _by("w/1", W1, 6)), ("w/1",)),
+        (1, (_old,), ("w/1",)),
+        (1, (_plain,), ("w/1",)),
+        (0, (_old,), ("w/1",)),  # Nobody is demanded, and a signature that is said to be a witness's is none.
+    ],
+)
+def test_too_few_log_witnesses(
+    demanded: int, lines: tuple[Callable[[str], str], ...], missing: tuple[str, ...]
+) -> None:
+    """The order is refused with a code of its own, nothing is executed, and whoever is missing is named."""
+    with pytest.raises(AeroError) as error:
+        seen_with(demanded, *lines)
+    assert (error.value.code, error.value.executed) == ("kernel.cosignatures-missing", "not executed")
+    assert all(name in error.value.message for name in missing), error.value.message
+
+
+@pytest.mark.parametrize("lines", [(BY_1, BY_2), (BY_2, BY_1), (_by("w/3", STRANGER), BY_2, _by("x", STRANGER), BY_1)])
+def test_as_many_log_witnesses_as_are_demanded(lines: tuple[Callable[[str], str], ...]) -> None:
+    """In any order, and beside whoever else signed: the node remembers what it checked, in one form, and no more."""
+    assert seen_with(2, *lines) == seen_with(2, BY_1, BY_2)
+    assert seen_with(2, *lines).checkpoint.count("\u2014 ") == 3
+
+
+def test_nobody_is_demanded_by_default() -> None:
+    """Nor where witnesses are named and none is demanded; who cosigned all the same is remembered."""
+    assert opened(GENUINE).checkpoint.count("\u2014 ") == 1
+    assert seen_with(0).checkpoint.count("\u2014 ") == 1
+    assert seen_with(0, BY_2).checkpoint.count("\u2014 ") == 2
+    assert seen_with(1, BY_2).checkpoint.count("\u2014 ") == 2
+
+
+def _node(name: str, cluster: Cluster) -> Node:
+    file = NodeFile(name=name, home="", binaries="", account="", starts="no")
+    return Node(folder=Path(), file=file, cluster=cluster, key=NODE)
+
+
+def test_a_node_cosigns_what_it_has_just_checked() -> None:
+    """Whoever holds the configuration tells by whom; the log's own signature and the witnesses' stand beside it."""
+    cluster = watched(1)
+    members = tuple(
+        replace(each, public_key=public_text(NODE)) if each.name == "n3" else each for each in cluster.members
+    )
+    cluster = replace(cluster, members=members)
+    seen = seen_with(1, BY_2)
+    own = vouched(_node("n3", cluster), seen)
+    assert open_checkpoint(own.checkpoint, cluster.log_key).size == own.size == 4
+    assert [each.name for each in cosigned_by(own.checkpoint, cosigners(cluster))] == [
+        "w/2", f"aerodb.node/{cluster.id}/n3",
+    ]  # fmt: skip
+    assert vouched_for(cluster, own) == ("the log of 4 records was cosigned by w/2",)
+    assert vouched_for(OURS, seen) == ()
+
+
+def test_a_node_whose_name_cannot_stand_in_a_note_cosigns_nothing() -> None:
+    """Its orders are taken all the same."""
+    members = (replace(OURS.members[0], name="a node"), *OURS.members[1:])
+    seen = opened(GENUINE)
+    assert vouched(_node("a node", replace(OURS, members=members)), seen) == seen

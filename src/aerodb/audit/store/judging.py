@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from aerodb.audit.against import Earlier, Relation, related
+from aerodb.audit.against import Earlier, Relation, related, seen_earlier
 from aerodb.audit.clocks import Jumps, jumps_in
 from aerodb.audit.export import lines_in
 from aerodb.audit.findings import Meaning, Tally
@@ -27,6 +27,7 @@ from aerodb.audit.store.folder import damage, opened_again, opened_folder, side_
 from aerodb.audit.tree import frontier_of
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress, VerificationFailed, Verified, silent
+from aerodb.protocol.vkey import VerifierKey
 
 ALONE_RECORDS_MAX = 1_000
 """Up to how many records one process judges alone: about as long as another one takes to start."""
@@ -96,8 +97,10 @@ def judge_export(lines: Iterable[bytes], trust: Trust, earlier: Sequence[Earlier
 
 
 @contextmanager
-def earlier_log(path: Path, vkey: str) -> Iterator[Earlier]:
+def earlier_log(path: Path, vkey: str, keys: Iterable[VerifierKey] = ()) -> Iterator[Earlier]:
     """Hold an earlier log, in a folder or an export, open to be compared with; it is verified to be intact.
+
+    `keys` are those of who may have cosigned it.
 
     Raises:
         VerificationFailed, LogUnavailable: it is not, or cannot be opened.
@@ -105,7 +108,7 @@ def earlier_log(path: Path, vkey: str) -> Iterator[Earlier]:
     """
     with _opened(path, vkey) as (database, folder):
         verified = verify_content(database, vkey, folder)
-        yield Earlier(seen_in=str(path), checkpoint=verified.checkpoint, root_at=_roots(database))
+        yield seen_earlier(str(path), verified.checkpoint_text, vkey, keys, _roots(database))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from aerodb.audit import tree
+from aerodb.audit.note import stated_size
 from aerodb.audit.proof import make_proof
 from aerodb.audit.store.database import Database
 from aerodb.audit.store.errors import RecordUnknown
@@ -166,6 +167,23 @@ class Readable:
 
     def _proof(self, sequence: int) -> str:
         return make_proof(sequence, self._proven(sequence)[1], self._checkpoint)
+
+    def proof_under(self, sequence: int, checkpoint: str) -> str:
+        """Return the proof of a record under an earlier `checkpoint` of this log, whoever else has signed that.
+
+        Raises:
+            RecordUnknown: the log, or the checkpoint, has no such record.
+            VerificationFailed: the stored record or tree was altered, so that no proof would hold.
+        """
+        size = stated_size(checkpoint)
+        with self._held():
+            if not sequence < size <= self.size:
+                raise RecordUnknown(f"a checkpoint of {size} records has no record {sequence} of this log")
+            leaf = tree.leaf_hash(self._proven(sequence)[0])
+            path = tree.inclusion_path(self._reading.node_hash, sequence, size)
+            if not tree.verify_inclusion(leaf, sequence, size, path, self._root(size)):
+                raise VerificationFailed(f"the tree that is stored with record {sequence} is altered")
+            return make_proof(sequence, path, checkpoint)
 
     def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
         """Return the proof that the log at `new_size` records (default: the newest) extends the log at `old_size`.

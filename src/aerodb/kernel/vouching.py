@@ -1,0 +1,30 @@
+"""The node as a log witness: it cosigns the newest checkpoint that it was shown, which extends all that it saw before.
+
+- The cosignature is made when the checkpoint is remembered, and kept with it; so each of the node's reports carries it.
+- It says what the node saw, and by whose cosignatures it acted, to whoever holds the cluster's configuration. No rule
+  rests on it, nor on the clock in it.
+"""
+
+import time
+
+from msgspec.structs import replace
+
+from aerodb.audit.cosignature import cosign, cosigned_by, node_key, with_lines
+from aerodb.kernel.node import Node
+from aerodb.kernel.store import Seen
+from aerodb.protocol.cluster import Cluster
+
+
+def vouched(node: Node, seen: Seen) -> Seen:
+    """Return what the node has just checked, cosigned by it; as it is, where the node's name cannot stand in a note."""
+    own = node_key(node.cluster, node.member)
+    if own is None:
+        return seen
+    line = cosign(seen.checkpoint, own.name, node.key, int(time.time()))
+    return replace(seen, checkpoint=with_lines(seen.checkpoint, (line,)))
+
+
+def vouched_for(cluster: Cluster, seen: Seen) -> tuple[str, ...]:
+    """Return, as evidence, which log witnesses cosigned what the node saw; nothing where none is configured."""
+    names = [each.name for each in cosigned_by(seen.checkpoint, cluster.log_witnesses)] if cluster.log_witnesses else []
+    return (f"the log of {seen.size} records was cosigned by {' and '.join(names)}",) if names else ()

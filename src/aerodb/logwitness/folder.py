@@ -1,0 +1,142 @@
+"""A log witness's folder: its name, its key, the logs that it watches, and what it remembers of each.
+
+witness.json     the witness's name, and the verifier keys of the logs that it watches
+witness.key      its private key, for its owner alone
+memory/          one file a log: the newest checkpoint that it cosigned, a signed note for whoever audits the log
+tls.crt tls.key  where it answers over TLS: what it shows
+
+A log is added by hand, once; its memory is made then, and never again.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aerodb.errors import AeroError
+from aerodb.kernel.durable import sync_folder, write_durably
+from aerodb.logwitness.errors import LogWatched, MemoryBroken, WitnessAlone, WitnessBroken
+from aerodb.logwitness.memory import Memory, Signing, nothing_yet, path_of, read_memory
+from aerodb.protocol import canonical
+from aerodb.protocol.vkey import parse_verifier_key
+
+FILE, KEY, MEMORY, LOCK = "witness.json", "witness.key", "memory", "witness.lock"
+
+
+class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """witness.json: the witness's name, and the verifier keys of the logs that it watches."""
+
+    logs: tuple[str, ...]
+    name: str
+
+
+class Witness(msgspec.Struct, frozen=True, kw_only=True):
+    """A log witness's folder, read."""
+
+    folder: Path
+    file: WitnessFile
+    signing: Signing
+
+    def memories(self) -> dict[str, Memory]:
+        """Return what the witness remembers of each log, by the log's name.
+
+        Raises:
+            MemoryBroken: of one of them it is missing or damaged.
+        """
+        return {
+            parse_verifier_key(vkey).name: Memory(path_of(self.folder / MEMORY, vkey), vkey, self.signing)
+            for vkey in self.file.logs
+        }
+
+
+def make_witness(folder: Path, name: str) -> Witness:
+    """Make the folder of a new log witness, which watches no log yet.
+
+    Raises:
+        VerifierKeyInvalid: `name` cannot stand in a verifier key.
+        WitnessBroken: there is one already, or the disk refused.
+    """
+    signing = Signing(name=name, key=Ed25519PrivateKey.generate())
+    file = WitnessFile(logs=(), name=signing.verifier.name)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise WitnessBroken(f"{folder} is not empty")
+        (folder / MEMORY).mkdir(mode=0o700)
+        pem = signing.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_durably(folder / KEY, pem)
+        write_durably(folder / FILE, canonical.encode(file))
+    except OSError as error:
+        raise WitnessBroken(f"{folder} cannot be written: {error.strerror}") from error
+    return Witness(folder=folder, file=file, signing=signing)
+
+
+def read_witness(folder: Path) -> Witness:
+    """Return the log witness whose folder this is.
+
+    Raises:
+        WitnessBroken: a part is missing or damaged.
+    """
+    try:
+        key = serialization.load_pem_private_key((folder / KEY).read_bytes(), None)
+        file = canonical.decode((folder / FILE).read_bytes(), WitnessFile)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise WitnessBroken(f"{folder / KEY} is not an Ed25519 key")
+        return Witness(folder=folder, file=file, signing=Signing(name=file.name, key=key))
+    except (OSError, ValueError, AeroError) as error:
+        raise WitnessBroken(f"{folder} is not a log witness's folder: {error}") from error
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a log witness's folder for this process; the system lets go of it when the process ends.
+
+    Raises:
+        WitnessAlone: another process holds it.
+        WitnessBroken: it cannot be held.
+    """
+    try:
+        held = os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise WitnessBroken(f"{folder} is not a log witness's folder: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise WitnessAlone(f"another process is at work on {folder}; end it first") from error
+        yield
+    finally:
+        os.close(held)
+
+
+def add_log(folder: Path, vkey: str) -> None:
+    """Have the log witness in `folder` watch the log with the verifier key `vkey` from now on.
+
+    Raises:
+        VerifierKeyInvalid: it is none.
+        LogWatched: it watches a log of that name already.
+        MemoryBroken: it remembers that log, and does not say that it watches it: a person decides.
+        WitnessBroken, WitnessAlone: the folder is not a witness's, or in use; or the disk refused.
+    """
+    name = parse_verifier_key(vkey).name
+    with alone_in(folder):
+        witness = read_witness(folder)
+        if any(parse_verifier_key(each).name == name for each in witness.file.logs):
+            raise LogWatched(f"{witness.file.name} watches the log {name} already")
+        path = path_of(folder / MEMORY, vkey)
+        if path.exists() and read_memory(path.read_text(encoding="utf-8"), vkey, witness.signing).size:
+            raise MemoryBroken(f"{path} remembers the log {name}: it is not made anew")
+        try:
+            write_durably(path, nothing_yet(vkey, witness.signing).encode())
+            sync_folder(path.parent)
+            file = msgspec.structs.replace(witness.file, logs=(*witness.file.logs, vkey))
+            write_durably(folder / FILE, canonical.encode(file))
+        except OSError as error:
+            raise WitnessBroken(f"{folder} cannot be written: {error.strerror}") from error

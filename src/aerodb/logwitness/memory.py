@@ -1,0 +1,155 @@
+"""What a log witness remembers of one log: the newest checkpoint that it cosigned, as a note that proves itself.
+
+- Written, and forced to the disk, before a cosignature is given: a witness that dies in between has seen more than it
+  said, and never less.
+- It only grows. One call at a time reads, judges and writes.
+- A memory is believed only with the witness's own cosignature and the log's signature; that nothing was cosigned yet is
+  cosigned too. So one that is missing, cut off or changed is an error, and never a fresh start.
+- Nobody else writes it while the witness runs: what is on the disk is what it wrote last.
+- A log that signed two logs of one size is proven to have: the other note is kept, once.
+"""
+
+import base64
+import threading
+import time
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aerodb.audit.adding import Addition
+from aerodb.audit.cosignature import bare, cosign_body, cosigned_by, with_lines
+from aerodb.audit.note import Checkpoint, CheckpointForged, checkpoint_of, open_checkpoint, read_note
+from aerodb.audit.tree import EMPTY_ROOT
+from aerodb.kernel.durable import write_durably
+from aerodb.logs import say
+from aerodb.logwitness.errors import LogAnother, MemoryBroken, MemoryFull
+from aerodb.logwitness.judging import judged
+from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, parse_verifier_key, verifier_key
+
+
+class Signing(msgspec.Struct, frozen=True, kw_only=True):
+    """Who cosigns: a witness's name and key."""
+
+    name: str
+    key: Ed25519PrivateKey
+
+    @property
+    def vkey(self) -> str:
+        """Return the verifier key that a cluster's configuration names the witness by.
+
+        Raises:
+            VerifierKeyInvalid: the name cannot stand in one.
+        """
+        return verifier_key(self.name, self.key.public_key().public_bytes_raw(), COSIGNATURE)
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """Return the same, read."""
+        return parse_verifier_key(self.vkey, COSIGNATURE)
+
+    def cosigns(self, body: str) -> str:
+        """Return the witness's signature line under a checkpoint with this body, as of now."""
+        return cosign_body(body, self.name, self.key, int(time.time()))
+
+
+def path_of(folder: Path, vkey: str) -> Path:
+    """Return where the memory of the log with the verifier key `vkey` lies."""
+    return folder / f"{sha256(parse_verifier_key(vkey).name.encode()).hexdigest()[:32]}.checkpoint"
+
+
+def nothing_yet(vkey: str, signing: Signing) -> str:
+    """Return the memory of a log of which nothing was cosigned."""
+    body = f"{parse_verifier_key(vkey).name}\n0\n{base64.b64encode(EMPTY_ROOT).decode()}\n"
+    return f"{body}\n{signing.cosigns(body)}"
+
+
+def read_memory(text: str, vkey: str, signing: Signing) -> Checkpoint:
+    """Return what a witness's memory says of the log with the verifier key `vkey`.
+
+    Raises:
+        MemoryBroken: it is not what the witness wrote.
+    """
+    try:
+        if len(cosigned_by(text, (signing.verifier,))) != 1:
+            raise MemoryBroken("the witness's own cosignature is missing")
+        found = checkpoint_of(read_note(text))
+        if found.origin != parse_verifier_key(vkey).name:
+            raise MemoryBroken(f"it is of the log {found.origin}")
+        return open_checkpoint(text, vkey) if found.size else found
+    except CheckpointForged as error:
+        raise MemoryBroken(error.message) from error
+
+
+class Memory:
+    """The memory of one log, in one file. Safe to use from several threads, in one process."""
+
+    def __init__(self, path: Path, vkey: str, signing: Signing) -> None:
+        """Read it.
+
+        Raises:
+            MemoryBroken: it is missing, damaged, or not this witness's.
+        """
+        self._path, self._vkey, self._signing = path, vkey, signing
+        self._lock = threading.Lock()
+        self._text = self._on_disk()
+        self.known = self._read()
+
+    def _on_disk(self) -> str:
+        try:
+            return self._path.read_bytes().decode(errors="replace")
+        except OSError as error:
+            raise MemoryBroken(
+                f"{self._path} cannot be read: {error.strerror}. The witness does not begin anew by itself: put back "
+                "what was there last, or have people decide that it forgets this log (docs/operating.md)"
+            ) from error
+
+    def _read(self) -> Checkpoint:
+        try:
+            return read_memory(self._text, self._vkey, self._signing)
+        except MemoryBroken as error:
+            raise MemoryBroken(
+                f"{self._path} is not what this witness wrote last: {error.message}. It does not begin anew by itself"
+            ) from error
+
+    def cosigned(self, addition: Addition) -> str:
+        """Remember what a log shows, durably, and return the signature line that says so.
+
+        Raises:
+            LogUnsigned, AdditionMalformed, SizeDiffers, LogAnother, Unproven: it is not what may be cosigned.
+            MemoryBroken: somebody else has written the memory.
+            MemoryFull: it cannot be written; nothing is cosigned.
+        """
+        with self._lock:
+            try:
+                new = judged(self.known, addition, self._vkey)
+            except LogAnother:
+                self._keep(addition.unverified_checkpoint)
+                raise
+            if self._on_disk() != self._text:
+                raise MemoryBroken(f"{self._path} is not what this witness wrote last: somebody else has written it")
+            line = self._signing.cosigns(read_note(addition.unverified_checkpoint).unverified_body)
+            if new.size > self.known.size:
+                self._write(with_lines(bare(addition.unverified_checkpoint, self._vkey), (line,)))
+                say("checkpoint cosigned", origin=new.origin, size=new.size)
+            return line
+
+    def _write(self, text: str) -> None:
+        try:
+            write_durably(self._path, text.encode())
+        except OSError as error:
+            self._text = self._on_disk()  # Whichever of the two is there: a rename may have come through.
+            self.known = self._read()
+            raise MemoryFull(f"{self._path} cannot be written: {error.strerror}; nothing was cosigned") from error
+        self._text = text
+        self.known = self._read()
+
+    def _keep(self, checkpoint: str) -> None:
+        """Keep the first note that proves that the log signed two logs; that it cannot be kept changes no answer."""
+        say("the log signed two logs", origin=self.known.origin, size=self.known.size)
+        path = self._path.with_suffix(".another")
+        with suppress(OSError):
+            if not path.exists():
+                write_durably(path, bare(checkpoint, self._vkey).encode())
