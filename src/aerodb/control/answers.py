@@ -50,7 +50,7 @@ RECORDED: dict[type[msgspec.Struct], str] = {
     EvidenceEntry: "record proof",
 }
 PUBLIC: frozenset[type[msgspec.Struct]] = frozenset({
-    Certificate, Cluster, Member, Operator, Request, StandbyLag, timeline.Lag,
+    Certificate, Cluster, Cosigning, Member, Operator, Request, StandbyLag, timeline.Lag,
     api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.Compared, api.EventLine, api.Found, api.LogView,
     api.Records, api.Replayed, api.RequestLine, api.Requests, api.SessionLine, api.SignedIn, api.Status, api.Ticket,
     api.WhoAmI,
