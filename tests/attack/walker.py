@@ -114,14 +114,24 @@ class Walker:
         beyond = [name for name, each in facts.items() if each.standing.pledged.term > term]
         if beyond:
             yield "renew", holder, {}  # Before more are fenced: one more pledge can be of a log that reaches further.
-            for member in self._running.cluster.members:
-                if member.name != holder:
-                    yield "fence", member.name, {"for": holder}
+            for name in self._voters(facts):
+                if name != holder:
+                    yield "fence", name, {"for": holder}
             yield "renew", holder, {}
         for name in others:
             if name in facts and not _streams_from(holder, name, facts):
                 yield "reclone", name, {"upstream": holder}
                 yield "stop", name, {}  # One that never gets ready is recloned once it is down.
+
+    def _voters(self, facts: dict[str, Facts]) -> list[str]:
+        """Return the members in the order in which to fence them: a log that reaches far, or is unknown, comes last."""
+
+        def rank(name: str) -> tuple[bool, tuple[int, int]]:
+            instance = facts[name].instance if name in facts else None
+            untold = instance is not None and (instance.position is None or instance.position.term is None)
+            return untold, _reach(facts[name]) if name in facts else (0, 0)
+
+        return sorted((member.name for member in self._running.cluster.members), key=rank)
 
     def _elected(self, facts: dict[str, Facts], up: list[str]) -> Iterator[Wish]:
         for name in up:
@@ -132,8 +142,8 @@ class Walker:
         for name in [name for name in facts if _state(facts[name]) in {State.STOPPED, State.CRASHED}]:
             yield "start", name, {}
         for candidate in ranked:
-            for member in self._running.cluster.members:
-                yield "fence", member.name, {"for": candidate}
+            for name in self._voters(facts):
+                yield "fence", name, {"for": candidate}
 
     # Walking ----------------------------------------------------------------------------------------------------
 
