@@ -1,4 +1,4 @@
-"""`aerodb audit verify`: a log's folder, an export, or one request's evidence file; which it is, it sees from itself.
+"""`aerodb audit verify`: a log's folder, a backup, an export, or one request's evidence; which, it sees from itself.
 
 What is verified is trusted only as far as the public keys in cluster.json go; no server is needed.
 """
@@ -13,7 +13,7 @@ import msgspec
 from aerodb.audit.against import Earlier
 from aerodb.audit.evidence import EvidenceInvalid, checkpoint_in, examine
 from aerodb.audit.note import CHECKPOINT_BYTES_MAX, Checkpoint
-from aerodb.audit.store import How, Verdict, earlier_log, judge_export, judge_folder
+from aerodb.audit.store import How, Verdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress, VerificationFailed, verified_checkpoint
 from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
@@ -42,14 +42,14 @@ class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 )  # fmt: skip
 @click.option(
     "--against", type=click.Path(path_type=Path),
-    help="An earlier export, folder, evidence file or checkpoint: does this log extend it?",
+    help="An earlier export, folder, backup, evidence file or checkpoint: does this log extend it?",
 )  # fmt: skip
 @json_option
 @click.pass_obj
 def verify(
     session: Session, path: Path | None, trusted: tuple[Path, ...], against: Path | None, *, as_json: bool
 ) -> int:
-    """Verify PATH offline: a log's folder, an export, or an evidence file; without it, an export fetched now.
+    """Verify PATH offline: a log's folder or backup, an export, or evidence; without it, an export fetched now.
 
     Intact: whole and in order, as the log's key signed. Authentic: signed by those who were enrolled. Replayed: each
     plan is what the rules make of its snapshot. Exit code 0 means all three, with nothing left unchecked.
@@ -90,7 +90,7 @@ def _log(session: Session, path: Path | None, trust: Trust, earlier: Earlier | N
 
 
 def _judged(session: Session, path: Path | None, trust: Trust, earlier: Earlier | None) -> Verdict:
-    """Return what holds of a whole log: in a folder, in an export, or in an export fetched now.
+    """Return what holds of a whole log: in a folder, a backup, an export, or in an export fetched now.
 
     Raises:
         VerificationFailed: it is not intact.
@@ -103,6 +103,9 @@ def _judged(session: Session, path: Path | None, trust: Trust, earlier: Earlier 
             return judge_export(lines, trust, earlier, how)
         if path.is_dir():
             return judge_folder(path, trust, earlier, how)
+        if is_backup(path):
+            with as_folder(path) as folder:
+                return judge_folder(folder, trust, earlier, how)
         with path.open("rb") as file:
             return judge_export(file, trust, earlier, how)
     except OSError as error:
@@ -166,7 +169,7 @@ def _is_evidence(path: Path) -> bool:
         if path.is_dir():
             return False
         with path.open("rb") as file:
-            return not file.read(64).startswith(EXPORT_LINES)
+            return not is_backup(path) and not file.read(64).startswith(EXPORT_LINES)
     except OSError as error:
         raise FileUnusable(f"{path} cannot be read: {error.strerror}", field="path") from error
 

@@ -19,6 +19,7 @@ from aerodb.audit.against import Earlier, Relation, related
 from aerodb.audit.findings import Meaning, Tally
 from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.record import read_record
+from aerodb.audit.store.backup import as_folder, is_backup
 from aerodb.audit.store.database import Database
 from aerodb.audit.store.exported import opened_export
 from aerodb.audit.store.folder import damage, opened_again, opened_folder, side_by_side, verify_content
@@ -85,7 +86,7 @@ def judge_export(lines: Iterable[bytes], trust: Trust, earlier: Earlier | None =
 
 @contextmanager
 def earlier_log(path: Path, vkey: str) -> Iterator[Earlier]:
-    """Hold an earlier log, in a folder or an export, open to be compared with; it is verified to be intact.
+    """Hold an earlier log, in a folder, a backup or an export, open to be compared with; it is verified to be intact.
 
     Raises:
         VerificationFailed, LogUnavailable: it is not, or cannot be opened.
@@ -98,7 +99,10 @@ def earlier_log(path: Path, vkey: str) -> Iterator[Earlier]:
 
 @contextmanager
 def _opened(path: Path, vkey: str) -> Iterator[tuple[Database, Path]]:
-    if path.is_dir():
+    if path.is_file() and is_backup(path):
+        with as_folder(path) as folder, opened_folder(folder, vkey) as database:
+            yield database, folder
+    elif path.is_dir():
         with opened_folder(path, vkey) as database:
             yield database, path
     else:
