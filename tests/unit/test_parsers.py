@@ -24,7 +24,7 @@ from aerodb.cli import paths
 from aerodb.cli.verification import read_plan
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
-from aerodb.kernel.store import Seen
+from aerodb.kernel.seen import Seen
 from aerodb.protocol import canonical, confirmation, sshkey, sshsig, webauthn
 from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.cluster import Cluster

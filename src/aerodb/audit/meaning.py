@@ -30,6 +30,7 @@ from aerodb.audit.checks import (
 )
 from aerodb.audit.findings import Finding
 from aerodb.audit.record import Record, out_of_place
+from aerodb.audit.restoration import restoration
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import BlobOf
 from aerodb.errors import AeroError
@@ -91,6 +92,7 @@ class _Story:
         self._ended = False
         self._signed = ""
         self._late: dict[str, str] | None = None
+        self._restored = False
 
     def take(self, entry: Logged) -> Iterator[Finding]:
         """Yield what holds of the next record."""
@@ -245,6 +247,10 @@ class _Story:
         found = ", found out afterwards" if outcome.established else ""
         said = f"{outcome.result}{found}, signed by the agent of {record.target} for this plan"
         yield _held(entry, part.OUTCOME, f"Record {entry.sequence}: {said}.")
+        if outcome.result == "executed" and not self._restored:
+            told = restoration(record)
+            self._restored = told is not None
+            yield from [told_of(entry, part.RESTORATION, told)] if told else []
         yield from self._judged_late(entry, outcome, reported)
 
     def _unsigned(self, entry: Logged) -> Finding:
@@ -309,6 +315,11 @@ def _checked(entry: Logged, what: str, check: Callable[[], str]) -> Finding:
         return _held(entry, what, check())
     except (AeroError, UnicodeError) as error:
         return _failed(entry, what, str(error))
+
+
+def told_of(entry: Logged, what: str, said: str) -> Finding:
+    """Return what everybody has to know who reads the log."""
+    return Finding(state="told", part=what, sequence=entry.sequence, said=said)
 
 
 def _held(entry: Logged, what: str, said: str, count: int = 1) -> Finding:

@@ -16,6 +16,7 @@ from aerodb.audit.verify import VerificationFailed
 from aerodb.cli import verification
 from aerodb.cli.backup import backup, restore
 from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified
+from aerodb.cli.gap import accept_log, gap
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.proving import EXPORT_PATH, FILE, evidence, keys, write_new
@@ -183,7 +184,7 @@ def _ocsf(lines: Iterator[bytes], cluster: Cluster) -> Iterator[bytes]:
         raise LogUnverified(error.message) from error
 
 
-for command in (verify, evidence, keys, backup, restore):
+for command in (verify, evidence, keys, backup, restore, gap, accept_log):
     audit.add_command(command)
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from aerodb.audit.against import Earlier
 from aerodb.audit.evidence import EvidenceInvalid, checkpoint_in, examine
-from aerodb.audit.note import CHECKPOINT_BYTES_MAX, Checkpoint
+from aerodb.audit.note import Checkpoint
 from aerodb.audit.store import How, Verdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress, VerificationFailed, verified_checkpoint
@@ -24,11 +24,12 @@ from aerodb.cli.verdict import evidence_lines, meaning_document, verdict_documen
 from aerodb.protocol import canonical
 
 EVIDENCE_BYTES_MAX = 64 << 20
+SEEN_BYTES_MAX = 16 << 20
 EXPORT_LINES = (b'{"checkpoint":', b'{"sequence":', b'{"blob":')
 
 
-class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a node remembers of the log: the file checkpoint.json in its state."""
+class _Seen(msgspec.Struct, frozen=True):
+    """What is read of what a node remembers of the log: the file checkpoint.json in its state."""
 
     size: int
     checkpoint: str
@@ -153,7 +154,7 @@ def _remembered(path: Path) -> str | None:
     """Return the checkpoint in the file where a node remembers it, or None where it is another file."""
     try:
         with path.open("rb") as file:
-            return msgspec.json.decode(file.readline(2 * CHECKPOINT_BYTES_MAX), type=_Seen).checkpoint
+            return msgspec.json.decode(file.readline(SEEN_BYTES_MAX), type=_Seen).checkpoint
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     except OSError as error:

@@ -1,8 +1,7 @@
 """The fourth verb of a request's life: one order, to one agent, sent once, and its outcome recorded."""
 
-import base64
-
-from aerodb.audit.views import check_views, seen_by
+from aerodb.actions import gap_of
+from aerodb.audit.views import check_views, path_texts, seen_by
 from aerodb.control.agents import Agents
 from aerodb.control.record import Became, Recorder
 from aerodb.control.snapshot import collect_late
@@ -32,16 +31,18 @@ class Dispatcher:
         log = self._recorder.log
         check_views((seen_by(plan.request.target, seen, log.size),), log.size)
         snapshot = canonical.decode(log.blob(plan.snapshot) or b"", Snapshot)
-        proof, path = self._recorder.proof_since(sequence, seen)
+        gap = gap_of(plan.request)
+        proof, paths = self._recorder.proof_since(sequence, seen, *([gap.restored.size] if gap else []))
         say("request dispatched", request=plan.request.id, target=plan.request.target)
         return Order(
             plan=text,
             signature=signature,
             record=log.record(sequence).decode(),
             proof=proof,
-            consistency=tuple(base64.b64encode(each).decode() for each in path),
+            consistency=path_texts(paths[0]),
             reports={name: report for name, report in snapshot.reports.items() if name in plan.reports},
             late=late.reports,
+            restored=path_texts(paths[1]) if gap else (),
         )
 
     def dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
@@ -56,11 +57,13 @@ class Dispatcher:
 
     def _dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
         collected = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
-        late = collected.snapshot
+        late, gap = collected.snapshot, gap_of(plan.request)
         try:
-            self._views.check(collected.everyone)
+            self._views.check_request(plan.request, collected.everyone)
             signed = self._agents.order(
-                plan.request.target, lambda seen: self._order(plan, text, signature, sequence, seen, late)
+                plan.request.target,
+                lambda seen: self._order(plan, text, signature, sequence, seen, late),
+                gap.restored.size if gap else None,
             )
             became = self._became(plan.request, signed)
         except AeroError as error:

@@ -11,6 +11,7 @@ from aerodb.control.confirm import Confirmer
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.explain import Explainer
+from aerodb.control.gaps import Gaps
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
@@ -41,7 +42,8 @@ class ControlPlane:
         self.views = Views(cluster, log, self.meters)
         self._agents = agents
         self.dispatcher = Dispatcher(cluster, agents, recorder, self.views)
-        self.explainer = Explainer(cluster, agents, recorder, self.views)
+        self.gaps = Gaps(cluster, agents, log, self.views)
+        self.explainer = Explainer(cluster, agents, recorder, self.views, self.gaps)
         self.confirmer = Confirmer(cluster, self.explainer, recorder, self.dispatcher, self.views)
         self.authenticators = Authenticators(cluster, recorder)
         self.reader = Reader(cluster, agents, log, self.views)

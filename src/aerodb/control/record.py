@@ -90,10 +90,10 @@ class Recorder:
         )  # fmt: skip
         return sequence
 
-    def proof_since(self, sequence: int, seen: int) -> tuple[str, tuple[bytes, ...]]:
-        """Return the proof of a record and the path from the `seen` size, both under one and the same checkpoint."""
+    def proof_since(self, sequence: int, *sizes: int) -> tuple[str, list[tuple[bytes, ...]]]:
+        """Return the proof of a record and the path from each of the sizes, all under one and the same checkpoint."""
         with self._lock:
-            return self.log.proof(sequence), self.log.consistency(seen)
+            return self.log.proof(sequence), [self.log.consistency(size) for size in sizes]
 
     def planned(self, plan: Plan, text: str, snapshot: bytes, failed: tuple[str, ...]) -> int:
         """Record a request and its plan; one whose invariants failed is a rejection, and final."""

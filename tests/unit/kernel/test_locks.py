@@ -19,7 +19,7 @@ from aerodb.audit.record import Record, encode_record
 from aerodb.audit.tree import consistency_path, frontier_of, hashes_of, inclusion_path, leaf_hash
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
-from aerodb.kernel.store import Seen
+from aerodb.kernel.seen import Seen
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Order, Plan, plan_digest

@@ -16,9 +16,10 @@ from pathlib import Path
 import msgspec
 
 from aerodb.audit.against import Earlier, Relation, related
-from aerodb.audit.findings import Meaning, Tally
+from aerodb.audit.findings import RESTORATION, Finding, Meaning, Tally
 from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.record import read_record
+from aerodb.audit.restoration import gap_in, misnamed
 from aerodb.audit.store.backup import as_folder, is_backup
 from aerodb.audit.store.database import Database
 from aerodb.audit.store.exported import opened_export
@@ -124,10 +125,19 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Earlier | N
         tally.merge(meaning)
         done += records
         how.judged(done, verified.size)
-    for finding in trust.returned(tally.sum().spans):
+    for finding in (*trust.returned(tally.sum().spans), *_misnamed(database, tally.sum(), verified.size)):
         tally.add(finding)
     relation = related(verified.checkpoint, _roots(database), earlier) if earlier else None
     return Verdict(verified=verified, meaning=tally.sum(), relation=relation, processes=processes)
+
+
+def _misnamed(database: Database, found: Meaning, size: int) -> Iterator[Finding]:
+    """Yield which of the restorations that the log tells of name another beginning than this log's."""
+    for told in found.told:
+        gap = gap_in(read_record(database.body(told.sequence) or b"{}"))
+        if gap is not None and misnamed(gap, size, _roots(database)):
+            said = f"it names {gap.restored} as restored, and this log does not begin with that"
+            yield Finding(state="fails", part=RESTORATION, sequence=told.sequence, said=said)
 
 
 def _parts_judged(
