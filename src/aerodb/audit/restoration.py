@@ -26,8 +26,8 @@ def restoration(record: Record) -> str | None:
         return None
     return (
         f"the log was restored: by {record.at} {record.target} gave up the log {gap.seen} that it saw, as "
-        f"{record.operator} signed, for one that begins with {gap.restored}. Lost with it: {lost(gap)}. {record.target} "
-        "holds the checkpoint that it gave up, and the requests and outcomes that it had part in"
+        f"{record.operator} signed, for one that begins with {gap.restored}. Lost with it: {lost(gap)}. "
+        f"{record.target} holds the checkpoint that it gave up, and the requests and outcomes that it had part in"
     )
 
 

@@ -12,6 +12,7 @@ import click
 from aerodb.audit.tree import EMPTY_ROOT
 from aerodb.audit.views import view_text
 from aerodb.cli.failures import OK, REJECTED, UNVERIFIED, LogUnverified, TerminalMissing
+from aerodb.cli.paths import GAP_PATH
 from aerodb.cli.profile import Caller, Profile
 from aerodb.cli.remembered import OWN, Held, accept, held, remembered
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
@@ -25,7 +26,6 @@ from aerodb.protocol.marks import Gap, Mark, mark_of, read_mark, stated_mark
 from aerodb.protocol.plan import Outcome, Plan
 from aerodb.protocol.signed import open_signed
 
-PATH = "/v1/audit/gap"
 NOTHING = mark_of(0, EMPTY_ROOT)
 CONTRADICTS = (Agreement.BEHIND, Agreement.FORKED)
 LOST_HEAD = ("NODE", "REQUEST", "ACTION", "TARGET", "OPERATOR", "RESULT", "THE LOG KNOWS", "REASON")
@@ -91,7 +91,7 @@ def gap(session: Session, restored: str | None, *, as_json: bool) -> int:
     """
     profile, base = session.profile(), read_mark(restored, "restored") if restored else None
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
-    body = caller.get(PATH)
+    body = caller.get(GAP_PATH)
     found = read(body, GapFound)
     everyone, now = sides(profile, caller, found)
     if as_json:
@@ -199,7 +199,7 @@ def _check_nodes(profile: Profile, caller: Caller, named: Gap) -> None:
     Raises:
         LogUnverified: so it is; the message names the node.
     """
-    found = read(caller.get(PATH), GapFound)
+    found = read(caller.get(GAP_PATH), GapFound)
     within = {
         name: next(
             (text for text in each.checkpoints if (stated_mark(text) or NOTHING).size <= named.restored.size), ""

@@ -11,3 +11,7 @@ def request_path(request: str, rest: str = "") -> str:
 def endorsement_path(credential: str) -> str:
     """Return the path of a credential's endorsement."""
     return f"/v1/authenticators/{quote(credential, safe='', errors='replace')}/endorsement"
+
+
+GAP_PATH = "/v1/audit/gap"
+"""Where the control plane says what nodes hold that the log lacks."""

@@ -85,6 +85,18 @@ class Dispatcher:
         became = self._became(request, self._agents.outcome(request.target, request.id, shown))
         return self._recorded(request, plan, became, established=True)
 
+    def ask_lost(self, node: str, request: str) -> Done:
+        """Ask the node that holds a request what became of it; the log has lost it, and so nothing is recorded.
+
+        Raises:
+            AeroError: the node does not say.
+        """
+        signed = self._agents.outcome(node, request, Confirmation(plan="", signature=""))
+        outcome = self._agents.opened(node, request, signed)
+        said = f"{outcome.message} The log has lost this request: it is not recorded.".strip()
+        return Done(request=request, result=outcome.result, outcome=signed, sequence=None, code=outcome.code,
+                    message=said)  # fmt: skip
+
     def _recorded(
         self, request: Request, plan: str, became: Became, *, established: bool = False, late: bytes = b""
     ) -> Done:

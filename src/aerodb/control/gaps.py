@@ -74,6 +74,7 @@ class Gaps:
                 opened[name] = self._opened(name, signed)
             except AeroError as error:
                 missing[name] = f"{error.code}: {error.message}"
+        self._views.said({name: each.checkpoints[0] if each.checkpoints else "" for name, each in opened.items()})
         lost = [(node, request, known) for node, each in opened.items() for request, known in self._lost(each)]
         listed = tuple(self._held(lost[:LOST_MAX]))
         return GapFound(
@@ -84,6 +85,15 @@ class Gaps:
             lost=listed,
             left_out=len(lost) - len(listed),
         )
+
+    def holder_of(self, request: str) -> str | None:
+        """Return the node whose journal holds a request of whose end the log knows nothing; None where none says so."""
+        said, _ = self._agents.all_holdings(LOOK_ID)
+        for name, signed in said.items():
+            with suppress(AeroError):
+                if request in self._opened(name, signed).requests:
+                    return name
+        return None
 
     def _kept(self, holdings: Holdings) -> int | None:
         for number, text in enumerate(holdings.checkpoints):

@@ -10,6 +10,7 @@ from aerodb.control.authenticators import Authenticators
 from aerodb.control.confirm import Confirmer
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
+from aerodb.control.errors import NeverConfirmed, RequestNotFound
 from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
 from aerodb.control.meters import Meters
@@ -97,9 +98,18 @@ class ControlPlane:
     def outcome(self, person: Operator, request: str) -> Done:
         """Ask the agent what became of a confirmed request, and record its answer.
 
+        Of a request whose confirmation the log has lost, the node that holds it is asked, and nothing is recorded.
+
         Raises:
             CallerRefused, RequestNotFound, NeverConfirmed: there is nothing to ask for.
             AeroError: the agent does not say.
         """
         require(person, Right.ASK_OUTCOME)
-        return self.dispatcher.establish(*self.reader.unresolved(request))
+        try:
+            known = self.reader.unresolved(request)
+        except (RequestNotFound, NeverConfirmed):
+            node = self.gaps.holder_of(request)
+            if node is None:
+                raise
+            return self.dispatcher.ask_lost(node, request)
+        return self.dispatcher.establish(*known)

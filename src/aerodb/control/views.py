@@ -48,9 +48,13 @@ class Views:
 
     def reported(self, everyone: Mapping[str, Peer]) -> tuple[LogView, ...]:
         """Take what nodes report now; return how everyone stands to the log, those that are silent as unknown."""
+        return self.said({name: peer.facts.checkpoint for name, peer in everyone.items()})
+
+    def said(self, seen: Mapping[str, str]) -> tuple[LogView, ...]:
+        """Take what nodes say now that they have seen, by name; return how everyone stands, the others as unknown."""
         with self._lock:
-            self._nodes.update({name: peer.facts.checkpoint for name, peer in everyone.items()})
-        found = self.now(everyone)
+            self._nodes.update(seen)
+        found = self.now(seen)
         self._tell(found)
         return found
 
