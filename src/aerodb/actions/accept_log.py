@@ -122,7 +122,7 @@ ACTION = Action(
         Argument(
             name="seen",
             option="--seen",
-            help="the log as the node saw it, SIZE:ROOT",
+            help="the log as the node saw it, by size and root",
             word="giving up",
             itself=True,
             kind="log",
@@ -130,7 +130,7 @@ ACTION = Action(
         Argument(
             name="restored",
             option="--restored",
-            help="how far the log was restored, SIZE:ROOT",
+            help="how far the log was restored, by size and root",
             word="for",
             itself=True,
             kind="log",

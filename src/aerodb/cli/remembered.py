@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from aerodb.actions import gap_of
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint
 from aerodb.audit.tree import verify_consistency
 from aerodb.audit.views import check_views, path_in_texts, viewed
@@ -24,7 +25,7 @@ from aerodb.cli.session import read
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Agreement, Compared, LogView, Shown
 from aerodb.protocol.marks import Gap, Mark, stated_mark
-from aerodb.protocol.plan import Snapshot
+from aerodb.protocol.plan import Request, Snapshot
 from aerodb.rules.observed import observe_snapshot
 
 FILE = "log-checkpoint"
@@ -150,6 +151,19 @@ def check_log(profile: Profile, caller: Caller, snapshot_text: str | None) -> No
         LogUnverified: see `held`.
     """
     held(profile, caller, seen_in(profile, snapshot_text)).check()
+
+
+def check_before_signing(profile: Profile, caller: Caller, asked: Request, snapshot_text: str | None) -> None:
+    """Refuse to sign a request by a log that contradicts what was seen, but for the request that settles that.
+
+    Raises:
+        LogForked, LogBehind, LogUnverified: see `check_log` and `check_gap`.
+    """
+    gap = gap_of(asked)
+    if gap is None:
+        check_log(profile, caller, snapshot_text)
+    else:
+        check_gap(profile, caller, asked.target, gap, seen_in(profile, snapshot_text).get(asked.target, ""))
 
 
 def seen_in(profile: Profile, snapshot_text: str | None) -> dict[str, str]:

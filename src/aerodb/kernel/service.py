@@ -146,17 +146,8 @@ def _said(role: str, refused: str) -> Response:
     return Response(text, 503 if refused else 200, media_type="text/plain")
 
 
-def application(agent: Agent, observed: Observed) -> Starlette:
-    """Return the application of an agent and of what is observed of its node."""
-    events = observed.journal
-    facts = Looks(agent.facts, LOOK_SECONDS_MAX, LOOKERS_MAX)
-    primary, standby = _serves(agent)
-    scraped = Looks(observed.metrics, LOOK_SECONDS_MAX, SCRAPERS_MAX)
-
-    async def report(request: Request) -> Response:
-        control_only(request)
-        nonce = nonce_in(request)
-        return answer(agent.report(nonce, await facts.now()))
+def _holds(agent: Agent) -> tuple[Asked, Asked, Asked]:
+    """Return what answers what the node has seen of the log, what it holds of it, and one request of its journal."""
 
     async def checkpoint(request: Request) -> Response:
         control_only(request)
@@ -170,6 +161,22 @@ def application(agent: Agent, observed: Observed) -> Starlette:
     async def held(request: Request) -> Response:
         control_only(request)
         return answer(await run_in_threadpool(agent.holder.request, request.path_params["request"]))
+
+    return checkpoint, holdings, held
+
+
+def application(agent: Agent, observed: Observed) -> Starlette:
+    """Return the application of an agent and of what is observed of its node."""
+    events = observed.journal
+    facts = Looks(agent.facts, LOOK_SECONDS_MAX, LOOKERS_MAX)
+    primary, standby = _serves(agent)
+    checkpoint, holdings, held = _holds(agent)
+    scraped = Looks(observed.metrics, LOOK_SECONDS_MAX, SCRAPERS_MAX)
+
+    async def report(request: Request) -> Response:
+        control_only(request)
+        nonce = nonce_in(request)
+        return answer(agent.report(nonce, await facts.now()))
 
     async def judge(request: Request) -> Response:
         control_only(request)

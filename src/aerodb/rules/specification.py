@@ -35,6 +35,11 @@ class Argument:
     itself: bool
     kind: Literal["node", "log"] = "node"
 
+    @property
+    def form(self) -> str:
+        """Return how the argument is written, for usage lines."""
+        return "SIZE:ROOT" if self.kind == "log" else "NODE"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
