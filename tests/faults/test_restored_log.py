@@ -3,13 +3,16 @@
 import re
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from aerodb.audit.findings import RESTORATION
 from aerodb.audit.note import stated_size
 from aerodb.audit.record import read_record
-from aerodb.audit.store import Log
+from aerodb.audit.store import Log, judge_folder
+from aerodb.audit.trust import Trust
 from aerodb.errors import AeroError
 from aerodb.local.person import Person
 from aerodb.protocol import canonical
@@ -44,7 +47,20 @@ def code_of(running: Running, target: str, arguments: Mapping[str, str], action:
     return error.value.code
 
 
-def test_the_whole_day(fresh: Running) -> None:
+def _found_out_where_it_is_another(running: Running, folder: Path) -> None:
+    """The log that was restored verifies; the same records behind another first one name a beginning that is not."""
+    trust, genuine = Trust(clusters=(running.cluster,)), running.layout.control / "log"
+    with Log(genuine, running.cluster.origin, log_key(running)) as log:
+        records, blobs = [read_record(data) for _, data in log.records()], dict(log.blobs())
+    assert judge_folder(genuine, trust).whole
+    with Log.create(folder, running.cluster.origin, log_key(running)) as other:
+        for number, record in enumerate(records):
+            other.append(replace(record, at="2020-01-01T00:00:00.000Z") if number == 0 else record, blobs)
+    faults = judge_folder(folder, trust).meaning.faults
+    assert {fault.part for fault in faults} >= {RESTORATION}, faults
+
+
+def test_the_whole_day(fresh: Running, tmp_path: Path) -> None:
     """As an operator lives it: back up in use, lose records, put it back, read what is lost, accept it, go on.
 
     Until the last node has accepted it nothing else is planned. What nodes did stays done: their ids stay used. The
@@ -91,8 +107,12 @@ def test_the_whole_day(fresh: Running) -> None:
     auditor = Person(fresh.layout.profile("auditor"), lambda _: None, colour=False)
     verified = auditor.types("audit", "verify")
     assert (verified.code, verified.text.count("the log was restored")) == (0, 2), verified.text
+    document = auditor.types("audit", "verify", "--json")
+    assert document.text.count('"said":"the log was restored') == 2, document.text
     again = me.types("audit", "gap")
     assert (again.code, all(request in again.text for request in lost)) == (0, True), again.text
+    stop_control(fresh)
+    _found_out_where_it_is_another(fresh, tmp_path / "log")
 
 
 MISTAKEN, REJECTED = "control.gap-mistaken", "gap-named violated"

@@ -74,9 +74,8 @@ def notes(view: View) -> tuple[str, ...]:
     if gap.restored.size >= gap.seen.size:
         return ()
     return (
-        f"Given up: {lost(gap)} of the log that {view.node} saw. It will take no later log for the real one that has "
-        "them.",
-        f"Kept: the ids of the {entries} requests in the journal of {view.node} stay used, with their outcomes "
+        f"Given up: {lost(gap)} of the log that {view.node} saw. From then on it refuses any log that has them.",
+        f"Kept: the ids of all requests in the journal of {view.node} ({entries}) stay used, with their outcomes "
         "(aerodb audit gap).",
     )
 
@@ -96,7 +95,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
         f"{node} gave up the log {gap.seen} that it saw: {lost(gap)} of it",
         f"it took the log {stated_mark(after.checkpoint)}, which begins with {gap.restored}",
         proven,
-        f"the ids of the {after.entries} requests in its journal stay used",
+        f"the ids of all requests in its journal ({after.entries}) stay used",
     )
 
 

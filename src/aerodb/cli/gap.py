@@ -25,8 +25,10 @@ from aerodb.protocol.holdings import Holdings, open_holdings
 from aerodb.protocol.marks import Gap, Mark, mark_of, read_mark, stated_mark
 from aerodb.protocol.plan import Outcome, Plan
 from aerodb.protocol.signed import open_signed
+from aerodb.transport.errors import Refused
 
 NOTHING = mark_of(0, EMPTY_ROOT)
+ROLE_DENIED = "control.role-denied"
 CONTRADICTS = (Agreement.BEHIND, Agreement.FORKED)
 LOST_HEAD = ("NODE", "REQUEST", "ACTION", "TARGET", "OPERATOR", "RESULT", "THE LOG KNOWS", "REASON")
 
@@ -199,7 +201,12 @@ def _check_nodes(profile: Profile, caller: Caller, named: Gap) -> None:
     Raises:
         LogUnverified: so it is; the message names the node.
     """
-    found = read(caller.get(GAP_PATH), GapFound)
+    try:
+        found = read(caller.get(GAP_PATH), GapFound)
+    except Refused as error:
+        if error.code != ROLE_DENIED:
+            raise
+        return  # Who may not read the log may sign nothing by it either.
     within = {
         name: next(
             (text for text in each.checkpoints if (stated_mark(text) or NOTHING).size <= named.restored.size), ""
