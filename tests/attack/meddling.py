@@ -18,7 +18,7 @@ from tests.attack.chronicle import Chronicle
 from tests.attack.history import Hand
 from tests.attack.processes import Processes
 from tests.attack.script import Fault
-from tests.faults.behind import connect, run
+from tests.faults.behind import connect
 from tests.faults.conftest import Running
 
 NOT_TO_BE_HAD = (psycopg.Error, OSError, AeroError, AssertionError, ValueError)
@@ -99,7 +99,7 @@ class Meddling:
 
     def _quietly(self, node: str, statement: str) -> None:
         with suppress(*NOT_TO_BE_HAD):
-            run(self._running, node, statement)
+            self.sql(node, statement)
 
     # Settings ---------------------------------------------------------------------------------------------------
 

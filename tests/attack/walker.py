@@ -112,6 +112,7 @@ class Walker:
         term = facts[holder].standing.granted.term
         beyond = [name for name, each in facts.items() if each.standing.pledged.term > term]
         if beyond:
+            yield "renew", holder, {}  # Before more are fenced: one more pledge can be of a log that reaches further.
             for member in self._running.cluster.members:
                 if member.name != holder:
                     yield "fence", member.name, {"for": holder}

@@ -139,7 +139,7 @@ class Environment:
         if kind == "stop":
             return Run(self._number(stopped(before)), (("stopped", 0),), "whole")
         if kind == "promote" and node.recovery:
-            return Run(self._number(promoted(before, BY_HAND)._replace(attached=before.attached)), (), "whole")
+            return Run(self._number(promoted(before, BY_HAND, name)._replace(attached=before.attached)), (), "whole")
         return None
 
     def _started_by_hand(self, name: str, node: Node) -> Run:

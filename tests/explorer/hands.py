@@ -70,10 +70,13 @@ def stopped(node: Node) -> Node:
     return node._replace(state=State.STOPPED, acting=0, lawless=False, log=log, late=(), paused=-1)
 
 
-def promoted(node: Node, term: int) -> Node:
-    """Return the node out of recovery, on a new timeline: the next number that it knows to be free."""
+def promoted(node: Node, term: int, name: str = "") -> Node:
+    """Return the node out of recovery, on a new timeline: the next number that it knows to be free.
+
+    What it writes first is like nothing that is written elsewhere: by hand, each node called `name` writes its own.
+    """
     branch = (node.history[-1][0] + 1, len(node.log))
-    log = (*node.log, RECOVERED + term)
+    log = (*node.log, RECOVERED + term - (int(name[1:]) if name else 0))
     return node._replace(recovery=False, attached=None, acting=term, log=log, history=(*node.history, branch),
                          paused=-1, served=True)  # fmt: skip
 

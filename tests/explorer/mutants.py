@@ -333,6 +333,8 @@ REDUNDANT = {
     "successor-streams, no-cycle": "they keep a person from an outage, not from a loss",
     "upstream-authority of follow, where the upstream is a standby, alone": "what the pledgers say late stops the old "
     "plan to promote that would carry the follower along; the two are dropped together",
+    "the record with which an untold timeline begins": "what an elected primary acknowledges comes after its term's "
+    "row, so on an untold timeline only a hand's primary has acknowledged, which the explorer does not promise",
     "a start past an outcome that cannot be told": "a primary that is down may also pledge, and be recloned, past it",
     "the cut before a promotion": "PostgreSQL refuses to promote what is attached, and promotion ends the receiver",
 }

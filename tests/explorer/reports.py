@@ -8,7 +8,7 @@ from functools import cache
 
 from msgspec.structs import replace
 
-from aerodb.protocol.authority import Standing
+from aerodb.protocol.authority import Branch, Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, Load, Sender, State, Unfinished
 from aerodb.protocol.lsn import Lsn
@@ -55,6 +55,13 @@ def _load(node: Node) -> Load:
     )  # fmt: skip
 
 
+def _origin(node: Node, lineage: tuple[Branch, ...]) -> str | None:
+    """Return the entry with which the last timeline begins, where its term is untold and the node has it."""
+    begin = lineage[-1].begin.value if lineage else 0
+    untold = len(lineage) > 1 and lineage[-1].term is None
+    return f"entry {node.log[begin]}" if untold and begin < len(node.log) else None
+
+
 def instance_of(node: Node, name: str, cluster: Cluster) -> Instance:
     """Return what the node's agent would see of its PostgreSQL."""
     standing, end = node.standing, Lsn(len(node.log))
@@ -77,12 +84,12 @@ def instance_of(node: Node, name: str, cluster: Cluster) -> Instance:
         drift=("synchronous_standby_names",) if node.weak else (),
         shutdown=end if node.state is State.STOPPED and not node.recovery else None,
         load=_load(node), identity=folder, started=f"start {node.starts}" if up else None,
-        served=None if up else node.served,
+        served=None if up else node.served, origin=_origin(node, lineage),
     )  # fmt: skip
     if standing.weakened:
         found = replace(found, quorum=None)
     if node.state is State.UNREACHABLE:
-        return replace(found, recovery=None, position=None, lineage=(), quorum=None)
+        return replace(found, recovery=None, position=None, lineage=(), quorum=None, origin=None)
     return found
 
 

@@ -47,6 +47,20 @@ CARRIED = Bounds(
 )  # fmt: skip
 """n5 is carried into term 2 by its upstream, untold, while n1 still runs as the primary of term 1."""
 
+APART = Bounds(
+    data=4,
+    terms=2,
+    writes=2,
+    stops=2,
+    hands=2,
+    by_hand=("promote",),
+    requests=(
+        "follow n3 to n2", "stop n1", "stop n4", "fence n1 for n3 in term 2", "fence n4 for n3 in term 2",
+        "promote n3 in term 2",
+    ),
+)  # fmt: skip
+"""Two nodes are promoted by hand at one place of the log, and a third is carried along by one of them."""
+
 REDUCED = (
     Bounds(terms=2, actions=("fence", "promote", "follow")),
     Bounds(terms=2, stops=1, actions=("demote", "promote", "follow", "start")),
@@ -103,4 +117,5 @@ FULL = (
         "promote n2 in term 2", "follow n2 to n1",
     )),
     CARRIED,
+    APART,
 )  # fmt: skip

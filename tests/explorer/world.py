@@ -1,8 +1,8 @@
 """The model's values: a small cluster, each node's log and durable state, and what has been promised to clients.
 
 A log is a tuple of entries, and an LSN is a number of entries: writes are 0, 1, ...; a term's row is 100 + term; a
-shutdown checkpoint is 200; the end of a recovery, the first entry on a new timeline, is 300 + term. PostgreSQL's own
-behaviour is modelled here, in `hands` and in `streams`; rules are never copied.
+shutdown checkpoint is 200; the end of a recovery, the first entry on a new timeline, is 300 + term, and by hand below
+300. PostgreSQL's own behaviour is modelled here, in `hands` and in `streams`; rules are never copied.
 """
 
 import hashlib

@@ -12,7 +12,7 @@ from aerodb.rules.condition import common, receiver_known, running_fits
 from aerodb.rules.election import position_known, term_rises
 from aerodb.rules.foresight import fenced
 from aerodb.rules.hands import Hands
-from aerodb.rules.invariants import Invariant
+from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.operation import judge_again, pledge_with
 from aerodb.rules.replaying import replay_runs
 from aerodb.rules.specification import (
@@ -41,12 +41,30 @@ def process_fits(view: View) -> Verdict:
     return running_fits(view, State.RUNNING, State.STOPPED, State.CRASHED)
 
 
+def candidate_readable(view: View) -> Verdict:
+    """Judge whether the candidate, where it reports, has a data folder that can be read.
+
+    Without one it cannot be elected, and whoever was pledged to may have been primary as far as later elections know.
+    """
+    name = view.argument("for")
+    peer = view.everyone().get(name)
+    instance = peer.facts.instance if peer else None
+    if instance is not None and instance.state is State.UNREADABLE:
+        return violated(
+            Invariant.CANDIDATE_READABLE,
+            f"the data folder of {name} cannot be read ({'; '.join(instance.damage)}), so it cannot be elected; a "
+            "pledge to it would only make it one more that may have been primary",
+        )
+    return holds(Invariant.CANDIDATE_READABLE, f"{name} {'does not report' if peer is None else 'can read its log'}")
+
+
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may pledge."""
     return (
         *common(view, "standby", "witness", "primary", past=True),
         receiver_known(view),
         process_fits(view),
+        candidate_readable(view),
         term_rises(view, candidacy_of(view)),
         position_known(view, candidacy_of(view)),
         replay_runs(view),
@@ -109,6 +127,7 @@ ACTION = Action(
         Invariant.ROLE_FITS,
         Invariant.RECEIVER_KNOWN,
         Invariant.RUNNING_FITS,
+        Invariant.CANDIDATE_READABLE,
         Invariant.TERM_RISES,
         Invariant.POSITION_KNOWN,
         Invariant.REPLAY_RUNS,

@@ -55,7 +55,7 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Owed: _fields("term lsn", ""),
     Instance: _fields(
         "system version state recovery position lineage quorum attached restores receiver replayed senders shutdown "
-        "load commits commits_since checkpoint identity unused started stopping served keeping",
+        "load commits commits_since checkpoint identity unused started stopping served origin keeping",
         "folder drift damage",
     ),
     UnusedFolder: _fields("bytes", "name"),

@@ -110,6 +110,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     it says itself: another value is another postmaster; None is unknown. `stopping` is true where its process shuts
     down, or has been sent a signal to, and has not taken it up yet. `served` says of one
     that is down whether its control file shows that it ran out of recovery; None: it runs, or that cannot be told.
+    `origin` is the record with which the last timeline of `lineage` begins, where its term is untold: two timelines of
+    one number and one beginning are one only where it is the same; None: not read, or no longer there.
     """
 
     system: str
@@ -135,6 +137,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     started: str | None = None
     stopping: bool = False
     served: bool | None = None
+    origin: str | None = None
     damage: tuple[str, ...] = ()
     keeping: Keeping = NOTHING_SEEN
     unused: tuple[UnusedFolder, ...] = ()

@@ -30,6 +30,7 @@ class Invariant(StrEnum):
     COMMIT_QUORUM = "commit-quorum"
     WAL_PREFIX = "wal-prefix"
     CANDIDACY_STANDS = "candidacy-stands"
+    CANDIDATE_READABLE = "candidate-readable"
     TERM_UNGRANTED = "term-ungranted"
     VOTE_KEPT = "vote-kept"
     UPSTREAM_AUTHORITY = "upstream-authority"
@@ -100,6 +101,10 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "Candidacy stands",
         "The candidate has pledged nothing above this term, nor this term to another.",
     ),
+    Invariant.CANDIDATE_READABLE: (
+        "Candidate readable",
+        "The data folder of the candidate, where it reports, can be read.",
+    ),
     Invariant.TERM_UNGRANTED: (
         "Term ungranted",
         "The term has not been granted already, nor any term above it, as far as anyone who reports knows.",
@@ -156,6 +161,7 @@ STABILITY: dict[Invariant, Stability] = {
     Invariant.COMMIT_QUORUM: "stable",
     Invariant.WAL_PREFIX: "stable",
     Invariant.CANDIDACY_STANDS: "stable",
+    Invariant.CANDIDATE_READABLE: "unstable",
     Invariant.TERM_UNGRANTED: "unstable",
     Invariant.VOTE_KEPT: "unstable",
     Invariant.UPSTREAM_AUTHORITY: "unstable",

@@ -109,7 +109,24 @@ def stream_remarks(observed: Observed) -> list[Remark]:
             for each in instance.senders
             if stalled(each, end)
         ]
-    return found
+    return found + _rings(observed)
+
+
+def _rings(observed: Observed) -> list[Remark]:
+    """Return which nodes stream from one another: two requests that were confirmed at one moment can come to that."""
+    above = {name: facts.instance.attached for name, facts in observed.facts.items() if facts.instance}
+    found = set[tuple[str, ...]]()
+    for name in above:
+        path, current = list[str](), name
+        while current in above and current not in path:
+            path.append(current)
+            current = above[current] or ""
+        if current in path:
+            found.add(tuple(sorted(path[path.index(current) :])))
+    return [
+        ("bad", f"{', '.join(ring)}: stream from one another, and from no primary; a follow of one of them ends that")
+        for ring in sorted(found)
+    ]
 
 
 def _kept_remarks(facts: Facts) -> list[str]:

@@ -170,7 +170,8 @@ class Divergence(msgspec.Struct, frozen=True, kw_only=True):
 def divergence(own: Sequence[Branch], end: Lsn, upstream: Sequence[Branch]) -> Divergence | None:
     """Return None where the log that ends at `end` belongs to the upstream's history, else where they part.
 
-    On one and the same last branch the two are prefixes of one log, whichever is ahead: a branch has one writer.
+    On one and the same last branch the two are prefixes of one log, whichever is ahead: a branch has one writer. And
+    where both know the same term of a branch, all before it is the same, though the term of some of it is untold.
 
     Raises:
         TermUntold: a branch that decides it has no known term.
@@ -180,8 +181,9 @@ def divergence(own: Sequence[Branch], end: Lsn, upstream: Sequence[Branch]) -> D
         if (mine.timeline, mine.begin) != (theirs.timeline, theirs.begin):
             break
         if mine.term is None or theirs.term is None:
-            raise TermUntold(mine.timeline)
-        if mine.term != theirs.term:
+            if not _told_later(own[shared + 1 :], upstream[shared + 1 :]):
+                raise TermUntold(mine.timeline)
+        elif mine.term != theirs.term:
             by_term = True
             break
         shared += 1
@@ -194,6 +196,16 @@ def divergence(own: Sequence[Branch], end: Lsn, upstream: Sequence[Branch]) -> D
     if shared < len(own) or end > fork:
         return Divergence(fork=fork, excess_bytes=max(0, end - fork), by_term=by_term)
     return None
+
+
+def _told_later(own: Sequence[Branch], upstream: Sequence[Branch]) -> bool:
+    """Tell whether the next branch whose term both know is the same: then all that came before it is, too."""
+    for mine, theirs in zip(own, upstream, strict=False):
+        if (mine.timeline, mine.begin) != (theirs.timeline, theirs.begin):
+            return False
+        if mine.term is not None and theirs.term is not None:
+            return mine.term == theirs.term
+    return False
 
 
 class TermUntold(Exception):

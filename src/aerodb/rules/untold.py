@@ -3,7 +3,8 @@
 A standby is carried onto its upstream's new timeline at once. Where the new primary is lost for good before its term's
 row came, nobody may be left who could tell the term; where a hand promoted the upstream, there is none.
 
-- As a candidate it is held against each voter by ancestry, not by terms: it must contain the voter's whole log.
+- As a candidate it is held against each voter by ancestry, not by terms: it must contain the voter's whole log. Two
+  that were both carried along are known by the record with which their last timeline begins.
 - As a voter its log counts as of the highest term that was possible: whoever was elected had the pledges of a majority.
   Another majority, with pledges for this term, meets that one, and each of its pledges names the last grant and every
   candidacy since.
@@ -14,7 +15,7 @@ Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), section 5.4.1
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Candidacy, Pledge, Position
-from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.rules.position import TermUntold, divergence, is_of
 from aerodb.rules.view import Peer, View
 
@@ -68,10 +69,22 @@ def contains(view: View, voter: str, pledge: Pledge) -> bool | None:
         return None
     if other.lineage[-1].timeline != position.timeline:
         return None
+    if own.lineage[-1] == other.lineage[-1] and own.lineage[-1].term is None:
+        return _has_more(own, other, position)
     try:
         return divergence(other.lineage, position.lsn, own.lineage) is None
     except TermUntold:
         return None
+
+
+def _has_more(own: Instance, other: Instance, position: Position) -> bool | None:
+    """Tell whether the first of two logs that end on untold timelines of one number and one beginning has the other.
+
+    The record that such a timeline begins with tells whether it is one timeline, or two that were begun apart.
+    """
+    if own.position is None or own.origin is None or other.origin is None:
+        return None
+    return own.origin == other.origin and position.lsn <= own.position.lsn
 
 
 def bounded(view: View, pledges: dict[str, Pledge], voter: str, position: Position) -> Position:

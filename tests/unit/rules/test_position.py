@@ -125,19 +125,40 @@ def test_a_copy_of_a_prefix_always_follows(logs: list[Log], data: st.DataObject)
     assert divergence(kept, Lsn(cut), branches) is None
 
 
+def _forgotten(branches: tuple[Branch, ...], which: set[int]) -> tuple[Branch, ...]:
+    """Return a history of which nobody told some of the terms."""
+    return tuple(replace(each, term=None) if index in which else each for index, each in enumerate(branches))
+
+
 @given(histories(), st.data())
 def test_an_untold_term_is_never_held_to_be_the_same(logs: list[Log], data: st.DataObject) -> None:
-    """A branch whose term is not known is not taken for its namesake."""
+    """Whatever terms are not known, of either: where it is told at all how two logs stand, the bytes say the same."""
+    (own, ours), (theirs, branches) = data.draw(st.sampled_from(logs)), data.draw(st.sampled_from(logs))
+    indices = st.sets(st.integers(0, max(len(ours), len(branches)) - 1))
+    ours, branches = _forgotten(ours, data.draw(indices)), _forgotten(branches, data.draw(indices))
+    try:
+        found = divergence(ours, Lsn(len(own)), branches)
+    except TermUntold:
+        return
+    shared = _common(own, theirs)
+    if found is None:
+        assert shared == min(len(own), len(theirs))
+    else:
+        assert min(found.fork.value, len(own), len(theirs)) <= shared
+
+
+@given(histories(), st.data())
+def test_a_told_branch_tells_of_all_before_it(logs: list[Log], data: st.DataObject) -> None:
+    """One history is itself, whatever is not known of it, as long as the last branch is; and else that is not told."""
     _, branches = data.draw(st.sampled_from(logs))
-    at = data.draw(st.integers(0, len(branches) - 1))
-    untold = tuple(
-        Branch(timeline=each.timeline, begin=each.begin, term=None if index == at else each.term)
-        for index, each in enumerate(branches)
-    )
-    with pytest.raises(TermUntold):
-        divergence(untold, Lsn(100), branches)
-    with pytest.raises(TermUntold):
-        divergence(branches, Lsn(100), untold)
+    last = len(branches) - 1
+    hidden = data.draw(st.sets(st.integers(0, last)))
+    if last in hidden:
+        with pytest.raises(TermUntold):
+            divergence(_forgotten(branches, hidden), Lsn(100), branches)
+    else:
+        assert divergence(_forgotten(branches, hidden), Lsn(100), branches) is None
+        assert divergence(branches, Lsn(100), _forgotten(branches, hidden)) is None
 
 
 @given(st.integers(1, 9), st.one_of(st.none(), st.integers(0, 9)), st.integers(0, 9), st.integers(1, 4))

@@ -174,6 +174,13 @@ def test_status_names_what_replay_and_disks_lack() -> None:
     assert remarks(healthy()) == []
 
 
+def test_a_ring_of_standbys_is_named_once() -> None:
+    """Two follows at one moment: each was judged before the other ran."""
+    scene = with_instance(with_instance(healthy(), "n2", attached="n3"), "n3", attached="n2")
+    assert remarks(scene) == ["n2, n3: stream from one another, and from no primary; a follow of one of them ends that"]
+    assert remarks(with_instance(scene, "n3", attached="n1")) == []
+
+
 def test_lag_is_received_and_replayed_in_bytes_and_in_seconds() -> None:
     """Of a paused replay the received lag stays small, and the replayed one tells; what nobody measured is unknown."""
     scene = sender(healthy(), "n2", flush_lag_milliseconds=180, replay_lag_milliseconds=12_345)

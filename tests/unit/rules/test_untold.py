@@ -14,6 +14,7 @@ from tests.unit.rules.scenes import (
     Scene,
     carried,
     demoted,
+    healthy,
     pledged,
     request_for,
     view_for,
@@ -125,3 +126,36 @@ def test_another_folder_claims_nothing() -> None:
     scene = with_instance(LOST, "n3", identity="a folder that was put there by hand")
     found = judged(scene, "fence", "n3", **{"for": "n3"})
     assert found[Invariant.POSITION_KNOWN].result is Result.UNKNOWN
+
+
+def _both_carried(*origins: str | None, lsns: tuple[int, int] = (5100, 5050)) -> Scene:
+    """Return n2 and n3 on timeline 2, of which nobody told the term, n2 with a pledge for n3; n1 is lost."""
+    scene = carried(carried(healthy(), "n3", lsns[0]), "n2", lsns[1])
+    for name, origin in zip(("n3", "n2"), origins, strict=True):
+        scene = with_instance(scene, name, origin=origin)
+    return without(pledged(scene, "n2", Candidacy(term=2, node="n3")), "n1")
+
+
+def test_one_that_was_carried_along_is_elected_over_another_on_the_same_timeline() -> None:
+    """The record that it begins with is the same, and n3 has all that n2 has of it."""
+    assert refused(_both_carried("recovered then", "recovered then"), "promote", "n3") == set()
+
+
+def test_it_is_not_elected_over_one_that_has_more_or_is_on_another_timeline_of_that_number() -> None:
+    """Shorter, or begun apart: it lacks something. Not known to have been begun together: that is not known."""
+    for scene, result in (
+        (_both_carried("recovered then", "recovered then", lsns=(5049, 5050)), Result.VIOLATED),
+        (_both_carried("recovered then", "recovered later"), Result.VIOLATED),
+        (_both_carried("recovered then", None), Result.UNKNOWN),
+        (_both_carried(None, None), Result.UNKNOWN),
+    ):
+        assert judged(scene, "promote", "n3")[Invariant.WAL_PREFIX].result is result
+
+
+def test_nobody_is_made_to_pledge_to_a_node_without_a_readable_log() -> None:
+    """It could not be elected, and would count as one that may have been primary; who is silent may be back."""
+    lost = with_instance(healthy(), "n2", state=State.UNREADABLE, position=None, damage=("control file: it is gone",))
+    found = judged(lost, "fence", "n3", **{"for": "n2"})
+    assert found[Invariant.CANDIDATE_READABLE].result is Result.VIOLATED
+    assert "control file: it is gone" in found[Invariant.CANDIDATE_READABLE].evidence
+    assert refused(without(lost, "n2"), "fence", "n3", **{"for": "n2"}) == set()

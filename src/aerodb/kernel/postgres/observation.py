@@ -24,7 +24,7 @@ from aerodb.kernel.postgres.process import is_stopping, postmaster, stranger
 from aerodb.kernel.postgres.session import Seen, Session
 from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstream_in
 from aerodb.kernel.postgres.sizes import Unused
-from aerodb.kernel.postgres.waldump import commits_after, end_of_log, readable_from
+from aerodb.kernel.postgres.waldump import beginning, commits_after, end_of_log, readable_from
 from aerodb.protocol.authority import Branch, Position, Standing
 from aerodb.protocol.facts import Commit, Instance, State
 from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
@@ -35,6 +35,8 @@ from aerodb.rules.position import Noted, is_of, lineage_of, position_down, posit
 
 _SEGMENT = re.compile(r"([0-9A-F]{8})[0-9A-F]{16}")
 T = TypeVar("T")
+BRANCHES_MIN = 2
+"""So many timelines a log has that was carried onto another; the first one of a cluster is told by its making."""
 COMMITS_BYTES_MAX = 64 << 20
 """How much of a log that was shut down is read for its last commits."""
 
@@ -99,6 +101,7 @@ class Observer:
         self._shut: tuple[Down, tuple[tuple[Commit, ...] | None, Lsn | None]] | None = None
         self._reading = threading.Lock()
         self._folders = Folders()
+        self._origins: dict[tuple[str, int, Lsn], str] = {}
 
     def look(self, node: str, standing: Standing, noted: Noted) -> Instance:
         """Return the instance's facts now; `standing` and `noted` are what its agent has durably noted."""
@@ -140,6 +143,24 @@ class Observer:
     def _standing_text(self) -> str:
         return (self._place.conf / "standing.conf").read_text(encoding="utf-8")
 
+    def _origin(self, identity: str | None, lineage: tuple[Branch, ...]) -> str | None:
+        """Return with what the last timeline begins, where its term is untold; read once."""
+        if identity is None or len(lineage) < BRANCHES_MIN or lineage[-1].term is not None:
+            return None
+        last = lineage[-1]
+        key = identity, last.timeline, last.begin
+        if key not in self._origins:
+            found = Parts().read("origin", lambda: self._read_origin(last))
+            if found is None:
+                return None
+            self._origins[key] = found
+        return self._origins[key]
+
+    def _read_origin(self, last: Branch) -> str | None:
+        data = self._place.data()
+        segment_bytes = read_control(self._installation, data).segment_bytes
+        return beginning(self._installation, data, last.timeline, last.begin, segment_bytes)
+
     # Running ----------------------------------------------------------------------------------------------------
 
     def _look_running(self, standing: Standing, seen: Seen, *, stopping: bool) -> Instance:
@@ -175,6 +196,7 @@ class Observer:
             damage=tuple(parts.damage),
             started=seen.started,
             stopping=stopping,
+            origin=self._origin(identity, lineage),
             keeping=self._kept(seen.keeping),
         )
 
@@ -302,6 +324,7 @@ class Observer:
             checkpoint=down.control.redo if down.control else None,
             identity=identity,
             served=self._served(down.control),
+            origin=self._origin(identity, lineage),
             damage=tuple(dict.fromkeys(parts.damage)),
             keeping=self._kept(NOTHING_SEEN),
         )

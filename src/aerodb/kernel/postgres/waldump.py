@@ -26,6 +26,8 @@ _END = re.compile(r"error in WAL record at|could not find a valid record after|c
 _RANGE = re.compile(r"WAL statistics between \S+ and ([0-9A-F]+/[0-9A-F]+):\s*")
 _COMMITS = {"COMMIT", "COMMIT_PREPARED"}
 DUMP_SECONDS_MAX = 300
+BEGINNING_RECORDS = "5"
+"""Within so many records a recovery's end is found, where that is what a timeline begins with."""
 
 
 def _records(text: str) -> Iterable[re.Match[str]]:
@@ -164,6 +166,21 @@ def _last_end(installation: Installation, data: Path, timeline: int, start: Lsn,
     text = _dump(installation, data, timeline, start, control.segment_bytes, "--stats", wanted=b"^WAL statistics")
     found = _RANGE.fullmatch(text)
     return printed_lsn(found[1]) if found else None
+
+
+def beginning(installation: Installation, data: Path, timeline: int, begin: Lsn, segment_bytes: int) -> str | None:
+    """Return what tells a timeline that begins at `begin` from any other of that number: how its recovery ended, when.
+
+    A promotion writes that first, with the time in microseconds (xlog.c, CreateEndOfRecoveryRecord). None where it is
+    no longer there, or the timeline begins otherwise.
+
+    Raises:
+        LogUnreadable, CommandFailed: the log cannot be read.
+    """
+    text = _dump(installation, data, timeline, begin, segment_bytes, "-n", BEGINNING_RECORDS, wanted=b"rmgr: ")
+    ends = (each for each in _records(text) if each[5] == "END_OF_RECOVERY")
+    found = next((each for each in ends if each[6].lstrip(": ").startswith(f"tli {timeline};")), None)
+    return f"{found[4]}{found[6]}" if found and printed_lsn(found[4]) >= begin else None
 
 
 def commits_after(
