@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from tests.faults.hostile import Hostile, log_key
 from tests.faults.people import REASON, Api, order_of
 from tests.faults.restoring import restored_log, seen_by_all, start_control, stop_control
 from tests.faults.test_log_views import BEHIND, agreements, operator
+from tests.faults.waiting import wait_until
 from tests.unit.audit.forging import STRANGER
 
 COMMAND = re.compile(r"aerodb ((?:audit accept|accept-log \S+) --seen \S+ --restored \S+)")
@@ -45,6 +47,46 @@ def code_of(running: Running, target: str, arguments: Mapping[str, str], action:
         running.api.ask(action, target, **arguments)
     assert error.value.executed == "not executed"
     return error.value.code
+
+
+def _wait_for_more(asked: list[str]) -> None:
+    """Return when more was asked than now."""
+    before = len(asked)
+    wait_until(lambda: len(asked) > before)
+
+
+def test_backups_of_a_log_that_the_control_plane_writes(fresh: Running) -> None:
+    """Made by a process of their own while requests are recorded: each verifies whole, of what there was at one moment.
+
+    The control plane is not held up, takes its log for its own all the while, and seals it when it ends.
+    """
+    ends, asked = threading.Event(), list[str]()
+
+    def asks() -> None:
+        while not ends.is_set():
+            asked.append(fresh.api.ask("stop", "n3").request)
+
+    asking = threading.Thread(target=asks)
+    asking.start()
+    me, sizes, root = operator(fresh), list[int](), fresh.layout.root
+    try:
+        for number in range(3):
+            _wait_for_more(asked)
+            made = me.types("audit", "backup", str(root / f"{number}.db"), "--folder", str(fresh.layout.control))
+            assert made.code == 0, made.text
+            sizes.append(int(made.text.partition("size and root: ")[2].partition(":")[0]))
+    finally:
+        ends.set()
+        asking.join()
+    assert sizes == sorted(set(sizes)), sizes
+    assert fresh.api.status().log_writable
+    for number, size in enumerate(sizes):
+        verified = me.types("audit", "verify", str(root / f"{number}.db"))
+        assert (verified.code, f"VERIFIED: {size} record" in verified.text) == (0, True), verified.text
+    compared = me.types("audit", "verify", str(root / "2.db"), "--against", str(root / "0.db"))
+    assert (compared.code, "this log extends" in compared.text) == (0, True), compared.text
+    stop_control(fresh)
+    assert (fresh.layout.control / "log" / "seal.json").exists()
 
 
 def _found_out_where_it_is_another(running: Running, folder: Path) -> None:
