@@ -30,6 +30,7 @@ FAR_STEPS = 12
 """After so many steps a setting that the verdicts name is taken back, though there is still something to ask for."""
 TRIES_MAX = 3
 ASKED_MAX = 4
+WORDS_MAX = 200
 ROWS_FROM = 900_000_000_000
 Wish = tuple[str, str, dict[str, str]]
 
@@ -113,14 +114,24 @@ class Walker:
         beyond = [name for name, each in facts.items() if each.standing.pledged.term > term]
         if beyond:
             yield "renew", holder, {}  # Before more are fenced: one more pledge can be of a log that reaches further.
-            for member in self._running.cluster.members:
-                if member.name != holder:
-                    yield "fence", member.name, {"for": holder}
+            for name in self._voters(facts):
+                if name != holder:
+                    yield "fence", name, {"for": holder}
             yield "renew", holder, {}
         for name in others:
             if name in facts and not _streams_from(holder, name, facts):
                 yield "reclone", name, {"upstream": holder}
                 yield "stop", name, {}  # One that never gets ready is recloned once it is down.
+
+    def _voters(self, facts: dict[str, Facts]) -> list[str]:
+        """Return the members in the order in which they are fenced: a log that reaches far, or is unknown, comes last."""
+
+        def rank(name: str) -> tuple[bool, tuple[int, int]]:
+            instance = facts[name].instance if name in facts else None
+            untold = instance is not None and (instance.position is None or instance.position.term is None)
+            return untold, _reach(facts[name]) if name in facts else (0, 0)
+
+        return sorted((member.name for member in self._running.cluster.members), key=rank)
 
     def _elected(self, facts: dict[str, Facts], up: list[str]) -> Iterator[Wish]:
         for name in up:
@@ -131,8 +142,8 @@ class Walker:
         for name in [name for name in facts if _state(facts[name]) in {State.STOPPED, State.CRASHED}]:
             yield "start", name, {}
         for candidate in ranked:
-            for member in self._running.cluster.members:
-                yield "fence", member.name, {"for": candidate}
+            for name in self._voters(facts):
+                yield "fence", name, {"for": candidate}
 
     # Walking ----------------------------------------------------------------------------------------------------
 
@@ -265,6 +276,7 @@ class Walker:
             if said and f"{node} {line}" not in self._lent:
                 self._meddling.take_back(node, line)
                 self._lent.append(f"{node} {line}")
+                self._tried.clear()  # What was in vain before may be none now.
                 return True
         return False
 
@@ -317,4 +329,4 @@ def _words(cells: tuple[Cell, ...]) -> tuple[str, ...]:
         for verdict in cell.failed
         if verdict.invariant != "running-fits"
     )
-    return tuple(found)[:60]
+    return tuple(found)[:WORDS_MAX]
