@@ -7,7 +7,7 @@ from aerodb.actions import catalogue
 from aerodb.protocol.plan import Loss
 from aerodb.rules.election import election_loss
 from aerodb.rules.invariants import STATEMENTS
-from aerodb.rules.specification import Action, no_loss
+from aerodb.rules.specification import Action, Argument, no_loss
 from aerodb.rules.view import View
 from docs.generator.raises import raised_by
 from docs.generator.text import GENERATED, anchor, code_link, items, table
@@ -24,7 +24,7 @@ LOSSES: dict[Callable[[View], Loss], str] = {
 
 def usage(action: Action) -> str:
     """Return how the action is typed."""
-    options = "".join(f" {each.option} NODE" for each in action.arguments)
+    options = "".join(f" {each.option} {each.form}" for each in action.arguments)
     return f'aerodb {action.name} NODE{options} --reason "..."'
 
 
@@ -61,10 +61,7 @@ def _sections(action: Action) -> Iterator[tuple[str, str]]:
         "Arguments",
         table(
             ("argument", "option", "meaning", "may be the target itself"),
-            [
-                (f"`{each.name}`", f"`{each.option}`", each.help, "yes" if each.itself else "no")
-                for each in action.arguments
-            ],
+            [(f"`{each.name}`", f"`{each.option}`", each.help, _itself(each)) for each in action.arguments],
         )
         if action.arguments
         else "None.",
@@ -110,6 +107,13 @@ def page(action: Action) -> str:
     parts = [GENERATED, f"# {action.name}", action.summary]
     parts += [f"## {title}\n\n{text}" for title, text in _sections(action)]
     return "\n\n".join(parts) + "\n"
+
+
+def _itself(argument: Argument) -> str:
+    """Return whether the target may name itself; of what names no node, nothing."""
+    if argument.kind != "node":
+        return "-"
+    return "yes" if argument.itself else "no"
 
 
 def index() -> str:

@@ -158,6 +158,10 @@ class MemoryHands:
         """Return the durable standing."""
         return self._reply(lambda: self.node.standing)
 
+    def accept_log(self, request: str) -> int:
+        """Give up what was seen of the log: there is none in this world."""
+        raise Impossible(f"{request}: there is no log here")
+
     def write_standing(self, standing: Standing) -> None:
         """Make `standing` the durable standing."""
         self._change(lambda: self._write_standing(standing))

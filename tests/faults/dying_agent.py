@@ -17,6 +17,7 @@ from aerodb.transport.server import Server, listen
 CHANGING = (
     "cross",
     "write_standing",
+    "accept_log",
     "detach",
     "attach",
     "checkpoint",

@@ -62,9 +62,9 @@ class DyingAgents(Agents):
         come_to("before report")
         return super()._report(node, kept, nonce)
 
-    def _seen(self, node: str, kept: Kept) -> int:
+    def _seen(self, node: str, kept: Kept, within: int | None) -> int:
         come_to("before report")
-        return super()._seen(node, kept)
+        return super()._seen(node, kept, within)
 
     def _run(self, node: str, kept: Kept, order: Order) -> Signed:
         come_to("before run")

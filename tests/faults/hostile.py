@@ -3,7 +3,6 @@
 What it shows, the operator has signed: they were fooled, by a program of its making. Only the node is left to refuse.
 """
 
-import base64
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -13,8 +12,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
-from aerodb.actions import action_named
+from aerodb.actions import action_named, gap_of
 from aerodb.audit.store import Log
+from aerodb.audit.views import path_texts
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.kernel.node import read_node
@@ -101,14 +101,16 @@ class Hostile:
         signature = sign_with_key(operator_key(self.running.layout), text.encode())
         self._recorder.planned(plan, text, canonical.encode(snapshot), ())
         sequence = self._recorder.confirmed(plan, text, signature, touch=False)
-        seen = self.running.impostor.seen(plan.request.target)
+        gap = gap_of(plan.request)
+        seen = self.running.impostor.seen(plan.request.target, gap.restored.size if gap else None)
         record = self.log.record(sequence).decode()
         return Order(
             plan=text,
             signature=signature,
             record=record,
             proof=self.log.proof(sequence),
-            consistency=tuple(base64.b64encode(each).decode() for each in self.log.consistency(seen)),
+            consistency=path_texts(self.log.consistency(seen)),
+            restored=path_texts(self.log.consistency(gap.restored.size)) if gap else (),
             reports={name: signed for name, signed in snapshot.reports.items() if name in plan.reports},
             late=self.running.impostor.reports(plan.reports, late_nonce(record)),
         )

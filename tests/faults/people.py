@@ -20,7 +20,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
 from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
 from aerodb.protocol.facts import Facts, Report
-from aerodb.protocol.plan import Confirmation, Order, Outcome, Plan, Snapshot, late_nonce
+from aerodb.protocol.plan import Confirmation, Extent, Order, Outcome, Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, PrivateKey, sign_with_key
 from aerodb.transport.client import Client
@@ -152,8 +152,13 @@ class Impostor:
         """Return a node's facts."""
         return canonical.decode(self.report(node, new_id()).document.encode(), Report).facts
 
-    def seen(self, node: str) -> int:
-        """Return how many records the log had under the newest checkpoint that a node says it has seen."""
+    def seen(self, node: str, within: int | None = None) -> int:
+        """Return how many records the log had under the newest checkpoint that a node says it has seen.
+
+        Where `within` is given: under the newest of at most so many records.
+        """
+        if within is not None:
+            return canonical.decode(self.agent(node).get(f"/v1/checkpoint?within={within}"), Extent).size
         return stated_size(self.facts(node).checkpoint)
 
     def run(self, node: str, order: Order) -> Outcome:

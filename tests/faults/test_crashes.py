@@ -1,6 +1,6 @@
 """Kill -9 at every step of every action: what became of it is established, and nothing runs twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -12,8 +12,9 @@ from tests.faults.behind import facts_of
 from tests.faults.conftest import Running
 from tests.faults.dying import dying_agent
 from tests.faults.people import new_id, order_of
+from tests.faults.restoring import restored_log
 
-Setup = Callable[[Running], None]
+Setup = Callable[[Running], Mapping[str, str] | None]
 
 
 def _nothing(running: Running) -> None:
@@ -37,7 +38,14 @@ def _stopped(running: Running) -> None:
     running.api.do("stop", "n3")
 
 
+def _log_restored(running: Running) -> Mapping[str, str]:
+    """Put an older log back than n3 has seen; return what n3 would give up."""
+    running.api.do("stop", "n3")
+    return restored_log(running, lambda: running.api.do("start", "n3")).named("n3")
+
+
 CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
+    ("accept-log", "n3", {}, _log_restored, ["not executed", "executed"]),
     ("checkpoint", "n1", {}, _nothing, ["not executed", "executed"]),
     ("checkpoint", "n3", {}, _nothing, ["not executed", "executed"]),
     ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed"]),
@@ -80,7 +88,7 @@ def test_an_agent_killed_at_any_step(
     fresh: Running, action: str, target: str, arguments: dict[str, str], setup: Setup, step: int, expected: str
 ) -> None:
     """The outcome is unknown at first, then established; the id is spent; a new request finishes what was begun."""
-    setup(fresh)
+    arguments = {**arguments, **(setup(fresh) or {})}
     planned = fresh.api.ask(action, target, **arguments)
     assert planned.accepted, planned.plan
     done = _confirm_with_dying_agent(fresh, planned.request, target, step)

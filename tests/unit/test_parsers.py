@@ -26,7 +26,7 @@ from aerodb.cli import paths
 from aerodb.cli.verification import read_plan
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
-from aerodb.kernel.store import Seen
+from aerodb.kernel.seen import Seen
 from aerodb.logwitness.judging import judged, origin_of
 from aerodb.logwitness.memory import Signing, nothing_yet, read_memory
 from aerodb.protocol import canonical, confirmation, sshkey, sshsig, webauthn

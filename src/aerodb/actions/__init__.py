@@ -8,6 +8,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from aerodb.errors import AeroError
+from aerodb.protocol.marks import Gap
+from aerodb.protocol.plan import Request
 from aerodb.rules.specification import Action
 
 
@@ -17,6 +19,16 @@ class ActionUnknown(AeroError):
     code = "input.action-unknown"
     status = 404
     title = "The catalogue has no such action"
+
+
+def gap_of(request: Request) -> Gap | None:
+    """Return what a request has its target give up of the audit log, or None, as of every action but one.
+
+    Raises:
+        ActionUnknown, MarkMalformed: it is not well formed.
+    """
+    gives_up = action_named(request.action).gives_up
+    return gives_up(request) if gives_up else None
 
 
 @cache

@@ -24,6 +24,7 @@ from aerodb.protocol.api import (
     Decision,
     Done,
     Found,
+    GapFound,
     Planned,
     ProvenEntry,
     Records,
@@ -212,6 +213,10 @@ def _compare(call: Call) -> Compared:
     return call.access.compare(canonical.decode(shown, Shown))
 
 
+def _gap(call: Call) -> GapFound:
+    return call.access.gap()
+
+
 def _begin(call: Call) -> CreationOptions:
     return call.access.begin_registration()
 
@@ -347,6 +352,10 @@ ENDPOINTS = (
     Endpoint(
         method="GET", path="/v1/audit/comparison", gives=Compared, answer=_compare, query=("seen",),
         summary="Show checkpoints that were seen; returns the proof that the log extends each, or none.",
+    ),
+    Endpoint(
+        method="GET", path="/v1/audit/gap", gives=GapFound, answer=_gap,
+        summary="What nodes hold, of the log and of requests, that the log lacks.",
     ),
     Endpoint(
         method="GET", path="/v1/audit/records/{sequence}", summary="One record of the log, and its proof.",

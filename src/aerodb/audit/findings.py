@@ -1,7 +1,7 @@
 """What was found of a log's meaning: one finding a check, and their sum, which stays small however long the log is.
 
 - A finding *holds*, *fails*, is *unchecked* (what it would take is not at hand), or is *noted*: nothing proves it but
-  the control plane's word, and nothing could.
+  the control plane's word, and nothing could. What is *told* holds, and everybody who reads the log has to know it.
 - A log is authentic where each signature in it is checked and holds, and replayed where each plan is. What is unchecked
   is neither, and is never counted as if it were.
 
@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-State = Literal["holds", "fails", "unchecked", "noted"]
+State = Literal["holds", "fails", "unchecked", "noted", "told"]
 
 REQUEST_ID = "the request's id"
 FORM = "the record's form"
@@ -27,6 +27,7 @@ OUTCOME = "the outcome"
 LATE = "what was said after the confirmation"
 ENDORSEMENT = "the endorsement"
 PERSON = "the person"
+RESTORATION = "the log's restoration"
 
 COUNTED = {
     CONFIRMATION: "confirmations",
@@ -77,6 +78,8 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
 class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     """The sum of findings: by part how many hold and how many fail; the failures kept; what is unchecked and noted.
 
+    `told` are the sentences that everybody has to know, with the record that each stands in.
+
     `spans` are the first and the last record that name each trusted configuration, by its digest.
     """
 
@@ -86,6 +89,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     unchecked: tuple[Gap, ...]
     noted: tuple[Gap, ...]
     spans: dict[str, tuple[int, int]]
+    told: tuple[Fault, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -115,6 +119,7 @@ class Tally:
         self._faults: list[Fault] = []
         self._gaps: dict[State, dict[tuple[str, str], Gap]] = {"unchecked": {}, "noted": {}}
         self._spans: dict[str, tuple[int, int]] = {}
+        self._told: list[Fault] = []
 
     def under(self, configuration: str, first: int, last: int) -> None:
         """Note that records from `first` to `last` name a trusted configuration; others are not noted."""
@@ -128,6 +133,8 @@ class Tally:
         elif finding.state == "fails":
             self._failed[finding.part] = self._failed.get(finding.part, 0) + 1
             self._keep((Fault(sequence=finding.sequence, part=finding.part, why=finding.said),))
+        elif finding.state == "told":
+            self._told.append(Fault(sequence=finding.sequence, part=finding.part, why=finding.said))
         else:
             gap = Gap(part=finding.part, why=finding.why, records=1, first=finding.sequence)
             self._widen(finding.state, gap)
@@ -138,6 +145,7 @@ class Tally:
             for part, count in counts.items():
                 into[part] = into.get(part, 0) + count
         self._keep(found.faults)
+        self._told += found.told
         for configuration, span in found.spans.items():
             self.under(configuration, *span)
         for gap in found.unchecked:
@@ -173,4 +181,5 @@ class Tally:
             unchecked=listed("unchecked"),
             noted=listed("noted"),
             spans=dict(sorted(self._spans.items())),
+            told=tuple(sorted(self._told)),
         )

@@ -36,6 +36,7 @@ from aerodb.audit.checks import (
 )
 from aerodb.audit.findings import Finding
 from aerodb.audit.record import Record, out_of_place
+from aerodb.audit.restoration import restoration
 from aerodb.audit.search import instant
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import BlobOf
@@ -105,6 +106,7 @@ class _Story:
         self._denied = False
         self._late: dict[str, str] | None = None
         self._inside: dict[str, list[dict[str, str]]] = {}
+        self._restored = False
 
     def take(self, entry: Logged) -> Iterator[Finding]:
         """Yield what holds of the next record."""
@@ -300,6 +302,10 @@ class _Story:
         found = ", found out afterwards" if outcome.established else ""
         said = f"{outcome.result}{found}, signed by the agent of {record.target} for this plan"
         yield _held(entry, part.OUTCOME, f"Record {entry.sequence}: {said}.")
+        if outcome.result == "executed" and not self._restored:
+            told = restoration(record)
+            self._restored = told is not None
+            yield from [told_of(entry, part.RESTORATION, told)] if told else []
         yield from self._judged_late(entry, outcome, reported)
 
     def _unsigned(self, entry: Logged) -> Finding:
@@ -377,6 +383,11 @@ def _unless(entry: Logged, what: str, check: Callable[[], object]) -> Iterator[F
         check()
     except AeroError as error:
         yield _failed(entry, what, error.message)
+
+
+def told_of(entry: Logged, what: str, said: str) -> Finding:
+    """Return what everybody has to know who reads the log."""
+    return Finding(state="told", part=what, sequence=entry.sequence, said=said)
 
 
 def _held(entry: Logged, what: str, said: str, count: int = 1) -> Finding:

@@ -16,7 +16,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol.api import Agreement, LogView
 from aerodb.protocol.base64text import from_base64
 
-UNTIL_SETTLED = "nothing is planned and nothing is confirmed until that is settled; looking goes on"
+UNTIL_SETTLED = "nothing is planned and nothing is confirmed until that is settled (aerodb audit gap); looking goes on"
 
 
 class LogBehind(AeroError):

@@ -16,7 +16,7 @@ from aerodb.cli.failures import BY_RESULT, REJECTED, TerminalMissing
 from aerodb.cli.outcome import show_outcome, unknown_from_here
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
-from aerodb.cli.remembered import check_log
+from aerodb.cli.remembered import check_before_signing
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.cli.signing import sign
 from aerodb.cli.terminal import Terminal, escape
@@ -35,7 +35,8 @@ EXECUTION_TIMEOUT_SECONDS = 24 * 3600.0
 
 def argument_option(argument: Argument) -> click.Option:
     """Return the option for one argument of an action."""
-    return click.Option([argument.option, argument.name], required=True, metavar="NODE", help=_sentence(argument.help))
+    help_text = _sentence(argument.help)
+    return click.Option([argument.option, argument.name], required=True, metavar=argument.form, help=help_text)
 
 
 def _sentence(text: str) -> str:
@@ -150,7 +151,7 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     verification.check_request(plan, asked)
     decision = read(caller.get(request_path(asked.id)), Decision)
     verification.check_recomputed(profile.cluster, plan, planned.plan, decision.snapshot)
-    check_log(profile, caller, decision.snapshot)
+    check_before_signing(profile, caller, asked, decision.snapshot)
     return planned, plan
 
 

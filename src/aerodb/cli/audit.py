@@ -15,7 +15,9 @@ from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Record, decode_record, read_record
 from aerodb.audit.verify import VerificationFailed
 from aerodb.cli import verification
+from aerodb.cli.backup import backup, restore
 from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified
+from aerodb.cli.gap import accept_log, gap
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.proving import EXPORT_PATH, FILE, evidence, keys, write_new
@@ -38,7 +40,7 @@ class RecordList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 @click.group()
 def audit() -> None:
-    """List, export, verify and replay the audit log."""
+    """List, export, verify, replay, back up and restore the audit log."""
 
 
 @audit.command("list", cls=ClientCommand)
@@ -194,7 +196,7 @@ def _ocsf(lines: Iterator[bytes], cluster: Cluster) -> Iterator[bytes]:
         raise LogUnverified(error.message) from error
 
 
-for command in (verify, evidence, keys):
+for command in (verify, evidence, keys, backup, restore, gap, accept_log):
     audit.add_command(command)
 
 

@@ -58,7 +58,7 @@ def document(action: Action) -> dict[str, Any]:
 
 def usage(action: Action) -> str:
     """Return how an action is typed."""
-    options = [f"{each.option} NODE" for each in action.arguments]
+    options = [f"{each.option} {each.form}" for each in action.arguments]
     return " ".join(["aerodb", action.name, "NODE", *options, "--reason TEXT"])
 
 

@@ -7,7 +7,7 @@ from aerodb.cli import verification
 from aerodb.cli.act import declined, person_profile, show_and_confirm
 from aerodb.cli.failures import OK, LogUnverified, NothingPending, PlanAltered, RequestForeign
 from aerodb.cli.paths import request_path
-from aerodb.cli.remembered import check_log
+from aerodb.cli.remembered import check_before_signing
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision
@@ -34,7 +34,7 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     if plan.request.operator != profile.operator:
         raise RequestForeign(f"{plan.request.operator} asked for this, not {profile.operator}", request=request)
     verification.check_recomputed(profile.cluster, plan, decision.plan, decision.snapshot)
-    check_log(profile, caller, decision.snapshot)
+    check_before_signing(profile, caller, plan.request, decision.snapshot)
     return show_and_confirm(session, profile, plan, decision.plan, by_agent=ssh_agent)
 
 

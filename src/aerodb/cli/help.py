@@ -1,6 +1,6 @@
 """What `aerodb --help` says, and the names of all commands: plain text, made without importing a single one of them.
 
-One action of the catalogue is one command; the catalogue's names are its files' names.
+One action of the catalogue is one command; the catalogue's names are its files' names, with "-" for "_".
 """
 
 from pathlib import Path
@@ -62,7 +62,7 @@ Exit codes:
 def action_names() -> list[str]:
     """Return the names of the catalogue's actions without importing it."""
     folder = Path(__file__).parent.parent / "actions"
-    return sorted(path.stem for path in folder.glob("[a-z]*.py"))
+    return sorted(path.stem.replace("_", "-") for path in folder.glob("[a-z]*.py"))
 
 
 def help_text() -> str:

@@ -6,16 +6,19 @@ from contextlib import contextmanager
 import click
 
 from aerodb.cli.failures import BY_RESULT, OutcomeUnknown, Unverified
-from aerodb.cli.paths import request_path
+from aerodb.cli.paths import GAP_PATH, request_path
+from aerodb.cli.profile import Caller
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Terminal, escape
 from aerodb.cli.verification import read_plan, verified_outcome
 from aerodb.errors import AeroError
-from aerodb.protocol.api import Decision, Done
+from aerodb.protocol.api import Decision, Done, GapFound
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import plan_digest
 from aerodb.rules.render import outcome_lines
 from aerodb.transport.errors import Refused, Unreachable
+
+REQUEST_UNKNOWN = "input.request-unknown"
 
 
 def show_outcome(terminal: Terminal, cluster: Cluster, request: str, target: str, digest: str, done: Done) -> None:
@@ -70,7 +73,7 @@ def outcome(session: Session, request: str, *, as_json: bool) -> int:
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     try:
         with unknown_from_here(request):
-            target, digest = _asked(read(caller.get(request_path(request)), Decision))
+            target, digest = _asked(caller, request)
             body = caller.post(request_path(request, "/outcome"), b"{}")
             done = read(body, Done)
             if as_json:
@@ -84,8 +87,22 @@ def outcome(session: Session, request: str, *, as_json: bool) -> int:
     return BY_RESULT[done.result]
 
 
-def _asked(decision: Decision) -> tuple[str, str]:
-    """Return the target of a request, and the digest of its plan ("" where it has none)."""
+def _asked(caller: Caller, request: str) -> tuple[str, str]:
+    """Return the target of a request, and the digest of its plan ("" where it has none).
+
+    Where the log has lost the request they are taken from the node that holds it.
+
+    Raises:
+        Refused: neither the log nor a node knows it.
+    """
+    try:
+        decision = read(caller.get(request_path(request)), Decision)
+    except Refused as error:
+        found = read(caller.get(GAP_PATH), GapFound) if error.code == REQUEST_UNKNOWN else None
+        lost = next((each for each in found.lost if each.held.request == request), None) if found else None
+        if lost is None:
+            raise
+        return lost.node, plan_digest(lost.held.plan) if lost.held.plan else ""
     if decision.plan is None:
         return decision.line.target, ""
     return read_plan(decision.plan).request.target, plan_digest(decision.plan)

@@ -16,3 +16,7 @@ def endorsement_path(credential: str) -> str:
 def session_path(session: str) -> str:
     """Return the path that ends a session in the admin UI."""
     return f"/v1/sessions/{quote(session, safe='', errors='replace')}/end"
+
+
+GAP_PATH = "/v1/audit/gap"
+"""Where the control plane says what nodes hold that the log lacks."""

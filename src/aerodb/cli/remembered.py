@@ -3,26 +3,30 @@
 - The profile remembers the newest checkpoint that was verified here, as the log signed it: the file `log-checkpoint`.
 - The control plane is asked to prove that the log extends it, and every node's checkpoint, under one newest checkpoint.
   Nothing that it says of them is believed beyond that proof.
-- The newest is remembered only where it extends them all. What is remembered is never given up by itself: where an
-  older log is to stand, a person moves the file away.
+- The newest is remembered only where it extends them all. What is remembered is never given up by itself: where a
+  restored log is to stand, a person says so (`aerodb audit accept`), by name, and what is given up is kept.
 """
 
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlencode
 
 import msgspec
 
+from aerodb.actions import gap_of
 from aerodb.audit.cosignature import bare
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint
+from aerodb.audit.tree import verify_consistency
 from aerodb.audit.views import check_views, path_in_texts, viewed
-from aerodb.cli.failures import LogUnverified
+from aerodb.cli.failures import FileUnusable, LogUnverified
 from aerodb.cli.profile import Caller, Profile
 from aerodb.cli.session import read
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Agreement, Compared, LogView, Shown
-from aerodb.protocol.plan import Snapshot
+from aerodb.protocol.marks import Gap, Mark, stated_mark
+from aerodb.protocol.plan import Request, Snapshot
 from aerodb.rules.observed import observe_snapshot
 
 FILE = "log-checkpoint"
@@ -76,10 +80,7 @@ def held(profile: Profile, caller: Caller, nodes: Mapping[str, str]) -> Held:
     shown = Shown(checkpoints=dict(_bare(seen, profile.cluster.log_key)))
     seen_text = urlsafe_b64encode(canonical.encode(shown)).decode()
     answer = read(caller.get(f"{PATH}?{urlencode({'seen': seen_text})}"), Compared)
-    try:
-        newest = open_checkpoint(answer.checkpoint, profile.cluster.log_key)
-    except CheckpointForged as error:
-        raise LogUnverified(f"the control plane shows no checkpoint of the cluster's log: {error.message}") from error
+    newest = _newest(profile, answer)
     views = tuple(
         viewed(who or OWN, text, newest, path_in_texts(answer.paths.get(who, ())), profile.cluster.log_key)
         for who, text in seen.items()
@@ -99,6 +100,60 @@ def _bare(seen: Mapping[str, str], vkey: str) -> Iterator[tuple[str, str]]:
             yield who, bare(text, vkey)
 
 
+def proven_beginning(profile: Profile, caller: Caller, mark: Mark) -> str:
+    """Return the log's newest checkpoint, once it is proven here that the log begins with what `mark` names.
+
+    Raises:
+        LogUnverified: it does not, or the control plane shows no checkpoint that the log's key signed.
+    """
+    shown = Shown(checkpoints={}, restored=mark.size)
+    seen_text = urlsafe_b64encode(canonical.encode(shown)).decode()
+    answer = read(caller.get(f"{PATH}?{urlencode({'seen': seen_text})}"), Compared)
+    newest, path = _newest(profile, answer), path_in_texts(answer.restored)
+    if not verify_consistency(mark.size, mark.root_bytes, newest.size, newest.root, path):
+        raise LogUnverified(f"the log of {newest.size} records is not shown to begin with {mark}")
+    return answer.checkpoint
+
+
+def check_gap(profile: Profile, caller: Caller, target: str, gap: Gap, seen: str) -> None:
+    """Refuse to sign away what `target` saw of the log (`seen`) but for a log that begins with what is restored.
+
+    The profile must have accepted that log itself, and the target must have seen what it does not extend.
+
+    Raises:
+        LogForked, LogBehind: the log does not extend what this profile has seen.
+        LogUnverified: the log extends what the target saw, or does not begin with what the gap names.
+    """
+    found = held(profile, caller, {target: seen})
+    check_views([view for view in found.views if view.who == OWN], found.newest.size)
+    if all(view.agreement not in (Agreement.BEHIND, Agreement.FORKED) for view in found.views if view.who == target):
+        raise LogUnverified(f"the log extends what {target} has seen of it: there is nothing to give up")
+    proven_beginning(profile, caller, gap.restored)
+
+
+def accept(profile: Profile, caller: Caller, gap: Gap) -> Path:
+    """Remember the log that begins with what is restored, and keep what was remembered in a file of its own.
+
+    Raises:
+        LogUnverified: the profile remembers something else than the gap names, or the log does not begin so.
+        FileUnusable: the profile's folder cannot be written.
+    """
+    own = remembered(profile)
+    if stated_mark(own) != gap.seen or gap.restored.size >= gap.seen.size:
+        raise LogUnverified(f"this profile has seen {stated_mark(own) or 'nothing'}; what is given up is {gap.seen}")
+    newest = proven_beginning(profile, caller, gap.restored)
+    kept = profile.folder / f"{FILE}.given-up-{gap.seen.size}-{gap.seen.root_bytes.hex()[:8]}"
+    try:
+        kept.write_text(own, encoding="utf-8")
+        aside = profile.folder / f".{FILE}.new"
+        aside.write_text(newest, encoding="utf-8")
+        aside.replace(profile.folder / FILE)
+    except OSError as error:
+        raise FileUnusable(f"{profile.folder} cannot be written: {error}", field="profile") from error
+    held(profile, caller, {})  # So that the control plane knows it, too.
+    return kept
+
+
 def check_log(profile: Profile, caller: Caller, snapshot_text: str | None) -> None:
     """Refuse to sign anything by a log that does not extend what the profile, or a node in the snapshot, has seen.
 
@@ -106,13 +161,35 @@ def check_log(profile: Profile, caller: Caller, snapshot_text: str | None) -> No
         LogForked, LogBehind: naming who has seen what.
         LogUnverified: see `held`.
     """
-    nodes = dict[str, str]()
-    if snapshot_text is not None:
-        snapshot = canonical.decode(snapshot_text.encode(), Snapshot)
-        nodes = {
-            name: facts.checkpoint for name, facts in observe_snapshot(profile.cluster, snapshot, {}).facts.items()
-        }
-    held(profile, caller, nodes).check()
+    held(profile, caller, seen_in(profile, snapshot_text)).check()
+
+
+def check_before_signing(profile: Profile, caller: Caller, asked: Request, snapshot_text: str | None) -> None:
+    """Refuse to sign a request by a log that contradicts what was seen, but for the request that settles that.
+
+    Raises:
+        LogForked, LogBehind, LogUnverified: see `check_log` and `check_gap`.
+    """
+    gap = gap_of(asked)
+    if gap is None:
+        check_log(profile, caller, snapshot_text)
+    else:
+        check_gap(profile, caller, asked.target, gap, seen_in(profile, snapshot_text).get(asked.target, ""))
+
+
+def seen_in(profile: Profile, snapshot_text: str | None) -> dict[str, str]:
+    """Return the checkpoint that each node in a snapshot has seen, as it signed its report."""
+    if snapshot_text is None:
+        return {}
+    snapshot = canonical.decode(snapshot_text.encode(), Snapshot)
+    return {name: facts.checkpoint for name, facts in observe_snapshot(profile.cluster, snapshot, {}).facts.items()}
+
+
+def _newest(profile: Profile, answer: Compared) -> Checkpoint:
+    try:
+        return open_checkpoint(answer.checkpoint, profile.cluster.log_key)
+    except CheckpointForged as error:
+        raise LogUnverified(f"the control plane shows no checkpoint of the cluster's log: {error.message}") from error
 
 
 def remember(profile: Profile, checkpoint: str) -> None:

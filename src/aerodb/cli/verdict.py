@@ -92,6 +92,8 @@ def meaning_lines(meaning: Meaning) -> Iterator[Line]:
     yield _row("authentic", f"{signed}: signed by keys that were enrolled then")
     plans = counted(meaning.held.get(PLAN, 0), COUNTED[PLAN])
     yield _row("replayed", f"{plans}: computed again from the snapshots by the rules {RULES}, byte for byte")
+    for told in meaning.told:
+        yield _row("restored", f"record {told.sequence}: {told.why}", "warn")
     for fault in meaning.faults:
         yield _row("FAILED", f"record {fault.sequence}, {fault.part}: {fault.why}", "bad")
     if sum(meaning.failed.values()) > len(meaning.faults):
@@ -157,6 +159,7 @@ def meaning_document(meaning: Meaning) -> dict[str, object]:
         "failures": sum(meaning.failed.values()),
         "held": {COUNTED[part]: count for part, count in meaning.held.items()},
         "replayed": meaning.replayed,
+        "restored": [{"record": each.sequence, "said": each.why} for each in meaning.told],
         "unchecked": [_gap_document(gap) for gap in meaning.unchecked],
         "unproven": [_gap_document(gap) for gap in meaning.noted],
     }

@@ -1,4 +1,4 @@
-"""`aerodb audit verify`: a log's folder, an export, or one request's evidence file; which it is, it sees from itself.
+"""`aerodb audit verify`: a log's folder, a backup, an export, or one request's evidence; which, it sees from itself.
 
 What is verified is trusted only as far as the public keys in cluster.json go; no server is needed.
 """
@@ -14,8 +14,7 @@ from aerodb.audit.against import Earlier, seen_earlier
 from aerodb.audit.cosignature import cosigners_of
 from aerodb.audit.evidence import EvidenceInvalid, checkpoint_in, examine
 from aerodb.audit.export import lines_in
-from aerodb.audit.note import CHECKPOINT_BYTES_MAX
-from aerodb.audit.store import How, Verdict, earlier_log, judge_export, judge_folder
+from aerodb.audit.store import How, Verdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress, VerificationFailed
 from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
@@ -29,11 +28,12 @@ from aerodb.protocol import canonical
 from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, parse_verifier_key
 
 EVIDENCE_BYTES_MAX = 64 << 20
+SEEN_BYTES_MAX = 16 << 20
 EXPORT_LINES = (b'{"checkpoint":', b'{"sequence":', b'{"blob":')
 
 
-class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a node remembers of the log: the file checkpoint.json in its state."""
+class _Seen(msgspec.Struct, frozen=True):
+    """What is read of what a node remembers of the log: the file checkpoint.json in its state."""
 
     size: int
     checkpoint: str
@@ -47,7 +47,7 @@ class _Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 )  # fmt: skip
 @click.option(
     "--against", type=click.Path(path_type=Path),
-    help="An earlier export, folder, evidence file or checkpoint: does this log extend it?",
+    help="An earlier export, folder, backup, evidence file or checkpoint: does this log extend it?",
 )  # fmt: skip
 @click.option(
     "--witness", "witnesses", multiple=True,
@@ -64,7 +64,7 @@ def verify(
     *,
     as_json: bool,
 ) -> int:
-    """Verify PATH offline: a log's folder, an export, or an evidence file; without it, an export fetched now.
+    """Verify PATH offline: a log's folder or backup, an export, or evidence; without it, an export fetched now.
 
     What is fetched must extend what this profile has seen of the log. Intact: whole and in order, as the log's key
     signed. Authentic: signed by those who were enrolled. Replayed: each
@@ -121,7 +121,7 @@ def _log(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earli
 
 
 def _judged(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earlier, ...]) -> Verdict:
-    """Return what holds of a whole log: in a folder, in an export, or in an export fetched now.
+    """Return what holds of a whole log: in a folder, a backup, an export, or in an export fetched now.
 
     Raises:
         VerificationFailed: it is not intact.
@@ -134,6 +134,9 @@ def _judged(session: Session, path: Path | None, trust: Trust, earlier: tuple[Ea
             return judge_export(lines, trust, earlier, how)
         if path.is_dir():
             return judge_folder(path, trust, earlier, how)
+        if is_backup(path):
+            with as_folder(path) as folder:
+                return judge_folder(folder, trust, earlier, how)
         with path.open("rb") as file:
             return judge_export(lines_in(file), trust, earlier, how)
     except OSError as error:
@@ -181,7 +184,7 @@ def _remembered(path: Path) -> str | None:
     """Return the checkpoint in the file where a node remembers it, or None where it is another file."""
     try:
         with path.open("rb") as file:
-            return msgspec.json.decode(file.readline(2 * CHECKPOINT_BYTES_MAX), type=_Seen).checkpoint
+            return msgspec.json.decode(file.readline(SEEN_BYTES_MAX), type=_Seen).checkpoint
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     except OSError as error:
@@ -197,7 +200,7 @@ def _is_evidence(path: Path) -> bool:
         if path.is_dir():
             return False
         with path.open("rb") as file:
-            return not file.read(64).startswith(EXPORT_LINES)
+            return not is_backup(path) and not file.read(64).startswith(EXPORT_LINES)
     except OSError as error:
         raise FileUnusable(f"{path} cannot be read: {error.strerror}", field="path") from error
 

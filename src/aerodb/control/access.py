@@ -18,7 +18,9 @@ from aerodb.control.confirm import Confirmer
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.door import Door
+from aerodb.control.errors import NeverConfirmed, RequestNotFound
 from aerodb.control.explain import Explainer
+from aerodb.control.gaps import Gaps
 from aerodb.control.reading import Reader
 from aerodb.control.roles import ALLOWED, Right, require
 from aerodb.control.views import Views
@@ -29,6 +31,7 @@ from aerodb.protocol.api import (
     Decision,
     Done,
     Found,
+    GapFound,
     Planned,
     ProvenEntry,
     Records,
@@ -59,6 +62,7 @@ class PlaneParts:
     reader: Reader
     discloser: Discloser
     views: Views
+    gaps: Gaps
     door: Door
 
 
@@ -106,12 +110,21 @@ class Access:
     def outcome(self, request: str) -> Done:
         """Ask the agent what became of a confirmed request, and record its answer.
 
+        Of a request whose confirmation the log has lost, the node that holds it is asked, and nothing is recorded.
+
         Raises:
             CallerRefused, RequestNotFound, NeverConfirmed: there is nothing to ask for.
             AeroError: the agent does not say.
         """
         self.require(Right.ASK_OUTCOME)
-        return self._parts.dispatcher.establish(*self._parts.reader.unresolved(request))
+        try:
+            known = self._parts.reader.unresolved(request)
+        except (RequestNotFound, NeverConfirmed):
+            node = self._parts.gaps.holder_of(request)
+            if node is None:
+                raise
+            return self._parts.dispatcher.ask_lost(node, request)
+        return self._parts.dispatcher.establish(*known)
 
     # Reading the cluster ----------------------------------------------------------------------------------------------
 
@@ -201,6 +214,10 @@ class Access:
     def compare(self, shown: Shown) -> Compared:
         """Return the proof that the log extends what the person shows of it. Raises what `Views.compare` does."""
         return self._parts.views.compare(self.person, shown)
+
+    def gap(self) -> GapFound:
+        """Return what nodes hold and the log lacks. Raises what `Gaps.found` does."""
+        return self._parts.gaps.found(self.person)
 
     # Authenticators ---------------------------------------------------------------------------------------------------
 

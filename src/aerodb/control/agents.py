@@ -16,6 +16,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import EventPage
 from aerodb.protocol.facts import State
+from aerodb.protocol.holdings import HeldRequest
 from aerodb.protocol.plan import Confirmation, Extent, Order, Outcome
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.transport.client import Client, Kept
@@ -154,10 +155,34 @@ class Agents:
             raise AnswerMalformed(f"{node} gave the events of another node")
         return page
 
-    def order(self, node: str, made_for: Callable[[int], Order]) -> Signed:
+    def holdings(self, node: str, nonce: str) -> Signed:
+        """Return what a node holds of the log and of requests, as it signs it for this asking.
+
+        Raises:
+            AeroError: it does not say.
+        """
+        with self._kept(node) as kept, self._meters.call(node, "holdings"):
+            kept.ensure(CHEAP, ANSWER_SECONDS_MAX)
+            return read_answer(kept.get(f"/v1/holdings?nonce={nonce}"), Signed)
+
+    def all_holdings(self, nonce: str) -> Read:
+        """Return what every node holds, and of each that does not say why."""
+        return self._of_each(lambda name: self.holdings(name, nonce), [each.name for each in self._cluster.members])
+
+    def held(self, node: str, request: str) -> HeldRequest:
+        """Return one request of a node's journal.
+
+        Raises:
+            AeroError: it does not say.
+        """
+        with self._kept(node) as kept, self._meters.call(node, "holdings"):
+            return read_answer(kept.get(f"/v1/holdings/{request}"), HeldRequest)
+
+    def order(self, node: str, made_for: Callable[[int], Order], within: int | None = None) -> Signed:
         """Send an order, once, over a connection that has just answered, and return the node's signed outcome.
 
         `made_for` makes it for the size of the log that the node has seen: what the node then checks, it knows itself.
+        Where `within` is given, that is the newest it has seen of at most so many records.
 
         Raises:
             AeroError: `made_for` cannot make it, the node does not say what it has seen, or it cannot be reached;
@@ -165,11 +190,11 @@ class Agents:
             AeroError, of which `executed` is unknown: it was sent, and no signed outcome came back.
         """
         with self._kept(node) as kept:
-            return self._run(node, kept, made_for(self._seen(node, kept)))
+            return self._run(node, kept, made_for(self._seen(node, kept, within)))
 
-    def _seen(self, node: str, kept: Kept) -> int:
+    def _seen(self, node: str, kept: Kept, within: int | None) -> int:
         with self._meters.call(node, "checkpoint"):
-            body = kept.get(CHEAP, ANSWER_SECONDS_MAX)
+            body = kept.get(CHEAP if within is None else f"{CHEAP}?within={within}", ANSWER_SECONDS_MAX)
         return read_answer(body, Extent).size
 
     def _run(self, node: str, kept: Kept, order: Order) -> Signed:

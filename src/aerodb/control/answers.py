@@ -26,6 +26,7 @@ from aerodb.protocol.credentials import (
     Selection,
     User,
 )
+from aerodb.protocol.holdings import HeldRequest
 from aerodb.protocol.lags import StandbyLag
 from aerodb.protocol.plan import Loss, Plan, Request, Snapshot, Verdict
 from aerodb.protocol.writes import Writes
@@ -38,12 +39,16 @@ LIVE: dict[type[msgspec.Struct], str] = {
     Plan: "notes",
     api.Planned: "plan",
     api.Decision: "snapshot",
+    api.GapFound: "missing",
     timeline.Timeline: "missing",
     timeline.Entry: "subject before after",
 }
 RECORDED: dict[type[msgspec.Struct], str] = {
     api.Decision: "plan records proofs",
     api.Done: "outcome message",
+    api.GapFound: "holdings lost",
+    api.Lost: "held",
+    HeldRequest: "plan outcome",
     api.LogEntry: "record",
     api.ProvenEntry: "record proof",
     Evidence: "plan snapshot late entries",

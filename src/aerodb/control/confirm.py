@@ -56,7 +56,7 @@ class Confirmer:
         request_id = asked.id
         try:
             pending, touch = self._checked(person, request_id, signature)
-            self._views.check()
+            self._views.check_request(pending.plan.request)
             self._recorder.log.ensure_reserve()
         except AeroError as error:
             if not error.recorded:

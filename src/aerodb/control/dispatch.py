@@ -1,9 +1,9 @@
 """The fourth verb of a request's life: one order, to one agent, sent once, and its outcome recorded."""
 
-import base64
 from typing import NamedTuple
 
-from aerodb.audit.views import check_views, seen_by
+from aerodb.actions import gap_of
+from aerodb.audit.views import check_views, path_texts, seen_by
 from aerodb.control.agents import Agents
 from aerodb.control.cosigning import LogWitnesses
 from aerodb.control.record import Became, Recorder
@@ -44,17 +44,20 @@ class Dispatcher:
         log = self._recorder.log
         check_views((seen_by(plan.request.target, seen, log.size),), log.size)
         snapshot = canonical.decode(log.blob(plan.snapshot) or b"", Snapshot)
+        gap = gap_of(plan.request)
         cosigned = self._witnesses.since(logged.cosigned, seen)
-        proof, path = self._recorder.proof_since(logged.sequence, seen, cosigned)
+        sizes = (seen, gap.restored.size) if gap else (seen,)
+        proof, paths = self._recorder.proof_since(logged.sequence, sizes, cosigned)
         say("request dispatched", request=plan.request.id, target=plan.request.target)
         return Order(
             plan=text,
             signature=signature,
             record=log.record(logged.sequence).decode(),
             proof=proof,
-            consistency=tuple(base64.b64encode(each).decode() for each in path),
+            consistency=path_texts(paths[0]),
             reports={name: report for name, report in snapshot.reports.items() if name in plan.reports},
             late=late.reports,
+            restored=path_texts(paths[1]) if gap else (),
         )
 
     def dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
@@ -71,14 +74,16 @@ class Dispatcher:
     def _dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
         cosigned = self._cosigned()
         collected = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
-        late = collected.snapshot
+        late, gap = collected.snapshot, gap_of(plan.request)
         try:
             if isinstance(cosigned, AeroError):
                 raise cosigned
-            self._views.check(collected.everyone)
+            self._views.check_request(plan.request, collected.everyone)
             logged = _Logged(sequence, cosigned)
             signed = self._agents.order(
-                plan.request.target, lambda seen: self._order(plan, text, signature, logged, seen, late)
+                plan.request.target,
+                lambda seen: self._order(plan, text, signature, logged, seen, late),
+                gap.restored.size if gap else None,
             )
             became = self._became(plan.request, signed)
         except AeroError as error:
@@ -106,6 +111,18 @@ class Dispatcher:
         shown = Confirmation(plan=text, signature=signature)
         became = self._became(request, self._agents.outcome(request.target, request.id, shown))
         return self._recorded(request, plan, became, established=True)
+
+    def ask_lost(self, node: str, request: str) -> Done:
+        """Ask the node that holds a request what became of it; the log has lost it, and so nothing is recorded.
+
+        Raises:
+            AeroError: the node does not say.
+        """
+        signed = self._agents.outcome(node, request, Confirmation(plan="", signature=""))
+        outcome = self._agents.opened(node, request, signed)
+        said = f"{outcome.message} The log has lost this request: it is not recorded.".strip()
+        return Done(request=request, result=outcome.result, outcome=signed, sequence=None, code=outcome.code,
+                    message=said)  # fmt: skip
 
     def _recorded(
         self, request: Request, plan: str, became: Became, *, established: bool = False, late: bytes = b""

@@ -59,6 +59,14 @@ class SnapshotNotFound(AeroError):
     title = "There is no such snapshot"
 
 
+class GapMistaken(AeroError):
+    """What a request gives up of the log is not missing, or what it names as restored is not this log's beginning."""
+
+    code = "control.gap-mistaken"
+    status = 409
+    title = "The gap in the audit log is another one"
+
+
 class PlanNotPending(AeroError):
     """No plan of this request awaits a confirmation in this process."""
 

@@ -11,6 +11,7 @@ from aerodb.audit.record import Record, read_record
 from aerodb.audit.store import newest_requests
 from aerodb.control.agents import Agents
 from aerodb.control.errors import KeyReused, RequestKnown
+from aerodb.control.gaps import Gaps
 from aerodb.control.record import Recorder, telling
 from aerodb.control.roles import Right, require, require_authority
 from aerodb.control.snapshot import collect_consistent
@@ -38,8 +39,9 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 class Explainer:
     """Makes plans. The ones that were accepted wait in memory: they lapse with this process, which is recorded."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder, views: Views) -> None:
+    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder, views: Views, gaps: Gaps) -> None:
         """Keep what plans are made from."""
+        self._gaps = gaps
         self._cluster = cluster
         self._agents = agents
         self._recorder = recorder
@@ -113,6 +115,7 @@ class Explainer:
             SnapshotInconsistent, TargetSilent: nothing can be judged.
             LogUnavailable: nothing can be recorded.
             LogForked, LogBehind: the log does not extend what somebody has seen of it; nothing is recorded either.
+            GapMistaken: what is to be given up of the log is not missing in it.
         """
         if not REQUEST_ID.fullmatch(request_id) or request_id == LOOK_ID:
             raise RequestMalformed("the Idempotency-Key is a UUID in lower case", field="Idempotency-Key")
@@ -168,7 +171,8 @@ class Explainer:
         action = action_named(request.action)
         check_request(self._cluster, action, request)
         collected = collect_consistent(self._cluster, self._agents, request.id)
-        self._views.check(collected.everyone)
+        self._views.check_request(request, collected.everyone)
+        self._gaps.check(request)
         with span("explain", action=request.action, node=request.target):
             plan = explain(self._cluster, action, request, collected.snapshot, collected.everyone)
             note(outcome="accepted" if plan.accepted else "rejected")

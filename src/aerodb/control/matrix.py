@@ -22,7 +22,7 @@ CELLS_AN_ACTION_MAX = 400
 def matrix(
     cluster: Cluster, snapshot: Snapshot, operator: str, everyone: dict[str, Peer] | None = None
 ) -> Iterator[Cell]:
-    """Yield a cell for each action on each node, with each arguments that it could have.
+    """Yield a cell for each action on each node, with each arguments that it could have, where all are nodes.
 
     `everyone` is what the snapshot's reports say, by whoever has verified them just now; else they are verified here.
 
@@ -32,7 +32,7 @@ def matrix(
     if everyone is None:
         everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)  # Verified once, for all the cells.
     for action in catalogue().values():
-        if action.name in too_many(cluster):
+        if not action.about_nodes or action.name in too_many(cluster):
             continue
         for request in _possible(cluster, action, snapshot.nonce, operator):
             yield _cell(cluster, action, request, everyone, snapshot)
@@ -41,7 +41,9 @@ def matrix(
 def too_many(cluster: Cluster) -> tuple[str, ...]:
     """Return the actions that a large cluster allows too many requests of to judge them all at once."""
     nodes = len(cluster.members)
-    counts = {action.name: nodes ** (1 + len(action.arguments)) for action in catalogue().values()}
+    counts = {
+        action.name: nodes ** (1 + len(action.arguments)) for action in catalogue().values() if action.about_nodes
+    }
     return tuple(name for name, count in counts.items() if count > CELLS_AN_ACTION_MAX)
 
 

@@ -17,6 +17,7 @@ from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.door import Door
 from aerodb.control.explain import Explainer
+from aerodb.control.gaps import Gaps
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
@@ -64,7 +65,8 @@ class ControlPlane:
         cluster, agents, recorder, log = self.cluster, self._agents, self._recorder, self._log
         views = Views(cluster, log, self.meters)
         dispatcher = Dispatcher(cluster, agents, recorder, views, self._log_witnesses)
-        explainer = Explainer(cluster, agents, recorder, views)
+        gaps = Gaps(cluster, agents, log, views)
+        explainer = Explainer(cluster, agents, recorder, views, gaps)
         reader = Reader(cluster, agents, log, views, explainer.awaits)
         return PlaneParts(
             cluster=cluster,
@@ -76,6 +78,7 @@ class ControlPlane:
             reader=reader,
             discloser=Discloser(reader, recorder, explainer),
             views=views,
+            gaps=gaps,
             door=Door(cluster, recorder),
         )
 

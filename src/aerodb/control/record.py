@@ -115,16 +115,18 @@ class Recorder:
         )  # fmt: skip
         return sequence
 
-    def proof_since(self, sequence: int, seen: int, checkpoint: str = "") -> tuple[str, tuple[bytes, ...]]:
-        """Return the proof of a record and the path from the `seen` size, both under one and the same checkpoint.
+    def proof_since(
+        self, sequence: int, sizes: tuple[int, ...], checkpoint: str = ""
+    ) -> tuple[str, list[tuple[bytes, ...]]]:
+        """Return the proof of a record and the path from each of the sizes, all under one and the same checkpoint.
 
         That is `checkpoint`, where one is given that others have cosigned, else the newest.
         """
         with self._lock:
             if checkpoint:
-                path = self.log.consistency(seen, stated_size(checkpoint))
-                return self.log.proof_under(sequence, checkpoint), path
-            return self.log.proof(sequence), self.log.consistency(seen)
+                size = stated_size(checkpoint)
+                return self.log.proof_under(sequence, checkpoint), [self.log.consistency(each, size) for each in sizes]
+            return self.log.proof(sequence), [self.log.consistency(each) for each in sizes]
 
     def planned(self, plan: Plan, text: str, snapshot: bytes, failed: tuple[str, ...]) -> int:
         """Record a request and its plan; one whose invariants failed is a rejection, and final."""

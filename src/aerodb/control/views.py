@@ -9,17 +9,21 @@
 import threading
 from collections.abc import Mapping
 
+from aerodb.actions import gap_of
 from aerodb.audit.cosignature import bare
 from aerodb.audit.note import CheckpointForged, open_checkpoint
 from aerodb.audit.store import Log, LogUnavailable
 from aerodb.audit.verify import VerificationFailed
 from aerodb.audit.views import check_views, path_texts, silent_view, view_sentences, viewed
+from aerodb.control.errors import GapMistaken
 from aerodb.control.meters import Meters
 from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol.api import Agreement, Compared, LogView, Shown
 from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.marks import Gap
+from aerodb.protocol.plan import Request
 from aerodb.rules.explain import RequestMalformed
 from aerodb.rules.view import Peer
 
@@ -45,9 +49,13 @@ class Views:
 
     def reported(self, everyone: Mapping[str, Peer]) -> tuple[LogView, ...]:
         """Take what nodes report now; return how everyone stands to the log, those that are silent as unknown."""
+        return self.said({name: peer.facts.checkpoint for name, peer in everyone.items()})
+
+    def said(self, seen: Mapping[str, str]) -> tuple[LogView, ...]:
+        """Take what nodes say now that they have seen, by name; return how everyone stands, the others as unknown."""
         with self._lock:
-            self._nodes.update({name: peer.facts.checkpoint for name, peer in everyone.items()})
-        found = self.now(everyone)
+            self._nodes.update(seen)
+        found = self.now(seen)
         self._tell(found)
         return found
 
@@ -93,10 +101,46 @@ class Views:
             error.recorded = True
             raise
 
+    def check_request(self, request: Request, everyone: Mapping[str, Peer] | None = None) -> None:
+        """Refuse to plan or to confirm a request by a log that contradicts what was seen: but the one that settles it.
+
+        That one needs the contradiction that it names: its target has seen what this log does not extend, and the log
+        begins with what is named as restored. What others have seen is for requests of their own.
+
+        Raises:
+            LogForked, LogBehind: as `check` does.
+            GapMistaken: there is no such gap.
+        """
+        gap = gap_of(request)
+        if gap is None:
+            self.check(everyone)
+            return
+        if everyone is not None:
+            self.reported(everyone)
+        try:
+            self._check_gap(request.target, gap)
+        except GapMistaken as error:
+            error.recorded = True
+            raise
+
+    def _check_gap(self, target: str, gap: Gap) -> None:
+        with self._lock:
+            seen = self._nodes.get(target, "")
+        if self.how(target, seen).agreement not in CONFLICTS:
+            raise GapMistaken(f"this log extends what {target} has seen of it: there is nothing to give up")
+        size = self._log.size
+        if gap.restored.size > size or self._log.root_at(gap.restored.size) != gap.restored.root_bytes:
+            raise GapMistaken(f"this log of {size} records does not begin with {gap.restored}", field="restored")
+
+    def how(self, who: str, seen: str) -> LogView:
+        """Return how a checkpoint that somebody saw ("": none) stands to the log as it is now."""
+        return self._view(who, seen, self._log.checkpoint)
+
     def compare(self, person: Operator, shown: Shown) -> Compared:
         """Return the newest checkpoint, and the proof that it extends each of those that a person shows.
 
-        What it does not extend is remembered for as long as this process lives, and refused by from now on.
+        What it does not extend is remembered, and refused by from now on: for as long as this process lives, or until
+        the same person shows one that it does extend.
 
         Raises:
             CallerRefused: the person may not look.
@@ -113,11 +157,17 @@ class Views:
             path = self._path(seen, size)
             if path is not None:
                 paths[who] = path_texts(path)
-        return Compared(checkpoint=checkpoint, paths=paths)
+        restored = shown.restored if shown.restored is not None and shown.restored <= size else None
+        beginning = () if restored is None else path_texts(self._log.consistency(restored, size))
+        return Compared(checkpoint=checkpoint, paths=paths, restored=beginning)
 
     def _keep(self, who: str, seen: str, checkpoint: str) -> None:
-        """Remember a checkpoint of which the log is no extension, once."""
-        if self._view(who, seen, checkpoint).agreement not in CONFLICTS:
+        """Remember a checkpoint of which the log is no extension, once; one that it extends takes that one's place."""
+        agreement = self._view(who, seen, checkpoint).agreement
+        if agreement is Agreement.CONSISTENT:
+            with self._lock:
+                self._others.pop(who, None)
+        if agreement not in CONFLICTS:
             return
         with self._lock:
             known = {self._signed(text) for text in (*self._nodes.values(), *self._others.values())}

@@ -21,6 +21,7 @@ from aerodb.kernel.answers import Answers
 from aerodb.kernel.errors import AgentEnding, Busy, OperationFailed, RequestDuplicate, VerdictsDiffer
 from aerodb.kernel.gate import lets_start
 from aerodb.kernel.hands import NodeHands
+from aerodb.kernel.holder import Holder
 from aerodb.kernel.node import Node
 from aerodb.kernel.over import as_watched, what_is_over
 from aerodb.kernel.postgres.instance import Postgres
@@ -63,7 +64,7 @@ class Agent:
         self._postgres = node.postgres()
         self._looked_at = node.postgres("look")
         self._hands = make_hands(node.name, node.key, self._store, self._postgres, self._facts)
-        self._answers = Answers(node, self._store)
+        self._answers, self._holder = Answers(node, self._store), Holder(node, self._store)
         self._working = threading.Lock()
         self._taking = threading.Lock()
         self._taken = ""
@@ -163,6 +164,7 @@ class Agent:
             unfinished=None,
             entries=self._store.entries,
             checkpoint=self._store.seen.checkpoint,
+            gave_up=tuple(each.request for each in self._store.seen.given_up),
         )
 
     def facts(self) -> Facts:
@@ -206,9 +208,9 @@ class Agent:
         return sign(document, self._node.name, self._node.key)
 
     @property
-    def seen_size(self) -> int:
-        """Return how many records the log had under the last checkpoint that the node saw."""
-        return self._store.seen.size
+    def holder(self) -> Holder:
+        """Return what says what the node holds of the audit log."""
+        return self._holder
 
     def serving(self) -> tuple[Standing, Serving | None]:
         """Return what a load balancer is told by: the standing, and what PostgreSQL says, where it answers."""

@@ -123,6 +123,14 @@ class LogRewritten(AeroError):
     title = "The audit log has been rewritten"
 
 
+class LogNotShown(AeroError):
+    """No log was shown to the node, for this request, that it could take for the one that it saw."""
+
+    code = "kernel.log-not-shown"
+    status = 409
+    title = "No log was shown that could be accepted"
+
+
 class VerdictsDiffer(AeroError):
     """The node judges otherwise than the plan says; the message says which fact changed."""
 

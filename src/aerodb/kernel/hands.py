@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from aerodb.audit.note import stated_size
 from aerodb.kernel.postgres.errors import NotRunning
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
@@ -53,6 +54,12 @@ class NodeHands:
     def cross(self, request: str) -> None:
         """Note durably that the effect of `request` can happen from now on."""
         self._store.mark(request)
+
+    def accept_log(self, request: str) -> int:
+        """Give up what was seen of the audit log, for what `request` was shown to stand in."""
+        self.step = "the agent writes down which log it accepts"
+        accepted = self._store.accept_log(request)
+        return stated_size(accepted.earlier[0]) if accepted.earlier else 0
 
     def detach(self) -> None:
         """Cut the WAL receiver; a witness has none."""

@@ -9,10 +9,10 @@
 Pure: no I/O, no clock.
 """
 
-from aerodb.actions import action_named
+from aerodb.actions import action_named, gap_of
 from aerodb.audit.cosignature import cosigned_by, only_by
-from aerodb.audit.note import CheckpointForged, open_checkpoint, parse_verifier_key, stated_size
-from aerodb.audit.proof import Proven, open_proof
+from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint, parse_verifier_key, stated_size
+from aerodb.audit.proof import open_proof
 from aerodb.audit.record import Record
 from aerodb.audit.tree import verify_consistency
 from aerodb.errors import AeroError
@@ -27,10 +27,11 @@ from aerodb.kernel.errors import (
     PlanRejected,
     SignatureRefused,
 )
-from aerodb.kernel.store import Seen
+from aerodb.kernel.seen import Seen
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.cluster import Cluster, Operator, Role
+from aerodb.protocol.marks import Gap
 from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict, plan_digest
 from aerodb.rules.explain import check_request, check_usable
 from aerodb.rules.invariants import RULES
@@ -145,12 +146,15 @@ def _check_signature(cluster: Cluster, person: Operator, plan: str, signature: s
 
 
 def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: Seen) -> Seen:
-    """Check the second lock; return the checkpoint that is now the newest seen, with the signatures that were checked.
+    """Check the second lock; return what is now seen of the log, with the signatures that were checked.
+
+    A request that gives up what was seen is held to what it names instead: the log begins with what was restored, and
+    with the newest that was seen within that. What is returned is then for its operation alone to remember.
 
     Raises:
         NotLogged: no valid proof that this confirmation stands in the log.
         CosignaturesMissing: fewer log witnesses than the configuration demands have cosigned the checkpoint.
-        LogRewritten: the log is not an extension of the one seen before.
+        LogRewritten: the log is not an extension of the one seen before, or not what the request names.
     """
     try:
         text = canonical.utf8(order.record)
@@ -161,8 +165,13 @@ def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: Seen) -> Seen
     wanted = ("confirmed", plan.request.id, plan_digest(order.plan), order.signature)
     if (record.event, record.request, record.plan, record.signature) != wanted:
         raise NotLogged("the logged record is not the confirmation of this plan with this signature")
-    _check_extends(cluster, proven, order.consistency, seen)
-    return Seen(size=proven.checkpoint.size, checkpoint=_cosigned(cluster, proven.checkpoint_text))
+    new, gap = proven.checkpoint, gap_of(plan.request)
+    if gap is None:
+        _check_extends(cluster, new, order.consistency, seen.checkpoint)
+        return seen.extended(new.size, _cosigned(cluster, proven.checkpoint_text))
+    _check_restored(new, gap, order.restored)
+    _check_extends(cluster, new, order.consistency, seen.within(gap.restored.size))
+    return seen.accepting(plan.request.id, gap, new.size, _cosigned(cluster, proven.checkpoint_text))
 
 
 def _cosigned(cluster: Cluster, text: str) -> str:
@@ -184,22 +193,34 @@ def _cosigned(cluster: Cluster, text: str) -> str:
     return only_by(text, (parse_verifier_key(cluster.log_key), *witnesses))
 
 
-def _check_extends(cluster: Cluster, proven: Proven, consistency: tuple[str, ...], seen: Seen) -> None:
-    new = proven.checkpoint
-    if seen.size == 0:
+def _check_extends(cluster: Cluster, new: Checkpoint, consistency: tuple[str, ...], seen: str) -> None:
+    if not seen:
         return
-    old = open_checkpoint(seen.checkpoint, cluster.log_key)
-    try:
-        path = tuple(map(from_base64, consistency))
-    except ValueError as error:
-        raise LogRewritten("the consistency proof is malformed") from error
-    if not verify_consistency(old.size, old.root, new.size, new.root, path):
+    old = open_checkpoint(seen, cluster.log_key)
+    if not _leads(old.size, old.root, new, consistency):
         how = "went back behind" if new.size < old.size else "does not extend"
         raise LogRewritten(
             f"the log of {new.size} records {how} the {old.size} that this node has seen. Compare both logs "
-            "by their exports; where this one is to stand, a person with access to the node stops its agent, moves "
-            "state/checkpoint.json out of its folder, and starts it again"
+            "by their exports; where this one is to stand, an operator gives up what is not in it, by name: aerodb "
+            "audit gap says what that is, and accept-log does it"
         )
+
+
+def _check_restored(new: Checkpoint, gap: Gap, path: tuple[str, ...]) -> None:
+    if not _leads(gap.restored.size, gap.restored.root_bytes, new, path):
+        raise LogRewritten(
+            f"the log of {new.size} records does not begin with what the request names as restored, {gap.restored}: "
+            "this is another log than the operator meant"
+        )
+
+
+def _leads(size: int, root: bytes, new: Checkpoint, path: tuple[str, ...]) -> bool:
+    """Tell whether a path proves that the log at `new` begins with the one of that size and root."""
+    try:
+        hashes = tuple(map(from_base64, path))
+    except ValueError as error:
+        raise LogRewritten("the consistency proof is malformed") from error
+    return verify_consistency(size, root, new.size, new.root, hashes)
 
 
 def check_reports(plan: Plan, order: Order) -> None:

@@ -6,7 +6,9 @@ but looks at it.
 GET  /primary, /standby?lag=  200 where the node serves as that, else 503 and why, as load balancers expect; HEAD and
                               OPTIONS too
 GET  /v1/report?nonce=        the signed facts
-GET  /v1/checkpoint           the size of the log under the last checkpoint that the node saw
+GET  /v1/checkpoint?within=   the size of the log under the last checkpoint that the node saw, of at most so many
+GET  /v1/holdings?nonce=      what the node holds of the log and of requests, signed
+GET  /v1/holdings/{request}   one request of its journal
 POST /v1/judge                an order's verdicts as they are now; runs nothing
 POST /v1/orders               run an order; the answer is the signed outcome
 GET  /metrics                 the node in numbers, for whoever may scrape
@@ -83,6 +85,18 @@ def control_only(request: Request) -> None:
         raise CallerRefused(f"{caller.name} ({caller.kind}) is not the control plane")
 
 
+def nonce_in(request: Request) -> str:
+    """Return what the query says that the answer is for.
+
+    Raises:
+        NonceMalformed: it says nothing that a nonce can be.
+    """
+    nonce = request.query_params.get("nonce", "")
+    if not NONCE.fullmatch(nonce):
+        raise NonceMalformed("a nonce is a UUID or a SHA-256 in hexadecimal", field="nonce")
+    return nonce
+
+
 def number_in(request: Request, name: str, default: int) -> int:
     """Return a number that the query gives, or `default`.
 
@@ -131,23 +145,37 @@ def _said(role: str, refused: str) -> Response:
     return Response(text, 503 if refused else 200, media_type="text/plain")
 
 
+def _holds(agent: Agent) -> tuple[Asked, Asked, Asked]:
+    """Return what answers what the node has seen of the log, what it holds of it, and one request of its journal."""
+
+    async def checkpoint(request: Request) -> Response:
+        control_only(request)
+        within = number_in(request, "within", 0) if "within" in request.query_params else None
+        return answer(Extent(size=agent.holder.seen_size(within)))
+
+    async def holdings(request: Request) -> Response:
+        control_only(request)
+        return answer(await run_in_threadpool(agent.holder.holdings, nonce_in(request)))
+
+    async def held(request: Request) -> Response:
+        control_only(request)
+        return answer(await run_in_threadpool(agent.holder.request, request.path_params["request"]))
+
+    return checkpoint, holdings, held
+
+
 def application(agent: Agent, observed: Observed) -> Starlette:
     """Return the application of an agent and of what is observed of its node."""
     events = observed.journal
     facts = Looks(agent.facts, LOOK_SECONDS_MAX, LOOKERS_MAX)
     primary, standby = _serves(agent)
+    checkpoint, holdings, held = _holds(agent)
     scraped = Looks(observed.metrics, LOOK_SECONDS_MAX, SCRAPERS_MAX)
 
     async def report(request: Request) -> Response:
         control_only(request)
-        nonce = request.query_params.get("nonce", "")
-        if not NONCE.fullmatch(nonce):
-            raise NonceMalformed("a nonce is a UUID or a SHA-256 in hexadecimal", field="nonce")
+        nonce = nonce_in(request)
         return answer(agent.report(nonce, await facts.now()))
-
-    async def checkpoint(request: Request) -> Response:
-        control_only(request)
-        return answer(Extent(size=agent.seen_size))
 
     async def judge(request: Request) -> Response:
         control_only(request)
@@ -182,6 +210,8 @@ def application(agent: Agent, observed: Observed) -> Starlette:
             TracedRoute("/metrics", metrics),
             TracedRoute("/v1/report", report),
             TracedRoute("/v1/checkpoint", checkpoint),
+            TracedRoute("/v1/holdings", holdings),
+            TracedRoute("/v1/holdings/{request}", held),
             TracedRoute("/v1/judge", judge, methods=["POST"]),
             TracedRoute("/v1/orders", orders, methods=["POST"]),
             TracedRoute("/v1/events", journal),

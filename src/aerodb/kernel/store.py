@@ -1,4 +1,4 @@
-"""What one agent keeps: its standing, its journal of requests, and the newest audit log checkpoint that it saw.
+"""What one agent keeps: its standing, its journal of requests, and what it saw of the audit log.
 
 - Every write is durable before it returns; nothing is kept anywhere else.
 - The standing only rises, and nobody but this process writes it: what is on the disk is what it wrote last.
@@ -16,7 +16,8 @@ import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.kernel.durable import let_go, reserve, write_durably
-from aerodb.kernel.errors import RoomMissing, StandingFalls, StandingForeign, StandingUnreadable
+from aerodb.kernel.errors import LogNotShown, RoomMissing, StandingFalls, StandingForeign, StandingUnreadable
+from aerodb.kernel.seen import Seen
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.facts import Facts
@@ -44,13 +45,6 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     outcome: Signed
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The newest audit log checkpoint that the node was shown: its size and its exact text."""
-
-    size: int
-    checkpoint: str
-
-
 class Store:
     """The folder of one agent's durable state."""
 
@@ -63,6 +57,7 @@ class Store:
         self._folder = folder
         self._journal = folder / "journal"
         self._lock = threading.RLock()
+        self._shown: Seen | None = None
         try:
             self._text = self._path.read_bytes()
             self._standing = canonical.decode(self._text, Standing)
@@ -125,10 +120,34 @@ class Store:
         return self._seen
 
     def write_seen(self, seen: Seen) -> None:
-        """Remember a newer checkpoint."""
+        """Remember a newer checkpoint; what would give one up is only held at hand, for `accept_log` to remember."""
         with self._lock:
-            write_durably(self._folder / "checkpoint.json", canonical.encode(seen))
-            self._seen = seen
+            self._shown = seen
+            if seen.given_up == self._seen.given_up:
+                self._remember(seen)
+
+    def accept_log(self, request: str) -> Seen:
+        """Remember, in one write, the log that was shown last, and that `request` gave up the one seen before.
+
+        Raises:
+            LogNotShown: the log that was shown last was not shown for that request.
+            OSError: the disk refused; what was seen is then what it was.
+        """
+        with self._lock:
+            shown = self._shown
+            if shown is None or not shown.given_up or shown.given_up[-1].request != request:
+                raise LogNotShown(f"no log was shown that {request} could accept")
+            self._remember(shown)
+            return shown
+
+    def _remember(self, seen: Seen) -> None:
+        write_durably(self._folder / "checkpoint.json", canonical.encode(seen))
+        self._seen = seen
+
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """Return the ids of all requests that the journal knows, in their order as text."""
+        return tuple(sorted(self._begun | self._ended))
 
     @property
     def entries(self) -> int:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from aerodb.audit.cosignature import cosign, cosigned_by, node_key, with_lines
 from aerodb.kernel.node import Node
-from aerodb.kernel.store import Seen
+from aerodb.kernel.seen import Seen
 from aerodb.protocol.cluster import Cluster
 
 

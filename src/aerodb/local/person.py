@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-PROMPT = re.compile(r"type (?:the node's|its short) name \((\S+)\): $")
+PROMPT = re.compile(r"type (?:the node's|the cluster's|its short) name \((\S+)\): $")
 REQUEST = re.compile(r"^\s*request\s+([0-9a-f-]{36})", re.MULTILINE)
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -10,6 +10,7 @@ import msgspec
 
 from aerodb.protocol.certificates import Certificate
 from aerodb.protocol.facts import Facts
+from aerodb.protocol.holdings import HeldRequest
 from aerodb.protocol.plan import Loss, Plan, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.writes import Writes
@@ -112,20 +113,49 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What GET /v1/audit/comparison is asked with, in base64url: signed checkpoints, each under the name of who saw it.
 
     Without it nothing is shown, and the newest checkpoint is returned. The names are those of nodes; what the caller
-    has seen stands under the empty name.
+    has seen stands under the empty name. `restored` asks for the proof that the log begins with its first so many
+    records.
     """
 
     checkpoints: dict[str, str]
+    restored: int | None = None
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The newest checkpoint, and under each name the base64 hashes that prove that it extends what was shown.
 
-    A name under which more was shown than the log has is left out.
+    A name under which more was shown than the log has is left out. `restored` is the proof that was asked for.
     """
 
     checkpoint: str
     paths: dict[str, tuple[str, ...]]
+    restored: tuple[str, ...] = ()
+
+
+class Lost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request that a node's journal knows, and of whose end the log knows nothing.
+
+    `log` is the last that the log knows of it ("": nothing). `held` is what the node's journal has of it.
+    """
+
+    node: str
+    log: str
+    held: HeldRequest
+
+
+class GapFound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What nodes hold and the log lacks. `holdings` are the nodes' signed words, `missing` says who gave none, and why.
+
+    `kept` is, of each node, which of the checkpoints in its holdings is the newest that the log extends (0 is the
+    first; None: none of them). `left_out` counts the lost requests beyond those that are listed.
+    """
+
+    nonce: str
+    holdings: dict[str, Signed]
+    missing: dict[str, str]
+    kept: dict[str, int | None]
+    lost: tuple[Lost, ...]
+    left_out: int
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

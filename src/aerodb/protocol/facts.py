@@ -160,7 +160,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Everything an agent says of its node. `instance` is None for a witness.
 
     `checkpoint` is the newest audit log checkpoint that the agent has seen, whole, as the log signed it (empty: none):
-    so whoever reads the report can hold the log against it. `entries` counts the requests in its journal.
+    so whoever reads the report can hold the log against it. `entries` counts the requests in its journal. `gave_up` are
+    the requests by which it accepted another log than the one that it had seen, the oldest first.
     """
 
     node: str
@@ -171,6 +172,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     unfinished: Unfinished | None
     entries: int
     checkpoint: str
+    gave_up: tuple[str, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -103,7 +103,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     log's confirmation record, `proof` its self-contained inclusion proof (with the signed checkpoint) and
     `consistency` the base64 hashes that connect the last checkpoint the agent saw; `reports` the peers' reports that
     the plan rests on; `late` what the peers said once the confirmation was logged, made for `late_nonce` of its record.
-    Who is not in `late` was silent then.
+    Who is not in `late` was silent then. `restored` are the base64 hashes that connect what the request names as
+    restored, where it names that; `consistency` then connects the newest checkpoint that the agent saw within it.
     """
 
     plan: str
@@ -113,6 +114,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     consistency: tuple[str, ...]
     reports: dict[str, Signed]
     late: dict[str, Signed]
+    restored: tuple[str, ...] = ()
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,10 +16,11 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts
+from aerodb.protocol.marks import read_mark
 from aerodb.protocol.plan import Plan, Request, Result, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 from aerodb.rules.invariants import RULES
-from aerodb.rules.specification import Action
+from aerodb.rules.specification import Action, Argument
 from aerodb.rules.view import Peer, View, open_report, peer_of
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -48,7 +49,7 @@ def check_request(cluster: Cluster, action: Action, request: Request) -> None:
     """Refuse a request that is not well formed, before anything is looked at.
 
     Raises:
-        RequestMalformed: naming the field.
+        RequestMalformed, MarkMalformed: naming the field.
         NodeUnknown: there is no such node.
     """
     cluster.member(request.target)
@@ -61,13 +62,18 @@ def check_request(cluster: Cluster, action: Action, request: Request) -> None:
     for name, argument in wanted.items():
         if name not in request.arguments:
             raise RequestMalformed(f"{action.name} needs {argument.option}: {argument.help}", field=f"arguments.{name}")
-        member = cluster.member(request.arguments[name])
-        if member.witness:
-            raise RequestMalformed(f"{member.name} is a witness and holds no data", field=f"arguments.{name}")
-        if not argument.itself and member.name == request.target:
-            raise RequestMalformed(
-                f"{request.target} cannot {action.name} {argument.word} itself", field=f"arguments.{name}"
-            )
+        if argument.kind == "log":
+            read_mark(request.arguments[name], f"arguments.{name}")
+        else:
+            _check_node(cluster, action, request, argument)
+
+
+def _check_node(cluster: Cluster, action: Action, request: Request, argument: Argument) -> None:
+    field, member = f"arguments.{argument.name}", cluster.member(request.arguments[argument.name])
+    if member.witness:
+        raise RequestMalformed(f"{member.name} is a witness and holds no data", field=field)
+    if not argument.itself and member.name == request.target:
+        raise RequestMalformed(f"{request.target} cannot {action.name} {argument.word} itself", field=field)
 
 
 def check_id(request: str) -> None:

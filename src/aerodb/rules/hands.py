@@ -32,6 +32,13 @@ class Hands(Protocol):
         Called once, right before the first step by which it can: what has not crossed has surely not been executed.
         """
 
+    def accept_log(self, request: str) -> int:
+        """Durably give up what the node saw of the audit log for what `request` was shown to stand in, in one write.
+
+        Return how many records the newest log had that it saw before, of at most the size that was restored (0: none):
+        the locks have shown that the new one begins with it.
+        """
+
     def detach(self) -> None:
         """Cut the WAL receiver, and replay everything received.
 

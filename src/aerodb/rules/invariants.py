@@ -38,6 +38,7 @@ class Invariant(StrEnum):
     NO_CYCLE = "no-cycle"
     NO_HIGHER_GRANT = "no-higher-grant"
     REPLAY_RUNS = "replay-runs"
+    GAP_NAMED = "gap-named"
 
 
 STATEMENTS: dict[Invariant, tuple[str, str]] = {
@@ -136,6 +137,11 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "Replay runs",
         "A running standby replays what it receives; paused, it can neither tell where its log ends nor be promoted.",
     ),
+    Invariant.GAP_NAMED: (
+        "Gap named",
+        "What the request gives up is the newest of the audit log that the node saw, by size and root; what it names "
+        "as restored is shorter.",
+    ),
 }
 
 Stability = Literal["stable", "unstable"]
@@ -163,6 +169,7 @@ STABILITY: dict[Invariant, Stability] = {
     Invariant.NO_CYCLE: "unstable",
     Invariant.NO_HIGHER_GRANT: "unstable",
     Invariant.REPLAY_RUNS: "stable",
+    Invariant.GAP_NAMED: "stable",
 }
 """Whether what an invariant rests on of others still stands once they have said it.
 

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts
-from aerodb.protocol.plan import Loss, Plan, Verdict
+from aerodb.protocol.marks import Gap
+from aerodb.protocol.plan import Loss, Plan, Request, Verdict
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.view import Peer, View
@@ -21,7 +22,7 @@ from aerodb.rules.view import Peer, View
 
 @dataclass(frozen=True, kw_only=True)
 class Argument:
-    """One argument: the name of another node, as all arguments are so far.
+    """One argument: the name of another node, or the audit log at one size (`kind`).
 
     `option` is what the CLI calls it; `word` stands between the target and the argument in prose ("for", "to").
     `itself` says whether the target may name itself.
@@ -32,6 +33,12 @@ class Argument:
     help: str
     word: str
     itself: bool
+    kind: Literal["node", "log"] = "node"
+
+    @property
+    def form(self) -> str:
+        """Return how the argument is written, for usage lines."""
+        return "SIZE:ROOT" if self.kind == "log" else "NODE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +107,7 @@ class Action:
     journal holds that it came to the first step by which its effect can happen. It says "not executed" only of what can
     never happen any more. `settle` gives the standing that goes with an executed one.
     `writes` says, as a plan's first notes, whether commits can be acknowledged now and afterwards.
+    `gives_up` is of the one action by which a node accepts another audit log than the one that it saw: what it names.
     """
 
     name: str
@@ -122,6 +130,12 @@ class Action:
     established: Callable[[Plan, Facts, Facts, bool], Established]
     settle: Callable[[Hands, Plan], Standing]
     writes: Callable[[View], tuple[str, ...]]
+    gives_up: Callable[[Request], Gap] | None = None
+
+    @property
+    def about_nodes(self) -> bool:
+        """Tell whether every argument names a node, so that all requests for the action can be listed."""
+        return all(argument.kind == "node" for argument in self.arguments)
 
 
 def no_term(view: View) -> int:

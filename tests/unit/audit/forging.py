@@ -511,6 +511,8 @@ FORGERIES = (
     Forgery("an outcome found out afterwards, by nobody", lambda log: log.records.append(replace(
         log.records[OUTCOME], event="established", late="", outcome=None, result="not executed")), END,
         part.OUTCOME),
+    Forgery("that nothing happened, found out afterwards by nobody", lambda log: log.change(UNKNOWN + 3, outcome=None),
+            UNKNOWN + 3, part.OUTCOME),
     Forgery("a denial before what the agent signed", _denied_before, END, part.OUTCOME),
     Forgery("a denial after what the agent signed", _denied_after, UNKNOWN + 3, part.OUTCOME),
     Forgery("an endorsement by an unenrolled name", _endorsed_by_a_stranger, ENDORSED, part.ENDORSEMENT),

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from aerodb.kernel.durable import write_durably
 from aerodb.kernel.errors import RoomMissing, StandingFalls, StandingForeign, StandingUnreadable
-from aerodb.kernel.store import Seen, Store
+from aerodb.kernel.seen import Seen
+from aerodb.kernel.store import Store
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Candidacy, Standing
 from aerodb.protocol.plan import Outcome

@@ -22,7 +22,7 @@ from aerodb.audit.tree import consistency_path, frontier_of, hashes_of, inclusio
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
 from aerodb.kernel.node import Node, NodeFile
-from aerodb.kernel.store import Seen
+from aerodb.kernel.seen import Seen
 from aerodb.kernel.vouching import vouched, vouched_for
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.cluster import Cluster, Cosigning, Operator, Role

@@ -56,6 +56,12 @@ class SceneHands:
         del request
         self.done.append("cross")
 
+    def accept_log(self, request: str) -> int:
+        """Give up what was seen of the log."""
+        self.done.append("accept log")
+        self.facts = replace(self.facts, gave_up=(*self.facts.gave_up, request))
+        return 0
+
     def detach(self) -> None:
         """Cut the receiver."""
         self._change("detach", attached=None, receiver=None)

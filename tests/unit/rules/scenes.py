@@ -61,6 +61,9 @@ def sized(data: int, quorum: int, *, witness: bool = False) -> Cluster:
 
 
 CLUSTER = cluster_of()
+MARKS = (f"7:{'A' * 43}=", f"9:{'A' * 43}=")
+"""What is named of the audit log: a beginning of it, and all that was seen of it."""
+CHECKPOINT = f"{CLUSTER.origin}\n9\n{'A' * 43}=\n\n\u2014 nobody verifies it here\n"
 FIRST = (Branch(timeline=1, begin=Lsn(0), term=1),)
 
 
@@ -195,13 +198,19 @@ def scenes() -> dict[str, Scene]:
     """Return every scene by its name."""
     down = with_instance(healthy(), "n1", state=State.CRASHED, senders=())
     fenced = pledged(healthy(), "n3", Candidacy(term=2, node="n1"))
-    return {
+    found = {
         "healthy": healthy(),
         "demoted": demoted(),
         "switched": switched(),
         "primary crashed": down,
         "fenced for nothing": fenced,
     }
+    return {name: having_seen(scene) for name, scene in found.items()}
+
+
+def having_seen(scene: Scene, checkpoint: str = "") -> Scene:
+    """Return a scene in which every node has seen the audit log at this checkpoint, or at the usual one."""
+    return {name: replace(facts, checkpoint=checkpoint or CHECKPOINT) for name, facts in scene.items()}
 
 
 def reports_of(scene: Scene, cluster: Cluster = CLUSTER, nonce: str = REQUEST) -> dict[str, Signed]:
@@ -234,7 +243,7 @@ def possible(action: Action, cluster: Cluster = CLUSTER) -> Iterator[Request]:
     """Yield every well-formed request for an action."""
     names = [member.name for member in cluster.members]
     for target in names:
-        for values in itertools.product(names, repeat=len(action.arguments)):
+        for values in itertools.product(*(names if each.kind == "node" else MARKS for each in action.arguments)):
             arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
             request = request_for(action, target, arguments)
             try:

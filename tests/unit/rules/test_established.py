@@ -15,6 +15,8 @@ from aerodb.rules.explain import explain
 from aerodb.rules.standing import promised
 from tests.unit.rules.scenes import (
     CLUSTER,
+    MARKS,
+    REQUEST,
     Scene,
     demoted,
     healthy,
@@ -31,6 +33,7 @@ SECOND = Candidacy(term=2, node="n2")
 RUNNING: dict[str, object] = {"started": "yesterday"}
 NEW_TIMELINE = (*healthy()["n2"].instance.lineage, Branch(timeline=2, begin=Lsn(5000), term=None))  # type: ignore[union-attr]
 ARGUMENTS = {
+    "accept-log": dict(zip(("restored", "seen"), MARKS, strict=True)),
     "demote": {"for": "n2"},
     "fence": {"for": "n2"},
     "follow": {"upstream": "n1"},
@@ -73,6 +76,7 @@ def at(lsn: int) -> Position:
 
 
 EVERYTHING: list[tuple[str, str, Facts]] = [
+    ("accept-log", "n3", replace(healthy()["n3"], gave_up=(REQUEST,))),
     ("checkpoint", "n1", changed("n1", checkpoint=Lsn(9000))),
     ("demote", "n1", demoted()["n1"]),
     ("fence", "n3", pledged(healthy(), "n3", SECOND)["n3"]),

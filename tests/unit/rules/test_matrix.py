@@ -18,9 +18,11 @@ from aerodb.protocol.plan import Request, Result
 from aerodb.rules.explain import explain, verdict_changes
 from aerodb.rules.invariants import STATEMENTS, Invariant
 from tests.unit.rules.scenes import (
+    CHECKPOINT,
     CLUSTER,
     Scene,
     grant_of,
+    having_seen,
     pledged,
     possible,
     scenes,
@@ -144,6 +146,7 @@ def _successor_silent(scene: Scene, request: Request) -> Iterator[Scene]:
 
 
 UNFINISHED = Unfinished(request="x", action="stop", result="executed", evidence="e")
+LONGER = CHECKPOINT.replace("\n9\n", "\n10\n")
 PAUSED = Keeping(replay=Replay(paused=True, unreplayed_bytes=0, conflicts=0))
 BREAKERS: dict[Invariant, Breaker] = {
     Invariant.CONFIGURATION_AGREES: _each_node(
@@ -173,6 +176,7 @@ BREAKERS: dict[Invariant, Breaker] = {
     Invariant.NO_CYCLE: _cycle,
     Invariant.NO_HIGHER_GRANT: _promised_elsewhere,
     Invariant.REPLAY_RUNS: _each_node(lambda scene, name: with_instance(scene, name, keeping=PAUSED)),
+    Invariant.GAP_NAMED: lambda scene, _: iter([having_seen(scene, "nothing"), having_seen(scene, LONGER)]),
 }
 """How each invariant is broken; each yields scenes until one breaks it."""
 
@@ -245,6 +249,7 @@ ALONE = [
     Invariant.WAL_ANCESTRY,
     Invariant.NO_CYCLE,
     Invariant.NO_HIGHER_GRANT,
+    Invariant.GAP_NAMED,
 ]
 
 

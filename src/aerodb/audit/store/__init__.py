@@ -1,6 +1,14 @@
 """The audit log on disk: the one part of `aerodb.audit` that does I/O."""
 
-from aerodb.audit.store.errors import BlobMismatched, LogReplaced, LogUnavailable, RecordUnknown, SearchBehind
+from aerodb.audit.store.backup import Restored, as_folder, back_up, is_backup, restore
+from aerodb.audit.store.errors import (
+    BackupFailed,
+    BlobMismatched,
+    LogReplaced,
+    LogUnavailable,
+    RecordUnknown,
+    SearchBehind,
+)
 from aerodb.audit.store.exported import opened_export, verify_export
 from aerodb.audit.store.finding import newest_requests, search
 from aerodb.audit.store.folder import verify_content, verify_folder
@@ -8,19 +16,25 @@ from aerodb.audit.store.judging import How, Verdict, earlier_log, judge_export, 
 from aerodb.audit.store.log import Log
 
 __all__ = [
+    "BackupFailed",
     "BlobMismatched",
     "How",
     "Log",
     "LogReplaced",
     "LogUnavailable",
     "RecordUnknown",
+    "Restored",
     "SearchBehind",
     "Verdict",
+    "as_folder",
+    "back_up",
     "earlier_log",
+    "is_backup",
     "judge_export",
     "judge_folder",
     "newest_requests",
     "opened_export",
+    "restore",
     "search",
     "verify_content",
     "verify_export",

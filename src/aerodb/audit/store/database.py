@@ -182,6 +182,11 @@ def create_scratch(path: Path) -> Database:
     return database
 
 
+def create_scratch_copy(path: Path) -> Database:
+    """Open the empty file at `path` for another database to be copied into, which counts only once it was verified."""
+    return _open(path, "rw")
+
+
 def open_to_read(path: Path, *, sealed: bool = False) -> Database:
     """Open the database at `path` without ever changing it; where `sealed`, without its write-ahead log."""
     database = _open(path, "ro&immutable=1" if sealed else "ro")

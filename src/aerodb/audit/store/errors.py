@@ -41,3 +41,11 @@ class BlobMismatched(AeroError):
     code = "control.blob-mismatched"
     status = 409
     title = "A blob is not what its digest names"
+
+
+class BackupFailed(AeroError):
+    """The log's backup cannot be made or put back; what was not finished has another name than what was asked for."""
+
+    code = "control.backup-failed"
+    status = 503
+    title = "The audit log's backup is not made, or not put back"

@@ -21,12 +21,17 @@ ENDING = ".head"
 _SLOT_BYTES = 2_048
 
 
+def head_path(folder: Path) -> Path:
+    """Return where the head of the log in `folder` lies."""
+    return folder.with_name(folder.name + ENDING)
+
+
 class Head:
     """The head of the log in one folder, whose checkpoints the key `vkey` signs. Used by one thread at a time."""
 
     def __init__(self, folder: Path, vkey: str) -> None:
         """Keep where it lies; nothing is opened yet."""
-        self._path = folder.with_name(folder.name + ENDING)
+        self._path = head_path(folder)
         self._vkey = vkey
         self._descriptor: int | None = None
 

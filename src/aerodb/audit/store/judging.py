@@ -18,9 +18,11 @@ import msgspec
 from aerodb.audit.against import Earlier, Relation, related, seen_earlier
 from aerodb.audit.clocks import Jumps, jumps_in
 from aerodb.audit.export import lines_in
-from aerodb.audit.findings import Meaning, Tally
+from aerodb.audit.findings import RESTORATION, Finding, Meaning, Tally
 from aerodb.audit.meaning import Logged, judged
 from aerodb.audit.record import read_record
+from aerodb.audit.restoration import gap_in, misnamed
+from aerodb.audit.store.backup import as_folder, is_backup
 from aerodb.audit.store.database import Database
 from aerodb.audit.store.exported import opened_export
 from aerodb.audit.store.folder import damage, opened_again, opened_folder, side_by_side, verify_content
@@ -98,7 +100,7 @@ def judge_export(lines: Iterable[bytes], trust: Trust, earlier: Sequence[Earlier
 
 @contextmanager
 def earlier_log(path: Path, vkey: str, keys: Iterable[VerifierKey] = ()) -> Iterator[Earlier]:
-    """Hold an earlier log, in a folder or an export, open to be compared with; it is verified to be intact.
+    """Hold an earlier log, in a folder, a backup or an export, open to be compared with; it is verified to be intact.
 
     `keys` are those of who may have cosigned it.
 
@@ -113,7 +115,10 @@ def earlier_log(path: Path, vkey: str, keys: Iterable[VerifierKey] = ()) -> Iter
 
 @contextmanager
 def _opened(path: Path, vkey: str) -> Iterator[tuple[Database, Path]]:
-    if path.is_dir():
+    if path.is_file() and is_backup(path):
+        with as_folder(path) as folder, opened_folder(folder, vkey) as database:
+            yield database, folder
+    elif path.is_dir():
         with opened_folder(path, vkey) as database:
             yield database, path
     else:
@@ -137,12 +142,21 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Ea
         how.judged(done, verified.size)
     if done != verified.size:
         raise VerificationFailed(f"of {verified.size} records {done} are filed under a request, and could be judged")
-    for finding in trust.returned(tally.sum().spans):
+    for finding in (*trust.returned(tally.sum().spans), *_misnamed(database, tally.sum(), verified.size)):
         tally.add(finding)
     with damage():
         relations = tuple(related(verified.checkpoint, _roots(database), each) for each in earlier)
         jumps = jumps_in(database.all_bodies(verified.size))
     return Verdict(verified=verified, meaning=tally.sum(), jumps=jumps, relations=relations, processes=processes)
+
+
+def _misnamed(database: Database, found: Meaning, size: int) -> Iterator[Finding]:
+    """Yield which of the restorations that the log tells of name another beginning than this log's."""
+    for told in found.told:
+        gap = gap_in(read_record(database.body(told.sequence) or b"{}"))
+        if gap is not None and misnamed(gap, size, _roots(database)):
+            said = f"it names {gap.restored} as restored, and this log does not begin with that"
+            yield Finding(state="fails", part=RESTORATION, sequence=told.sequence, said=said)
 
 
 def _parts_judged(

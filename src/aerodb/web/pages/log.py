@@ -32,6 +32,7 @@ FINDINGS: dict[State, tuple[str, str]] = {
     "fails": ("bad", "FAILS"),
     "unchecked": ("warn", "not checked"),
     "noted": ("dim", "unproven"),
+    "told": ("warn", "restored"),
 }
 """How what was found is marked."""
 RECORDS_A_PAGE = 20
