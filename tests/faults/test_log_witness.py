@@ -20,6 +20,8 @@ from aerodb.audit.note import open_checkpoint, signature_line
 from aerodb.errors import AeroError
 from aerodb.logwitness.folder import add_log
 from aerodb.protocol.vkey import COSIGNATURE, parse_verifier_key
+from aerodb.transport.certificates import Authority
+from aerodb.transport.outside import Place
 from tests.faults.witnessing import SomeLog, WitnessProcess, garbage
 
 OFFSET = 900
@@ -317,3 +319,16 @@ def test_its_files_are_private_and_its_key_is_told_to_nobody(made: WitnessProces
     key = (made.folder / "witness.key").read_bytes().splitlines()[1]
     command = Path(f"/proc/{made.pid}/cmdline").read_bytes()
     assert all(key not in said for said in (*answers, made.said.read_bytes(), command))
+
+
+def test_over_tls(made: WitnessProcess) -> None:
+    """With a certificate in its folder it speaks TLS and nothing else; who names its authority is answered."""
+    Authority("witness").issue(made.folder, "localhost", "agent")
+    made.start()
+    plain = made.place
+    made.place = Place(url=plain.url.replace("http://127.0.0.1", "https://localhost"), ca=str(made.folder / "ca.crt"))
+    assert made.cosigns(LOG, 0, 5)
+    made.place = plain
+    with pytest.raises(AeroError):
+        made.bring(LOG.addition(5, 6))
+    assert remembered(made) == 5
