@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Iterator
 
 import msgspec
@@ -27,7 +26,7 @@ ANYBODY = "whoever has a certificate of the cluster's authority"
 
 def agent_routes() -> Iterator[tuple[str, str, str]]:
     """Yield the method, the path and who may call, of each of an agent's routes, read from its source."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(service.application)))
+    tree = ast.parse(inspect.getsource(service))
     guards = {
         node.name: next((call for call in _called(node) if call in GUARDS), "")
         for node in ast.walk(tree)

@@ -302,10 +302,9 @@ class _Story:
         found = ", found out afterwards" if outcome.established else ""
         said = f"{outcome.result}{found}, signed by the agent of {record.target} for this plan"
         yield _held(entry, part.OUTCOME, f"Record {entry.sequence}: {said}.")
-        if outcome.result == "executed" and not self._restored:
-            told = restoration(record)
-            self._restored = told is not None
-            yield from [told_of(entry, part.RESTORATION, told)] if told else []
+        if outcome.result == "executed" and not self._restored and (told := restoration(record)):
+            self._restored = True
+            yield Finding(state="told", part=part.RESTORATION, sequence=entry.sequence, said=told)
         yield from self._judged_late(entry, outcome, reported)
 
     def _unsigned(self, entry: Logged) -> Finding:
@@ -383,11 +382,6 @@ def _unless(entry: Logged, what: str, check: Callable[[], object]) -> Iterator[F
         check()
     except AeroError as error:
         yield _failed(entry, what, error.message)
-
-
-def told_of(entry: Logged, what: str, said: str) -> Finding:
-    """Return what everybody has to know who reads the log."""
-    return Finding(state="told", part=what, sequence=entry.sequence, said=said)
 
 
 def _held(entry: Logged, what: str, said: str, count: int = 1) -> Finding:
