@@ -124,7 +124,7 @@ class Walker:
                 yield "stop", name, {}  # One that never gets ready is recloned once it is down.
 
     def _voters(self, facts: dict[str, Facts]) -> list[str]:
-        """Return the members in the order in which they are fenced: a log that reaches far, or is unknown, comes last."""
+        """Return the members in the order in which to fence them: a log that reaches far, or is unknown, comes last."""
 
         def rank(name: str) -> tuple[bool, tuple[int, int]]:
             instance = facts[name].instance if name in facts else None
