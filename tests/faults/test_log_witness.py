@@ -162,20 +162,27 @@ def test_killed_between_writing_and_answering(made: WitnessProcess) -> None:
     assert made.cosigns(LOG, 8, 9)
 
 
+def _kill_after(begun: threading.Event, witness: WitnessProcess) -> None:
+    begun.wait()
+    witness.kill()
+
+
 def test_killed_ever_again_while_it_is_brought_checkpoints(made: WitnessProcess) -> None:
     """Whenever it dies, what it has cosigned it still knows: no cosignature is ever ahead of its memory."""
     told = 0
     for _ in range(6):
         made.start()
-        killer = threading.Timer(0.25, made.kill)
+        begun = threading.Event()
+        killer = threading.Thread(target=_kill_after, args=(begun, made))
         killer.start()
+        known = remembered(made) if told else 0
         while True:
-            known = remembered(made) if told else 0
             try:
-                if made.cosigns(LOG, known, known + 1):
-                    told = known + 1
+                assert made.cosigns(LOG, known, known + 1)
             except AeroError:
                 break
+            told = known = known + 1
+            begun.set()
         killer.join()
         assert remembered(made) >= told
 
