@@ -276,7 +276,7 @@ def test_a_full_disk(fresh: Running, small_disk: SmallDisk) -> None:
     planned = fresh.api.ask("stop", "n3")
     small_disk.fill()
     assert any(_full_up(fresh) for _ in range(400))  # The database's own files have room within until then.
-    _nothing_is_dispatched(fresh, planned)
+    _nothing_is_dispatched(fresh, planned, state="lapsed")
     small_disk.clear()
     fresh.api.do("stop", "n3")
 
