@@ -184,14 +184,17 @@ def _limit_files(running: Running, size_bytes: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (size_bytes or most, most))
 
 
-def _nothing_is_dispatched(running: Running, planned: Planned) -> None:
-    """Show that the plan cannot be confirmed, that its node hears nothing of it, and that looking goes on."""
+def _nothing_is_dispatched(running: Running, planned: Planned, state: str = "planned") -> None:
+    """Show that the plan cannot be confirmed, that its node hears nothing of it, and that looking goes on.
+
+    Where it was only while its confirmation was written that nothing could be, the plan awaits nothing any more.
+    """
     entries = running.impostor.facts("n3").entries
     with pytest.raises(AeroError) as error:
         running.api.confirm(planned)
     assert (error.value.code, error.value.executed) == ("control.log-unavailable", "not executed")
     assert len(running.api.status().snapshot.reports) == 3
-    assert running.api.decision(planned.request).line.state == "planned"
+    assert running.api.decision(planned.request).line.state == state
     assert running.impostor.facts("n3").entries == entries
 
 
@@ -202,7 +205,7 @@ def test_no_more_can_be_written(fresh: Running) -> None:
     with pytest.raises(AeroError) as error:
         fresh.api.ask("stop", "n2")
     assert (error.value.code, error.value.executed) == ("control.log-unavailable", "not executed")
-    _nothing_is_dispatched(fresh, planned)
+    _nothing_is_dispatched(fresh, planned, state="lapsed")
     _limit_files(fresh, 0)
     fresh.api.do("stop", "n3")
 
@@ -273,7 +276,7 @@ def test_a_full_disk(fresh: Running, small_disk: SmallDisk) -> None:
     planned = fresh.api.ask("stop", "n3")
     small_disk.fill()
     assert any(_full_up(fresh) for _ in range(400))  # The database's own files have room within until then.
-    _nothing_is_dispatched(fresh, planned)
+    _nothing_is_dispatched(fresh, planned, state="lapsed")
     small_disk.clear()
     fresh.api.do("stop", "n3")
 
