@@ -194,6 +194,22 @@ def add_watched_log(folder: Path, vkey: str) -> int:
     return 0
 
 
+def give_up_watched_log(folder: Path, seen: str, checkpoint: Path) -> int:
+    """Have the log witness in `folder` give up what it cosigned, for a restored log."""
+    from aerodb.logwitness.errors import LogUnsigned
+    from aerodb.logwitness.folder import give_up
+    from aerodb.protocol.marks import read_mark
+
+    private.begin()
+    try:
+        text = checkpoint.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LogUnsigned(f"{checkpoint} cannot be read: {error}") from error
+    kept = give_up(folder, read_mark(seen, "seen"), text)
+    _say(f"given up: {seen}, which is kept in {kept}")
+    return 0
+
+
 def log_witness(folder: Path, address: str, *, log_format: Form) -> int:
     """Run the log witness whose folder this is until SIGINT or SIGTERM."""
     from aerodb.logwitness.folder import alone_in, read_witness

@@ -17,8 +17,11 @@ import pytest
 from aerodb.audit.adding import ADDITION_BYTES_MAX, SIZE_TYPE
 from aerodb.audit.cosignature import cosigned_by, with_lines
 from aerodb.audit.note import open_checkpoint, signature_line
+from aerodb.audit.tree import root_of
 from aerodb.errors import AeroError
-from aerodb.logwitness.folder import add_log
+from aerodb.logwitness.errors import LogUnknown, LogUnsigned, SeenOther, WitnessAlone
+from aerodb.logwitness.folder import add_log, give_up
+from aerodb.protocol.marks import Mark, mark_of
 from aerodb.protocol.vkey import COSIGNATURE, parse_verifier_key
 from aerodb.transport.certificates import Authority
 from aerodb.transport.outside import Place
@@ -300,6 +303,34 @@ def test_what_the_commands_say(tmp_path: Path) -> None:
     assert "input.verifier-key-invalid" in run("add", "--folder", folder, "--log", "x")[1]
     assert "control.log-witness-folder" in run("run", "--folder", tmp_path / "none", "--listen", "127.0.0.1:1")[1]
     assert [path.stat().st_mode & 0o077 for path in folder.rglob("*")] == [0] * len(list(folder.rglob("*")))
+
+
+def _mark(size: int) -> Mark:
+    return mark_of(size, root_of(LOG.leaves(size, None)))
+
+
+def test_a_restored_log_is_taken_by_name_and_in_no_other_way(made: WitnessProcess) -> None:
+    """What it cosigned is given up by who has its folder, named as it is remembered, and kept; then it only grows."""
+    made.start()
+    assert made.cosigns(LOG, 0, 9)
+    with pytest.raises(WitnessAlone):
+        give_up(made.folder, _mark(9), LOG.checkpoint(5))
+    made.kill()
+    for wrong, checkpoint, error in (
+        (_mark(8), LOG.checkpoint(5), SeenOther),
+        (_mark(9), SomeLog(LOG.origin, 9).checkpoint(5), LogUnsigned),
+        (_mark(9), SomeLog("aerodb.log/third").checkpoint(5), LogUnknown),
+        (_mark(9), "no checkpoint", LogUnsigned),
+    ):
+        with pytest.raises(error):
+            give_up(made.folder, wrong, checkpoint)
+        assert remembered(made) == 9
+    kept = give_up(made.folder, _mark(9), LOG.checkpoint(5))
+    assert open_checkpoint(kept.read_text(encoding="utf-8"), LOG.vkey).size == 9
+    assert remembered(made) == 5
+    made.start()
+    assert not made.cosigns(LOG, 4, 6)
+    assert made.cosigns(LOG, 5, 7)
 
 
 def test_a_cosignature_that_is_brought_back_is_of_that_checkpoint_alone(witness: WitnessProcess) -> None:

@@ -1,4 +1,4 @@
-"""`aerodb witness-log`: a log witness is made, told which logs to watch, and run.
+"""`aerodb witness-log`: a log witness is made, told which logs to watch, run, and told of a log that was restored.
 
 It needs no cluster, no profile and no certificate. The assembly is imported when a command runs, as for any daemon.
 """
@@ -38,6 +38,18 @@ def make(folder: Path, name: str) -> int:
 def add(folder: Path, vkey: str) -> int:
     """Have it watch a log from now on; the first checkpoint that it is shown is taken as it comes."""
     return _run("add_watched_log", folder=folder, vkey=vkey)
+
+
+@witness_log.command("accept")
+@folder_option
+@click.option("--seen", required=True, metavar="SIZE:ROOT", help="What it has cosigned, and gives up.")
+@click.argument("checkpoint", type=FOLDER)
+def accept(folder: Path, seen: str, checkpoint: Path) -> int:
+    """Give up what it cosigned of a log, and go on from the CHECKPOINT of a restored one; what is given up is kept.
+
+    CHECKPOINT is a file with a checkpoint that the log's key signed: `log-checkpoint` of a profile that accepted it.
+    """
+    return _run("give_up_watched_log", folder=folder, seen=seen, checkpoint=checkpoint)
 
 
 @witness_log.command("run")

@@ -85,3 +85,11 @@ class LogWatched(AeroError):
     code = "input.log-witness-log-known"
     status = 409
     title = "The log witness watches that log already"
+
+
+class SeenOther(AeroError):
+    """What is named as given up is not what the log witness has cosigned."""
+
+    code = "input.log-witness-seen"
+    status = 409
+    title = "The log witness has cosigned something else"

@@ -5,7 +5,8 @@ witness.key      its private key, for its owner alone
 memory/          one file a log: the newest checkpoint that it cosigned, a signed note for whoever audits the log
 tls.crt tls.key  where it answers over TLS: what it shows
 
-A log is added by hand, once; its memory is made then, and never again.
+A log is added by hand, once; its memory is made then, and never again. Only a person takes one back, by naming what is
+given up, which is kept.
 """
 
 import fcntl
@@ -18,11 +19,21 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from aerodb.audit.note import CheckpointForged, checkpoint_of, open_checkpoint, read_note
 from aerodb.errors import AeroError
 from aerodb.kernel.durable import sync_folder, write_durably
-from aerodb.logwitness.errors import LogWatched, MemoryBroken, WitnessAlone, WitnessBroken
+from aerodb.logwitness.errors import (
+    LogUnknown,
+    LogUnsigned,
+    LogWatched,
+    MemoryBroken,
+    SeenOther,
+    WitnessAlone,
+    WitnessBroken,
+)
 from aerodb.logwitness.memory import Memory, Signing, nothing_yet, path_of, read_memory
 from aerodb.protocol import canonical
+from aerodb.protocol.marks import Mark, mark_of
 from aerodb.protocol.vkey import parse_verifier_key
 
 FILE, KEY, MEMORY, LOCK = "witness.json", "witness.key", "memory", "witness.lock"
@@ -140,3 +151,48 @@ def add_log(folder: Path, vkey: str) -> None:
             write_durably(folder / FILE, canonical.encode(file))
         except OSError as error:
             raise WitnessBroken(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def give_up(folder: Path, seen: Mark, checkpoint: str) -> Path:
+    """Have the log witness in `folder` give up what it cosigned of a log, and go on from a restored checkpoint.
+
+    `seen` names what is given up, exactly as it is remembered; `checkpoint` is what the log signed. Return where what
+    was given up is kept.
+
+    Raises:
+        LogUnknown, LogUnsigned: the checkpoint is of no log that is watched, or the log's key did not sign it.
+        SeenOther: the witness has cosigned something else than what is named.
+        MemoryBroken, WitnessBroken, WitnessAlone: what it remembers is damaged, or the folder is; it runs; or the disk
+            refused.
+    """
+    with alone_in(folder):
+        witness = read_witness(folder)
+        vkey = _watched(witness, checkpoint)
+        try:
+            new = open_checkpoint(checkpoint, vkey)
+        except CheckpointForged as error:
+            raise LogUnsigned(error.message) from error
+        path = path_of(folder / MEMORY, vkey)
+        memory = Memory(path, vkey, witness.signing)
+        known = mark_of(memory.known.size, memory.known.root)
+        if known != seen:
+            raise SeenOther(f"{witness.file.name} has cosigned {known} of {new.origin}, and {seen} is named")
+        kept = path.with_suffix(f".given-up-{known.size}-{known.root_bytes.hex()[:8]}")
+        try:
+            write_durably(kept, path.read_bytes())
+        except OSError as error:
+            raise WitnessBroken(f"{folder} cannot be written: {error.strerror}") from error
+        memory.take(checkpoint)
+        return kept
+
+
+def _watched(witness: Witness, checkpoint: str) -> str:
+    """Return the verifier key of the log that a checkpoint says that it is of; nothing is verified."""
+    try:
+        origin = checkpoint_of(read_note(checkpoint)).origin
+    except CheckpointForged as error:
+        raise LogUnsigned(error.message) from error
+    found = next((each for each in witness.file.logs if parse_verifier_key(each).name == origin), None)
+    if found is None:
+        raise LogUnknown(f"{witness.file.name} watches no log of the name {origin}")
+    return found

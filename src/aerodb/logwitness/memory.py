@@ -136,6 +136,16 @@ class Memory:
                 say("checkpoint cosigned", origin=new.origin, size=new.size)
             return line
 
+    def take(self, checkpoint: str) -> None:
+        """Remember a checkpoint that the log signed in the place of what was cosigned, which a person gave up.
+
+        Raises:
+            MemoryFull: it cannot be written; what is remembered is what it was.
+        """
+        with self._lock:
+            line = self._signing.cosigns(read_note(checkpoint).unverified_body)
+            self._write(with_lines(bare(checkpoint, self._vkey), (line,)))
+
     def _write(self, text: str) -> None:
         try:
             write_durably(self._path, text.encode())
