@@ -8,10 +8,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 from msgspec.structs import replace
 
+from aerodb.audit.tree import EMPTY_ROOT
 from aerodb.control.errors import SnapshotInconsistent
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Ask, Cell, Confirm, Done, Planned, Status
+from aerodb.protocol.api import Ask, Cell, Confirm, Done, GapFound, Planned, Status
+from aerodb.protocol.holdings import open_holdings
+from aerodb.protocol.marks import mark_of, stated_mark
 from aerodb.protocol.plan import Plan
 from aerodb.protocol.sshsig import sign_with_key
 from aerodb.transport.client import Client
@@ -22,6 +25,7 @@ from tests.faults.conftest import Running
 from tests.faults.people import REASON, new_id
 
 ASKED_MAX = 8
+NOTHING = mark_of(0, EMPTY_ROOT)
 ANSWER_SECONDS_MAX = 75.0
 LOOK_SECONDS_MAX = 45.0
 
@@ -108,6 +112,19 @@ class Person:
             return error.code
         self._chronicle.say(f"{request[:8]} outcome: {done.result} {done.message[:200]}")
         return done.result
+
+    def gaps(self) -> dict[str, dict[str, str]]:
+        """Return, of each node that saw more of the log, or another, how a person names what it gives up."""
+        found = dict[str, dict[str, str]]()
+        with suppress(AeroError, msgspec.ValidationError):
+            shown = canonical.decode(self._looker.get("/v1/audit/gap"), GapFound)
+            for name, signed in shown.holdings.items():
+                seen = open_holdings(self._running.cluster, name, signed, shown.nonce).checkpoints
+                kept = shown.kept[name]
+                if seen and kept != 0:
+                    restored = stated_mark(seen[kept]) if kept is not None else NOTHING
+                    found[name] = {"seen": str(stated_mark(seen[0])), "restored": str(restored)}
+        return found
 
     def status(self) -> Status | None:
         """Look; None where there is nothing to see."""

@@ -6,7 +6,6 @@ way comes back, as its service manager would have it. Where nothing is accepted,
 verdicts name it, by taking back the setting that they say was changed.
 """
 
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from contextlib import suppress
 import psycopg
 
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Cell, Status
+from aerodb.protocol.api import Agreement, Cell, Status
 from aerodb.protocol.facts import Facts, Report, State
 from tests.attack.clients import GIVEN_UP_SECONDS, insert_in_time
 from tests.attack.history import Way
@@ -26,6 +25,7 @@ from tests.attack.replays import Replays
 from tests.faults.conftest import Running
 
 STEPS_MAX = 45
+CONTRADICTS = (Agreement.BEHIND, Agreement.FORKED)
 FAR_STEPS = 12
 """After so many steps a setting that the verdicts name is taken back, though there is still something to ask for."""
 TRIES_MAX = 3
@@ -165,6 +165,8 @@ class Walker:
             if at and at in facts and facts[at].standing.role == "primary" and at == holder_of(facts):
                 return Way(found=True, primary=at, steps=tuple(self._steps), lent=tuple(self._lent))
             words = _words(status.matrix)
+            if any(view.agreement in CONTRADICTS for view in status.log_views) and self._accept_log():
+                continue
             far = len(self._steps) > FAR_STEPS and self._lend(words)
             if not facts or not (far or self._settle(facts) or self._step(status, facts) or self._lend(words)):
                 if self._tried["wait"] >= 8:
@@ -238,8 +240,6 @@ class Walker:
                 self._asked.clear()
                 if done is not None and done.code == "kernel.postgres-start-failed":
                     self._unstarted.add(node)  # PostgreSQL's own log, which the outcome quotes, names the setting.
-                if done is not None and done.code == "kernel.log-rewritten":
-                    self._lend_checkpoint(node)
                 self._settled_after(action)
                 return True
         return False
@@ -255,16 +255,19 @@ class Walker:
         if action in {"start", "follow", "promote", "reclone", "renew"}:
             time.sleep(0.4)
 
-    def _lend_checkpoint(self, node: str) -> None:
-        """Let a node forget the log that does not stand, as the refusal's own words say."""
-        if f"{node} state/checkpoint.json" in self._lent:
-            return
-        self._lent.append(f"{node} state/checkpoint.json")
-        self._processes.end_agent(node, signal.SIGTERM)
-        (self._running.layout.node(node) / "state" / "checkpoint.json").unlink(missing_ok=True)
-        self._processes.start_agent(node, leave_down=True)
-        for key in [key for key in self._tried if f" {node}" in key]:
-            del self._tried[key]
+    def _accept_log(self) -> bool:
+        """Have each node give up, by name, what it saw of a log that does not stand; tell whether one was asked."""
+        asked = False
+        for node, gap in self._person.gaps().items():
+            if self._tried[f"accept-log {node}"] < TRIES_MAX:
+                self._tried[f"accept-log {node}"] += 1
+                done = self._person.do("accept-log", node, seen=gap["seen"], restored=gap["restored"])
+                self._steps.append(f"accept-log {node}: {'refused' if done is None else done.result}")
+                asked = True
+        if asked:
+            for key in [key for key in self._tried if not key.startswith("accept-log")]:
+                del self._tried[key]
+        return asked
 
     def _lend(self, words: tuple[str, ...]) -> bool:
         """Take one setting back that the verdicts name, if a hand has changed it; tell whether there was one."""
