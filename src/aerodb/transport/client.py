@@ -97,6 +97,7 @@ class Client:
     def _lines(self, connection: _Connection, answer: http.client.HTTPResponse) -> Iterator[bytes]:
         try:
             yield from lines_of(iter(lambda: answer.read1(_BLOCK_BYTES), b""))
+            _refuse_cut(answer)
         except (OSError, http.client.HTTPException) as error:
             raise self._interrupted("GET", error) from error
         except LineTooLong as error:
@@ -170,6 +171,8 @@ class Client:
     def _whole(self, answer: http.client.HTTPResponse, method: str) -> bytes:
         try:
             data = answer.read(ANSWER_BYTES_MAX + 1)
+            if len(data) <= ANSWER_BYTES_MAX:
+                _refuse_cut(answer)
         except (OSError, http.client.HTTPException) as error:
             raise self._interrupted(method, error) from error
         if len(data) > ANSWER_BYTES_MAX:
@@ -183,6 +186,16 @@ class Client:
             said = f"the caller's own certificate {self._tls.certificate} has expired, at {expired}: replace it"
             return OwnCertificateExpired(f"{self._where} gave no answer: {said}", executed=executed)
         return Interrupted(f"{self._where} gave no answer: {error!r}", executed=executed)
+
+
+def _refuse_cut(answer: http.client.HTTPResponse) -> None:
+    """Refuse an answer that ended before the length that it gives; reading it in parts does not notice that.
+
+    Raises:
+        IncompleteRead: so it is.
+    """
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)
 
 
 class LineTooLong(Exception):

@@ -128,6 +128,21 @@ def test_an_answer_that_is_cut_short_is_never_taken_for_whole(tmp_path: Path) ->
         assert broken.value.executed == "not executed"
 
 
+def test_an_answer_that_ends_before_its_length_is_never_taken_for_whole(tmp_path: Path) -> None:
+    """What is missing was never said: not of a whole answer, not of one that is taken line by line."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b'{"whole":"as it seems"}\n'
+
+    def cut(_: Request) -> Response:
+        return StreamingResponse(parts(), headers={"Content-Length": "100"})
+
+    with serving(tmp_path, cut) as client:
+        for ask in (lambda: client.get("/"), lambda: client.post("/", b"{}"), lambda: list(client.lines("/"))):
+            with pytest.raises(Interrupted):
+                ask()
+
+
 def test_a_refusal_comes_at_once(tmp_path: Path) -> None:
     """A refusal is raised when the lines are asked for, not when the first one is taken."""
     with serving(tmp_path, lambda _: Response(PROBLEM, 403)) as client, pytest.raises(Refused, match="no"):
