@@ -158,7 +158,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
     say("started", version=__version__, cluster=cluster.name)
     tracing.configure("aerodb-control", cluster.name, "control")
     bound = listen(cluster.control)
-    log = Log(folder / "log", cluster.origin, key, lambda done, total: _say(f"{done} of {total} records verified"))
+    log = Log(folder / "log", cluster.origin, key, lambda done, total: say("log verified", done=done, total=total))
     try:
         say("listening", address=cluster.control, log_records=log.size)
         plane = ControlPlane(cluster, tls_in(folder), log, log_witnesses=places)

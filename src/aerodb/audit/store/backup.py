@@ -69,8 +69,9 @@ def back_up(folder: Path, to: Path, vkey: str, progress: Progress = silent) -> V
     if os.path.lexists(to):
         raise BackupFailed(f"{to} is there already, and is not overwritten")
     try:
-        with TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as name:  # Of mode 700, whatever the umask.
+        with TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as name:
             aside = Path(name)
+            aside.chmod(0o700)  # A umask may have taken even its owner's rights.
             _copy(folder, aside / DATABASE, vkey)
             verified = verify_folder(aside, vkey, progress)
             os.link(aside / DATABASE, to)
