@@ -24,18 +24,8 @@ from aerodb.rules.standing import genesis
 from aerodb.rules.ways import Step, failover, planned
 from tests.faults.behind import facts_of, instance_of, pg_ctl, run
 from tests.faults.conftest import Running, _end_postgres, _folder_above
+from tests.faults.verdicts import failing, planned_for
 from tests.faults.waiting import wait_until
-
-
-def planned_for(running: Running, action: str, target: str, **arguments: str) -> Plan:
-    """Return the plan of a request now."""
-    return canonical.decode(running.api.ask(action, target, **arguments).plan.encode(), Plan)
-
-
-def failing(running: Running, action: str, target: str, **arguments: str) -> dict[str, str]:
-    """Return the invariants that refuse a request now, with their evidence."""
-    plan = planned_for(running, action, target, **arguments)
-    return {verdict.invariant: verdict.evidence for verdict in plan.verdicts if verdict.result != "holds"}
 
 
 def gate(running: Running, node: str) -> tuple[int, str]:

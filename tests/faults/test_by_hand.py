@@ -1,19 +1,12 @@
 """A hand promoted a node, and the others were carried along: requests lead on, and nothing acknowledged is lost."""
 
 from aerodb.local.writer import Writer
-from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
-from aerodb.protocol.plan import Plan
 from tests.faults.behind import instance_of, pg_ctl, run
 from tests.faults.conftest import Running
 from tests.faults.waiting import wait_until
 
 STREAMS = "select count(*) from pg_stat_wal_receiver where status = 'streaming'"
-
-
-def _failing(running: Running, action: str, target: str, **arguments: str) -> dict[str, str]:
-    plan = canonical.decode(running.api.ask(action, target, **arguments).plan.encode(), Plan)
-    return {verdict.invariant: verdict.evidence for verdict in plan.verdicts if verdict.result != "holds"}
 
 
 def _last_branch(running: Running, node: str) -> tuple[int, int | None]:

@@ -7,18 +7,11 @@ from pathlib import Path
 import pytest
 
 from aerodb.local.demo import kill_postgres
-from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
-from aerodb.protocol.plan import Plan
 from tests.faults.behind import connect, instance_of, run
 from tests.faults.conftest import Running
+from tests.faults.verdicts import failing
 from tests.faults.waiting import wait_until
-
-
-def _failing(running: Running, action: str, target: str, **arguments: str) -> set[str]:
-    """Return the invariants that refuse an action now."""
-    plan = canonical.decode(running.api.ask(action, target, **arguments).plan.encode(), Plan)
-    return {verdict.invariant for verdict in plan.verdicts if verdict.result != "holds"}
 
 
 def _without_control(data: Path) -> None:
@@ -74,7 +67,7 @@ def test_a_folder_that_cannot_be_read_is_recloned(
     assert (found.state, found.position) == (State.UNREADABLE, None)
     assert found.damage
     assert found.system in {"", before.system}
-    assert "running-fits" in _failing(fresh, "start", "n3")
+    assert "running-fits" in failing(fresh, "start", "n3")
     fresh.api.do("reclone", "n3", upstream="n1")
     assert instance_of(fresh, "n3").folder == "data-0002"
     wait_until(lambda: (receiver := instance_of(fresh, "n3").receiver) is not None and receiver.status == "streaming")
@@ -93,7 +86,7 @@ def test_a_lock_on_the_terms_blinds_nobody(fresh: Running) -> None:
         assert (found.position.term, found.quorum) == (None, None)
         assert [said.partition(":")[0] for said in found.damage] == ["terms"]
         assert fresh.api.status().snapshot.reports.keys() == {"n1", "n2", "n3"}
-        assert "position-known" in _failing(fresh, "demote", "n1", for_="n2")
+        assert "position-known" in failing(fresh, "demote", "n1", for_="n2")
         run(fresh, "n1", "select pg_switch_wal()")
         wait_until(lambda: (seen := instance_of(fresh, "n2").position) is not None and seen.term is None)
     wait_until(lambda: not instance_of(fresh, "n2").damage and not instance_of(fresh, "n1").damage)

@@ -1,7 +1,6 @@
 """A log that is shown to one node alone, or that went back: noticed at once by whoever looks, acted on by nobody."""
 
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tests.faults.behind import instance_of
 from tests.faults.conftest import Running
 from tests.faults.hostile import Hostile
 from tests.faults.people import Api
+from tests.faults.restoring import start_control, stop_control
 from tests.faults.waiting import wait_until
 
 BEHIND, FORKED = "control.log-behind", "control.log-forked"
@@ -39,19 +39,6 @@ def refused(running: Running, code: str, *names: str) -> None:
         assert (error.value.code, error.value.executed) == (code, "not executed"), error.value.message
         assert all(name in error.value.message for name in names), error.value.message
     assert running.api.status().log_size == before
-
-
-def stop_control(running: Running) -> None:
-    """Stop the control plane as its host would."""
-    process = running.stage.process("control")
-    process.send_signal(signal.SIGTERM)
-    process.wait(30)
-
-
-def start_control(running: Running) -> None:
-    """Start the control plane."""
-    running.stage.start_control()
-    running.stage.wait_for("control")
 
 
 @pytest.mark.parametrize(("later", "code"), [(3, FORKED), (0, BEHIND)])

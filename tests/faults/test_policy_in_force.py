@@ -9,11 +9,10 @@ import pytest
 from aerodb.kernel.gate import refused
 from aerodb.kernel.node import read_node
 from aerodb.local.demo import kill_postgres
-from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
-from aerodb.protocol.plan import Plan
 from tests.faults.behind import append_to, connect, facts_of, instance_of
 from tests.faults.conftest import Running
+from tests.faults.verdicts import refusing
 from tests.faults.waiting import wait_until
 
 WEAKER = "synchronous_standby_names = ''\n"
@@ -21,8 +20,7 @@ WEAKER = "synchronous_standby_names = ''\n"
 
 def _failing(running: Running, action: str, target: str, **arguments: str) -> dict[str, str]:
     """Return the invariants that refuse an action now, with their results."""
-    plan = canonical.decode(running.api.ask(action, target, **arguments).plan.encode(), Plan)
-    return {verdict.invariant: verdict.result for verdict in plan.verdicts if verdict.result != "holds"}
+    return {name: verdict.result for name, verdict in refusing(running, action, target, **arguments).items()}
 
 
 def _in_the_main_file(conf: Path) -> Path:

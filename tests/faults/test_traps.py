@@ -13,21 +13,14 @@ from aerodb.errors import AeroError
 from aerodb.kernel.postgres.waldump import end_of_log
 from aerodb.local.demo import kill_postgres
 from aerodb.local.writer import Writer
-from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
-from aerodb.protocol.plan import Plan
 from tests.faults.behind import append_to, connect, empty_segments, facts_of, instance_of, pg_ctl, run, serves
 from tests.faults.conftest import Running
+from tests.faults.verdicts import failing
 from tests.faults.waiting import wait_until
 
 LONG_BYTES = 50_000_000
 WAITING = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
-
-
-def _failing(running: Running, action: str, target: str, **arguments: str) -> dict[str, str]:
-    """Return the invariants that refuse an action now, with their evidence; empty where it would be accepted."""
-    plan = canonical.decode(running.api.ask(action, target, **arguments).plan.encode(), Plan)
-    return {verdict.invariant: verdict.evidence for verdict in plan.verdicts if verdict.result != "holds"}
 
 
 def _crash(running: Running, node: str) -> None:
@@ -54,7 +47,7 @@ def test_the_same_timeline_number_twice(fresh: Running) -> None:
     pg_ctl(fresh, "n3", "stop", "-m", "fast", "-w")
     timelines = [instance_of(fresh, node).lineage[-1].timeline for node in ("n2", "n3")]
     assert timelines == [2, 2]
-    assert "wal-ancestry" in _failing(fresh, "follow", "n3", upstream="n2")
+    assert "wal-ancestry" in failing(fresh, "follow", "n3", upstream="n2")
     fresh.api.do("reclone", "n3", upstream="n2")
     wait_until(lambda: _streaming(fresh, "n3"))
     assert run(fresh, "n3", "select to_regclass('only_here') is null") == [(True,)]
@@ -66,11 +59,11 @@ def test_both_standbys_promoted_apart(fresh: Running) -> None:
     for node in ("n2", "n3"):
         pg_ctl(fresh, node, "promote", "-w")
     for node, upstream in (("n2", "n3"), ("n3", "n2")):
-        assert "role-fits" in _failing(fresh, "follow", node, upstream=upstream)
-        assert "role-fits" in _failing(fresh, "promote", node)
+        assert "role-fits" in failing(fresh, "follow", node, upstream=upstream)
+        assert "role-fits" in failing(fresh, "promote", node)
         pg_ctl(fresh, node, "stop", "-m", "fast", "-w")
-    assert "wal-ancestry" in _failing(fresh, "follow", "n3", upstream="n2")
-    assert "upstream-authority" in _failing(fresh, "reclone", "n3", upstream="n2")
+    assert "wal-ancestry" in failing(fresh, "follow", "n3", upstream="n2")
+    assert "upstream-authority" in failing(fresh, "reclone", "n3", upstream="n2")
     fresh.api.do("start", "n1")
     for node in ("n2", "n3"):
         fresh.api.do("reclone", node, upstream="n1")
@@ -87,7 +80,7 @@ def test_a_standby_promoted_by_hand_while_its_primary_lives(fresh: Running) -> N
         with pytest.raises(AeroError):
             fresh.impostor.agent("n2").get(path)
     for action, arguments in (("promote", {}), ("renew", {}), ("follow", {"upstream": "n1"}), ("fence", {"for": "n3"})):
-        assert "role-fits" in _failing(fresh, action, "n2", **arguments)
+        assert "role-fits" in failing(fresh, action, "n2", **arguments)
     with connect(fresh, "n2", "app") as forked:
         forked.execute("set statement_timeout = 0")
         canceller = threading.Timer(0.5, forked.cancel)
@@ -99,7 +92,7 @@ def test_a_standby_promoted_by_hand_while_its_primary_lives(fresh: Running) -> N
     assert "promoted by hand" in planned.plan
     fresh.api.confirm(planned)
     assert instance_of(fresh, "n2").state is State.STOPPED
-    assert "wal-ancestry" in _failing(fresh, "follow", "n2", upstream="n1")
+    assert "wal-ancestry" in failing(fresh, "follow", "n2", upstream="n1")
     fresh.api.do("reclone", "n2", upstream="n1")
     assert writer.wait_for_more(20)
     writer.stop()
@@ -135,9 +128,9 @@ def test_a_standby_that_lacks_the_shutdown_checkpoint(fresh: Running) -> None:
     assert behind.position is not None
     assert behind.position.lsn < stopped.shutdown
     fresh.api.do("fence", "n3", for_="n2")
-    failing = _failing(fresh, "promote", "n2")
-    assert set(failing) == {"wal-prefix"}
-    assert "before n3" in failing["wal-prefix"]
+    refusing = failing(fresh, "promote", "n2")
+    assert set(refusing) == {"wal-prefix"}
+    assert "before n3" in refusing["wal-prefix"]
     fresh.api.do("fence", "n2", for_="n3")
     fresh.api.do("promote", "n3")
     fresh.api.do("follow", "n1", upstream="n3")
@@ -147,7 +140,7 @@ def test_a_standby_that_lacks_the_shutdown_checkpoint(fresh: Running) -> None:
 def test_the_successor_must_stream_before_writes_stop(fresh: Running) -> None:
     """A demotion for a successor that does not receive is refused before anything is stopped."""
     fresh.api.do("stop", "n2")
-    assert set(_failing(fresh, "demote", "n1", for_="n2")) == {"successor-streams"}
+    assert set(failing(fresh, "demote", "n1", for_="n2")) == {"successor-streams"}
     assert instance_of(fresh, "n1").state is State.RUNNING
 
 
@@ -204,10 +197,10 @@ def test_a_cancelled_wait_is_no_acknowledgement(fresh: Running) -> None:
     _crash(fresh, "n1")
     fresh.api.do("promote", "n2")
     assert run(fresh, "n2", "select * from t") == []
-    failing = _failing(fresh, "follow", "n1", upstream="n2")
-    assert set(failing) == {"wal-ancestry"}
-    assert "diverged" in failing["wal-ancestry"]
-    assert "1 commit(s)" in failing["wal-ancestry"]
+    refusing = failing(fresh, "follow", "n1", upstream="n2")
+    assert set(refusing) == {"wal-ancestry"}
+    assert "diverged" in refusing["wal-ancestry"]
+    assert "1 commit(s)" in refusing["wal-ancestry"]
     fresh.api.do("reclone", "n1", upstream="n2")
     assert (fresh.home("n1") / "data-0001").is_dir()
 
@@ -237,8 +230,8 @@ def test_a_setting_that_was_smuggled_in(fresh: Running, node: str, line: str, dr
     pg_ctl(fresh, node, "reload")
     wait_until(lambda: drifts in instance_of(fresh, node).drift)
     action, arguments = ("demote", {"for_": "n2"}) if node == "n1" else ("fence", {"for_": "n2"})
-    assert drifts in _failing(fresh, action, node, **arguments)[invariant]
-    assert _failing(fresh, "stop", node) == _failing(fresh, "checkpoint", node) == {}
+    assert drifts in failing(fresh, action, node, **arguments)[invariant]
+    assert failing(fresh, "stop", node) == failing(fresh, "checkpoint", node) == {}
     if node == "n1":  # Smuggled in after the plan was made: the agent finds it by itself.
         done = fresh.api.confirm(demote)
         assert (done.result, done.code) == ("not executed", "kernel.verdicts-differ")
@@ -256,7 +249,7 @@ def test_a_setting_that_no_proof_rests_on(fresh: Running, line: str) -> None:
     fresh.api.do("start", "n2")
     wait_until(lambda: _streaming(fresh, "n2"))
     assert instance_of(fresh, "n1").drift == instance_of(fresh, "n2").drift == ()
-    assert _failing(fresh, "demote", "n1", for_="n2") == _failing(fresh, "fence", "n2", for_="n2") == {}
+    assert failing(fresh, "demote", "n1", for_="n2") == failing(fresh, "fence", "n2", for_="n2") == {}
 
 
 def test_a_setting_that_the_next_reload_takes_up(fresh: Running) -> None:
@@ -265,7 +258,7 @@ def test_a_setting_that_the_next_reload_takes_up(fresh: Running) -> None:
     fresh.api.do("fence", "n2", for_="n2")
     append_to(fresh.home("n2") / "data" / "postgresql.auto.conf", "synchronous_standby_names = ''\n")
     assert run(fresh, "n2", "show synchronous_standby_names") != [("",)]
-    assert set(_failing(fresh, "promote", "n2")) == {"policy-known"}
+    assert set(failing(fresh, "promote", "n2")) == {"policy-known"}
 
 
 def test_a_role_that_escapes_the_quorum(fresh: Running) -> None:
@@ -276,7 +269,7 @@ def test_a_role_that_escapes_the_quorum(fresh: Running) -> None:
     """
     run(fresh, "n1", "alter role app set synchronous_commit = off")
     wait_until(lambda: bool(instance_of(fresh, "n2").drift))
-    assert _failing(fresh, "demote", "n1", for_="n2") == _failing(fresh, "fence", "n2", for_="n2") == {}
+    assert failing(fresh, "demote", "n1", for_="n2") == failing(fresh, "fence", "n2", for_="n2") == {}
     run(fresh, "n1", "alter role app set synchronous_commit = remote_apply")
     wait_until(lambda: not instance_of(fresh, "n2").drift)
     run(fresh, "n1", "alter role app reset synchronous_commit")

@@ -16,16 +16,11 @@ from tests.faults.behind import facts_of, instance_of, pg_ctl, run
 from tests.faults.conftest import Running
 from tests.faults.dispatching import Confirming
 from tests.faults.dying import dying_agent
+from tests.faults.verdicts import failing
 from tests.faults.waiting import wait_until
 
 WAITING = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
 ENOUGH = 30
-
-
-def _failing(running: Running, action: str, target: str, **arguments: str) -> dict[str, str]:
-    """Return the invariants that refuse an action now, with their evidence; empty where it would be accepted."""
-    plan = canonical.decode(running.api.ask(action, target, **arguments).plan.encode(), Plan)
-    return {verdict.invariant: verdict.evidence for verdict in plan.verdicts if verdict.result != "holds"}
 
 
 def _lose(running: Running, node: str) -> None:
@@ -123,7 +118,7 @@ def test_a_primary_is_lost_before_it_told_its_term(fresh: Running) -> None:
     _lose(fresh, "n2")
     fresh.api.do("start", "n1")
     fresh.api.do("fence", "n3", for_="n1")
-    assert "wal-prefix" in _failing(fresh, "promote", "n1")
+    assert "wal-prefix" in failing(fresh, "promote", "n1")
     fresh.api.do("fence", "n1", for_="n3")
     fresh.api.do("promote", "n3")
     fresh.api.do("follow", "n1", upstream="n3")
@@ -168,7 +163,7 @@ def test_an_agent_that_dies_in_a_reclone_leaves_no_log_with_anothers_history(fre
     old = instance_of(fresh, "n3").folder == "data-0001"
     assert done.result == ("not executed" if old else "executed")
     if old:
-        assert "wal-ancestry" in _failing(fresh, "follow", "n3", upstream="n2")
+        assert "wal-ancestry" in failing(fresh, "follow", "n3", upstream="n2")
         position = instance_of(fresh, "n3").position
         assert position is not None
         assert position.term is None
@@ -190,8 +185,8 @@ def test_a_folder_that_a_hand_put_in_use_has_no_history(fresh: Running) -> None:
     found = instance_of(fresh, "n3")
     assert found.position is not None
     assert (found.position.term, found.position.bound) == (None, None)
-    assert "wal-ancestry" in _failing(fresh, "follow", "n3", upstream="n1")
-    assert "position-known" in _failing(fresh, "fence", "n3", for_="n2")
+    assert "wal-ancestry" in failing(fresh, "follow", "n3", upstream="n1")
+    assert "position-known" in failing(fresh, "fence", "n3", for_="n2")
     fresh.api.do("reclone", "n3", upstream="n1")
     wait_until(lambda: (found := instance_of(fresh, "n3").receiver) is not None and found.status == "streaming")
 
@@ -213,7 +208,7 @@ def test_an_agent_that_dies_before_the_terms_row_writes_it_when_it_is_asked(fres
     assert fresh.api.outcome(planned.request).result == "executed"
     assert run(fresh, "n2", ROWS) == PROMOTED
     wait_until(lambda: run(fresh, "n3", ROWS) == PROMOTED)
-    assert _failing(fresh, "follow", "n3", upstream="n2") == {}
+    assert failing(fresh, "follow", "n3", upstream="n2") == {}
     fresh.api.do("follow", "n1", upstream="n2")
 
 
@@ -239,7 +234,7 @@ def test_a_row_that_is_refused_leaves_no_grant_without_it(fresh: Running) -> Non
     assert run(fresh, "n2", ROWS) == PROMOTED
     assert facts_of(fresh, "n2").standing.granted.term == 2
     wait_until(lambda: run(fresh, "n3", ROWS) == PROMOTED)
-    assert _failing(fresh, "follow", "n3", upstream="n2") == {}
+    assert failing(fresh, "follow", "n3", upstream="n2") == {}
 
 
 # What only a discarded log holds --------------------------------------------------------------------------------------
@@ -250,11 +245,9 @@ def test_commits_are_none_only_where_the_log_was_read(fresh: Running) -> None:
     pg_ctl(fresh, "n3", "promote", "-w")
     for name in ("one", "two", "three"):
         run(fresh, "n3", f"set synchronous_commit = local; create table only_{name} (n int)")
-    assert "not known: the log was not read" in _failing(fresh, "follow", "n3", upstream="n1")["wal-ancestry"]
+    assert "not known: the log was not read" in failing(fresh, "follow", "n3", upstream="n1")["wal-ancestry"]
     pg_ctl(fresh, "n3", "stop", "-m", "fast", "-w")
-    assert (
-        "3 commit(s) are seen beyond it; the newest" in _failing(fresh, "follow", "n3", upstream="n1")["wal-ancestry"]
-    )
+    assert "3 commit(s) are seen beyond it; the newest" in failing(fresh, "follow", "n3", upstream="n1")["wal-ancestry"]
     planned = canonical.decode(fresh.api.ask("reclone", "n3", upstream="n1").plan.encode(), Plan)
     assert planned.accepted
     assert "cannot be told" in planned.loss.statement

@@ -2,18 +2,11 @@
 
 import pytest
 
-from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
-from aerodb.protocol.plan import Plan
 from tests.faults.behind import append_to, instance_of, pg_ctl, run
 from tests.faults.conftest import Running
+from tests.faults.verdicts import failing
 from tests.faults.waiting import wait_until
-
-
-def _failing(running: Running, action: str, target: str, **arguments: str) -> set[str]:
-    """Return the invariants that refuse an action now."""
-    plan = canonical.decode(running.api.ask(action, target, **arguments).plan.encode(), Plan)
-    return {verdict.invariant for verdict in plan.verdicts if verdict.result != "holds"}
 
 
 def test_no_file_says_which_folder_is_used(fresh: Running) -> None:
@@ -40,7 +33,7 @@ def test_a_server_on_another_folder_is_unknown(fresh: Running, settings: str) ->
     pg_ctl(fresh, "n3", "start", "-w", "-o", options, "-l", str(old / "log"), folder=old)
     found = instance_of(fresh, "n3")
     assert (found.state, found.recovery, found.position) == (State.UNREACHABLE, None, None)
-    assert "running-fits" in _failing(fresh, "start", "n3")
+    assert "running-fits" in failing(fresh, "start", "n3")
     pg_ctl(fresh, "n3", "stop", "-m", "fast", "-w", folder=old)
     wait_until(lambda: instance_of(fresh, "n3").state is State.STOPPED)
     fresh.api.do("start", "n3")

@@ -16,6 +16,7 @@ from aerodb.rules.observed import observe, stream_remarks
 from aerodb.rules.writes import writes
 from tests.faults.behind import append_to, connect, instance_of, pg_ctl, run, serves
 from tests.faults.conftest import Running
+from tests.faults.verdicts import failing
 from tests.faults.waiting import wait_until
 
 
@@ -148,11 +149,6 @@ def _status(running: Running, node: str, method: str, path: str) -> int:
         connection.close()
 
 
-def _failing(running: Running, action: str, target: str, **arguments: str) -> dict[str, str]:
-    plan = canonical.decode(running.api.ask(action, target, **arguments).plan.encode(), Plan)
-    return {verdict.invariant: verdict.evidence for verdict in plan.verdicts if verdict.result != "holds"}
-
-
 def _remarks(running: Running) -> list[str]:
     return [text for _, text in stream_remarks(observe(running.cluster, running.api.status()))]
 
@@ -162,14 +158,14 @@ def test_a_paused_replay_is_seen_before_anything_is_stopped_or_cut(fresh: Runnin
     run(fresh, "n2", "select pg_wal_replay_pause()")
     run(fresh, "n1", "create table later as select generate_series(1, 100000) as n")
     wait_until(lambda: any("n2: replay is paused" in text for text in _remarks(fresh)))
-    assert set(_failing(fresh, "demote", "n1", for_="n2")) == {"successor-streams"}
-    assert set(_failing(fresh, "fence", "n2", for_="n2")) == {"replay-runs"}
+    assert set(failing(fresh, "demote", "n1", for_="n2")) == {"successor-streams"}
+    assert set(failing(fresh, "fence", "n2", for_="n2")) == {"replay-runs"}
     assert told(fresh).acknowledged == "yes"
     replay = instance_of(fresh, "n2").keeping.replay
     assert replay is not None
     assert replay.unreplayed_bytes > 0
     run(fresh, "n2", "select pg_wal_replay_resume()")
-    wait_until(lambda: _failing(fresh, "demote", "n1", for_="n2") == {})
+    wait_until(lambda: failing(fresh, "demote", "n1", for_="n2") == {})
 
 
 def test_a_successor_whose_setting_is_below_the_primarys_is_rejected(fresh: Running) -> None:
@@ -178,7 +174,7 @@ def test_a_successor_whose_setting_is_below_the_primarys_is_rejected(fresh: Runn
     fresh.api.do("stop", "n1")
     fresh.api.do("start", "n1")
     wait_until(lambda: [each.state for each in instance_of(fresh, "n1").senders] == ["streaming"] * 2)
-    refused = _failing(fresh, "demote", "n1", for_="n2")
+    refused = failing(fresh, "demote", "n1", for_="n2")
     assert set(refused) == {"successor-streams"}
     assert "max_connections 100, the primary's 120" in refused["successor-streams"] or "paused" in str(refused)
     assert any("max_connections 100, the primary's 120" in text for text in _remarks(fresh))
@@ -216,7 +212,7 @@ def test_a_frozen_third_standby_is_named_before_it_holds_a_demotion_up(fresh: Ru
 
         wait_until(warned)
         assert any("n1: n3 is connected, and has said nothing for" in text for text in _remarks(fresh))
-        refused = _failing(fresh, "demote", "n1", for_="n3")
+        refused = failing(fresh, "demote", "n1", for_="n3")
         assert "has said nothing for" in refused["successor-streams"]
     finally:
         os.kill(receiver, signal.SIGCONT)

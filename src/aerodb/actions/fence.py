@@ -55,7 +55,8 @@ def candidate_readable(view: View) -> Verdict:
             f"the data folder of {name} cannot be read ({'; '.join(instance.damage)}), so it cannot be elected; a "
             "pledge to it would only make it one more that may have been primary",
         )
-    return holds(Invariant.CANDIDATE_READABLE, f"{name} {'does not report' if peer is None else 'can read its log'}")
+    said = "does not report" if peer is None else "does not report that its data folder cannot be read"
+    return holds(Invariant.CANDIDATE_READABLE, f"{name} {said}")
 
 
 def judge(view: View) -> tuple[Verdict, ...]:

@@ -4,6 +4,9 @@
 - The log's room for the outcome is reserved, and the record read back, before anything is sent.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from aerodb.actions import action_named
 from aerodb.audit.record import Record
 from aerodb.control.dispatch import Dispatcher
@@ -54,19 +57,11 @@ class Confirmer:
 
     def _confirm(self, person: Operator, asked: Request, signature: str) -> Done:
         request_id = asked.id
-        try:
+        with self._recorder.refusals(asked, person.name):
             pending, touch = self._checked(person, request_id, signature)
             self._views.check_request(pending.plan.request)
             self._recorder.log.ensure_reserve()
-        except AeroError as error:
-            if not error.recorded:
-                self._recorder.refused(asked, error, person.name)
-            raise
-        with self._explainer.taken(request_id) as taken:
-            if taken is None:
-                raise ConfirmationReplayed(
-                    "what becomes of it was just decided", request=request_id, executed="unknown"
-                )
+        with self._decided(request_id):
             sequence = self._recorder.confirmed(pending.plan, pending.text, signature, touch=touch)
         return self._dispatcher.dispatch(pending.plan, pending.text, signature, sequence)
 
@@ -80,20 +75,22 @@ class Confirmer:
             LogForked, LogBehind: the log does not extend what somebody has seen of it; the plan awaits as before.
         """
         asked = self._asked(request_id)
-        try:
+        with self._recorder.refusals(asked, person.name):
             pending = self._own(person, request_id)
             self._views.check()
-        except AeroError as error:
-            if not error.recorded:
-                self._recorder.refused(asked, error, person.name)
-            raise
+        with self._decided(request_id):
+            self._recorder.gone(asked, "declined", plan_digest(pending.text), "")
+        return line_of(self._records(request_id), awaits=False)
+
+    @contextmanager
+    def _decided(self, request_id: str) -> Iterator[None]:
+        """Take a plan, alone, while what becomes of it is recorded."""
         with self._explainer.taken(request_id) as taken:
             if taken is None:
                 raise ConfirmationReplayed(
                     "what becomes of it was just decided", request=request_id, executed="unknown"
                 )
-            self._recorder.gone(asked, "declined", plan_digest(pending.text), "")
-        return line_of(self._records(request_id), awaits=False)
+            yield
 
     def _asked(self, request_id: str) -> Request:
         """Return the request as it was recorded."""

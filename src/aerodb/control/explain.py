@@ -131,11 +131,8 @@ class Explainer:
                 raise RequestKnown("the request is under way", request=request.id, executed="unknown")
             self._under_way.add(request.id)
         try:
-            return self._plan(person, request)
-        except AeroError as error:
-            if not error.recorded:
-                self._recorder.refused(request, error)
-            raise
+            with self._recorder.refusals(request):
+                return self._plan(person, request)
         finally:
             with self._lock:
                 self._under_way.discard(request.id)

@@ -7,7 +7,8 @@ import datetime as dt
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import msgspec
@@ -176,6 +177,16 @@ class Recorder:
             request, "refused", {}, code=error.code, message=said[:MESSAGE_CHARACTERS_MAX],
             invariants=error.invariants, result=error.executed,
         )  # fmt: skip
+
+    @contextmanager
+    def refusals(self, request: Request, by: str = "") -> Iterator[None]:
+        """Record why what is done inside refuses a request, unless that is recorded already; see `refused`."""
+        try:
+            yield
+        except AeroError as error:
+            if not error.recorded:
+                self.refused(request, error, by)
+            raise
 
     def read(self, person: str, what: str, about: Mapping[str, str], snapshot: str = "") -> int:
         """Record that a person is about to be shown sensitive facts: what, of which request or snapshot."""

@@ -1,7 +1,5 @@
 """The last look at every answer: what was not made to be shown is not shown, and what is not classed cannot be."""
 
-from typing import Any, get_args, get_type_hints
-
 import msgspec
 import pytest
 
@@ -16,6 +14,7 @@ from aerodb.protocol.classification import CLASSES, REDACTED, Clean, Unclassed
 from aerodb.protocol.plan import Loss, Result, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 from aerodb.transport.errors import Unreachable
+from tests.unit.protocol.structs import structs
 from tests.unit.protocol.test_classification import the_facts
 
 ADDRESS = "10.9.8.7:5432"
@@ -27,17 +26,6 @@ def cell(evidence: str) -> Cell:
     verdict = Verdict(invariant="receiver-known", result=Result.VIOLATED, evidence=evidence)
     loss = Loss(claim="none", statement=evidence, arithmetic=(evidence, evidence))
     return Cell(action="stop", node="n1", arguments={"upstream": "n2"}, accepted=False, failed=(verdict,), loss=loss)
-
-
-def structs(kind: Any, found: set[type[msgspec.Struct]]) -> set[type[msgspec.Struct]]:
-    """Return every struct that a value of `kind` can hold."""
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in found:
-        found.add(kind)
-        for inside in get_type_hints(kind).values():
-            structs(inside, found)
-    for inside in get_args(kind):
-        structs(inside, found)
-    return found
 
 
 def test_every_kind_of_answer_of_every_route_is_classed() -> None:

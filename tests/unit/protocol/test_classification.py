@@ -1,7 +1,5 @@
 """Every fact has a class; what is sensitive is taken out visibly, and nothing secret is a fact."""
 
-from typing import Any, get_args, get_type_hints
-
 import msgspec
 import pytest
 
@@ -11,22 +9,12 @@ from aerodb.protocol.classification import CLASSES, REDACTED, REDACTED_NUMBER, C
 from aerodb.protocol.facts import Commit, Facts, Instance, Receiver, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.standing import genesis
-
-
-def _structs(kind: Any, found: set[type[msgspec.Struct]]) -> set[type[msgspec.Struct]]:
-    """Return every struct that a value of `kind` can hold."""
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in found:
-        found.add(kind)
-        for inside in get_type_hints(kind).values():
-            _structs(inside, found)
-    for inside in get_args(kind):
-        _structs(inside, found)
-    return found
+from tests.unit.protocol.structs import structs
 
 
 def test_every_field_of_every_fact_has_a_class() -> None:
     """A new field, or a new kind of fact, must be classed before it can be shown; nothing classed is stale."""
-    reachable = _structs(Facts, set())
+    reachable = structs(Facts, set())
     assert set(CLASSES) == reachable
     for kind in reachable:
         assert set(CLASSES[kind]) == set(kind.__struct_fields__), kind.__name__
