@@ -5,6 +5,7 @@ one runs at a time. The copies live in memory where there is room: what a killed
 same, and nothing here pulls a plug.
 """
 
+import inspect
 import os
 import select
 import shutil
@@ -42,7 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         order.setdefault(item.path, len(order))
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.faults)
-    items.sort(key=lambda item: (order[item.path], "fresh" in getattr(item, "fixturenames", ())))
+    items.sort(key=lambda item: (order[item.path], _has_its_own(item)))
+
+
+def _has_its_own(item: pytest.Item) -> bool:
+    """Tell whether a test begins a cluster of its own: by the fixture for that, or on the ground itself."""
+    asked = inspect.signature(item.function).parameters if isinstance(item, pytest.Function) else {}
+    return "fresh" in getattr(item, "fixturenames", ()) or "ground" in asked
 
 
 @pytest.fixture(scope="session")
