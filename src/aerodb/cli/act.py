@@ -25,9 +25,9 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, RequestLine
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.rules.explain import check_request
-from aerodb.rules.render import plan_lines
 from aerodb.rules.specification import Action, Argument
 from aerodb.tracing import note
+from aerodb.views.render import plan_lines
 
 EXECUTION_TIMEOUT_SECONDS = 24 * 3600.0
 """A reclone copies a whole database before it answers."""

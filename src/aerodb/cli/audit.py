@@ -184,8 +184,8 @@ def _fetched(session: Session, profile: Profile) -> Iterator[bytes]:
 
 def _ocsf(lines: Iterator[bytes], cluster: Cluster) -> Iterator[bytes]:
     """Yield an export's records as OCSF events, a line each, once the export is verified to be intact."""
-    from aerodb.audit.ocsf import event_of
     from aerodb.audit.store import opened_export, verify_content
+    from aerodb.views.ocsf import event_of
 
     try:
         with opened_export(lines, cluster.log_key) as (database, folder):

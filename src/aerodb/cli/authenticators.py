@@ -10,7 +10,6 @@ from aerodb.cli.act import person_profile
 from aerodb.cli.failures import OK, REJECTED, CredentialUnclear, EndorsementAltered
 from aerodb.cli.paths import endorsement_path
 from aerodb.cli.profile import Profile
-from aerodb.cli.seen import seen
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.signing import sign
 from aerodb.cli.terminal import Terminal, escape
@@ -19,6 +18,7 @@ from aerodb.protocol import canonical, webauthn
 from aerodb.protocol.credentials import Authenticator, Authenticators, Endorse
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE
 from aerodb.protocol.webauthn import Endorsement
+from aerodb.views.credentials import seen
 
 PATH = "/v1/authenticators"
 HEAD = ("NAME", "STATE", "KEY", "FINGERPRINT", "COPIES", "CREDENTIAL")

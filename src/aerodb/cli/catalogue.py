@@ -11,8 +11,8 @@ from aerodb.cli.session import ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
 from aerodb.rules.invariants import STATEMENTS
-from aerodb.rules.render import wrapped
 from aerodb.rules.specification import Action
+from aerodb.views.render import wrapped
 
 
 class Whoami(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -71,7 +71,7 @@ def _catalogue() -> bytes:
 
 def _status(profile: Profile, caller: Caller) -> bytes:
     """Return the cluster as it is now, without its sensitive facts, whoever asks."""
-    from aerodb.rules.observed import observe
+    from aerodb.views.observed import observe
 
     answer = read(caller.get("/v1/status"), Status)
     observed, facts, taken = observe(profile.cluster, answer), {}, list(answer.redacted)

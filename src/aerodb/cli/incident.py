@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import msgspec
 
 from aerodb.audit.checks import Asked, Unfounded, check_confirmation, check_outcome, check_recorded
-from aerodb.audit.lags import LagPicture, picture
 from aerodb.audit.proof import fault_of, open_proof
 from aerodb.audit.record import Record, read_record
 from aerodb.cli.timeline import sentence
@@ -18,7 +17,8 @@ from aerodb.protocol.api import Decision, LogEntry
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest
 from aerodb.protocol.timeline import Entry, Lag, Timeline
-from aerodb.rules.render import shown
+from aerodb.views.lags import LagPicture, picture
+from aerodb.views.render import shown
 
 NOT_VERIFIED = "NOT VERIFIED"
 WIDTH, HEIGHT, MARGIN = 720, 180, 36

@@ -7,7 +7,7 @@ is told so, and what was taken out. What cannot be told is said to be unknown; i
 import click
 from msgspec.structs import replace
 
-from aerodb.audit.views import silent_view, view_sentences, view_text
+from aerodb.audit.comparison import comparison_sentences, comparison_text, silent_comparison
 from aerodb.cli.failures import NO_WRITES, OK, UNVERIFIED
 from aerodb.cli.profile import Caller, Profile
 from aerodb.cli.remembered import held
@@ -20,8 +20,8 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Result
 from aerodb.protocol.writes import Writes
-from aerodb.rules.observed import Observed, lags, node_remarks, observe, stream_remarks, sync_state
 from aerodb.rules.writes import writes
+from aerodb.views.observed import Observed, lags, node_remarks, observe, stream_remarks, sync_state
 
 BEHIND_HEAD = ("BEHIND, RECEIVED", "BEHIND, REPLAYED")
 NODE_HEAD = ("NODE", "ROLE", "STATE", "TERM", "TIMELINE", "WAL POSITION", *BEHIND_HEAD, "SYNC", "UPSTREAM")
@@ -49,33 +49,35 @@ def status(session: Session, *, sensitive: bool, as_json: bool) -> int:
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     told = read(caller.get(f"/v1/status{'?sensitive=1' if sensitive else ''}"), api.Status)
     observed = observe(profile.cluster, told)
-    views, fault = log_views(profile, caller, told, observed)
-    answer = replace(told, writes=writes(profile.cluster, observed.facts), log_views=views)  # Judged on what verifies.
+    comparisons, fault = compared_here(profile, caller, told, observed)
+    answer = replace(
+        told, writes=writes(profile.cluster, observed.facts), log_views=comparisons
+    )  # Judged on what verifies.
     if as_json:
         session.terminal.document(canonical.encode(answer))
     else:
         show_status(session.terminal, profile.cluster, answer, observed, fault)
-    contradicted = any(view.agreement in (api.Agreement.BEHIND, api.Agreement.FORKED) for view in views)
+    contradicted = any(each.agreement in (api.Agreement.BEHIND, api.Agreement.FORKED) for each in comparisons)
     if observed.forged or answer.configuration != profile.cluster.digest or fault or contradicted:
         return UNVERIFIED
     return OK if answer.writes.acknowledged == "yes" else NO_WRITES
 
 
-def log_views(
+def compared_here(
     profile: Profile, caller: Caller, told: api.Status, observed: Observed
-) -> tuple[tuple[api.LogView, ...], str]:
+) -> tuple[tuple[api.Comparison, ...], str]:
     """Return how what everyone has seen of the log stands to it, as proven here, and why that could not be proven.
 
     What the control plane says against its own log is taken from it as well.
     """
     nodes = {name: facts.checkpoint for name, facts in observed.facts.items()}
-    silent = tuple(silent_view(member.name) for member in profile.cluster.members if member.name not in nodes)
+    silent = tuple(silent_comparison(member.name) for member in profile.cluster.members if member.name not in nodes)
     members = {member.name for member in profile.cluster.members}
-    others = tuple(view for view in told.log_views if view.who not in members)
+    others = tuple(each for each in told.log_views if each.who not in members)
     try:
-        proven, fault = held(profile, caller, nodes).views, ""
+        proven, fault = held(profile, caller, nodes).comparisons, ""
     except AeroError as error:
-        proven, fault = tuple(map(silent_view, nodes)), error.message
+        proven, fault = tuple(map(silent_comparison, nodes)), error.message
     return (*proven, *silent, *others), fault
 
 
@@ -99,7 +101,7 @@ def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observ
         terminal.line(escape(f"{name}: too many combinations to judge at once; ask one: aerodb explain {name} NODE"))
     terminal.line("")
     terminal.line(f"snapshot {answer.snapshot_digest}", "dim")
-    seen = "; ".join(f"{view.who}: {view_text(view)}" for view in answer.log_views)
+    seen = "; ".join(f"{each.who}: {comparison_text(each)}" for each in answer.log_views)
     terminal.line(escape(f"audit log: {answer.log_size} records; of it have seen {seen or 'nobody'}"), "dim")
     terminal.line(escape(certificates_text(answer.certificates)), "dim")
 
@@ -151,7 +153,7 @@ def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Ce
     """Return what a table cannot say: first what could not be observed, then what is unusual."""
     found: list[Cell] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
     found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
-    found += view_sentences(answer.log_views, answer.log_size)
+    found += comparison_sentences(answer.log_views, answer.log_size)
     found += certificate_sentences(answer.certificates)
     if answer.facts:
         found.append(("warn", "These facts are the control plane's word: your role is not shown the signed reports."))

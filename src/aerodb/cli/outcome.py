@@ -15,8 +15,8 @@ from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision, Done, GapFound
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import plan_digest
-from aerodb.rules.render import outcome_lines
 from aerodb.transport.errors import Refused, Unreachable
+from aerodb.views.render import outcome_lines
 
 REQUEST_UNKNOWN = "input.request-unknown"
 

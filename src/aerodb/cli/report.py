@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 import click
 from jinja2 import Environment, StrictUndefined
 
-from aerodb.audit.lags import LEGEND, NOTHING_SAMPLED
 from aerodb.audit.record import read_record
 from aerodb.audit.search import PAGE_RECORDS_MAX, required_instant
 from aerodb.cli.failures import OK, UNVERIFIED
@@ -19,6 +18,7 @@ from aerodb.cli.proving import FILE, write_new
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.protocol.api import Decision, Found, LogEntry
 from aerodb.protocol.timeline import Timeline
+from aerodb.views.lags import LEGEND, NOTHING_SAMPLED
 
 TIMELINE_RECORDS_MAX = 1_000
 MARKDOWN_SPECIAL = "\\`*_{}[]<>()#+-.!|~"

@@ -14,7 +14,7 @@ from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.cli.verification import read_plan
 from aerodb.protocol.api import Decision, RequestLine, Requests
 from aerodb.protocol.cluster import Cluster
-from aerodb.rules.render import plan_lines, redacted_plan_lines
+from aerodb.views.render import plan_lines, redacted_plan_lines
 
 HEAD = ("REQUEST", "AT", "OPERATOR", "ACTION", "NODE", "ARGUMENTS", "STATE", "CODE", "REASON")
 STATE_STYLES = {

@@ -2,11 +2,11 @@
 
 import click
 
-from aerodb.audit.lags import LEGEND, NOTHING_SAMPLED, picture
 from aerodb.cli.failures import OK
 from aerodb.cli.session import ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, escape
 from aerodb.protocol.timeline import Entry, Timeline
+from aerodb.views.lags import LEGEND, NOTHING_SAMPLED, picture
 
 HEAD = ("ORDER", "TERM", "WAL POSITION", "SOURCE", "NUMBER", "WHAT", "CLOCK, NOT TRUSTED")
 ORDERS: dict[str, Cell] = {"start": ("dim", "first"), "after": ("plain", "after"), "uncertain": ("warn", "uncertain")}

@@ -15,7 +15,7 @@ from aerodb.audit.evidence import Examined
 from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, Gap, Meaning
 from aerodb.audit.store import Verdict
 from aerodb.rules.invariants import RULES
-from aerodb.rules.render import Line, shown
+from aerodb.views.render import Line, shown
 
 INDENT = 13
 

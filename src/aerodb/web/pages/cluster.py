@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from aerodb.actions import catalogue
-from aerodb.audit.views import view_sentences, view_text
-from aerodb.protocol.api import Agreement, Cell, LogView, Status
+from aerodb.audit.comparison import comparison_sentences, comparison_text
+from aerodb.protocol.api import Agreement, Cell, Comparison, Status
 from aerodb.protocol.certificates import certificate_sentences, certificates_text
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance
-from aerodb.rules.observed import Observed, Remark, lags, node_remarks, observe, stream_remarks, sync_state
 from aerodb.rules.replaying import sized
 from aerodb.rules.specification import Action
 from aerodb.rules.writes import writes
-from aerodb.web.topology import draw
+from aerodb.views.observed import Observed, Remark, lags, node_remarks, observe, stream_remarks, sync_state
+from aerodb.views.topology import draw
 from aerodb.web.visit import Page, Visit
 
 UNKNOWN: Remark = ("warn", "unknown")
@@ -79,7 +79,7 @@ def remarks(status: Status, observed: Observed) -> list[Remark]:
     """Return what the table cannot say: first what could not be observed, then what is unusual."""
     found: list[Remark] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
     found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
-    found += view_sentences(status.log_views, status.log_size)
+    found += comparison_sentences(status.log_views, status.log_size)
     found += certificate_sentences(status.certificates)
     if not status.consistent:
         found.append(("bad", "The cluster changed while it was looked at: the reports are not of one state."))
@@ -92,16 +92,16 @@ def remarks(status: Status, observed: Observed) -> list[Remark]:
 
 def log_row(configuration: Cluster, status: Status) -> Row:
     """Return what each node has seen of the audit log, and whether that is in it."""
-    views = {view.who: view for view in status.log_views}
-    cells = (_log_cell(views.get(member.name)) for member in configuration.members)
+    compared = {each.who: each for each in status.log_views}
+    cells = (_log_cell(compared.get(member.name)) for member in configuration.members)
     return "Audit log, as it has seen it", tuple(cells)
 
 
-def _log_cell(view: LogView | None) -> Remark:
-    if view is None or view.agreement is Agreement.UNKNOWN:
+def _log_cell(found: Comparison | None) -> Remark:
+    if found is None or found.agreement is Agreement.UNKNOWN:
         return UNKNOWN
-    agrees = view.agreement in (Agreement.CONSISTENT, Agreement.NOTHING)
-    return "plain" if agrees else "bad", view_text(view)
+    agrees = found.agreement in (Agreement.CONSISTENT, Agreement.NOTHING)
+    return "plain" if agrees else "bad", comparison_text(found)
 
 
 def fact_rows(configuration: Cluster, observed: Observed) -> list[Row]:

@@ -3,13 +3,13 @@
 Neither page asks for what is sensitive, so neither leaves a record: who may see it is decided where the API's is.
 """
 
-from aerodb.audit.lags import picture
-from aerodb.rules.observed import observe_snapshot
 from aerodb.rules.writes import writes
+from aerodb.views.lags import picture
+from aerodb.views.lanes import draw as draw_lanes
+from aerodb.views.observed import observe_snapshot
+from aerodb.views.topology import draw
 from aerodb.web.errors import FormMalformed
-from aerodb.web.lanes import draw as draw_lanes
 from aerodb.web.pages.cluster import fact_rows, matrix_rows
-from aerodb.web.topology import draw
 from aerodb.web.visit import Page, Visit
 
 ENTRIES_MAX = 120

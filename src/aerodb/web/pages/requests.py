@@ -26,8 +26,8 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan
 from aerodb.protocol.words import words_of
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
-from aerodb.rules.render import Line, outcome_lines, plan_lines, redacted_plan_lines
 from aerodb.rules.specification import Action
+from aerodb.views.render import Line, outcome_lines, plan_lines, redacted_plan_lines
 from aerodb.web.errors import FormMalformed
 from aerodb.web.visit import Onward, Page, Visit
 

@@ -1,15 +1,15 @@
 """The timeline as a picture: a lane for the log and one for each node, terms as bands.
 
 The step from left to right is the timeline's own order, one step an entry; no clock places anything. The lag is a
-picture of its own, `aerodb.audit.lags`: there are more samples than entries.
+picture of its own, `aerodb.views.lags`: there are more samples than entries.
 Pure: no I/O, no clock.
 """
 
 from dataclasses import dataclass
 
-from aerodb.audit.bands import LABEL_WIDTH, STEP, Band, bands
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.timeline import Entry
+from aerodb.views.bands import LABEL_WIDTH, STEP, Band, bands
 
 LOG = "log"
 STEPS_MIN = 60
