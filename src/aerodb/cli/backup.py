@@ -13,7 +13,7 @@ from aerodb.cli.profile import read_cluster
 from aerodb.cli.proving import FILE
 from aerodb.cli.session import ClientCommand, Session
 from aerodb.cli.terminal import Terminal, escape
-from aerodb.cli.verdict import counted
+from aerodb.views.verdict import counted
 
 LOG = "log"
 FOLDER_DEFAULT = Path("aerodb-cluster") / "control"

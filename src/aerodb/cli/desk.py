@@ -37,7 +37,7 @@ from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
 from aerodb.transport.secret import same
 from aerodb.transport.server import PageServer, listen_as_localhost
 from aerodb.transport.web import body_of, known_error
-from aerodb.views.credentials import seen
+from aerodb.views.credentials import shown_credential
 from aerodb.views.render import shown
 
 SECRET_BYTES = 32
@@ -123,7 +123,7 @@ class Desk:
             self._found.set_exception(error)
             raise
         self._found.set_result(found)
-        return Response(canonical.encode(seen(found.endorsement)), media_type="application/json")
+        return Response(canonical.encode(shown_credential(found.endorsement)), media_type="application/json")
 
     def _check(self, request: Request) -> None:
         if not same(request.path_params["secret"], self._secret):

@@ -102,7 +102,7 @@ def _verification(profile: Profile, folder: Path) -> bytes:
     """Return what was found of the log's files."""
     from aerodb.audit.store import judge_folder
     from aerodb.audit.trust import Trust
-    from aerodb.cli.verdict import verdict_lines
+    from aerodb.views.verdict import verdict_lines
 
     verdict = judge_folder(folder / "control" / "log", Trust(clusters=(profile.cluster,)))
     return "".join(f"{line.text}\n" for line in verdict_lines(verdict)).encode()

@@ -23,9 +23,9 @@ from aerodb.cli.proving import EXPORT_PATH, FILE
 from aerodb.cli.remembered import FILE as LOG_CHECKPOINT
 from aerodb.cli.remembered import remember, remembered
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option
-from aerodb.cli.verdict import evidence_lines, meaning_document, verdict_document, verdict_lines
 from aerodb.protocol import canonical
 from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, parse_verifier_key
+from aerodb.views.verdict import evidence_lines, meaning_document, verdict_document, verdict_lines
 
 EVIDENCE_BYTES_MAX = 64 << 20
 SEEN_BYTES_MAX = 16 << 20
