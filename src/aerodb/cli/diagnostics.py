@@ -30,7 +30,7 @@ from aerodb.protocol.classification import REDACTED, redacted
 
 TAIL_BYTES = 64 << 10
 RECORDS = 100
-LIBRARIES = ("click", "cryptography", "h11", "msgspec", "psycopg", "rfc8785", "starlette", "uvicorn")
+LIBRARIES = ("click", "cryptography", "h11", "msgspec", "psycopg", "starlette", "uvicorn")
 LEFT_OUT = (
     "every private key, password, ticket and token: no part of the bundle reads one",
     "PostgreSQL's data, its own log and its settings files",
