@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from aerodb.audit.store import Log, judge_folder
+from aerodb.audit.trust import Trust
 from aerodb.errors import AeroError
 from aerodb.local.person import Person
 from aerodb.protocol.api import Agreement, Status
 from aerodb.protocol.facts import State
 from tests.faults.behind import instance_of
 from tests.faults.conftest import Running
-from tests.faults.hostile import Hostile
+from tests.faults.hostile import Hostile, log_key
 from tests.faults.people import Api
 from tests.faults.restoring import start_control, stop_control
 from tests.faults.waiting import wait_until
@@ -75,6 +77,23 @@ def test_a_log_shown_to_one_node_alone(fresh: Running, tmp_path: Path, later: in
     refused(fresh, FORKED, "n3")
     assert fresh.api.status().log_size == size
     assert (fresh.api.decision(other.request).line.state, fresh.api.events(other.request)) == ("lapsed", ["requested"])
+    _verification_tells_of_it(fresh, done.request)
+
+
+def _verification_tells_of_it(running: Running, refused_request: str) -> None:
+    """Whoever verifies is told: of what is fetched by the node's report of now; of the log alone by the recorded one.
+
+    The report that was made after the confirmation stands in the log, by the very outcome that says what was refused.
+    """
+    fetched = operator(running).types("audit", "verify")
+    assert (fetched.code, "n3 has seen, by its report of now" in fetched.text) == (6, True), fetched.text
+    stop_control(running)
+    verdict = judge_folder(running.layout.control / "log", Trust(clusters=(running.cluster,)))
+    assert (verdict.meaning.whole, verdict.whole) == (True, False)
+    assert [each.node for each in verdict.meaning.contradictions] == ["n3"]
+    assert "n3 had seen the log" in verdict.relations[0].said
+    with Log(running.layout.control / "log", running.cluster.origin, log_key(running)) as log:
+        assert verdict.meaning.contradictions[0].last in log.sequences_of(refused_request)
 
 
 def _with_its_head(running: Running) -> tuple[Path, ...]:

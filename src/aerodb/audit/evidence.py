@@ -18,7 +18,8 @@ import msgspec
 from aerodb.audit import findings as part
 from aerodb.audit.cosignature import cosigned_by, cosigners, known_keys, only_by
 from aerodb.audit.findings import Finding, Meaning, Tally
-from aerodb.audit.meaning import Logged, judged
+from aerodb.audit.logged import Logged
+from aerodb.audit.meaning import judged
 from aerodb.audit.proof import ProofInvalid, Proven, make_proof, open_proof, path_in
 from aerodb.audit.record import decode_record
 from aerodb.audit.trust import Trust

@@ -2,6 +2,8 @@
 
 - A finding *holds*, *fails*, is *unchecked* (what it would take is not at hand), or is *noted*: nothing proves it but
   the control plane's word, and nothing could. What is *told* holds, and everybody who reads the log has to know it.
+  What *contradicts* is a node's word, by the log's own signature, that it was another log; only all records together
+  tell whether a restoration explains it.
 - A log is authentic where each signature in it is checked and holds, and replayed where each plan is. What is unchecked
   is neither, and is never counted as if it were.
 
@@ -13,7 +15,9 @@ from typing import Literal
 
 import msgspec
 
-State = Literal["holds", "fails", "unchecked", "noted", "told"]
+from aerodb.protocol.marks import ROOT_BYTES, Mark, mark_of
+
+State = Literal["holds", "fails", "unchecked", "noted", "told", "contradicts"]
 
 REQUEST_ID = "the request's id"
 FORM = "the record's form"
@@ -28,6 +32,7 @@ LATE = "what was said after the confirmation"
 ENDORSEMENT = "the endorsement"
 PERSON = "the person"
 RESTORATION = "the log's restoration"
+SEEN = "what nodes had seen of the log"
 
 COUNTED = {
     CONFIRMATION: "confirmations",
@@ -36,11 +41,33 @@ COUNTED = {
     SNAPSHOT: "reports",
     LATE: "late reports",
     PLAN: "plans",
+    SEEN: "checkpoints in reports",
 }
 """What is counted where a part holds."""
 
 KEPT_MAX = 50
 """How many failures, and how many kinds of unchecked or noted things, are kept to be shown; all are counted."""
+
+
+class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
+    """A log that a node had seen and that is not this one's beginning; the first and the last record that show it."""
+
+    node: str
+    seen: Mark
+    kind: Literal["behind", "another"]
+    first: int
+    last: int
+
+    def widened(self, other: "Contradiction") -> "Contradiction":
+        """Return this one, shown by the records of both; of what the two had seen, the larger.
+
+        Where they are as large and not the same, the root is one that no log has: nothing explains them together.
+        """
+        larger = max(self, other, key=lambda each: each.seen.size)
+        if self.seen.size == other.seen.size and self.seen != other.seen:
+            larger = msgspec.structs.replace(larger, seen=mark_of(larger.seen.size, bytes(ROOT_BYTES)))
+        earlier = min(self, other, key=lambda each: each.first)
+        return msgspec.structs.replace(larger, kind=earlier.kind, first=earlier.first, last=max(self.last, other.last))
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +83,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     said: str
     count: int = 1
     why: str = ""
+    contradiction: Contradiction | None = None
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -80,7 +108,8 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
 
     `told` are the sentences that everybody has to know, with the record that each stands in.
 
-    `spans` are the first and the last record that name each trusted configuration, by its digest.
+    `spans` are the first and the last record that name each trusted configuration, by its digest. `contradictions` are
+    what nodes had seen of the log that is no beginning of it, in the order in which the log shows them.
     """
 
     held: dict[str, int]
@@ -90,6 +119,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     noted: tuple[Gap, ...]
     spans: dict[str, tuple[int, int]]
     told: tuple[Fault, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -120,6 +150,7 @@ class Tally:
         self._gaps: dict[State, dict[tuple[str, str], Gap]] = {"unchecked": {}, "noted": {}}
         self._spans: dict[str, tuple[int, int]] = {}
         self._told: list[Fault] = []
+        self._contradictions: dict[tuple[str, Mark], Contradiction] = {}
 
     def under(self, configuration: str, first: int, last: int) -> None:
         """Note that records from `first` to `last` name a trusted configuration; others are not noted."""
@@ -135,6 +166,8 @@ class Tally:
             self._keep((Fault(sequence=finding.sequence, part=finding.part, why=finding.said),))
         elif finding.state == "told":
             self._told.append(Fault(sequence=finding.sequence, part=finding.part, why=finding.said))
+        elif finding.contradiction is not None:
+            self._contradict(finding.contradiction)
         else:
             gap = Gap(part=finding.part, why=finding.why, records=1, first=finding.sequence)
             self._widen(finding.state, gap)
@@ -148,6 +181,8 @@ class Tally:
         self._told += found.told
         for configuration, span in found.spans.items():
             self.under(configuration, *span)
+        for contradiction in found.contradictions:
+            self._contradict(contradiction)
         for gap in found.unchecked:
             self._widen("unchecked", gap)
         for gap in found.noted:
@@ -158,6 +193,14 @@ class Tally:
         self._faults += faults
         if len(self._faults) > 2 * KEPT_MAX:
             self._faults = sorted(self._faults)[:KEPT_MAX]
+
+    def _contradict(self, found: Contradiction) -> None:
+        """Keep a contradiction: a node's of one log as one; of one node's more than can be kept, as one too."""
+        key = (found.node, found.seen)
+        if key not in self._contradictions and len(self._contradictions) >= KEPT_MAX:
+            key = next((each for each in self._contradictions if each[0] == found.node), key)
+        known = self._contradictions.get(key, found)
+        self._contradictions[key] = known.widened(found)
 
     def _widen(self, state: State, gap: Gap) -> None:
         gaps = self._gaps[state]
@@ -182,4 +225,5 @@ class Tally:
             noted=listed("noted"),
             spans=dict(sorted(self._spans.items())),
             told=tuple(sorted(self._told)),
+            contradictions=tuple(sorted(self._contradictions.values(), key=lambda each: (each.first, each.node))),
         )

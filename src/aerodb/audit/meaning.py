@@ -14,9 +14,7 @@
 Pure: no I/O, no clock; records and blobs are passed in.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-
-import msgspec
+from collections.abc import Iterable, Iterator
 
 from aerodb.audit import findings as part
 from aerodb.audit.checks import (
@@ -34,7 +32,9 @@ from aerodb.audit.checks import (
     may_sign,
     names,
 )
+from aerodb.audit.contradictions import Whole, seen_then
 from aerodb.audit.findings import Finding
+from aerodb.audit.logged import Logged, checked, failed, gap, held, noted, unless
 from aerodb.audit.record import Record, out_of_place
 from aerodb.audit.restoration import restoration
 from aerodb.audit.search import instant
@@ -74,20 +74,12 @@ _METHODS = {
 }
 
 
-class Logged(msgspec.Struct, frozen=True, kw_only=True):
-    """One record with its number in the log and its exact text."""
-
-    sequence: int
-    text: str
-    record: Record
-
-
-def judged(trust: Trust, entries: Iterable[Logged], blob: BlobOf) -> Iterator[Finding]:
+def judged(trust: Trust, entries: Iterable[Logged], blob: BlobOf, whole: Whole | None = None) -> Iterator[Finding]:
     """Yield what holds of all the records of one request (or of all that are of none), in the log's order.
 
-    `blob` gives what a digest names: bytes that have this digest.
+    `blob` gives what a digest names: bytes that have this digest. `whole` is the log, where it is at hand as a whole.
     """
-    story = _Story(trust, blob)
+    story = _Story(trust, blob, whole)
     for entry in entries:
         yield from story.take(entry)
 
@@ -95,9 +87,8 @@ def judged(trust: Trust, entries: Iterable[Logged], blob: BlobOf) -> Iterator[Fi
 class _Story:
     """What is known of one request so far: a fixed number of values, however many records it has."""
 
-    def __init__(self, trust: Trust, blob: BlobOf) -> None:
-        self._trust = trust
-        self._blob = blob
+    def __init__(self, trust: Trust, blob: BlobOf, whole: Whole | None) -> None:
+        self._trust, self._blob, self._whole = trust, blob, whole
         self._last = ""
         self._first: Record | None = None
         self._confirmed = ""
@@ -113,17 +104,17 @@ class _Story:
         event = entry.record.event
         stray = out_of_place(entry.record)
         if stray:
-            yield _failed(entry, part.FORM, f"{', '.join(stray)} say nothing in a record of {event}")
+            yield failed(entry, part.FORM, f"{', '.join(stray)} say nothing in a record of {event}")
         if instant(entry.record.at) is None:
-            yield _failed(entry, part.FORM, "its time is none")
+            yield failed(entry, part.FORM, "its time is none")
         yield from self._placed(entry)
         cluster = self._trust.named(entry.record.configuration)
         if cluster is None:
             yield self._untrusted(entry)
         if event == "refused":
-            yield _noted(entry, part.ORDER, f"refused, as the control plane recorded it ({entry.record.code})")
+            yield noted(entry, part.ORDER, f"refused, as the control plane recorded it ({entry.record.code})")
         elif event == "read":
-            yield _noted(entry, part.ORDER, "a sensitive reading, as the control plane recorded it")
+            yield noted(entry, part.ORDER, "a sensitive reading, as the control plane recorded it")
         elif event == "endorsed":
             yield from self._endorsed(cluster, entry)
         elif event in ("signed-in", "signed-out"):
@@ -140,7 +131,7 @@ class _Story:
             if planned:
                 yield from self._planned(cluster, entry)
             elif event == "confirmed":
-                yield _checked(entry, part.CONFIRMATION, lambda: self._confirmation(cluster, entry))
+                yield checked(entry, part.CONFIRMATION, lambda: self._confirmation(cluster, entry))
             elif event in ("outcome", "established"):
                 yield from self._outcome(cluster, entry)
             else:
@@ -156,18 +147,18 @@ class _Story:
         record, last = entry.record, self._last
         if record.request == "":
             if record.event not in _ABOUT_PEOPLE:
-                yield _failed(entry, part.REQUEST_ID, f"it is {record.event}, and names no request")
+                yield failed(entry, part.REQUEST_ID, f"it is {record.event}, and names no request")
             return
         if not REQUEST_ID.fullmatch(record.request) or (record.request == LOOK_ID and record.event != "refused"):
-            yield _failed(entry, part.REQUEST_ID, "it is none that a request may have")
+            yield failed(entry, part.REQUEST_ID, "it is none that a request may have")
         if record.event == "refused":
             return
         if last and record.event in ("requested", "rejected"):
-            yield _failed(entry, part.REQUEST_ID, f"it was used before: {record.event} after {last}")
+            yield failed(entry, part.REQUEST_ID, f"it was used before: {record.event} after {last}")
         elif record.event not in _AFTER.get(last, ()) or (record.event == "outcome" and self._ended):
-            yield _failed(entry, part.ORDER, f"{record.event} does not follow {last or 'nothing'}")
+            yield failed(entry, part.ORDER, f"{record.event} does not follow {last or 'nothing'}")
         if self._first is not None and record.asked != self._first.asked:
-            yield _failed(entry, part.REQUEST_ID, "the record is of another request of the same id")
+            yield failed(entry, part.REQUEST_ID, "the record is of another request of the same id")
 
     def _untrusted(self, entry: Logged) -> Finding:
         """Return what is to be said of a record whose configuration is none of those that are trusted."""
@@ -175,15 +166,15 @@ class _Story:
         data = self._blob(digest) if digest else None
         why = f"made under the configuration {digest}, which is not one of those trusted here"
         if data is None:
-            return _gap(entry, part.CONFIGURATION, why if digest else "it names no configuration")
+            return gap(entry, part.CONFIGURATION, why if digest else "it names no configuration")
         try:
             found = canonical.decode(data, Cluster)
         except canonical.NotCanonical as error:
-            return _failed(entry, part.CONFIGURATION, f"{digest} is none: {error.message}")
+            return failed(entry, part.CONFIGURATION, f"{digest} is none: {error.message}")
         own = self._trust.cluster
         if (found.id, found.log_key) != (own.id, own.log_key):
-            return _failed(entry, part.CONFIGURATION, f"{digest} is of another cluster or log: {found.id}")
-        return _gap(entry, part.CONFIGURATION, why)
+            return failed(entry, part.CONFIGURATION, f"{digest} is of another cluster or log: {found.id}")
+        return gap(entry, part.CONFIGURATION, why)
 
     def _text(self, digest: str) -> str:
         data = self._blob(digest) if digest else None
@@ -199,12 +190,18 @@ class _Story:
         try:
             snapshot, everyone = check_snapshot(cluster, self._text(record.snapshot), record.request)
         except (AeroError, UnicodeError) as error:
-            yield _failed(entry, part.SNAPSHOT, str(error))
+            yield failed(entry, part.SNAPSHOT, str(error))
             return
         silent = f" {', '.join(snapshot.missing)} did not report." if snapshot.missing else ""
         said = f"Each report in the snapshot is signed by its own node: {names(snapshot.reports)}.{silent}"
-        yield _held(entry, part.SNAPSHOT, said, len(everyone))
+        yield held(entry, part.SNAPSHOT, said, len(everyone))
+        yield from self._seen(cluster, entry, everyone)
         yield self._plan(cluster, entry, snapshot, everyone)
+
+    def _seen(self, cluster: Cluster, entry: Logged, everyone: dict[str, Peer]) -> Iterator[Finding]:
+        """Yield how what nodes had seen of the log when they reported stands to it."""
+        seen = {name: peer.facts.checkpoint for name, peer in everyone.items()}
+        return seen_then(entry, seen, cluster.log_key, self._whole)
 
     def _plan(self, cluster: Cluster, entry: Logged, snapshot: Snapshot, everyone: dict[str, Peer]) -> Finding:
         """Return whether the plan is what the rules make of its snapshot."""
@@ -215,10 +212,10 @@ class _Story:
             if computed_again(cluster, plan, snapshot, everyone) != text:
                 raise Unfounded("computed again from the snapshot by the rules, it is another")
         except RulesOther as error:
-            return _gap(entry, part.RULES_OF_PLAN, error.message)
+            return gap(entry, part.RULES_OF_PLAN, error.message)
         except (AeroError, UnicodeError) as error:
-            return _failed(entry, part.PLAN, str(error))
-        return _held(entry, part.PLAN, _replayed(plan, text, record))
+            return failed(entry, part.PLAN, str(error))
+        return held(entry, part.PLAN, _replayed(plan, text, record))
 
     # Confirmations --------------------------------------------------------------------------------------------------
 
@@ -238,13 +235,13 @@ class _Story:
         """Yield what holds of a plan that was declined or lapsed, which nobody signs."""
         record, first = entry.record, self._first or entry.record
         if record.plan != first.plan:
-            yield _failed(entry, part.PLAN, "it is of another plan than the one that was recorded")
+            yield failed(entry, part.PLAN, "it is of another plan than the one that was recorded")
         if record.event == "declined":
             if record.configuration != first.configuration:  # Only the process that made a plan takes a word on it.
-                yield _failed(entry, part.CONFIGURATION, "it is another one than the plan was made under")
-            yield from _unless(entry, part.PERSON, lambda: may_sign(cluster, record.operator))
+                yield failed(entry, part.CONFIGURATION, "it is another one than the plan was made under")
+            yield from unless(entry, part.PERSON, lambda: may_sign(cluster, record.operator))
         why = f"{record.event}, as the control plane recorded it; it can no longer be confirmed"
-        yield _noted(entry, part.ORDER, why)
+        yield noted(entry, part.ORDER, why)
 
     # People ---------------------------------------------------------------------------------------------------------
 
@@ -252,11 +249,11 @@ class _Story:
         """Yield what holds of a session's begin or end, which nobody signs."""
         record = entry.record
         if cluster is not None:
-            stranger = tuple(_unless(entry, part.PERSON, lambda: enrolled(cluster, record.operator)))
+            stranger = tuple(unless(entry, part.PERSON, lambda: enrolled(cluster, record.operator)))
             yield from stranger
             if not stranger:
                 yield from self._session(entry, self._inside.setdefault(record.operator, []))
-        yield _noted(entry, part.ORDER, f"{record.event}, as the control plane recorded it")
+        yield noted(entry, part.ORDER, f"{record.event}, as the control plane recorded it")
 
     def _session(self, entry: Logged, inside: list[dict[str, str]]) -> Iterator[Finding]:
         """Yield whether a person signs out of what they had not signed in to; `inside` is what they had."""
@@ -267,12 +264,12 @@ class _Story:
         elif session in inside:
             inside.remove(session)
         else:
-            yield _failed(entry, part.ORDER, f"{entry.record.operator} had not signed in to this session")
+            yield failed(entry, part.ORDER, f"{entry.record.operator} had not signed in to this session")
 
     def _endorsed(self, cluster: Cluster | None, entry: Logged) -> Iterator[Finding]:
         """Yield what holds of an endorsement, which is of a person and no request."""
         if cluster is not None:
-            yield _checked(entry, part.ENDORSEMENT, lambda: self._endorsement(cluster, entry))
+            yield checked(entry, part.ENDORSEMENT, lambda: self._endorsement(cluster, entry))
 
     def _endorsement(self, cluster: Cluster, entry: Logged) -> str:
         person = entry.record.operator
@@ -286,22 +283,22 @@ class _Story:
         record = entry.record
         signed, reported = record.outcome, None
         if record.late:
-            late = self._reports_late(cluster, entry)
-            yield late[0]
-            self._late = reported = late[1]
+            late, reported = self._reports_late(cluster, entry)
+            yield from late
+            self._late = reported
         elif record.event == "outcome":
-            yield _failed(entry, part.LATE, f"the log lacks what the peers of {record.target} said")
+            yield failed(entry, part.LATE, f"the log lacks what the peers of {record.target} said")
         if signed is None:
             yield self._unsigned(entry)
             return
         try:
             outcome = self._signed_outcome(cluster, entry, signed)
         except (AeroError, UnicodeError) as error:
-            yield _failed(entry, part.OUTCOME, str(error))
+            yield failed(entry, part.OUTCOME, str(error))
             return
         found = ", found out afterwards" if outcome.established else ""
         said = f"{outcome.result}{found}, signed by the agent of {record.target} for this plan"
-        yield _held(entry, part.OUTCOME, f"Record {entry.sequence}: {said}.")
+        yield held(entry, part.OUTCOME, f"Record {entry.sequence}: {said}.")
         if outcome.result == "executed" and not self._restored and (told := restoration(record)):
             self._restored = True
             yield Finding(state="told", part=part.RESTORATION, sequence=entry.sequence, said=told)
@@ -311,12 +308,12 @@ class _Story:
         record = entry.record
         if record.result not in ("not executed", "unknown") or record.event == "established":
             said = record.result or "nothing"
-            return _failed(entry, part.OUTCOME, f"it is recorded as {record.event}, {said}, and no agent signed it")
+            return failed(entry, part.OUTCOME, f"it is recorded as {record.event}, {said}, and no agent signed it")
         self._denied = self._denied or record.result == "not executed"
         if self._denied and self._signed == "executed":
-            return _failed(entry, part.OUTCOME, f"it is recorded as not executed, and {record.target} signed executed")
+            return failed(entry, part.OUTCOME, f"it is recorded as not executed, and {record.target} signed executed")
         why = f"{record.result}, as the control plane recorded it; no agent signed it"
-        return _noted(entry, part.OUTCOME, why)
+        return noted(entry, part.OUTCOME, why)
 
     def _signed_outcome(self, cluster: Cluster, entry: Logged, signed: Signed) -> Outcome:
         record, first = entry.record, self._first or entry.record
@@ -334,15 +331,16 @@ class _Story:
 
     # What was said late ---------------------------------------------------------------------------------------------
 
-    def _reports_late(self, cluster: Cluster, entry: Logged) -> tuple[Finding, dict[str, str] | None]:
+    def _reports_late(self, cluster: Cluster, entry: Logged) -> tuple[list[Finding], dict[str, str] | None]:
         """Return what holds of the reports that were made after the confirmation, and their digests where they hold."""
         try:
-            said, _ = check_snapshot(cluster, self._text(entry.record.late), late_nonce(self._confirmed))
+            said, everyone = check_snapshot(cluster, self._text(entry.record.late), late_nonce(self._confirmed))
         except (AeroError, UnicodeError) as error:
-            return _failed(entry, part.LATE, f"it was not made for this confirmation, or not signed: {error}"), None
+            return [failed(entry, part.LATE, f"it was not made for this confirmation, or not signed: {error}")], None
         silent = f" {', '.join(said.missing)} did not report." if said.missing else ""
         text = f"Made after that confirmation, and signed by its own node: the report of each of {names(said.reports)}."
-        return _held(entry, part.LATE, text + silent, len(said.reports)), digests(said.reports)
+        found = [held(entry, part.LATE, text + silent, len(said.reports)), *self._seen(cluster, entry, everyone)]
+        return found, digests(said.reports)
 
     def _judged_late(self, entry: Logged, outcome: Outcome, reported: dict[str, str] | None) -> Iterator[Finding]:
         """Yield whether an agent judged by the late reports that the log holds: those, and no others."""
@@ -350,11 +348,11 @@ class _Story:
         executed = outcome.result == "executed"
         if known is None and outcome.late and record.event == "established":
             # The control plane ended before it could record them; the agent's signature still names each.
-            yield _noted(entry, part.LATE, "named by an outcome that was found out afterwards, and not in the log")
+            yield noted(entry, part.LATE, "named by an outcome that was found out afterwards, and not in the log")
         elif known is not None and outcome.late != known and (executed or outcome.late):
             if outcome.established and not outcome.late:
                 return  # What is established afterwards rests on the node's journal and its PostgreSQL.
-            yield _failed(entry, part.OUTCOME, f"{record.target} judged by other late reports than the log holds")
+            yield failed(entry, part.OUTCOME, f"{record.target} judged by other late reports than the log holds")
 
 
 # Findings -------------------------------------------------------------------------------------------------------------
@@ -366,35 +364,3 @@ def _replayed(plan: Plan, text: str, record: Record) -> str:
         f"The plan, computed again here from the snapshot by the rules {RULES}, is byte for byte the recorded one: "
         f"{said}, {len(text.encode())} bytes, {record.plan}."
     )
-
-
-def _checked(entry: Logged, what: str, check: Callable[[], str]) -> Finding:
-    """Return what a check says, or why it fails."""
-    try:
-        return _held(entry, what, check())
-    except (AeroError, UnicodeError) as error:
-        return _failed(entry, what, str(error))
-
-
-def _unless(entry: Logged, what: str, check: Callable[[], object]) -> Iterator[Finding]:
-    """Yield why a check fails, if it does."""
-    try:
-        check()
-    except AeroError as error:
-        yield _failed(entry, what, error.message)
-
-
-def _held(entry: Logged, what: str, said: str, count: int = 1) -> Finding:
-    return Finding(state="holds", part=what, sequence=entry.sequence, said=said, count=count)
-
-
-def _failed(entry: Logged, what: str, why: str) -> Finding:
-    return Finding(state="fails", part=what, sequence=entry.sequence, said=why)
-
-
-def _gap(entry: Logged, what: str, why: str) -> Finding:
-    return Finding(state="unchecked", part=what, sequence=entry.sequence, said=why, why=why)
-
-
-def _noted(entry: Logged, what: str, why: str) -> Finding:
-    return Finding(state="noted", part=what, sequence=entry.sequence, said=f"Record {entry.sequence}: {why}.", why=why)

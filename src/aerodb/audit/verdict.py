@@ -14,6 +14,7 @@ from aerodb.audit.verify import Verified
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What holds of a whole log: that it is intact, what its records mean, and how it stands to what was seen earlier.
 
+    `relations` are to what it was compared with, and to what its own nodes' reports contradict and nothing explains.
     `jumps` says where the clock went back, which changes nothing of the rest. `processes` is how many processes judged
     it.
     """

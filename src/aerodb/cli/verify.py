@@ -4,7 +4,7 @@ What is verified is trusted only as far as the public keys in cluster.json go; n
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -14,6 +14,7 @@ from aerodb.audit.against import Earlier, seen_earlier
 from aerodb.audit.cosignature import cosigners_of
 from aerodb.audit.evidence import EvidenceInvalid, checkpoint_in, examine
 from aerodb.audit.export import lines_in
+from aerodb.audit.note import CheckpointForged, open_checkpoint
 from aerodb.audit.store import How, Verdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress, VerificationFailed
@@ -22,11 +23,14 @@ from aerodb.cli.profile import Profile, read_cluster
 from aerodb.cli.proving import EXPORT_PATH, FILE
 from aerodb.cli.remembered import FILE as LOG_CHECKPOINT
 from aerodb.cli.remembered import remember, remembered
-from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.protocol import canonical
+from aerodb.protocol.api import Status
 from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, parse_verifier_key
+from aerodb.views.observed import observe
 from aerodb.views.verdict import evidence_lines, meaning_document, verdict_document, verdict_lines
 
+STATUS_PATH = "/v1/status"
 EVIDENCE_BYTES_MAX = 64 << 20
 SEEN_BYTES_MAX = 16 << 20
 EXPORT_LINES = (b'{"checkpoint":', b'{"sequence":', b'{"blob":')
@@ -66,9 +70,10 @@ def verify(
 ) -> int:
     """Verify PATH offline: a log's folder or backup, an export, or evidence; without it, an export fetched now.
 
-    What is fetched must extend what this profile has seen of the log. Intact: whole and in order, as the log's key
-    signed. Authentic: signed by those who were enrolled. Replayed: each
-    plan is what the rules make of its snapshot. Exit code 0 means all three, with nothing left unchecked.
+    The log must extend what its own records say that nodes had seen of it; what is fetched, also what this profile and
+    each node that reports now have seen. Intact: whole and in order, as the log's key signed. Authentic: signed by
+    those who were enrolled. Replayed: each plan is what the rules make of its snapshot. Exit code 0 means all of it,
+    with nothing left unchecked.
     """
     trust = Trust(clusters=tuple(map(read_cluster, trusted)) or (session.profile().cluster,))
     keys = cosigners_of(trust.clusters, (parse_verifier_key(each, COSIGNATURE) for each in witnesses))
@@ -79,8 +84,11 @@ def verify(
             return _evidence(session, path, trust, as_json=as_json)
         with ExitStack() as held:
             earlier = [held.enter_context(_earlier(against, trust.cluster.log_key, keys))] if against else []
-            own = _seen_before(session.profile(), trust) if path is None else []
-            return _log(session, path, trust, (*earlier, *own), as_json=as_json)
+            if path is not None:
+                return _log(session, path, trust, tuple(earlier), (), as_json=as_json)
+            nodes, silent = _seen_by_nodes(session, trust)  # Asked first: what is fetched after it is no shorter.
+            own = _seen_before(session.profile(), trust)
+            return _log(session, None, trust, (*earlier, *own, *nodes), silent, as_json=as_json)
     except VerificationFailed as error:
         raise LogUnverified(error.message) from error
 
@@ -109,14 +117,41 @@ def _seen_before(profile: Profile, trust: Trust) -> list[Earlier]:
     return [seen_earlier(where, text, trust.cluster.log_key, cosigners_of(trust.clusters))] if text else []
 
 
-def _log(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earlier, ...], *, as_json: bool) -> int:
+def _seen_by_nodes(session: Session, trust: Trust) -> tuple[list[Earlier], tuple[str, ...]]:
+    """Return what nodes have seen of the log, by their signed reports of now, and who says nothing of it.
+
+    What the log's key did not sign says nothing of the log.
+    """
+    profile, seen = session.profile(), dict[str, Earlier | None]()
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    for name, facts in observe(profile.cluster, read(caller.get(STATUS_PATH), Status)).facts.items():
+        with suppress(CheckpointForged):
+            seen[name] = _reported(name, facts.checkpoint, trust) if facts.checkpoint else None
+    silent = tuple(member.name for member in profile.cluster.members if member.name not in seen)
+    return [each for each in seen.values() if each is not None], silent
+
+
+def _reported(name: str, checkpoint: str, trust: Trust) -> Earlier:
+    seen_in = f"what {name} has seen, by its report of now"
+    return Earlier(seen_in=seen_in, checkpoint=open_checkpoint(checkpoint, trust.cluster.log_key))
+
+
+def _log(
+    session: Session,
+    path: Path | None,
+    trust: Trust,
+    earlier: tuple[Earlier, ...],
+    silent: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> int:
     verdict = _judged(session, path, trust, earlier)
     if path is None and verdict.extends:
         remember(session.profile(), verdict.verified.checkpoint_text)
     if as_json:
-        session.terminal.document(canonical.encode(verdict_document(verdict)))
+        session.terminal.document(canonical.encode(verdict_document(verdict, silent)))
     else:
-        session.terminal.lines(verdict_lines(verdict))
+        session.terminal.lines(verdict_lines(verdict, silent))
     return OK if verdict.whole else UNVERIFIED
 
 

@@ -46,7 +46,7 @@ from aerodb.protocol.facts import Facts, Report
 from aerodb.protocol.plan import Plan, Snapshot
 from aerodb.protocol.timeline import Entry, Timeline
 
-UNPROVEN = frozenset({"fails", "unchecked"})
+UNPROVEN = frozenset({"fails", "unchecked", "contradicts"})
 """The states of findings whose sentences may quote the documents that they are about."""
 
 

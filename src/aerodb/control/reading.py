@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 from aerodb.audit.checks import replayed
 from aerodb.audit.clocks import stamp, went_back_from
+from aerodb.audit.contradictions import Whole
 from aerodb.audit.evidence import Entry, Evidence
 from aerodb.audit.findings import Finding
-from aerodb.audit.meaning import Logged, judged
+from aerodb.audit.logged import Logged
+from aerodb.audit.meaning import judged
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, RecordUnknown, newest_requests, search
@@ -297,7 +299,8 @@ class Reader:
             Logged(sequence=sequence, text=data.decode(), record=canonical.decode(data, Record))
             for sequence, data in self.records(request)
         ]
-        return tuple(judged(Trust(clusters=(self._cluster,)), entries, self._log.blob))
+        whole = Whole(self._log.size, self._log.root_at)
+        return tuple(judged(Trust(clusters=(self._cluster,)), entries, self._log.blob, whole))
 
     def unresolved(self, request: str) -> tuple[Request, str, str]:
         """Return a confirmed request, its plan's digest and its signature, for its outcome to be asked for.

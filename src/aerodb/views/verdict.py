@@ -11,7 +11,7 @@ from aerodb.audit.against import Relation
 from aerodb.audit.clocks import Jumps, jump_text
 from aerodb.audit.cosignature import Cosigned
 from aerodb.audit.evidence import Examined
-from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, Gap, Meaning
+from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, SEEN, Gap, Meaning
 from aerodb.audit.verdict import Verdict
 from aerodb.protocol.calendar import time_of
 from aerodb.rules.invariants import RULES
@@ -20,8 +20,8 @@ from aerodb.views.render import Line, shown
 INDENT = 13
 
 
-def verdict_lines(verdict: Verdict) -> Iterator[Line]:
-    """Yield what was found of a whole log."""
+def verdict_lines(verdict: Verdict, silent: tuple[str, ...] = ()) -> Iterator[Line]:
+    """Yield what was found of a whole log; `silent` are the nodes that were asked what they have seen, in vain."""
     size, meaning = verdict.verified.size, verdict.meaning
     for relation in verdict.relations:
         if relation.kind != "extends":
@@ -39,6 +39,8 @@ def verdict_lines(verdict: Verdict) -> Iterator[Line]:
             yield _row("against", relation.said)
         if relation.cosigned is not None:
             yield from _cosigned_lines(relation.cosigned)
+    if silent:
+        yield _row("unknown", f"what {', '.join(silent)} has seen of it by now: no report that says so", "warn")
     with_what = f"{verdict.processes} processes, one for each core" if verdict.processes > 1 else "one process"
     yield Line("dim", f"  judged by {with_what}; the checkpoint:")
     for line in verdict.verified.checkpoint_text.splitlines():
@@ -79,11 +81,15 @@ def _headline(size: int, meaning: Meaning) -> Line:
 
 def meaning_lines(meaning: Meaning) -> Iterator[Line]:
     """Yield what was found of the records' meaning: what holds, what fails, what was not checked, and why."""
-    held = {name: meaning.held[part] for part, name in COUNTED.items() if part in meaning.held and part != PLAN}
+    unsigned = (PLAN, SEEN)
+    held = {name: meaning.held[part] for part, name in COUNTED.items() if part in meaning.held and part not in unsigned}
     signed = ", ".join(counted(count, name) for name, count in held.items()) or "nothing"
     yield _row("authentic", f"{signed}: signed by keys that were enrolled then")
     plans = counted(meaning.held.get(PLAN, 0), COUNTED[PLAN])
     yield _row("replayed", f"{plans}: computed again from the snapshots by the rules {RULES}, byte for byte")
+    if SEEN in meaning.held:
+        seen = counted(meaning.held[SEEN], COUNTED[SEEN])
+        yield _row("seen", f"{seen}: what nodes had seen of the log by then, each a beginning of this one")
     for told in meaning.told:
         yield _row("restored", f"record {told.sequence}: {told.why}", "warn")
     for fault in meaning.faults:
@@ -121,8 +127,8 @@ def counted(count: int, plural: str) -> str:
     return f"{count} {plural.removesuffix('s') if count == 1 else plural}"
 
 
-def verdict_document(verdict: Verdict) -> dict[str, object]:
-    """Return what was found of a whole log, as a document."""
+def verdict_document(verdict: Verdict, silent: tuple[str, ...] = ()) -> dict[str, object]:
+    """Return what was found of a whole log, as a document; `silent` is as in `verdict_lines`."""
     return {
         "against": [_relation_document(relation) for relation in verdict.relations],
         "checkpoint": verdict.verified.checkpoint_text,
@@ -131,6 +137,7 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
             "first": [{"at": each.at, "before": each.before, "record": each.sequence} for each in verdict.jumps.kept],
         },
         "intact": True,
+        "silent": list(silent),
         "size": verdict.verified.size,
         **meaning_document(verdict.meaning),
     }

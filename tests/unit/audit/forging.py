@@ -14,10 +14,13 @@ from msgspec.structs import replace
 
 from aerodb.actions import action_named
 from aerodb.audit import findings as part
+from aerodb.audit.contradictions import Whole
 from aerodb.audit.evidence import Entry, Evidence
-from aerodb.audit.meaning import Logged
+from aerodb.audit.logged import Logged
+from aerodb.audit.note import sign_checkpoint
 from aerodb.audit.record import Event, Record, encode_record, read_record
 from aerodb.audit.store import Log
+from aerodb.audit.tree import EMPTY_ROOT, leaf_hash, root_of
 from aerodb.audit.trust import Trust
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
@@ -31,6 +34,7 @@ from aerodb.protocol.sshkey import of_public
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, sign_with_key
 from aerodb.rules.explain import LOOK_ID, explain
 from aerodb.rules.invariants import RULES
+from aerodb.rules.late import digests
 from tests.unit.cli.stage import Stage, stage_in
 from tests.unit.protocol.authenticator import SoftAuthenticator
 
@@ -86,6 +90,12 @@ class Forged:
     def text(self, at: int) -> str:
         """Return one record's exact text."""
         return encode_record(self.records[at]).decode()
+
+    @property
+    def whole(self) -> Whole:
+        """Return the log as it is at hand as a whole."""
+        leaves = [leaf_hash(self.text(at).encode()) for at in range(len(self.records))]
+        return Whole(len(leaves), lambda size: root_of(leaves[:size]) if size else EMPTY_ROOT)
 
     def entries(self) -> list[Logged]:
         """Return the records as a log has them."""
@@ -174,9 +184,17 @@ def _ways_to_end(log: Forged) -> None:
             log.change(at, event="established", late="")
 
 
+def _have_seen(stage: Stage, *nodes: str) -> None:
+    """Let nodes have seen the log as it is now, as an order would show it to them."""
+    for name in nodes:
+        stage.facts[name] = replace(stage.facts[name], checkpoint=stage.log.checkpoint)
+
+
 def _lives(stage: Stage) -> None:
     recorder = Recorder(stage.log, canonical.encode(stage.cluster), Meters(stage.log))
+    _have_seen(stage, "n1")
     assert stage.run("stop", "n2", "--reason", "upgrade", typed="n2\n").code == 0
+    _have_seen(stage, "n2", "n3")
     assert stage.run("start", "n2", "--reason", "too early").code == 1
     pending = stage.register(SoftAuthenticator())
     signature = sign_with_key(stage.own, pending.endorsement.encode(), CREDENTIAL_NAMESPACE)
@@ -587,3 +605,56 @@ FORGERIES = (
         late={})), OUTCOME, part.OUTCOME),
 )  # fmt: skip
 """Every lie; the first finding that names it is of this record and this part."""
+
+
+# What nodes had seen --------------------------------------------------------------------------------------------------
+
+
+def _another(log: Forged, size: int) -> str:
+    """Return the checkpoint of another log of so many records, by the same key."""
+    return sign_checkpoint(log.cluster.origin, size, bytes(range(32)), log.log_key)
+
+
+def _reporting(log: Forged, reports: dict[str, Signed], node: str, checkpoint: str) -> dict[str, Signed]:
+    """Return reports of which one is by a node that had seen another checkpoint: its own key signs that."""
+    report = canonical.decode(reports[node].document.encode(), Report)
+    said = replace(report, facts=replace(report.facts, checkpoint=checkpoint))
+    return {**reports, node: sign(said, node, log.keys[node])}
+
+
+def had_seen(log: Forged, node: str, checkpoint: str) -> None:
+    """Let a node have seen this when it reported for the plan that was declined; the plan is made from that."""
+    snapshot = log.snapshot(LET_GO)
+    snapshot = replace(snapshot, reports=_reporting(log, snapshot.reports, node, checkpoint))
+    request = log.plan(LET_GO).request
+    plan = log.store(canonical.encode(explain(log.cluster, action_named(request.action), request, snapshot)))
+    log.change(LET_GO, plan=plan, snapshot=log.store(canonical.encode(snapshot)))
+    log.change(LET_GO + 1, plan=plan)
+
+
+def _had_seen_late(log: Forged, node: str, checkpoint: str) -> None:
+    """Let a node have seen this when it reported after the confirmation; the target judged by that."""
+    said = canonical.decode(log.blobs[log.records[OUTCOME].late], Snapshot)
+    reports = _reporting(log, said.reports, node, checkpoint)
+    late = log.store(canonical.encode(replace(said, reports=reports)))
+    log.change(OUTCOME, late=late, outcome=log.outcome(late=digests(reports)))
+
+
+CONTRADICTED = (
+    Forgery("a node that was shown another log", lambda log: had_seen(log, "n1", _another(log, 3)), LET_GO, part.SEEN,
+            "another"),
+    Forgery("a witness that was shown another log", lambda log: had_seen(log, "w1", _another(log, 1)), LET_GO,
+            part.SEEN, "another"),
+    Forgery("the target that was shown another log", lambda log: had_seen(log, "n3", _another(log, LET_GO)), LET_GO,
+            part.SEEN, "another"),
+    Forgery("a node that was shown another log that was longer", lambda log: had_seen(
+        log, "n2", _another(log, LET_GO + 1)), LET_GO, part.SEEN, "another"),
+    Forgery("a node that had seen more than there is", lambda log: had_seen(log, "n2", _another(log, END + 1)), LET_GO,
+            part.SEEN, "behind"),
+    Forgery("a node that was shown another log, said late", lambda log: _had_seen_late(log, "n1", _another(log, 2)),
+            OUTCOME, part.SEEN, "another"),
+    Forgery("a node that had seen more than there is, said late", lambda log: _had_seen_late(
+        log, "n3", _another(log, END + 9)), OUTCOME, part.SEEN, "behind"),
+)  # fmt: skip
+"""Logs in which everything is signed and replays, and by whose own reports a node had seen another log; the state says
+how the log stands to that."""

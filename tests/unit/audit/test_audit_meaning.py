@@ -61,7 +61,7 @@ def test_an_honest_log_is_intact_authentic_and_replayed(honest: Forged, tmp_path
         assert (by_folder.whole, meaning.authentic, meaning.replayed) == (True, True, True)
         assert meaning.held == {
             "the endorsement": 1, "the operator's signature": 5, "the outcome": 5, "the plan": 8, "the snapshot": 32,
-            "what was said after the confirmation": 12,
+            "what was said after the confirmation": 12, "what nodes had seen of the log": 29,
         }  # fmt: skip
         assert [(gap.first, gap.records) for gap in meaning.noted] == [
             (REFUSED, 1), (READ, 1), (SIGNED_IN, 1), (SIGNED_OUT, 1), (LET_GO + 1, 1), (LAPSED + 1, 1),

@@ -33,7 +33,7 @@ def found(judge: ModuleType, log: Forged) -> set[tuple[str, int, str]]:
     wrong = set()
     for _, of_one in groupby(entries, key=lambda entry: entry.record.request):
         try:
-            for finding in judge.judged(trust, of_one, log.blobs.get):
+            for finding in judge.judged(trust, of_one, log.blobs.get, log.whole):
                 wrong.add((finding.state, finding.sequence, finding.part))
         except Exception as error:  # noqa: BLE001 - a mutant may break down where the check was.
             wrong.add(("breaks", 0, repr(error)))

@@ -1,5 +1,6 @@
 """What the profile and the nodes have seen of the log, held against what the control plane shows: lies are found."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -160,3 +161,23 @@ def test_verifying_a_file_neither_asks_nor_changes_the_memory(stage: Stage) -> N
     before = memory(stage)
     assert stage.run("audit", "verify", str(file)).code == 0
     assert memory(stage) == before
+
+
+@pytest.mark.parametrize("size", [1, 2, 40])
+def test_what_is_fetched_is_held_against_what_nodes_have_seen(stage: Stage, size: int) -> None:
+    """A node that was shown another log is named, and nothing is remembered; what a silent one saw is unknown."""
+    for _ in range(2):
+        stage.run("stop", "n3", "--reason", "a test", typed="no\n")
+    stage.facts["n1"] = msgspec.structs.replace(stage.facts["n1"], checkpoint=stage.log.checkpoint)
+    stage.facts["n2"] = msgspec.structs.replace(stage.facts["n2"], checkpoint="nonsense")
+    stage.missing["n3"] = "it sleeps"
+    shown = stage.run("audit", "verify")
+    assert (shown.code, "extends what n1 has seen, by its report of now" in shown.plain) == (0, True), shown
+    assert "what n2, n3 has seen of it by now: no report that says so" in shown.plain
+    before = memory(stage)
+    stage.facts["w1"] = msgspec.structs.replace(stage.facts["w1"], checkpoint=another(stage, size))
+    shown = stage.run("audit", "verify")
+    assert (shown.code, "w1 has seen, by its report of now" in shown.plain.split("\n")[0]) == (6, True), shown
+    assert ("BEHIND" if size == 40 else "ANOTHER LOG") in shown.plain
+    assert memory(stage) == before
+    assert json.loads(stage.run("audit", "verify", "--json").out)["silent"] == ["n2", "n3"]

@@ -17,9 +17,11 @@ import msgspec
 
 from aerodb.audit.against import Earlier, related, seen_earlier
 from aerodb.audit.clocks import jumps_in
+from aerodb.audit.contradictions import GivenUp, Whole, unexplained
 from aerodb.audit.export import lines_in
 from aerodb.audit.findings import RESTORATION, Finding, Meaning, Tally
-from aerodb.audit.meaning import Logged, judged
+from aerodb.audit.logged import Logged
+from aerodb.audit.meaning import judged
 from aerodb.audit.record import read_record
 from aerodb.audit.restoration import gap_in, misnamed
 from aerodb.audit.store.backup import as_folder, is_backup
@@ -119,21 +121,29 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Ea
         how.judged(done, verified.size)
     if done != verified.size:
         raise VerificationFailed(f"of {verified.size} records {done} are filed under a request, and could be judged")
-    for finding in (*trust.returned(tally.sum().spans), *_misnamed(database, tally.sum(), verified.size)):
+    given_up = _given_up(database, tally.sum())
+    for finding in (*trust.returned(tally.sum().spans), *_misnamed(database, given_up, verified.size)):
         tally.add(finding)
     with damage():
         relations = tuple(related(verified.checkpoint, _roots(database), each) for each in earlier)
+        relations += unexplained(tally.sum().contradictions, given_up)
         jumps = jumps_in(database.all_bodies(verified.size))
     return Verdict(verified=verified, meaning=tally.sum(), jumps=jumps, relations=relations, processes=processes)
 
 
-def _misnamed(database: Database, found: Meaning, size: int) -> Iterator[Finding]:
-    """Yield which of the restorations that the log tells of name another beginning than this log's."""
-    for told in found.told:
-        gap = gap_in(read_record(database.body(told.sequence) or b"{}"))
-        if gap is not None and misnamed(gap, size, _roots(database)):
-            said = f"it names {gap.restored} as restored, and this log does not begin with that"
-            yield Finding(state="fails", part=RESTORATION, sequence=told.sequence, said=said)
+def _given_up(database: Database, found: Meaning) -> tuple[GivenUp, ...]:
+    """Return what the restorations that the log tells of gave up."""
+    told = ((each.sequence, read_record(database.body(each.sequence) or b"{}")) for each in found.told)
+    gaps = ((sequence, record.target, gap_in(record)) for sequence, record in told)
+    return tuple(GivenUp(sequence, node, gap) for sequence, node, gap in gaps if gap is not None)
+
+
+def _misnamed(database: Database, given_up: tuple[GivenUp, ...], size: int) -> Iterator[Finding]:
+    """Yield which of the restorations name another beginning than this log's."""
+    for act in given_up:
+        if misnamed(act.gap, size, _roots(database)):
+            said = f"it names {act.gap.restored} as restored, and this log does not begin with that"
+            yield Finding(state="fails", part=RESTORATION, sequence=act.sequence, said=said)
 
 
 def _parts_judged(
@@ -171,6 +181,6 @@ def _judge(database: Database, trust: Trust, part: RequestPart, size: int) -> tu
             yield Logged(sequence=sequence, text=body.decode(), record=record)
 
     for _, of_one in groupby(entries(), key=lambda entry: entry.record.request):
-        for finding in judged(trust, of_one, database.blob):
+        for finding in judged(trust, of_one, database.blob, Whole(size, _roots(database))):
             tally.add(finding)
     return records, tally.sum()

@@ -33,6 +33,7 @@ FINDINGS: dict[State, tuple[str, str]] = {
     "unchecked": ("warn", "not checked"),
     "noted": ("dim", "unproven"),
     "told": ("warn", "restored"),
+    "contradicts": ("bad", "ANOTHER LOG"),
 }
 """How what was found is marked."""
 RECORDS_A_PAGE = 20

@@ -1,0 +1,56 @@
+"""One record in its place in the log, and what a check finds of it.
+
+Pure: no I/O, no clock.
+"""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from aerodb.audit.findings import Finding
+from aerodb.audit.record import Record
+from aerodb.errors import AeroError
+
+
+class Logged(msgspec.Struct, frozen=True, kw_only=True):
+    """One record with its number in the log and its exact text."""
+
+    sequence: int
+    text: str
+    record: Record
+
+
+def checked(entry: Logged, what: str, check: Callable[[], str]) -> Finding:
+    """Return what a check says, or why it fails."""
+    try:
+        return held(entry, what, check())
+    except (AeroError, UnicodeError) as error:
+        return failed(entry, what, str(error))
+
+
+def unless(entry: Logged, what: str, check: Callable[[], object]) -> Iterator[Finding]:
+    """Yield why a check fails, if it does."""
+    try:
+        check()
+    except AeroError as error:
+        yield failed(entry, what, error.message)
+
+
+def held(entry: Logged, what: str, said: str, count: int = 1) -> Finding:
+    """Return that a part of a record holds, for so many signatures or plans."""
+    return Finding(state="holds", part=what, sequence=entry.sequence, said=said, count=count)
+
+
+def failed(entry: Logged, what: str, why: str) -> Finding:
+    """Return that a part of a record is not what it says."""
+    return Finding(state="fails", part=what, sequence=entry.sequence, said=why)
+
+
+def gap(entry: Logged, what: str, why: str) -> Finding:
+    """Return that a part of a record cannot be checked here."""
+    return Finding(state="unchecked", part=what, sequence=entry.sequence, said=why, why=why)
+
+
+def noted(entry: Logged, what: str, why: str) -> Finding:
+    """Return that a part of a record rests on somebody's word."""
+    return Finding(state="noted", part=what, sequence=entry.sequence, said=f"Record {entry.sequence}: {why}.", why=why)
