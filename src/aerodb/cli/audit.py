@@ -13,7 +13,7 @@ import msgspec
 from aerodb.audit.clocks import jump_text
 from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Record, decode_record, read_record
-from aerodb.audit.verify import VerificationFailed
+from aerodb.audit.unverified import VerificationFailed
 from aerodb.cli import verification
 from aerodb.cli.backup import backup, restore
 from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified

@@ -7,7 +7,8 @@ import click
 
 from aerodb.audit.store import back_up
 from aerodb.audit.store import restore as put_back
-from aerodb.audit.verify import Progress, VerificationFailed, Verified
+from aerodb.audit.unverified import VerificationFailed
+from aerodb.audit.verify import Progress, Verified
 from aerodb.cli.failures import OK, LogUnverified
 from aerodb.cli.profile import read_cluster
 from aerodb.cli.proving import FILE

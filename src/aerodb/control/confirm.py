@@ -11,13 +11,7 @@ from aerodb.actions import action_named
 from aerodb.audit.record import Record
 from aerodb.control.comparison import Comparisons
 from aerodb.control.dispatch import Dispatcher
-from aerodb.control.errors import (
-    ConfirmationReplayed,
-    PlanNotPending,
-    RejectionUnconfirmable,
-    RequestForeign,
-    RequestNotFound,
-)
+from aerodb.control.errors import ConfirmationReplayed, RejectionUnconfirmable, RequestNotFound
 from aerodb.control.explain import Explainer, Pending
 from aerodb.control.record import Recorder, line_of
 from aerodb.control.roles import Right, require, require_authority
@@ -26,6 +20,7 @@ from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.api import Done, RequestLine
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Request, plan_digest
+from aerodb.protocol.refusals import PlanNotPending, RequestForeign
 from aerodb.tracing import span
 
 
