@@ -30,9 +30,9 @@ from aerodb.audit.store.index import ENDING
 from aerodb.audit.store.seal import file_digests, remove_seal, write_seal
 from aerodb.audit.tree import Frontier, leaf_hash
 from aerodb.control.agents import Agents
+from aerodb.control.comparison import Comparisons
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
-from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.transport.certificates import Authority
@@ -245,4 +245,6 @@ def _reader(log: Log, folder: Path) -> Reader:
     folder.mkdir()
     Authority(cluster.id).issue(folder, "control", "control")
     meters = Meters(log)
-    return Reader(cluster, Agents(cluster, tls_in(folder), meters), log, Views(cluster, log, meters), lambda _: False)
+    return Reader(
+        cluster, Agents(cluster, tls_in(folder), meters), log, Comparisons(cluster, log, meters), lambda _: False
+    )

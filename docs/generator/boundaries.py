@@ -1,7 +1,5 @@
 """What is privileged and what is sensitive: the page of the boundaries, read from what enforces them."""
 
-import ast
-import inspect
 from collections.abc import Iterator
 
 import msgspec
@@ -10,39 +8,25 @@ from aerodb.actions import catalogue
 from aerodb.api.service import OPERATORS, READERS
 from aerodb.control.answers import LIVE, RECORDED
 from aerodb.control.roles import matrix_text
-from aerodb.kernel import service
+from aerodb.kernel.service import ROUTES, Guard, anybody, control_only
 from aerodb.protocol.classification import CLASSES, SENSITIVE_KINDS, Class
+from aerodb.transport.metrics import scraper_only
 from aerodb.transport.rooms import CONTROL, MONITORS, PEOPLE, STRANGERS_MAX, Room
 from aerodb.transport.server import PAGES
 from docs.generator.text import GENERATED, table
 
-GUARDS = {
-    "control_only": "the control plane alone",
-    "scraper_only": "a monitor, the control plane, an enrolled person",
+GUARDS: dict[Guard, str] = {
+    control_only: "the control plane alone",
+    scraper_only: "a monitor, the control plane, an enrolled person",
+    anybody: "whoever has a certificate of the cluster's authority",
 }
 """What the guards of an agent's routes let through."""
-ANYBODY = "whoever has a certificate of the cluster's authority"
 
 
 def agent_routes() -> Iterator[tuple[str, str, str]]:
-    """Yield the method, the path and who may call, of each of an agent's routes, read from its source."""
-    tree = ast.parse(inspect.getsource(service))
-    guards = {
-        node.name: next((call for call in _called(node) if call in GUARDS), "")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.AsyncFunctionDef)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "TracedRoute":
-            path, handler = ast.literal_eval(node.args[0]), ast.unparse(node.args[1])
-            methods = next((ast.literal_eval(each.value) for each in node.keywords if each.arg == "methods"), ["GET"])
-            yield ", ".join(methods), path, GUARDS.get(guards.get(handler, ""), ANYBODY)
-
-
-def _called(function: ast.AsyncFunctionDef) -> Iterator[str]:
-    return (
-        node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    )
+    """Yield the method, the path and who may call, of each of an agent's routes."""
+    for route in ROUTES:
+        yield ", ".join(route.methods), route.path, GUARDS[route.guard]
 
 
 def _rooms() -> Iterator[tuple[str, ...]]:

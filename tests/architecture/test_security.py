@@ -67,11 +67,11 @@ def test_every_party_has_its_claims_and_what_is_not_defended_is_said() -> None:
     assert {"What several can do together", "What is not defended"} <= set(headings)
 
 
-def test_the_boundaries_are_read_from_what_enforces_them() -> None:
-    """Each route of an agent is found, with its guard; nobody but the control plane may send one anything."""
+def test_the_boundaries_are_what_enforces_them() -> None:
+    """Each route of an agent stands with its guard; nobody but the control plane may send one anything."""
     routes = list(agent_routes())
-    source = Path(service.__file__).read_text(encoding="utf-8")
-    assert len(routes) == source.count("TracedRoute(") > 0
-    assert all(who == GUARDS["control_only"] for method, _, who in routes if method == "POST")
-    assert {path for _, path, who in routes if who not in GUARDS.values()} == {"/primary", "/standby"}
+    assert len(routes) == len(service.ROUTES) > 0
+    assert Path(service.__file__).read_text(encoding="utf-8").count("TracedRoute(") == 1
+    assert all(who == GUARDS[service.control_only] for method, _, who in routes if method == "POST")
+    assert {path for _, path, who in routes if who == GUARDS[service.anybody]} == {"/primary", "/standby"}
     assert sensitive_fields()

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ocsf_json_schema import OcsfJsonSchemaEmbedded
 
-from aerodb.audit.ocsf import ACTIVITIES, NOT_RECORDED, VERSION, epoch_milliseconds, event_of
 from aerodb.audit.record import Event, Record
+from aerodb.views.ocsf import ACTIVITIES, NOT_RECORDED, VERSION, epoch_milliseconds, event_of
 from tests.unit.cli.stage import stage_in
 
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from aerodb.actions import action_named, gap_of
+from aerodb.audit.comparison import path_texts
 from aerodb.audit.store import Log
-from aerodb.audit.views import path_texts
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.kernel.node import read_node

@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec.structs import replace
 
-from aerodb.audit.evidence import Entry, Evidence, EvidenceInvalid, examine
+from aerodb.audit.evidence import Entry, Evidence, examine
 from aerodb.audit.note import sign_checkpoint
 from aerodb.audit.proof import make_proof
 from aerodb.audit.record import Record, decode_record, encode_record
 from aerodb.audit.tree import hashes_of, inclusion_path, leaf_hash, root_of
 from aerodb.audit.trust import Trust
+from aerodb.audit.unverified import EvidenceInvalid
 from aerodb.local.person import Person
 from aerodb.protocol import canonical, sshsig, webauthn
 from aerodb.protocol.api import Planned

@@ -18,7 +18,7 @@ import pytest
 
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log, verify_folder
-from aerodb.audit.verify import VerificationFailed
+from aerodb.audit.unverified import VerificationFailed
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Done, Planned
 from aerodb.protocol.facts import State

@@ -17,8 +17,8 @@ from aerodb.protocol.api import Ask, Confirm, Decision, Planned, Status
 from aerodb.protocol.classification import REDACTED, sensitive_values
 from aerodb.protocol.marks import ROOT_BYTES, mark_of
 from aerodb.protocol.plan import Plan
-from aerodb.rules.observed import observe
 from aerodb.transport.errors import Refused
+from aerodb.views.observed import observe
 from aerodb.web.site import PAGES
 from tests.faults.behind import append_to, connect
 from tests.faults.conftest import Running

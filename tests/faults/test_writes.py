@@ -12,8 +12,8 @@ from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Plan
 from aerodb.protocol.writes import Writes
-from aerodb.rules.observed import observe, stream_remarks
 from aerodb.rules.writes import writes
+from aerodb.views.observed import observe, stream_remarks
 from tests.faults.behind import append_to, connect, instance_of, pg_ctl, run, serves
 from tests.faults.conftest import Running
 from tests.faults.verdicts import failing

@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from aerodb import registration
 from aerodb.api.routes import ENDPOINTS
-from aerodb.audit import adding, export, note, ocsf, proof, record, search, tree, verify
+from aerodb.audit import adding, export, note, proof, record, search, tree, verify
 from aerodb.audit.checks import check_confirmation
 from aerodb.audit.cosignature import cosign, cosigned, cosigners, known_keys, only_by, with_lines
 from aerodb.audit.evidence import Evidence
@@ -42,6 +42,7 @@ from aerodb.transport.door import peer_of
 from aerodb.transport.outside import Place
 from aerodb.transport.problem import problem_bytes, read_answer, refused_by
 from aerodb.transport.tls import caller_of
+from aerodb.views import ocsf
 from aerodb.web.forms import form_of, query_of
 from aerodb.web.pages.requests import path_of
 from tests.unit.kernel.test_agent import ADA, CLUSTER, GENUINE, SHOWN

@@ -16,7 +16,8 @@ import msgspec
 
 from aerodb.audit.cosignature import Cosigned, cosigned
 from aerodb.audit.note import Checkpoint, CheckpointForged
-from aerodb.audit.verify import VerificationFailed, verified_checkpoint
+from aerodb.audit.unverified import VerificationFailed
+from aerodb.audit.verify import verified_checkpoint
 from aerodb.protocol.vkey import VerifierKey
 
 RootAt = Callable[[int], bytes]

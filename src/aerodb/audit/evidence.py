@@ -23,20 +23,13 @@ from aerodb.audit.meaning import judged
 from aerodb.audit.proof import ProofInvalid, Proven, make_proof, open_proof, path_in
 from aerodb.audit.record import decode_record
 from aerodb.audit.trust import Trust
+from aerodb.audit.unverified import EvidenceInvalid
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.rules.invariants import RULES
 
 T = TypeVar("T")
-
-
-class EvidenceInvalid(AeroError):
-    """A part of the evidence does not hold; `field` names the part."""
-
-    code = "control.evidence-invalid"
-    status = 409
-    title = "The evidence does not verify"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

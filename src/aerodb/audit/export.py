@@ -13,7 +13,8 @@ from typing import IO, Protocol, TypeVar
 
 import msgspec
 
-from aerodb.audit.verify import VerificationFailed, verified_checkpoint
+from aerodb.audit.unverified import VerificationFailed
+from aerodb.audit.verify import verified_checkpoint
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import msgspec
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint
 from aerodb.audit.record import Record, RecordTooLarge, decode_record
 from aerodb.audit.tree import Frontier
-from aerodb.errors import AeroError
+from aerodb.audit.unverified import VerificationFailed
 from aerodb.protocol import canonical
 
 BlobOf = Callable[[str], bytes | None]
@@ -23,14 +23,6 @@ Progress = Callable[[int, int], None]
 def silent(done: int, total: int) -> None:
     """Tell nobody."""
     del done, total
-
-
-class VerificationFailed(AeroError):
-    """The log is not what its key signed; the message says what was found."""
-
-    code = "control.log-verification-failed"
-    status = 409
-    title = "The audit log does not verify"
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,9 +25,10 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, RequestLine
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.rules.explain import check_request
-from aerodb.rules.render import plan_lines
 from aerodb.rules.specification import Action, Argument
 from aerodb.tracing import note
+from aerodb.views.render import plan_lines
+from aerodb.views.requests import CONFIRMING
 
 EXECUTION_TIMEOUT_SECONDS = 24 * 3600.0
 """A reclone copies a whole database before it answers."""
@@ -158,7 +159,7 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
 def _typed(terminal: Terminal, node: str) -> str | None:
     terminal.line("")
     terminal.line("Anything else declines it for good, which is recorded; Ctrl-C leaves it waiting.", "dim")
-    return terminal.ask(f"To confirm, type the node's name ({node}): ")
+    return terminal.ask(f"{CONFIRMING} ({node}): ")
 
 
 def declined(session: Session, profile: Profile, request: str) -> None:

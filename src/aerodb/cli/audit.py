@@ -13,7 +13,7 @@ import msgspec
 from aerodb.audit.clocks import jump_text
 from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Record, decode_record, read_record
-from aerodb.audit.verify import VerificationFailed
+from aerodb.audit.unverified import VerificationFailed
 from aerodb.cli import verification
 from aerodb.cli.backup import backup, restore
 from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified
@@ -184,8 +184,8 @@ def _fetched(session: Session, profile: Profile) -> Iterator[bytes]:
 
 def _ocsf(lines: Iterator[bytes], cluster: Cluster) -> Iterator[bytes]:
     """Yield an export's records as OCSF events, a line each, once the export is verified to be intact."""
-    from aerodb.audit.ocsf import event_of
     from aerodb.audit.store import opened_export, verify_content
+    from aerodb.views.ocsf import event_of
 
     try:
         with opened_export(lines, cluster.log_key) as (database, folder):

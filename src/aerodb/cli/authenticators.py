@@ -10,7 +10,6 @@ from aerodb.cli.act import person_profile
 from aerodb.cli.failures import OK, REJECTED, CredentialUnclear, EndorsementAltered
 from aerodb.cli.paths import endorsement_path
 from aerodb.cli.profile import Profile
-from aerodb.cli.seen import seen
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.signing import sign
 from aerodb.cli.terminal import Terminal, escape
@@ -19,6 +18,7 @@ from aerodb.protocol import canonical, webauthn
 from aerodb.protocol.credentials import Authenticator, Authenticators, Endorse
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE
 from aerodb.protocol.webauthn import Endorsement
+from aerodb.views.credentials import shown_credential
 
 PATH = "/v1/authenticators"
 HEAD = ("NAME", "STATE", "KEY", "FINGERPRINT", "COPIES", "CREDENTIAL")
@@ -117,7 +117,7 @@ def checked(profile: Profile, listed: Authenticator) -> Endorsement:
 
 def show(terminal: Terminal, endorsement: Endorsement, *, copies: bool) -> str:
     """Show what will be signed, computed here from its content, and what it will allow; return its short name."""
-    found = seen(endorsement)
+    found = shown_credential(endorsement)
     terminal.line(escape(f"ENDORSE AUTHENTICATOR {found.name} OF {endorsement.operator}"), "heading")
     terminal.line("  Whoever has it, and is known to it, can then confirm your requests in the browser.", "warn")
     terminal.line("  One authenticator cannot be revoked: only your own key, with all that it endorsed.", "warn")

@@ -11,8 +11,8 @@ from aerodb.cli.session import ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
 from aerodb.rules.invariants import STATEMENTS
-from aerodb.rules.render import wrapped
 from aerodb.rules.specification import Action
+from aerodb.views.render import EFFECTS, IRREVERSIBLE, wrapped
 
 
 class Whoami(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,8 +68,8 @@ def show_action(terminal: Terminal, action: Action) -> None:
     sentences = {
         "": (action.summary,),
         "NODE": (action.target,),
-        "WHAT WILL HAPPEN": action.effects,
-        "WHAT CANNOT BE UNDONE": action.irreversible,
+        EFFECTS: action.effects,
+        IRREVERSIBLE: action.irreversible,
         "OUTAGE": (action.outage,),
         "COMMIT POINT": (action.commit_point,),
         "INVARIANTS": tuple(f"{each}: {STATEMENTS[each][1]}" for each in action.invariants),

@@ -5,12 +5,13 @@ import click
 from aerodb.audit.record import decode_record
 from aerodb.cli import verification
 from aerodb.cli.act import declined, person_profile, show_and_confirm
-from aerodb.cli.failures import OK, LogUnverified, NothingPending, PlanAltered, RequestForeign
+from aerodb.cli.failures import OK, LogUnverified, PlanAltered
 from aerodb.cli.paths import request_path
 from aerodb.cli.remembered import check_before_signing
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision
+from aerodb.protocol.refusals import PlanNotPending, RequestForeign
 
 WAITING = frozenset({"planned", "rejected"})
 """The states of a request whose plan is shown to who would confirm it; a rejection is shown, and not offered."""
@@ -27,7 +28,7 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     decision = read(caller.get(request_path(request)), Decision)
     if decision.plan is None or decision.line.state not in WAITING or _over(decision):
-        raise NothingPending(f"its state: {decision.line.state}", request=request)
+        raise PlanNotPending(f"its state: {decision.line.state}", request=request)
     plan = verification.read_plan(decision.plan)
     if plan.request.id != request:
         raise PlanAltered("the plan on record is of another request")

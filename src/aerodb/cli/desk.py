@@ -27,18 +27,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from aerodb.cli.failures import LinkUsed, RegistrationLapsed
-from aerodb.cli.seen import seen
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.registration import CHALLENGE_BYTES, Registered, creation_options, read_registration
-from aerodb.rules.render import shown
 from aerodb.transport.errors import RouteUnknown
 from aerodb.transport.guard import Guard
 from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
 from aerodb.transport.secret import same
 from aerodb.transport.server import PageServer, listen_as_localhost
 from aerodb.transport.web import body_of, known_error
+from aerodb.views.credentials import shown_credential
+from aerodb.views.render import shown
 
 SECRET_BYTES = 32
 ANSWER_BYTES_MAX = 64 << 10
@@ -123,7 +123,7 @@ class Desk:
             self._found.set_exception(error)
             raise
         self._found.set_result(found)
-        return Response(canonical.encode(seen(found.endorsement)), media_type="application/json")
+        return Response(canonical.encode(shown_credential(found.endorsement)), media_type="application/json")
 
     def _check(self, request: Request) -> None:
         if not same(request.path_params["secret"], self._secret):

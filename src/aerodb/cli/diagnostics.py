@@ -30,7 +30,7 @@ from aerodb.protocol.classification import REDACTED, redacted
 
 TAIL_BYTES = 64 << 10
 RECORDS = 100
-LIBRARIES = ("click", "cryptography", "h11", "msgspec", "psycopg", "rfc8785", "starlette", "uvicorn")
+LIBRARIES = ("click", "cryptography", "h11", "msgspec", "psycopg", "starlette", "uvicorn")
 LEFT_OUT = (
     "every private key, password, ticket and token: no part of the bundle reads one",
     "PostgreSQL's data, its own log and its settings files",
@@ -71,7 +71,7 @@ def _catalogue() -> bytes:
 
 def _status(profile: Profile, caller: Caller) -> bytes:
     """Return the cluster as it is now, without its sensitive facts, whoever asks."""
-    from aerodb.rules.observed import observe
+    from aerodb.views.observed import observe
 
     answer = read(caller.get("/v1/status"), Status)
     observed, facts, taken = observe(profile.cluster, answer), {}, list(answer.redacted)
@@ -102,7 +102,7 @@ def _verification(profile: Profile, folder: Path) -> bytes:
     """Return what was found of the log's files."""
     from aerodb.audit.store import judge_folder
     from aerodb.audit.trust import Trust
-    from aerodb.cli.verdict import verdict_lines
+    from aerodb.views.verdict import verdict_lines
 
     verdict = judge_folder(folder / "control" / "log", Trust(clusters=(profile.cluster,)))
     return "".join(f"{line.text}\n" for line in verdict_lines(verdict)).encode()

@@ -11,8 +11,8 @@ from aerodb.cli.remembered import check_log
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.verification import planned_plan
 from aerodb.protocol.api import Planned
-from aerodb.rules.render import plan_lines, redacted_plan_lines
 from aerodb.rules.specification import Action
+from aerodb.views.render import plan_lines, redacted_plan_lines
 
 
 class Explain(click.Group):

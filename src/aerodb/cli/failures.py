@@ -4,6 +4,7 @@ The exit codes are part of the interface: 0 done, 1 rejected or not executed, 2 
 4 transport, 5 not a terminal, 6 verification failed, 7 (of `status`) commits are not known to be acknowledged.
 """
 
+from aerodb.audit.unverified import EvidenceInvalid, VerificationFailed
 from aerodb.errors import AeroError
 
 OK, REJECTED, USAGE, UNKNOWN, TRANSPORT, NOT_A_TERMINAL, UNVERIFIED, NO_WRITES = range(8)
@@ -42,22 +43,6 @@ class CredentialUnclear(AeroError):
     code = "input.credential-unclear"
     status = 404
     title = "Which authenticator is meant cannot be told"
-
-
-class RequestForeign(AeroError):
-    """Only who asked may confirm."""
-
-    code = "control.not-the-requester"
-    status = 403
-    title = "Somebody else asked for this"
-
-
-class NothingPending(AeroError):
-    """The request has no plan that could still be confirmed."""
-
-    code = "control.plan-not-pending"
-    status = 409
-    title = "No plan awaits this confirmation"
 
 
 class FileUnusable(AeroError):
@@ -146,18 +131,12 @@ class EndorsementAltered(Unverified):
     title = "The endorsement does not verify here"
 
 
-class LogUnverified(Unverified):
-    """The audit log is not what its key signed."""
-
-    code = "control.log-verification-failed"
-    title = "The audit log does not verify"
+class LogUnverified(VerificationFailed, Unverified):
+    """The audit log is not what its key signed, as this machine finds."""
 
 
-class EvidenceUnverified(Unverified):
-    """A part of an evidence file does not hold; the message names it."""
-
-    code = "control.evidence-invalid"
-    title = "The evidence does not verify"
+class EvidenceUnverified(EvidenceInvalid, Unverified):
+    """A part of an evidence file does not hold, as this machine finds; the message names it."""
 
 
 class OutcomeForged(Unverified):

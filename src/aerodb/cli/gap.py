@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import click
 
+from aerodb.audit.comparison import comparison_text
 from aerodb.audit.tree import EMPTY_ROOT
-from aerodb.audit.views import view_text
 from aerodb.cli.failures import OK, REJECTED, UNVERIFIED, LogUnverified, TerminalMissing
 from aerodb.cli.paths import GAP_PATH
 from aerodb.cli.profile import Caller, Profile
@@ -19,7 +19,7 @@ from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, jso
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Agreement, GapFound, LogView, Lost
+from aerodb.protocol.api import Agreement, Comparison, GapFound, Lost
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.holdings import Holdings, open_holdings
 from aerodb.protocol.marks import Gap, Mark, mark_of, read_mark, stated_mark
@@ -36,14 +36,14 @@ LOST_HEAD = ("NODE", "REQUEST", "ACTION", "TARGET", "OPERATOR", "RESULT", "THE L
 class Side(NamedTuple):
     """Who has seen what of the log: how that stands to it, and the newest that they saw and that is in it."""
 
-    view: LogView
+    compared: Comparison
     seen: Mark | None
     kept: Mark
 
     @property
     def contradicts(self) -> bool:
         """Tell whether they have seen what the log does not have."""
-        return self.view.agreement in CONTRADICTS
+        return self.compared.agreement in CONTRADICTS
 
 
 def opened(cluster: Cluster, found: GapFound) -> dict[str, Holdings]:
@@ -67,13 +67,13 @@ def sides(profile: Profile, caller: Caller, found: GapFound) -> tuple[list[Side]
     now = held(profile, caller, newest)
     kept = {name: _kept(each, found.kept.get(name)) for name, each in holdings.items()}
     proven = held(profile, caller, {name: text for name, text in kept.items() if text})
-    for view in proven.views:
-        if view.who in kept and view.agreement is not Agreement.CONSISTENT:
-            raise LogUnverified(f"the log is said to have {view.records} records as {view.who} saw them: unproven")
+    for each in proven.comparisons:
+        if each.who in kept and each.agreement is not Agreement.CONSISTENT:
+            raise LogUnverified(f"the log is said to have {each.records} records as {each.who} saw them: unproven")
     texts = {**newest, OWN: remembered(profile)}
     return [
-        Side(view, stated_mark(texts.get(view.who, "")), stated_mark(kept.get(view.who, "")) or NOTHING)
-        for view in now.views
+        Side(each, stated_mark(texts.get(each.who, "")), stated_mark(kept.get(each.who, "")) or NOTHING)
+        for each in now.comparisons
     ], now
 
 
@@ -124,16 +124,16 @@ def _show(terminal: Terminal, cluster: Cluster, found: GapFound, everyone: list[
 def proposals(contradicting: list[Side], base: Mark | None) -> Iterator[str]:
     """Yield what is lost, and the commands by which it is given up, each for whoever has seen it."""
     common = min(
-        (side.kept for side in contradicting if side.view.who != OWN), key=lambda each: each.size, default=NOTHING
+        (side.kept for side in contradicting if side.compared.who != OWN), key=lambda each: each.size, default=NOTHING
     )
     first = (base or common).size
-    last = max(side.view.records or 0 for side in contradicting) - 1
+    last = max(side.compared.records or 0 for side in contradicting) - 1
     yield f"Lost, at most: records {first} to {last} of the log that was seen."
     yield "Where this log is to stand, each of these gives up what it saw, once you have read what that is:"
-    for side in sorted(contradicting, key=lambda each: each.view.who != OWN):  # This profile first: it must know.
-        restored = base or (common if side.view.who == OWN else side.kept)
-        command = "aerodb audit accept" if side.view.who == OWN else f"aerodb accept-log {side.view.who}"
-        reason = "" if side.view.who == OWN else ' --reason "..."'
+    for side in sorted(contradicting, key=lambda each: each.compared.who != OWN):  # This profile first: it must know.
+        restored = base or (common if side.compared.who == OWN else side.kept)
+        command = "aerodb audit accept" if side.compared.who == OWN else f"aerodb accept-log {side.compared.who}"
+        reason = "" if side.compared.who == OWN else ' --reason "..."'
         yield f"  {command} --seen {side.seen} --restored {restored}{reason}"
 
 
@@ -143,7 +143,7 @@ def _row(side: Side) -> list[Cell]:
     if side.contradicts and not side.kept.size:
         kept = "nothing is proven"
     seen = str(side.seen) if side.seen else "nothing"
-    return [("plain", side.view.who), (style, seen), (style, kept if side.seen else "-")]
+    return [("plain", side.compared.who), (style, seen), (style, kept if side.seen else "-")]
 
 
 def _lost_row(cluster: Cluster, lost: Lost) -> list[Cell]:
@@ -213,9 +213,9 @@ def _check_nodes(profile: Profile, caller: Caller, named: Gap) -> None:
         )
         for name, each in opened(profile.cluster, found).items()
     }
-    for view in held(profile, caller, within).views:
-        if view.who in within and view.agreement not in (Agreement.CONSISTENT, Agreement.NOTHING):
+    for each in held(profile, caller, within).comparisons:
+        if each.who in within and each.agreement not in (Agreement.CONSISTENT, Agreement.NOTHING):
             raise LogUnverified(
-                f"this log is not the one of which {view.who} saw {view_text(view)}: less than {named.restored.size} "
-                "records are the same"
+                f"this log is not the one of which {each.who} saw {comparison_text(each)}: less than "
+                f"{named.restored.size} records are the same"
             )

@@ -7,7 +7,7 @@ is told so, and what was taken out. What cannot be told is said to be unknown; i
 import click
 from msgspec.structs import replace
 
-from aerodb.audit.views import silent_view, view_sentences, view_text
+from aerodb.audit.comparison import comparison_text, silent_comparison
 from aerodb.cli.failures import NO_WRITES, OK, UNVERIFIED
 from aerodb.cli.profile import Caller, Profile
 from aerodb.cli.remembered import held
@@ -15,24 +15,25 @@ from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, jso
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import api, canonical
-from aerodb.protocol.certificates import certificate_sentences, certificates_text
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, Instance, State
+from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Result
 from aerodb.protocol.writes import Writes
-from aerodb.rules.observed import Observed, lags, node_remarks, observe, stream_remarks, sync_state
 from aerodb.rules.writes import writes
+from aerodb.views.certificates import certificates_text
+from aerodb.views.matrix import matrix_rows
+from aerodb.views.observed import Observed, observe
+from aerodb.views.status import UNKNOWN, profile_remarks, status_remarks, stream, where, writes_style
 
 BEHIND_HEAD = ("BEHIND, RECEIVED", "BEHIND, REPLAYED")
 NODE_HEAD = ("NODE", "ROLE", "STATE", "TERM", "TIMELINE", "WAL POSITION", *BEHIND_HEAD, "SYNC", "UPSTREAM")
-UNKNOWN: Cell = ("warn", "unknown")
 NOTHING: Cell = ("dim", "-")
 WRITES_MARKS = {
-    "yes": ("good", "\N{BLACK CIRCLE}", "*"),
-    "no": ("bad", "\N{BLACK SQUARE}", "#"),
-    "unknown": ("warn", "\N{BLACK UP-POINTING TRIANGLE}", "!"),
+    "yes": ("\N{BLACK CIRCLE}", "*"),
+    "no": ("\N{BLACK SQUARE}", "#"),
+    "unknown": ("\N{BLACK UP-POINTING TRIANGLE}", "!"),
 }
-"""For each answer its style and its mark, also where the terminal has no UTF-8."""
+"""The mark of each answer, also where the terminal has no UTF-8."""
 ROLE_STYLES = {"primary": "good", "standby": "plain", "witness": "dim"}
 
 
@@ -49,33 +50,35 @@ def status(session: Session, *, sensitive: bool, as_json: bool) -> int:
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     told = read(caller.get(f"/v1/status{'?sensitive=1' if sensitive else ''}"), api.Status)
     observed = observe(profile.cluster, told)
-    views, fault = log_views(profile, caller, told, observed)
-    answer = replace(told, writes=writes(profile.cluster, observed.facts), log_views=views)  # Judged on what verifies.
+    comparisons, fault = compared_here(profile, caller, told, observed)
+    answer = replace(
+        told, writes=writes(profile.cluster, observed.facts), log_views=comparisons
+    )  # Judged on what verifies.
     if as_json:
         session.terminal.document(canonical.encode(answer))
     else:
         show_status(session.terminal, profile.cluster, answer, observed, fault)
-    contradicted = any(view.agreement in (api.Agreement.BEHIND, api.Agreement.FORKED) for view in views)
+    contradicted = any(each.agreement in (api.Agreement.BEHIND, api.Agreement.FORKED) for each in comparisons)
     if observed.forged or answer.configuration != profile.cluster.digest or fault or contradicted:
         return UNVERIFIED
     return OK if answer.writes.acknowledged == "yes" else NO_WRITES
 
 
-def log_views(
+def compared_here(
     profile: Profile, caller: Caller, told: api.Status, observed: Observed
-) -> tuple[tuple[api.LogView, ...], str]:
+) -> tuple[tuple[api.Comparison, ...], str]:
     """Return how what everyone has seen of the log stands to it, as proven here, and why that could not be proven.
 
     What the control plane says against its own log is taken from it as well.
     """
     nodes = {name: facts.checkpoint for name, facts in observed.facts.items()}
-    silent = tuple(silent_view(member.name) for member in profile.cluster.members if member.name not in nodes)
+    silent = tuple(silent_comparison(member.name) for member in profile.cluster.members if member.name not in nodes)
     members = {member.name for member in profile.cluster.members}
-    others = tuple(view for view in told.log_views if view.who not in members)
+    others = tuple(each for each in told.log_views if each.who not in members)
     try:
-        proven, fault = held(profile, caller, nodes).views, ""
+        proven, fault = held(profile, caller, nodes).comparisons, ""
     except AeroError as error:
-        proven, fault = tuple(map(silent_view, nodes)), error.message
+        proven, fault = tuple(map(silent_comparison, nodes)), error.message
     return (*proven, *silent, *others), fault
 
 
@@ -90,7 +93,7 @@ def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observ
     terminal.table(NODE_HEAD, [node_row(member.name, observed) for member in cluster.members])
     if fault:
         terminal.line(escape(f"The audit log could not be held against what was seen of it: {fault}"), "bad")
-    for style, text in remarks(cluster, answer, observed):
+    for style, text in [*profile_remarks(cluster, answer), *status_remarks(answer, observed)]:
         terminal.line(escape(text), style)
     terminal.line("")
     terminal.line("What would be accepted now, and the invariants that forbid the rest (?: unknown, counts as no)")
@@ -99,16 +102,16 @@ def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observ
         terminal.line(escape(f"{name}: too many combinations to judge at once; ask one: aerodb explain {name} NODE"))
     terminal.line("")
     terminal.line(f"snapshot {answer.snapshot_digest}", "dim")
-    seen = "; ".join(f"{view.who}: {view_text(view)}" for view in answer.log_views)
+    seen = "; ".join(f"{each.who}: {comparison_text(each)}" for each in answer.log_views)
     terminal.line(escape(f"audit log: {answer.log_size} records; of it have seen {seen or 'nobody'}"), "dim")
     terminal.line(escape(certificates_text(answer.certificates)), "dim")
 
 
 def show_writes(terminal: Terminal, found: Writes) -> None:
     """Show whether commits can be acknowledged now: the first thing that anyone wants to know."""
-    style, drawn, plain = WRITES_MARKS[found.acknowledged]
+    drawn, plain = WRITES_MARKS[found.acknowledged]
     mark = drawn if terminal.draws else plain
-    terminal.line(escape(f"{mark} Writes: {found.headline}"), style)
+    terminal.line(escape(f"{mark} Writes: {found.headline}"), writes_style(found))
     for sentence in found.details:
         terminal.line(escape(f"  {sentence}"))
     terminal.line("")
@@ -125,67 +128,29 @@ def node_row(name: str, observed: Observed) -> list[Cell]:
     if instance is None:
         return [*head, NOTHING, ("plain", str(facts.standing.granted.term)), *[NOTHING] * 6]
     style = "good" if instance.state is State.RUNNING else "bad"
-    return [*head, (style, instance.state), *_position_cells(instance), *_stream_cells(name, facts, observed)]
-
-
-def _position_cells(instance: Instance) -> tuple[Cell, Cell, Cell]:
-    position = instance.position
-    if position is None:
-        return UNKNOWN, UNKNOWN, UNKNOWN
-    term = UNKNOWN if position.term is None else ("plain", str(position.term))
-    return term, ("plain", str(position.timeline)), ("plain", str(position.lsn))
+    return [*head, (style, instance.state), *where(instance), *_stream_cells(name, facts, observed)]
 
 
 def _stream_cells(name: str, facts: Facts, observed: Observed) -> tuple[Cell, Cell, Cell, Cell]:
     """Return how far a node is behind, received and replayed, its synchronous state and its upstream."""
-    upstream = facts.instance.attached if facts.instance else None
-    if facts.standing.role == "primary":
+    fed = stream(name, facts, observed)
+    if fed is None:
+        upstream = facts.instance.attached if facts.instance else None
         return NOTHING, NOTHING, NOTHING, NOTHING if upstream is None else ("bad", upstream)
-    received, replayed = (("warn" if text == "unknown" else "plain", text) for text in lags(name, facts, observed))
-    if upstream is None:
-        return received, replayed, ("warn", "detached"), ("warn", "none")
-    return received, replayed, sync_state(name, upstream, observed) or UNKNOWN, ("plain", upstream)
-
-
-def remarks(cluster: Cluster, answer: api.Status, observed: Observed) -> list[Cell]:
-    """Return what a table cannot say: first what could not be observed, then what is unusual."""
-    found: list[Cell] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
-    found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
-    found += view_sentences(answer.log_views, answer.log_size)
-    found += certificate_sentences(answer.certificates)
-    if answer.facts:
-        found.append(("warn", "These facts are the control plane's word: your role is not shown the signed reports."))
-    if answer.redacted:
-        found.append(("warn", f"Redacted: {', '.join(answer.redacted)}"))
-    if answer.configuration != cluster.digest:
-        found.append(("bad", "The control plane works with another configuration than the profile's cluster.json."))
-    if not answer.consistent:
-        found.append(("bad", "The cluster changed while it was looked at: the reports are not of one state."))
-    if not answer.log_writable:
-        found.append(("bad", "The audit log cannot be written: every action is refused until it can."))
-    for name, facts in observed.facts.items():
-        found += [(style, f"{name} {text}") for style, text in node_remarks(facts)]
-    return [*found, *stream_remarks(observed)]
+    upstream_cell = ("warn", "none") if fed.upstream is None else ("plain", fed.upstream)
+    return fed.received, fed.replayed, fed.sync or ("warn", "detached"), upstream_cell
 
 
 def show_matrix(terminal: Terminal, cluster: Cluster, matrix: tuple[api.Cell, ...]) -> None:
     """Show every action (with its arguments) by node: accepted, or the invariants that forbid it, one a line."""
     names = [member.name for member in cluster.members]
-    by_label: dict[str, dict[str, api.Cell]] = {}
-    for cell in matrix:
-        by_label.setdefault(_label(cell), {})[cell.node] = cell
     rows: list[list[Cell]] = []
-    for label, cells in by_label.items():
-        columns = [_cell_lines(cells.get(name)) for name in names]
+    for row in matrix_rows(names, matrix):
+        columns = [_cell_lines(cell) for cell in row.cells]
         for at in range(max(len(column) for column in columns)):
-            start: Cell = ("plain", label if at == 0 else "")
+            start: Cell = ("plain", row.typed if at == 0 else "")
             rows.append([start, *(column[at] if at < len(column) else ("plain", "") for column in columns)])
     terminal.table(["ACTION", *names], rows)
-
-
-def _label(cell: api.Cell) -> str:
-    """Return an action as it is typed, without its target."""
-    return " ".join([cell.action, *(f"--{name} {value}" for name, value in cell.arguments.items())])
 
 
 def _cell_lines(cell: api.Cell | None) -> list[Cell]:

@@ -9,14 +9,14 @@ from aerodb.cli.failures import BY_RESULT, OutcomeUnknown, Unverified
 from aerodb.cli.paths import GAP_PATH, request_path
 from aerodb.cli.profile import Caller
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
-from aerodb.cli.terminal import Terminal, escape
+from aerodb.cli.terminal import Terminal
 from aerodb.cli.verification import read_plan, verified_outcome
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision, Done, GapFound
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import plan_digest
-from aerodb.rules.render import outcome_lines
 from aerodb.transport.errors import Refused, Unreachable
+from aerodb.views.render import outcome_lines, unsigned_outcome_lines
 
 REQUEST_UNKNOWN = "input.request-unknown"
 
@@ -31,9 +31,7 @@ def show_outcome(terminal: Terminal, cluster: Cluster, request: str, target: str
     if outcome is not None:
         terminal.lines(outcome_lines(outcome))
     else:
-        style = "warn" if done.result == "unknown" else "bad"
-        terminal.line(f"{done.result.upper()}, as the control plane says; no agent signed it", style)
-        terminal.line(escape(f"  {done.code}: {done.message}" if done.code else f"  {done.message}"))
+        terminal.lines(unsigned_outcome_lines(done.result, done.code, done.message))
         if done.result == "unknown":
             terminal.line(f"  Nothing is sent again. Ask: aerodb outcome {request}", "warn")
     if done.sequence is not None:

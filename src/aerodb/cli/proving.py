@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from aerodb import private
+from aerodb.audit.unverified import EvidenceInvalid
 from aerodb.cli.failures import OK, EvidenceUnverified, FileUnusable
 from aerodb.cli.paths import request_path
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session
@@ -45,7 +46,7 @@ def write_new(path: Path, parts: Iterable[bytes]) -> int:
 @click.pass_obj
 def evidence(session: Session, request: str, output: Path) -> int:
     """Write everything about one request into one file that proves itself; the reading is recorded in the log."""
-    from aerodb.audit.evidence import EvidenceInvalid, examine
+    from aerodb.audit.evidence import examine
     from aerodb.audit.trust import Trust
 
     profile = session.profile()

@@ -16,18 +16,18 @@ from urllib.parse import urlencode
 import msgspec
 
 from aerodb.actions import gap_of
+from aerodb.audit.comparison import check_comparisons, compared, path_in_texts
 from aerodb.audit.cosignature import bare
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint
 from aerodb.audit.tree import verify_consistency
-from aerodb.audit.views import check_views, path_in_texts, viewed
 from aerodb.cli.failures import FileUnusable, LogUnverified
 from aerodb.cli.profile import Caller, Profile
 from aerodb.cli.session import read
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Agreement, Compared, LogView, Shown
+from aerodb.protocol.api import Agreement, Compared, Comparison, Shown
 from aerodb.protocol.marks import Gap, Mark, stated_mark
 from aerodb.protocol.plan import Request, Snapshot
-from aerodb.rules.observed import observe_snapshot
+from aerodb.views.observed import observe_snapshot
 
 FILE = "log-checkpoint"
 OWN = "this profile"
@@ -38,7 +38,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """The log's newest checkpoint, verified here, and how what others have seen stands to it."""
 
     newest: Checkpoint
-    views: tuple[LogView, ...]
+    comparisons: tuple[Comparison, ...]
 
     def check(self) -> None:
         """Refuse to go on by a log that does not extend what was seen of it.
@@ -46,7 +46,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             LogForked, LogBehind: naming who has seen what.
         """
-        check_views(self.views, self.newest.size)
+        check_comparisons(self.comparisons, self.newest.size)
 
 
 def remembered(profile: Profile) -> str:
@@ -81,13 +81,13 @@ def held(profile: Profile, caller: Caller, nodes: Mapping[str, str]) -> Held:
     seen_text = urlsafe_b64encode(canonical.encode(shown)).decode()
     answer = read(caller.get(f"{PATH}?{urlencode({'seen': seen_text})}"), Compared)
     newest = _newest(profile, answer)
-    views = tuple(
-        viewed(who or OWN, text, newest, path_in_texts(answer.paths.get(who, ())), profile.cluster.log_key)
+    comparisons = tuple(
+        compared(who or OWN, text, newest, path_in_texts(answer.paths.get(who, ())), profile.cluster.log_key)
         for who, text in seen.items()
     )
-    if all(view.agreement in (Agreement.CONSISTENT, Agreement.NOTHING, Agreement.FORGED) for view in views):
+    if all(each.agreement in (Agreement.CONSISTENT, Agreement.NOTHING, Agreement.FORGED) for each in comparisons):
         remember(profile, answer.checkpoint)
-    return Held(newest=newest, views=views)
+    return Held(newest=newest, comparisons=comparisons)
 
 
 def _bare(seen: Mapping[str, str], vkey: str) -> Iterator[tuple[str, str]]:
@@ -125,8 +125,10 @@ def check_gap(profile: Profile, caller: Caller, target: str, gap: Gap, seen: str
         LogUnverified: the log extends what the target saw, or does not begin with what the gap names.
     """
     found = held(profile, caller, {target: seen})
-    check_views([view for view in found.views if view.who == OWN], found.newest.size)
-    if all(view.agreement not in (Agreement.BEHIND, Agreement.FORKED) for view in found.views if view.who == target):
+    check_comparisons([each for each in found.comparisons if each.who == OWN], found.newest.size)
+    if all(
+        each.agreement not in (Agreement.BEHIND, Agreement.FORKED) for each in found.comparisons if each.who == target
+    ):
         raise LogUnverified(f"the log extends what {target} has seen of it: there is nothing to give up")
     proven_beginning(profile, caller, gap.restored)
 

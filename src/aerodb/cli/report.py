@@ -8,17 +8,18 @@ from urllib.parse import urlencode
 import click
 from jinja2 import Environment, StrictUndefined
 
-from aerodb.audit.lags import LEGEND, NOTHING_SAMPLED
 from aerodb.audit.record import read_record
 from aerodb.audit.search import PAGE_RECORDS_MAX, required_instant
 from aerodb.cli.failures import OK, UNVERIFIED
-from aerodb.cli.incident import HEIGHT, NOT_VERIFIED, WIDTH, Incident, incident, lags_around, moments, steps
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Caller
 from aerodb.cli.proving import FILE, write_new
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
+from aerodb.cli.verification import read_plan
 from aerodb.protocol.api import Decision, Found, LogEntry
 from aerodb.protocol.timeline import Timeline
+from aerodb.views.incident import HEIGHT, NOT_VERIFIED, WIDTH, Incident, incident, lags_around, moments, steps
+from aerodb.views.lags import LEGEND, NOTHING_SAMPLED
 
 TIMELINE_RECORDS_MAX = 1_000
 MARKDOWN_SPECIAL = "\\`*_{}[]<>()#+-.!|~"
@@ -87,7 +88,8 @@ def report(session: Session, since: str, until: str, output: Path | None, text: 
     entries, decisions = gathered(caller, since, until)
     seen = read(caller.get(f"/v1/timeline?records={TIMELINE_RECORDS_MAX}"), Timeline)
     around = moments(seen, entries), lags_around(seen, entries)
-    found = incident(profile.cluster, (since, until), entries, decisions, *around)
+    plans = {each.line.request: read_plan(each.plan) for each in decisions if each.plan is not None}
+    found = incident(profile.cluster, (since, until), entries, decisions, plans, *around)
     for path, render in ((output, html), (text, markdown)):
         if path is not None:
             write_new(path, (render(found).encode(),))

@@ -14,18 +14,10 @@ from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.cli.verification import read_plan
 from aerodb.protocol.api import Decision, RequestLine, Requests
 from aerodb.protocol.cluster import Cluster
-from aerodb.rules.render import plan_lines, redacted_plan_lines
+from aerodb.views.render import plan_lines, redacted_plan_lines
+from aerodb.views.requests import NOTHING_ASKED, state_style
 
 HEAD = ("REQUEST", "AT", "OPERATOR", "ACTION", "NODE", "ARGUMENTS", "STATE", "CODE", "REASON")
-STATE_STYLES = {
-    "declined": "dim",
-    "lapsed": "dim",
-    "executed": "good",
-    "not executed": "bad",
-    "rejected": "bad",
-    "refused": "bad",
-    "unknown": "warn",
-}
 
 
 @click.command("requests", cls=ClientCommand)
@@ -45,14 +37,14 @@ def requests(session: Session, limit: int, before: int | None, *, as_json: bool)
         if answer.next is not None:
             session.terminal.line(f"Older ones: aerodb requests --before {answer.next}", "dim")
     else:
-        session.terminal.line("There is no request yet.", "dim")
+        session.terminal.line(NOTHING_ASKED, "dim")
     return OK
 
 
 def _row(line: RequestLine) -> list[Cell]:
     arguments = " ".join(f"{name} {value}" for name, value in line.arguments.items()) or "-"
     texts = (line.request, line.at, line.operator, line.action, line.target, arguments)
-    state = (STATE_STYLES.get(line.state, "warn"), line.state)
+    state = (state_style(line.state), line.state)
     return [*(("plain", text) for text in texts), state, ("plain", line.code or "-"), ("dim", line.reason)]
 
 
@@ -94,7 +86,7 @@ def show_decision(terminal: Terminal, decision: Decision, faults: list[str]) -> 
         terminal.line(escape(f"{line.action} {line.target}{named}, asked by {line.operator}: {line.reason}"), "heading")
     terminal.line("")
     state = f"{line.state.upper()} {line.code}".rstrip()
-    terminal.line(escape(f"{state}   (at {line.at}, request {line.request})"), STATE_STYLES.get(line.state, "warn"))
+    terminal.line(escape(f"{state}   (at {line.at}, request {line.request})"), state_style(line.state))
     for each in decision.events:
         said = f"record {each.sequence}: {each.event} {each.result} {each.code}".rstrip()
         terminal.line(escape(f"{said}, by {each.operator}, at {each.at}; its text is redacted for your role"), "dim")

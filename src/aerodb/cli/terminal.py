@@ -16,7 +16,7 @@ import click
 from aerodb.errors import AeroError
 
 if TYPE_CHECKING:
-    from aerodb.rules.render import Line  # Only annotated here: the rules take long to import.
+    from aerodb.views.render import Line  # Only annotated here: the rules take long to import.
 
 STYLES: dict[str, dict[str, Any]] = {
     "heading": {"bold": True},
@@ -132,6 +132,6 @@ def coloured(stream: TextIO) -> bool:
 
 def escape(text: str) -> str:
     """Return `text` with control and bidirectional characters escaped."""
-    from aerodb.rules.render import shown
+    from aerodb.views.render import shown
 
     return shown(text)

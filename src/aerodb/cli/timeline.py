@@ -2,11 +2,12 @@
 
 import click
 
-from aerodb.audit.lags import LEGEND, NOTHING_SAMPLED, picture
 from aerodb.cli.failures import OK
 from aerodb.cli.session import ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, escape
 from aerodb.protocol.timeline import Entry, Timeline
+from aerodb.views.lags import LEGEND, NOTHING_SAMPLED, picture
+from aerodb.views.timeline import sentence, silences
 
 HEAD = ("ORDER", "TERM", "WAL POSITION", "SOURCE", "NUMBER", "WHAT", "CLOCK, NOT TRUSTED")
 ORDERS: dict[str, Cell] = {"start": ("dim", "first"), "after": ("plain", "after"), "uncertain": ("warn", "uncertain")}
@@ -31,8 +32,8 @@ def timeline(session: Session, /, *, as_json: bool, **given: str | int | bool | 
     if as_json:
         session.terminal.document(body)
         return OK
-    for name, why in answer.missing.items():
-        session.terminal.line(escape(f"{name} gave no events: {why}"), "bad")
+    for name, said in silences(answer).items():
+        session.terminal.line(escape(f"{name} {said}"), "bad")
     _show_lag(session, answer)
     session.terminal.table(HEAD, [_row(entry) for entry in answer.entries])
     session.terminal.line(f"audit log: {answer.log_size} records", "dim")
@@ -64,15 +65,3 @@ def _row(entry: Entry) -> list[Cell]:
         (STYLES[entry.kind], escape(sentence(entry))),
         ("dim", escape(entry.at)),
     ]
-
-
-def sentence(entry: Entry) -> str:
-    """Return what an entry says, in a few words."""
-    if entry.kind == "gap":
-        return f"gap ({entry.subject}): nothing is known from {entry.before} to {entry.after}"
-    if entry.kind == "record":
-        about = " ".join(part for part in (entry.action, entry.node, entry.subject) if part)
-        came = " ".join(part for part in (entry.after, entry.code) if part)
-        return f"{entry.what} {about} by {entry.operator}" + (f": {came}" if came else "")
-    head = " ".join(part for part in (entry.what, entry.subject) if part)
-    return f"{head}: {entry.before} -> {entry.after}" if entry.before else f"{head}: {entry.after}"

@@ -12,23 +12,24 @@ import msgspec
 
 from aerodb.audit.against import Earlier, seen_earlier
 from aerodb.audit.cosignature import cosigners_of
-from aerodb.audit.evidence import EvidenceInvalid, checkpoint_in, examine
+from aerodb.audit.evidence import checkpoint_in, examine
 from aerodb.audit.export import lines_in
 from aerodb.audit.note import CheckpointForged, open_checkpoint
 from aerodb.audit.store import How, Verdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
 from aerodb.audit.trust import Trust
-from aerodb.audit.verify import Progress, VerificationFailed
+from aerodb.audit.unverified import EvidenceInvalid, VerificationFailed
+from aerodb.audit.verify import Progress
 from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
 from aerodb.cli.profile import Profile, read_cluster
 from aerodb.cli.proving import EXPORT_PATH, FILE
 from aerodb.cli.remembered import FILE as LOG_CHECKPOINT
 from aerodb.cli.remembered import remember, remembered
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
-from aerodb.cli.verdict import evidence_lines, meaning_document, verdict_document, verdict_lines
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Status
 from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, parse_verifier_key
-from aerodb.rules.observed import observe
+from aerodb.views.observed import observe
+from aerodb.views.verdict import evidence_lines, meaning_document, verdict_document, verdict_lines
 
 STATUS_PATH = "/v1/status"
 EVIDENCE_BYTES_MAX = 64 << 20

@@ -71,7 +71,7 @@ def write_page(profile: Profile, ticket: str) -> Path:
 
     from jinja2 import Environment, StrictUndefined
 
-    from aerodb.rules.render import shown
+    from aerodb.views.render import shown
 
     template = (files("aerodb.cli") / "templates" / FILE).read_text(encoding="utf-8")
     text = Environment(autoescape=True, undefined=StrictUndefined).from_string(template).render(

@@ -14,6 +14,7 @@ from aerodb.audit.findings import Finding
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log
 from aerodb.control.authenticators import Authenticators
+from aerodb.control.comparison import Comparisons
 from aerodb.control.confirm import Confirmer
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
@@ -23,7 +24,6 @@ from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
 from aerodb.control.reading import Reader
 from aerodb.control.roles import ALLOWED, Right, require
-from aerodb.control.views import Views
 from aerodb.protocol.api import (
     Ask,
     AsOf,
@@ -61,7 +61,7 @@ class PlaneParts:
     authenticators: Authenticators
     reader: Reader
     discloser: Discloser
-    views: Views
+    comparisons: Comparisons
     gaps: Gaps
     door: Door
 
@@ -212,8 +212,8 @@ class Access:
         return self._parts.discloser.export(self.person)
 
     def compare(self, shown: Shown) -> Compared:
-        """Return the proof that the log extends what the person shows of it. Raises what `Views.compare` does."""
-        return self._parts.views.compare(self.person, shown)
+        """Return the proof that the log extends what the person shows of it. Raises what `Comparisons.compare` does."""
+        return self._parts.comparisons.compare(self.person, shown)
 
     def gap(self) -> GapFound:
         """Return what nodes hold and the log lacks. Raises what `Gaps.found` does."""

@@ -56,7 +56,7 @@ RECORDED: dict[type[msgspec.Struct], str] = {
 }
 PUBLIC: frozenset[type[msgspec.Struct]] = frozenset({
     Certificate, Cluster, Cosigning, Member, Operator, Request, StandbyLag, timeline.Lag,
-    api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.Compared, api.EventLine, api.Found, api.LogView,
+    api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.Compared, api.EventLine, api.Found, api.Comparison,
     api.Records, api.Replayed, api.RequestLine, api.Requests, api.SessionLine, api.SignedIn, api.Status, api.Ticket,
     api.WhoAmI,
     Authenticator, Authenticators, CreationOptions, Descriptor, Parameter, RelyingParty, Selection, User,

@@ -9,23 +9,18 @@ from contextlib import contextmanager
 
 from aerodb.actions import action_named
 from aerodb.audit.record import Record
+from aerodb.control.comparison import Comparisons
 from aerodb.control.dispatch import Dispatcher
-from aerodb.control.errors import (
-    ConfirmationReplayed,
-    PlanNotPending,
-    RejectionUnconfirmable,
-    RequestForeign,
-    RequestNotFound,
-)
+from aerodb.control.errors import ConfirmationReplayed, RejectionUnconfirmable, RequestNotFound
 from aerodb.control.explain import Explainer, Pending
 from aerodb.control.record import Recorder, line_of
 from aerodb.control.roles import Right, require, require_authority
-from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.api import Done, RequestLine
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Request, plan_digest
+from aerodb.protocol.refusals import PlanNotPending, RequestForeign
 from aerodb.tracing import span
 
 
@@ -33,14 +28,19 @@ class Confirmer:
     """Takes confirmations."""
 
     def __init__(
-        self, cluster: Cluster, explainer: Explainer, recorder: Recorder, dispatcher: Dispatcher, views: Views
+        self,
+        cluster: Cluster,
+        explainer: Explainer,
+        recorder: Recorder,
+        dispatcher: Dispatcher,
+        comparisons: Comparisons,
     ) -> None:
         """Keep whose confirmations count, where plans wait, where they are logged, who sends them, who saw the log."""
         self._cluster = cluster
         self._explainer = explainer
         self._recorder = recorder
         self._dispatcher = dispatcher
-        self._views = views
+        self._comparisons = comparisons
 
     def confirm(self, person: Operator, request_id: str, signature: str) -> Done:
         """Log the confirmation, send the order, once, and return the outcome.
@@ -59,7 +59,7 @@ class Confirmer:
         request_id = asked.id
         with self._recorder.refusals(asked, person.name):
             pending, touch = self._checked(person, request_id, signature)
-            self._views.check_request(pending.plan.request)
+            self._comparisons.check_request(pending.plan.request)
             self._recorder.log.ensure_reserve()
         with self._decided(request_id):
             sequence = self._recorder.confirmed(pending.plan, pending.text, signature, touch=touch)
@@ -77,7 +77,7 @@ class Confirmer:
         asked = self._asked(request_id)
         with self._recorder.refusals(asked, person.name):
             pending = self._own(person, request_id)
-            self._views.check()
+            self._comparisons.check()
         with self._decided(request_id):
             self._recorder.gone(asked, "declined", plan_digest(pending.text), "")
         return line_of(self._records(request_id), awaits=False)

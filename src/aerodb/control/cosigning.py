@@ -34,12 +34,8 @@ CALL_SECONDS_MAX, GATHER_SECONDS_MAX = 8.0, 20.0
 """What one call of a witness may take, and what an order waits for all of them: two calls each."""
 
 
-class WitnessRefuses(AeroError):
+class WitnessRefuses(CosignaturesMissing):
     """A log witness did not cosign; the message says why. It is told in the name of those that are missing."""
-
-    code = CosignaturesMissing.code
-    status = CosignaturesMissing.status
-    title = CosignaturesMissing.title
 
 
 def read_places(folder: Path) -> dict[str, Place]:

@@ -3,12 +3,12 @@
 from typing import NamedTuple
 
 from aerodb.actions import gap_of
-from aerodb.audit.views import check_views, path_texts, seen_by
+from aerodb.audit.comparison import check_comparisons, path_texts, seen_by
 from aerodb.control.agents import Agents
+from aerodb.control.comparison import Comparisons
 from aerodb.control.cosigning import LogWitnesses
 from aerodb.control.record import Became, Recorder
 from aerodb.control.snapshot import collect_late
-from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
@@ -30,19 +30,19 @@ class Dispatcher:
     """Carries orders to agents."""
 
     def __init__(
-        self, cluster: Cluster, agents: Agents, recorder: Recorder, views: Views, witnesses: LogWitnesses
+        self, cluster: Cluster, agents: Agents, recorder: Recorder, comparisons: Comparisons, witnesses: LogWitnesses
     ) -> None:
         """Keep the way to the agents, the log, who has seen what of it, and who must cosign it."""
         self._cluster = cluster
         self._agents = agents
         self._recorder = recorder
-        self._views = views
+        self._comparisons = comparisons
         self._witnesses = witnesses
 
     def _order(self, plan: Plan, text: str, signature: str, logged: _Logged, seen: int, late: Snapshot) -> Order:
         """Return everything that the agent, who has seen the log at the size `seen`, needs to check the three locks."""
         log = self._recorder.log
-        check_views((seen_by(plan.request.target, seen, log.size),), log.size)
+        check_comparisons((seen_by(plan.request.target, seen, log.size),), log.size)
         snapshot = canonical.decode(log.blob(plan.snapshot) or b"", Snapshot)
         gap = gap_of(plan.request)
         cosigned = self._witnesses.since(logged.cosigned, seen)
@@ -78,7 +78,7 @@ class Dispatcher:
         try:
             if isinstance(cosigned, AeroError):
                 raise cosigned
-            self._views.check_request(plan.request, collected.everyone)
+            self._comparisons.check_request(plan.request, collected.everyone)
             logged = _Logged(sequence, cosigned)
             signed = self._agents.order(
                 plan.request.target,

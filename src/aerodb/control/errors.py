@@ -67,28 +67,12 @@ class GapMistaken(AeroError):
     title = "The gap in the audit log is another one"
 
 
-class PlanNotPending(AeroError):
-    """No plan of this request awaits a confirmation in this process."""
-
-    code = "control.plan-not-pending"
-    status = 409
-    title = "No plan awaits this confirmation"
-
-
 class ConfirmationReplayed(AeroError):
     """The request was confirmed before; a confirmation counts once."""
 
     code = "control.confirmation-replayed"
     status = 409
     title = "The request was confirmed before"
-
-
-class RequestForeign(AeroError):
-    """Only who asked may confirm."""
-
-    code = "control.not-the-requester"
-    status = 403
-    title = "Somebody else asked for this"
 
 
 class RejectionUnconfirmable(AeroError):

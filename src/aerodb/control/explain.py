@@ -10,12 +10,12 @@ from aerodb.actions import action_named
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.store import newest_requests
 from aerodb.control.agents import Agents
+from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import KeyReused, RequestKnown
 from aerodb.control.gaps import Gaps
 from aerodb.control.record import Recorder, telling
 from aerodb.control.roles import Right, require, require_authority
 from aerodb.control.snapshot import collect_consistent
-from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
@@ -39,13 +39,15 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 class Explainer:
     """Makes plans. The ones that were accepted wait in memory: they lapse with this process, which is recorded."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, recorder: Recorder, views: Views, gaps: Gaps) -> None:
+    def __init__(
+        self, cluster: Cluster, agents: Agents, recorder: Recorder, comparisons: Comparisons, gaps: Gaps
+    ) -> None:
         """Keep what plans are made from."""
         self._gaps = gaps
         self._cluster = cluster
         self._agents = agents
         self._recorder = recorder
-        self._views = views
+        self._comparisons = comparisons
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
         self._pending: dict[str, Pending] = {}
@@ -101,7 +103,7 @@ class Explainer:
         confirmation be in it.
         """
         with suppress(AeroError):
-            self._views.check()
+            self._comparisons.check()
             for request, plan in plans:
                 self._recorder.gone(request, "lapsed", plan, "its process has ended, and nobody had confirmed it")
 
@@ -168,7 +170,7 @@ class Explainer:
         action = action_named(request.action)
         check_request(self._cluster, action, request)
         collected = collect_consistent(self._cluster, self._agents, request.id)
-        self._views.check_request(request, collected.everyone)
+        self._comparisons.check_request(request, collected.everyone)
         self._gaps.check(request)
         with span("explain", action=request.action, node=request.target):
             plan = explain(self._cluster, action, request, collected.snapshot, collected.everyone)

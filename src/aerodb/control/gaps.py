@@ -13,9 +13,9 @@ from aerodb.audit.note import stated_size
 from aerodb.audit.record import read_record
 from aerodb.audit.store import Log
 from aerodb.control.agents import Agents
+from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import GapMistaken
 from aerodb.control.roles import Right, require
-from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Agreement, GapFound, Lost
 from aerodb.protocol.cluster import Cluster, Operator
@@ -32,9 +32,9 @@ _ENDS = ("outcome", "established")
 class Gaps:
     """Holds the log against what nodes hold."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, log: Log, views: Views) -> None:
+    def __init__(self, cluster: Cluster, agents: Agents, log: Log, comparisons: Comparisons) -> None:
         """Keep what to compare."""
-        self._cluster, self._agents, self._log, self._views = cluster, agents, log, views
+        self._cluster, self._agents, self._log, self._comparisons = cluster, agents, log, comparisons
 
     def check(self, request: Request) -> None:
         """Refuse to plan that a node gives up more than the request names: the log lacks what it saw before that, too.
@@ -48,7 +48,7 @@ class Gaps:
             return
         holdings = self._opened(target, self._agents.holdings(target, LOOK_ID))
         within = next((text for text in holdings.checkpoints if stated_size(text) <= gap.restored.size), "")
-        if within and self._views.how(target, within).agreement is not Agreement.CONSISTENT:
+        if within and self._comparisons.how(target, within).agreement is not Agreement.CONSISTENT:
             mistaken = GapMistaken(
                 f"this log is not the one of which {target} had seen {stated_size(within)} records: more than the "
                 f"{gap.restored.size} that are named as restored may be the same; name fewer",
@@ -74,7 +74,7 @@ class Gaps:
                 opened[name] = self._opened(name, signed)
             except AeroError as error:
                 missing[name] = f"{error.code}: {error.message}"
-        self._views.said({name: each.checkpoints[0] if each.checkpoints else "" for name, each in opened.items()})
+        self._comparisons.said({name: each.checkpoints[0] if each.checkpoints else "" for name, each in opened.items()})
         lost = [(node, request, known) for node, each in opened.items() for request, known in self._lost(each)]
         listed = tuple(self._held(lost[:LOST_MAX]))
         return GapFound(
@@ -97,7 +97,7 @@ class Gaps:
 
     def _kept(self, holdings: Holdings) -> int | None:
         for number, text in enumerate(holdings.checkpoints):
-            if self._views.how(holdings.node, text).agreement is Agreement.CONSISTENT:
+            if self._comparisons.how(holdings.node, text).agreement is Agreement.CONSISTENT:
                 return number
         return None
 

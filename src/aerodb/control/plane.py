@@ -11,6 +11,7 @@ from aerodb.audit.store import Log
 from aerodb.control.access import Access, PlaneParts
 from aerodb.control.agents import Agents
 from aerodb.control.authenticators import Authenticators
+from aerodb.control.comparison import Comparisons
 from aerodb.control.confirm import Confirmer
 from aerodb.control.cosigning import LogWitnesses
 from aerodb.control.disclose import Discloser
@@ -23,7 +24,6 @@ from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
 from aerodb.control.roles import person_of
 from aerodb.control.snapshot import collect
-from aerodb.control.views import Views
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
@@ -63,21 +63,21 @@ class ControlPlane:
 
     def _made(self) -> PlaneParts:
         cluster, agents, recorder, log = self.cluster, self._agents, self._recorder, self._log
-        views = Views(cluster, log, self.meters)
-        dispatcher = Dispatcher(cluster, agents, recorder, views, self._log_witnesses)
-        gaps = Gaps(cluster, agents, log, views)
-        explainer = Explainer(cluster, agents, recorder, views, gaps)
-        reader = Reader(cluster, agents, log, views, explainer.awaits)
+        comparisons = Comparisons(cluster, log, self.meters)
+        dispatcher = Dispatcher(cluster, agents, recorder, comparisons, self._log_witnesses)
+        gaps = Gaps(cluster, agents, log, comparisons)
+        explainer = Explainer(cluster, agents, recorder, comparisons, gaps)
+        reader = Reader(cluster, agents, log, comparisons, explainer.awaits)
         return PlaneParts(
             cluster=cluster,
             log=log,
             explainer=explainer,
-            confirmer=Confirmer(cluster, explainer, recorder, dispatcher, views),
+            confirmer=Confirmer(cluster, explainer, recorder, dispatcher, comparisons),
             dispatcher=dispatcher,
             authenticators=Authenticators(cluster, recorder),
             reader=reader,
             discloser=Discloser(reader, recorder, explainer),
-            views=views,
+            comparisons=comparisons,
             gaps=gaps,
             door=Door(cluster, recorder),
         )
@@ -97,7 +97,7 @@ class ControlPlane:
 
         Where it did not, record what an earlier process could not: that the plans which are `left_over` lapsed with it.
         """
-        self._parts.views.reported(collect(self.cluster, self._agents, LOOK_ID).everyone)
+        self._parts.comparisons.reported(collect(self.cluster, self._agents, LOOK_ID).everyone)
         self._parts.explainer.lapse(left_over)
 
     # Who calls --------------------------------------------------------------------------------------------------------

@@ -12,15 +12,13 @@ from aerodb.audit.meaning import judged
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, RecordUnknown, newest_requests, search
-from aerodb.audit.timeline import Place, entries, lags, ordered, places_in
 from aerodb.audit.trust import Trust
-from aerodb.audit.verify import VerificationFailed
+from aerodb.audit.unverified import VerificationFailed
 from aerodb.control.agents import Agents
+from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
-from aerodb.control.matrix import matrix, too_many
 from aerodb.control.record import line_of
 from aerodb.control.snapshot import collect
-from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     AsOf,
@@ -42,18 +40,22 @@ from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
 from aerodb.transport import expiry
+from aerodb.views.matrix import matrix, too_many
+from aerodb.views.timeline import Place, entries, lags, ordered, places_in
 
 
 class Reader:
     """Answers questions from the agents' facts and from the log."""
 
-    def __init__(self, cluster: Cluster, agents: Agents, log: Log, views: Views, awaits: Callable[[str], bool]) -> None:
+    def __init__(
+        self, cluster: Cluster, agents: Agents, log: Log, comparisons: Comparisons, awaits: Callable[[str], bool]
+    ) -> None:
         """Keep what to read; `awaits` tells of a request whether its plan can still be confirmed."""
         self._awaits = awaits
         self._cluster = cluster
         self._agents = agents
         self._log = log
-        self._views = views
+        self._comparisons = comparisons
 
     def status(self, operator: str, *, judged: bool = True) -> Status:
         """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those."""
@@ -71,7 +73,7 @@ class Reader:
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),
-            log_views=self._views.reported(collected.everyone),
+            log_views=self._comparisons.reported(collected.everyone),
             certificates=expiry.known(),
         )
 

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 
 from aerodb.actions import action_named
 from aerodb.control.answers import kept_from
-from aerodb.control.matrix import matrix
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Cell, Planned
 from aerodb.protocol.classification import (
@@ -36,6 +35,7 @@ from aerodb.rules.explain import explain, peers_of
 from aerodb.rules.invariants import RULES
 from aerodb.rules.view import Peer
 from aerodb.rules.writes import writes
+from aerodb.views.matrix import matrix
 
 T = TypeVar("T")
 

@@ -1,6 +1,7 @@
 """Why an agent refuses: one error a reason, each with its stable code."""
 
 from aerodb.errors import AeroError
+from aerodb.protocol.refusals import SignatureInvalid
 
 
 class Busy(AeroError):
@@ -91,12 +92,8 @@ class OperatorRefused(AeroError):
     title = "The signer may not confirm this request"
 
 
-class SignatureRefused(AeroError):
+class SignatureRefused(SignatureInvalid):
     """The signature is not the operator's over these exact plan bytes."""
-
-    code = "kernel.signature-invalid"
-    status = 403
-    title = "The signature is not valid"
 
 
 class NotLogged(AeroError):

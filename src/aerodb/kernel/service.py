@@ -19,7 +19,8 @@ POST /v1/outcomes/{request}   what became of a request, established now where it
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.applications import Starlette
@@ -34,6 +35,7 @@ from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
 from aerodb.kernel.events.observed import Observed
 from aerodb.kernel.looks import Looks
 from aerodb.protocol.authority import Standing
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Confirmation, Extent, Order
 from aerodb.rules.serving import Serving, lag_allowed, refused_as_primary, refused_as_standby
 from aerodb.transport.caller import caller_in
@@ -74,15 +76,56 @@ class NonceMalformed(AeroError):
     title = "The nonce is malformed"
 
 
-def control_only(request: Request) -> None:
+def control_only(_: Cluster, caller: Caller) -> None:
     """Refuse whoever is not the control plane.
 
     Raises:
         CallerRefused: so it is.
     """
-    caller = caller_in(request.scope)
     if caller.kind != "control":
         raise CallerRefused(f"{caller.name} ({caller.kind}) is not the control plane")
+
+
+def anybody(_: Cluster, __: Caller) -> None:
+    """Let everyone through who has a certificate of the cluster's authority."""
+
+
+Guard = Callable[[Cluster, Caller], None]
+Answerer = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class AgentRoute(NamedTuple):
+    """One of an agent's routes: who may call it is checked before anything else, by its guard."""
+
+    path: str
+    guard: Guard
+    methods: tuple[str, ...] = ("GET",)
+
+
+ROUTES = (
+    AgentRoute("/primary", anybody, ("GET", "OPTIONS")),  # Starlette adds HEAD where GET is.
+    AgentRoute("/standby", anybody, ("GET", "OPTIONS")),
+    AgentRoute("/metrics", scraper_only),
+    AgentRoute("/v1/report", control_only),
+    AgentRoute("/v1/checkpoint", control_only),
+    AgentRoute("/v1/holdings", control_only),
+    AgentRoute("/v1/holdings/{request}", control_only),
+    AgentRoute("/v1/judge", control_only, ("POST",)),
+    AgentRoute("/v1/orders", control_only, ("POST",)),
+    AgentRoute("/v1/events", control_only),
+    AgentRoute("/v1/outcomes/{request}", control_only, ("POST",)),
+)
+"""All that an agent answers, and whom; the page of the boundaries is made from it."""
+
+
+def guarded(cluster: Cluster, guard: Guard, handler: Answerer) -> Answerer:
+    """Return a handler that is reached by those alone whom the guard lets through."""
+
+    async def handle(request: Request) -> Response:
+        guard(cluster, caller_in(request.scope))
+        return await handler(request)
+
+    return handle
 
 
 def nonce_in(request: Request) -> str:
@@ -109,10 +152,7 @@ def number_in(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-Asked = Callable[[Request], Awaitable[Response]]
-
-
-def _serves(agent: Agent) -> tuple[Asked, Asked]:
+def _serves(agent: Agent) -> tuple[Answerer, Answerer]:
     """Return what answers whether the node serves as the primary, and what whether it does as a standby.
 
     A node that cannot be looked at in time serves as nothing. However many ask, one look answers them all.
@@ -145,20 +185,17 @@ def _said(role: str, refused: str) -> Response:
     return Response(text, 503 if refused else 200, media_type="text/plain")
 
 
-def _holds(agent: Agent) -> tuple[Asked, Asked, Asked]:
+def _holds(agent: Agent) -> tuple[Answerer, Answerer, Answerer]:
     """Return what answers what the node has seen of the log, what it holds of it, and one request of its journal."""
 
     async def checkpoint(request: Request) -> Response:
-        control_only(request)
         within = number_in(request, "within", 0) if "within" in request.query_params else None
         return answer(Extent(size=agent.holder.seen_size(within)))
 
     async def holdings(request: Request) -> Response:
-        control_only(request)
         return answer(await run_in_threadpool(agent.holder.holdings, nonce_in(request)))
 
     async def held(request: Request) -> Response:
-        control_only(request)
         return answer(await run_in_threadpool(agent.holder.request, request.path_params["request"]))
 
     return checkpoint, holdings, held
@@ -173,49 +210,47 @@ def application(agent: Agent, observed: Observed) -> Starlette:
     scraped = Looks(observed.metrics, LOOK_SECONDS_MAX, SCRAPERS_MAX)
 
     async def report(request: Request) -> Response:
-        control_only(request)
         nonce = nonce_in(request)
         return answer(agent.report(nonce, await facts.now()))
 
     async def judge(request: Request) -> Response:
-        control_only(request)
         order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)
         verdicts = await run_in_threadpool(agent.judge, order, await facts.now())
         return answer({"verdicts": list(verdicts)})
 
     async def orders(request: Request) -> Response:
-        control_only(request)
         order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)
         return answer(await run_in_threadpool(agent.run, order))
 
-    async def metrics(request: Request) -> Response:
-        scraper_only(agent.cluster, caller_in(request.scope))
+    async def metrics(_: Request) -> Response:
         return Response(await scraped.now(), media_type=CONTENT_TYPE)
 
     async def journal(request: Request) -> Response:
-        control_only(request)
         count = number_in(request, "count", PAGE_EVENTS_MAX)
         since = number_in(request, "since", max(events.last - count, 0))
         return await run_in_threadpool(lambda: answer(observed.page(since, count)))
 
     async def outcomes(request: Request) -> Response:
-        control_only(request)
         shown = await read_aside(await body_of(request, ORDER_BYTES_MAX), Confirmation)
         return answer(await run_in_threadpool(agent.outcome, request.path_params["request"], shown))
 
+    answering: dict[str, Answerer] = {
+        "/primary": primary,
+        "/standby": standby,
+        "/metrics": metrics,
+        "/v1/report": report,
+        "/v1/checkpoint": checkpoint,
+        "/v1/holdings": holdings,
+        "/v1/holdings/{request}": held,
+        "/v1/judge": judge,
+        "/v1/orders": orders,
+        "/v1/events": journal,
+        "/v1/outcomes/{request}": outcomes,
+    }
     return Starlette(
         routes=[
-            TracedRoute("/primary", primary, methods=["GET", "OPTIONS"]),  # Starlette adds HEAD where GET is.
-            TracedRoute("/standby", standby, methods=["GET", "OPTIONS"]),
-            TracedRoute("/metrics", metrics),
-            TracedRoute("/v1/report", report),
-            TracedRoute("/v1/checkpoint", checkpoint),
-            TracedRoute("/v1/holdings", holdings),
-            TracedRoute("/v1/holdings/{request}", held),
-            TracedRoute("/v1/judge", judge, methods=["POST"]),
-            TracedRoute("/v1/orders", orders, methods=["POST"]),
-            TracedRoute("/v1/events", journal),
-            TracedRoute("/v1/outcomes/{request}", outcomes, methods=["POST"]),
+            TracedRoute(path, guarded(agent.cluster, guard, answering[path]), methods=list(methods))
+            for path, guard, methods in ROUTES
         ],
         exception_handlers=PROBLEMS,
     )

@@ -28,10 +28,10 @@ from aerodb.protocol.api import Status
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Result, Verdict
-from aerodb.rules.observed import Observed, observe
 from aerodb.transport.client import Client
 from aerodb.transport.errors import CertificateExpired, OwnCertificateExpired
 from aerodb.transport.tls import tls_in
+from aerodb.views.observed import Observed, observe
 
 READY_SECONDS_MAX = 90.0
 POSTGRES_SECONDS_MAX = 20.0

@@ -101,7 +101,7 @@ class Agreement(StrEnum):
     UNKNOWN = "unknown"
 
 
-class LogView(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What somebody has seen of the audit log: how many records (None: not known), and whether they are in it."""
 
     who: str
@@ -186,7 +186,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     unjudged: tuple[str, ...] = ()
     facts: dict[str, Facts] = {}
     redacted: tuple[str, ...] = ()
-    log_views: tuple[LogView, ...] = ()
+    log_views: tuple[Comparison, ...] = ()
     certificates: tuple[Certificate, ...] = ()
 
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from aerodb.errors import AeroError
 from aerodb.protocol import sshkey, sshwire
+from aerodb.protocol.refusals import SignatureInvalid
 from aerodb.protocol.sshkey import SshKey
 
 PrivateKey = Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -44,12 +44,8 @@ _FLAG_VERIFIED = 0x04
 _RSA_HASHES: dict[str, hashes.HashAlgorithm] = {"rsa-sha2-256": hashes.SHA256(), RSA_SHA2_512: hashes.SHA512()}
 
 
-class SshsigInvalid(AeroError):
+class SshsigInvalid(SignatureInvalid):
     """The signature is not this key's, over these bytes, for this purpose."""
-
-    code = "kernel.signature-invalid"
-    status = 403
-    title = "The signature is not valid"
 
 
 class Proof(msgspec.Struct, frozen=True):

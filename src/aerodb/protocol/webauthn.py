@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, sshkey, sshsig
 from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.refusals import SignatureInvalid
 from aerodb.protocol.sshkey import PublicKey
 from aerodb.protocol.sshsig import Proof
 
@@ -42,12 +43,8 @@ _ATTESTED, _EXTENDED, _RESERVED = 0x40, 0x80, 0x22
 _AUTHENTICATOR_DATA_BYTES = 37  # The hash of the RP's id, the flags, the sign count; nothing more was asked for.
 
 
-class AssertionInvalid(AeroError):
+class AssertionInvalid(SignatureInvalid):
     """The assertion is not an endorsed authenticator's, over this plan; the message says what is wrong."""
-
-    code = "kernel.signature-invalid"
-    status = 403
-    title = "The signature is not valid"
 
 
 class Endorsement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

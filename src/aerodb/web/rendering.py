@@ -13,7 +13,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from aerodb.rules.render import shown
+from aerodb.views.render import shown
+from aerodb.views.requests import state_style
+from aerodb.views.status import writes_style
+from aerodb.views.timeline import sentence
 
 HERE = Path(__file__).parent
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -69,6 +72,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(count=_count, exact=_exact, plural=_plural, short=_short)
+    made.filters.update(sentence=sentence, state_style=state_style, writes_style=writes_style)
     made.globals["asset"] = _asset
     return made
 

@@ -21,7 +21,7 @@ from aerodb.audit.search import Query
 from aerodb.audit.store import Log, search, verify_folder
 from aerodb.audit.store.files import SEAL
 from aerodb.audit.tree import HASH_BYTES, leaf_hash
-from aerodb.audit.verify import VerificationFailed
+from aerodb.audit.unverified import VerificationFailed
 from aerodb.errors import AeroError
 
 ORIGIN, KEY = "aerodb.log/a-test", Ed25519PrivateKey.generate()

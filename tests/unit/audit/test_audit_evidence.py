@@ -9,9 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from aerodb.audit.cosignature import cosign, node_name
-from aerodb.audit.evidence import Evidence, EvidenceInvalid, checkpoint_in, examine
+from aerodb.audit.evidence import Evidence, checkpoint_in, examine
 from aerodb.audit.note import verifier_key
 from aerodb.audit.trust import Trust
+from aerodb.audit.unverified import EvidenceInvalid
 from aerodb.audit.verify import verified_checkpoint
 from aerodb.cli.commands import run
 from aerodb.cli.session import Session

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from aerodb.audit.checks import Unfounded, replayed
-from aerodb.audit.evidence import EvidenceInvalid, examine
+from aerodb.audit.evidence import examine
 from aerodb.audit.export import export
 from aerodb.audit.findings import Meaning
 from aerodb.audit.meaning import _ABOUT_PEOPLE, _AFTER
@@ -17,7 +17,7 @@ from aerodb.audit.store.database import open_to_write
 from aerodb.audit.store.files import DATABASE
 from aerodb.audit.store.folder import opened_folder, verify_content
 from aerodb.audit.trust import Trust
-from aerodb.audit.verify import VerificationFailed
+from aerodb.audit.unverified import EvidenceInvalid, VerificationFailed
 from aerodb.protocol import canonical
 from tests.unit.audit.forging import (
     END,

@@ -23,15 +23,14 @@ from aerodb.audit.export import export
 from aerodb.audit.record import Event, Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, SearchBehind, search
-from aerodb.audit.timeline import entries, ordered, places_in
 from aerodb.cli.commands import run
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
 from aerodb.control.authenticators import Authenticators
+from aerodb.control.comparison import Comparisons
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
-from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     Ask,
@@ -68,6 +67,7 @@ from aerodb.rules.standing import genesis
 from aerodb.rules.writes import writes
 from aerodb.transport.errors import Interrupted
 from aerodb.transport.problem import problem_bytes, refused_by
+from aerodb.views.timeline import entries, ordered, places_in
 from tests.unit.protocol.authenticator import ORIGIN, SoftAuthenticator
 
 NODES = ("n1", "n2", "n3")
@@ -173,7 +173,7 @@ class Stage:
         meters = Meters(self.log)
         recorder = Recorder(self.log, canonical.encode(self.cluster), meters)
         self.authenticators = Authenticators(self.cluster, recorder)
-        self.views = Views(self.cluster, self.log, meters)
+        self.views = Comparisons(self.cluster, self.log, meters)
         for at, name in enumerate(self.keys):
             self.facts[name] = self._facts(name, Lsn(0x3000000 - 0x100 * at))
         self.profile = self.folder / "operator"

@@ -18,7 +18,7 @@ from aerodb.errors import AeroError
 from aerodb.transport.errors import Interrupted, Unreachable
 from tests.unit.cli.stage import Stage, stage_in
 
-HEAVY = ("msgspec", "cryptography", "rfc8785", "aerodb.protocol", "aerodb.rules", "aerodb.actions", "aerodb.audit")
+HEAVY = ("msgspec", "cryptography", "aerodb.protocol", "aerodb.rules", "aerodb.actions", "aerodb.audit")
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from aerodb.audit.record import decode_record
 from aerodb.audit.store import Log
 from aerodb.control import explain
 from aerodb.control.agents import Agents
+from aerodb.control.comparison import Comparisons
 from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.control.roles import require_authority
-from aerodb.control.views import Views
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask
 from aerodb.protocol.cluster import Operator, Role
@@ -55,8 +55,8 @@ def test_an_action_of_another_role_is_refused_before_anything_is_looked_at(
     monkeypatch.setattr(explain, "action_named", demanding)
     meters = Meters(log)
     recorder = Recorder(log, canonical.encode(cluster()), meters)
-    views = Views(cluster(), log, meters)
-    explainer = Explainer(cluster(), Unasked(), recorder, views, Gaps(cluster(), Unasked(), log, views))
+    comparisons = Comparisons(cluster(), log, meters)
+    explainer = Explainer(cluster(), Unasked(), recorder, comparisons, Gaps(cluster(), Unasked(), log, comparisons))
     person = Operator(name="ana", role=Role.OPERATOR)
     with pytest.raises(CallerRefused, match=f"stop is for the {authority} alone"):
         explainer.ask(person, REQUEST, Ask(action="stop", target="n1", arguments={}, reason="a test"))

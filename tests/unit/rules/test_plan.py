@@ -16,7 +16,7 @@ from aerodb.protocol.canonical import NotCanonical
 from aerodb.protocol.cluster import NodeUnknown
 from aerodb.protocol.plan import Plan
 from aerodb.rules.explain import RequestMalformed, check_request, explain
-from aerodb.rules.render import as_text, plan_lines, shown
+from aerodb.views.render import as_text, plan_lines, shown
 from tests.unit.rules.scenes import CLUSTER, healthy, possible, request_for, scenes, snapshot_of
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +24,7 @@ PRINT_ALL = """
 from aerodb.protocol import canonical
 from aerodb.actions import catalogue
 from aerodb.rules.explain import explain
-from aerodb.rules.render import as_text, plan_lines
+from aerodb.views.render import as_text, plan_lines
 from tests.unit.rules.scenes import CLUSTER, possible, scenes, snapshot_of
 import hashlib
 mark = hashlib.sha256()

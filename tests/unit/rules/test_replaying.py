@@ -10,9 +10,9 @@ from aerodb.protocol.keeping import Capacity, Keeping, Replay, Slot, Volume, Wal
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Plan, Result
 from aerodb.rules.explain import explain
-from aerodb.rules.observed import lags, observe_snapshot, stream_remarks
 from aerodb.rules.replaying import HELD_UP_BYTES, hold_ups, sized
 from aerodb.rules.writes import writes
+from aerodb.views.observed import lags, observe_snapshot, stream_remarks
 from tests.unit.rules.scenes import CLUSTER, Scene, demoted, healthy, request_for, snapshot_of, with_instance
 
 AMPLE = Capacity(

@@ -14,19 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from aerodb.protocol.certificates import (
-    DAYS_SOON,
-    DAYS_URGENT,
-    Certificate,
-    certificate_sentences,
-    certificates_text,
-)
+from aerodb.protocol.certificates import DAYS_SOON, DAYS_URGENT, Certificate
 from aerodb.transport import counts, expiry
 from aerodb.transport.certificates import Authority
 from aerodb.transport.client import Client
 from aerodb.transport.errors import CertificateExpired, OwnCertificateExpired
 from aerodb.transport.server import Server, listen
 from aerodb.transport.tls import tls_in
+from aerodb.views.certificates import certificate_sentences, certificates_text
 from tests.faults.waiting import wait_until
 
 YEARS = dt.timedelta(days=3650)

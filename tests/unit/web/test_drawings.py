@@ -7,9 +7,9 @@ from aerodb.protocol.api import Status
 from aerodb.protocol.cluster import Operator, Role
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.timeline import Entry
-from aerodb.rules.observed import observe_snapshot
 from aerodb.rules.writes import writes
-from aerodb.web import lanes, topology
+from aerodb.views import lanes, topology
+from aerodb.views.observed import observe_snapshot
 from aerodb.web.pages.cluster import cluster_page
 from aerodb.web.rendering import render
 from tests.unit.rules.scenes import CLUSTER, Scene, healthy, scenes, snapshot_of, with_instance

@@ -12,8 +12,9 @@ from aerodb.audit.store.errors import (
 from aerodb.audit.store.exported import opened_export, verify_export
 from aerodb.audit.store.finding import newest_requests, search
 from aerodb.audit.store.folder import verify_content, verify_folder
-from aerodb.audit.store.judging import How, Verdict, earlier_log, judge_export, judge_folder
+from aerodb.audit.store.judging import How, earlier_log, judge_export, judge_folder
 from aerodb.audit.store.log import Log
+from aerodb.audit.verdict import Verdict
 
 __all__ = [
     "BackupFailed",

@@ -23,9 +23,9 @@ from aerodb.audit.store.errors import LogUnavailable
 from aerodb.audit.store.files import DATABASE
 from aerodb.audit.store.seal import is_sealed, verify_seal
 from aerodb.audit.tree import Frontier, frontier_of, leaf_hash
+from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import (
     Progress,
-    VerificationFailed,
     Verified,
     silent,
     verified_checkpoint,

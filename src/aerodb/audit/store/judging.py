@@ -15,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from aerodb.audit.against import Earlier, Relation, related, seen_earlier
-from aerodb.audit.clocks import Jumps, jumps_in
+from aerodb.audit.against import Earlier, related, seen_earlier
+from aerodb.audit.clocks import jumps_in
 from aerodb.audit.contradictions import GivenUp, Whole, unexplained
 from aerodb.audit.export import lines_in
 from aerodb.audit.findings import RESTORATION, Finding, Meaning, Tally
@@ -30,7 +30,9 @@ from aerodb.audit.store.exported import opened_export
 from aerodb.audit.store.folder import damage, opened_again, opened_folder, side_by_side, verify_content
 from aerodb.audit.tree import frontier_of
 from aerodb.audit.trust import Trust
-from aerodb.audit.verify import Progress, VerificationFailed, Verified, silent
+from aerodb.audit.unverified import VerificationFailed
+from aerodb.audit.verdict import Verdict
+from aerodb.audit.verify import Progress, silent
 from aerodb.protocol.vkey import VerifierKey
 
 ALONE_RECORDS_MAX = 1_000
@@ -41,31 +43,6 @@ _PREFIXES = ("", *(f"{digit:x}" for digit in range(1, 16)), None)
 
 RequestPart = tuple[str, str | None]
 """From which request up to which a part goes; None: to the last."""
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds of a whole log: that it is intact, what its records mean, and how it stands to what was seen earlier.
-
-    `relations` are to what it was compared with, and to what its own nodes' reports contradict and nothing explains.
-    `jumps` says where the clock went back, which changes nothing of the rest. `processes` is how many processes judged
-    it.
-    """
-
-    verified: Verified
-    meaning: Meaning
-    jumps: Jumps
-    relations: tuple[Relation, ...]
-    processes: int
-
-    @property
-    def whole(self) -> bool:
-        """Tell whether everything was checked, and holds."""
-        return self.meaning.whole and self.extends
-
-    @property
-    def extends(self) -> bool:
-        """Tell whether the log extends all that it was compared with."""
-        return all(relation.kind == "extends" for relation in self.relations)
 
 
 class How(msgspec.Struct, frozen=True, kw_only=True):

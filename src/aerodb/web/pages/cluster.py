@@ -1,35 +1,22 @@
 """The cluster as it was just observed: drawn, and as a table that says the same; and what would be accepted now."""
 
-from dataclasses import dataclass
-
-from aerodb.actions import catalogue
-from aerodb.audit.views import view_sentences, view_text
-from aerodb.protocol.api import Agreement, Cell, LogView, Status
-from aerodb.protocol.certificates import certificate_sentences, certificates_text
+from aerodb.audit.comparison import comparison_text
+from aerodb.protocol.api import Agreement, Comparison, Status
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance
-from aerodb.rules.observed import Observed, Remark, lags, node_remarks, observe, stream_remarks, sync_state
 from aerodb.rules.replaying import sized
-from aerodb.rules.specification import Action
 from aerodb.rules.writes import writes
-from aerodb.web.topology import draw
+from aerodb.views.certificates import certificates_text
+from aerodb.views.matrix import matrix_rows
+from aerodb.views.observed import Observed, Remark, observe
+from aerodb.views.status import UNKNOWN, status_remarks, stream, where
+from aerodb.views.topology import draw
 from aerodb.web.visit import Page, Visit
 
-UNKNOWN: Remark = ("warn", "unknown")
 NOTHING: Remark = ("dim", "—")
 
 Row = tuple[str, tuple[Remark, ...]]
 """A fact's name, and each node's value."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MatrixRow:
-    """One action with its arguments: how it is read, and each node's cell (None: not well formed for that node)."""
-
-    action: Action
-    arguments: tuple[tuple[str, str], ...]
-    first: bool
-    cells: tuple[Cell | None, ...]
 
 
 def status_of(visit: Visit, *, judged: bool) -> Status:
@@ -70,38 +57,23 @@ def cluster_page(configuration: Cluster, status: Status) -> Page:
             "drawing": draw(configuration, observed),
             "names": [member.name for member in configuration.members],
             "rows": [*fact_rows(configuration, observed), log_row(configuration, status)],
-            "remarks": remarks(status, observed),
+            "remarks": status_remarks(status, observed),
         },
     )
 
 
-def remarks(status: Status, observed: Observed) -> list[Remark]:
-    """Return what the table cannot say: first what could not be observed, then what is unusual."""
-    found: list[Remark] = [("bad", f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
-    found += [("bad", f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
-    found += view_sentences(status.log_views, status.log_size)
-    found += certificate_sentences(status.certificates)
-    if not status.consistent:
-        found.append(("bad", "The cluster changed while it was looked at: the reports are not of one state."))
-    if not status.log_writable:
-        found.append(("bad", "The audit log cannot be written: every action is refused until it can."))
-    for name, facts in observed.facts.items():
-        found += [(style, f"{name} {text}") for style, text in node_remarks(facts)]
-    return [*found, *stream_remarks(observed)]
-
-
 def log_row(configuration: Cluster, status: Status) -> Row:
     """Return what each node has seen of the audit log, and whether that is in it."""
-    views = {view.who: view for view in status.log_views}
-    cells = (_log_cell(views.get(member.name)) for member in configuration.members)
+    compared = {each.who: each for each in status.log_views}
+    cells = (_log_cell(compared.get(member.name)) for member in configuration.members)
     return "Audit log, as it has seen it", tuple(cells)
 
 
-def _log_cell(view: LogView | None) -> Remark:
-    if view is None or view.agreement is Agreement.UNKNOWN:
+def _log_cell(found: Comparison | None) -> Remark:
+    if found is None or found.agreement is Agreement.UNKNOWN:
         return UNKNOWN
-    agrees = view.agreement in (Agreement.CONSISTENT, Agreement.NOTHING)
-    return "plain" if agrees else "bad", view_text(view)
+    agrees = found.agreement in (Agreement.CONSISTENT, Agreement.NOTHING)
+    return "plain" if agrees else "bad", comparison_text(found)
 
 
 def fact_rows(configuration: Cluster, observed: Observed) -> list[Row]:
@@ -140,29 +112,25 @@ def _standing_facts(facts: Facts) -> dict[str, Remark]:
 
 
 def _log_facts(instance: Instance) -> dict[str, Remark]:
-    position = instance.position
-    term = UNKNOWN if position is None or position.term is None else ("plain", str(position.term))
+    ends = where(instance)
     return {
-        "Term of its log": term,
-        "Timeline": UNKNOWN if position is None else ("plain", str(position.timeline)),
-        "Log ends at": UNKNOWN if position is None else ("mono", str(position.lsn)),
+        "Term of its log": ends.term,
+        "Timeline": ends.timeline,
+        "Log ends at": ends.lsn if ends.lsn == UNKNOWN else ("mono", ends.lsn[1]),
         "Quorum in force (k)": UNKNOWN if instance.quorum is None else ("plain", str(instance.quorum)),
     }
 
 
 def _stream_facts(name: str, facts: Facts, observed: Observed) -> dict[str, Remark]:
-    instance = facts.instance
-    if instance is None or facts.standing.role == "primary":
+    instance, fed = facts.instance, stream(name, facts, observed)
+    if instance is None or fed is None:
         return {}
-    received, replayed = (UNKNOWN if text == "unknown" else ("plain", text) for text in lags(name, facts, observed))
     receiver = instance.receiver
-    upstream = instance.attached
-    sync = NOTHING if upstream is None else sync_state(name, upstream, observed) or UNKNOWN
     return {
-        "Streams from": ("warn", "nobody: detached") if upstream is None else ("plain", upstream),
-        "Synchronous": sync,
-        "Behind, received": received,
-        "Behind, replayed": replayed,
+        "Streams from": ("warn", "nobody: detached") if fed.upstream is None else ("plain", fed.upstream),
+        "Synchronous": fed.sync or NOTHING,
+        "Behind, received": fed.received,
+        "Behind, replayed": fed.replayed,
         "Replay": _replay(instance),
         "Receiver": ("warn", "none") if receiver is None else ("plain", receiver.status),
     }
@@ -210,36 +178,16 @@ def now(visit: Visit) -> Page:
 
 def now_page(configuration: Cluster, status: Status) -> Page:
     """Return the page of a status's matrix: a function of the two alone."""
-    observed = observe(configuration, status)
+    observed, names = observe(configuration, status), [member.name for member in configuration.members]
     return Page(
         template="now.html",
         here="/now",
         values={
             "status": status,
             "writes": writes(configuration, observed.facts),
-            "names": [member.name for member in configuration.members],
-            "rows": matrix_rows(configuration, status.matrix),
-            "remarks": remarks(status, observed),
+            "names": names,
+            "rows": matrix_rows(names, status.matrix),
+            "remarks": status_remarks(status, observed),
             "accepted": sum(cell.accepted for cell in status.matrix),
         },
     )
-
-
-def matrix_rows(configuration: Cluster, matrix: tuple[Cell, ...]) -> list[MatrixRow]:
-    """Return the matrix in the catalogue's order: one row for each action and its arguments."""
-    names = [member.name for member in configuration.members]
-    by_row: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, Cell]] = {}
-    for cell in matrix:
-        by_row.setdefault((cell.action, tuple(cell.arguments.items())), {})[cell.node] = cell
-    before, rows = "", []
-    for (action, arguments), cells in by_row.items():
-        rows.append(
-            MatrixRow(
-                action=catalogue()[action],
-                arguments=arguments,
-                first=action != before,
-                cells=tuple(cells.get(name) for name in names),
-            )
-        )
-        before = action
-    return rows

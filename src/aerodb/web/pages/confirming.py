@@ -8,8 +8,7 @@ from aerodb.control.authenticators import PENDING_A_PERSON_MAX
 from aerodb.control.errors import ConfirmationReplayed
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
-from aerodb.protocol import canonical
-from aerodb.protocol.words import words_of
+from aerodb.views.credentials import endorsement_words
 from aerodb.web.errors import NotTyped
 from aerodb.web.pages.requests import path_of
 from aerodb.web.visit import Json, Onward, Page, Visit
@@ -61,7 +60,7 @@ def authenticators(visit: Visit) -> Page:
     values = {
         "allowed": allowed,
         "endorsed": [each for each in mine if each.state == "endorsed"],
-        "pending": [(each, words_of(canonical.digest(each.endorsement.encode()))) for each in waiting],
+        "pending": [(each, endorsement_words(each.endorsement.encode())) for each in waiting],
         "full": len(waiting) >= PENDING_A_PERSON_MAX,
         "local": visit.access.cluster.web_is_local,
         "origin": visit.access.cluster.web_origin,

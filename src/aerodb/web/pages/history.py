@@ -3,13 +3,16 @@
 Neither page asks for what is sensitive, so neither leaves a record: who may see it is decided where the API's is.
 """
 
-from aerodb.audit.lags import picture
-from aerodb.rules.observed import observe_snapshot
 from aerodb.rules.writes import writes
+from aerodb.views.lags import NOTHING_SAMPLED, picture
+from aerodb.views.lanes import draw as draw_lanes
+from aerodb.views.matrix import matrix_rows
+from aerodb.views.observed import observe_snapshot
+from aerodb.views.status import silence_remarks
+from aerodb.views.timeline import silences
+from aerodb.views.topology import draw
 from aerodb.web.errors import FormMalformed
-from aerodb.web.lanes import draw as draw_lanes
-from aerodb.web.pages.cluster import fact_rows, matrix_rows
-from aerodb.web.topology import draw
+from aerodb.web.pages.cluster import fact_rows
 from aerodb.web.visit import Page, Visit
 
 ENTRIES_MAX = 120
@@ -33,7 +36,8 @@ def timeline(visit: Visit) -> Page:
         "entries": entries,
         "lanes": draw_lanes(visit.access.cluster, entries),
         "lag": picture(found.lags, visit.access.cluster.data_nodes),
-        "missing": found.missing,
+        "silences": silences(found),
+        "nothing_sampled": NOTHING_SAMPLED,
         "redacted": len(found.redacted),
         "left_out": len(found.entries) - len(entries),
         "names": [member.name for member in visit.access.cluster.members],
@@ -52,14 +56,15 @@ def as_of(visit: Visit) -> Page:
     then = visit.access.status_as_of(visit.path["digest"], sensitive=False)
     configuration = visit.access.configuration(then.configuration)
     observed = observe_snapshot(configuration, then.snapshot, then.facts)
+    names = [member.name for member in configuration.members]
     values = {
         "then": then,
         "writes": writes(configuration, observed.facts),
         "drawing": draw(configuration, observed),
-        "names": [member.name for member in configuration.members],
+        "names": names,
         "rows": fact_rows(configuration, observed),
-        "matrix": matrix_rows(configuration, then.matrix),
-        "missing": then.snapshot.missing,
+        "matrix": matrix_rows(names, then.matrix),
+        "remarks": silence_remarks(observed),
         "redacted": then.redacted,
     }
     return Page(template="as_of.html", here="/timeline", values=values)

@@ -21,7 +21,7 @@ from aerodb.protocol.api import LogEntry, ProvenEntry
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.words import words_of
 from aerodb.rules.invariants import Invariant
-from aerodb.rules.render import Line
+from aerodb.views.render import Line
 from aerodb.web.errors import FormMalformed
 from aerodb.web.pages.requests import outcome_of, shown_plan
 from aerodb.web.visit import Download, Page, Visit

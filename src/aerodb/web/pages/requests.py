@@ -26,8 +26,9 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan
 from aerodb.protocol.words import words_of
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
-from aerodb.rules.render import Line, outcome_lines, plan_lines, redacted_plan_lines
 from aerodb.rules.specification import Action
+from aerodb.views.render import Line, outcome_lines, plan_lines, redacted_plan_lines, unsigned_outcome_lines
+from aerodb.views.requests import CONFIRMING, NOTHING_ASKED, state_style
 from aerodb.web.errors import FormMalformed
 from aerodb.web.visit import Onward, Page, Visit
 
@@ -37,7 +38,7 @@ REQUESTS_A_PAGE = 100
 def listing(visit: Visit) -> Page:
     """Answer with the requests, the newest first."""
     found = visit.access.requests(visit.before(), REQUESTS_A_PAGE)
-    values = {"lines": found.requests, "next": found.next, "newest": visit.before() is None}
+    values = {"lines": found.requests, "next": found.next, "newest": visit.before() is None, "none": NOTHING_ASKED}
     return Page(template="requests.html", here="/requests", values=values)
 
 
@@ -134,6 +135,7 @@ def one(visit: Visit) -> Page:
         "redacted": bool(decision.events),
         "outcome": outcome_of(visit.access.cluster, decision),
         "waits": waits,
+        "confirming": CONFIRMING,
         "mine": mine,
         "over": line.state if line.state in {"declined", "lapsed"} else "",
         "words": words_of(line.plan).split(" ") if line.plan else [],
@@ -163,17 +165,14 @@ def outcome_of(cluster: Cluster, decision: Decision) -> list[Line]:
     """Return the last outcome of a request as lines; what no agent signed is said to be so."""
     seen = [each for each in decision.events if each.event in {"outcome", "established"}]
     if seen:
-        style = {"executed": "good", "unknown": "warn"}.get(seen[-1].result, "bad")
-        return [Line(style, f"{seen[-1].result.upper()}. What the node said is redacted for your role.")]
+        result = seen[-1].result
+        return [Line(state_style(result), f"{result.upper()}. What the node said is redacted for your role.")]
     ended = [record for _, record in records_of(decision) if record.event in {"outcome", "established"}]
     if not ended:
         return []
     last = ended[-1]
     if last.outcome is None:
-        said = f"{last.code}: {last.message}" if last.code else last.message
-        style = "warn" if last.result == "unknown" else "bad"
-        head = Line(style, f"{last.result.upper()}, as the control plane says; no agent signed it")
-        return [head, Line("plain", f"  {said}")]
+        return unsigned_outcome_lines(last.result, last.code, last.message)
     try:
         asked = Asked(last.request, last.target, last.plan)
         return outcome_lines(check_outcome(cluster, asked, last.result, last.outcome))

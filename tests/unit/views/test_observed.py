@@ -1,7 +1,7 @@
 """What people are told of a node beyond its state."""
 
 from aerodb.protocol.facts import UnusedFolder
-from aerodb.rules.observed import node_remarks
+from aerodb.views.observed import node_remarks
 from tests.unit.rules.scenes import Scene, healthy, with_instance, with_standing
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, State
-from aerodb.rules.observed import Observed, lag_bytes, sync_state
+from aerodb.views.observed import Observed, lag_bytes, sync_state
 
 BOX_WIDTH, BOX_HEIGHT = 232, 84
 GAP_ACROSS, GAP_DOWN = 184, 20

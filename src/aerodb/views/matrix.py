@@ -1,7 +1,8 @@
 """Every action's answer on every node, for one snapshot: of now, or a recorded one. Pure: no I/O, no clock."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from aerodb.actions import catalogue
 from aerodb.errors import AeroError
@@ -13,7 +14,6 @@ from aerodb.rules.specification import Action
 from aerodb.rules.view import Peer
 
 _NO_ANSWER = Loss(claim="cannot be proven", statement="Nothing can be judged.", arithmetic=())
-
 
 CELLS_AN_ACTION_MAX = 400
 """How many requests of one action are judged at once: all of them, up to twenty nodes and one argument."""
@@ -81,3 +81,31 @@ def _cell(cluster: Cluster, action: Action, request: Request, everyone: dict[str
         failed=tuple(verdict for verdict in verdicts if verdict.result is not Result.HOLDS),
         loss=loss,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixRow:
+    """One action with its arguments: how it is read, and each node's cell (None: not well formed for that node)."""
+
+    action: str
+    arguments: tuple[tuple[str, str], ...]
+    first: bool
+    cells: tuple[Cell | None, ...]
+
+    @property
+    def typed(self) -> str:
+        """Return the action as it is typed, without its target."""
+        return " ".join([self.action, *(f"--{name} {value}" for name, value in self.arguments)])
+
+
+def matrix_rows(names: Sequence[str], cells: Sequence[Cell]) -> list[MatrixRow]:
+    """Return cells, which come in the catalogue's order, as one row for each action and its arguments."""
+    by_row: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, Cell]] = {}
+    for cell in cells:
+        by_row.setdefault((cell.action, tuple(cell.arguments.items())), {})[cell.node] = cell
+    before, rows = "", []
+    for (action, arguments), found in by_row.items():
+        columns = tuple(found.get(name) for name in names)
+        rows.append(MatrixRow(action=action, arguments=arguments, first=action != before, cells=columns))
+        before = action
+    return rows

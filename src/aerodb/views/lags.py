@@ -11,8 +11,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aerodb.audit.bands import LABEL_WIDTH, STEP, Band, bands
 from aerodb.protocol.timeline import Lag
+from aerodb.views.bands import LABEL_WIDTH, STEP, Band, bands
 
 COLUMNS_MAX = 60
 ROW_HEIGHT, TERM_HEIGHT, MARGIN = 40, 22, 8

@@ -14,6 +14,7 @@ import msgspec
 from aerodb import __version__
 from aerodb.audit.record import Event, Record
 from aerodb.audit.search import instant
+from aerodb.protocol.calendar import milliseconds_of
 
 VERSION = "1.6.0"
 CLASS = 6003
@@ -35,24 +36,12 @@ ACTIVITIES: dict[Event, tuple[int, str]] = {
 }
 SEVERITIES = {1: "Informational", 2: "Low", 3: "Medium"}
 STATUSES = {0: "Unknown", 1: "Success", 2: "Failure"}
-_DAYS_BEFORE_1970 = 719_468
 
 
 def epoch_milliseconds(at: str) -> int:
-    """Return the milliseconds since 1970 of a record's time in UTC; 0 where it is none.
-
-    Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
-    """
+    """Return the milliseconds since 1970 of a record's time in UTC; 0 where it is none."""
     known = instant(at)
-    if known is None:
-        return 0
-    year, month, day = int(known[:4]), int(known[5:7]), int(known[8:10])
-    year -= month <= 2
-    of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
-    of_era = (year % 400) * 365 + year % 400 // 4 - year % 400 // 100 + of_year
-    days = year // 400 * 146_097 + of_era - _DAYS_BEFORE_1970
-    seconds = int(known[11:13]) * 3600 + int(known[14:16]) * 60 + int(known[17:19])
-    return (days * 86_400 + seconds) * 1000 + int(known[20:23])
+    return (milliseconds_of(known) if known else None) or 0
 
 
 def _judged(record: Record) -> tuple[int, int]:

@@ -2,10 +2,9 @@
 
 Three things are told apart. Intact: whole, in order, as the log's key signed. Authentic: signed by those who were
 enrolled. Replayed: each plan is what the rules make of its snapshot. What was not checked is said, and why.
-Nothing here verifies or asks anything.
+Nothing here verifies or asks anything. Pure: no I/O, no clock.
 """
 
-import datetime as dt
 from collections.abc import Iterator
 
 from aerodb.audit.against import Relation
@@ -13,9 +12,10 @@ from aerodb.audit.clocks import Jumps, jump_text
 from aerodb.audit.cosignature import Cosigned
 from aerodb.audit.evidence import Examined
 from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, SEEN, Gap, Meaning
-from aerodb.audit.store import Verdict
+from aerodb.audit.verdict import Verdict
+from aerodb.protocol.calendar import time_of
 from aerodb.rules.invariants import RULES
-from aerodb.rules.render import Line, shown
+from aerodb.views.render import Line, shown
 
 INDENT = 13
 
@@ -51,20 +51,12 @@ def _cosigned_lines(found: Cosigned) -> Iterator[Line]:
     """Yield who vouches for what was seen earlier: that it was the longest that they were shown, and one log."""
     for each in found.by:
         yield _row(
-            "cosigned", f"its {counted(found.size, 'records')}, by {each.name}, {_time(each.seconds)} by its clock"
+            "cosigned", f"its {counted(found.size, 'records')}, by {each.name}, {time_of(each.seconds)} by its clock"
         )
     if not found.by:
         yield _row("cosigned", "by nobody who is known here: that log is the word of whoever gave it", "dim")
     if found.others:
         yield _row("cosigned", f"and {counted(found.others, 'signatures')} by keys that are not known here", "dim")
-
-
-def _time(seconds: int) -> str:
-    """Return a time as people write it; one that no calendar has as the number that it is."""
-    try:
-        return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat().replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds} seconds after 1970"
 
 
 def evidence_lines(examined: Examined) -> Iterator[Line]:
@@ -153,7 +145,7 @@ def verdict_document(verdict: Verdict, silent: tuple[str, ...] = ()) -> dict[str
 
 def _relation_document(relation: Relation) -> dict[str, object]:
     found = relation.cosigned
-    by = [{"at": _time(each.seconds), "name": each.name} for each in found.by] if found else []
+    by = [{"at": time_of(each.seconds), "name": each.name} for each in found.by] if found else []
     size = found.size if found else None
     return {"cosigned": by, "kind": relation.kind, "said": relation.said, "seen": size}
 

@@ -23,7 +23,7 @@ from aerodb.audit.record import Record
 from aerodb.protocol.events import Event, EventPage, Kind, Lost
 from aerodb.protocol.lags import LagSample
 from aerodb.protocol.lsn import Lsn
-from aerodb.protocol.timeline import Entry, Lag
+from aerodb.protocol.timeline import Entry, Lag, Timeline
 
 LOG = "log"
 Place = tuple[int, int]
@@ -278,3 +278,23 @@ def lags(items: Sequence[Item], node: str | None = None, term: int | None = None
             )
         )  # fmt: skip
     return tuple(found)
+
+
+# In words -----------------------------------------------------------------------------------------------------------
+
+
+def sentence(entry: Entry) -> str:
+    """Return what an entry says, in a few words."""
+    if entry.kind == "gap":
+        return f"gap ({entry.subject}): nothing is known from {entry.before} to {entry.after}"
+    if entry.kind == "record":
+        about = " ".join(part for part in (entry.action, entry.node, entry.subject) if part)
+        came = " ".join(part for part in (entry.after, entry.code) if part)
+        return f"{entry.what} {about} by {entry.operator}" + (f": {came}" if came else "")
+    head = " ".join(part for part in (entry.what, entry.subject) if part)
+    return f"{head}: {entry.before} -> {entry.after}" if entry.before else f"{head}: {entry.after}"
+
+
+def silences(timeline: Timeline) -> dict[str, str]:
+    """Return of each node that gave no events why, as sentences without their subject."""
+    return {name: f"gave no events: {why}" for name, why in timeline.missing.items()}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint
 from aerodb.audit.tree import verify_consistency
 from aerodb.errors import AeroError
-from aerodb.protocol.api import Agreement, LogView
+from aerodb.protocol.api import Agreement, Comparison
 from aerodb.protocol.base64text import from_base64
 
 UNTIL_SETTLED = "nothing is planned and nothing is confirmed until that is settled (aerodb audit gap); looking goes on"
@@ -35,7 +35,7 @@ class LogForked(AeroError):
     title = "The audit log is forked"
 
 
-def viewed(who: str, seen: str, log: Checkpoint, path: Sequence[bytes], vkey: str) -> LogView:
+def compared(who: str, seen: str, log: Checkpoint, path: Sequence[bytes], vkey: str) -> Comparison:
     """Return how `seen`, the newest checkpoint that somebody saw ("": none yet), stands to the log at `log`.
 
     `path` is the proof that the log extends it, as far as there is one.
@@ -44,78 +44,78 @@ def viewed(who: str, seen: str, log: Checkpoint, path: Sequence[bytes], vkey: st
         VerifierKeyInvalid: `vkey` is malformed.
     """
     if not seen:
-        return LogView(who=who, records=0, agreement=Agreement.NOTHING)
+        return Comparison(who=who, records=0, agreement=Agreement.NOTHING)
     try:
         old = open_checkpoint(seen, vkey)
     except CheckpointForged:
-        return LogView(who=who, records=None, agreement=Agreement.FORGED)
+        return Comparison(who=who, records=None, agreement=Agreement.FORGED)
     if old.size > log.size:
         agreement = Agreement.BEHIND
     elif verify_consistency(old.size, old.root, log.size, log.root, path):
         agreement = Agreement.CONSISTENT
     else:
         agreement = Agreement.FORKED
-    return LogView(who=who, records=old.size, agreement=agreement)
+    return Comparison(who=who, records=old.size, agreement=agreement)
 
 
-def silent_view(who: str) -> LogView:
-    """Return the view of somebody who does not say what they have seen."""
-    return LogView(who=who, records=None, agreement=Agreement.UNKNOWN)
+def silent_comparison(who: str) -> Comparison:
+    """Return the comparison of somebody who does not say what they have seen."""
+    return Comparison(who=who, records=None, agreement=Agreement.UNKNOWN)
 
 
-def seen_by(who: str, records: int, size: int) -> LogView:
-    """Return the view of somebody who says that they have seen so many records, of a log that has `size`."""
+def seen_by(who: str, records: int, size: int) -> Comparison:
+    """Return the comparison of somebody who says that they have seen so many records, of a log that has `size`."""
     agreement = Agreement.BEHIND if records > size else Agreement.CONSISTENT
-    return LogView(who=who, records=records, agreement=agreement)
+    return Comparison(who=who, records=records, agreement=agreement)
 
 
-def check_views(views: Iterable[LogView], size: int) -> None:
+def check_comparisons(comparisons: Iterable[Comparison], size: int) -> None:
     """Refuse to go on with a log of `size` records that does not extend what each of these has seen.
 
     Raises:
         LogForked, LogBehind: naming everyone who has seen what this log does not have.
     """
-    found = tuple(views)
-    forked = [view for view in found if view.agreement is Agreement.FORKED]
-    behind = [view for view in found if view.agreement is Agreement.BEHIND]
+    found = tuple(comparisons)
+    forked = [each for each in found if each.agreement is Agreement.FORKED]
+    behind = [each for each in found if each.agreement is Agreement.BEHIND]
     if forked:
         raise LogForked(f"{_forked(forked, size)}; {UNTIL_SETTLED}")
     if behind:
         raise LogBehind(f"{_behind(behind, size)}; {UNTIL_SETTLED}")
 
 
-def _forked(views: Sequence[LogView], size: int) -> str:
-    who = " and ".join(f"{view.who} (a log of {view.records} records)" for view in views)
+def _forked(comparisons: Sequence[Comparison], size: int) -> str:
+    who = " and ".join(f"{each.who} (a log of {each.records} records)" for each in comparisons)
     return f"another log than this one of {size} records was shown to {who}, signed with the same key"
 
 
-def _behind(views: Sequence[LogView], size: int) -> str:
-    who = " and ".join(f"{view.who} has seen {view.records}" for view in views)
+def _behind(comparisons: Sequence[Comparison], size: int) -> str:
+    who = " and ".join(f"{each.who} has seen {each.records}" for each in comparisons)
     return f"the log has {size} records, and {who}: its end was lost, an older copy took its place, or there is another"
 
 
-def view_sentences(views: Iterable[LogView], size: int) -> list[tuple[str, str]]:
+def comparison_sentences(comparisons: Iterable[Comparison], size: int) -> list[tuple[str, str]]:
     """Return what a person must know about who saw which log, each sentence with its style."""
     found = list[tuple[str, str]]()
-    for view in views:
-        if view.agreement is Agreement.FORKED:
-            found.append(("bad", f"The audit log is forked: {_forked((view,), size)}; {UNTIL_SETTLED}."))
-        elif view.agreement is Agreement.BEHIND:
-            found.append(("bad", f"The audit log went back: {_behind((view,), size)}; {UNTIL_SETTLED}."))
-        elif view.agreement is Agreement.FORGED:
-            found.append(("bad", f"What {view.who} shows as seen of the audit log is no checkpoint of this log."))
-        elif view.agreement is Agreement.UNKNOWN:
-            found.append(("warn", f"What {view.who} has seen of the audit log is unknown."))
+    for each in comparisons:
+        if each.agreement is Agreement.FORKED:
+            found.append(("bad", f"The audit log is forked: {_forked((each,), size)}; {UNTIL_SETTLED}."))
+        elif each.agreement is Agreement.BEHIND:
+            found.append(("bad", f"The audit log went back: {_behind((each,), size)}; {UNTIL_SETTLED}."))
+        elif each.agreement is Agreement.FORGED:
+            found.append(("bad", f"What {each.who} shows as seen of the audit log is no checkpoint of this log."))
+        elif each.agreement is Agreement.UNKNOWN:
+            found.append(("warn", f"What {each.who} has seen of the audit log is unknown."))
     return found
 
 
-def view_text(view: LogView) -> str:
+def comparison_text(each: Comparison) -> str:
     """Return in some words what somebody has seen of the log, and whether that is in it."""
-    if view.agreement is Agreement.NOTHING:
+    if each.agreement is Agreement.NOTHING:
         return "none of it"
-    if view.records is None:
-        return f"{view.agreement}"
-    return f"{view.records}" if view.agreement is Agreement.CONSISTENT else f"{view.records}: {view.agreement}"
+    if each.records is None:
+        return f"{each.agreement}"
+    return f"{each.records}" if each.agreement is Agreement.CONSISTENT else f"{each.records}: {each.agreement}"
 
 
 def path_texts(path: Iterable[bytes]) -> tuple[str, ...]:

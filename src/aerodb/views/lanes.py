@@ -1,15 +1,16 @@
 """The timeline as a picture: a lane for the log and one for each node, terms as bands.
 
 The step from left to right is the timeline's own order, one step an entry; no clock places anything. The lag is a
-picture of its own, `aerodb.audit.lags`: there are more samples than entries.
+picture of its own, `aerodb.views.lags`: there are more samples than entries.
 Pure: no I/O, no clock.
 """
 
 from dataclasses import dataclass
 
-from aerodb.audit.bands import LABEL_WIDTH, STEP, Band, bands
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.timeline import Entry
+from aerodb.views.bands import LABEL_WIDTH, STEP, Band, bands
+from aerodb.views.timeline import sentence
 
 LOG = "log"
 STEPS_MIN = 60
@@ -52,14 +53,7 @@ def draw(cluster: Cluster, entries: tuple[Entry, ...]) -> Lanes:
     lanes = []
     for number, name in enumerate(names):
         mine = [(LABEL_WIDTH + STEP * at, entry) for at, entry in enumerate(entries) if entry.source == name]
-        ticks = (
-            Tick(
-                x=x + STEP // 2,
-                style=entry.kind,
-                said=f"{entry.what} {entry.subject}".strip(),
-            )
-            for x, entry in mine
-        )
+        ticks = (Tick(x=x + STEP // 2, style=entry.kind, said=sentence(entry)) for x, entry in mine)
         terms = bands([(x, entry.term) for x, entry in mine], width - STEP)
         y = MARGIN + number * LANE_HEIGHT
         lanes.append(Lane(name=name, y=y, ticks=tuple(ticks), bands=tuple(terms)))

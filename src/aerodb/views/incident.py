@@ -1,24 +1,23 @@
 """What an incident report says: the decisions and records of a span, in the log's order, and whether they are proven.
 
-The same log and the same span give the same report, byte for byte. Nothing here asks or writes anything.
+The same log and the same span give the same report, byte for byte. Pure: no I/O, no clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from aerodb.audit.checks import Asked, Unfounded, check_confirmation, check_outcome, check_recorded
-from aerodb.audit.lags import LagPicture, picture
 from aerodb.audit.proof import fault_of, open_proof
 from aerodb.audit.record import Record, read_record
-from aerodb.cli.timeline import sentence
-from aerodb.cli.verification import read_plan
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision, LogEntry
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest
 from aerodb.protocol.timeline import Entry, Lag, Timeline
-from aerodb.rules.render import shown
+from aerodb.views.lags import LagPicture, picture
+from aerodb.views.render import shown
+from aerodb.views.timeline import sentence, silences
 
 NOT_VERIFIED = "NOT VERIFIED"
 WIDTH, HEIGHT, MARGIN = 720, 180, 36
@@ -84,20 +83,20 @@ def incident(
     span: tuple[str, str],
     entries: Sequence[LogEntry],
     decisions: Sequence[Decision],
+    plans: Mapping[str, Plan],
     seen: Sequence[Moment] = (),
     lags: Sequence[Lag] = (),
 ) -> Incident:
     """Return the report on the records `entries`, rising, the decisions that they belong to, and what nodes saw.
 
-    Raises:
-        PlanAltered: a plan is not what its digest says.
+    `plans` are those of the decisions, by request, each of which is what its own digest says.
     """
     proofs = {
         entry.sequence: _proof(cluster, entry, proof)
         for decision in decisions
         for entry, proof in zip(decision.records, decision.proofs, strict=True)
     }
-    told = tuple(_told(cluster, decision, proofs) for decision in decisions)
+    told = tuple(_told(cluster, decision, plans.get(decision.line.request), proofs) for decision in decisions)
     return Incident(
         cluster=cluster.name,
         cluster_id=cluster.id,
@@ -128,7 +127,7 @@ def _stretch(found: Timeline, entries: Sequence[LogEntry]) -> tuple[int, int] | 
 
 def moments(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Moment, ...]:
     """Return what the nodes saw around these records, and of each node that told nothing why."""
-    silent = [Moment(place="unknown", node=name, text=f"gave no events: {why}") for name, why in found.missing.items()]
+    silent = [Moment(place="unknown", node=name, text=said) for name, said in silences(found).items()]
     begin, end = _stretch(found, entries) or (0, 0)
     seen = [each for each in found.entries[begin:end] if each.kind != "record"]
     return (*silent, *(Moment(place=_place(each), node=each.source, text=shown(sentence(each))) for each in seen))
@@ -168,8 +167,8 @@ def _row(entry: LogEntry, proofs: dict[int, str]) -> Row:
     )
 
 
-def _told(cluster: Cluster, decision: Decision, proofs: dict[int, str]) -> Told:
-    line, plan = decision.line, read_plan(decision.plan) if decision.plan is not None else None
+def _told(cluster: Cluster, decision: Decision, plan: Plan | None, proofs: dict[int, str]) -> Told:
+    line = decision.line
     records = [read_record(entry.record.encode()) for entry in decision.records]
     return Told(
         request=line.request,

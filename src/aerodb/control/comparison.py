@@ -10,17 +10,17 @@ import threading
 from collections.abc import Mapping
 
 from aerodb.actions import gap_of
+from aerodb.audit.comparison import check_comparisons, compared, comparison_sentences, path_texts, silent_comparison
 from aerodb.audit.cosignature import bare
 from aerodb.audit.note import CheckpointForged, open_checkpoint
 from aerodb.audit.store import Log, LogUnavailable
-from aerodb.audit.verify import VerificationFailed
-from aerodb.audit.views import check_views, path_texts, silent_view, view_sentences, viewed
+from aerodb.audit.unverified import VerificationFailed
 from aerodb.control.errors import GapMistaken
 from aerodb.control.meters import Meters
 from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
 from aerodb.logs import say
-from aerodb.protocol.api import Agreement, Compared, LogView, Shown
+from aerodb.protocol.api import Agreement, Compared, Comparison, Shown
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.marks import Gap
 from aerodb.protocol.plan import Request
@@ -35,7 +35,7 @@ AGREES = (Agreement.CONSISTENT, Agreement.NOTHING)
 CONFLICTS = (Agreement.BEHIND, Agreement.FORKED)
 
 
-class Views:
+class Comparisons:
     """Who has seen which part of the log, as far as this process was told. Safe to use from several threads."""
 
     def __init__(self, cluster: Cluster, log: Log, meters: Meters) -> None:
@@ -44,14 +44,14 @@ class Views:
         self._lock = threading.Lock()
         self._nodes: dict[str, str] = {}
         self._others = {HEAD: log.lost} if log.lost else {}
-        self._told = frozenset[LogView]()
+        self._told = frozenset[Comparison]()
         self._tell(self.now({}))
 
-    def reported(self, everyone: Mapping[str, Peer]) -> tuple[LogView, ...]:
+    def reported(self, everyone: Mapping[str, Peer]) -> tuple[Comparison, ...]:
         """Take what nodes report now; return how everyone stands to the log, those that are silent as unknown."""
         return self.said({name: peer.facts.checkpoint for name, peer in everyone.items()})
 
-    def said(self, seen: Mapping[str, str]) -> tuple[LogView, ...]:
+    def said(self, seen: Mapping[str, str]) -> tuple[Comparison, ...]:
         """Take what nodes say now that they have seen, by name; return how everyone stands, the others as unknown."""
         with self._lock:
             self._nodes.update(seen)
@@ -59,24 +59,24 @@ class Views:
         self._tell(found)
         return found
 
-    def now(self, answering: Mapping[str, object]) -> tuple[LogView, ...]:
+    def now(self, answering: Mapping[str, object]) -> tuple[Comparison, ...]:
         """Return how everyone stands to the log; a node that is not `answering` is unknown, unless it contradicted."""
         with self._lock:
             nodes, others = dict(self._nodes), dict(self._others)
         checkpoint = self._log.checkpoint
         found = []
         for name in (member.name for member in self._cluster.members):
-            view = self._view(name, nodes[name], checkpoint) if name in nodes else silent_view(name)
-            found.append(view if name in answering or view.agreement in CONFLICTS else silent_view(name))
-        return (*found, *(self._view(who, seen, checkpoint) for who, seen in others.items()))
+            each = self._compared(name, nodes[name], checkpoint) if name in nodes else silent_comparison(name)
+            found.append(each if name in answering or each.agreement in CONFLICTS else silent_comparison(name))
+        return (*found, *(self._compared(who, seen, checkpoint) for who, seen in others.items()))
 
-    def _view(self, who: str, seen: str, checkpoint: str) -> LogView:
+    def _compared(self, who: str, seen: str, checkpoint: str) -> Comparison:
         log = open_checkpoint(checkpoint, self._log.verifier_key)
         try:
             path = self._path(seen, log.size) or ()
         except (LogUnavailable, VerificationFailed):  # The log is damaged or out of reach, which says nothing of forks.
-            return silent_view(who)
-        return viewed(who, seen, log, path, self._log.verifier_key)
+            return silent_comparison(who)
+        return compared(who, seen, log, path, self._log.verifier_key)
 
     def _path(self, seen: str, size: int) -> tuple[bytes, ...] | None:
         """Return the path from a checkpoint to the log at `size`; None where it is none, or is of a longer log."""
@@ -94,9 +94,9 @@ class Views:
         Raises:
             LogForked, LogBehind: naming who has seen what.
         """
-        views = self.now({}) if everyone is None else self.reported(everyone)
+        comparisons = self.now({}) if everyone is None else self.reported(everyone)
         try:
-            check_views(views, self._log.size)
+            check_comparisons(comparisons, self._log.size)
         except AeroError as error:
             error.recorded = True
             raise
@@ -132,9 +132,9 @@ class Views:
         if gap.restored.size > size or self._log.root_at(gap.restored.size) != gap.restored.root_bytes:
             raise GapMistaken(f"this log of {size} records does not begin with {gap.restored}", field="restored")
 
-    def how(self, who: str, seen: str) -> LogView:
+    def how(self, who: str, seen: str) -> Comparison:
         """Return how a checkpoint that somebody saw ("": none) stands to the log as it is now."""
-        return self._view(who, seen, self._log.checkpoint)
+        return self._compared(who, seen, self._log.checkpoint)
 
     def compare(self, person: Operator, shown: Shown) -> Compared:
         """Return the newest checkpoint, and the proof that it extends each of those that a person shows.
@@ -163,7 +163,7 @@ class Views:
 
     def _keep(self, who: str, seen: str, checkpoint: str) -> None:
         """Remember a checkpoint of which the log is no extension, once; one that it extends takes that one's place."""
-        agreement = self._view(who, seen, checkpoint).agreement
+        agreement = self._compared(who, seen, checkpoint).agreement
         if agreement is Agreement.CONSISTENT:
             with self._lock:
                 self._others.pop(who, None)
@@ -182,11 +182,11 @@ class Views:
         except CheckpointForged:
             return text
 
-    def _tell(self, views: tuple[LogView, ...]) -> None:
+    def _tell(self, comparisons: tuple[Comparison, ...]) -> None:
         """Say in the service's log, once each, who has seen what the log does not have."""
         with self._lock:
-            fresh = [view for view in views if view.agreement in CONFLICTS and view not in self._told]
-            self._told = frozenset(view for view in views if view.agreement in CONFLICTS)
+            fresh = [each for each in comparisons if each.agreement in CONFLICTS and each not in self._told]
+            self._told = frozenset(each for each in comparisons if each.agreement in CONFLICTS)
         self._meters.contradicted(len(self._told))
-        for _, text in view_sentences(fresh, self._log.size):
+        for _, text in comparison_sentences(fresh, self._log.size):
             say("the audit log contradicts what was seen of it", found=text)

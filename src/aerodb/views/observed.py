@@ -16,7 +16,7 @@ from aerodb.rules.replaying import below, nearly_full, sized, stalled, wal_is_go
 from aerodb.rules.view import open_report
 
 Remark = tuple[str, str]
-"""A style's name, as in `aerodb.rules.render`, and a text."""
+"""A style's name, as in `aerodb.views.render`, and a text."""
 
 
 @dataclass

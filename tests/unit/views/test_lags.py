@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aerodb.audit.lags import columns, picture
 from aerodb.protocol.lags import StandbyLag
 from aerodb.protocol.timeline import Lag
+from aerodb.views.lags import columns, picture
 
 
 def lag(after: int, term: int | None = 1, missed: int = 0, **bytes_: int | None) -> Lag:

@@ -13,6 +13,7 @@ from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import name_of
 
 WIDTH_COLUMNS = 100
+EFFECTS, IRREVERSIBLE = "WHAT WILL HAPPEN", "WHAT CANNOT BE UNDONE"
 
 
 class Line(NamedTuple):
@@ -94,8 +95,8 @@ def _plan_lines(plan: Plan, digest: str) -> list[Line]:
         Line("heading", f"{shown(plan.title)}   (cluster {shown(plan.cluster_name)})"),
         answer,
         Line("plain", ""),
-        *_section("WHAT WILL HAPPEN" if plan.accepted else "WHAT WAS ASKED FOR", "plain", plan.effects),
-        *_section("WHAT CANNOT BE UNDONE", "warn", plan.irreversible),
+        *_section(EFFECTS if plan.accepted else "WHAT WAS ASKED FOR", "plain", plan.effects),
+        *_section(IRREVERSIBLE, "warn", plan.irreversible),
         *_section("WHAT COULD BE LOST", loss_style, (plan.loss.statement, *plan.loss.arithmetic)),
         *_section("WRITES", "plain", _of_writes(plan)),
         *_section("TO KNOW", "warn", tuple(each for each in plan.notes if each not in _of_writes(plan))),
@@ -128,6 +129,13 @@ def outcome_lines(outcome: Outcome) -> list[Line]:
             Line("warn", f"  Nothing is tried again. Ask when you are ready: aerodb outcome {outcome.request}")
         )
     return lines
+
+
+def unsigned_outcome_lines(result: str, code: str, message: str) -> list[Line]:
+    """Return what became of a request for people, where only the control plane says so."""
+    style = "warn" if result == "unknown" else "bad"
+    head = Line(style, f"{result.upper()}, as the control plane says; no agent signed it")
+    return [head, Line("plain", shown(f"  {code}: {message}" if code else f"  {message}"))]
 
 
 def as_text(lines: list[Line]) -> str:

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aerodb.audit.record import Record
-from aerodb.audit.timeline import Item, Place, certain, entries, lags, ordered
 from aerodb.protocol import canonical
 from aerodb.protocol.events import Event, EventPage, Kind, Lost
 from aerodb.protocol.lags import LagSample, StandbyLag
 from aerodb.protocol.lsn import Lsn
+from aerodb.views.timeline import Item, Place, certain, entries, lags, ordered
 
 NODES = ("n1", "n2", "n3")
 

@@ -1,0 +1,34 @@
+"""When certificates expire, as people are told: months before, and once it has happened. Nothing is decided by it.
+
+Pure: no I/O, no clock; how many days are left is counted by who has one.
+"""
+
+from collections.abc import Iterable
+
+from aerodb.protocol.certificates import DAYS_SOON, DAYS_URGENT, Certificate
+
+
+def days_text(days: int) -> str:
+    """Return so many days in words."""
+    return f"{days} day" if days == 1 else f"{days} days"
+
+
+def certificate_sentences(certificates: Iterable[Certificate]) -> list[tuple[str, str]]:
+    """Return what a person must know about certificates that expire, the next first, each sentence with its style."""
+    found = list[tuple[str, str]]()
+    for each in sorted(certificates, key=lambda one: (one.expires, one.kind, one.holder)):
+        if each.days_left < 0:
+            found.append(("bad", f"The certificate of {each.owner} has expired, at {each.expires}: replace it."))
+        elif each.days_left < DAYS_SOON:
+            style = "bad" if each.days_left < DAYS_URGENT else "warn"
+            left = days_text(each.days_left)
+            found.append((style, f"The certificate of {each.owner} expires in {left}, at {each.expires}: replace it."))
+    return found
+
+
+def certificates_text(certificates: Iterable[Certificate]) -> str:
+    """Return in a line how many certificates are known, and which expires first; nothing where none is known."""
+    known = sorted(certificates, key=lambda one: (one.expires, one.kind, one.holder))
+    if not known:
+        return ""
+    return f"certificates: {len(known)} seen; the first to expire is that of {known[0].owner}, at {known[0].expires}"
