@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 
 from aerodb.actions import catalogue
 from aerodb.protocol.plan import Loss
+from aerodb.rules.arguments import KINDS, Argument
 from aerodb.rules.election import election_loss
 from aerodb.rules.invariants import STATEMENTS
-from aerodb.rules.specification import Action, Argument, no_loss
+from aerodb.rules.specification import Action, no_loss
 from aerodb.rules.view import View
 from docs.generator.raises import raised_by
 from docs.generator.text import GENERATED, anchor, code_link, items, table
@@ -60,8 +61,11 @@ def _sections(action: Action) -> Iterator[tuple[str, str]]:
     yield (
         "Arguments",
         table(
-            ("argument", "option", "meaning", "may be the target itself"),
-            [(f"`{each.name}`", f"`{each.option}`", each.help, _itself(each)) for each in action.arguments],
+            ("argument", "option", "kind", "meaning", "may be the target itself"),
+            [
+                (f"`{each.name}`", f"`{each.option}`", _kind(each), each.help, _itself(each))
+                for each in action.arguments
+            ],
         )
         if action.arguments
         else "None.",
@@ -116,6 +120,31 @@ def _itself(argument: Argument) -> str:
     return "yes" if argument.itself else "no"
 
 
+def _kind(argument: Argument) -> str:
+    """Return the argument's kind, with what is particular to this one."""
+    choices = ": " + ", ".join(f"`{each}`" for each in argument.choices) if argument.choices else ""
+    return f"[{argument.kind}](../arguments.md#{argument.kind}){choices}"
+
+
+def arguments() -> str:
+    """Return the page of what an argument can be."""
+    used = {each.kind: action.name for action in catalogue().values() for each in action.arguments}
+    parts = [
+        GENERATED,
+        "# Arguments",
+        "What an action takes besides the node that acts. A value has exactly one form: two texts never mean one value, "
+        "so what is signed is what was meant. Anything else is refused before anything is looked at, with the field's "
+        "name, as [`input.argument-malformed`](errors.md#inputargument-malformed) or the kind's own error.",
+    ]
+    for name, kind in KINDS.items():
+        parts += [f"## {name}", f"`{kind.form}`: {kind.meaning}. Like `{kind.example}`."]
+        parts.append(
+            f"Every value matches `{kind.pattern}` and has at most {kind.characters_max} characters. "
+            + (f"Taken by {used[name]}, among others." if name in used else "No action takes one yet.")
+        )
+    return "\n\n".join(parts) + "\n"
+
+
 def index() -> str:
     """Return the index of all actions."""
     rows = [(f"[{each.name}]({each.name}.md)", each.summary, each.target, each.outage) for each in catalogue().values()]
@@ -131,4 +160,8 @@ def index() -> str:
 
 def pages() -> dict[str, str]:
     """Return every page about actions by its path in docs/."""
-    return {"actions/README.md": index(), **{f"actions/{each.name}.md": page(each) for each in catalogue().values()}}
+    return {
+        "arguments.md": arguments(),
+        "actions/README.md": index(),
+        **{f"actions/{each.name}.md": page(each) for each in catalogue().values()},
+    }

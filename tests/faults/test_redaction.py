@@ -58,7 +58,7 @@ def everything(running: Running) -> Iterator[tuple[str, str, dict[str, str]]]:
     names = running.cluster.data_nodes
     for action in catalogue().values():
         for target in names:
-            values = names if action.about_nodes else MARKS
+            values = MARKS if action.every_arguments(running.cluster) is None else names
             for chosen in permutations(values, len(action.arguments)):
                 yield (
                     action.name,

@@ -12,13 +12,13 @@ from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.marks import Gap, read_mark, stated_mark
 from aerodb.protocol.plan import Plan, Request, Verdict
+from aerodb.rules.arguments import Argument
 from aerodb.rules.foresight import unchanged
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.specification import (
     NOT_CROSSED,
     Action,
-    Argument,
     Established,
     Failure,
     Order,

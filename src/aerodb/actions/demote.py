@@ -6,6 +6,7 @@ from aerodb.protocol.authority import Candidacy, Pledge, Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import common, policy_known, running_fits
 from aerodb.rules.election import electable, position_known, term_rises
 from aerodb.rules.foresight import demoted
@@ -14,7 +15,7 @@ from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.notes import before_a_demotion
 from aerodb.rules.operation import REPLACED, is_replaced, judge_again, not_shut_down
 from aerodb.rules.replaying import below, stalled
-from aerodb.rules.specification import NOT_CROSSED, Action, Argument, Established, Failure, Order, no_loss
+from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss
 from aerodb.rules.standing import detached, has_pledged, promised
 from aerodb.rules.view import View, standing_term
 

@@ -8,6 +8,7 @@ from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import common, receiver_known, running_fits
 from aerodb.rules.election import position_known, term_rises
 from aerodb.rules.foresight import fenced
@@ -18,7 +19,6 @@ from aerodb.rules.replaying import replay_runs
 from aerodb.rules.specification import (
     NOT_CROSSED,
     Action,
-    Argument,
     Established,
     Failure,
     Order,

@@ -12,6 +12,7 @@ from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import SETTINGS, common, receiver_known, running_fits, unread
 from aerodb.rules.foresight import followed
 from aerodb.rules.hands import Hands
@@ -21,7 +22,6 @@ from aerodb.rules.operation import own_history
 from aerodb.rules.specification import (
     NOT_CROSSED,
     Action,
-    Argument,
     Established,
     Failure,
     Order,

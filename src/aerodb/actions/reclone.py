@@ -11,6 +11,7 @@ from aerodb.protocol.authority import Owed, Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Loss, Plan, Verdict
+from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import common
 from aerodb.rules.foresight import recloned
 from aerodb.rules.hands import Hands
@@ -19,7 +20,7 @@ from aerodb.rules.notes import held_up, upstream_state
 from aerodb.rules.operation import judge_again
 from aerodb.rules.position import Divergence, TermUntold
 from aerodb.rules.promises import promise_above
-from aerodb.rules.specification import NOT_CROSSED, Action, Argument, Established, Failure, Order, no_term
+from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_term
 from aerodb.rules.standing import copied, detached, informed, owing
 from aerodb.rules.streaming import commits_beyond, grant_of, granted_term, no_cycle, parting, upstream_authority
 from aerodb.rules.view import View

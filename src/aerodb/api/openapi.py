@@ -12,6 +12,8 @@ from aerodb import __version__
 from aerodb.actions import catalogue
 from aerodb.api.routes import ENDPOINTS, Endpoint
 from aerodb.protocol.lsn import Lsn
+from aerodb.rules.arguments import KINDS
+from aerodb.rules.specification import Action
 from aerodb.transport.problem import MEDIA_TYPE, Problem
 
 
@@ -43,6 +45,24 @@ def _operation(endpoint: Endpoint, schemas: dict[type, dict[str, Any]]) -> dict[
     return found
 
 
+def _arguments(action: Action) -> dict[str, Any]:
+    """Return the schema of a request for `action`: exactly its arguments, each of the form that its kind has."""
+    properties = {
+        each.name: {
+            "type": "string",
+            "description": f"{each.help}; {KINDS[each.kind].meaning}",
+            "pattern": f"^({each.pattern})$",
+            "maxLength": each.characters_max,
+        }
+        for each in action.arguments
+    }
+    exactly = {"properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "if": {"properties": {"action": {"const": action.name}}},
+        "then": {"properties": {"arguments": exactly}},
+    }
+
+
 def document() -> dict[str, Any]:
     """Return the OpenAPI document as plain values."""
     kinds = [Problem, *(kind for each in ENDPOINTS for kind in (each.takes, each.gives) if kind is not None)]
@@ -52,6 +72,7 @@ def document() -> dict[str, Any]:
     )
     schemas = dict(zip(unique, found, strict=True))
     components["Ask"]["properties"]["action"]["enum"] = list(catalogue())
+    components["Ask"]["allOf"] = [_arguments(action) for action in catalogue().values()]
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)

@@ -7,6 +7,8 @@
 
 import unicodedata
 import uuid
+from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -23,9 +25,11 @@ from aerodb.cli.terminal import Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, RequestLine
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, Request, plan_digest
+from aerodb.rules.arguments import Argument
 from aerodb.rules.explain import check_request
-from aerodb.rules.specification import Action, Argument
+from aerodb.rules.specification import Action
 from aerodb.tracing import note
 from aerodb.views.render import plan_lines
 from aerodb.views.requests import CONFIRMING
@@ -37,7 +41,35 @@ EXECUTION_TIMEOUT_SECONDS = 24 * 3600.0
 def argument_option(argument: Argument) -> click.Option:
     """Return the option for one argument of an action."""
     help_text = _sentence(argument.help)
-    return click.Option([argument.option, argument.name], required=True, metavar=argument.form, help=help_text)
+    return click.Option(
+        [argument.option, argument.name],
+        required=True,
+        metavar=argument.form,
+        help=help_text,
+        shell_complete=partial(_completed, argument.values),
+    )
+
+
+def node_argument() -> click.Argument:
+    """Return the target of an action, which a shell can complete."""
+
+    def names(cluster: Cluster) -> tuple[str, ...]:
+        return tuple(member.name for member in cluster.members)
+
+    return click.Argument(["node"], metavar="NODE", shell_complete=partial(_completed, names))
+
+
+def _completed(
+    values: Callable[[Cluster], tuple[str, ...] | None], ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[str]:
+    """Return what a shell completes a value to, by the profile's configuration; nothing where there is none."""
+    del param
+    session = ctx.find_object(Session)
+    try:
+        found = values(session.profile().cluster) if session else None
+    except AeroError:
+        return []
+    return [value for value in found or () if value.startswith(incomplete)]
 
 
 def _sentence(text: str) -> str:
@@ -62,7 +94,7 @@ def action_command(name: str) -> click.Command:
         help=f"{action.summary}\n\nNODE: {action.target}. Outage: {action.outage}",
         epilog=f"The plan is shown first; nothing happens until you type the node's name. See: aerodb catalogue {name}",
         params=[
-            click.Argument(["node"], metavar="NODE"),
+            node_argument(),
             *(argument_option(argument) for argument in action.arguments),
             click.Option(["--reason"], required=True, metavar="TEXT", help="Why, in your words; it is recorded."),
             click.Option(["--ssh-agent"], is_flag=True, help="Sign by the ssh-agent, even where a key file is."),

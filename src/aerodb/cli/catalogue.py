@@ -10,6 +10,7 @@ from aerodb.cli.failures import OK
 from aerodb.cli.session import ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
+from aerodb.rules.arguments import KINDS
 from aerodb.rules.invariants import STATEMENTS
 from aerodb.rules.specification import Action
 from aerodb.views.render import EFFECTS, IRREVERSIBLE, wrapped
@@ -45,7 +46,10 @@ def document(action: Action) -> dict[str, Any]:
         "name": action.name,
         "summary": action.summary,
         "target": action.target,
-        "arguments": [{"name": each.name, "option": each.option, "help": each.help} for each in action.arguments],
+        "arguments": [
+            {"name": each.name, "option": each.option, "help": each.help, "kind": each.kind, "form": each.form}
+            for each in action.arguments
+        ],
         "authority": str(action.authority),
         "invariants": [str(invariant) for invariant in action.invariants],
         "effects": action.effects,
@@ -68,6 +72,7 @@ def show_action(terminal: Terminal, action: Action) -> None:
     sentences = {
         "": (action.summary,),
         "NODE": (action.target,),
+        **{each.form: (f"{each.option}: {KINDS[each.kind].meaning}",) for each in action.arguments},
         EFFECTS: action.effects,
         IRREVERSIBLE: action.irreversible,
         "OUTAGE": (action.outage,),

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 import click
 
 from aerodb.actions import action_named, catalogue
-from aerodb.cli.act import argument_option
+from aerodb.cli.act import argument_option, node_argument
 from aerodb.cli.failures import OK, REJECTED, PlanAltered
 from aerodb.cli.remembered import check_log
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
@@ -34,7 +34,6 @@ explain = Explain("explain", help="Show what an action would do; nothing is aske
 
 def _command(action: Action) -> click.Command:
     @json_option
-    @click.argument("node", metavar="NODE")
     @click.pass_obj
     def callback(session: Session, /, *, node: str, as_json: bool, **arguments: str) -> int:
         asked = {"action": action.name, "target": node, **arguments}
@@ -45,7 +44,7 @@ def _command(action: Action) -> click.Command:
         return show(session, (action.name, node, arguments), body, as_json=as_json)
 
     command = click.command(action.name, cls=ClientCommand, help=action.summary)(callback)
-    command.params += [argument_option(argument) for argument in action.arguments]
+    command.params += [node_argument(), *(argument_option(argument) for argument in action.arguments)]
     return command
 
 

@@ -24,7 +24,7 @@ from aerodb.protocol.api import Agreement, Compared, Comparison, Shown
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.marks import Gap
 from aerodb.protocol.plan import Request
-from aerodb.rules.explain import RequestMalformed
+from aerodb.rules.arguments import RequestMalformed
 from aerodb.rules.view import Peer
 
 HEAD = "the control plane's own record of it (log.head)"

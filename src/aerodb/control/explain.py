@@ -22,7 +22,8 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Planned
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
-from aerodb.rules.explain import LOOK_ID, REQUEST_ID, RequestMalformed, check_request, explain, failed
+from aerodb.rules.arguments import RequestMalformed
+from aerodb.rules.explain import LOOK_ID, REQUEST_ID, check_request, explain, failed
 from aerodb.tracing import note, span
 
 LEFT_OVER_MAX = 500

@@ -16,25 +16,17 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts
-from aerodb.protocol.marks import read_mark
 from aerodb.protocol.plan import Plan, Request, Result, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
+from aerodb.rules.arguments import Given, RequestMalformed, check_argument
 from aerodb.rules.invariants import RULES
-from aerodb.rules.specification import Action, Argument
+from aerodb.rules.specification import Action
 from aerodb.rules.view import Peer, View, open_report, peer_of
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REASON_CHARACTERS_MAX = 500
 LOOK_ID = "00000000-0000-0000-0000-000000000000"
 """The id under which one merely looks; no request may use it."""
-
-
-class RequestMalformed(AeroError):
-    """A part of the request is missing, unknown or of the wrong form; `field` names it."""
-
-    code = "input.malformed"
-    status = 400
-    title = "The request is malformed"
 
 
 class TargetSilent(AeroError):
@@ -49,7 +41,7 @@ def check_request(cluster: Cluster, action: Action, request: Request) -> None:
     """Refuse a request that is not well formed, before anything is looked at.
 
     Raises:
-        RequestMalformed, MarkMalformed: naming the field.
+        RequestMalformed, ArgumentMalformed, MarkMalformed: naming the field.
         NodeUnknown: there is no such node.
     """
     cluster.member(request.target)
@@ -62,18 +54,8 @@ def check_request(cluster: Cluster, action: Action, request: Request) -> None:
     for name, argument in wanted.items():
         if name not in request.arguments:
             raise RequestMalformed(f"{action.name} needs {argument.option}: {argument.help}", field=f"arguments.{name}")
-        if argument.kind == "log":
-            read_mark(request.arguments[name], f"arguments.{name}")
-        else:
-            _check_node(cluster, action, request, argument)
-
-
-def _check_node(cluster: Cluster, action: Action, request: Request, argument: Argument) -> None:
-    field, member = f"arguments.{argument.name}", cluster.member(request.arguments[argument.name])
-    if member.witness:
-        raise RequestMalformed(f"{member.name} is a witness and holds no data", field=field)
-    if not argument.itself and member.name == request.target:
-        raise RequestMalformed(f"{request.target} cannot {action.name} {argument.word} itself", field=field)
+        text = request.arguments[name]
+        check_argument(Given(argument=argument, text=text, action=action.name, target=request.target, cluster=cluster))
 
 
 def check_id(request: str) -> None:

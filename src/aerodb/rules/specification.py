@@ -11,34 +11,14 @@ from typing import Literal
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Standing
-from aerodb.protocol.cluster import Role
+from aerodb.protocol.cluster import Cluster, Role
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.marks import Gap
 from aerodb.protocol.plan import Loss, Plan, Request, Verdict
+from aerodb.rules.arguments import Argument
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.view import Peer, View
-
-
-@dataclass(frozen=True, kw_only=True)
-class Argument:
-    """One argument: the name of another node, or the audit log at one size (`kind`).
-
-    `option` is what the CLI calls it; `word` stands between the target and the argument in prose ("for", "to").
-    `itself` says whether the target may name itself.
-    """
-
-    name: str
-    option: str
-    help: str
-    word: str
-    itself: bool
-    kind: Literal["node", "log"] = "node"
-
-    @property
-    def form(self) -> str:
-        """Return how the argument is written, for usage lines."""
-        return "SIZE:ROOT" if self.kind == "log" else "NODE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,10 +112,11 @@ class Action:
     writes: Callable[[View], tuple[str, ...]]
     gives_up: Callable[[Request], Gap] | None = None
 
-    @property
-    def about_nodes(self) -> bool:
-        """Tell whether every argument names a node, so that all requests for the action can be listed."""
-        return all(argument.kind == "node" for argument in self.arguments)
+    def every_arguments(self, cluster: Cluster) -> tuple[tuple[str, ...], ...] | None:
+        """Return the values that each argument could have; None where those of one cannot be listed."""
+        found = [argument.values(cluster) for argument in self.arguments]
+        listed = tuple(values for values in found if values is not None)
+        return listed if len(listed) == len(found) else None
 
 
 def no_term(view: View) -> int:

@@ -1,6 +1,7 @@
 """Every action's answer on every node, for one snapshot: of now, or a recorded one. Pure: no I/O, no clock."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ CELLS_AN_ACTION_MAX = 400
 def matrix(
     cluster: Cluster, snapshot: Snapshot, operator: str, everyone: dict[str, Peer] | None = None
 ) -> Iterator[Cell]:
-    """Yield a cell for each action on each node, with each arguments that it could have, where all are nodes.
+    """Yield a cell for each action on each node, with each arguments that it could have, where these can be listed.
 
     `everyone` is what the snapshot's reports say, by whoever has verified them just now; else they are verified here.
 
@@ -32,26 +33,29 @@ def matrix(
     if everyone is None:
         everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)  # Verified once, for all the cells.
     for action in catalogue().values():
-        if not action.about_nodes or action.name in too_many(cluster):
+        if action.name in too_many(cluster):
             continue
-        for request in _possible(cluster, action, snapshot.nonce, operator):
+        for request in requests_of(cluster, action, snapshot.nonce, operator):
             yield _cell(cluster, action, request, everyone, snapshot)
 
 
 def too_many(cluster: Cluster) -> tuple[str, ...]:
     """Return the actions that a large cluster allows too many requests of to judge them all at once."""
-    nodes = len(cluster.members)
     counts = {
-        action.name: nodes ** (1 + len(action.arguments)) for action in catalogue().values() if action.about_nodes
+        action.name: len(cluster.members) * math.prod(len(values) for values in listed)
+        for action in catalogue().values()
+        if (listed := action.every_arguments(cluster)) is not None
     }
     return tuple(name for name, count in counts.items() if count > CELLS_AN_ACTION_MAX)
 
 
-def _possible(cluster: Cluster, action: Action, request_id: str, operator: str) -> Iterator[Request]:
-    """Yield every well-formed request for `action`, under the id that the snapshot's reports were made for."""
-    names = [member.name for member in cluster.members]
-    for target in names:
-        for values in itertools.product(names, repeat=len(action.arguments)):
+def requests_of(cluster: Cluster, action: Action, request_id: str, operator: str) -> Iterator[Request]:
+    """Yield every well-formed request, where they can be listed, under the id that the reports were made for."""
+    listed = action.every_arguments(cluster)
+    if listed is None:
+        return
+    for target in (member.name for member in cluster.members):
+        for values in itertools.product(*listed):
             arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
             request = Request(
                 id=request_id, action=action.name, target=target, arguments=arguments, operator=operator, reason="look"

@@ -80,3 +80,9 @@ def _environment() -> Environment:
 def render(template: str, values: dict[str, Any]) -> bytes:
     """Return the bytes of a page."""
     return _environment().get_template(template).render(values).encode()
+
+
+def template_block(template: str, block: str, values: dict[str, Any]) -> str:
+    """Return one block of a page, without the page around it."""
+    found = _environment().get_template(template)
+    return "".join(found.blocks[block](found.new_context(values)))

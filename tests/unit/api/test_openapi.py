@@ -21,3 +21,16 @@ def test_it_describes_every_endpoint_and_action() -> None:
     found = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
     assert found == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
     assert described["components"]["schemas"]["Ask"]["properties"]["action"]["enum"] == list(catalogue())
+
+
+def test_a_request_is_described_by_its_action() -> None:
+    """The schema of a request takes exactly the arguments of the action that it names, each in the form of its kind."""
+    branches = document()["components"]["schemas"]["Ask"]["allOf"]
+    assert [each["if"]["properties"]["action"]["const"] for each in branches] == list(catalogue())
+    for action, branch in zip(catalogue().values(), branches, strict=True):
+        taken = branch["then"]["properties"]["arguments"]
+        assert taken["additionalProperties"] is False
+        assert taken["required"] == [argument.name for argument in action.arguments]
+        assert {name: found["pattern"] for name, found in taken["properties"].items()} == {
+            argument.name: f"^({argument.pattern})$" for argument in action.arguments
+        }

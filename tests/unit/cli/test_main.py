@@ -12,11 +12,15 @@ import pytest
 
 from aerodb.actions import catalogue
 from aerodb.cli import failures
+from aerodb.cli.act import argument_option, node_argument
 from aerodb.cli.commands import root
 from aerodb.cli.help import COMMANDS, action_names
+from aerodb.cli.session import Session
 from aerodb.errors import AeroError
+from aerodb.rules.arguments import KindName
 from aerodb.transport.errors import Interrupted, Unreachable
 from tests.unit.cli.stage import Stage, stage_in
+from tests.unit.rules.scenes import argument_of
 
 HEAVY = ("msgspec", "cryptography", "aerodb.protocol", "aerodb.rules", "aerodb.actions", "aerodb.audit")
 
@@ -191,3 +195,20 @@ def test_a_terminal_on_one_side_is_not_enough(stage: Stage) -> None:
     finally:
         os.close(leader)
         os.close(follower)
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "completed"),
+    [("choice", "f", ["fast"]), ("node", "n", ["n1", "n2", "n3"]), ("count", "", []), ("log", "", [])],
+)
+def test_a_shell_completes_what_can_be_listed(kind: KindName, typed: str, completed: list[str], stage: Stage) -> None:
+    """What the shell offers for an option is what the table of kinds lists in the profile's own cluster."""
+    option = argument_option(argument_of(kind))
+    context = click.Context(click.Command("x", params=[option]), obj=Session(folder=stage.profile))
+    assert [item.value for item in option.shell_complete(context, typed)] == completed
+
+
+def test_a_shell_completes_nothing_without_a_profile(tmp_path: Path) -> None:
+    """A missing profile is no error while a person types."""
+    context = click.Context(click.Command("x"), obj=Session(folder=tmp_path))
+    assert node_argument().shell_complete(context, "") == []

@@ -28,7 +28,8 @@ from aerodb.protocol.cluster import Operator, Role
 from aerodb.protocol.plan import Confirmation, Order, Outcome, Plan, plan_digest
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.protocol.sshsig import sign_with_key
-from aerodb.rules.explain import LOOK_ID, RequestMalformed, explain
+from aerodb.rules.arguments import RequestMalformed
+from aerodb.rules.explain import LOOK_ID, explain
 from aerodb.rules.standing import genesis
 from tests.unit.rules.scenes import KEYS, cluster_of, healthy, reports_of, request_for, snapshot_of
 

@@ -1,5 +1,6 @@
 """Small clusters in chosen states, built from the real documents: what the tests of the rules judge."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from aerodb.protocol.facts import Facts, Instance, Load, Receiver, Report, Sende
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Request, Snapshot
 from aerodb.protocol.signed import Signed, public_text, sign
+from aerodb.rules.arguments import Argument, KindName
 from aerodb.rules.explain import check_request, snapshot_view
 from aerodb.rules.invariants import RULES
 from aerodb.rules.specification import Action
@@ -243,7 +245,7 @@ def possible(action: Action, cluster: Cluster = CLUSTER) -> Iterator[Request]:
     """Yield every well-formed request for an action."""
     names = [member.name for member in cluster.members]
     for target in names:
-        for values in itertools.product(*(names if each.kind == "node" else MARKS for each in action.arguments)):
+        for values in itertools.product(*(each.values(cluster) or MARKS for each in action.arguments)):
             arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
             request = request_for(action, target, arguments)
             try:
@@ -251,3 +253,14 @@ def possible(action: Action, cluster: Cluster = CLUSTER) -> Iterator[Request]:
             except AeroError:
                 continue
             yield request
+
+
+def argument_of(kind: KindName) -> Argument:
+    """Return an argument of that kind."""
+    choices = ("fast", "smart") if kind == "choice" else ()
+    return Argument(name="how", option="--how", help="how it is done", word="by", kind=kind, choices=choices)
+
+
+def action_with(kind: KindName) -> Action:
+    """Return an action of the catalogue that takes one argument of that kind besides."""
+    return dataclasses.replace(catalogue()["checkpoint"], arguments=(argument_of(kind),))

@@ -15,7 +15,8 @@ from aerodb.protocol import canonical
 from aerodb.protocol.canonical import NotCanonical
 from aerodb.protocol.cluster import NodeUnknown
 from aerodb.protocol.plan import Plan
-from aerodb.rules.explain import RequestMalformed, check_request, explain
+from aerodb.rules.arguments import RequestMalformed
+from aerodb.rules.explain import check_request, explain
 from aerodb.views.render import as_text, plan_lines, shown
 from tests.unit.rules.scenes import CLUSTER, healthy, possible, request_for, scenes, snapshot_of
 
@@ -141,7 +142,8 @@ def test_bad_input_names_its_field() -> None:
         with pytest.raises(RequestMalformed) as caught:
             check_request(CLUSTER, action, request)
         assert caught.value.field == field
-    for request in (replace(good, target="n9"), replace(good, arguments={"for": "n9"})):
+    nobody = [(replace(good, target="n9"), "node"), (replace(good, arguments={"for": "n9"}), "arguments.for")]
+    for request, field in nobody:
         with pytest.raises(NodeUnknown) as unknown:
             check_request(CLUSTER, fence, request)
-        assert unknown.value.field == "node"
+        assert unknown.value.field == field

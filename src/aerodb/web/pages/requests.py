@@ -25,6 +25,7 @@ from aerodb.protocol.api import Ask, Decision
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan
 from aerodb.protocol.words import words_of
+from aerodb.rules.arguments import KINDS
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
 from aerodb.rules.specification import Action
 from aerodb.views.render import Line, outcome_lines, plan_lines, redacted_plan_lines, unsigned_outcome_lines
@@ -77,15 +78,19 @@ def new(visit: Visit) -> Page | Onward:
         raise FormMalformed("a request's id is a UUID in lower case", field="id")
     if visit.access.knows(request):
         return Onward(to=path_of(request))
-    return Page(template="request_form.html", here="/requests", values=_form(visit.access.cluster, action, request))
+    return Page(
+        template="request_form.html", here="/requests", values=form_values(visit.access.cluster, action, request)
+    )
 
 
-def _form(cluster: Cluster, action: Action, request: str) -> dict[str, Any]:
+def form_values(cluster: Cluster, action: Action, request: str) -> dict[str, Any]:
+    """Return what the form of a request for `action` shows: nothing is chosen in it."""
     return {
         "action": action,
         "request": request,
         "members": cluster.members,
-        "data_nodes": cluster.data_nodes,
+        "choices": {argument.name: argument.values(cluster) for argument in action.arguments},
+        "kinds": KINDS,
         "reason_characters_max": REASON_CHARACTERS_MAX,
     }
 
