@@ -22,6 +22,7 @@ import rfc8785
 from msgspec import inspect
 
 from aerodb.errors import AeroError
+from aerodb.protocol import formats
 from aerodb.protocol.lsn import Lsn
 
 T = TypeVar("T")
@@ -167,11 +168,16 @@ def utf8(text: str) -> bytes:
 
 
 def decode(data: bytes, kind: type[T]) -> T:
-    """Return the `kind` that `data` is the canonical form of.
+    """Return the `kind` that `data` is the canonical form of, in any version that `kind` is the newest of.
 
     Raises:
         NotCanonical: `data` is not JSON, not a `kind`, or not byte for byte its canonical form.
+        MadeLater: it is of a later version.
     """
+    return formats.read(data, kind, _decode)
+
+
+def _decode(data: bytes, kind: type[T]) -> T:
     try:
         value: T = _read(data, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
