@@ -4,7 +4,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from docs.generator import actions, boundaries, picture, reference, ways
+from docs.generator import actions, boundaries, formats, picture, reference, ways
 
 FOLDER = Path(__file__).parent
 
@@ -12,7 +12,14 @@ FOLDER = Path(__file__).parent
 @cache
 def pages() -> dict[str, str]:
     """Return every derived page by its path in docs/."""
-    return {**actions.pages(), **reference.pages(), **picture.pages(), **ways.pages(), **boundaries.pages()}
+    return {
+        **actions.pages(),
+        **reference.pages(),
+        **picture.pages(),
+        **ways.pages(),
+        **boundaries.pages(),
+        **formats.pages(),
+    }
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from release import past
+from release import past, shapes
 from release.changelog import released
 from release.checks import check_ready
 from release.making import make
@@ -31,10 +31,11 @@ def release(version: str, uv: Path) -> None:
     """Cut the release `version` from this tree.
 
     Raises:
-        NotReady, PastChanged, StoryBroken: it is not cut, and nothing was changed.
+        NotReady, PastChanged, ShapeChanged, StoryBroken: it is not cut, and nothing was changed.
     """
     check_ready(version)
     make(version, uv)
+    shapes.write_down(version)
     freeze(version)
     changelog = past.ROOT / "CHANGELOG.md"
     today = dt.datetime.now(dt.UTC).date().isoformat()
@@ -51,7 +52,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         release(arguments.version, arguments.uv)
-    except (NotReady, past.PastChanged, StoryBroken) as error:
+    except (NotReady, past.PastChanged, shapes.ShapeChanged, StoryBroken) as error:
         sys.stderr.write(f"Not released: {error}\n")
         return 1
     folder = past.GOLDEN / arguments.version

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 
-from release import past
+from release import past, shapes
 from release.changelog import released
 from release.refusal import NotReady
 
@@ -20,11 +20,13 @@ def check_ready(version: str) -> None:
 
     Raises:
         NotReady: it cannot, and why.
+        ShapeChanged: a released document is read otherwise now.
         PastChanged: an earlier golden past is not what was released.
     """
     _check_clean()
     _check_version(version)
     past.check_unchanged()
+    shapes.check_unchanged(shapes.formats())
     released((past.ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), version, "today")
     _check_green()
 

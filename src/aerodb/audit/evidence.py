@@ -11,7 +11,7 @@ Pure: no I/O, no clock.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import msgspec
 
@@ -27,6 +27,7 @@ from aerodb.audit.unverified import EvidenceInvalid
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.formats import Format, MadeLater
 from aerodb.rules.invariants import RULES
 
 T = TypeVar("T")
@@ -45,6 +46,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `late` is what the target's peers said after the confirmation, as the order carried it; None where none was sent, or
     where the control plane died before it could record it.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="evidence file", field="version")
 
     kind: Literal["evidence"] = "evidence"
     version: Literal[1] = 1
@@ -135,7 +138,7 @@ def _held(what: str, opened: Callable[[], T]) -> T:
     """Return what `opened` gives; whatever it refuses is said to be wrong with `what`."""
     try:
         return opened()
-    except EvidenceInvalid:
+    except (EvidenceInvalid, MadeLater):
         raise
     except (AeroError, UnicodeEncodeError) as error:
         raise _invalid(what, str(error)) from error

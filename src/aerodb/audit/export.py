@@ -9,12 +9,14 @@ Pure: no I/O, no clock; the log is passed in.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import IO, Protocol, TypeVar
+from typing import IO, ClassVar, Protocol, TypeVar
 
 import msgspec
 
 from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import verified_checkpoint
+from aerodb.protocol import formats
+from aerodb.protocol.formats import Format
 
 T = TypeVar("T")
 
@@ -26,11 +28,15 @@ LINE_BYTES_MAX = 64 << 20
 class CheckpointLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first line: the signed checkpoint that the rest is held to."""
 
+    FORMAT: ClassVar[Format] = Format(kind="export")
+
     checkpoint: str
 
 
 class RecordLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One record: its number, and its canonical bytes as text."""
+
+    FORMAT: ClassVar[Format] = Format(kind="record in an export")
 
     sequence: int
     record: str
@@ -38,6 +44,8 @@ class RecordLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class BlobLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One blob: its digest, and its bytes as text."""
+
+    FORMAT: ClassVar[Format] = Format(kind="blob in an export")
 
     blob: str
     text: str
@@ -138,9 +146,14 @@ def _line(value: msgspec.Struct) -> bytes:
 def _parse(data: bytes, kind: type[T]) -> T:
     """Return the `kind` that the line is the one form of."""
     try:
-        value = msgspec.json.decode(data, type=kind)
+        value: T = formats.read(data, kind, _decode)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise VerificationFailed(f"a line of the export is missing or is no {kind.__name__}: {error}") from error
+    return value
+
+
+def _decode(data: bytes, kind: type[T]) -> T:
+    value = msgspec.json.decode(data, type=kind)
     if msgspec.json.encode(value) + b"\n" != data:
         raise VerificationFailed(f"a {kind.__name__} of the export is not in its one form")
     return value

@@ -10,6 +10,7 @@ import msgspec
 from aerodb.audit.findings import Finding
 from aerodb.audit.record import Record
 from aerodb.errors import AeroError
+from aerodb.protocol.formats import MadeLater
 
 
 class Logged(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +26,7 @@ def checked(entry: Logged, what: str, check: Callable[[], str]) -> Finding:
     try:
         return held(entry, what, check())
     except (AeroError, UnicodeError) as error:
-        return failed(entry, what, str(error))
+        return refused(entry, what, error)
 
 
 def unless(entry: Logged, what: str, check: Callable[[], object]) -> Iterator[Finding]:
@@ -33,7 +34,7 @@ def unless(entry: Logged, what: str, check: Callable[[], object]) -> Iterator[Fi
     try:
         check()
     except AeroError as error:
-        yield failed(entry, what, error.message)
+        yield refused(entry, what, error)
 
 
 def held(entry: Logged, what: str, said: str, count: int = 1) -> Finding:
@@ -44,6 +45,11 @@ def held(entry: Logged, what: str, said: str, count: int = 1) -> Finding:
 def failed(entry: Logged, what: str, why: str) -> Finding:
     """Return that a part of a record is not what it says."""
     return Finding(state="fails", part=what, sequence=entry.sequence, said=why)
+
+
+def refused(entry: Logged, what: str, error: AeroError | UnicodeError) -> Finding:
+    """Return why a check did not hold: a later version's words cannot be checked here; else it is not what it says."""
+    return gap(entry, what, error.message) if isinstance(error, MadeLater) else failed(entry, what, str(error))
 
 
 def gap(entry: Logged, what: str, why: str) -> Finding:

@@ -34,7 +34,7 @@ from aerodb.audit.checks import (
 )
 from aerodb.audit.contradictions import Whole, seen_then
 from aerodb.audit.findings import Finding
-from aerodb.audit.logged import Logged, checked, failed, gap, held, noted, unless
+from aerodb.audit.logged import Logged, checked, failed, gap, held, noted, refused, unless
 from aerodb.audit.record import Record, out_of_place
 from aerodb.audit.restoration import restoration
 from aerodb.audit.search import instant
@@ -43,6 +43,7 @@ from aerodb.audit.verify import BlobOf
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.formats import MadeLater
 from aerodb.protocol.plan import Outcome, Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID
@@ -169,6 +170,8 @@ class _Story:
             return gap(entry, part.CONFIGURATION, why if digest else "it names no configuration")
         try:
             found = canonical.decode(data, Cluster)
+        except MadeLater as error:
+            return gap(entry, part.CONFIGURATION, error.message)
         except canonical.NotCanonical as error:
             return failed(entry, part.CONFIGURATION, f"{digest} is none: {error.message}")
         own = self._trust.cluster
@@ -190,7 +193,7 @@ class _Story:
         try:
             snapshot, everyone = check_snapshot(cluster, self._text(record.snapshot), record.request)
         except (AeroError, UnicodeError) as error:
-            yield failed(entry, part.SNAPSHOT, str(error))
+            yield refused(entry, part.SNAPSHOT, error)
             return
         silent = f" {', '.join(snapshot.missing)} did not report." if snapshot.missing else ""
         said = f"Each report in the snapshot is signed by its own node: {names(snapshot.reports)}.{silent}"
@@ -214,7 +217,7 @@ class _Story:
         except RulesOther as error:
             return gap(entry, part.RULES_OF_PLAN, error.message)
         except (AeroError, UnicodeError) as error:
-            return failed(entry, part.PLAN, str(error))
+            return refused(entry, part.PLAN, error)
         return held(entry, part.PLAN, _replayed(plan, text, record))
 
     # Confirmations --------------------------------------------------------------------------------------------------
@@ -335,6 +338,8 @@ class _Story:
         """Return what holds of the reports that were made after the confirmation, and their digests where they hold."""
         try:
             said, everyone = check_snapshot(cluster, self._text(entry.record.late), late_nonce(self._confirmed))
+        except MadeLater as error:
+            return [gap(entry, part.LATE, error.message)], None
         except (AeroError, UnicodeError) as error:
             return [failed(entry, part.LATE, f"it was not made for this confirmation, or not signed: {error}")], None
         silent = f" {', '.join(said.missing)} did not report." if said.missing else ""

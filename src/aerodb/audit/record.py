@@ -3,12 +3,14 @@
 A record is its canonical bytes; the tree is over exactly those. Pure: no I/O, no clock.
 """
 
-from typing import Literal
+from functools import lru_cache
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from aerodb.errors import AeroError
-from aerodb.protocol import canonical
+from aerodb.protocol import canonical, formats
+from aerodb.protocol.formats import Format
 from aerodb.protocol.plan import Request
 from aerodb.protocol.signed import Signed
 
@@ -51,6 +53,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     the record is about a person and no request: of a sensitive read, `arguments` say what was read; of signing
     in and out, which session, and which program opened it.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="record")
 
     kind: Literal["record"] = "record"
     event: Event
@@ -150,8 +154,15 @@ def read_record(data: bytes) -> Record:
 
     Raises:
         msgspec.DecodeError: they are none.
+        MadeLater: they are a later version's.
     """
-    return _DECODER.decode(data)
+    return formats.read(data, Record, _read)
 
 
-_DECODER = msgspec.json.Decoder(Record)
+def _read(data: bytes, kind: Any) -> Any:
+    return _decoder_of(kind).decode(data)
+
+
+@lru_cache(maxsize=8)
+def _decoder_of(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)

@@ -50,6 +50,7 @@ def verified_record(sequence: int, data: bytes) -> Record:
 
     Raises:
         VerificationFailed: they are not.
+        MadeLater: they are a later version's.
     """
     try:
         return decode_record(data)

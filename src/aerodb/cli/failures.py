@@ -146,13 +146,16 @@ class OutcomeForged(Unverified):
     title = "The outcome does not verify here"
 
 
+MADE_LATER = "input.made-later"
+"""What says that something cannot be verified here, since whoever made it has a later version."""
+
 LOG_CODES = frozenset({LogUnverified.code, "control.log-behind", "control.log-forked"})
 """What says that the audit log is not what it was, whoever finds it; `aerodb.audit` is not loaded for it."""
 
 
 def exit_code(error: AeroError) -> int:
     """Return the exit code that says what `error` means to a caller."""
-    if isinstance(error, Unverified) or error.code in LOG_CODES:
+    if isinstance(error, Unverified) or error.code in {*LOG_CODES, MADE_LATER}:
         return UNVERIFIED
     if isinstance(error, TerminalMissing):
         return NOT_A_TERMINAL

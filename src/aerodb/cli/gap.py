@@ -21,6 +21,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Agreement, Comparison, GapFound, Lost
 from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.formats import MadeLater
 from aerodb.protocol.holdings import Holdings, open_holdings
 from aerodb.protocol.marks import Gap, Mark, mark_of, read_mark, stated_mark
 from aerodb.protocol.plan import Outcome, Plan
@@ -164,7 +165,7 @@ def _lost_row(cluster: Cluster, lost: Lost) -> list[Cell]:
 def _plan(text: str) -> Plan | None:
     try:
         return canonical.decode(canonical.utf8(text), Plan) if text else None
-    except canonical.NotCanonical:
+    except (canonical.NotCanonical, MadeLater):
         return None
 
 

@@ -6,15 +6,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 import msgspec
 
 from aerodb.cli.failures import ProfileUnusable
-from aerodb.protocol import canonical
+from aerodb.protocol import canonical, formats
 from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.formats import Format
 
 SERVICE = "control"
+
+T = TypeVar("T")
 
 
 class Caller(Protocol):
@@ -32,6 +35,8 @@ class Caller(Protocol):
 
 class Names(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file profile.json: the control plane's host:port, and the operator's name."""
+
+    FORMAT: ClassVar[Format] = Format(kind="profile")
 
     control: str
     operator: str
@@ -56,13 +61,18 @@ def read_profile(folder: Path) -> Profile:
 
     Raises:
         ProfileUnusable: a file is missing or malformed.
+        MadeLater: it is a later version's.
     """
     try:
-        names = msgspec.json.decode(_read(folder / "profile.json"), type=Names)
+        names = formats.read(_read(folder / "profile.json"), Names, _names)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProfileUnusable(f"{folder / 'profile.json'} is malformed: {error}", field="profile") from error
     cluster = read_cluster(folder / "cluster.json")
     return Profile(folder=folder, control=names.control, operator=names.operator, cluster=cluster)
+
+
+def _names(data: bytes, kind: type[T]) -> T:
+    return msgspec.json.decode(data, type=kind)  # Written by hand, too: in any form of JSON.
 
 
 def read_cluster(path: Path) -> Cluster:

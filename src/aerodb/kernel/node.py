@@ -1,6 +1,7 @@
 """One node's folder: who it is, its keys, the cluster's configuration, and where its PostgreSQL lives."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -13,6 +14,7 @@ from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.postgres.place import Place
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster, Member
+from aerodb.protocol.formats import Format, MadeLater
 from aerodb.rules.gate import Starts
 from aerodb.transport.tls import Tls, tls_in
 
@@ -27,6 +29,8 @@ class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     "standing" whatever the node stands as, which may be a primary that was deposed meanwhile. `watch_seconds` is how
     often the agent looks at its node in order to write down what changed (0: never; left out: every second).
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="node file")
 
     name: str
     home: str
@@ -130,5 +134,7 @@ def read_node(folder: Path) -> Node:
             cluster=canonical.decode((folder / "cluster.json").read_bytes(), Cluster),
             key=key,
         )
+    except MadeLater:
+        raise
     except (OSError, ValueError, AeroError) as error:
         raise NodeFolderBroken(f"{folder} is not a node's folder: {error}") from error

@@ -7,9 +7,12 @@
 Pure: no I/O, no clock.
 """
 
+from typing import ClassVar
+
 import msgspec
 
 from aerodb.audit.note import stated_size
+from aerodb.protocol.formats import Format
 from aerodb.protocol.holdings import GivenUp
 from aerodb.protocol.marks import Gap
 
@@ -23,6 +26,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `earlier` are checkpoints seen before it, the newest first; `given_up` is what the node saw and gave up.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="memory of the log")
 
     size: int
     checkpoint: str

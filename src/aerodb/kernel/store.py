@@ -11,6 +11,7 @@
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -21,6 +22,7 @@ from aerodb.kernel.seen import Seen
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.facts import Facts
+from aerodb.protocol.formats import Format, MadeLater
 from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import check_usable
 
@@ -31,6 +33,8 @@ ENDED_BYTES, STANDING_BYTES = 64 << 10, 256 << 10
 class Begun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A journal entry made before an operation: the plan's exact text, and the node's facts then."""
 
+    FORMAT: ClassVar[Format] = Format(kind="entry of what was begun")
+
     sequence: int
     request: str
     plan: str
@@ -39,6 +43,8 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A journal entry made after: the signed outcome."""
+
+    FORMAT: ClassVar[Format] = Format(kind="entry of what was ended")
 
     sequence: int
     request: str
@@ -66,6 +72,8 @@ class Store:
             self._begun = {path.name.removesuffix(".begun.json") for path in self._journal.glob("*.begun.json")}
             self._crossed = {path.name.removesuffix(".crossed") for path in self._journal.glob("*.crossed")}
             self._ended = {path.name.removesuffix(".ended.json") for path in self._journal.glob("*.ended.json")}
+        except MadeLater:
+            raise
         except (OSError, AeroError) as error:
             raise StandingUnreadable(f"{folder} holds no whole standing: {error}") from error
 

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -33,6 +34,7 @@ from aerodb.logwitness.errors import (
 )
 from aerodb.logwitness.memory import Memory, Signing, nothing_yet, path_of, read_memory
 from aerodb.protocol import canonical
+from aerodb.protocol.formats import Format, MadeLater
 from aerodb.protocol.marks import Mark, mark_of
 from aerodb.protocol.vkey import parse_verifier_key
 
@@ -41,6 +43,8 @@ FILE, KEY, MEMORY, LOCK = "witness.json", "witness.key", "memory", "witness.lock
 
 class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """witness.json: the witness's name, and the verifier keys of the logs that it watches."""
+
+    FORMAT: ClassVar[Format] = Format(kind="log witness file")
 
     logs: tuple[str, ...]
     name: str
@@ -101,6 +105,8 @@ def read_witness(folder: Path) -> Witness:
         if not isinstance(key, Ed25519PrivateKey):
             raise WitnessBroken(f"{folder / KEY} is not an Ed25519 key")
         return Witness(folder=folder, file=file, signing=Signing(name=file.name, key=key))
+    except MadeLater:
+        raise
     except (OSError, ValueError, AeroError) as error:
         raise WitnessBroken(f"{folder} is not a log witness's folder: {error}") from error
 

@@ -7,10 +7,11 @@
 Pure: no I/O, no clock.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
+from aerodb.protocol.formats import Format
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed
 
@@ -68,6 +69,8 @@ class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     to have been in force; None is unknown.
     """
 
+    FORMAT: ClassVar[Format] = Format(kind="pledge")
+
     kind: Literal["pledge"] = "pledge"
     cluster: str
     node: str
@@ -85,6 +88,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `lineage` is the primary's whole history, oldest first; `begin` is where its authority in this term begins in the
     log; `pledges` are the digests of the pledges' documents that it rests on.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="grant")
 
     kind: Literal["grant"] = "grant"
     cluster: str
@@ -115,6 +120,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     folder whose identity is `folder` ("": a witness), and of no other. `owed` is what logs that the node has discarded
     may have acknowledged; it only rises.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="standing")
 
     role: NodeRole
     upstream: str | None

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from aerodb.errors import AeroError
+from aerodb.protocol import formats
 from aerodb.protocol.lsn import Lsn
 
 T = TypeVar("T")
@@ -124,11 +125,16 @@ def utf8(text: str) -> bytes:
 
 
 def decode(data: bytes, kind: type[T]) -> T:
-    """Return the `kind` that `data` is the canonical form of.
+    """Return the `kind` that `data` is the canonical form of, in any version that `kind` is the newest of.
 
     Raises:
         NotCanonical: `data` is not JSON, not a `kind`, or not byte for byte its canonical form.
+        MadeLater: it is of a later version.
     """
+    return formats.read(data, kind, _decode)
+
+
+def _decode(data: bytes, kind: type[T]) -> T:
     try:
         value: T = _read(data, kind)
         form = encode(value)

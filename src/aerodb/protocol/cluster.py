@@ -6,12 +6,14 @@ is refused. Pure: no I/O, no clock.
 
 from enum import StrEnum
 from functools import cached_property
+from typing import ClassVar
 
 import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.base64text import from_base64
+from aerodb.protocol.formats import Format
 from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, VerifierKeyInvalid, parse_verifier_key
 
 
@@ -86,6 +88,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     admin UI.
     `cosigning` is left out where no log witness is named, so that such a configuration keeps its bytes.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="configuration")
 
     name: str
     id: str

@@ -5,10 +5,12 @@ Pure: no I/O, no clock.
 """
 
 from enum import StrEnum
+from typing import ClassVar
 
 import msgspec
 
 from aerodb.protocol.facts import Facts
+from aerodb.protocol.formats import Format
 from aerodb.protocol.lags import LagSample
 from aerodb.protocol.lsn import Lsn
 
@@ -90,6 +92,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     unknown), `writing` whether its PostgreSQL was out of recovery and running then; `entries` counts the requests in
     its journal. `at` is RFC 3339 in UTC as the clock that `clock` names showed it.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="journal event")
 
     sequence: int
     node: str

@@ -5,11 +5,12 @@ node works. Pure: no I/O, no clock.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
 from aerodb.protocol.authority import Branch, Position, Standing
+from aerodb.protocol.formats import Format
 from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
 from aerodb.protocol.lsn import Lsn
 
@@ -177,6 +178,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Facts as a node signs them, for one asking: `nonce` is the id of the request (or of the look) they are for."""
+
+    FORMAT: ClassVar[Format] = Format(kind="report")
 
     kind: Literal["report"] = "report"
     cluster: str

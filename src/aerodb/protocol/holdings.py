@@ -3,12 +3,13 @@
 A log that went back is held against it: what is not in the log any more, a node may still have. Pure: no I/O, no clock.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.formats import Format, MadeLater
 from aerodb.protocol.signed import Signed, open_signed
 
 
@@ -34,6 +35,8 @@ class Holdings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     each is a beginning of the one before it. `requests` are the ids in its journal, each used for ever.
     """
 
+    FORMAT: ClassVar[Format] = Format(kind="holdings")
+
     kind: Literal["holdings"] = "holdings"
     cluster: str
     node: str
@@ -56,9 +59,12 @@ def open_holdings(cluster: Cluster, node: str, signed: Signed, nonce: str) -> Ho
 
     Raises:
         HoldingsForged: it did not.
+        MadeLater: it did, in a later version's words.
     """
     try:
         found = open_signed(signed, Holdings, cluster.member(node).public_key)
+    except MadeLater:
+        raise
     except AeroError as error:
         raise HoldingsForged(f"what {node} holds cannot be verified: {error.message}") from error
     if (found.cluster, found.node, found.nonce) != (cluster.id, node, nonce):

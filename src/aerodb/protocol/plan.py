@@ -5,11 +5,12 @@ Pure: no I/O, no clock.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
 from aerodb.protocol import canonical
+from aerodb.protocol.formats import Format
 from aerodb.protocol.signed import Signed
 
 
@@ -43,6 +44,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One consistent set of signed reports; `missing` says of each node that gave none why."""
 
+    FORMAT: ClassVar[Format] = Format(kind="snapshot")
+
     kind: Literal["snapshot"] = "snapshot"
     cluster: str
     nonce: str
@@ -64,6 +67,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `term` is the term that the action is about (0: none). `reports` are the digests of the peers' report documents
     that the verdicts rest on. `digest` is the digest of the plan's canonical bytes with `digest` empty.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="plan")
 
     kind: Literal["plan"] = "plan"
     rules: str
@@ -143,6 +148,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     the error where there was one. `plan` is the digest of the plan's bytes. `late` are the digests of the reports that
     the peers made after the confirmation, by node, where the node judged by them.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="outcome")
 
     kind: Literal["outcome"] = "outcome"
     cluster: str

@@ -8,7 +8,7 @@ Pure: no I/O, no clock. Source: RFC 8032 (Ed25519), RFC 8785 (the documents' for
 
 import base64
 from functools import lru_cache
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.base64text import from_base64
+from aerodb.protocol.formats import Format
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ class DocumentForged(AeroError):
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A document's canonical text, its signer's name, and the signer's base64 Ed25519 signature."""
+
+    FORMAT: ClassVar[Format] = Format(kind="signed document")
 
     document: str
     signer: str

@@ -14,7 +14,7 @@ import base64
 import binascii
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, sshkey, sshsig
 from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.formats import Format
 from aerodb.protocol.refusals import SignatureInvalid
 from aerodb.protocol.sshkey import PublicKey
 from aerodb.protocol.sshsig import Proof
@@ -53,6 +54,8 @@ class Endorsement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     `credential` is its id in base64url, `public_key` its SubjectPublicKeyInfo (DER) in base64.
     """
 
+    FORMAT: ClassVar[Format] = Format(kind="endorsement")
+
     kind: Literal["endorsement"] = "endorsement"
     cluster: str
     operator: str
@@ -69,6 +72,8 @@ class Assertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     `client_data` and `signature` are the browser's bytes in base64url; `endorsement` is the exact text that
     `endorsement_signature`, an armored SSH signature, is over.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="assertion")
 
     kind: Literal["webauthn"] = "webauthn"
     credential: str

@@ -12,6 +12,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol.authority import Candidacy, Grant, Pledge
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Report
+from aerodb.protocol.formats import MadeLater
 from aerodb.protocol.plan import Request
 from aerodb.protocol.signed import Signed, open_signed
 
@@ -130,6 +131,8 @@ def open_grant(cluster: Cluster, signed: Signed) -> Grant:
     """
     try:
         grant = _open_grant(signed, cluster.member(signed.signer).public_key)
+    except MadeLater:
+        raise
     except AeroError as error:
         raise ReportForged(f"the grant of {signed.signer} cannot be verified: {error.message}") from error
     _own_document(cluster, signed.signer, (grant.cluster, grant.node), ReportForged)
@@ -160,6 +163,7 @@ def open_report(cluster: Cluster, node: str, signed: Signed, nonce: str) -> Peer
         ReportStale: it was made for another request.
         ClusterForeign: it is of another cluster.
         PledgeForged: the pledge inside it cannot be verified.
+        MadeLater: it is the node's, in a later version's words.
     """
     try:
         report = open_signed(signed, Report, cluster.member(node).public_key)

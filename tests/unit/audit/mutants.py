@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pytest
 
 CHECKS, MEANING = "aerodb.audit.checks", "aerodb.audit.meaning"
-REFUSALS = ("failed", "check_recorded")
+REFUSALS = ("failed", "refused", "check_recorded")
 
 
 class Mutant(NamedTuple):

@@ -1,6 +1,6 @@
 """Which structs a kind of value can hold."""
 
-from typing import Any, get_args, get_type_hints
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -10,7 +10,8 @@ def structs(kind: Any, found: set[type[msgspec.Struct]]) -> set[type[msgspec.Str
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind not in found:
         found.add(kind)
         for inside in get_type_hints(kind).values():
-            structs(inside, found)
+            if get_origin(inside) is not ClassVar:
+                structs(inside, found)
     for inside in get_args(kind):
         structs(inside, found)
     return found

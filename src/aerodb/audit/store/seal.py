@@ -10,7 +10,7 @@ import base64
 import hashlib
 import os
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,11 +19,14 @@ from aerodb.audit.note import parse_verifier_key, strict_base64
 from aerodb.audit.store.files import DATABASE, RESERVE, SEAL, sync_folder, write_durably
 from aerodb.audit.unverified import VerificationFailed
 from aerodb.protocol import canonical
+from aerodb.protocol.formats import Format
 from aerodb.protocol.signed import DocumentForged, Signed, open_signed, sign
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The digests of a closed log's files, by name."""
+
+    FORMAT: ClassVar[Format] = Format(kind="seal")
 
     kind: Literal["seal"] = "seal"
     files: dict[str, str]
