@@ -101,7 +101,7 @@ class Stopped(AeroError):
     title = "The command was stopped by hand"
 
 
-class CommandFailed(AeroError):
+class ProgramFailed(AeroError):
     """The program failed where it should not have."""
 
     code = "control.command-failed"
@@ -139,7 +139,7 @@ class EvidenceUnverified(EvidenceInvalid, Unverified):
     """A part of an evidence file does not hold, as this machine finds; the message names it."""
 
 
-class OutcomeForged(Unverified):
+class OutcomeUnverified(Unverified):
     """The outcome is not what the target's agent signed for this request."""
 
     code = "control.outcome-unverified"

@@ -15,7 +15,7 @@ from aerodb.audit.cosignature import cosigners_of
 from aerodb.audit.evidence import checkpoint_in, examine
 from aerodb.audit.export import lines_in
 from aerodb.audit.note import CheckpointForged, open_checkpoint
-from aerodb.audit.store import How, Verdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
+from aerodb.audit.store import How, LogVerdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
 from aerodb.audit.trust import Trust
 from aerodb.audit.unverified import EvidenceInvalid, VerificationFailed
 from aerodb.audit.verify import Progress
@@ -156,7 +156,7 @@ def _log(
     return OK if verdict.whole else UNVERIFIED
 
 
-def _judged(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earlier, ...]) -> Verdict:
+def _judged(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earlier, ...]) -> LogVerdict:
     """Return what holds of a whole log: in a folder, a backup, an export, or in an export fetched now.
 
     Raises:

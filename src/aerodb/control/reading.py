@@ -5,7 +5,7 @@ from collections.abc import Callable
 from aerodb.audit.checks import replayed
 from aerodb.audit.clocks import stamp, went_back_from
 from aerodb.audit.contradictions import Whole
-from aerodb.audit.evidence import Entry, Evidence
+from aerodb.audit.evidence import Evidence, EvidenceRecord
 from aerodb.audit.findings import Finding
 from aerodb.audit.logged import Logged
 from aerodb.audit.meaning import judged
@@ -41,7 +41,7 @@ from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
 from aerodb.transport import expiry
 from aerodb.views.matrix import matrix, too_many
-from aerodb.views.timeline import Place, entries, lags, ordered, places_in
+from aerodb.views.timeline import LogPlace, entries, lags, ordered, places_in
 
 
 class Reader:
@@ -139,7 +139,7 @@ class Reader:
             lags=lags(items, node, term),
         )
 
-    def _places_of(self, digest: str) -> tuple[Place, ...]:
+    def _places_of(self, digest: str) -> tuple[LogPlace, ...]:
         blob = self._log.blob(digest)
         return places_in(blob) if blob is not None else ()
 
@@ -260,7 +260,7 @@ class Reader:
             snapshot=decision.snapshot,
             late=self._text(late),
             entries=tuple(
-                Entry(record=entry.record, proof=proof)
+                EvidenceRecord(record=entry.record, proof=proof)
                 for entry, proof in zip(decision.records, decision.proofs, strict=True)
             ),
         )
