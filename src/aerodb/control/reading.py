@@ -40,7 +40,7 @@ from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
 from aerodb.transport import expiry
-from aerodb.views.matrix import matrix, too_many
+from aerodb.views.matrix import matrix, matrix_unsafe, too_many
 from aerodb.views.timeline import LogPlace, entries, lags, ordered, places_in
 
 
@@ -69,7 +69,7 @@ class Reader:
             writes=writes(self._cluster, {name: peer.facts for name, peer in collected.everyone.items()}),
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
-            matrix=tuple(matrix(self._cluster, snapshot, operator, collected.everyone)) if judged else (),
+            matrix=tuple(matrix_unsafe(self._cluster, snapshot, operator, collected.everyone)) if judged else (),
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),
