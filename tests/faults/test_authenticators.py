@@ -21,7 +21,7 @@ from aerodb.audit.proof import make_proof
 from aerodb.audit.record import Record, decode_record, encode_record
 from aerodb.audit.tree import hashes_of, inclusion_path, leaf_hash, root_of
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import EvidenceInvalid
+from aerodb.errors import EvidenceInvalid
 from aerodb.local.person import Person
 from aerodb.protocol import canonical, sshsig, webauthn
 from aerodb.protocol.api import Planned

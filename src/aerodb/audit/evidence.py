@@ -23,8 +23,7 @@ from aerodb.audit.meaning import judged
 from aerodb.audit.proof import ProofInvalid, Proven, make_proof, open_proof, path_in
 from aerodb.audit.record import decode_record
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import EvidenceInvalid
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, EvidenceInvalid
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.rules.invariants import RULES

@@ -13,8 +13,8 @@ from typing import IO, Protocol, TypeVar
 
 import msgspec
 
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import verified_checkpoint
+from aerodb.errors import VerificationFailed
 
 T = TypeVar("T")
 

@@ -4,8 +4,7 @@ The exit codes are part of the interface: 0 done, 1 rejected or not executed, 2 
 4 transport, 5 not a terminal, 6 verification failed, 7 (of `status`) commits are not known to be acknowledged.
 """
 
-from aerodb.audit.unverified import EvidenceInvalid, VerificationFailed
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, EvidenceInvalid, VerificationFailed
 
 OK, REJECTED, USAGE, UNKNOWN, TRANSPORT, NOT_A_TERMINAL, UNVERIFIED, NO_WRITES = range(8)
 

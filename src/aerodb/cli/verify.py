@@ -17,7 +17,6 @@ from aerodb.audit.export import lines_in
 from aerodb.audit.note import CheckpointForged, open_checkpoint
 from aerodb.audit.store import How, LogVerdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import EvidenceInvalid, VerificationFailed
 from aerodb.audit.verify import Progress
 from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
 from aerodb.cli.profile import Profile, read_cluster
@@ -25,6 +24,7 @@ from aerodb.cli.proving import EXPORT_PATH, FILE
 from aerodb.cli.remembered import FILE as LOG_CHECKPOINT
 from aerodb.cli.remembered import remember, remembered
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
+from aerodb.errors import EvidenceInvalid, VerificationFailed
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Status
 from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, parse_verifier_key

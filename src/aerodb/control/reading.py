@@ -13,12 +13,12 @@ from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, RecordUnknown, newest_requests, search
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.control.agents import Agents
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.record import line_of
 from aerodb.control.snapshot import collect
+from aerodb.errors import VerificationFailed
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     AsOf,

@@ -17,7 +17,7 @@ from aerodb.audit.store.database import open_to_write
 from aerodb.audit.store.files import DATABASE
 from aerodb.audit.store.folder import opened_folder, verify_content
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import EvidenceInvalid, VerificationFailed
+from aerodb.errors import EvidenceInvalid, VerificationFailed
 from aerodb.protocol import canonical
 from tests.unit.audit.forging import (
     END,

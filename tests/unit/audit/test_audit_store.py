@@ -30,7 +30,7 @@ from aerodb.audit.store import (
 )
 from aerodb.audit.store.database import Database
 from aerodb.audit.store.files import RESERVE_BYTES, Reserve
-from aerodb.audit.unverified import VerificationFailed
+from aerodb.errors import VerificationFailed
 from aerodb.protocol import canonical
 
 ORIGIN = "aerodb.log/test"

@@ -19,8 +19,8 @@ from aerodb.audit.store.errors import LogUnavailable
 from aerodb.audit.store.files import DATABASE
 from aerodb.audit.store.folder import verify_content
 from aerodb.audit.tree import Frontier, leaf_hash
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import Progress, Verified, silent
+from aerodb.errors import VerificationFailed
 
 
 @contextmanager

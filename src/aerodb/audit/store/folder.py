@@ -23,7 +23,6 @@ from aerodb.audit.store.errors import LogUnavailable
 from aerodb.audit.store.files import DATABASE
 from aerodb.audit.store.seal import is_sealed, verify_seal
 from aerodb.audit.tree import Frontier, frontier_of, leaf_hash
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import (
     Progress,
     Verified,
@@ -33,6 +32,7 @@ from aerodb.audit.verify import (
     verify_blob,
     verify_head,
 )
+from aerodb.errors import VerificationFailed
 
 T = TypeVar("T")
 

@@ -30,9 +30,9 @@ from aerodb.audit.store.exported import opened_export
 from aerodb.audit.store.folder import damage, opened_again, opened_folder, side_by_side, verify_content
 from aerodb.audit.tree import frontier_of
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verdict import LogVerdict
 from aerodb.audit.verify import Progress, silent
+from aerodb.errors import VerificationFailed
 from aerodb.protocol.vkey import VerifierKey
 
 ALONE_RECORDS_MAX = 1_000

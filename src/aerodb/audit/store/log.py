@@ -35,8 +35,8 @@ from aerodb.audit.store.index import Index
 from aerodb.audit.store.making import create_database, disk, lock_folder
 from aerodb.audit.store.reading import Readable
 from aerodb.audit.store.seal import file_digests, is_sealed, remove_seal, verify_seal, write_seal
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import Progress, silent, verified_checkpoint, verify_head
+from aerodb.errors import VerificationFailed
 
 LOCK_TIMEOUT_SECONDS = 10.0
 
