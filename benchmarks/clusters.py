@@ -21,7 +21,7 @@ from aerodb.kernel.postgres import process
 from aerodb.kernel.postgres.installation import Installation, find_installation
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.postgres.place import Place
-from aerodb.kernel.postgres.session import Session
+from aerodb.kernel.postgres.session import PostgresSession
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
 from aerodb.local.stage import Stage
@@ -92,13 +92,16 @@ class Instances:
         self.names = cluster.data_nodes
         self.places: dict[str, Place] = {}
         self.postgres: dict[str, Postgres] = {}
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, PostgresSession] = {}
         for name in self.names:
             node = read_node(layout.node(name))
             postgres = node.postgres()
             assert postgres is not None
             self.places[name] = place_of(cluster, name, Path(node.file.home))
-            self.postgres[name], self.sessions[name] = postgres, Session(self.places[name], self.installation.major)
+            self.postgres[name], self.sessions[name] = (
+                postgres,
+                PostgresSession(self.places[name], self.installation.major),
+            )
 
     def start(self, primary: str) -> None:
         """Start them all."""

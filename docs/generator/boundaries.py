@@ -8,14 +8,14 @@ from aerodb.actions import catalogue
 from aerodb.api.service import OPERATORS, READERS
 from aerodb.control.answers import LIVE, RECORDED
 from aerodb.control.roles import matrix_text
-from aerodb.kernel.service import ROUTES, Guard, anybody, control_only
+from aerodb.kernel.service import ROUTES, RouteGuard, anybody, control_only
 from aerodb.protocol.classification import CLASSES, SENSITIVE_KINDS, Class
 from aerodb.transport.metrics import scraper_only
 from aerodb.transport.rooms import CONTROL, MONITORS, PEOPLE, STRANGERS_MAX, Room
 from aerodb.transport.server import PAGES
 from docs.generator.text import GENERATED, table
 
-GUARDS: dict[Guard, str] = {
+GUARDS: dict[RouteGuard, str] = {
     control_only: "the control plane alone",
     scraper_only: "a monitor, the control plane, an enrolled person",
     anybody: "whoever has a certificate of the cluster's authority",

@@ -69,7 +69,7 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     """
     from aerodb.actions import catalogue
     from aerodb.kernel.agent import Agent
-    from aerodb.kernel.events.observed import Observed
+    from aerodb.kernel.events.observed import NodeObserved
     from aerodb.kernel.memory import give_back, have_one_arena
     from aerodb.kernel.node import read_node
     from aerodb.kernel.service import ALWAYS_ANSWERED, application, room_of
@@ -86,7 +86,7 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     one = Agent(node)
     bound = listen(node.member.agent)
     catalogue()  # Loaded now: the first order may come while writes stand still.
-    observed = Observed(one, node)
+    observed = NodeObserved(one, node)
     observed.start(ending.asked)
     say("listening", address=node.member.agent)
     if not leave_down:

@@ -47,3 +47,19 @@ class AeroError(Exception):
     def domain(self) -> str:
         """Return the part of the code before the first dot."""
         return self.code.partition(".")[0]
+
+
+class VerificationFailed(AeroError):
+    """The log is not what its key signed; the message says what was found."""
+
+    code = "control.log-verification-failed"
+    status = 409
+    title = "The audit log does not verify"
+
+
+class EvidenceInvalid(AeroError):
+    """A part of the evidence does not hold; `field` names the part."""
+
+    code = "control.evidence-invalid"
+    status = 409
+    title = "The evidence does not verify"

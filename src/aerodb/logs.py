@@ -48,7 +48,7 @@ def is_told(times: int) -> bool:
     return str(times).strip("0") == "1"
 
 
-class Tally:
+class KindTally:
     """How often each of a few kinds of things happened; the kinds that come late are counted as one."""
 
     def __init__(self, kinds_max: int) -> None:
@@ -98,7 +98,7 @@ class _Libraries(logging.Handler):
         say("library warns", failure=failure, library=record.name, message=record.getMessage(), **more)
 
 
-warnings = Tally(500)
+warnings = KindTally(500)
 """What libraries warned of since the process started, by library."""
 _libraries = _Libraries(logging.WARNING)
 

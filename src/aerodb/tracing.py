@@ -23,7 +23,7 @@ from aerodb.logs import say
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider  # Only annotated here: see the docstring.
 
-Kind = Literal["internal", "server", "client"]
+SpanKind = Literal["internal", "server", "client"]
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 HEADER = "traceparent"
 ATTRIBUTE_CHARACTERS_MAX = 256
@@ -45,7 +45,7 @@ class _Traces:
         self._propagator = TraceContextTextMapPropagator()
 
     @contextmanager
-    def span(self, name: str, kind: Kind, attributes: Mapping[str, str]) -> Iterator[None]:
+    def span(self, name: str, kind: SpanKind, attributes: Mapping[str, str]) -> Iterator[None]:
         """Make what is done inside a span; what fails marks it with its code, and never with its message."""
         with self._tracer.start_as_current_span(
             name, kind=self._trace.SpanKind[kind.upper()], record_exception=False, set_status_on_exception=False
@@ -140,7 +140,7 @@ def finish() -> None:
     _active.clear()
 
 
-def span(name: str, *, kind: Kind = "internal", **attributes: str) -> AbstractContextManager[None]:
+def span(name: str, *, kind: SpanKind = "internal", **attributes: str) -> AbstractContextManager[None]:
     """Make what is done inside a span called `name`, a child of the present one."""
     for traces in _active:
         return traces.span(name, kind, attributes)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ocsf_json_schema import OcsfJsonSchemaEmbedded
 
-from aerodb.audit.record import Event, Record
+from aerodb.audit.record import Record, RecordEvent
 from aerodb.views.ocsf import ACTIVITIES, NOT_RECORDED, VERSION, epoch_milliseconds, event_of
 from tests.unit.cli.stage import stage_in
 
@@ -24,9 +24,9 @@ def validator() -> Any:
     return jsonschema.Draft202012Validator(OcsfJsonSchemaEmbedded(published).get_class_schema("api_activity"))
 
 
-@pytest.mark.parametrize("event", get_args(Event))
+@pytest.mark.parametrize("event", get_args(RecordEvent))
 @pytest.mark.parametrize("result", ["", "executed", "not executed", "unknown"])
-def test_every_kind_of_record_is_a_valid_event(validator: Any, event: Event, result: str) -> None:
+def test_every_kind_of_record_is_a_valid_event(validator: Any, event: RecordEvent, result: str) -> None:
     """Full and bare records of every event and result satisfy the published schema; nothing of them is lost."""
     bare = Record(event=event, at="2030-01-02T03:04:05.678Z", clock="c", request="", operator="ada", result=result)
     full = Record(
@@ -55,7 +55,7 @@ def test_the_schema_refuses_what_is_not_an_event(validator: Any) -> None:
 
 def test_every_event_has_an_activity() -> None:
     """A new event must be given its activity."""
-    assert set(ACTIVITIES) == set(get_args(Event))
+    assert set(ACTIVITIES) == set(get_args(RecordEvent))
 
 
 @given(at=st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2400, 12, 31)))  # noqa: DTZ001 - made aware below.

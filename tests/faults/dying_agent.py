@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aerodb.kernel.agent import Agent
-from aerodb.kernel.events.observed import Observed
+from aerodb.kernel.events.observed import NodeObserved
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import read_node
 from aerodb.kernel.service import application
@@ -55,5 +55,5 @@ class DyingHands(NodeHands):
 node = read_node(Path(sys.argv[1]))
 bound = listen(node.member.agent)
 agent = Agent(node, DyingHands)
-made = application(agent, Observed(agent, node))
+made = application(agent, NodeObserved(agent, node))
 Server(made, node.tls).run_on(bound, threading.Event())

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from aerodb.api.service import application
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
-from aerodb.audit.store.database import Row
+from aerodb.audit.store.database import DatabaseRow
 from aerodb.control.agents import Agents
 from aerodb.control.plane import ControlPlane
 from aerodb.errors import AeroError
@@ -50,7 +50,7 @@ class DyingLog(Log):
         come_to("after append")
         return sequence
 
-    def _read_back(self, row: Row, checkpoint: str) -> None:
+    def _read_back(self, row: DatabaseRow, checkpoint: str) -> None:
         come_to("before read back")
         super()._read_back(row, checkpoint)
 

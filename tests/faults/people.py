@@ -18,7 +18,7 @@ from aerodb.errors import AeroError
 from aerodb.local.layout import Layout
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
-from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Register
+from aerodb.protocol.credentials import Authenticator, AuthenticatorList, CreationOptions, Endorse, Register
 from aerodb.protocol.facts import Facts, Report
 from aerodb.protocol.plan import Confirmation, Extent, Order, Outcome, Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
@@ -92,7 +92,7 @@ class Api:
 
     def authenticators(self) -> tuple[Authenticator, ...]:
         """Return the person's authenticators."""
-        return canonical.decode(self.client.get("/v1/authenticators"), Authenticators).authenticators
+        return canonical.decode(self.client.get("/v1/authenticators"), AuthenticatorList).authenticators
 
     def endorse(self, listed: Authenticator, signature: str | None = None) -> Authenticator:
         """Endorse a credential, by the operator's own signature unless another is given."""

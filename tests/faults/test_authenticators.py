@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec.structs import replace
 
-from aerodb.audit.evidence import Entry, Evidence, examine
+from aerodb.audit.evidence import Evidence, EvidenceRecord, examine
 from aerodb.audit.note import sign_checkpoint
 from aerodb.audit.proof import make_proof
 from aerodb.audit.record import Record, decode_record, encode_record
 from aerodb.audit.tree import hashes_of, inclusion_path, leaf_hash, root_of
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import EvidenceInvalid
+from aerodb.errors import EvidenceInvalid
 from aerodb.local.person import Person
 from aerodb.protocol import canonical, sshsig, webauthn
 from aerodb.protocol.api import Planned
@@ -351,5 +351,7 @@ def _logged(shared: Running, document: Evidence, records: list[Record]) -> Evide
     hash_of = hashes_of(leaves)
     checkpoint = sign_checkpoint(shared.cluster.origin, len(texts), root_of(leaves), log_key(shared))
     proofs = [make_proof(at, inclusion_path(hash_of, at, len(texts)), checkpoint) for at in range(len(texts))]
-    entries = tuple(Entry(record=text.decode(), proof=proof) for text, proof in zip(texts, proofs, strict=True))
+    entries = tuple(
+        EvidenceRecord(record=text.decode(), proof=proof) for text, proof in zip(texts, proofs, strict=True)
+    )
     return replace(document, entries=entries)

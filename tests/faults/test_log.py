@@ -18,8 +18,7 @@ import pytest
 
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log, verify_folder
-from aerodb.audit.unverified import VerificationFailed
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, VerificationFailed
 from aerodb.protocol.api import Done, Planned
 from aerodb.protocol.facts import State
 from tests.faults.behind import instance_of

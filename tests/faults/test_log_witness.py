@@ -24,7 +24,7 @@ from aerodb.logwitness.folder import add_log, give_up
 from aerodb.protocol.marks import Mark, mark_of
 from aerodb.protocol.vkey import COSIGNATURE, parse_verifier_key
 from aerodb.transport.certificates import Authority
-from aerodb.transport.outside import Place
+from aerodb.transport.outside import ServicePlace
 from tests.faults.witnessing import SomeLog, WitnessProcess, garbage
 
 OFFSET = 900
@@ -364,7 +364,9 @@ def test_over_tls(made: WitnessProcess) -> None:
     Authority("witness").issue(made.folder, "localhost", "agent")
     made.start()
     plain = made.place
-    made.place = Place(url=plain.url.replace("http://127.0.0.1", "https://localhost"), ca=str(made.folder / "ca.crt"))
+    made.place = ServicePlace(
+        url=plain.url.replace("http://127.0.0.1", "https://localhost"), ca=str(made.folder / "ca.crt")
+    )
     assert made.cosigns(LOG, 0, 5)
     made.place = plain
     with pytest.raises(AeroError):

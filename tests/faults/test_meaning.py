@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aerodb.audit.evidence import examine
-from aerodb.audit.store import Verdict, judge_export, judge_folder
+from aerodb.audit.store import LogVerdict, judge_export, judge_folder
 from aerodb.audit.trust import Trust
 from aerodb.cli.commands import run
 from aerodb.cli.session import Session
@@ -20,7 +20,7 @@ from tests.unit.cli.stage import Screen
 from tests.unit.protocol.authenticator import SoftAuthenticator, assertion_of
 
 
-def told(verdict: Verdict) -> str:
+def told(verdict: LogVerdict) -> str:
     """Return everything that is wrong or unchecked, to be read."""
     return f"{verdict.meaning.faults} {verdict.meaning.unchecked} {verdict.relations}"
 

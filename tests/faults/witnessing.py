@@ -17,7 +17,7 @@ from aerodb.audit.tree import consistency_path, hashes_of, leaf_hash, root_of
 from aerodb.logwitness.folder import add_log, make_witness
 from aerodb.logwitness.memory import path_of
 from aerodb.protocol.vkey import COSIGNATURE, parse_verifier_key
-from aerodb.transport.outside import Answer, Place, post_outside
+from aerodb.transport.outside import Answer, ServicePlace, post_outside
 from tests.faults.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ class WitnessProcess:
         self.vkey = make_witness(folder, name).signing.vkey
         for vkey in logs:
             add_log(folder, vkey)
-        self.place = Place(url=f"http://127.0.0.1:{port}")
+        self.place = ServicePlace(url=f"http://127.0.0.1:{port}")
         self.said = folder.with_name(f"{folder.name}.log")
         self._address = f"127.0.0.1:{port}"
         self._process: subprocess.Popen[bytes] | None = None

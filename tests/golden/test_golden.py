@@ -14,7 +14,7 @@ from aerodb.audit.evidence import examine
 from aerodb.audit.export import lines_in
 from aerodb.audit.findings import PLAN
 from aerodb.audit.record import Record, decode_record
-from aerodb.audit.store import Log, Verdict, as_folder, earlier_log, judge_export, judge_folder
+from aerodb.audit.store import Log, LogVerdict, as_folder, earlier_log, judge_export, judge_folder
 from aerodb.audit.tree import consistency_path, hashes_of, leaf_hash
 from aerodb.kernel.node import read_node
 from aerodb.kernel.store import Store
@@ -24,7 +24,7 @@ from aerodb.protocol.plan import Outcome
 from tests.golden.conftest import Kept
 
 
-def holds(verdict: Verdict) -> None:
+def holds(verdict: LogVerdict) -> None:
     """Check that a log is intact, authentic and replayed, with nothing left unchecked, and extends what it must."""
     assert verdict.whole, verdict
     assert verdict.meaning.held[PLAN]

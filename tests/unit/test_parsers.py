@@ -26,7 +26,7 @@ from aerodb.cli import paths
 from aerodb.cli.verification import read_plan
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
-from aerodb.kernel.seen import Seen
+from aerodb.kernel.seen import LogSeen
 from aerodb.logwitness.judging import judged, origin_of
 from aerodb.logwitness.memory import Signing, nothing_yet, read_memory
 from aerodb.protocol import canonical, confirmation, sshkey, sshsig, webauthn
@@ -39,7 +39,7 @@ from aerodb.protocol.signed import Signed, open_signed
 from aerodb.protocol.vkey import COSIGNATURE, parse_verifier_key
 from aerodb.rules import explain, serving
 from aerodb.transport.door import peer_of
-from aerodb.transport.outside import Place
+from aerodb.transport.outside import ServicePlace
 from aerodb.transport.problem import problem_bytes, read_answer, refused_by
 from aerodb.transport.tls import caller_of
 from aerodb.views import ocsf
@@ -50,11 +50,11 @@ from tests.unit.protocol.authenticator import SoftAuthenticator
 
 PLACES = 60
 PLAN = canonical.decode(GENUINE.plan.encode(), Plan)
-UNSEEN = Seen(size=0, checkpoint="")
+UNSEEN = LogSeen(size=0, checkpoint="")
 RECORD = record.decode_record(GENUINE.record.encode())
 KEY = sshkey.parse_line(ADA.ssh_key)
 SSH_LINE, NOTE = ADA.ssh_key, GENUINE.proof.partition("\n\n")[2]
-SEEN = Seen(size=1, checkpoint=NOTE)
+SEEN = LogSeen(size=1, checkpoint=NOTE)
 SIGNING = Signing(name="w/1", key=Ed25519PrivateKey.from_private_bytes(bytes(32)))
 COSIGNED = with_lines(NOTE, (cosign(NOTE, "w/1", SIGNING.key, 5),))
 KNOWN = note.Checkpoint(origin=CLUSTER.origin, size=0, root=tree.EMPTY_ROOT)
@@ -134,7 +134,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "what a log witness answers": lambda text: adding.read_size(sent(text)),
     "what a log witness remembers": lambda text: read_memory(text, CLUSTER.log_key, SIGNING),
     "a log witness's key": lambda text: parse_verifier_key(text, COSIGNATURE),
-    "where a log witness is": lambda text: Place(url=text).parts,
+    "where a log witness is": lambda text: ServicePlace(url=text).parts,
     "a verified checkpoint": lambda text: verify.verified_checkpoint(text, CLUSTER.log_key),
     "a verifier key": note.parse_verifier_key,
     "a proof": lambda text: proof.open_proof(text, CLUSTER.log_key, b""),

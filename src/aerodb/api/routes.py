@@ -40,7 +40,7 @@ from aerodb.protocol.api import (
 )
 from aerodb.protocol.base64text import URLSAFE, from_base64
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.credentials import Authenticator, Authenticators, CreationOptions, Endorse, Endorsed, Register
+from aerodb.protocol.credentials import Authenticator, AuthenticatorList, CreationOptions, Endorse, Endorsed, Register
 from aerodb.protocol.timeline import Timeline
 from aerodb.transport.errors import QueryMalformed
 
@@ -225,8 +225,8 @@ def _register(call: Call) -> Authenticator:
     return call.access.finish_registration(canonical.decode(call.body, Register).response)
 
 
-def _authenticators(call: Call) -> Authenticators:
-    return Authenticators(authenticators=call.access.authenticators())
+def _authenticators(call: Call) -> AuthenticatorList:
+    return AuthenticatorList(authenticators=call.access.authenticators())
 
 
 def _endorse(call: Call) -> Authenticator:
@@ -334,7 +334,7 @@ ENDPOINTS = (
         summary="Finish the registration; the credential then awaits its owner's endorsement.",
     ),
     Endpoint(
-        method="GET", path="/v1/authenticators", summary="The caller's authenticators.", gives=Authenticators,
+        method="GET", path="/v1/authenticators", summary="The caller's authenticators.", gives=AuthenticatorList,
         answer=_authenticators,
     ),
     Endpoint(

@@ -16,8 +16,8 @@ import msgspec
 
 from aerodb.audit.cosignature import Cosigned, cosigned
 from aerodb.audit.note import Checkpoint, CheckpointForged
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import verified_checkpoint
+from aerodb.errors import VerificationFailed
 from aerodb.protocol.vkey import VerifierKey
 
 RootAt = Callable[[int], bytes]

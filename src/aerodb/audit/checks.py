@@ -20,7 +20,7 @@ from aerodb.protocol.confirmation import Confirmed
 from aerodb.protocol.plan import Outcome, Plan, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.protocol.sshkey import parse_line
-from aerodb.rules.explain import explain, failed, peers_of
+from aerodb.rules.explain import explain_unsafe, failed, peers_of
 from aerodb.rules.invariants import RULES
 from aerodb.rules.view import Peer
 
@@ -159,10 +159,10 @@ def check_plan(text: str, record: Record) -> Plan:
     return plan
 
 
-def computed_again(cluster: Cluster, plan: Plan, snapshot: Snapshot, everyone: dict[str, Peer] | None = None) -> str:
+def computed_again(cluster: Cluster, plan: Plan, snapshot: Snapshot, everyone: dict[str, Peer]) -> str:
     """Return the text of a plan as the rules at hand make it from its snapshot.
 
-    `everyone` is what the snapshot's reports say, by whoever has verified them just now; else they are verified here.
+    `everyone` is what the snapshot's reports say, as `check_snapshot` verified it.
 
     Raises:
         RulesOther: it was made by other rules.
@@ -170,7 +170,7 @@ def computed_again(cluster: Cluster, plan: Plan, snapshot: Snapshot, everyone: d
     """
     if plan.rules != RULES:
         raise RulesOther(f"the plan was made by {plan.rules}; here are {RULES}: verify with that version")
-    again = explain(cluster, action_named(plan.request.action), plan.request, snapshot, everyone)
+    again = explain_unsafe(cluster, action_named(plan.request.action), plan.request, snapshot, everyone)
     return canonical.encode(again).decode()
 
 

@@ -34,7 +34,7 @@ class Whole(NamedTuple):
     root_at: RootAt
 
 
-class GivenUp(NamedTuple):
+class GivingUp(NamedTuple):
     """What a node gave up of another log, by an executed act: where that stands in the log, who, and what."""
 
     sequence: int
@@ -88,7 +88,7 @@ def said_of(found: Contradiction) -> str:
     return f"{where}: the log had {found.first} records then, so it went back"
 
 
-def unexplained(found: Iterable[Contradiction], given_up: Iterable[GivenUp]) -> tuple[Relation, ...]:
+def unexplained(found: Iterable[Contradiction], given_up: Iterable[GivingUp]) -> tuple[Relation, ...]:
     """Return the contradictions that no node's signed act explains, each as how the log stands to what was seen."""
     acts = tuple(given_up)
     return tuple(
@@ -98,10 +98,10 @@ def unexplained(found: Iterable[Contradiction], given_up: Iterable[GivenUp]) -> 
     )
 
 
-def _explains(found: Contradiction) -> Callable[[GivenUp], bool]:
+def _explains(found: Contradiction) -> Callable[[GivingUp], bool]:
     """Return whether an act explains what was found: its node's, later, of no less; of as much, the same log."""
 
-    def explains(act: GivenUp) -> bool:
+    def explains(act: GivingUp) -> bool:
         reaches = found.seen.size < act.gap.seen.size or found.seen == act.gap.seen
         return act.node == found.node and act.sequence > found.last and reaches
 

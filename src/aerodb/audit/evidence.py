@@ -23,8 +23,7 @@ from aerodb.audit.meaning import judged
 from aerodb.audit.proof import ProofInvalid, Proven, make_proof, open_proof, path_in
 from aerodb.audit.record import decode_record
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import EvidenceInvalid
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, EvidenceInvalid
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.formats import Format, MadeLater
@@ -33,7 +32,7 @@ from aerodb.rules.invariants import RULES
 T = TypeVar("T")
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EvidenceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One record's exact text, and its inclusion proof (C2SP tlog-proof)."""
 
     record: str
@@ -57,7 +56,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     plan: str | None
     snapshot: str | None
     late: str | None
-    entries: tuple[Entry, ...]
+    entries: tuple[EvidenceRecord, ...]
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +172,7 @@ def _records(evidence: Evidence, cluster: Cluster) -> tuple[tuple[Logged, ...], 
     return tuple(entries), proven
 
 
-def _proven(entry: Entry, cluster: Cluster) -> Proven:
+def _proven(entry: EvidenceRecord, cluster: Cluster) -> Proven:
     """Return what the entry's proof shows; it must be in the one form that the log gives it."""
     proven = open_proof(entry.proof, cluster.log_key, entry.record.encode())
     cosigned_by(proven.checkpoint_text, cosigners(cluster))

@@ -13,8 +13,8 @@ from typing import IO, ClassVar, Protocol, TypeVar
 
 import msgspec
 
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import verified_checkpoint
+from aerodb.errors import VerificationFailed
 from aerodb.protocol import formats
 from aerodb.protocol.formats import Format
 
@@ -51,7 +51,7 @@ class BlobLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
 
-Line = CheckpointLine | RecordLine | BlobLine
+ExportLine = CheckpointLine | RecordLine | BlobLine
 
 
 class Exportable(Protocol):
@@ -112,7 +112,7 @@ def lines_in(file: IO[bytes], bytes_max: int = LINE_BYTES_MAX) -> Iterator[bytes
         yield line
 
 
-def read_lines(lines: Iterable[bytes], vkey: str) -> Iterator[Line]:
+def read_lines(lines: Iterable[bytes], vkey: str) -> Iterator[ExportLine]:
     """Yield the lines of an export, each in its one form: the signed checkpoint, as many records, then the blobs.
 
     What the records and blobs are is not looked at: that they are what was signed is verified where they are held.

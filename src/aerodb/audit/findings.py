@@ -17,7 +17,7 @@ import msgspec
 
 from aerodb.protocol.marks import ROOT_BYTES, Mark, mark_of
 
-State = Literal["holds", "fails", "unchecked", "noted", "told", "contradicts"]
+FindingState = Literal["holds", "fails", "unchecked", "noted", "told", "contradicts"]
 
 REQUEST_ID = "the request's id"
 FORM = "the record's form"
@@ -77,7 +77,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     noted for the same reason.
     """
 
-    state: State
+    state: FindingState
     part: str
     sequence: int
     said: str
@@ -94,7 +94,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, order=True):
     why: str
 
 
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
+class Unchecked(msgspec.Struct, frozen=True, kw_only=True):
     """What is unchecked, or rests on a word alone, for one reason: how many records, and the first of them."""
 
     part: str
@@ -115,8 +115,8 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True):
     held: dict[str, int]
     failed: dict[str, int]
     faults: tuple[Fault, ...]
-    unchecked: tuple[Gap, ...]
-    noted: tuple[Gap, ...]
+    unchecked: tuple[Unchecked, ...]
+    noted: tuple[Unchecked, ...]
     spans: dict[str, tuple[int, int]]
     told: tuple[Fault, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
@@ -147,7 +147,7 @@ class Tally:
         self._held: dict[str, int] = {}
         self._failed: dict[str, int] = {}
         self._faults: list[Fault] = []
-        self._gaps: dict[State, dict[tuple[str, str], Gap]] = {"unchecked": {}, "noted": {}}
+        self._gaps: dict[FindingState, dict[tuple[str, str], Unchecked]] = {"unchecked": {}, "noted": {}}
         self._spans: dict[str, tuple[int, int]] = {}
         self._told: list[Fault] = []
         self._contradictions: dict[tuple[str, Mark], Contradiction] = {}
@@ -169,7 +169,7 @@ class Tally:
         elif finding.contradiction is not None:
             self._contradict(finding.contradiction)
         else:
-            gap = Gap(part=finding.part, why=finding.why, records=1, first=finding.sequence)
+            gap = Unchecked(part=finding.part, why=finding.why, records=1, first=finding.sequence)
             self._widen(finding.state, gap)
 
     def merge(self, found: Meaning) -> None:
@@ -202,19 +202,19 @@ class Tally:
         known = self._contradictions.get(key, found)
         self._contradictions[key] = known.widened(found)
 
-    def _widen(self, state: State, gap: Gap) -> None:
+    def _widen(self, state: FindingState, gap: Unchecked) -> None:
         gaps = self._gaps[state]
         key = (gap.part, gap.why)
         if key not in gaps and len(gaps) >= KEPT_MAX:
             key = (gap.part, "for reasons that are too many to be listed")
-        known = gaps.get(key, Gap(part=key[0], why=key[1], records=0, first=gap.first))
+        known = gaps.get(key, Unchecked(part=key[0], why=key[1], records=0, first=gap.first))
         records, first = known.records + gap.records, min(known.first, gap.first)
-        gaps[key] = Gap(part=key[0], why=key[1], records=records, first=first)
+        gaps[key] = Unchecked(part=key[0], why=key[1], records=records, first=first)
 
     def sum(self) -> Meaning:
         """Return everything that was counted."""
 
-        def listed(state: State) -> tuple[Gap, ...]:
+        def listed(state: FindingState) -> tuple[Unchecked, ...]:
             return tuple(sorted(self._gaps[state].values(), key=lambda gap: (gap.first, gap.part, gap.why)))
 
         return Meaning(

@@ -18,7 +18,7 @@ RECORD_BYTES_MAX = 65_535
 MESSAGE_CHARACTERS_MAX = 4_000
 """How much of an outcome's or a refusal's message is recorded."""
 
-Event = Literal[
+RecordEvent = Literal[
     "requested",
     "rejected",
     "refused",
@@ -57,7 +57,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     FORMAT: ClassVar[Format] = Format(kind="record")
 
     kind: Literal["record"] = "record"
-    event: Event
+    event: RecordEvent
     at: str
     clock: str
     request: str
@@ -100,7 +100,7 @@ _RESTING = frozenset({"requested", "rejected", "confirmed", "endorsed"})
 
 _ALWAYS = ("kind", "event", "at", "clock", "request", "operator", "configuration")
 _WORDS = ("action", "target", "arguments", "reason")
-_MORE: dict[Event, tuple[str, ...]] = {
+_MORE: dict[RecordEvent, tuple[str, ...]] = {
     "requested": (*_WORDS, "plan", "snapshot", "invariants"),
     "rejected": (*_WORDS, "plan", "snapshot", "invariants"),
     "refused": (*_WORDS, "plan", "result", "code", "message", "invariants"),

@@ -11,7 +11,7 @@ from aerodb.audit.findings import Meaning
 from aerodb.audit.verify import Verified
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class LogVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """What holds of a whole log: that it is intact, what its records mean, and how it stands to what was seen earlier.
 
     `relations` are to what it was compared with, and to what its own nodes' reports contradict and nothing explains.

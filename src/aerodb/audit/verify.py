@@ -10,7 +10,7 @@ import msgspec
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint
 from aerodb.audit.record import Record, RecordTooLarge, decode_record
 from aerodb.audit.tree import Frontier
-from aerodb.audit.unverified import VerificationFailed
+from aerodb.errors import VerificationFailed
 from aerodb.protocol import canonical
 
 BlobOf = Callable[[str], bytes | None]

@@ -13,7 +13,6 @@ import msgspec
 from aerodb.audit.clocks import jump_text
 from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Record, decode_record, read_record
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.cli import verification
 from aerodb.cli.backup import backup, restore
 from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified
@@ -24,7 +23,7 @@ from aerodb.cli.proving import EXPORT_PATH, FILE, evidence, keys, write_new
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, escape
 from aerodb.cli.verify import verify
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, VerificationFailed
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Found, LogEntry, ProvenEntry
 from aerodb.protocol.cluster import Cluster

@@ -15,7 +15,7 @@ from aerodb.cli.signing import sign
 from aerodb.cli.terminal import Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, webauthn
-from aerodb.protocol.credentials import Authenticator, Authenticators, Endorse
+from aerodb.protocol.credentials import Authenticator, AuthenticatorList, Endorse
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE
 from aerodb.protocol.webauthn import Endorsement
 from aerodb.views.credentials import shown_credential
@@ -30,7 +30,7 @@ HEAD = ("NAME", "STATE", "KEY", "FINGERPRINT", "COPIES", "CREDENTIAL")
 def authenticators(session: Session, *, as_json: bool) -> int:
     """List your authenticators: those that can confirm, and those that await your endorsement."""
     body = session.get(PATH)
-    answer = read(body, Authenticators)
+    answer = read(body, AuthenticatorList)
     if as_json:
         session.terminal.document(body)
     elif answer.authenticators:
@@ -57,7 +57,7 @@ def endorse(session: Session, credential: str | None, *, ssh_agent: bool) -> int
     """
     profile = person_profile(session)
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
-    chosen = _chosen(read(caller.get(PATH), Authenticators), credential)
+    chosen = _chosen(read(caller.get(PATH), AuthenticatorList), credential)
     endorsement = checked(profile, chosen)
     _warn(session.terminal, profile)
     name = show(session.terminal, endorsement, copies=chosen.copies == "possible")
@@ -81,7 +81,7 @@ def _warn(terminal: Terminal, profile: Profile) -> None:
     terminal.line("")
 
 
-def _chosen(answer: Authenticators, credential: str | None) -> Authenticator:
+def _chosen(answer: AuthenticatorList, credential: str | None) -> Authenticator:
     pending = [each for each in answer.authenticators if each.state == "pending"]
     found = [each for each in pending if credential in {None, each.credential, each.name}]
     if len(found) == 1:

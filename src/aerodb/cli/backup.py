@@ -7,13 +7,13 @@ import click
 
 from aerodb.audit.store import back_up
 from aerodb.audit.store import restore as put_back
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import Progress, Verified
 from aerodb.cli.failures import OK, LogUnverified
 from aerodb.cli.profile import read_cluster
 from aerodb.cli.proving import FILE
 from aerodb.cli.session import ClientCommand, Session
 from aerodb.cli.terminal import Terminal, escape
+from aerodb.errors import VerificationFailed
 from aerodb.views.verdict import counted
 
 LOG = "log"

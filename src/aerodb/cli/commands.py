@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-from aerodb.cli.failures import REJECTED, USAGE, CommandFailed, Stopped, exit_code
+from aerodb.cli.failures import REJECTED, USAGE, ProgramFailed, Stopped, exit_code
 from aerodb.cli.help import COMMANDS, action_names, help_text
 from aerodb.cli.session import Session, profile_option
 from aerodb.errors import AeroError
@@ -63,6 +63,6 @@ def run(arguments: Sequence[str], session: Session) -> int:
 
 
 def _failed(session: Session, error: Exception) -> int:
-    failure = CommandFailed(f"{type(error).__name__}: {error}")
+    failure = ProgramFailed(f"{type(error).__name__}: {error}")
     session.terminal.problem(failure)
     return exit_code(failure)

@@ -38,7 +38,7 @@ LEFT_OUT = (
     "plans and snapshots: `aerodb audit evidence REQUEST` has one request's, and records that it was read",
 )
 
-Part = Callable[[], bytes]
+Gathering = Callable[[], bytes]
 
 
 def _json(value: object) -> bytes:
@@ -114,7 +114,7 @@ def _tail(path: Path) -> bytes:
     return data if len(data) <= TAIL_BYTES else data[-TAIL_BYTES:].partition(b"\n")[2]
 
 
-def parts(session: Session, folder: Path | None) -> Iterator[tuple[str, Part]]:
+def parts(session: Session, folder: Path | None) -> Iterator[tuple[str, Gathering]]:
     """Yield everything that goes in: a name, and what makes it."""
     profile = session.profile()
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
@@ -133,7 +133,7 @@ def parts(session: Session, folder: Path | None) -> Iterator[tuple[str, Part]]:
         yield f"settings/{member.name}.json", settings.read_bytes
 
 
-def bundle(found: Iterator[tuple[str, Part]]) -> tuple[bytes, dict[str, str]]:
+def bundle(found: Iterator[tuple[str, Gathering]]) -> tuple[bytes, dict[str, str]]:
     """Return the bundle, and of each part that could not be had why."""
     files, failed = dict[str, bytes](), dict[str, str]()
     for name, make in found:

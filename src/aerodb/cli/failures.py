@@ -4,8 +4,7 @@ The exit codes are part of the interface: 0 done, 1 rejected or not executed, 2 
 4 transport, 5 not a terminal, 6 verification failed, 7 (of `status`) commits are not known to be acknowledged.
 """
 
-from aerodb.audit.unverified import EvidenceInvalid, VerificationFailed
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, EvidenceInvalid, VerificationFailed
 
 OK, REJECTED, USAGE, UNKNOWN, TRANSPORT, NOT_A_TERMINAL, UNVERIFIED, NO_WRITES = range(8)
 
@@ -101,7 +100,7 @@ class Stopped(AeroError):
     title = "The command was stopped by hand"
 
 
-class CommandFailed(AeroError):
+class ProgramFailed(AeroError):
     """The program failed where it should not have."""
 
     code = "control.command-failed"
@@ -139,7 +138,7 @@ class EvidenceUnverified(EvidenceInvalid, Unverified):
     """A part of an evidence file does not hold, as this machine finds; the message names it."""
 
 
-class OutcomeForged(Unverified):
+class OutcomeUnverified(Unverified):
     """The outcome is not what the target's agent signed for this request."""
 
     code = "control.outcome-unverified"

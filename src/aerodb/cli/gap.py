@@ -14,12 +14,12 @@ from aerodb.audit.tree import EMPTY_ROOT
 from aerodb.cli.failures import OK, REJECTED, UNVERIFIED, LogUnverified, TerminalMissing
 from aerodb.cli.paths import GAP_PATH
 from aerodb.cli.profile import Caller, Profile
-from aerodb.cli.remembered import OWN, Held, accept, held, remembered
+from aerodb.cli.remembered import OWN, HeldLog, accept, held, remembered
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Agreement, Comparison, GapFound, Lost
+from aerodb.protocol.api import Agreement, Comparison, GapFound, LostRequest
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.formats import MadeLater
 from aerodb.protocol.holdings import Holdings, open_holdings
@@ -56,7 +56,7 @@ def opened(cluster: Cluster, found: GapFound) -> dict[str, Holdings]:
     return {name: open_holdings(cluster, name, signed, found.nonce) for name, signed in found.holdings.items()}
 
 
-def sides(profile: Profile, caller: Caller, found: GapFound) -> tuple[list[Side], Held]:
+def sides(profile: Profile, caller: Caller, found: GapFound) -> tuple[list[Side], HeldLog]:
     """Return how what everyone has seen stands to the log, proven here, and the log's newest checkpoint.
 
     Raises:
@@ -147,7 +147,7 @@ def _row(side: Side) -> list[Cell]:
     return [("plain", side.compared.who), (style, seen), (style, kept if side.seen else "-")]
 
 
-def _lost_row(cluster: Cluster, lost: Lost) -> list[Cell]:
+def _lost_row(cluster: Cluster, lost: LostRequest) -> list[Cell]:
     """Return a lost request as its node holds it; what does not verify is said to be so."""
     plan, result = _plan(lost.held.plan), "begun, without an outcome"
     if lost.held.outcome is not None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from aerodb import private
-from aerodb.audit.unverified import EvidenceInvalid
 from aerodb.cli.failures import OK, EvidenceUnverified, FileUnusable
 from aerodb.cli.paths import request_path
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session
 from aerodb.cli.terminal import escape
+from aerodb.errors import EvidenceInvalid
 from aerodb.protocol import canonical
 
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -17,7 +17,7 @@ from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, rea
 from aerodb.cli.signing import sign
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.credentials import Authenticator, Authenticators, Endorsed
+from aerodb.protocol.credentials import Authenticator, AuthenticatorList, Endorsed
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def register(session: Session, *, ssh_agent: bool, seconds: int) -> int:
     profile = person_profile(session)
     refuse_elsewhere(profile.cluster)
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
-    mine = read(caller.get(PATH), Authenticators).authenticators
+    mine = read(caller.get(PATH), AuthenticatorList).authenticators
     found = _registered(session, profile, tuple(each.credential for each in mine if each.state == "endorsed"), seconds)
     name = show(session.terminal, found.endorsement, copies=found.copies)
     if not typed(session.terminal, name):

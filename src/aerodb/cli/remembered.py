@@ -34,7 +34,7 @@ OWN = "this profile"
 PATH = "/v1/audit/comparison"
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class HeldLog(msgspec.Struct, frozen=True, kw_only=True):
     """The log's newest checkpoint, verified here, and how what others have seen stands to it."""
 
     newest: Checkpoint
@@ -69,7 +69,7 @@ def remembered(profile: Profile) -> str:
     return text
 
 
-def held(profile: Profile, caller: Caller, nodes: Mapping[str, str]) -> Held:
+def held(profile: Profile, caller: Caller, nodes: Mapping[str, str]) -> HeldLog:
     """Hold the log against what the profile remembers and what `nodes` report, by name, as seen; then remember it.
 
     Raises:
@@ -87,7 +87,7 @@ def held(profile: Profile, caller: Caller, nodes: Mapping[str, str]) -> Held:
     )
     if all(each.agreement in (Agreement.CONSISTENT, Agreement.NOTHING, Agreement.FORGED) for each in comparisons):
         remember(profile, answer.checkpoint)
-    return Held(newest=newest, comparisons=comparisons)
+    return HeldLog(newest=newest, comparisons=comparisons)
 
 
 def _bare(seen: Mapping[str, str], vkey: str) -> Iterator[tuple[str, str]]:

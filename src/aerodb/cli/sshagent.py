@@ -66,7 +66,7 @@ def identities() -> list[SshKey]:
     return keys
 
 
-def _identity(reader: sshwire.Reader) -> SshKey:
+def _identity(reader: sshwire.WireReader) -> SshKey:
     blob, comment = reader.string(), reader.string().decode(errors="replace")
     shown = "".join(character if character.isprintable() else "?" for character in comment)
     return SshKey(algorithm=sshkey.algorithm_of(blob), blob=blob, comment=shown.strip(" "))
@@ -96,9 +96,9 @@ def sign_with_agent(key: SshKey, data: bytes, namespace: str = sshsig.NAMESPACE)
     return armor
 
 
-def _ask(message: bytes, expected: int) -> sshwire.Reader:
+def _ask(message: bytes, expected: int) -> sshwire.WireReader:
     """Return what follows the type of the agent's answer, which must be `expected`."""
-    reader = sshwire.Reader(_exchange(message))
+    reader = sshwire.WireReader(_exchange(message))
     kind = reader.byte()
     if kind == _FAILURE:
         raise AgentRefused("the ssh-agent refused: it may be locked, or not hold the key, or its user declined")

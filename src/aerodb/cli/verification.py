@@ -7,7 +7,7 @@
 
 from aerodb.audit import checks
 from aerodb.audit.checks import Asked, check_snapshot, computed_again
-from aerodb.cli.failures import OutcomeForged, PlanAltered
+from aerodb.cli.failures import OutcomeUnverified, PlanAltered
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Done, Planned, Replayed
@@ -103,7 +103,7 @@ def verified_outcome(cluster: Cluster, request: str, target: str, digest: str, d
     """Return the outcome as the target's agent signed it; None where no agent was reached.
 
     Raises:
-        OutcomeForged: it is not signed by the target, is of something else, or is claimed without a signature.
+        OutcomeUnverified: it is not signed by the target, is of something else, or is claimed without a signature.
     """
     if done.request != request:
         raise _forged("the answer is about another request", request)
@@ -117,5 +117,5 @@ def verified_outcome(cluster: Cluster, request: str, target: str, digest: str, d
         raise _forged(f"the outcome is not what {target} signed of it: {error.message}", request) from error
 
 
-def _forged(message: str, request: str) -> OutcomeForged:
-    return OutcomeForged(message, executed="unknown", request=request)
+def _forged(message: str, request: str) -> OutcomeUnverified:
+    return OutcomeUnverified(message, executed="unknown", request=request)

@@ -15,9 +15,8 @@ from aerodb.audit.cosignature import cosigners_of
 from aerodb.audit.evidence import checkpoint_in, examine
 from aerodb.audit.export import lines_in
 from aerodb.audit.note import CheckpointForged, open_checkpoint
-from aerodb.audit.store import How, Verdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
+from aerodb.audit.store import How, LogVerdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import EvidenceInvalid, VerificationFailed
 from aerodb.audit.verify import Progress
 from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
 from aerodb.cli.profile import Profile, read_cluster
@@ -25,6 +24,7 @@ from aerodb.cli.proving import EXPORT_PATH, FILE
 from aerodb.cli.remembered import FILE as LOG_CHECKPOINT
 from aerodb.cli.remembered import remember, remembered
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
+from aerodb.errors import EvidenceInvalid, VerificationFailed
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Status
 from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, parse_verifier_key
@@ -156,7 +156,7 @@ def _log(
     return OK if verdict.whole else UNVERIFIED
 
 
-def _judged(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earlier, ...]) -> Verdict:
+def _judged(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earlier, ...]) -> LogVerdict:
     """Return what holds of a whole log: in a folder, a backup, an export, or in an export fetched now.
 
     Raises:

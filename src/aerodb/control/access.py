@@ -18,7 +18,7 @@ from aerodb.control.comparison import Comparisons
 from aerodb.control.confirm import Confirmer
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
-from aerodb.control.door import Door
+from aerodb.control.door import SignIn
 from aerodb.control.errors import NeverConfirmed, RequestNotFound
 from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
@@ -63,7 +63,7 @@ class PlaneParts:
     discloser: Discloser
     comparisons: Comparisons
     gaps: Gaps
-    door: Door
+    door: SignIn
 
 
 class Access:
@@ -252,13 +252,13 @@ class Access:
     # Sessions in the admin UI -----------------------------------------------------------------------------------------
 
     def ticket(self) -> Ticket:
-        """Return a ticket with which the person signs in, once. Raises what `Door.ticket` does."""
+        """Return a ticket with which the person signs in, once. Raises what `SignIn.ticket` does."""
         return self._parts.door.ticket(self.person)
 
     def sessions(self) -> SignedIn:
-        """Return the sessions that the person may see. Raises what `Door.listed` does."""
+        """Return the sessions that the person may see. Raises what `SignIn.listed` does."""
         return self._parts.door.listed(self.person)
 
     def end_session(self, session: str) -> SessionLine:
-        """End a session. Raises what `Door.end` does."""
+        """End a session. Raises what `SignIn.end` does."""
         return self._parts.door.end(self.person, session)

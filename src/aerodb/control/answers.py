@@ -10,15 +10,15 @@ Pure: no I/O, no clock.
 
 import msgspec
 
-from aerodb.audit.evidence import Entry as EvidenceEntry
 from aerodb.audit.evidence import Evidence
+from aerodb.audit.evidence import EvidenceRecord as EvidenceEntry
 from aerodb.protocol import api, timeline
 from aerodb.protocol.certificates import Certificate
 from aerodb.protocol.classification import CLASSES, Class, Unclassed
 from aerodb.protocol.cluster import Cluster, Cosigning, Member, Operator
 from aerodb.protocol.credentials import (
     Authenticator,
-    Authenticators,
+    AuthenticatorList,
     CreationOptions,
     Descriptor,
     Parameter,
@@ -47,7 +47,7 @@ RECORDED: dict[type[msgspec.Struct], str] = {
     api.Decision: "plan records proofs",
     api.Done: "outcome message",
     api.GapFound: "holdings lost",
-    api.Lost: "held",
+    api.LostRequest: "held",
     HeldRequest: "plan outcome",
     api.LogEntry: "record",
     api.ProvenEntry: "record proof",
@@ -59,7 +59,7 @@ PUBLIC: frozenset[type[msgspec.Struct]] = frozenset({
     api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.Compared, api.EventLine, api.Found, api.Comparison,
     api.Records, api.Replayed, api.RequestLine, api.Requests, api.SessionLine, api.SignedIn, api.Status, api.Ticket,
     api.WhoAmI,
-    Authenticator, Authenticators, CreationOptions, Descriptor, Parameter, RelyingParty, Selection, User,
+    Authenticator, AuthenticatorList, CreationOptions, Descriptor, Parameter, RelyingParty, Selection, User,
 })  # fmt: skip
 
 

@@ -14,11 +14,10 @@ from aerodb.audit.comparison import check_comparisons, compared, comparison_sent
 from aerodb.audit.cosignature import bare
 from aerodb.audit.note import CheckpointForged, open_checkpoint
 from aerodb.audit.store import Log, LogUnavailable
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.control.errors import GapMistaken
 from aerodb.control.meters import Meters
 from aerodb.control.roles import Right, require
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, VerificationFailed
 from aerodb.logs import say
 from aerodb.protocol.api import Agreement, Compared, Comparison, Shown
 from aerodb.protocol.cluster import Cluster, Operator

@@ -26,7 +26,7 @@ from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.vkey import VerifierKey
-from aerodb.transport.outside import Answer, Place, post_outside
+from aerodb.transport.outside import Answer, ServicePlace, post_outside
 from aerodb.transport.problem import refused_by
 
 FILE = "log-witnesses.json"
@@ -38,7 +38,7 @@ class WitnessRefuses(CosignaturesMissing):
     """A log witness did not cosign; the message says why. It is told in the name of those that are missing."""
 
 
-def read_places(folder: Path) -> dict[str, Place]:
+def read_places(folder: Path) -> dict[str, ServicePlace]:
     """Return where each log witness is, by its name, as the control plane's `folder` says; without a word, nowhere.
 
     Raises:
@@ -46,7 +46,7 @@ def read_places(folder: Path) -> dict[str, Place]:
     """
     path = folder / FILE
     try:
-        places = msgspec.json.decode(path.read_bytes(), type=dict[str, Place]) if path.exists() else {}
+        places = msgspec.json.decode(path.read_bytes(), type=dict[str, ServicePlace]) if path.exists() else {}
         for each in places.values():
             _ = each.parts
     except (OSError, ValueError, AeroError) as error:
@@ -94,7 +94,7 @@ def _contradiction(known: int, size: int) -> str:
 class LogWitnesses:
     """The log witnesses of one cluster, as its control plane reaches them."""
 
-    def __init__(self, cluster: Cluster, log: Log, places: Mapping[str, Place]) -> None:
+    def __init__(self, cluster: Cluster, log: Log, places: Mapping[str, ServicePlace]) -> None:
         """Prepare; nobody is asked yet. `places` says where each witness is, by its name."""
         self._demanded, self._log = cluster.cosignatures_demanded, log
         self._witnesses = {key.name: _LogWitness(key, places.get(key.name), log) for key in cluster.log_witnesses}
@@ -153,7 +153,7 @@ def _wait(asked: _Asked, demanded: int) -> None:
 class _LogWitness:
     """One log witness: asked one thing at a time, in order."""
 
-    def __init__(self, key: VerifierKey, place: Place | None, log: Log) -> None:
+    def __init__(self, key: VerifierKey, place: ServicePlace | None, log: Log) -> None:
         """Keep who it is and where; of what it has seen nothing is known."""
         self._key, self._place, self._log = key, place, log
         self._size = 0

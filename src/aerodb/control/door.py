@@ -14,12 +14,12 @@ from contextlib import suppress
 from aerodb.control.errors import SessionForeign, SessionNotFound, TicketSpent
 from aerodb.control.record import Recorder
 from aerodb.control.roles import ALLOWED, Right, person_of, require
-from aerodb.control.sessions import TICKET_SECONDS, Clock, Session, Sessions, said_of
+from aerodb.control.sessions import TICKET_SECONDS, Clock, Sessions, WebSession, said_of
 from aerodb.errors import AeroError
 from aerodb.protocol.api import SessionLine, SignedIn, Ticket
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Request
-from aerodb.transport.peer import Peer
+from aerodb.transport.peer import PeerProgram
 from aerodb.transport.tls import Caller
 
 REFUSALS_RECORDED_MAX = 60
@@ -50,7 +50,7 @@ class _Bound:
         return dropped
 
 
-class Door:
+class SignIn:
     """The sessions of one control plane's admin UI, with everything that is recorded of them."""
 
     def __init__(self, cluster: Cluster, recorder: Recorder, clock: Clock = time.monotonic) -> None:
@@ -79,7 +79,7 @@ class Door:
         """
         return self._sessions.asker(ticket)
 
-    def enter(self, ticket: str, peer: Peer | None) -> str:
+    def enter(self, ticket: str, peer: PeerProgram | None) -> str:
         """Spend a ticket; return the token of the session that it opens to the program that shows it.
 
         Raises:
@@ -94,7 +94,7 @@ class Door:
         self._sweep()
         return token
 
-    def _entered(self, ticket: str, peer: Peer | None) -> str:
+    def _entered(self, ticket: str, peer: PeerProgram | None) -> str:
         """Open a session and record it, before anybody can end it: the log has each begin before its end."""
         with self._in_order:
             token, session = self._sessions.enter(ticket, peer)
@@ -105,7 +105,7 @@ class Door:
                 raise
             return token
 
-    def _turned_away(self, ticket: str, peer: Peer | None, error: AeroError) -> None:
+    def _turned_away(self, ticket: str, peer: PeerProgram | None, error: AeroError) -> None:
         """Record who showed a ticket that opens nothing; one that somebody else used before ends what it opened."""
         opened = self._sessions.opened_by(ticket)
         self._refused(opened.person if opened else "", f"{said_of(peer)} showed a ticket: {error.message}", error)
@@ -114,7 +114,7 @@ class Door:
 
     # Inside -----------------------------------------------------------------------------------------------------------
 
-    def visitor(self, token: str, peer: Peer | None) -> Operator:
+    def visitor(self, token: str, peer: PeerProgram | None) -> Operator:
         """Return the enrolled person whose session `peer` shows the token of.
 
         Raises:
@@ -146,7 +146,7 @@ class Door:
             sessions=tuple(self._line(each) for each in self._sessions.all() if everyone or each.person == person.name)
         )
 
-    def _line(self, session: Session) -> SessionLine:
+    def _line(self, session: WebSession) -> SessionLine:
         unused, left = self._sessions.seconds_left(session)
         return SessionLine(
             session=session.id, person=session.person, came_from=session.came_from, unused_seconds_left=unused,
@@ -183,14 +183,14 @@ class Door:
             for session in ended.sessions:
                 self._record_end(session, ended.why)
 
-    def _end(self, session: Session, why: str) -> None:
+    def _end(self, session: WebSession, why: str) -> None:
         """End a session; whoever ends it first is the one who records it."""
         with self._in_order:
             ended = self._sessions.end(session.id)
         if ended is not None:
             self._record_end(session, why)
 
-    def _record_end(self, session: Session, why: str) -> None:
+    def _record_end(self, session: WebSession, why: str) -> None:
         with suppress(AeroError):
             self._recorder.signed(session.person, "out", _about(session), why)
 
@@ -205,5 +205,5 @@ class Door:
             self._recorder.refused(asked, error, message=f"{why}{more}")
 
 
-def _about(session: Session) -> dict[str, str]:
+def _about(session: WebSession) -> dict[str, str]:
     return {"session": session.id, "by": session.came_from}

@@ -17,7 +17,7 @@ from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import GapMistaken
 from aerodb.control.roles import Right, require
 from aerodb.errors import AeroError
-from aerodb.protocol.api import Agreement, GapFound, Lost
+from aerodb.protocol.api import Agreement, GapFound, LostRequest
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.holdings import Holdings, open_holdings
 from aerodb.protocol.plan import Request
@@ -108,7 +108,7 @@ class Gaps:
             if not any(event in _ENDS for event in events):
                 yield request, next((event for event in reversed(events) if event != "refused"), "")
 
-    def _held(self, lost: list[tuple[str, str, str]]) -> Iterator[Lost]:
+    def _held(self, lost: list[tuple[str, str, str]]) -> Iterator[LostRequest]:
         for node, request, known in lost:
             with suppress(AeroError):  # Of a node that falls silent meanwhile they are counted.
-                yield Lost(node=node, log=known, held=self._agents.held(node, request))
+                yield LostRequest(node=node, log=known, held=self._agents.held(node, request))

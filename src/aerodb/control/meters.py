@@ -7,10 +7,10 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 from aerodb import __version__
-from aerodb.audit.record import Event, Record
+from aerodb.audit.record import Record, RecordEvent
 from aerodb.audit.store import Log
 from aerodb.transport import counts, expiry
-from aerodb.transport.metrics import Collected
+from aerodb.transport.metrics import MetricFamilies
 
 CALL_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 60)
 CODES_MAX = 200
@@ -40,13 +40,13 @@ class Meters:
         size.set_function(lambda: log.size)
         writable = Gauge("aerodb_log_writable", "Whether the audit log can be written.", registry=registry)
         writable.set_function(lambda: float(log.writable()))
-        registry.register(Collected(counts.families))
-        registry.register(Collected(expiry.families))
+        registry.register(MetricFamilies(counts.families))
+        registry.register(MetricFamilies(expiry.families))
         self._contradictions = Gauge(
             "aerodb_log_contradictions", "Nodes and others who have seen of the audit log what it does not have.",
             registry=registry,
         )  # fmt: skip
-        for event in get_args(Event):
+        for event in get_args(RecordEvent):
             for result in ("executed", "not_executed", "unknown") if event in {"outcome", "established"} else ("",):
                 self._records.labels(event, result)
 

@@ -16,7 +16,7 @@ from aerodb.control.confirm import Confirmer
 from aerodb.control.cosigning import LogWitnesses
 from aerodb.control.disclose import Discloser
 from aerodb.control.dispatch import Dispatcher
-from aerodb.control.door import Door
+from aerodb.control.door import SignIn
 from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
 from aerodb.control.meters import Meters
@@ -29,11 +29,11 @@ from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Request
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID
-from aerodb.transport.outside import Place
-from aerodb.transport.peer import Peer
+from aerodb.transport.outside import ServicePlace
+from aerodb.transport.peer import PeerProgram
 from aerodb.transport.tls import Caller, Tls
 
-NOWHERE: Mapping[str, Place] = MappingProxyType({})
+NOWHERE: Mapping[str, ServicePlace] = MappingProxyType({})
 
 
 class ControlPlane:
@@ -48,7 +48,7 @@ class ControlPlane:
         tls: Tls,
         log: Log,
         make_agents: type[Agents] = Agents,
-        log_witnesses: Mapping[str, Place] = NOWHERE,
+        log_witnesses: Mapping[str, ServicePlace] = NOWHERE,
     ) -> None:
         """Wire the verbs to one log and one set of agents, which `make_agents` makes.
 
@@ -79,7 +79,7 @@ class ControlPlane:
             discloser=Discloser(reader, recorder, explainer),
             comparisons=comparisons,
             gaps=gaps,
-            door=Door(cluster, recorder),
+            door=SignIn(cluster, recorder),
         )
 
     # Its life ---------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class ControlPlane:
     # Who calls --------------------------------------------------------------------------------------------------------
 
     @property
-    def door(self) -> Door:
+    def door(self) -> SignIn:
         """Return the door of the admin UI, at which people sign in and out."""
         return self._parts.door
 
@@ -115,11 +115,11 @@ class ControlPlane:
         """
         return Access(self._parts, person_of(self.cluster, caller))
 
-    def visitor(self, token: str, peer: Peer | None) -> Access:
+    def visitor(self, token: str, peer: PeerProgram | None) -> Access:
         """Return what the person may read and do whose session in the admin UI a program shows the token of.
 
         Raises:
-            SessionUnknown, SessionForeign, CallerUnknown, CallerRevoked: see `Door.visitor`.
+            SessionUnknown, SessionForeign, CallerUnknown, CallerRevoked: see `SignIn.visitor`.
         """
         return Access(self._parts, self._parts.door.visitor(token, peer))
 

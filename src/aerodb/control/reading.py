@@ -5,7 +5,7 @@ from collections.abc import Callable
 from aerodb.audit.checks import replayed
 from aerodb.audit.clocks import stamp, went_back_from
 from aerodb.audit.contradictions import Whole
-from aerodb.audit.evidence import Entry, Evidence
+from aerodb.audit.evidence import Evidence, EvidenceRecord
 from aerodb.audit.findings import Finding
 from aerodb.audit.logged import Logged
 from aerodb.audit.meaning import judged
@@ -13,12 +13,12 @@ from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, RecordUnknown, newest_requests, search
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.control.agents import Agents
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.record import line_of
 from aerodb.control.snapshot import collect
+from aerodb.errors import VerificationFailed
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     AsOf,
@@ -40,8 +40,8 @@ from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
 from aerodb.transport import expiry
-from aerodb.views.matrix import matrix, too_many
-from aerodb.views.timeline import Place, entries, lags, ordered, places_in
+from aerodb.views.matrix import matrix, matrix_unsafe, too_many
+from aerodb.views.timeline import LogPlace, entries, lags, ordered, places_in
 
 
 class Reader:
@@ -69,7 +69,7 @@ class Reader:
             writes=writes(self._cluster, {name: peer.facts for name, peer in collected.everyone.items()}),
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
-            matrix=tuple(matrix(self._cluster, snapshot, operator, collected.everyone)) if judged else (),
+            matrix=tuple(matrix_unsafe(self._cluster, snapshot, operator, collected.everyone)) if judged else (),
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),
@@ -139,7 +139,7 @@ class Reader:
             lags=lags(items, node, term),
         )
 
-    def _places_of(self, digest: str) -> tuple[Place, ...]:
+    def _places_of(self, digest: str) -> tuple[LogPlace, ...]:
         blob = self._log.blob(digest)
         return places_in(blob) if blob is not None else ()
 
@@ -260,7 +260,7 @@ class Reader:
             snapshot=decision.snapshot,
             late=self._text(late),
             entries=tuple(
-                Entry(record=entry.record, proof=proof)
+                EvidenceRecord(record=entry.record, proof=proof)
                 for entry, proof in zip(decision.records, decision.proofs, strict=True)
             ),
         )

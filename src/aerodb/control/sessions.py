@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aerodb.control.errors import SessionUnknown, TicketSpent
-from aerodb.transport.peer import Peer
+from aerodb.transport.peer import PeerProgram
 
 SESSIONS_A_PERSON_MAX = 16
 TICKET_SECONDS = 300
@@ -34,12 +34,12 @@ def _hash(token: str) -> str:
 
 
 @dataclass(kw_only=True)
-class Session:
+class WebSession:
     """One person's session: who, bound to whom (None: to nobody on this machine), and the times of its life."""
 
     id: str
     person: str
-    peer: Peer | None
+    peer: PeerProgram | None
     begun: float
     used: float
 
@@ -53,18 +53,18 @@ class Session:
 class _Ticket:
     person: str
     made: float
-    opened: Session | None = None
+    opened: WebSession | None = None
 
 
 @dataclass(kw_only=True)
-class Ended:
+class SessionEnded:
     """Sessions that ended, and why."""
 
     why: str
-    sessions: list[Session] = field(default_factory=list)
+    sessions: list[WebSession] = field(default_factory=list)
 
 
-def said_of(peer: Peer | None) -> str:
+def said_of(peer: PeerProgram | None) -> str:
     """Return who shows something, as people read it."""
     return "another machine" if peer is None else str(peer)
 
@@ -77,7 +77,7 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._tickets: dict[str, _Ticket] = {}
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, WebSession] = {}
 
     # Signing in -------------------------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Sessions:
             raise TicketSpent(f"{one.came_from} used it before; that was not you? End it: aerodb web --end {one.id}")
         return found
 
-    def enter(self, ticket: str, peer: Peer | None) -> tuple[str, Session]:
+    def enter(self, ticket: str, peer: PeerProgram | None) -> tuple[str, WebSession]:
         """Spend a ticket; return the token of the session that it opens to `peer`, and the session.
 
         Raises:
@@ -120,12 +120,12 @@ class Sessions:
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         with self._lock:
             found = self._good(ticket)
-            session = Session(id=secrets.token_hex(_ID_BYTES), person=found.person, peer=peer, begun=now, used=now)
+            session = WebSession(id=secrets.token_hex(_ID_BYTES), person=found.person, peer=peer, begun=now, used=now)
             found.opened = session
             self._sessions[_hash(token)] = session
         return token, session
 
-    def opened_by(self, ticket: str) -> Session | None:
+    def opened_by(self, ticket: str) -> WebSession | None:
         """Return the session that a ticket opened, while the ticket is remembered."""
         with self._lock:
             found = self._tickets.get(_hash(ticket))
@@ -133,7 +133,7 @@ class Sessions:
 
     # Being signed in --------------------------------------------------------------------------------------------------
 
-    def of(self, token: str) -> Session:
+    def of(self, token: str) -> WebSession:
         """Return the session of a token, whoever shows it.
 
         Raises:
@@ -145,43 +145,43 @@ class Sessions:
             raise SessionUnknown("nobody is signed in here, or the session has ended")
         return found
 
-    def used(self, session: Session) -> None:
+    def used(self, session: WebSession) -> None:
         """Note that its own person uses a session now."""
         session.used = self._clock()
 
-    def _over(self, session: Session) -> bool:
+    def _over(self, session: WebSession) -> bool:
         now = self._clock()
         return now - session.begun > SESSION_SECONDS_MAX or now - session.used > UNUSED_SECONDS_MAX
 
-    def all(self) -> list[Session]:
+    def all(self) -> list[WebSession]:
         """Return every session that goes on, the oldest first."""
         with self._lock:
             return [each for each in self._sessions.values() if not self._over(each)]
 
-    def seconds_left(self, session: Session) -> tuple[int, int]:
+    def seconds_left(self, session: WebSession) -> tuple[int, int]:
         """Return after how many seconds a session ends, where it is not used, and at the latest."""
         now = self._clock()
         return int(session.used + UNUSED_SECONDS_MAX - now), int(session.begun + SESSION_SECONDS_MAX - now)
 
     # Ending -----------------------------------------------------------------------------------------------------------
 
-    def end(self, session: str) -> Session | None:
+    def end(self, session: str) -> WebSession | None:
         """End the session of that id, and return it; None where there is none."""
         return next(iter(self._ended(lambda each: each.id == session)), None)
 
-    def swept(self) -> list[Ended]:
+    def swept(self) -> list[SessionEnded]:
         """Forget the sessions whose time is over, and the oldest ones of who has too many; return them."""
-        late = Ended(why="its time was over", sessions=self._ended(self._over))
+        late = SessionEnded(why="its time was over", sessions=self._ended(self._over))
         with self._lock:
             everyone = list(self._sessions.values())
-        mine: dict[str, list[Session]] = {}
+        mine: dict[str, list[WebSession]] = {}
         for each in everyone:
             mine.setdefault(each.person, []).append(each)
         excess = {one.id for each in mine.values() for one in each[: max(0, len(each) - SESSIONS_A_PERSON_MAX)]}
-        many = Ended(why="newer ones took its place", sessions=self._ended(lambda each: each.id in excess))
+        many = SessionEnded(why="newer ones took its place", sessions=self._ended(lambda each: each.id in excess))
         return [late, many]
 
-    def _ended(self, which: Callable[[Session], bool]) -> list[Session]:
+    def _ended(self, which: Callable[[WebSession], bool]) -> list[WebSession]:
         with self._lock:
             found = {key: each for key, each in self._sessions.items() if which(each)}
             for key in found:

@@ -31,11 +31,11 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Loss, Plan, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.writes import Writes
-from aerodb.rules.explain import explain, peers_of
+from aerodb.rules.explain import explain_unsafe, peers_of
 from aerodb.rules.invariants import RULES
 from aerodb.rules.view import Peer
 from aerodb.rules.writes import writes
-from aerodb.views.matrix import matrix
+from aerodb.views.matrix import matrix_unsafe
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ class Veil:
 
     def matrix(self, cells: tuple[Cell, ...], operator: str) -> tuple[Cell, ...]:
         """Return every action's answer, with its evidence as it may be shown."""
-        made = {_key(each): each for each in matrix(self._cluster, self._snapshot, operator, self._everyone)}
+        made = {_key(each): each for each in matrix_unsafe(self._cluster, self._snapshot, operator, self._everyone)}
         return tuple(self._cell(each, made.get(_key(each))) for each in cells)
 
     def _cell(self, true: Cell, again: Cell | None) -> Cell:
@@ -133,7 +133,7 @@ class Veil:
             return None
         try:
             action = action_named(true.request.action)
-            return explain(self._cluster, action, true.request, self._snapshot, self._everyone)
+            return explain_unsafe(self._cluster, action, true.request, self._snapshot, self._everyone)
         except AeroError:
             return None
 

@@ -17,7 +17,7 @@ from aerodb.protocol.plan import Outcome, plan_digest
 from aerodb.protocol.signed import Signed, sign
 from aerodb.tracing import note
 
-Result = Literal["executed", "not executed", "unknown"]
+OutcomeResult = Literal["executed", "not executed", "unknown"]
 
 
 class Answers:
@@ -80,7 +80,7 @@ class Answers:
         self,
         request: str,
         plan_text: str,
-        result: Result,
+        result: OutcomeResult,
         error: AeroError | None = None,
         *,
         evidence: tuple[str, ...] = (),

@@ -68,7 +68,7 @@ class PlanForeign(AeroError):
     title = "The plan is not for this node as it is configured"
 
 
-class PlanAltered(AeroError):
+class PlanNotWhole(AeroError):
     """The plan's bytes are not those that its digest names, or the reports are not those that it rests on."""
 
     code = "kernel.plan-altered"
@@ -104,7 +104,7 @@ class NotLogged(AeroError):
     title = "The confirmation is not proven to be logged"
 
 
-class CosignaturesMissing(AeroError):
+class CosignaturesTooFew(AeroError):
     """Fewer log witnesses than the configuration demands have cosigned the checkpoint over the confirmation."""
 
     code = "kernel.cosignatures-missing"

@@ -18,16 +18,16 @@ from aerodb.audit.tree import verify_consistency
 from aerodb.errors import AeroError
 from aerodb.kernel.errors import (
     ConfirmationMissing,
-    CosignaturesMissing,
+    CosignaturesTooFew,
     LogRewritten,
     NotLogged,
     OperatorRefused,
-    PlanAltered,
     PlanForeign,
+    PlanNotWhole,
     PlanRejected,
     SignatureRefused,
 )
-from aerodb.kernel.seen import Seen
+from aerodb.kernel.seen import LogSeen
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.cluster import Cluster, Operator, Role
@@ -41,11 +41,11 @@ def open_plan(cluster: Cluster, node: str, text: str) -> Plan:
     """Return the plan in `text`, if it is whole and is for this node as it is configured.
 
     Raises:
-        NotCanonical, PlanAltered, PlanForeign: it is not.
+        NotCanonical, PlanNotWhole, PlanForeign: it is not.
     """
     plan = canonical.decode(canonical.utf8(text), Plan)
     if not plan.intact():
-        raise PlanAltered("the plan's own digest is not that of its content")
+        raise PlanNotWhole("the plan's own digest is not that of its content")
     for what, found, wanted in (
         ("cluster", plan.cluster, cluster.id),
         ("configuration", plan.configuration, cluster.digest),
@@ -72,7 +72,7 @@ def signed_plan(cluster: Cluster, node: str, order: Order) -> Plan:
     """Return the plan of an order that an operator has signed for this node: the first lock.
 
     Raises:
-        NotCanonical, PlanAltered, PlanForeign, RequestMalformed: it is no order for this node.
+        NotCanonical, PlanNotWhole, PlanForeign, RequestMalformed: it is no order for this node.
         OperatorRefused, SignatureRefused: nobody who may has signed it.
     """
     plan = open_plan(cluster, node, order.plan)
@@ -102,7 +102,7 @@ def check_confirmed(cluster: Cluster, node: str, request: str, unverified: Confi
 def _check_confirmed(cluster: Cluster, node: str, request: str, unverified: Confirmation) -> None:
     plan = canonical.decode(canonical.utf8(unverified.plan), Plan)
     if not plan.intact():
-        raise PlanAltered("the plan's own digest is not that of its content")
+        raise PlanNotWhole("the plan's own digest is not that of its content")
     if (plan.cluster, plan.request.target, plan.request.id) != (cluster.id, node, request):
         raise PlanForeign("the plan is of another request, or for another node")
     person = cluster.operator(plan.request.operator)
@@ -145,7 +145,7 @@ def _check_signature(cluster: Cluster, person: Operator, plan: str, signature: s
         raise SignatureRefused(f"not {person.name}'s signature over this plan: {error.message}") from error
 
 
-def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: Seen) -> Seen:
+def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: LogSeen) -> LogSeen:
     """Check the second lock; return what is now seen of the log, with the signatures that were checked.
 
     A request that gives up what was seen is held to what it names instead: the log begins with what was restored, and
@@ -153,7 +153,7 @@ def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: Seen) -> Seen
 
     Raises:
         NotLogged: no valid proof that this confirmation stands in the log.
-        CosignaturesMissing: fewer log witnesses than the configuration demands have cosigned the checkpoint.
+        CosignaturesTooFew: fewer log witnesses than the configuration demands have cosigned the checkpoint.
         LogRewritten: the log is not an extension of the one seen before, or not what the request names.
     """
     try:
@@ -178,15 +178,15 @@ def _cosigned(cluster: Cluster, text: str) -> str:
     """Return a checkpoint with the log's signature, and those of the log witnesses that the configuration names.
 
     Raises:
-        CosignaturesMissing: they are fewer than it demands, or one is not what it says.
+        CosignaturesTooFew: they are fewer than it demands, or one is not what it says.
     """
     witnesses = cluster.log_witnesses
     try:
         vouching = {each.name for each in cosigned_by(text, witnesses)}
     except CheckpointForged as error:
-        raise CosignaturesMissing(error.message) from error
+        raise CosignaturesTooFew(error.message) from error
     if len(vouching) < cluster.cosignatures_demanded:
-        raise CosignaturesMissing(
+        raise CosignaturesTooFew(
             f"{len(vouching)} of {cluster.cosignatures_demanded} log witnesses have cosigned the checkpoint of "
             f"{stated_size(text)} records; missing: {', '.join(k.name for k in witnesses if k.name not in vouching)}"
         )
@@ -227,11 +227,11 @@ def check_reports(plan: Plan, order: Order) -> None:
     """Check that the reports carried are exactly those that the plan rests on.
 
     Raises:
-        PlanAltered: they are not.
+        PlanNotWhole: they are not.
     """
     carried = {name: signed.digest for name, signed in order.reports.items()}
     if carried != plan.reports:
-        raise PlanAltered("the reports are not those that the plan rests on")
+        raise PlanNotWhole("the reports are not those that the plan rests on")
 
 
 def says(verdicts: tuple[Verdict, ...]) -> str:

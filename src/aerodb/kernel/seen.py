@@ -21,7 +21,7 @@ EARLIER_ALL, EARLIER_MAX = 32, 64
 second is let go whenever there are more."""
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LogSeen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The newest audit log checkpoint that the node was shown, its size and its exact text; and what goes with it.
 
     `earlier` are checkpoints seen before it, the newest first; `given_up` is what the node saw and gave up.
@@ -43,19 +43,19 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Return the newest checkpoint seen of at most `size` records; "" where none is known."""
         return next((text for text in self.checkpoints if 0 < stated_size(text) <= size), "")
 
-    def extended(self, size: int, checkpoint: str) -> "Seen":
+    def extended(self, size: int, checkpoint: str) -> "LogSeen":
         """Return what is known once a checkpoint was seen that extends the newest."""
         earlier = self.earlier if size == self.size else _thinned(self.checkpoints)
         return msgspec.structs.replace(self, size=size, checkpoint=checkpoint, earlier=earlier)
 
-    def accepting(self, request: str, gap: Gap, size: int, checkpoint: str) -> "Seen":
+    def accepting(self, request: str, gap: Gap, size: int, checkpoint: str) -> "LogSeen":
         """Return what is known once the newest was given up by a request, for a log that begins with `gap.restored`.
 
         What was seen beyond that beginning is of the log that is given up.
         """
         kept = tuple(text for text in self.checkpoints if stated_size(text) <= gap.restored.size)
         lost = GivenUp(request=request, checkpoint=self.checkpoint)
-        return Seen(size=size, checkpoint=checkpoint, earlier=kept, given_up=(*self.given_up, lost))
+        return LogSeen(size=size, checkpoint=checkpoint, earlier=kept, given_up=(*self.given_up, lost))
 
 
 def _thinned(checkpoints: tuple[str, ...]) -> tuple[str, ...]:

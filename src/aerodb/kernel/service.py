@@ -32,7 +32,7 @@ from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
 from aerodb.kernel.errors import LookUnanswered
 from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
-from aerodb.kernel.events.observed import Observed
+from aerodb.kernel.events.observed import NodeObserved
 from aerodb.kernel.looks import Looks
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
@@ -90,7 +90,7 @@ def anybody(_: Cluster, __: Caller) -> None:
     """Let everyone through who has a certificate of the cluster's authority."""
 
 
-Guard = Callable[[Cluster, Caller], None]
+RouteGuard = Callable[[Cluster, Caller], None]
 Answerer = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -98,7 +98,7 @@ class AgentRoute(NamedTuple):
     """One of an agent's routes: who may call it is checked before anything else, by its guard."""
 
     path: str
-    guard: Guard
+    guard: RouteGuard
     methods: tuple[str, ...] = ("GET",)
 
 
@@ -118,7 +118,7 @@ ROUTES = (
 """All that an agent answers, and whom; the page of the boundaries is made from it."""
 
 
-def guarded(cluster: Cluster, guard: Guard, handler: Answerer) -> Answerer:
+def guarded(cluster: Cluster, guard: RouteGuard, handler: Answerer) -> Answerer:
     """Return a handler that is reached by those alone whom the guard lets through."""
 
     async def handle(request: Request) -> Response:
@@ -201,7 +201,7 @@ def _holds(agent: Agent) -> tuple[Answerer, Answerer, Answerer]:
     return checkpoint, holdings, held
 
 
-def application(agent: Agent, observed: Observed) -> Starlette:
+def application(agent: Agent, observed: NodeObserved) -> Starlette:
     """Return the application of an agent and of what is observed of its node."""
     events = observed.journal
     facts = Looks(agent.facts, LOOK_SECONDS_MAX, LOOKERS_MAX)

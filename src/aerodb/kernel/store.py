@@ -18,7 +18,7 @@ import msgspec
 from aerodb.errors import AeroError
 from aerodb.kernel.durable import let_go, reserve, write_durably
 from aerodb.kernel.errors import LogNotShown, RoomMissing, StandingFalls, StandingForeign, StandingUnreadable
-from aerodb.kernel.seen import Seen
+from aerodb.kernel.seen import LogSeen
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.facts import Facts
@@ -63,12 +63,14 @@ class Store:
         self._folder = folder
         self._journal = folder / "journal"
         self._lock = threading.RLock()
-        self._shown: Seen | None = None
+        self._shown: LogSeen | None = None
         try:
             self._text = self._path.read_bytes()
             self._standing = canonical.decode(self._text, Standing)
             seen = folder / "checkpoint.json"
-            self._seen = canonical.decode(seen.read_bytes(), Seen) if seen.exists() else Seen(size=0, checkpoint="")
+            self._seen = (
+                canonical.decode(seen.read_bytes(), LogSeen) if seen.exists() else LogSeen(size=0, checkpoint="")
+            )
             self._begun = {path.name.removesuffix(".begun.json") for path in self._journal.glob("*.begun.json")}
             self._crossed = {path.name.removesuffix(".crossed") for path in self._journal.glob("*.crossed")}
             self._ended = {path.name.removesuffix(".ended.json") for path in self._journal.glob("*.ended.json")}
@@ -123,18 +125,18 @@ class Store:
                 reserve(self._path, STANDING_BYTES)
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> LogSeen:
         """Return the newest checkpoint that the node was shown."""
         return self._seen
 
-    def write_seen(self, seen: Seen) -> None:
+    def write_seen(self, seen: LogSeen) -> None:
         """Remember a newer checkpoint; what would give one up is only held at hand, for `accept_log` to remember."""
         with self._lock:
             self._shown = seen
             if seen.given_up == self._seen.given_up:
                 self._remember(seen)
 
-    def accept_log(self, request: str) -> Seen:
+    def accept_log(self, request: str) -> LogSeen:
         """Remember, in one write, the log that was shown last, and that `request` gave up the one seen before.
 
         Raises:
@@ -148,7 +150,7 @@ class Store:
             self._remember(shown)
             return shown
 
-    def _remember(self, seen: Seen) -> None:
+    def _remember(self, seen: LogSeen) -> None:
         write_durably(self._folder / "checkpoint.json", canonical.encode(seen))
         self._seen = seen
 

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from aerodb.audit.cosignature import cosign, cosigned_by, node_key, with_lines
 from aerodb.kernel.node import Node
-from aerodb.kernel.seen import Seen
+from aerodb.kernel.seen import LogSeen
 from aerodb.protocol.cluster import Cluster
 
 
-def vouched(node: Node, seen: Seen) -> Seen:
+def vouched(node: Node, seen: LogSeen) -> LogSeen:
     """Return what the node has just checked, cosigned by it; as it is, where the node's name cannot stand in a note."""
     own = node_key(node.cluster, node.member)
     if own is None:
@@ -24,7 +24,7 @@ def vouched(node: Node, seen: Seen) -> Seen:
     return replace(seen, checkpoint=with_lines(seen.checkpoint, (line,)))
 
 
-def vouched_for(cluster: Cluster, seen: Seen) -> tuple[str, ...]:
+def vouched_for(cluster: Cluster, seen: LogSeen) -> tuple[str, ...]:
     """Return, as evidence, which log witnesses cosigned what the node saw; nothing where none is configured."""
     names = [each.name for each in cosigned_by(seen.checkpoint, cluster.log_witnesses)] if cluster.log_witnesses else []
     return (f"the log of {seen.size} records was cosigned by {' and '.join(names)}",) if names else ()

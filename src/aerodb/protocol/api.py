@@ -132,7 +132,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     restored: tuple[str, ...] = ()
 
 
-class Lost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LostRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request that a node's journal knows, and of whose end the log knows nothing.
 
     `log` is the last that the log knows of it ("": nothing). `held` is what the node's journal has of it.
@@ -154,7 +154,7 @@ class GapFound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     holdings: dict[str, Signed]
     missing: dict[str, str]
     kept: dict[str, int | None]
-    lost: tuple[Lost, ...]
+    lost: tuple[LostRequest, ...]
     left_out: int
 
 

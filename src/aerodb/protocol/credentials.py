@@ -134,7 +134,7 @@ class Authenticator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     signature: str = ""
 
 
-class Authenticators(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AuthenticatorList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The caller's authenticators: the endorsed ones first, each in the order in which they came."""
 
     authenticators: tuple[Authenticator, ...]

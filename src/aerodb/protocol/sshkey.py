@@ -123,7 +123,7 @@ def algorithm_of(blob: bytes) -> str:
         KeyMalformed: it begins with no name.
     """
     try:
-        return sshwire.Reader(blob).text()
+        return sshwire.WireReader(blob).text()
     except sshwire.WireMalformed as error:
         raise KeyMalformed(f"the key's content is malformed: {error.message}", field="ssh_key") from error
 
@@ -158,7 +158,7 @@ def sound(key: SshKey) -> SoundKey:
     """
     if key.algorithm not in ALLOWED:
         raise KeyWeak(f"{key.algorithm} keys are not accepted; accepted are {', '.join(ALLOWED)}", field="ssh_key")
-    reader = sshwire.Reader(key.blob)
+    reader = sshwire.WireReader(key.blob)
     try:
         if reader.text() != key.algorithm:
             raise KeyWeak(f"the key is not of the algorithm {key.algorithm}", field="ssh_key")
@@ -172,7 +172,7 @@ def sound(key: SshKey) -> SoundKey:
     return SoundKey(public=public, application=application)
 
 
-def _public(algorithm: str, reader: sshwire.Reader) -> PublicKey:
+def _public(algorithm: str, reader: sshwire.WireReader) -> PublicKey:
     if algorithm in _ECDSA:
         return _ecdsa(_ECDSA[algorithm], reader.text(), reader.string())
     if algorithm == RSA:

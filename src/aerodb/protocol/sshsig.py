@@ -146,7 +146,7 @@ def verify(armor: str, data: bytes, key: SshKey, namespace: str = NAMESPACE) -> 
 
 
 def _read(armor: str) -> _Envelope:
-    reader = sshwire.Reader(_unarmored(armor))
+    reader = sshwire.WireReader(_unarmored(armor))
     if reader.take(len(_MAGIC)) != _MAGIC:
         raise SshsigInvalid("the signature is malformed: it is not an SSHSIG")
     version = reader.uint32()
@@ -177,7 +177,7 @@ def _unarmored(armor: str) -> bytes:
 
 
 def _check(sound: sshkey.SoundKey, key: SshKey, signature_blob: bytes, message: bytes) -> Proof:
-    reader = sshwire.Reader(signature_blob)
+    reader = sshwire.WireReader(signature_blob)
     name, raw = reader.text(), reader.string()
     proof = Proof()
     if key.touch:
@@ -213,7 +213,7 @@ def _check_rsa(public: rsa.RSAPublicKey, name: str, raw: bytes, message: bytes) 
 
 
 def _check_ecdsa(public: ec.EllipticCurvePublicKey, raw: bytes, message: bytes) -> None:
-    reader = sshwire.Reader(raw)
+    reader = sshwire.WireReader(raw)
     signature = utils.encode_dss_signature(reader.mpint(), reader.mpint())
     reader.end()
     public.verify(signature, message, ec.ECDSA(_curve_hash(public.curve)))

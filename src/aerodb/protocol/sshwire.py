@@ -17,7 +17,7 @@ class WireMalformed(AeroError):
     title = "The SSH data is malformed"
 
 
-class Reader:
+class WireReader:
     """Takes values off the front of `data`, strictly, in order."""
 
     def __init__(self, data: bytes) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from aerodb.protocol.lags import StandbyLag
 from aerodb.protocol.lsn import Lsn
 
-Order = Literal["start", "after", "uncertain"]
+Certainty = Literal["start", "after", "uncertain"]
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +26,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     source: str
     sequence: int
     kind: Literal["record", "event", "gap"]
-    order: Order
+    order: Certainty
     what: str
     node: str
     subject: str = ""

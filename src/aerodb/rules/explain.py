@@ -113,21 +113,6 @@ def view_of(cluster: Cluster, request: Request, own: Facts, reports: dict[str, S
     return View(cluster=cluster, request=request, own=peer_of(cluster, own), peers=peers, term=term)
 
 
-def snapshot_view(
-    cluster: Cluster, action: Action, request: Request, snapshot: Snapshot, everyone: dict[str, Peer] | None = None
-) -> View:
-    """Return the view of a new plan; the action names its term. `everyone` is as in `explain`.
-
-    Raises:
-        TargetSilent: the target is not in the snapshot.
-        ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
-    """
-    _refuse_silent(request, snapshot)
-    if everyone is None:
-        everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)
-    return opened_view(cluster, action, request, everyone, snapshot)
-
-
 def opened_view(
     cluster: Cluster, action: Action, request: Request, everyone: dict[str, Peer], snapshot: Snapshot
 ) -> View:
@@ -153,12 +138,8 @@ def _filled(templates: tuple[str, ...], view: View) -> tuple[str, ...]:
     return tuple(template.format_map(words) for template in templates)
 
 
-def explain(
-    cluster: Cluster, action: Action, request: Request, snapshot: Snapshot, everyone: dict[str, Peer] | None = None
-) -> Plan:
-    """Return the sealed plan of `request` from `snapshot`.
-
-    `everyone` is what the snapshot's reports say, by whoever has verified them just now; else they are verified here.
+def explain(cluster: Cluster, action: Action, request: Request, snapshot: Snapshot) -> Plan:
+    """Return the sealed plan of `request` from `snapshot`, whose reports are verified here.
 
     Raises:
         RequestMalformed, NodeUnknown: the request is not well formed.
@@ -166,7 +147,25 @@ def explain(
         ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
     """
     check_request(cluster, action, request)
-    view = snapshot_view(cluster, action, request, snapshot, everyone)
+    _refuse_silent(request, snapshot)
+    everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)
+    return explain_unsafe(cluster, action, request, snapshot, everyone)
+
+
+def explain_unsafe(
+    cluster: Cluster, action: Action, request: Request, snapshot: Snapshot, everyone: dict[str, Peer]
+) -> Plan:
+    """Return the sealed plan of `request` from `snapshot`, whose reports say what `everyone` are: nothing is verified.
+
+    Its only legal callers have just verified those very reports: `control/explain.py`, which collected them;
+    `audit/checks.py`, whose callers did; `control/veil.py`, which took out what is sensitive and signs nothing.
+
+    Raises:
+        RequestMalformed, NodeUnknown: the request is not well formed.
+        TargetSilent: the target is not in the snapshot.
+    """
+    check_request(cluster, action, request)
+    view = opened_view(cluster, action, request, everyone, snapshot)
     verdicts = action.judge(view)
     silent = tuple(f"{name} did not report: {why}" for name, why in sorted(snapshot.missing.items()))
     return Plan(

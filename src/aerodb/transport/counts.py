@@ -6,12 +6,12 @@ prometheus-client is imported by whoever asks for metrics, and by nothing else.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from aerodb.logs import Tally, is_told, say, warnings
+from aerodb.logs import KindTally, is_told, say, warnings
 
 if TYPE_CHECKING:
     from prometheus_client import Metric  # Only annotated here: see the module's docstring.
 
-_turned_away = Tally(500)
+_turned_away = KindTally(500)
 
 
 def turned_away(why: str) -> None:

@@ -30,7 +30,7 @@ def scraper_only(cluster: Cluster, caller: Caller) -> None:
     raise CallerRefused(f"{caller.name} ({caller.kind}) may not scrape")
 
 
-class Collected:
+class MetricFamilies:
     """What prometheus-client collects from: families that are made anew for each scrape."""
 
     def __init__(self, families: Callable[[], Iterable["Metric"]]) -> None:
@@ -47,5 +47,5 @@ def exposition(families: Callable[[], Iterable["Metric"]]) -> bytes:
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - see the module's docstring.
 
     registry = CollectorRegistry()
-    registry.register(Collected(families))
+    registry.register(MetricFamilies(families))
     return generate_latest(registry)

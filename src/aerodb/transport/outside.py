@@ -32,7 +32,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ServicePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a service outside is: the URL that its paths begin with, and a file of the authorities that certify it.
 
     `ca` is empty where the authorities that this machine trusts do, or where the URL is of plain HTTP.
@@ -58,7 +58,7 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return parts
 
 
-def post_outside(place: Place, path: str, body: bytes, seconds_max: float) -> Answer:
+def post_outside(place: ServicePlace, path: str, body: bytes, seconds_max: float) -> Answer:
     """Return the answer to a POST to the `path` of a service outside, which may take `seconds_max` in all.
 
     Raises:
@@ -91,7 +91,7 @@ def post_outside(place: Place, path: str, body: bytes, seconds_max: float) -> An
     return Answer(status=answer.status, type=answer.headers.get("Content-Type", ""), body=data)
 
 
-def _interrupted(place: Place, seconds_max: float, why: str) -> Interrupted:
+def _interrupted(place: ServicePlace, seconds_max: float, why: str) -> Interrupted:
     return Interrupted(f"{place.url} gave no whole answer within {seconds_max:g} seconds: {why}", executed="unknown")
 
 

@@ -28,7 +28,7 @@ _BEGUN = 19
 Address = tuple[str, int]
 
 
-class Peer(msgspec.Struct, frozen=True, kw_only=True):
+class PeerProgram(msgspec.Struct, frozen=True, kw_only=True):
     """One program of this machine: its account, and its process where that can be told.
 
     `begun` is when the process began, in clock ticks since the machine did: process numbers are used again.
@@ -45,12 +45,12 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
         return f"{named} of account {self.account} on this machine"
 
     @property
-    def its_account(self) -> "Peer":
+    def its_account(self) -> "PeerProgram":
         """Return the account alone."""
-        return Peer(account=self.account)
+        return PeerProgram(account=self.account)
 
 
-def peer_of(ours: Address, theirs: Address) -> Peer | None:
+def peer_of(ours: Address, theirs: Address) -> PeerProgram | None:
     """Return which program holds the other end of the connection from `theirs` to `ours`; None is another machine's.
 
     Raises:
@@ -88,7 +88,7 @@ def _hexadecimal(address: Address) -> str:
 
 
 @lru_cache(maxsize=KNOWN_SOCKETS_MAX)
-def _holder(account: int, inode: int) -> Peer:
+def _holder(account: int, inode: int) -> PeerProgram:
     """Return the program that holds a socket; an inode's number is not used again while the socket is open."""
     wanted = f"socket:[{inode}]"
     for folder in PROC.iterdir():
@@ -97,7 +97,7 @@ def _holder(account: int, inode: int) -> Peer:
         with suppress(OSError):  # It ended meanwhile, or is not ours to look at.
             if folder.stat().st_uid == account and _holds(folder, wanted):
                 return _described(account, folder)
-    return Peer(account=account)
+    return PeerProgram(account=account)
 
 
 def _holds(process: Path, wanted: str) -> bool:
@@ -109,8 +109,8 @@ def _holds(process: Path, wanted: str) -> bool:
     return False
 
 
-def _described(account: int, process: Path) -> Peer:
+def _described(account: int, process: Path) -> PeerProgram:
     """Return what a process is; its name is its own choice, and so is only ever shown."""
     name, _, rest = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")
     program = "".join(each if each.isascii() and each.isprintable() else "?" for each in name.partition("(")[2])
-    return Peer(account=account, process=int(process.name), begun=int(rest.split()[_BEGUN]), program=program)
+    return PeerProgram(account=account, process=int(process.name), begun=int(rest.split()[_BEGUN]), program=program)

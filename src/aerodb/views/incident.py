@@ -31,7 +31,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
     """One record, for people; `proof` is empty where nobody asked for one (a record of no request)."""
 
     sequence: int
@@ -57,7 +57,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: tuple[tuple[str, str, str], ...]
     signature: str
     outcome: str
-    rows: tuple[Row, ...]
+    rows: tuple[RecordRow, ...]
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     until: str
     decisions: tuple[Told, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[RecordRow, ...]
     terms: tuple[tuple[int, int], ...]
     moments: tuple[Moment, ...]
     lag: LagPicture | None
@@ -153,10 +153,10 @@ def _proof(cluster: Cluster, entry: LogEntry, proof: str) -> str:
     return f"proven, checkpoint of {size} records"
 
 
-def _row(entry: LogEntry, proofs: dict[int, str]) -> Row:
+def _row(entry: LogEntry, proofs: dict[int, str]) -> RecordRow:
     record = read_record(entry.record.encode())
     arguments = [f"{name} {value}" for name, value in record.arguments.items()]
-    return Row(
+    return RecordRow(
         sequence=entry.sequence,
         at=shown(record.at),
         event=record.event,

@@ -50,7 +50,7 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class LagRow:
     """One standby's row: the bars of what is not flushed and not replayed, as paths, and the most of both in words."""
 
     name: str
@@ -67,7 +67,7 @@ class LagPicture:
     width: int
     height: int
     bands: tuple[Band, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[LagRow, ...]
     gaps: tuple[int, ...]
     entries: tuple[int, ...]
     lines: tuple[str, ...]
@@ -120,7 +120,7 @@ def _path(lags: Sequence[int | None], shift: int) -> str:
     )
 
 
-def _row(name: str, y: int, found: Sequence[Column]) -> Row:
+def _row(name: str, y: int, found: Sequence[Column]) -> LagRow:
     behind = [column.behind.get(name) for column in found]
     flush = [each.flush_bytes if each else NO_BAR for each in behind]
     replay = [each.replay_bytes if each else NO_BAR for each in behind]
@@ -128,7 +128,7 @@ def _row(name: str, y: int, found: Sequence[Column]) -> Row:
     told = [_worst([lag for lag in lags if lag != NO_BAR]) for lags in (flush, replay)]
     most = ["not told" if each is None else f"{each} bytes" for each in told]
     said = f"{name}, of {looks} looks at most: {most[0]} not flushed, {most[1]} not replayed"
-    return Row(name=name, y=y, flush=_path(flush, 4), replay=_path(replay, 8), said=said)
+    return LagRow(name=name, y=y, flush=_path(flush, 4), replay=_path(replay, 8), said=said)
 
 
 def _digit(column: Column, name: str, *, flush: bool) -> str:

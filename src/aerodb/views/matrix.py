@@ -20,18 +20,22 @@ CELLS_AN_ACTION_MAX = 400
 """How many requests of one action are judged at once: all of them, up to twenty nodes and one argument."""
 
 
-def matrix(
-    cluster: Cluster, snapshot: Snapshot, operator: str, everyone: dict[str, Peer] | None = None
-) -> Iterator[Cell]:
-    """Yield a cell for each action on each node, with each arguments that it could have, where these can be listed.
-
-    `everyone` is what the snapshot's reports say, by whoever has verified them just now; else they are verified here.
+def matrix(cluster: Cluster, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
+    """Yield a cell for each action on each node, of a snapshot whose reports are verified here, once for all cells.
 
     Raises:
         NodeUnknown, ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
     """
-    if everyone is None:
-        everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)  # Verified once, for all the cells.
+    return matrix_unsafe(cluster, snapshot, operator, peers_of(cluster, snapshot.reports, snapshot.nonce))
+
+
+def matrix_unsafe(cluster: Cluster, snapshot: Snapshot, operator: str, everyone: dict[str, Peer]) -> Iterator[Cell]:
+    """Yield a cell for each action on each node, with each arguments that it could have, where all are nodes.
+
+    The snapshot's reports say what `everyone` are: nothing is verified. Its only legal callers have just verified
+    those very reports: `control/reading.py`, which collected them, and `control/veil.py`, which took out what is
+    sensitive.
+    """
     for action in catalogue().values():
         if action.name in too_many(cluster):
             continue

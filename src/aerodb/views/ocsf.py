@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from aerodb import __version__
-from aerodb.audit.record import Event, Record
+from aerodb.audit.record import Record, RecordEvent
 from aerodb.audit.search import instant
 from aerodb.protocol.calendar import milliseconds_of
 
@@ -20,7 +20,7 @@ VERSION = "1.6.0"
 CLASS = 6003
 NOT_RECORDED = "not recorded"
 
-ACTIVITIES: dict[Event, tuple[int, str]] = {
+ACTIVITIES: dict[RecordEvent, tuple[int, str]] = {
     "requested": (1, "Create"),
     "rejected": (1, "Create"),
     "refused": (99, "Refuse"),

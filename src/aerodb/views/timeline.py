@@ -26,9 +26,9 @@ from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.timeline import Entry, Lag, Timeline
 
 LOG = "log"
-Place = tuple[int, int]
+LogPlace = tuple[int, int]
 """A log position: the term, and the byte."""
-NOWHERE: Place = (0, 0)
+NOWHERE: LogPlace = (0, 0)
 
 
 class _Position(msgspec.Struct):
@@ -56,7 +56,7 @@ class _Snapshot(msgspec.Struct):
     reports: dict[str, _Signed]
 
 
-def places_in(snapshot: bytes) -> tuple[Place, ...]:
+def places_in(snapshot: bytes) -> tuple[LogPlace, ...]:
     """Return the highest log position that a recorded snapshot shows in each term, rising."""
     highest: dict[int, int] = {}
     for signed in msgspec.json.decode(snapshot, type=_Snapshot).reports.values():
@@ -77,8 +77,8 @@ class Item(msgspec.Struct, kw_only=True, eq=False):
     entry: Entry
     source: int
     index: int
-    place: Place = NOWHERE
-    seen: tuple[Place, ...] = ()
+    place: LogPlace = NOWHERE
+    seen: tuple[LogPlace, ...] = ()
     writes: bool = False
     known: list[int] = []
     late: int = 0
@@ -114,7 +114,7 @@ def _of_lost(node: str, lost: Lost) -> Entry:
     )  # fmt: skip
 
 
-def _of_record(sequence: int, record: Record, places: tuple[Place, ...]) -> Entry:
+def _of_record(sequence: int, record: Record, places: tuple[LogPlace, ...]) -> Entry:
     term, lsn = places[-1] if places else (None, 0)
     return Entry(
         source=LOG, sequence=sequence, kind="record", order="start", what=record.event, node=record.target,
@@ -140,7 +140,7 @@ def _event_items(source: int, page: EventPage) -> list[Item]:
     found.sort(key=lambda pair: (pair[0].sequence, isinstance(pair[1], LagSample)))
     items, place = [], NOWHERE
     for index, (entry, told) in enumerate(found):
-        seen: tuple[Place, ...] = ()
+        seen: tuple[LogPlace, ...] = ()
         if told is not None and told.term is not None and told.lsn is not None:
             place = (told.term, told.lsn.value)
             seen = (place,)
@@ -153,7 +153,9 @@ def _event_items(source: int, page: EventPage) -> list[Item]:
 
 
 def _record_items(
-    records: Sequence[tuple[int, Record]], places_of: Callable[[str], tuple[Place, ...]], ended: Mapping[str, Place]
+    records: Sequence[tuple[int, Record]],
+    places_of: Callable[[str], tuple[LogPlace, ...]],
+    ended: Mapping[str, LogPlace],
 ) -> list[Item]:
     """Return the log's records; an outcome is shown where its node had come to when the request had ended."""
     items, place = [], NOWHERE
@@ -229,7 +231,7 @@ def _known(item: Item, causes: Sequence[Item], chains: Sequence[Sequence[Item]])
 
 def ordered(
     records: Sequence[tuple[int, Record]],
-    places_of: Callable[[str], tuple[Place, ...]],
+    places_of: Callable[[str], tuple[LogPlace, ...]],
     pages: Mapping[str, EventPage],
 ) -> tuple[Item, ...]:
     """Return every entry and every sample in one order.

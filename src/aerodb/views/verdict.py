@@ -11,8 +11,8 @@ from aerodb.audit.against import Relation
 from aerodb.audit.clocks import Jumps, jump_text
 from aerodb.audit.cosignature import Cosigned
 from aerodb.audit.evidence import Examined
-from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, SEEN, Gap, Meaning
-from aerodb.audit.verdict import Verdict
+from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, SEEN, Meaning, Unchecked
+from aerodb.audit.verdict import LogVerdict
 from aerodb.protocol.calendar import time_of
 from aerodb.rules.invariants import RULES
 from aerodb.views.render import Line, shown
@@ -20,7 +20,7 @@ from aerodb.views.render import Line, shown
 INDENT = 13
 
 
-def verdict_lines(verdict: Verdict, silent: tuple[str, ...] = ()) -> Iterator[Line]:
+def verdict_lines(verdict: LogVerdict, silent: tuple[str, ...] = ()) -> Iterator[Line]:
     """Yield what was found of a whole log; `silent` are the nodes that were asked what they have seen, in vain."""
     size, meaning = verdict.verified.size, verdict.meaning
     for relation in verdict.relations:
@@ -114,7 +114,7 @@ def clock_lines(jumps: Jumps) -> Iterator[Line]:
         yield _row("", "the order is the log's own, and nothing that is verified rests on a time", "dim")
 
 
-def _gap(gap: Gap) -> str:
+def _gap(gap: Unchecked) -> str:
     return f"{counted(gap.records, 'records')}, the first is {gap.first}: {gap.why}"
 
 
@@ -127,7 +127,7 @@ def counted(count: int, plural: str) -> str:
     return f"{count} {plural.removesuffix('s') if count == 1 else plural}"
 
 
-def verdict_document(verdict: Verdict, silent: tuple[str, ...] = ()) -> dict[str, object]:
+def verdict_document(verdict: LogVerdict, silent: tuple[str, ...] = ()) -> dict[str, object]:
     """Return what was found of a whole log, as a document; `silent` is as in `verdict_lines`."""
     return {
         "against": [_relation_document(relation) for relation in verdict.relations],
@@ -164,5 +164,5 @@ def meaning_document(meaning: Meaning) -> dict[str, object]:
     }
 
 
-def _gap_document(gap: Gap) -> dict[str, object]:
+def _gap_document(gap: Unchecked) -> dict[str, object]:
     return {"first": gap.first, "part": gap.part, "records": gap.records, "why": gap.why}

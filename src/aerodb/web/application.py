@@ -22,15 +22,15 @@ from aerodb.tracing import span
 from aerodb.transport.errors import CallerRefused, RouteUnknown
 from aerodb.transport.failures import called
 from aerodb.transport.guard import Guard
-from aerodb.transport.peer import Peer, peer_of
+from aerodb.transport.peer import PeerProgram, peer_of
 from aerodb.transport.secret import same
 from aerodb.transport.tls import Caller
 from aerodb.transport.web import known_error
 from aerodb.web.errors import FormForged
 from aerodb.web.forms import form_of, query_of
 from aerodb.web.rendering import MEDIA_TYPES, assets, render
-from aerodb.web.site import NAVIGATION, PAGES, Entry
-from aerodb.web.visit import Answer, Download, Json, Onward, Page, Visit, form_token
+from aerodb.web.site import NAVIGATION, PAGES, SitePage
+from aerodb.web.visit import Download, Json, Onward, Page, PageAnswer, Visit, form_token
 
 BROUGHT = "/enter/ticket"
 """Where a file of the person's own sends their ticket: the one path that may be sent to from elsewhere."""
@@ -53,7 +53,7 @@ class Site:
 
     # Who calls --------------------------------------------------------------------------------------------------
 
-    def _peer(self, request: Request) -> Peer | None:
+    def _peer(self, request: Request) -> PeerProgram | None:
         """Return which program calls; its account alone where browsers are elsewhere, and a proxy may be what calls."""
         found = peer_of(request.scope["server"], request.scope["client"])
         return found if found is None or self._local else found.its_account
@@ -74,7 +74,7 @@ class Site:
             raise FormForged("reload the page that the form is on, and send it again")
         return visit
 
-    def handler(self, entry: Entry) -> Handler:
+    def handler(self, entry: SitePage) -> Handler:
         """Return what answers the calls for one page."""
 
         async def handle(request: Request) -> Response:
@@ -87,11 +87,11 @@ class Site:
 
         return handle
 
-    def _answered(self, entry: Entry, visit: Visit) -> Response:
+    def _answered(self, entry: SitePage, visit: Visit) -> Response:
         """Return a page's answer, rendered: beside the event loop, so that a large page holds up nobody."""
         return self._response(self._answer(entry, visit), visit)
 
-    def _answer(self, entry: Entry, visit: Visit) -> Answer:
+    def _answer(self, entry: SitePage, visit: Visit) -> PageAnswer:
         """Return a page's answer; a person who would change something that they may not is recorded."""
         try:
             return entry.answer(visit)
@@ -128,7 +128,7 @@ class Site:
 
     # Answers ----------------------------------------------------------------------------------------------------
 
-    def _response(self, answer: Answer, visit: Visit) -> Response:
+    def _response(self, answer: PageAnswer, visit: Visit) -> Response:
         if isinstance(answer, Onward):
             return RedirectResponse(answer.to, 303)
         if isinstance(answer, Download):

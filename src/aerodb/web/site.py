@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aerodb.web.pages import catalogue, cluster, confirming, history, log, requests, roles
-from aerodb.web.visit import Answer, Visit
+from aerodb.web.visit import PageAnswer, Visit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class SitePage:
     """One row of the table."""
 
     method: str
     path: str
-    answer: Callable[[Visit], Answer]
+    answer: Callable[[Visit], PageAnswer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +25,12 @@ class Section:
     key: str
 
 
-def _get(path: str, answer: Callable[[Visit], Answer]) -> Entry:
-    return Entry(method="GET", path=path, answer=answer)
+def _get(path: str, answer: Callable[[Visit], PageAnswer]) -> SitePage:
+    return SitePage(method="GET", path=path, answer=answer)
 
 
-def _post(path: str, answer: Callable[[Visit], Answer]) -> Entry:
-    return Entry(method="POST", path=path, answer=answer)
+def _post(path: str, answer: Callable[[Visit], PageAnswer]) -> SitePage:
+    return SitePage(method="POST", path=path, answer=answer)
 
 
 PAGES = (

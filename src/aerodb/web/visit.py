@@ -88,4 +88,4 @@ class Download:
     parts: Iterable[bytes]
 
 
-Answer = Page | Onward | Json | Download
+PageAnswer = Page | Onward | Json | Download

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from aerodb.actions import action_named
 from aerodb.audit import findings as part
 from aerodb.audit.contradictions import Whole
-from aerodb.audit.evidence import Entry, Evidence
+from aerodb.audit.evidence import Evidence, EvidenceRecord
 from aerodb.audit.logged import Logged
 from aerodb.audit.note import sign_checkpoint
-from aerodb.audit.record import Event, Record, encode_record, read_record
+from aerodb.audit.record import Record, RecordEvent, encode_record, read_record
 from aerodb.audit.store import Log
 from aerodb.audit.tree import EMPTY_ROOT, leaf_hash, root_of
 from aerodb.audit.trust import Trust
@@ -143,7 +143,7 @@ class Forged:
         named = {name: next((getattr(each, name) for each in records if getattr(each, name)), "")
                  for name in ("plan", "snapshot", "late")}  # fmt: skip
         plan, snapshot, late = (self.blobs[digest].decode() if digest else None for digest in named.values())
-        entries = (Entry(record=log.record(each).decode(), proof=log.proof(each)) for each in sequences)
+        entries = (EvidenceRecord(record=log.record(each).decode(), proof=log.proof(each)) for each in sequences)
         configuration = canonical.encode(self.cluster).decode()
         return canonical.encode(
             Evidence(
@@ -412,7 +412,7 @@ def _in_another_s_name(log: Forged) -> None:
     log.change(OUTCOME, outcome=log.outcome("n3", node="n3"))
 
 
-def _then(log: Forged, at: int, event: Event, **changes: Any) -> None:
+def _then(log: Forged, at: int, event: RecordEvent, **changes: Any) -> None:
     """Add, after everything else, what says of the request of a record that something else became of it."""
     asked, signature = log.records[at], ""
     if event == "confirmed":

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.audit.store import BackupFailed, Log, LogUnavailable, back_up, restore, verify_folder
 from aerodb.audit.store.backup import as_folder
-from aerodb.audit.unverified import VerificationFailed
+from aerodb.errors import VerificationFailed
 from tests.unit.audit.test_audit_damage import KEY, ORIGIN, SIZE, change, record
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aerodb.audit.contradictions import GivenUp, Whole, seen_then, unexplained
+from aerodb.audit.contradictions import GivingUp, Whole, seen_then, unexplained
 from aerodb.audit.evidence import examine
 from aerodb.audit.export import export
 from aerodb.audit.findings import KEPT_MAX, SEEN, Contradiction, Finding, Tally
@@ -73,8 +73,8 @@ def _found(node: str, seen: Mark, last: int) -> Contradiction:
     return Contradiction(node=node, seen=seen, kind="another", first=last, last=last)
 
 
-def _given_up(node: str, seen: Mark, sequence: int) -> GivenUp:
-    return GivenUp(sequence, node, Gap(seen=seen, restored=NOTHING))
+def _given_up(node: str, seen: Mark, sequence: int) -> GivingUp:
+    return GivingUp(sequence, node, Gap(seen=seen, restored=NOTHING))
 
 
 def test_only_the_nodes_own_later_act_that_gave_up_no_less_explains_it() -> None:

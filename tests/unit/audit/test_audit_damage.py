@@ -21,8 +21,7 @@ from aerodb.audit.search import Query
 from aerodb.audit.store import Log, search, verify_folder
 from aerodb.audit.store.files import SEAL
 from aerodb.audit.tree import HASH_BYTES, leaf_hash
-from aerodb.audit.unverified import VerificationFailed
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, VerificationFailed
 
 ORIGIN, KEY = "aerodb.log/a-test", Ed25519PrivateKey.generate()
 SIZE = 21

@@ -12,11 +12,11 @@ from aerodb.audit.cosignature import cosign, node_name
 from aerodb.audit.evidence import Evidence, checkpoint_in, examine
 from aerodb.audit.note import verifier_key
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import EvidenceInvalid
 from aerodb.audit.verify import verified_checkpoint
 from aerodb.cli.commands import run
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
+from aerodb.errors import EvidenceInvalid
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from tests.unit.cli.stage import Screen, Stage, stage_in

@@ -11,13 +11,13 @@ from aerodb.audit.evidence import examine
 from aerodb.audit.export import export
 from aerodb.audit.findings import Meaning
 from aerodb.audit.meaning import _ABOUT_PEOPLE, _AFTER
-from aerodb.audit.record import _ALWAYS, _MORE, Event, Record
-from aerodb.audit.store import How, Log, Verdict, judge_export, judge_folder, verify_folder
+from aerodb.audit.record import _ALWAYS, _MORE, Record, RecordEvent
+from aerodb.audit.store import How, Log, LogVerdict, judge_export, judge_folder, verify_folder
 from aerodb.audit.store.database import open_to_write
 from aerodb.audit.store.files import DATABASE
 from aerodb.audit.store.folder import opened_folder, verify_content
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import EvidenceInvalid, VerificationFailed
+from aerodb.errors import EvidenceInvalid, VerificationFailed
 from aerodb.protocol import canonical
 from tests.unit.audit.forging import (
     END,
@@ -44,7 +44,7 @@ def names(meaning: Meaning, forgery: Forgery) -> bool:
     return (forgery.sequence, forgery.part) in {(each.first, each.part) for each in meaning.unchecked}
 
 
-def three_ways(log: Forged, folder: Path) -> tuple[Verdict, Verdict, Log]:
+def three_ways(log: Forged, folder: Path) -> tuple[LogVerdict, LogVerdict, Log]:
     """Return the verdicts on a log's folder and on its export, and the log, open again."""
     log.folder(folder)
     by_folder = judge_folder(folder, log.trust)
@@ -133,7 +133,7 @@ def test_a_log_that_goes_back_to_an_earlier_configuration_is_named(honest: Forge
 
 def test_every_event_and_every_field_has_its_place() -> None:
     """A new event, or a new field of a record, must be given its place among what is judged."""
-    events = set(get_args(Event))
+    events = set(get_args(RecordEvent))
     assert set(_AFTER) | set(_ABOUT_PEOPLE) == events | {""}
     assert set(_MORE) == events
     assert {*_ALWAYS, *(name for each in _MORE.values() for name in each)} == set(Record.__struct_fields__)

@@ -17,7 +17,7 @@ from aerodb.audit.record import Record, decode_record, encode_record
 from aerodb.audit.search import InstantMalformed, Query, instant, matches, required_instant
 from aerodb.audit.store import Log, SearchBehind, newest_requests, search, verify_folder
 from aerodb.audit.store.index import Index
-from aerodb.audit.unverified import VerificationFailed
+from aerodb.errors import VerificationFailed
 from aerodb.protocol import canonical
 
 ORIGIN = "aerodb.log/test"

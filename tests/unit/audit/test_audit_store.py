@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from aerodb.audit import note, proof, tree
 from aerodb.audit.cosignature import cosign
 from aerodb.audit.export import export
-from aerodb.audit.record import RECORD_BYTES_MAX, Event, Record, RecordTooLarge, decode_record, encode_record
+from aerodb.audit.record import RECORD_BYTES_MAX, Record, RecordEvent, RecordTooLarge, decode_record, encode_record
 from aerodb.audit.store import (
     BlobMismatched,
     Log,
@@ -30,7 +30,7 @@ from aerodb.audit.store import (
 )
 from aerodb.audit.store.database import Database
 from aerodb.audit.store.files import RESERVE_BYTES, Reserve
-from aerodb.audit.unverified import VerificationFailed
+from aerodb.errors import VerificationFailed
 from aerodb.protocol import canonical
 
 ORIGIN = "aerodb.log/test"
@@ -41,7 +41,7 @@ SNAPSHOT = b'{"snapshot":1}'
 BLOBS = {canonical.digest(PLAN): PLAN, canonical.digest(SNAPSHOT): SNAPSHOT}
 
 
-def a_record(number: int, event: Event = "requested") -> Record:
+def a_record(number: int, event: RecordEvent = "requested") -> Record:
     """Return one record; a confirmation names the plan and the snapshot."""
     request = f"r{number // 2}"
     record = Record(event=event, at="2026-01-01T00:00:00Z", clock="test", request=request, operator="ada")

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from aerodb.actions import action_named
-from aerodb.audit.evidence import Entry, Evidence
+from aerodb.audit.evidence import Evidence, EvidenceRecord
 from aerodb.audit.export import export
-from aerodb.audit.record import Event, Record, read_record
+from aerodb.audit.record import Record, RecordEvent, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, SearchBehind, search
 from aerodb.cli.commands import run
@@ -51,7 +51,7 @@ from aerodb.protocol.api import (
 from aerodb.protocol.authority import Branch, Position
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.credentials import Authenticator, Endorse, Endorsed
-from aerodb.protocol.credentials import Authenticators as Listed
+from aerodb.protocol.credentials import AuthenticatorList as Listed
 from aerodb.protocol.events import Event as Seen
 from aerodb.protocol.events import EventPage, Kind
 from aerodb.protocol.facts import Facts, Instance, Receiver, Report, Sender, State
@@ -347,14 +347,20 @@ class Stage:
             code="",
             plan=plan_digest(text),
         )
-        event: Event = "requested" if plan.accepted else "rejected"
+        event: RecordEvent = "requested" if plan.accepted else "rejected"
         self._record(event, plan, text, snapshot, invariants=failed(plan.verdicts))
         self.decisions[request_id] = Decision(line=line, plan=text, snapshot=snapshot, records=(), proofs=())
         self._refresh(request_id)
         return Planned(request=request_id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
 
     def _record(
-        self, event: Event, plan: Plan, text: str, snapshot: str, blobs: dict[str, bytes] | None = None, **fields: Any
+        self,
+        event: RecordEvent,
+        plan: Plan,
+        text: str,
+        snapshot: str,
+        blobs: dict[str, bytes] | None = None,
+        **fields: Any,
     ) -> int:
         record = Record(
             event=event, at=STAMP, clock="a test's", request=plan.request.id, operator="alice",
@@ -431,7 +437,7 @@ class Stage:
             snapshot=decision.snapshot,
             late=self._late_text(decision),
             entries=tuple(
-                Entry(record=entry.record, proof=proof)
+                EvidenceRecord(record=entry.record, proof=proof)
                 for entry, proof in zip(decision.records, decision.proofs, strict=True)
             ),
         )

@@ -8,7 +8,7 @@ import pytest
 
 from aerodb.protocol import canonical, webauthn
 from aerodb.protocol.api import Ask, Decision
-from aerodb.protocol.credentials import Authenticator, Authenticators
+from aerodb.protocol.credentials import Authenticator, AuthenticatorList
 from aerodb.protocol.sshkey import of_public
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, verify
 from aerodb.protocol.webauthn import Endorsement
@@ -80,10 +80,10 @@ def lying(**changes: str) -> Callable[[bytes], bytes]:
     """Return an alteration of the listed endorsement's content."""
 
     def alter(body: bytes) -> bytes:
-        (listed,) = canonical.decode(body, Authenticators).authenticators
+        (listed,) = canonical.decode(body, AuthenticatorList).authenticators
         endorsement = canonical.decode(listed.endorsement.encode(), Endorsement)
         text = canonical.encode(msgspec.structs.replace(endorsement, **changes)).decode()
-        return canonical.encode(Authenticators(authenticators=(msgspec.structs.replace(listed, endorsement=text),)))
+        return canonical.encode(AuthenticatorList(authenticators=(msgspec.structs.replace(listed, endorsement=text),)))
 
     return alter
 
@@ -116,7 +116,7 @@ def test_authenticators_are_listed(stage: Stage) -> None:
     assert pending.fingerprint in shown.out
     assert "RS256" in shown.out
     document = stage.run("authenticators", "--json", terminal=False).out.encode().removesuffix(b"\n")
-    assert canonical.decode(document, Authenticators).authenticators == (pending,)
+    assert canonical.decode(document, AuthenticatorList).authenticators == (pending,)
 
 
 @pytest.fixture

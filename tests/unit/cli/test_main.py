@@ -107,7 +107,7 @@ def test_help_documents_every_exit_code(capsys: pytest.CaptureFixture[str], stag
         (Interrupted("x", executed="unknown"), 3),
         (failures.TerminalMissing("x"), 5),
         (failures.PlanAltered("x"), 6),
-        (failures.OutcomeForged("x", executed="unknown"), 6),
+        (failures.OutcomeUnverified("x", executed="unknown"), 6),
         (AeroError("x"), 1),
         (RuntimeError("x"), 1),
         (KeyboardInterrupt(), 1),

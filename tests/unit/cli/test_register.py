@@ -27,7 +27,7 @@ from aerodb.cli.failures import RegistrationLapsed
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical, webauthn
-from aerodb.protocol.credentials import Authenticator, Authenticators
+from aerodb.protocol.credentials import Authenticator, AuthenticatorList
 from aerodb.protocol.sshkey import of_public
 from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, verify
 from aerodb.protocol.webauthn import Endorsement
@@ -199,7 +199,7 @@ def test_a_list_of_lies_changes_nothing_that_is_signed(stage: Stage) -> None:
     """What the control plane lists is excluded from being made anew, and is believed in nothing else."""
     key, thiefs = SoftAuthenticator(), SoftAuthenticator("EdDSA", identity=b"thief")
     listed = msgspec.structs.replace(stage.register(thiefs), state="endorsed")
-    stage.alter["GET /v1/authenticators"] = lambda _: canonical.encode(Authenticators(authenticators=(listed,)))
+    stage.alter["GET /v1/authenticators"] = lambda _: canonical.encode(AuthenticatorList(authenticators=(listed,)))
     pages: list[str] = []
 
     def browse(browser: Browser) -> None:

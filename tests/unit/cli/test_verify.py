@@ -14,10 +14,10 @@ from aerodb.audit.note import sign_checkpoint, signature_line, verifier_key
 from aerodb.audit.store import Log, judge_folder
 from aerodb.audit.store.judging import judge_part
 from aerodb.audit.tree import leaf_hash, root_of
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.cli.commands import run
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
+from aerodb.errors import VerificationFailed
 from aerodb.protocol import canonical
 from aerodb.protocol.vkey import COSIGNATURE
 from tests.unit.audit.forging import CONFIRMED, DECLINED, STRANGER, Forged, genuine, later_configuration

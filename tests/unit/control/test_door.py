@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.audit.record import Record, decode_record
 from aerodb.audit.store import Log
-from aerodb.control.door import REFUSALS_RECORDED_MAX, REFUSALS_SECONDS, Door
+from aerodb.control.door import REFUSALS_RECORDED_MAX, REFUSALS_SECONDS, SignIn
 from aerodb.control.errors import SessionForeign, SessionNotFound, SessionUnknown, TicketSpent
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
@@ -17,11 +17,11 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Operator, Role
 from aerodb.transport.errors import CallerRefused
-from aerodb.transport.peer import Peer
+from aerodb.transport.peer import PeerProgram
 from tests.unit.control.test_sessions import BROWSER, Time
 from tests.unit.protocol.authenticator import cluster
 
-OTHER = Peer(account=1000, process=8, begun=80, program="other")
+OTHER = PeerProgram(account=1000, process=8, begun=80, program="other")
 ANA, BEN, CIA = (Operator(name=name, role=role) for name, role in zip(
     ("ana", "ben", "cia"), (Role.OPERATOR, Role.OBSERVER, Role.AUDITOR), strict=True))  # fmt: skip
 
@@ -46,7 +46,7 @@ class Hall:
         self.log, self.time = log, Time()
         configuration = cluster(operators=(ANA, BEN, CIA))
         self.recorder = Failing(log, canonical.encode(configuration), Meters(log))
-        self.door = Door(configuration, self.recorder, self.time)
+        self.door = SignIn(configuration, self.recorder, self.time)
 
     def records(self) -> list[Record]:
         """Return every record."""
@@ -56,7 +56,7 @@ class Hall:
         """Return event, person and code of every record."""
         return [(each.event, each.operator, each.code) for each in self.records()]
 
-    def enter(self, person: Operator, peer: Peer | None = BROWSER) -> str:
+    def enter(self, person: Operator, peer: PeerProgram | None = BROWSER) -> str:
         """Sign a person in; return the session's token."""
         return self.door.enter(self.door.ticket(person).ticket, peer)
 
@@ -71,7 +71,7 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
 
 def test_only_the_program_that_signed_in_goes_on(hall: Hall) -> None:
     """Another process, another account, and another machine are each refused; the first try ends the session."""
-    for thief in (OTHER, BROWSER.its_account, Peer(account=0, process=7, begun=70, program="browser"), None):
+    for thief in (OTHER, BROWSER.its_account, PeerProgram(account=0, process=7, begun=70, program="browser"), None):
         token = hall.enter(ANA)
         assert hall.door.visitor(token, BROWSER) == ANA
         with pytest.raises(SessionForeign):

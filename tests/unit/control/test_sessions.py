@@ -10,9 +10,9 @@ from aerodb.control.sessions import (
     UNUSED_SECONDS_MAX,
     Sessions,
 )
-from aerodb.transport.peer import Peer
+from aerodb.transport.peer import PeerProgram
 
-BROWSER = Peer(account=1000, process=7, begun=70, program="browser")
+BROWSER = PeerProgram(account=1000, process=7, begun=70, program="browser")
 
 
 class Time:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from aerodb.kernel.durable import write_durably
 from aerodb.kernel.errors import RoomMissing, StandingFalls, StandingForeign, StandingUnreadable
-from aerodb.kernel.seen import Seen
+from aerodb.kernel.seen import LogSeen
 from aerodb.kernel.store import Store
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Candidacy, Standing
@@ -105,7 +105,7 @@ def test_everything_is_there_again(store: Store, tmp_path: Path) -> None:
     """A new process finds what the one before had written: standing, checkpoint, journal."""
     standing = promised(STANDING, Candidacy(term=2, node="n3"))
     store.write_standing(standing)
-    store.write_seen(Seen(size=3, checkpoint="x"))
+    store.write_seen(LogSeen(size=3, checkpoint="x"))
     store.begin(REQUEST, "plan", healthy()["n2"])
     again = Store(tmp_path / "state")
     assert (again.standing, again.seen.size, again.entries) == (standing, 3, 1)
@@ -235,7 +235,7 @@ def test_a_damaged_standing_is_an_error(tmp_path: Path, data: st.DataObject) -> 
 @pytest.mark.parametrize("name", ["standing.json", "checkpoint.json"])
 def test_a_missing_or_foreign_file_is_an_error(store: Store, tmp_path: Path, name: str) -> None:
     """Without a standing there is no node; with a checkpoint that cannot be read there is none either."""
-    store.write_seen(Seen(size=1, checkpoint="x"))
+    store.write_seen(LogSeen(size=1, checkpoint="x"))
     path = tmp_path / "state" / name
     path.write_bytes(b"{}")
     with pytest.raises(StandingUnreadable):

@@ -22,7 +22,7 @@ from aerodb.audit.tree import consistency_path, frontier_of, hashes_of, inclusio
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
 from aerodb.kernel.node import Node, NodeFile
-from aerodb.kernel.seen import Seen
+from aerodb.kernel.seen import LogSeen
 from aerodb.kernel.vouching import vouched, vouched_for
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.cluster import Cluster, Cosigning, Operator, Role
@@ -46,7 +46,9 @@ def root_of(leaves: list[bytes]) -> bytes:
     return frontier_of(hashes_of(leaves), len(leaves)).root()
 
 
-SEEN = Seen(size=3, checkpoint=sign_checkpoint(OURS.origin, 3, root_of([leaf_hash(each) for each in EARLIER]), LOG_KEY))
+SEEN = LogSeen(
+    size=3, checkpoint=sign_checkpoint(OURS.origin, 3, root_of([leaf_hash(each) for each in EARLIER]), LOG_KEY)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class Case:
     cluster: Cluster
     node: str
     order: Order
-    seen: Seen
+    seen: LogSeen
 
 
 def order_of(plan: Plan, /, *, key: Ed25519PrivateKey = PERSON, log_key: Ed25519PrivateKey = LOG_KEY,
@@ -90,7 +92,7 @@ PLAN = explain(OURS, catalogue()["stop"], request_for(catalogue()["stop"], "n3",
 GENUINE = Case(cluster=OURS, node="n3", order=order_of(PLAN), seen=SEEN)
 
 
-def opened(case: Case) -> Seen:
+def opened(case: Case) -> LogSeen:
     """Open the locks, in the agent's order."""
     plan = locks.open_plan(case.cluster, case.node, case.order.plan)
     locks.check_signed(case.cluster, plan, case.order)
@@ -102,7 +104,7 @@ def opened(case: Case) -> Seen:
 def test_what_is_genuine_opens_both() -> None:
     """And the checkpoint that it came under is the newest that the node has now seen."""
     assert opened(GENUINE).size == 4
-    never_shown = replace_case(seen=Seen(size=0, checkpoint=""), order=replace(GENUINE.order, consistency=()))
+    never_shown = replace_case(seen=LogSeen(size=0, checkpoint=""), order=replace(GENUINE.order, consistency=()))
     assert opened(never_shown).size == 4
 
 
@@ -197,7 +199,7 @@ def watched(demanded: int) -> Cluster:
     return replace(OURS, cosigning=Cosigning(witnesses=(_vkey("w/1", W1), _vkey("w/2", W2)), demanded=demanded))
 
 
-def seen_with(demanded: int, *lines: Callable[[str], str]) -> Seen:
+def seen_with(demanded: int, *lines: Callable[[str], str]) -> LogSeen:
     """Open the locks of an order whose checkpoint has these more lines; return what the node then remembers."""
     cluster = watched(demanded)
     order = order_of(replace(PLAN, configuration=cluster.digest).sealed())

@@ -11,7 +11,7 @@ from aerodb.audit.note import sign_checkpoint, stated_size
 from aerodb.audit.tree import consistency_path, hashes_of, leaf_hash
 from aerodb.errors import AeroError
 from aerodb.kernel import locks
-from aerodb.kernel.seen import Seen
+from aerodb.kernel.seen import LogSeen
 from aerodb.protocol.marks import mark_of
 from aerodb.protocol.plan import Order, Plan
 from aerodb.rules.explain import explain
@@ -27,7 +27,7 @@ def seen_at(size: int) -> str:
     return sign_checkpoint(OURS.origin, size, root_of(LOST[:size]), LOG_KEY)
 
 
-SEEN = Seen(size=6, checkpoint=seen_at(6), earlier=(seen_at(2),))
+SEEN = LogSeen(size=6, checkpoint=seen_at(6), earlier=(seen_at(2),))
 
 
 def plan_for(restored: int, root: bytes | None = None) -> Plan:
@@ -50,7 +50,7 @@ def ordered(plan: Plan, restored: int, earlier: tuple[bytes, ...] = (b"a", b"b",
     return replace(order, consistency=path(within) if within else (), restored=path(restored))
 
 
-def opened(order: Order, plan: Plan, seen: Seen = SEEN) -> Seen:
+def opened(order: Order, plan: Plan, seen: LogSeen = SEEN) -> LogSeen:
     """Open the second lock."""
     return locks.check_logged(OURS, plan, order, seen)
 

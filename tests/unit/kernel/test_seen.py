@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from aerodb.audit.note import stated_size
 from aerodb.kernel.errors import LogNotShown
-from aerodb.kernel.seen import EARLIER_ALL, EARLIER_MAX, Seen
+from aerodb.kernel.seen import EARLIER_ALL, EARLIER_MAX, LogSeen
 from aerodb.kernel.store import Store
 from aerodb.protocol.marks import Gap, MarkMalformed, mark_of, read_mark, stated_mark
 from aerodb.rules.standing import genesis
 
-NOTHING = Seen(size=0, checkpoint="")
+NOTHING = LogSeen(size=0, checkpoint="")
 
 
 def at(size: int) -> str:
@@ -22,7 +22,7 @@ def at(size: int) -> str:
     return f"a log\n{size}\n{mark_of(size, hashlib.sha256(bytes(size)).digest()).root}\n\n\u2014 a log AAAA\n"
 
 
-def shown(sizes: list[int]) -> Seen:
+def shown(sizes: list[int]) -> LogSeen:
     """Return what a node remembers that was shown these, rising."""
     seen = NOTHING
     for size in sizes:

@@ -6,14 +6,14 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aerodb.kernel.service import ROUTES, AgentRoute, Guard, anybody, control_only, guarded
+from aerodb.kernel.service import ROUTES, AgentRoute, RouteGuard, anybody, control_only, guarded
 from aerodb.transport.caller import CALLER
 from aerodb.transport.errors import CallerRefused
 from aerodb.transport.metrics import scraper_only
 from aerodb.transport.tls import Caller
 from tests.unit.rules.scenes import CLUSTER
 
-CALLERS: dict[str, tuple[Caller, set[Guard]]] = {
+CALLERS: dict[str, tuple[Caller, set[RouteGuard]]] = {
     "the control plane": (Caller(name="control", kind="control"), {control_only, scraper_only, anybody}),
     "a monitor": (Caller(name="monitor", kind="monitor"), {scraper_only, anybody}),
     "an agent": (Caller(name="n1", kind="agent"), {anybody}),

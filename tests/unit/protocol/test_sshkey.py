@@ -247,7 +247,7 @@ def test_a_curve_that_ssh_does_not_have_is_refused() -> None:
 @given(st.integers(0, 2**4100))
 def test_integers_survive_the_wire(value: int) -> None:
     """Every integer reads back as itself, and nothing trails."""
-    reader = sshwire.Reader(sshwire.mpint(value))
+    reader = sshwire.WireReader(sshwire.mpint(value))
     assert reader.mpint() == value
     reader.end()
 

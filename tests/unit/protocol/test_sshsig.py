@@ -241,7 +241,7 @@ def test_each_part_of_the_envelope_is_judged(part: str, value: bytes, message: s
 @pytest.mark.parametrize("kind", ["nistp256", "nistp384", "nistp521"])
 def test_ecdsa_numbers_have_nothing_behind_them(kind: str) -> None:
     """A byte behind the two numbers of an ECDSA signature makes it another text for the same signature: refused."""
-    reader = sshwire.Reader(sshsig._read(_signed(kind)[0]).signature_blob)
+    reader = sshwire.WireReader(sshsig._read(_signed(kind)[0]).signature_blob)
     name, raw = reader.string(), reader.string()
     with pytest.raises(SshsigInvalid, match="trail"):
         sshsig.verify(sshsig.armored(ssh_key(kind).blob, blob(name, raw + b"\x00")), DATA, ssh_key(kind))

@@ -16,7 +16,7 @@ from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Request, Snapshot
 from aerodb.protocol.signed import Signed, public_text, sign
 from aerodb.rules.arguments import Argument, KindName
-from aerodb.rules.explain import check_request, snapshot_view
+from aerodb.rules.explain import check_request, opened_view, peers_of
 from aerodb.rules.invariants import RULES
 from aerodb.rules.specification import Action
 from aerodb.rules.standing import detached, genesis, granted, promised
@@ -238,7 +238,9 @@ def request_for(action: Action, target: str, arguments: dict[str, str]) -> Reque
 
 def view_for(request: Request, scene: Scene, cluster: Cluster = CLUSTER) -> View:
     """Return the view of a request in a scene."""
-    return snapshot_view(cluster, catalogue()[request.action], request, snapshot_of(scene, cluster))
+    snapshot = snapshot_of(scene, cluster)
+    everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)
+    return opened_view(cluster, catalogue()[request.action], request, everyone, snapshot)
 
 
 def possible(action: Action, cluster: Cluster = CLUSTER) -> Iterator[Request]:

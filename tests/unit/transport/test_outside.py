@@ -11,7 +11,7 @@ import pytest
 
 from aerodb.errors import AeroError
 from aerodb.transport.certificates import Authority
-from aerodb.transport.outside import ANSWER_BYTES_MAX, Place, post_outside
+from aerodb.transport.outside import ANSWER_BYTES_MAX, ServicePlace, post_outside
 from aerodb.transport.server import PageServer, listen
 from aerodb.transport.tls import tls_in
 
@@ -21,7 +21,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 
 
 @contextmanager
-def spoken(say: Callable[[socket.socket], object]) -> Iterator[tuple[Place, list[bytes]]]:
+def spoken(say: Callable[[socket.socket], object]) -> Iterator[tuple[ServicePlace, list[bytes]]]:
     """Run a service that reads one request of each caller, and then does what it likes; what it read is kept."""
     bound, read = listen("127.0.0.1:0"), list[bytes]()
 
@@ -40,7 +40,7 @@ def spoken(say: Callable[[socket.socket], object]) -> Iterator[tuple[Place, list
 
     threading.Thread(target=serve, daemon=True).start()
     try:
-        yield Place(url=f"http://127.0.0.1:{bound.getsockname()[1]}/prefix/"), read
+        yield ServicePlace(url=f"http://127.0.0.1:{bound.getsockname()[1]}/prefix/"), read
     finally:
         bound.shutdown(socket.SHUT_RDWR)
         bound.close()
@@ -98,14 +98,14 @@ def test_any_status_is_an_answer_and_nothing_is_followed() -> None:
 def test_what_is_no_url_is_refused(url: str) -> None:
     """Before anything is looked up or sent; one with a password in it too."""
     with pytest.raises(AeroError) as error:
-        post_outside(Place(url=url), "/p", b"", SECONDS_MAX)
+        post_outside(ServicePlace(url=url), "/p", b"", SECONDS_MAX)
     assert (error.value.code, error.value.executed) == ("input.query-malformed", "not executed")
 
 
 def test_nobody_there() -> None:
     """Nothing was sent, and the URL is named."""
     bound = listen("127.0.0.1:0")
-    place = Place(url=f"http://127.0.0.1:{bound.getsockname()[1]}")
+    place = ServicePlace(url=f"http://127.0.0.1:{bound.getsockname()[1]}")
     bound.close()
     with pytest.raises(AeroError) as error:
         post_outside(place, "/p", b"", SECONDS_MAX)
@@ -130,11 +130,11 @@ def test_over_tls_the_named_authority_alone_is_trusted(tmp_path: Path) -> None:
     thread.start()
     url = f"https://localhost:{bound.getsockname()[1]}"
     try:
-        answer = post_outside(Place(url=url, ca=str(tmp_path / "ours" / "ca.crt")), "/p", b"", PATIENCE_SECONDS)
+        answer = post_outside(ServicePlace(url=url, ca=str(tmp_path / "ours" / "ca.crt")), "/p", b"", PATIENCE_SECONDS)
         assert answer.body == b"yes"
         for ca in (str(tmp_path / "theirs" / "ca.crt"), "", str(tmp_path / "none")):
             with pytest.raises(AeroError) as error:
-                post_outside(Place(url=url, ca=ca), "/p", b"", PATIENCE_SECONDS)
+                post_outside(ServicePlace(url=url, ca=ca), "/p", b"", PATIENCE_SECONDS)
             assert error.value.code == "transport.unreachable"
     finally:
         over.set()

@@ -12,7 +12,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.events import Event, EventPage, Kind, Lost
 from aerodb.protocol.lags import LagSample, StandbyLag
 from aerodb.protocol.lsn import Lsn
-from aerodb.views.timeline import Item, Place, certain, entries, lags, ordered
+from aerodb.views.timeline import Item, LogPlace, certain, entries, lags, ordered
 
 NODES = ("n1", "n2", "n3")
 
@@ -28,7 +28,7 @@ class World:
     events: dict[str, list[Event]] = field(default_factory=lambda: {name: [] for name in NODES})
     samples: dict[str, list[LagSample]] = field(default_factory=lambda: {name: [] for name in NODES})
     records: list[tuple[int, Record]] = field(default_factory=list)
-    snapshots: dict[str, tuple[Place, ...]] = field(default_factory=dict)
+    snapshots: dict[str, tuple[LogPlace, ...]] = field(default_factory=dict)
     times: dict[tuple[str, int], int] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 

@@ -14,7 +14,7 @@ from aerodb.audit.store.finding import newest_requests, search
 from aerodb.audit.store.folder import verify_content, verify_folder
 from aerodb.audit.store.judging import How, earlier_log, judge_export, judge_folder
 from aerodb.audit.store.log import Log
-from aerodb.audit.verdict import Verdict
+from aerodb.audit.verdict import LogVerdict
 
 __all__ = [
     "BackupFailed",
@@ -23,10 +23,10 @@ __all__ = [
     "Log",
     "LogReplaced",
     "LogUnavailable",
+    "LogVerdict",
     "RecordUnknown",
     "Restored",
     "SearchBehind",
-    "Verdict",
     "as_folder",
     "back_up",
     "earlier_log",

@@ -28,7 +28,7 @@ CREATE TABLE blob (digest TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT 
 ABOVE_EVERY_TEXT = b""
 """SQLite sorts every blob after every text (Datatypes In SQLite, section 4.1); no text is above all others."""
 
-Row = tuple[int, str, str, bytes, bytes]
+DatabaseRow = tuple[int, str, str, bytes, bytes]
 """A record's number, request and event, the hashes of the nodes that it completed, and its bytes."""
 
 
@@ -45,7 +45,7 @@ class Database:
         """Close the connection."""
         self.connection.close()
 
-    def insert_record(self, row: Row) -> None:
+    def insert_record(self, row: DatabaseRow) -> None:
         """Insert one record, with the nodes of the tree that it completed."""
         self.connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?)", row)
 
@@ -66,7 +66,7 @@ class Database:
         """Return one record's bytes."""
         return self._bytes("SELECT body FROM record WHERE sequence = ?", sequence)
 
-    def rows(self, start: int, end: int) -> list[Row]:
+    def rows(self, start: int, end: int) -> list[DatabaseRow]:
         """Return the rows of the records from `start` up to but without `end`."""
         query = "SELECT * FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
         return self.connection.execute(query, (start, end)).fetchall()

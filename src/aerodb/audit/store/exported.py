@@ -12,15 +12,15 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from aerodb.audit.export import BlobLine, CheckpointLine, Line, RecordLine, read_lines
+from aerodb.audit.export import BlobLine, CheckpointLine, ExportLine, RecordLine, read_lines
 from aerodb.audit.record import read_record
 from aerodb.audit.store.database import Database, create_scratch, open_to_read
 from aerodb.audit.store.errors import LogUnavailable
 from aerodb.audit.store.files import DATABASE
 from aerodb.audit.store.folder import verify_content
 from aerodb.audit.tree import Frontier, leaf_hash
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import Progress, Verified, silent
+from aerodb.errors import VerificationFailed
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def verify_export(lines: Iterable[bytes], vkey: str, progress: Progress = silent
         return verify_content(database, vkey, folder, progress)
 
 
-def _carry_in(lines: Iterator[Line], path: Path) -> None:
+def _carry_in(lines: Iterator[ExportLine], path: Path) -> None:
     database, frontier = create_scratch(path), Frontier()
     try:
         for line in lines:
@@ -67,7 +67,7 @@ def _carry_in(lines: Iterator[Line], path: Path) -> None:
         database.close()
 
 
-def _insert(database: Database, line: Line, frontier: Frontier) -> Frontier:
+def _insert(database: Database, line: ExportLine, frontier: Frontier) -> Frontier:
     """Insert what a line holds, as the log itself would have; return the right edge of the tree after it."""
     if isinstance(line, CheckpointLine):
         database.insert_checkpoint(int(line.checkpoint.split("\n")[1]), line.checkpoint)

@@ -99,7 +99,7 @@ class Reserve:
             os.close(descriptor)
 
 
-class Mark(NamedTuple):
+class FileMark(NamedTuple):
     """One file as this process last left it; whoever replaces or writes the file changes it."""
 
     device: int
@@ -107,7 +107,7 @@ class Mark(NamedTuple):
     size_bytes: int
     modified_ns: int
 
-    def is_file_of(self, other: "Mark") -> bool:
+    def is_file_of(self, other: "FileMark") -> bool:
         """Tell whether both are marks of one and the same file, whatever was written to it in between."""
         return (self.device, self.inode) == (other.device, other.inode)
 
@@ -119,7 +119,7 @@ class Marker:
         """Keep where they lie."""
         self._paths = str(folder / DATABASE), str(folder / f"{DATABASE}-wal")
 
-    def marks(self) -> tuple[Mark, Mark]:
+    def marks(self) -> tuple[FileMark, FileMark]:
         """Return the marks of both as they are at their paths now.
 
         Raises:
@@ -129,6 +129,6 @@ class Marker:
         return _mark(database), _mark(wal)
 
 
-def _mark(path: str) -> Mark:
+def _mark(path: str) -> FileMark:
     status = os.lstat(path)  # By name, many times an append: a Path would cost more than the call itself.
-    return Mark(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return FileMark(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

@@ -18,12 +18,11 @@ import msgspec
 
 from aerodb.audit.note import Checkpoint
 from aerodb.audit.store.carrying import is_first_form
-from aerodb.audit.store.database import Database, Row, open_to_read
+from aerodb.audit.store.database import Database, DatabaseRow, open_to_read
 from aerodb.audit.store.errors import LogUnavailable
 from aerodb.audit.store.files import DATABASE
 from aerodb.audit.store.seal import is_sealed, verify_seal
 from aerodb.audit.tree import Frontier, frontier_of, leaf_hash
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import (
     Progress,
     Verified,
@@ -33,6 +32,7 @@ from aerodb.audit.verify import (
     verify_blob,
     verify_head,
 )
+from aerodb.errors import VerificationFailed
 
 T = TypeVar("T")
 
@@ -241,7 +241,7 @@ def _verify_rows(database: Database, start: int, end: int) -> None:
         raise VerificationFailed(f"record {frontier.size} is missing")
 
 
-def _verify_row(database: Database, row: Row, frontier: Frontier) -> Frontier:
+def _verify_row(database: Database, row: DatabaseRow, frontier: Frontier) -> Frontier:
     """Check one record and the nodes that it completed; return the frontier after it."""
     sequence, request, event, stored, body = row
     record = verified_record(sequence, body)

@@ -83,7 +83,7 @@ class Indexed(msgspec.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(Indexed)
 
 
-class Source(Protocol):
+class RecordSource(Protocol):
     """What an index is built from."""
 
     @property
@@ -106,7 +106,7 @@ class Index:
     def __init__(
         self,
         folder: Path,
-        source: Source,
+        source: RecordSource,
         *,
         catch_up_records_max: int = CATCH_UP_RECORDS_MAX,
         bulk_records: int = BULK_RECORDS,

@@ -17,7 +17,7 @@ import msgspec
 
 from aerodb.audit.against import Earlier, related, seen_earlier
 from aerodb.audit.clocks import jumps_in
-from aerodb.audit.contradictions import GivenUp, Whole, unexplained
+from aerodb.audit.contradictions import GivingUp, Whole, unexplained
 from aerodb.audit.export import lines_in
 from aerodb.audit.findings import RESTORATION, Finding, Meaning, Tally
 from aerodb.audit.logged import Logged
@@ -30,9 +30,9 @@ from aerodb.audit.store.exported import opened_export
 from aerodb.audit.store.folder import damage, opened_again, opened_folder, side_by_side, verify_content
 from aerodb.audit.tree import frontier_of
 from aerodb.audit.trust import Trust
-from aerodb.audit.unverified import VerificationFailed
-from aerodb.audit.verdict import Verdict
+from aerodb.audit.verdict import LogVerdict
 from aerodb.audit.verify import Progress, silent
+from aerodb.errors import VerificationFailed
 from aerodb.protocol.vkey import VerifierKey
 
 ALONE_RECORDS_MAX = 1_000
@@ -56,7 +56,7 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
 AS_USUAL = How()
 
 
-def judge_folder(folder: Path, trust: Trust, earlier: Sequence[Earlier] = (), how: How = AS_USUAL) -> Verdict:
+def judge_folder(folder: Path, trust: Trust, earlier: Sequence[Earlier] = (), how: How = AS_USUAL) -> LogVerdict:
     """Return what holds of the log in `folder`, under the configurations that are trusted.
 
     Raises:
@@ -67,7 +67,9 @@ def judge_folder(folder: Path, trust: Trust, earlier: Sequence[Earlier] = (), ho
         return _judged(database, folder, trust, earlier, how)
 
 
-def judge_export(lines: Iterable[bytes], trust: Trust, earlier: Sequence[Earlier] = (), how: How = AS_USUAL) -> Verdict:
+def judge_export(
+    lines: Iterable[bytes], trust: Trust, earlier: Sequence[Earlier] = (), how: How = AS_USUAL
+) -> LogVerdict:
     """Return what holds of an export, under the configurations that are trusted; its lines are taken one by one.
 
     Raises:
@@ -110,7 +112,7 @@ def _roots(database: Database) -> Callable[[int], bytes]:
     return lambda size: frontier_of(database.node_hash, size).root()
 
 
-def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Earlier], how: How) -> Verdict:
+def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Earlier], how: How) -> LogVerdict:
     verified = verify_content(database, trust.cluster.log_key, folder, how.intact)
     if verified.checkpoint.origin != trust.cluster.origin:
         raise VerificationFailed(f"this is the log of {verified.checkpoint.origin}, not of {trust.cluster.origin}")
@@ -129,17 +131,17 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Ea
         relations = tuple(related(verified.checkpoint, _roots(database), each) for each in earlier)
         relations += unexplained(tally.sum().contradictions, given_up)
         jumps = jumps_in(database.all_bodies(verified.size))
-    return Verdict(verified=verified, meaning=tally.sum(), jumps=jumps, relations=relations, processes=processes)
+    return LogVerdict(verified=verified, meaning=tally.sum(), jumps=jumps, relations=relations, processes=processes)
 
 
-def _given_up(database: Database, found: Meaning) -> tuple[GivenUp, ...]:
+def _given_up(database: Database, found: Meaning) -> tuple[GivingUp, ...]:
     """Return what the restorations that the log tells of gave up."""
     told = ((each.sequence, read_record(database.body(each.sequence) or b"{}")) for each in found.told)
     gaps = ((sequence, record.target, gap_in(record)) for sequence, record in told)
-    return tuple(GivenUp(sequence, node, gap) for sequence, node, gap in gaps if gap is not None)
+    return tuple(GivingUp(sequence, node, gap) for sequence, node, gap in gaps if gap is not None)
 
 
-def _misnamed(database: Database, given_up: tuple[GivenUp, ...], size: int) -> Iterator[Finding]:
+def _misnamed(database: Database, given_up: tuple[GivingUp, ...], size: int) -> Iterator[Finding]:
     """Yield which of the restorations name another beginning than this log's."""
     for act in given_up:
         if misnamed(act.gap, size, _roots(database)):

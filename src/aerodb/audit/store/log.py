@@ -26,17 +26,17 @@ from aerodb.audit.note import Signer
 from aerodb.audit.record import Record, encode_record
 from aerodb.audit.store.blobs import check_blobs, insert_blobs
 from aerodb.audit.store.carrying import carry_over, is_first_form
-from aerodb.audit.store.database import Database, Row, open_to_read, open_to_write
+from aerodb.audit.store.database import Database, DatabaseRow, open_to_read, open_to_write
 from aerodb.audit.store.errors import LogReplaced, LogUnavailable
-from aerodb.audit.store.files import DATABASE, RESERVE, RESERVE_BYTES, Mark, Marker, Reserve
+from aerodb.audit.store.files import DATABASE, RESERVE, RESERVE_BYTES, FileMark, Marker, Reserve
 from aerodb.audit.store.folder import verify_content
 from aerodb.audit.store.head import Head
 from aerodb.audit.store.index import Index
 from aerodb.audit.store.making import create_database, disk, lock_folder
 from aerodb.audit.store.reading import Readable
 from aerodb.audit.store.seal import file_digests, is_sealed, remove_seal, verify_seal, write_seal
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import Progress, silent, verified_checkpoint, verify_head
+from aerodb.errors import VerificationFailed
 
 LOCK_TIMEOUT_SECONDS = 10.0
 
@@ -210,7 +210,7 @@ class Log(Readable):
         self._note_head()
         return sequence
 
-    def _commit(self, record: Record, blobs: Mapping[str, bytes], row: Row, checkpoint: str) -> None:
+    def _commit(self, record: Record, blobs: Mapping[str, bytes], row: DatabaseRow, checkpoint: str) -> None:
         """Write all of it in one transaction, which is durable when this returns; or nothing of it is there."""
         database, size = self._writer, row[0]
         database.connection.execute("BEGIN IMMEDIATE")
@@ -237,7 +237,7 @@ class Log(Readable):
             raise LogReplaced(f"the files in {self._folder} are not those that this process opened")
         self._marks = marks
 
-    def _read_back(self, row: Row, checkpoint: str) -> None:
+    def _read_back(self, row: DatabaseRow, checkpoint: str) -> None:
         """Check that what was committed is what others will read; if not, nothing is ever appended again."""
         self._fault = "what was written was not what was read back"
         self._remark()
@@ -299,7 +299,7 @@ class Log(Readable):
         if self._marks_now() != self._marks:
             raise LogReplaced(f"the files in {self._folder} are not as this process left them")
 
-    def _marks_now(self) -> tuple[Mark, Mark]:
+    def _marks_now(self) -> tuple[FileMark, FileMark]:
         try:
             return self._marker.marks()
         except OSError as error:

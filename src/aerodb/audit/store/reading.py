@@ -14,8 +14,8 @@ from aerodb.audit.note import stated_size
 from aerodb.audit.proof import make_proof
 from aerodb.audit.store.database import Database
 from aerodb.audit.store.errors import RecordUnknown
-from aerodb.audit.unverified import VerificationFailed
 from aerodb.audit.verify import verify_blob
+from aerodb.errors import VerificationFailed
 
 _ROWS_LEVEL = 8
 _ROWS_AT_ONCE = 1 << _ROWS_LEVEL

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.audit.note import parse_verifier_key, strict_base64
 from aerodb.audit.store.files import DATABASE, RESERVE, SEAL, sync_folder, write_durably
-from aerodb.audit.unverified import VerificationFailed
+from aerodb.errors import VerificationFailed
 from aerodb.protocol import canonical
 from aerodb.protocol.formats import Format
 from aerodb.protocol.signed import DocumentForged, Signed, open_signed, sign

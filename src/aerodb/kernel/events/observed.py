@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric  # Only annotated here: an agent that nobody scrapes never loads it.
 
 
-class Observed:
+class NodeObserved:
     """The observations of one agent's node."""
 
     def __init__(self, agent: Agent, node: Node) -> None:

@@ -21,7 +21,7 @@ _WORD = re.compile(r"\w+")
 DEPTH_MAX = 10
 """How deep PostgreSQL lets files include one another."""
 
-Mark = tuple[tuple[str, int, int], ...]
+SettingMark = tuple[tuple[str, int, int], ...]
 
 
 def included(path: Path, text: str) -> Iterator[Path]:
@@ -49,7 +49,7 @@ class Configured:
     def __init__(self, installation: Installation, place: Place) -> None:
         """Keep where to ask; nothing is asked yet."""
         self._installation, self._place = installation, place
-        self._known: tuple[Mark, dict[str, str]] | None = None
+        self._known: tuple[SettingMark, dict[str, str]] | None = None
 
     def read(self, data: Path) -> dict[str, str]:
         """Return the watched settings, by name, as the data folder would start with them.
@@ -73,7 +73,7 @@ class Configured:
         files = (path for path in self._files(data) if path.is_file())
         return {word for path in files for word in _WORD.findall(path.read_bytes().lower().decode(errors="replace"))}
 
-    def _mark(self, data: Path) -> Mark:
+    def _mark(self, data: Path) -> SettingMark:
         """Return what changes whenever a file that is read does."""
         found = []
         for path in self._files(data):

@@ -5,7 +5,7 @@
 - A tablespace goes into the node's home, beside the copy: its place on the source may be the source's own, or that of
   the folder which the copy replaces. A log that lies on a volume of its own goes to that volume.
 
-Source: PostgreSQL manual 54.4 (BASE_BACKUP), pg_basebackup(1).
+CopySource: PostgreSQL manual 54.4 (BASE_BACKUP), pg_basebackup(1).
 """
 
 import os
@@ -30,14 +30,14 @@ LOG_BYTES = 128 << 20
 _ATTEMPT = re.compile(r"\.data-\d{4,}(\.[0-9a-f]+)?$")
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class CopySource(msgspec.Struct, frozen=True, kw_only=True):
     """What a copy would hold: its bytes without the log, and the source's tablespaces outside its data folder."""
 
     size_bytes: int
     tablespaces: tuple[str, ...]
 
 
-class Layout(msgspec.Struct, frozen=True, kw_only=True):
+class CopyLayout(msgspec.Struct, frozen=True, kw_only=True):
     """Where the parts of a copy go: each tablespace, and the log (None: into the copy itself)."""
 
     tablespaces: tuple[tuple[str, Path], ...]
@@ -75,7 +75,7 @@ def _results(connection: abc.PGconn, given_up: Callable[[], bool]) -> Iterator[a
         yield result
 
 
-def ask_source(conninfo: str, password: str, given_up: Callable[[], bool]) -> Source:
+def ask_source(conninfo: str, password: str, given_up: Callable[[], bool]) -> CopySource:
     """Return what a copy from the source would hold; nothing is waited for any more once it is `given_up`.
 
     Raises:
@@ -96,16 +96,16 @@ def ask_source(conninfo: str, password: str, given_up: Callable[[], bool]) -> So
     raise CopyUnfit("the source did not say what there is to copy")
 
 
-def _source(result: abc.PGresult) -> Source:
+def _source(result: abc.PGresult) -> CopySource:
     rows = [(result.get_value(row, 1), result.get_value(row, 2)) for row in range(result.ntuples)]
     places = [place.decode() for place, _ in rows if place]
-    return Source(
+    return CopySource(
         size_bytes=sum(int(size or b"0") for _, size in rows) << 10,
         tablespaces=tuple(place for place in places if place.startswith("/")),
     )
 
 
-def layout_of(source: Source, beside: Path, current: Path | None) -> Layout:
+def layout_of(source: CopySource, beside: Path, current: Path | None) -> CopyLayout:
     """Return where the parts of a copy go that is made at `beside`, which names this attempt alone.
 
     `current` is the data folder in use, if there is one.
@@ -114,7 +114,7 @@ def layout_of(source: Source, beside: Path, current: Path | None) -> Layout:
     if current is not None and (current / "pg_wal").is_symlink():
         real = (current / "pg_wal").resolve()
         log = real.with_name(f"{_ATTEMPT.sub('', real.name)}.{beside.name}")
-    return Layout(
+    return CopyLayout(
         tablespaces=tuple(
             (place, beside.with_name(f"{beside.name}.tablespaces") / str(number))
             for number, place in enumerate(source.tablespaces, 1)
@@ -123,7 +123,7 @@ def layout_of(source: Source, beside: Path, current: Path | None) -> Layout:
     )
 
 
-def refuse_unfit(source: Source, home: Path, layout: Layout) -> None:
+def refuse_unfit(source: CopySource, home: Path, layout: CopyLayout) -> None:
     """Refuse a copy for which there is no room, or whose log's volume cannot be written to.
 
     Raises:

@@ -78,7 +78,7 @@ class RoleConflict(AeroError):
     title = "PostgreSQL is not in the role that the operation needs"
 
 
-class Unreachable(AeroError):
+class PostgresUnreachable(AeroError):
     """PostgreSQL's process is there and does not answer."""
 
     code = "kernel.postgres-unreachable"

@@ -51,7 +51,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         executed: Executed = "not executed",
         among: Children | None = None,
         folder: Path = Path("/"),
-    ) -> "Ended":
+    ) -> "ProgramEnded":
         """Run one of PostgreSQL's programs to its end; it ends with this process, and `among` others that are ended.
 
         Raises:
@@ -66,7 +66,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
             raise CommandFailed(f"{program} did not end within {timeout_seconds} s", executed=executed) from error
         except OSError as error:
             raise CommandFailed(f"{program} cannot be run: {error}") from error
-        return _accepted(program, Ended(code=child.returncode, output=output, error=said), accept, executed)
+        return _accepted(program, ProgramEnded(code=child.returncode, output=output, error=said), accept, executed)
 
     def tail(
         self,
@@ -76,7 +76,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         wanted: re.Pattern[bytes],
         timeout_seconds: float,
         accept: Sequence[int] = (0,),
-    ) -> "Ended":
+    ) -> "ProgramEnded":
         """Run a program that may print very much, and keep the last `lines` lines in which `wanted` is found.
 
         Memory stays flat.
@@ -102,7 +102,9 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
             errors.seek(0)
             said = errors.read().decode(errors="replace")
         output = b"".join(kept).decode(errors="replace")
-        return _accepted(program, Ended(code=child.returncode, output=output, error=said), accept, "not executed")
+        return _accepted(
+            program, ProgramEnded(code=child.returncode, output=output, error=said), accept, "not executed"
+        )
 
     def child(self, environment: Mapping[str, str] | None, folder: Path = Path("/")) -> dict[str, Any]:
         """Return what every child gets: a bare environment, a folder to work in, and the account's identity."""
@@ -115,7 +117,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         return options
 
 
-class Ended(msgspec.Struct, frozen=True, kw_only=True):
+class ProgramEnded(msgspec.Struct, frozen=True, kw_only=True):
     """What a program left: its exit code and what it printed."""
 
     code: int
@@ -123,7 +125,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
-def _accepted(program: str, ended: Ended, accept: Sequence[int], executed: Executed) -> Ended:
+def _accepted(program: str, ended: ProgramEnded, accept: Sequence[int], executed: Executed) -> ProgramEnded:
     """Return what a program left, if its code is one of `accept`.
 
     Raises:

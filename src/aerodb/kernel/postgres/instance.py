@@ -19,7 +19,7 @@ from aerodb.errors import AeroError
 from aerodb.kernel.durable import sync_folder, write_durably
 from aerodb.kernel.postgres import process, settings
 from aerodb.kernel.postgres.children import Children
-from aerodb.kernel.postgres.copying import Layout, ask_source, layout_of, refuse_unfit
+from aerodb.kernel.postgres.copying import CopyLayout, ask_source, layout_of, refuse_unfit
 from aerodb.kernel.postgres.errors import (
     DetachUnfinished,
     FolderBroken,
@@ -36,7 +36,7 @@ from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.lsns import printed_lsn
 from aerodb.kernel.postgres.observation import Observer
 from aerodb.kernel.postgres.place import Place
-from aerodb.kernel.postgres.session import RECEIVING, Session, has_replayed_all
+from aerodb.kernel.postgres.session import RECEIVING, PostgresSession, has_replayed_all
 from aerodb.kernel.postgres.trace import read_trace
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.events import Trace
@@ -86,7 +86,7 @@ class Postgres:
         self._installation = installation
         self._place = place
         self._address_of = address_of
-        self._session = Session(place, installation.major, purpose)
+        self._session = PostgresSession(place, installation.major, purpose)
         self._observer = Observer(installation, place, self._session)
         self._children = Children()
         self._copied: str | None = None
@@ -297,7 +297,7 @@ class Postgres:
     def _ending(self) -> bool:
         return self._children.ended
 
-    def _laid_out(self, upstream: str, beside: Path) -> Layout:
+    def _laid_out(self, upstream: str, beside: Path) -> CopyLayout:
         """Return where a copy's parts go that is made at `beside`, once it is known to fit.
 
         Raises:

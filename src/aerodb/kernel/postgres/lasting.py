@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from aerodb.kernel.postgres.errors import StatementFailed, Unreachable
+from aerodb.kernel.postgres.errors import PostgresUnreachable, StatementFailed
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -29,7 +29,7 @@ class Lasting:
         """Run one statement.
 
         Raises:
-            Unreachable, ServerForeign: PostgreSQL does not answer; whether the statement took effect is unknown.
+            PostgresUnreachable, ServerForeign: it does not answer; whether the statement took effect is unknown.
             StatementFailed: PostgreSQL refused it, it took too long, or the agent is ending.
         """
         try:
@@ -38,7 +38,7 @@ class Lasting:
                 connection.execute(statement.encode())
         except psycopg.Error as error:
             if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
-                raise Unreachable(f"PostgreSQL does not answer: {error}") from error
+                raise PostgresUnreachable(f"PostgreSQL does not answer: {error}") from error
             raise StatementFailed(f"PostgreSQL refused: {error}") from error
         finally:
             with self._lock:

@@ -21,7 +21,7 @@ from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.keeping import Folders
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import is_stopping, postmaster, stranger
-from aerodb.kernel.postgres.session import Seen, Session
+from aerodb.kernel.postgres.session import PostgresSeen, PostgresSession
 from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstream_in
 from aerodb.kernel.postgres.sizes import Unused
 from aerodb.kernel.postgres.waldump import beginning, commits_after, end_of_log, readable_from
@@ -90,7 +90,7 @@ class Down(msgspec.Struct, frozen=True, kw_only=True):
 class Observer:
     """Looks at one instance; changes nothing."""
 
-    def __init__(self, installation: Installation, place: Place, session: Session) -> None:
+    def __init__(self, installation: Installation, place: Place, session: PostgresSession) -> None:
         """Keep what to look with."""
         self._installation = installation
         self._place = place
@@ -163,7 +163,7 @@ class Observer:
 
     # Running ----------------------------------------------------------------------------------------------------
 
-    def _look_running(self, standing: Standing, seen: Seen, *, stopping: bool) -> Instance:
+    def _look_running(self, standing: Standing, seen: PostgresSeen, *, stopping: bool) -> Instance:
         parts = Parts()
         parts.damage += seen.damage
         timeline = seen.timeline or 0
@@ -200,7 +200,7 @@ class Observer:
             keeping=self._kept(seen.keeping),
         )
 
-    def _drift(self, seen: Seen, standing: str) -> tuple[str, ...]:
+    def _drift(self, seen: PostgresSeen, standing: str) -> tuple[str, ...]:
         """Return what was changed behind the agent's back, in force or in a file that the next reload takes up."""
         wanted = expected(self._place, standing)
         changed = {*differing(wanted, seen.settings), *differing(wanted, DEFAULTS | seen.filed)}
@@ -373,7 +373,7 @@ class Observer:
         )
 
 
-def _position(timeline: int, seen: Seen, standing: Standing, lineage: tuple[Branch, ...]) -> Position:
+def _position(timeline: int, seen: PostgresSeen, standing: Standing, lineage: tuple[Branch, ...]) -> Position:
     """Return where a running node's log ends; its term is unknown where the rows of the terms cannot be read."""
     if seen.rows is None:
         return Position(term=None, bound=None, timeline=timeline, lsn=seen.end)

@@ -21,7 +21,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from aerodb.errors import AeroError
-from aerodb.kernel.postgres.errors import ServerForeign, StatementFailed, Unreachable
+from aerodb.kernel.postgres.errors import PostgresUnreachable, ServerForeign, StatementFailed
 from aerodb.kernel.postgres.keeping import CAPACITY, KEEPING, said_of
 from aerodb.kernel.postgres.lasting import Connection, Lasting
 from aerodb.kernel.postgres.patience import OutOfPatience, PatientConnection
@@ -95,7 +95,7 @@ select (select count(*) from pg_stat_activity where backend_type = 'walreceiver'
 """
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class PostgresSeen(msgspec.Struct, frozen=True, kw_only=True):
     """What a running PostgreSQL says of itself, in one look.
 
     `rows` are those of the terms, None where they cannot be read, which `damage` then says. `settings` are in force,
@@ -163,7 +163,9 @@ def _is_reading(found: dict[str, Any]) -> bool:
     return bool(found["receiving"] == 0 and unread and reads)
 
 
-def _seen(found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | None, damage: tuple[str, ...]) -> Seen:
+def _seen(
+    found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | None, damage: tuple[str, ...]
+) -> PostgresSeen:
     received, replayed = _lsn(found["received"]), _lsn(found["replayed"])
     if has_replayed_all(found):
         received = replayed
@@ -172,7 +174,7 @@ def _seen(found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | Non
     timeline = found["timeline"] if not found["recovery"] else (found["receiver"] or {}).get("timeline")
     if found["recovery"] is False:
         ends = ends[:1]
-    return Seen(
+    return PostgresSeen(
         system=found["system"],
         version=found["version"],
         recovery=found["recovery"],
@@ -217,7 +219,7 @@ READING_SECONDS_MAX = 1.0
 """What PostgreSQL is given to accept a connection, or to answer what merely looks: then it is taken for silent."""
 
 
-class Session:
+class PostgresSession:
     """One connection as the superuser, opened when it is needed, kept, and never shared by two threads at once."""
 
     def __init__(self, place: Place, major: int, purpose: str = "agent") -> None:
@@ -281,7 +283,7 @@ class Session:
         """Return the rows of one statement, which PostgreSQL answers within `seconds_max` (None: as long as it takes).
 
         Raises:
-            Unreachable: PostgreSQL does not answer; whether the statement took effect is unknown.
+            PostgresUnreachable: PostgreSQL does not answer; whether the statement took effect is unknown.
             StatementFailed: PostgreSQL refused it.
         """
         with self._lock:
@@ -297,7 +299,7 @@ class Session:
         """Run statements in one transaction: all of them, or none; what one sets for the transaction ends with it.
 
         Raises:
-            Unreachable, StatementFailed: as `run`.
+            PostgresUnreachable, StatementFailed: as `run`.
         """
         with self._lock:
             try:
@@ -317,7 +319,7 @@ class Session:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        return Unreachable(f"PostgreSQL of {self._place.name} does not answer: {error}")
+        return PostgresUnreachable(f"PostgreSQL of {self._place.name} does not answer: {error}")
 
     def _read(self, statement: str, parameters: dict[str, Any]) -> Any:
         """Return the one value that a statement which only reads tells; a connection that had died is opened anew.
@@ -326,17 +328,17 @@ class Session:
         """
         try:
             found = self.run(statement, parameters, LOOK_SECONDS_MAX)
-        except Unreachable as error:
+        except PostgresUnreachable as error:
             if isinstance(error.__cause__, OutOfPatience | psycopg.errors.ConnectionTimeout):
                 raise
             found = self.run(statement, parameters, LOOK_SECONDS_MAX)
         return found[0]["found"]
 
-    def look(self) -> Seen:
+    def look(self) -> PostgresSeen:
         """Return what PostgreSQL says of itself now; a connection that had died is opened anew, once.
 
         Raises:
-            Unreachable, StatementFailed: it does not answer, or not so.
+            PostgresUnreachable, StatementFailed: it does not answer, or not so.
         """
         # What a session has done by its end is seen by a statement that begins after that: so they are counted first.
         lingering = self._read(LINGERING, {"own": SUPERUSER})
@@ -359,7 +361,7 @@ class Session:
 
         Raises:
             ServerForeign: so it is.
-            Unreachable, StatementFailed: as `run`.
+            PostgresUnreachable, StatementFailed: as `run`.
         """
         found = self.run("select current_setting('data_directory') as folder, current_setting('config_file') as file")
         self._refuse_other_files(found[0]["folder"], found[0]["file"])
@@ -382,7 +384,7 @@ class Session:
         """Return what a load balancer is told by; no log and no table is read for it.
 
         Raises:
-            Unreachable, StatementFailed: as of `look`.
+            PostgresUnreachable, StatementFailed: as of `look`.
         """
         found = self._read(SERVING, {})
         return Serving(

@@ -6,7 +6,7 @@ Source: PostgreSQL manual 27.2 (pg_stat_activity), 53.20 (pg_replication_slots),
 import re
 from typing import Any
 
-from aerodb.kernel.postgres.session import Session
+from aerodb.kernel.postgres.session import PostgresSession
 from aerodb.kernel.postgres.settings import WATCHED
 from aerodb.protocol.events import Trace
 
@@ -35,7 +35,7 @@ def _shown(name: str, value: str) -> str:
     return f"{host[1] if host else '?'}:{port[1] if port else '?'}"
 
 
-def read_trace(session: Session) -> Trace:
+def read_trace(session: PostgresSession) -> Trace:
     """Return what PostgreSQL says.
 
     Raises:

@@ -15,7 +15,7 @@ from aerodb.web.visit import Page, Visit
 
 NOTHING: Remark = ("dim", "—")
 
-Row = tuple[str, tuple[Remark, ...]]
+FactRow = tuple[str, tuple[Remark, ...]]
 """A fact's name, and each node's value."""
 
 
@@ -62,7 +62,7 @@ def cluster_page(configuration: Cluster, status: Status) -> Page:
     )
 
 
-def log_row(configuration: Cluster, status: Status) -> Row:
+def log_row(configuration: Cluster, status: Status) -> FactRow:
     """Return what each node has seen of the audit log, and whether that is in it."""
     compared = {each.who: each for each in status.log_views}
     cells = (_log_cell(compared.get(member.name)) for member in configuration.members)
@@ -76,7 +76,7 @@ def _log_cell(found: Comparison | None) -> Remark:
     return "plain" if agrees else "bad", comparison_text(found)
 
 
-def fact_rows(configuration: Cluster, observed: Observed) -> list[Row]:
+def fact_rows(configuration: Cluster, observed: Observed) -> list[FactRow]:
     """Return one row a fact, one value a node."""
     nodes = [_node_facts(member.name, observed) for member in configuration.members]
     names = list(dict.fromkeys(name for node in nodes for name in node))

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 from aerodb.actions import catalogue
 from aerodb.audit.clocks import jump_text
-from aerodb.audit.findings import CONFIRMATION, Finding, State
+from aerodb.audit.findings import CONFIRMATION, Finding, FindingState
 from aerodb.audit.proof import fault_of
-from aerodb.audit.record import Event, Record
+from aerodb.audit.record import Record, RecordEvent
 from aerodb.audit.search import Query, required_instant
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
@@ -27,7 +27,7 @@ from aerodb.web.pages.requests import outcome_of, shown_plan
 from aerodb.web.visit import Download, Page, Visit
 
 JSON_LINES = "application/jsonl"
-FINDINGS: dict[State, tuple[str, str]] = {
+FINDINGS: dict[FindingState, tuple[str, str]] = {
     "holds": ("good", "holds"),
     "fails": ("bad", "FAILS"),
     "unchecked": ("warn", "not checked"),
@@ -41,7 +41,7 @@ RECORDS_A_PAGE = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proven:
+class ProvenRecord:
     """A record with its exact text and its proof; `fault` says what is wrong with the proof, if something is.
 
     `clock` says that its clock went back, if it did.
@@ -55,10 +55,10 @@ class Proven:
     clock: str
 
 
-def proven_by(cluster: Cluster, entry: LogEntry | ProvenEntry, proof: str) -> Proven:
+def proven_by(cluster: Cluster, entry: LogEntry | ProvenEntry, proof: str) -> ProvenRecord:
     """Return a record with what its proof is worth."""
     text, back = entry.record, entry.went_back_from
-    return Proven(
+    return ProvenRecord(
         sequence=entry.sequence, record=canonical.decode(text.encode(), Record), text=text, proof=proof,
         fault=fault_of(proof, cluster.log_key, entry.sequence, text), clock=jump_text(back) if back else "",
     )  # fmt: skip
@@ -122,7 +122,7 @@ def audit(visit: Visit) -> Page:
     values = {
         "asked": asked,
         "choices": {
-            "event": get_args(Event),
+            "event": get_args(RecordEvent),
             "action": tuple(catalogue()),
             "node": tuple(member.name for member in cluster.members),
             "outcome": ("executed", "not executed", "unknown"),
@@ -170,7 +170,7 @@ def decision(visit: Visit) -> Page:
     return Page(template="decision.html", here="/requests", values=values)
 
 
-def signed_by(confirmed: Proven, findings: tuple[Finding, ...]) -> dict[str, Any]:
+def signed_by(confirmed: ProvenRecord, findings: tuple[Finding, ...]) -> dict[str, Any]:
     """Return a confirmation as it is recorded, and what was found of its signature."""
     verdict = Line("bad", "its configuration is not the one of now, so it cannot be verified here")
     for finding in findings:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from aerodb.kernel.postgres.copying import Source, layout_of, refuse_unfit
+from aerodb.kernel.postgres.copying import CopySource, layout_of, refuse_unfit
 from aerodb.kernel.postgres.errors import CopyUnfit
 
 
-def _source(size_bytes: int = 0, *tablespaces: str) -> Source:
-    return Source(size_bytes=size_bytes, tablespaces=tablespaces)
+def _source(size_bytes: int = 0, *tablespaces: str) -> CopySource:
+    return CopySource(size_bytes=size_bytes, tablespaces=tablespaces)
 
 
 def test_each_tablespace_has_a_place_of_this_attempts_own(tmp_path: Path) -> None:
