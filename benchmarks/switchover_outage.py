@@ -58,7 +58,7 @@ def bare(cluster: Bare) -> float:
     instances = cluster.instances
     old, new, third = roles_for_switchover(instances)
     gap = _observed(cluster.layout, lambda: _by_hand(instances, old, new, third))
-    instances.postgres[old].attach(new)
+    instances.postgres[old].replication.attach(new)
     instances.postgres[old].start(standby=True)
     instances.wait_for_stream(new, old, third)
     return gap
@@ -66,7 +66,7 @@ def bare(cluster: Bare) -> float:
 
 def _by_hand(instances: Instances, old: str, new: str, third: str) -> None:
     sessions, postgres = instances.sessions, instances.postgres
-    postgres[third].attach(new)
+    postgres[third].replication.attach(new)
     instances.wait_for_stream(new, third)
     assert sessions[new].run("select pg_is_in_recovery() as it")[0]["it"]
     sessions[old].run("checkpoint")

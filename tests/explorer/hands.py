@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, Self, TypeVar, cast
 
 from msgspec.structs import replace
 
@@ -140,6 +140,13 @@ class MemoryHands:
 
     def _effect(self, kind: str) -> None:
         self.happened = self.happened or EFFECT[self._action] == kind
+
+    @property
+    def process(self) -> Self:
+        """Return these very hands: one abstract node has all subjects in one value, and a mutant changes any step."""
+        return self
+
+    replication = data = settings = process
 
     def look(self) -> Facts:
         """Return the node's facts as they are now."""

@@ -34,7 +34,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """Run PostgreSQL's CHECKPOINT; its return is the commit point."""
     hands.cross(order.plan.request.id)
-    hands.checkpoint()
+    hands.process.checkpoint()
     after = hands.look().instance
     if after is None or after.checkpoint is None:
         return (f"CHECKPOINT on {order.view.node} has returned",)

@@ -93,10 +93,10 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
 
     A checkpoint can take minutes, and the successor can be lost meanwhile: then nothing is stopped.
     """
-    hands.checkpoint()
+    hands.process.checkpoint()
     judge_again(hands, order)
     hands.cross(order.plan.request.id)
-    hands.stop()
+    hands.process.stop()
     standing = settle(hands, order.plan)
     hands.write_standing(standing)
     return (f"{order.view.node} shut down cleanly and pledged term {order.plan.term} to {standing.pledged.node}",)

@@ -84,7 +84,7 @@ def notes(view: View) -> tuple[str, ...]:
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """Cut the receiver, so that the position is final, and pledge. The pledge's durable write is the commit point."""
-    hands.detach()
+    hands.replication.detach()
     view = judge_again(hands, order)
     candidacy = candidacy_of(view)
     standing = pledge_with(hands, view, candidacy, detached(hands.standing()))

@@ -71,11 +71,11 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     upstream, after = view.argument("upstream"), standing_after(view, before)
     hands.write_standing(replace(after, role=before.role, upstream=before.upstream, halted=before.halted))
     hands.cross(order.plan.request.id)
-    hands.attach(upstream)
+    hands.replication.attach(upstream)
     hands.write_standing(after)
     instance = view.own.facts.instance
     if instance is None or instance.state is not State.RUNNING:
-        hands.start()
+        hands.process.start()
         return (f"{view.node} names {upstream} as its upstream, and was started as a standby",)
     return (f"{view.node} names {upstream} as its upstream",)
 

@@ -35,7 +35,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """Cut the receiver, pledge to oneself, promote (the commit point), write the term's row, sign the grant."""
-    hands.detach()
+    hands.replication.detach()
     view = judge_again(hands, order)
     candidacy, standing = Candidacy(term=view.term, node=view.node), hands.standing()
     if standing.pledged != candidacy:
@@ -43,8 +43,8 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     elif own_history(view, standing) != standing:
         hands.write_standing(own_history(view, standing))
     hands.cross(order.plan.request.id)
-    hands.promote()
-    end = hands.write_term(view.term, view.cluster.quorum)
+    hands.replication.promote()
+    end = hands.replication.write_term(view.term, view.cluster.quorum)
     standing = take_grant(hands, order.plan, begins=True)
     hands.write_standing(standing)
     branch = standing.lineage[-1]
@@ -66,7 +66,7 @@ def settle(hands: Hands, plan: Plan) -> Standing:
         return take_grant(hands, plan, begins=True)
     position = instance.position if instance else None
     if position is None or position.term is None or position.term < plan.term:
-        hands.write_term(plan.term, hands.quorum())
+        hands.replication.write_term(plan.term, hands.settings.quorum())
     return take_grant(hands, plan, begins=True)
 
 

@@ -184,20 +184,21 @@ def relinquished(view: View, standing: Standing) -> Standing:
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """End acknowledging, copy, stop, put the new folder in use by one rename (the commit point), bind, start."""
     upstream, running = order.view.argument("upstream"), runs(order.view)
-    hands.fits(upstream)
-    hands.detach()  # One that is down, too: a hand that started it meanwhile would have it acknowledge again.
+    hands.data.fits(upstream)
+    # One that is down is cut, too: a hand that started it meanwhile would have it acknowledge again.
+    hands.replication.detach()
     view = judge_again(hands, order)
     hands.write_standing(relinquished(view, hands.standing()))
-    end = hands.copy(upstream)
+    end = hands.data.copy(upstream)
     if final(view) is None:
         hands.write_standing(owing(hands.standing(), Owed(term=granted_term(view, upstream), lsn=end)))
     if running:
-        hands.stop()
+        hands.process.stop()
     hands.cross(order.plan.request.id)
-    hands.swap()
+    hands.data.swap()
     hands.write_standing(settle(hands, order.plan))
-    hands.attach(upstream)
-    hands.start()
+    hands.replication.attach(upstream)
+    hands.process.start()
     folder = view.own.facts.instance.folder if view.own.facts.instance else ""
     return (f"{view.node} runs on a new data folder copied from {upstream}; the old one, {folder}, stays",)
 

@@ -131,7 +131,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     if before.role == "standby":
         _settle_upstream(hands, order)
     hands.cross(order.plan.request.id)
-    hands.start()
+    hands.process.start()
     standing = settle(hands, order.plan)
     hands.write_standing(standing)
     whom = f", and follows {standing.upstream}" if standing.upstream else ""
@@ -146,9 +146,9 @@ def _settle_upstream(hands: Hands, order: Order) -> None:
         hands.write_standing(detached(hands.standing()))
         upstream = None
     if upstream is None:
-        hands.detach()
+        hands.replication.detach()
     else:
-        hands.attach(upstream)
+        hands.replication.attach(upstream)
 
 
 def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:

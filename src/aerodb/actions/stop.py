@@ -35,9 +35,9 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """Checkpoint and shut down (the commit point); the standing then says that a person stopped it."""
     own = order.view.own.facts
     if own.standing.role == "primary" and own.instance is not None and own.instance.state is State.RUNNING:
-        hands.checkpoint()
+        hands.process.checkpoint()
     hands.cross(order.plan.request.id)
-    hands.stop()
+    hands.process.stop()
     hands.write_standing(settle(hands, order.plan))
     return (says_down(hands.look().instance),)
 

@@ -102,7 +102,7 @@ class Agent:
                     return
                 self._take("")
             try:
-                self._hands.start()
+                self._hands.process.start()
             finally:
                 self._release()
             say("PostgreSQL started with its agent, in its standing")

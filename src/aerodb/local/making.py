@@ -209,9 +209,9 @@ class Making:
         make_primary(installation, places[first], self._passwords)
 
         def copy(name: str) -> None:
-            instances[name].copy(first)
-            instances[name].swap()
-            instances[name].attach(first)
+            instances[name].data.copy(first)
+            instances[name].data.swap()
+            instances[name].replication.attach(first)
 
         with ThreadPoolExecutor() as pool:
             list(pool.map(copy, [name for name in places if name != first]))

@@ -15,6 +15,87 @@ from aerodb.rules.ways import Step
 from tests.unit.rules.scenes import CLUSTER, KEYS, Scene, request_for, snapshot_of, view_for
 
 
+class _Subject:
+    """The hands on one subject; the node is the hands' own."""
+
+    def __init__(self, hands: "SceneHands") -> None:
+        """Keep whose they are."""
+        self._hands = hands
+
+
+class SceneProcess(_Subject):
+    """PostgreSQL's process, in memory."""
+
+    def checkpoint(self) -> None:
+        """Run a checkpoint, during which things may change."""
+        self._hands.change("checkpoint", **self._hands.after_checkpoint)
+
+    def stop(self) -> None:
+        """Shut down."""
+        self._hands.change("stop", state=State.STOPPED, receiver=None)
+
+    def start(self) -> None:
+        """Start in the standing's role."""
+        self._hands.change("start", state=State.RUNNING, recovery=self._hands.facts.standing.role == "standby")
+
+
+class SceneReplication(_Subject):
+    """Replication, in memory."""
+
+    def detach(self) -> None:
+        """Cut the receiver."""
+        self._hands.change("detach", attached=None, receiver=None)
+
+    def attach(self, upstream: str) -> None:
+        """Name the upstream."""
+        self._hands.change(f"attach {upstream}", attached=upstream)
+
+    def promote(self) -> None:
+        """Leave recovery."""
+        instance = self._hands.facts.instance
+        assert instance is not None
+        assert instance.position is not None
+        last, position = instance.lineage[-1], instance.position
+        branch = Branch(timeline=last.timeline + 1, begin=position.lsn, term=None)
+        after = replace(position, timeline=branch.timeline, term=None, bound=None)
+        self._hands.change("promote", recovery=False, lineage=(*instance.lineage, branch), position=after)
+
+    def write_term(self, term: int, quorum: int) -> Lsn:
+        """Write the term's row."""
+        instance = self._hands.facts.instance
+        assert instance is not None
+        assert instance.position is not None
+        end = Lsn(instance.position.lsn.value + 100)
+        position = replace(instance.position, term=term, bound=term, lsn=end)
+        lineage = (*instance.lineage[:-1], replace(instance.lineage[-1], term=instance.lineage[-1].term or term))
+        self._hands.change(f"write term {term}", quorum=quorum, position=position, lineage=lineage)
+        return end
+
+
+class SceneData(_Subject):
+    """The data folders, in memory."""
+
+    def fits(self, upstream: str) -> None:
+        """Have room."""
+
+    def copy(self, upstream: str) -> Lsn:
+        """Copy."""
+        self._hands.change(f"copy {upstream}")
+        return Lsn(9000)
+
+    def swap(self) -> None:
+        """Swap."""
+        self._hands.change("swap")
+
+
+class SceneSettings(_Subject):
+    """The settings, in memory."""
+
+    def quorum(self) -> int:
+        """Return k."""
+        return 1
+
+
 class SceneHands:
     """The hands of one node of a scene. `done` names the steps that were taken; `after_checkpoint` changes facts."""
 
@@ -23,13 +104,16 @@ class SceneHands:
         self.facts = facts
         self.done: list[str] = []
         self.after_checkpoint: dict[str, object] = {}
+        self.process, self.replication = SceneProcess(self), SceneReplication(self)
+        self.data, self.settings = SceneData(self), SceneSettings(self)
 
     @property
     def attached(self) -> str | None:
         """Return whom the settings name."""
         return self.facts.instance.attached if self.facts.instance else None
 
-    def _change(self, step: str, **changes: object) -> None:
+    def change(self, step: str, **changes: object) -> None:
+        """Note that a step was taken, and what of PostgreSQL it changed."""
         self.done.append(step)
         if self.facts.instance is not None:
             self.facts = replace(self.facts, instance=replace(self.facts.instance, **changes))
@@ -61,63 +145,6 @@ class SceneHands:
         self.done.append("accept log")
         self.facts = replace(self.facts, gave_up=(*self.facts.gave_up, request))
         return 0
-
-    def detach(self) -> None:
-        """Cut the receiver."""
-        self._change("detach", attached=None, receiver=None)
-
-    def attach(self, upstream: str) -> None:
-        """Name the upstream."""
-        self._change(f"attach {upstream}", attached=upstream)
-
-    def checkpoint(self) -> None:
-        """Run a checkpoint, during which things may change."""
-        self._change("checkpoint", **self.after_checkpoint)
-
-    def stop(self) -> None:
-        """Shut down."""
-        self._change("stop", state=State.STOPPED, receiver=None)
-
-    def start(self) -> None:
-        """Start in the standing's role."""
-        self._change("start", state=State.RUNNING, recovery=self.facts.standing.role == "standby")
-
-    def promote(self) -> None:
-        """Leave recovery."""
-        instance = self.facts.instance
-        assert instance is not None
-        assert instance.position is not None
-        last, position = instance.lineage[-1], instance.position
-        branch = Branch(timeline=last.timeline + 1, begin=position.lsn, term=None)
-        after = replace(position, timeline=branch.timeline, term=None, bound=None)
-        self._change("promote", recovery=False, lineage=(*instance.lineage, branch), position=after)
-
-    def write_term(self, term: int, quorum: int) -> Lsn:
-        """Write the term's row."""
-        instance = self.facts.instance
-        assert instance is not None
-        assert instance.position is not None
-        end = Lsn(instance.position.lsn.value + 100)
-        position = replace(instance.position, term=term, bound=term, lsn=end)
-        lineage = (*instance.lineage[:-1], replace(instance.lineage[-1], term=instance.lineage[-1].term or term))
-        self._change(f"write term {term}", quorum=quorum, position=position, lineage=lineage)
-        return end
-
-    def quorum(self) -> int:
-        """Return k."""
-        return 1
-
-    def fits(self, upstream: str) -> None:
-        """Have room."""
-
-    def copy(self, upstream: str) -> Lsn:
-        """Copy."""
-        self._change(f"copy {upstream}")
-        return Lsn(9000)
-
-    def swap(self) -> None:
-        """Swap."""
-        self._change("swap")
 
 
 def streamed(scene: Scene) -> Scene:

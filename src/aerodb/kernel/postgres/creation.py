@@ -41,7 +41,7 @@ def make_home(installation: Installation, place: Place, passwords: Passwords) ->
     place.replication_secret.parent.mkdir(mode=0o700)
     write_durably(place.replication_secret, passwords.replication[place.name].encode())
     texts = {
-        "postgresql.conf": settings.main_text(place),
+        "postgresql.conf": settings.main_text(place, installation.major),
         "standing.conf": settings.standing_text(place, None),
         "pg_hba.conf": settings.hba_text(place),
         "pg_ident.conf": settings.ident_text(logins(installation.account)),

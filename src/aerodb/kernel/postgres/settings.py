@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from aerodb.kernel.postgres.capabilities import Capability, had
 from aerodb.kernel.postgres.place import Place
 from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 
@@ -104,8 +105,8 @@ def copy_conninfo(place: Place, host: str, port: int) -> str:
     )
 
 
-def main_text(place: Place) -> str:
-    """Return postgresql.conf."""
+def main_text(place: Place, major: int) -> str:
+    """Return postgresql.conf for PostgreSQL's major version."""
     values = {
         "listen_addresses": place.host,
         "port": str(place.port),
@@ -128,7 +129,9 @@ def main_text(place: Place) -> str:
         "log_timezone": "UTC",
     }
     lines = [f"{name} = {quoted(value)}" for name, value in values.items()]
-    return "\n".join([*lines, "allow_alter_system = off", "include = 'standing.conf'", ""])
+    newer = had(major, [(Capability.ALLOW_ALTER_SYSTEM, "off")])
+    lines += [f"{name} = {value}" for name, value in newer.items()]
+    return "\n".join([*lines, "include = 'standing.conf'", ""])
 
 
 def standing_text(place: Place, upstream: tuple[str, str, int] | None) -> str:
@@ -185,8 +188,7 @@ def own_options(major: int, seconds_max: float) -> str:
         "datestyle": "ISO",
         "row_security": "on",
     }
-    if major >= 17:  # They came with it, and an unknown one is refused.
-        values |= {"transaction_timeout": "0", "event_triggers": "off"}
+    values |= had(major, [(Capability.TRANSACTION_TIMEOUT, "0"), (Capability.EVENT_TRIGGERS, "off")])
     return " ".join(f"-c {name}={value}" for name, value in values.items())
 
 

@@ -1,0 +1,60 @@
+"""What PostgreSQL's versions have that the agent uses where it is there: one table, each with since when, and why.
+
+Nothing else asks for a version: what differs between versions is a line here, or nobody knows of it.
+
+Pure: no I/O, no clock. Source: PostgreSQL's release notes, section E of each version.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+OLDEST = 15
+"""The oldest major version that PostgreSQL's makers still mended when this was written; 14 is out of support."""
+
+
+class Capability(StrEnum):
+    """One thing that some versions have: where it is a setting, its name."""
+
+    ALLOW_ALTER_SYSTEM = "allow_alter_system"
+    EVENT_TRIGGERS = "event_triggers"
+    TRANSACTION_TIMEOUT = "transaction_timeout"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the table: the first major version that has it, what it is used for, and what goes without it."""
+
+    since: int
+    used: str
+    without: str
+
+
+TABLE: dict[Capability, Line] = {
+    Capability.ALLOW_ALTER_SYSTEM: Line(
+        since=17,
+        used="ALTER SYSTEM is refused, so that nobody changes by accident what proofs rest on",
+        without="ALTER SYSTEM is found afterwards only, as drift; an earlier version does not start with the setting",
+    ),
+    Capability.EVENT_TRIGGERS: Line(
+        since=17,
+        used="the agent's own sessions fire no event trigger that somebody left",
+        without="a broken event trigger can make the agent's statements that define something fail",
+    ),
+    Capability.TRANSACTION_TIMEOUT: Line(
+        since=17,
+        used="the agent's own sessions are ended by no time limit that somebody set",
+        without="there is no such limit",
+    ),
+}
+"""Every difference between the versions that the agent knows."""
+
+
+def has(major: int, capability: Capability) -> bool:
+    """Tell whether a major version has something."""
+    return major >= TABLE[capability].since
+
+
+def had(major: int, values: Iterable[tuple[Capability, str]]) -> dict[str, str]:
+    """Return those settings, by name, that a major version has; an unknown one would be refused."""
+    return {str(name): value for name, value in values if has(major, name)}

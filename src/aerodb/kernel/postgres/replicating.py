@@ -1,0 +1,129 @@
+"""From whom one instance receives, and whether it is a primary: cutting and naming its upstream, promoting, terms.
+
+- An upstream is named in the durable settings first, and only then is PostgreSQL told.
+- A detached standby's position is final: no receiver process, none that could log in, no restore command, and every
+  whole record replayed. The receiver's password is there only while there is an upstream: whatever the startup process
+  still believes of its settings, nothing is received any more.
+
+Source: PostgreSQL manual 26 (high availability).
+"""
+
+from aerodb.kernel.durable import sync_folder
+from aerodb.kernel.postgres import process, settings
+from aerodb.kernel.postgres.errors import DetachUnfinished, PromotionUnfinished, SettingsNotLive, StillReceiving
+from aerodb.kernel.postgres.ground import Ground
+from aerodb.kernel.postgres.session import RECEIVING, has_replayed_all
+from aerodb.protocol.lsn import Lsn
+
+SETTLE_SECONDS_MAX = 30.0
+LOCALLY = ("set local synchronous_commit = local", "set local lock_timeout = '30s'")
+"""What holds for the transaction that writes a term's row alone."""
+TERM_ROW = (
+    "insert into aerodb.terms (term, timeline, node, quorum) values (%(term)s, "
+    "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, %(node)s, %(quorum)s)"
+)
+NUDGE_POLLS = 20
+
+
+class Replicating:
+    """The replication of one instance."""
+
+    def __init__(self, ground: Ground) -> None:
+        """Keep what the instance stands on."""
+        self._ground = ground
+        self._place = ground.place
+        self._session = ground.session
+
+    def _name_upstream(self, upstream: str | None) -> str:
+        """Write the upstream durably; return the primary_conninfo that must then be in force."""
+        where = (upstream, *self._ground.address_of(upstream)) if upstream else None
+        self._let_receiver_log_in(allowed=upstream is not None)
+        text = settings.standing_text(self._place, where)
+        self._ground.write(self._place.conf / "standing.conf", text)
+        return settings.expected(self._place, text)["primary_conninfo"]
+
+    def _let_receiver_log_in(self, *, allowed: bool) -> None:
+        if allowed:
+            line = settings.passfile_line(self._place.name, self._place.replication_secret.read_text(encoding="ascii"))
+            self._ground.write(self._place.passfile, line)
+        else:
+            self._place.passfile.unlink(missing_ok=True)
+            sync_folder(self._place.conf)
+
+    def _take_up(self, conninfo: str) -> None:
+        """Make a running PostgreSQL take up the settings, and see that it did."""
+        process.reload(self._place)
+
+        def live() -> bool:
+            return bool(
+                self._session.run("select current_setting('primary_conninfo') = %(c)s as it", {"c": conninfo})[0]["it"]
+            )
+
+        if not process.wait_until(live, SETTLE_SECONDS_MAX):
+            raise SettingsNotLive(f"PostgreSQL of {self._place.name} has not taken up its upstream")
+
+    def detach(self) -> None:
+        """Cut the receiver, and return when nothing is received any more and every whole record is replayed.
+
+        One that is down receives nothing; it is then detached once it starts.
+
+        Raises:
+            SettingsNotLive, DetachUnfinished: not in time.
+        """
+        if process.postmaster(self._place) is None:
+            self._name_upstream(None)
+            return
+        self._take_up(self._name_upstream(None))
+
+        def settled() -> bool:
+            return has_replayed_all(self._session.run(RECEIVING)[0])
+
+        if not process.wait_until(settled, SETTLE_SECONDS_MAX):
+            raise DetachUnfinished(f"{self._place.name} still receives, or has not replayed all that it received")
+
+    def attach(self, upstream: str) -> None:
+        """Name the upstream in the durable settings; a PostgreSQL that is down becomes a standby by its signal file.
+
+        Raises:
+            SettingsNotLive: a running one did not take it up in time.
+        """
+        if process.postmaster(self._place) is not None:
+            self._take_up(self._name_upstream(upstream))
+            return
+        self._ground.write(self._place.data() / "standby.signal", "")
+        self._name_upstream(upstream)
+
+    def promote(self) -> None:
+        """Promote, and return when PostgreSQL is out of recovery.
+
+        A promotion that arrives just as the startup process begins to wait would sleep a full retry interval; a
+        reload wakes it, so one is sent again and again while waiting.
+
+        Raises:
+            StillReceiving: it is attached.
+            PromotionUnfinished: not in time.
+        """
+        if settings.upstream_in((self._place.conf / "standing.conf").read_text(encoding="utf-8")):
+            raise StillReceiving(f"{self._place.name} is still attached")
+        self._session.run("select pg_promote(false)")
+        polls = 0
+
+        def out() -> bool:
+            nonlocal polls
+            polls += 1
+            if polls % NUDGE_POLLS == 0:
+                process.reload(self._place)
+            return not self._session.run("select pg_is_in_recovery() as it")[0]["it"]
+
+        if not process.wait_until(out, SETTLE_SECONDS_MAX, 0.001):
+            raise PromotionUnfinished(f"{self._place.name} has not left recovery in time", executed="unknown")
+
+    def write_term(self, term: int, quorum: int) -> Lsn:
+        """Write the term's row, waiting for no standby, and return the log's end after it.
+
+        Raises:
+            Unreachable, StatementFailed: PostgreSQL does not answer, or refuses.
+        """
+        row = {"term": term, "node": self._place.name, "quorum": quorum}
+        self._session.run_together(*((statement, {}) for statement in LOCALLY), (TERM_ROW, row))
+        return Lsn.parse(self._session.run("select pg_current_wal_flush_lsn()::text as it")[0]["it"])
