@@ -17,15 +17,16 @@ from aerodb.audit.meaning import judged
 from aerodb.audit.store import Log
 from aerodb.audit.trust import Trust
 from aerodb.cli import verification
-from aerodb.cli.failures import REJECTED, UNVERIFIED, exit_code
+from aerodb.cli.failures import UNVERIFIED, exit_code
 from aerodb.control.record import line_of
 from aerodb.past import held
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision
 from aerodb.protocol.plan import plan_digest
 from aerodb.rules.invariants import RULES
+from aerodb.rules.render import as_text, plan_lines
 from tests.builds import Build, Mended, later, moved
-from tests.unit.audit.forging import CONFIRMED, LATER, OUTCOME, REQUESTED, Forged, later_configuration
+from tests.unit.audit.forging import CONFIRMED, LATER, OUTCOME, REJECTED, REQUESTED, Forged, later_configuration
 
 MENDED = Mended(
     "actions/stop.py", "PostgreSQL on {node} shuts down and stays", "PostgreSQL on {node} will shut down, and stays"
@@ -176,7 +177,16 @@ def test_the_command_line_accuses_nobody_either(honest: Forged) -> None:
     ):
         with pytest.raises(held.RulesOther) as caught:
             ask()
-        assert exit_code(caught.value) == REJECTED != UNVERIFIED
+        assert exit_code(caught.value) != UNVERIFIED
+
+
+def test_an_invariant_of_other_rules_is_shown_by_its_identifier(honest: Forged) -> None:
+    """A plan is laid out for people though it was rejected by an invariant that these rules do not know."""
+    plan = honest.plan(REJECTED)
+    retired = tuple(replace(each, invariant=f"once-{each.invariant}") for each in plan.verdicts)
+    text = honest.blobs[honest.records[REJECTED].plan].decode()
+    shown = as_text(plan_lines(replace(plan, verdicts=retired), text))
+    assert "REJECTED: once-" in shown
 
 
 def test_naming_other_rules_hides_no_tampering(honest: Forged) -> None:
