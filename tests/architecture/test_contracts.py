@@ -11,6 +11,9 @@ from aerodb.control.roles import matrix_text
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
+FROZEN = ROOT / "src" / "aerodb" / "past"
+LIVING = [path for path in SOURCES if not (path.is_relative_to(FROZEN) and path.parent != FROZEN)]
+"""What is measured: frozen copies of the rules are as they were released, and were measured then."""
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 
@@ -32,7 +35,7 @@ def test_checkers_find_nothing(command: list[str]) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", LIVING, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_stay_small(path: Path) -> None:
     """No file has more than 400 lines, no function more than 60."""
     text = path.read_text(encoding="utf-8")

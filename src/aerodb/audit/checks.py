@@ -10,9 +10,12 @@ Pure: no I/O, no clock.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from aerodb.actions import action_named
 from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, Record
 from aerodb.errors import AeroError
+from aerodb.past import held
 from aerodb.protocol import canonical, confirmation, webauthn
 from aerodb.protocol.api import Replayed
 from aerodb.protocol.cluster import Cluster, Operator, Role
@@ -33,12 +36,10 @@ class Unfounded(AeroError):
     title = "The audit log says what nothing proves"
 
 
-class RulesOther(AeroError):
-    """The plan was made by a version of the rules that is not at hand, so that it cannot be computed again here."""
+class _Ruled(msgspec.Struct, frozen=True):
+    """What is read of a plan whose form may be one that is not known here."""
 
-    code = "control.rules-other"
-    status = 409
-    title = "The plan was made by other rules"
+    rules: str
 
 
 class Asked(NamedTuple):
@@ -145,9 +146,10 @@ def check_plan(text: str, record: Record) -> Plan:
 
     Raises:
         Unfounded: it is not.
+        RulesOther: it has a form that is not known here, and names rules that are not held here.
         NotCanonical: it is no plan.
     """
-    plan = canonical.decode(text.encode(), Plan)
+    plan = read_plan(text)
     if not plan.intact():
         raise Unfounded("its content is not what its own digest says")
     if plan.request != record.asked:
@@ -159,30 +161,54 @@ def check_plan(text: str, record: Record) -> Plan:
     return plan
 
 
+def rules_of(text: str) -> str:
+    """Return which rules a text names that may be a plan of any version; nothing where it names none."""
+    try:
+        return msgspec.json.decode(text, type=_Ruled).rules
+    except (msgspec.DecodeError, UnicodeError):
+        return ""
+
+
+def read_plan(text: str) -> Plan:
+    """Return the plan in `text`.
+
+    Raises:
+        RulesOther: it has a form that is not known here, and names rules that are not held here.
+        NotCanonical: it is no plan.
+    """
+    try:
+        return canonical.decode(canonical.utf8(text), Plan)
+    except canonical.NotCanonical:
+        if held.number_of(rules_of(text)) is not None:
+            held.refuse_unheld(rules_of(text))
+        raise
+
+
 def computed_again(cluster: Cluster, plan: Plan, snapshot: Snapshot, everyone: dict[str, Peer]) -> str:
-    """Return the text of a plan as the rules at hand make it from its snapshot.
+    """Return the text of a plan as the rules that made it make it again from its snapshot.
 
     `everyone` is what the snapshot's reports say, as `check_snapshot` verified it.
 
     Raises:
-        RulesOther: it was made by other rules.
+        RulesOther: it was made by rules that this build does not hold.
         AeroError: the rules make no plan from it.
     """
     if plan.rules != RULES:
-        raise RulesOther(f"the plan was made by {plan.rules}; here are {RULES}: verify with that version")
+        configuration, request, seen = (canonical.encode(each).decode() for each in (cluster, plan.request, snapshot))
+        return held.explained(plan.rules, configuration, request, seen)
     again = explain_unsafe(cluster, action_named(plan.request.action), plan.request, snapshot, everyone)
     return canonical.encode(again).decode()
 
 
 def replayed(cluster: Cluster, request: str, plan_text: str, snapshot_text: str) -> Replayed:
-    """Return how the recorded plan of a request compares with what the rules at hand make of its snapshot.
+    """Return how the recorded plan of a request compares with what the rules that made it make of its snapshot.
 
     Raises:
         Unfounded: the plan or the snapshot is of another request.
-        RulesOther: the plan was made by other rules.
+        RulesOther: the plan was made by rules that this build does not hold.
         AeroError: a document is not what it says.
     """
-    plan = canonical.decode(plan_text.encode(), Plan)
+    plan = read_plan(plan_text)
     if plan.request.id != request:
         raise Unfounded("the plan on record is of another request")
     text = computed_again(cluster, plan, *check_snapshot(cluster, snapshot_text, request))

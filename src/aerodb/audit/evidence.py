@@ -6,6 +6,7 @@
   the plan, the snapshot and the configuration to the digests in those records.
 - What the records mean is judged as it is in a whole log. It cannot prove that the log holds nothing more about the
   request.
+- A plan is computed again by the rules that made it. Where this build does not hold those, that alone is unchecked.
 
 Pure: no I/O, no clock.
 """
@@ -16,6 +17,7 @@ from typing import ClassVar, Literal, TypeVar
 import msgspec
 
 from aerodb.audit import findings as part
+from aerodb.audit.checks import rules_of
 from aerodb.audit.cosignature import cosigned_by, cosigners, known_keys, only_by
 from aerodb.audit.findings import Finding, Meaning, Tally
 from aerodb.audit.logged import Logged
@@ -24,10 +26,10 @@ from aerodb.audit.proof import ProofInvalid, Proven, make_proof, open_proof, pat
 from aerodb.audit.record import decode_record
 from aerodb.audit.trust import Trust
 from aerodb.errors import AeroError, EvidenceInvalid
+from aerodb.past import held
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.formats import Format, MadeLater
-from aerodb.rules.invariants import RULES
 
 T = TypeVar("T")
 
@@ -60,7 +62,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
-    """Evidence that held: what was verified, in sentences, its sum, and the checkpoint of the log that it is from."""
+    """Evidence that held: what was verified, in sentences, its sum, and the checkpoint of the log that it is from.
+
+    Where its plan was made by rules that are not held here, `meaning` says so, and it is not whole.
+    """
 
     evidence: Evidence
     proven: Proven
@@ -86,10 +91,12 @@ def examine(data: bytes, trust: Trust) -> Examined:
     ]
     tally = Tally()
     for finding in (*_earlier(trust, entries), *_judged(evidence, trust, entries)):
-        if finding.state in ("fails", "unchecked"):
+        other_rules = finding.state == "unchecked" and finding.part == part.RULES_OF_PLAN
+        if finding.state in ("fails", "unchecked") and not other_rules:
             raise _invalid(finding.part, f"record {finding.sequence}: {finding.said}")
         tally.add(finding)
-        said.append(finding.said)
+        said.append(f"Not checked: the plan was {finding.said}." if other_rules else finding.said)
+    _ruled(evidence)
     if evidence.plan is None:
         said.append("The request was refused before a plan was made.")
     return Examined(evidence=evidence, proven=proven, meaning=tally.sum(), sentences=tuple(said))
@@ -188,9 +195,6 @@ def _complete(evidence: Evidence, entries: tuple[Logged, ...]) -> None:
 
     Where they name more than one plan, the judge says which record lies.
     """
-    if evidence.rules != RULES:
-        why = f"the file is of {evidence.rules}; here are {RULES}: verify with that version"
-        raise _invalid(part.RULES_OF_PLAN, why)
     records = [each.record for each in entries]
     rests = any(record.snapshot for record in records)
     if {evidence.plan is None, evidence.snapshot is None} != {not rests}:
@@ -201,6 +205,13 @@ def _complete(evidence: Evidence, entries: tuple[Logged, ...]) -> None:
         (part.LATE, evidence.late, {record.late for record in records}),
     ):
         _named(what, text, named - {""})
+
+
+def _ruled(evidence: Evidence) -> None:
+    """Check that the file names the rules that its plan names, or, without a plan, any."""
+    named = evidence.rules if evidence.plan is None else rules_of(evidence.plan)
+    if evidence.rules != named or held.number_of(named) is None:
+        raise _invalid(part.RULES_OF_PLAN, f"the file says {evidence.rules!r}; its plan names {named!r}")
 
 
 def _named(what: str, text: str | None, digests: set[str]) -> None:

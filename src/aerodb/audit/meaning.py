@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator
 from aerodb.audit import findings as part
 from aerodb.audit.checks import (
     Asked,
-    RulesOther,
     Unfounded,
     check_confirmation,
     check_endorsement,
@@ -41,13 +40,13 @@ from aerodb.audit.search import instant
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import BlobOf
 from aerodb.errors import AeroError
+from aerodb.past.held import RulesOther
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.formats import MadeLater
 from aerodb.protocol.plan import Outcome, Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID
-from aerodb.rules.invariants import RULES
 from aerodb.rules.late import digests
 from aerodb.rules.view import Peer
 
@@ -213,7 +212,7 @@ class _Story:
             text = self._text(record.plan)
             plan = check_plan(text, record)
             if computed_again(cluster, plan, snapshot, everyone) != text:
-                raise Unfounded("computed again from the snapshot by the rules, it is another")
+                raise Unfounded("computed again from the snapshot by the rules that made it, it is another")
         except RulesOther as error:
             return gap(entry, part.RULES_OF_PLAN, error.message)
         except (AeroError, UnicodeError) as error:
@@ -366,6 +365,6 @@ class _Story:
 def _replayed(plan: Plan, text: str, record: Record) -> str:
     said = "acceptable" if plan.accepted else "a rejection"
     return (
-        f"The plan, computed again here from the snapshot by the rules {RULES}, is byte for byte the recorded one: "
+        f"The plan, computed again here from its snapshot by {plan.rules}, is byte for byte the recorded one: "
         f"{said}, {len(text.encode())} bytes, {record.plan}."
     )

@@ -9,6 +9,7 @@ from aerodb.audit import checks
 from aerodb.audit.checks import Asked, check_snapshot, computed_again
 from aerodb.cli.failures import OutcomeUnverified, PlanAltered
 from aerodb.errors import AeroError
+from aerodb.past.held import RulesOther
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Done, Planned, Replayed
 from aerodb.protocol.cluster import Cluster
@@ -20,9 +21,10 @@ def read_plan(text: str) -> Plan:
 
     Raises:
         PlanAltered: it is not one, or its content is not what its digest says.
+        RulesOther: it has a form that is not known here, and was made by rules that this machine does not hold.
     """
     try:
-        plan = canonical.decode(canonical.utf8(text), Plan)
+        plan = checks.read_plan(text)
         intact = plan.intact()
     except canonical.NotCanonical as error:
         raise PlanAltered(f"the plan cannot be read: {error}") from error
@@ -62,11 +64,14 @@ def recomputed(cluster: Cluster, plan: Plan, snapshot_text: str) -> str:
 
     Raises:
         PlanAltered: the configuration or the snapshot is another, or the snapshot does not verify.
+        RulesOther: this machine does not hold the rules that made the plan, which says nothing against it.
     """
     if plan.configuration != cluster.digest:
         raise PlanAltered("the plan was made under another configuration than the profile's cluster.json")
     try:
         return computed_again(cluster, plan, *check_snapshot(cluster, snapshot_text, plan.request.id))
+    except RulesOther:
+        raise
     except (AeroError, UnicodeEncodeError) as error:
         raise PlanAltered(f"the plan cannot be computed here: {error}") from error
 
@@ -76,11 +81,12 @@ def check_recomputed(cluster: Cluster, plan: Plan, text: str, snapshot_text: str
 
     Raises:
         PlanAltered: it is not, or there is no snapshot to compute it from.
+        RulesOther: this machine does not hold the rules that made the plan.
     """
     if snapshot_text is None:
         raise PlanAltered("the plan's snapshot is not on record")
     if recomputed(cluster, plan, snapshot_text) != text:
-        raise PlanAltered("the plan is not what its snapshot makes it, computed here (by the same version of AeroDB?)")
+        raise PlanAltered(f"the plan is not what its snapshot makes it, computed here by {plan.rules}")
 
 
 def replay(cluster: Cluster, decision: Decision) -> Replayed:
@@ -88,6 +94,7 @@ def replay(cluster: Cluster, decision: Decision) -> Replayed:
 
     Raises:
         PlanAltered: the request has no plan, or nothing to compute it from.
+        RulesOther: this machine does not hold the rules that made the plan, which says nothing against it.
     """
     if decision.plan is None or decision.snapshot is None:
         raise PlanAltered(f"the request {decision.line.request} has no plan and snapshot on record")
@@ -95,6 +102,8 @@ def replay(cluster: Cluster, decision: Decision) -> Replayed:
         raise PlanAltered("the plan was made under another configuration than the profile's cluster.json")
     try:
         return checks.replayed(cluster, decision.line.request, decision.plan, decision.snapshot)
+    except RulesOther:
+        raise
     except (AeroError, UnicodeEncodeError) as error:
         raise PlanAltered(f"the plan cannot be computed here: {error}") from error
 

@@ -104,7 +104,7 @@ def _evidence(session: Session, path: Path, trust: Trust, *, as_json: bool) -> i
         session.terminal.document(canonical.encode(document))
     else:
         session.terminal.lines(evidence_lines(examined))
-    return OK
+    return OK if examined.meaning.whole else UNVERIFIED
 
 
 def _seen_before(profile: Profile, trust: Trust) -> list[Earlier]:

@@ -180,8 +180,8 @@ say after the confirmation. A new invariant must be given its place here; where 
 
 
 def name_of(invariant: str) -> str:
-    """Return the name of an invariant for people."""
-    return STATEMENTS[Invariant(invariant)][0]
+    """Return the name of an invariant for people; one of other rules, which these do not know, keeps its identifier."""
+    return {each.value: name for each, (name, _) in STATEMENTS.items()}.get(invariant, invariant)
 
 
 def holds(invariant: Invariant, evidence: str) -> Verdict:

@@ -14,7 +14,6 @@ from aerodb.audit.evidence import Examined
 from aerodb.audit.findings import COUNTED, KEPT_MAX, PLAN, SEEN, Meaning, Unchecked
 from aerodb.audit.verdict import LogVerdict
 from aerodb.protocol.calendar import time_of
-from aerodb.rules.invariants import RULES
 from aerodb.views.render import Line, shown
 
 INDENT = 13
@@ -60,8 +59,11 @@ def _cosigned_lines(found: Cosigned) -> Iterator[Line]:
 
 
 def evidence_lines(examined: Examined) -> Iterator[Line]:
-    """Yield what evidence proves, which held in every part."""
-    yield Line("good", "VERIFIED: every part of the evidence holds.")
+    """Yield what evidence proves; all of it held that could be checked."""
+    if examined.meaning.whole:
+        yield Line("good", "VERIFIED: every part of the evidence holds.")
+    else:
+        yield Line("warn", "VERIFIED IN PART: nothing is wrong; what could not be checked is named below.")
     for sentence in examined.sentences:
         yield Line("plain", shown(f"  {sentence}"))
     yield from meaning_lines(examined.meaning)
@@ -86,7 +88,7 @@ def meaning_lines(meaning: Meaning) -> Iterator[Line]:
     signed = ", ".join(counted(count, name) for name, count in held.items()) or "nothing"
     yield _row("authentic", f"{signed}: signed by keys that were enrolled then")
     plans = counted(meaning.held.get(PLAN, 0), COUNTED[PLAN])
-    yield _row("replayed", f"{plans}: computed again from the snapshots by the rules {RULES}, byte for byte")
+    yield _row("replayed", f"{plans}: computed again from the snapshots by the rules that made them, byte for byte")
     if SEEN in meaning.held:
         seen = counted(meaning.held[SEEN], COUNTED[SEEN])
         yield _row("seen", f"{seen}: what nodes had seen of the log by then, each a beginning of this one")

@@ -16,6 +16,7 @@ from aerodb.audit.record import Record, RecordEvent
 from aerodb.audit.search import Query, required_instant
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
+from aerodb.past.held import RulesOther
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.api import LogEntry, ProvenEntry
 from aerodb.protocol.cluster import Cluster
@@ -184,6 +185,6 @@ def signed_by(confirmed: ProvenRecord, findings: tuple[Finding, ...]) -> dict[st
 
 def _replayed(visit: Visit) -> dict[str, Any]:
     try:
-        return {"replayed": visit.access.replay(visit.path["request"]), "fault": ""}
-    except AeroError as error:
-        return {"replayed": None, "fault": error.message}
+        return {"replayed": visit.access.replay(visit.path["request"]), "fault": "", "style": ""}
+    except AeroError as error:  # That the rules of then are not held says nothing against the decision.
+        return {"replayed": None, "fault": error.message, "style": "warn" if isinstance(error, RulesOther) else "bad"}

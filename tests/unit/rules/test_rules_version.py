@@ -1,0 +1,98 @@
+"""The version of the rules moves with every change that reaches a plan: a build in which it did not fails here."""
+
+import pytest
+
+from aerodb.actions import catalogue
+from aerodb.past import held
+from aerodb.protocol import canonical
+from aerodb.rules.invariants import RULES
+from tests.builds import Build, Mended, later, moved
+from tests.unit.rules.plans import forms, lines, noted, plans
+
+SAMPLED = 40
+"""Every so manieth plan is also made by a frozen copy."""
+
+WORD = Mended("actions/stop.py", "PostgreSQL on {node} shuts down", "PostgreSQL on {node} is shut down")
+"""A word in a sentence of every plan to stop a node."""
+
+UNRELEASED = {
+    "a word in a sentence": ("stop", WORD),
+    "a word in a verdict's evidence": (
+        "stop",
+        Mended(
+            "rules/condition.py", "stands as a {role}; the action is for a", "stands as {role}; the action is for a"
+        ),
+    ),
+    "a word in what is said of writes": (
+        "checkpoint",
+        Mended("rules/writes.py", "no primary is observed;", "no primary observed;"),
+    ),
+    "a judgement": (
+        "promote",
+        Mended("rules/election.py", "if granted.term >= view.term:", "if granted.term > view.term:"),
+    ),
+    "an invariant that is no more": (
+        "checkpoint",
+        Mended("rules/condition.py", "return (configuration_agrees(view), ", "return ("),
+    ),
+    "an invariant's identifier": ("start", Mended("rules/invariants.py", '"journal-settled"', '"journal-closed"')),
+}
+
+
+def _say(*what: str) -> str:
+    return f"from tests.unit.rules.plans import lines; print(chr(10).join(lines(*{what})))"
+
+
+def test_no_plan_changes_under_one_version_of_the_rules() -> None:
+    """What the rules make of every state on file is what was noted of their version.
+
+    Where it is not: a change of a judgement or of one word is a change of the rules. If the version is released, or was
+    moved already, move RULES in rules/invariants.py first; then `python -m tests.unit.rules.plans`.
+    """
+    assert lines() == noted(RULES)
+
+
+@pytest.mark.parametrize("what", UNRELEASED)
+def test_a_build_with_an_unreleased_change_fails(what: str, build: Build) -> None:
+    """One changed word, or one changed judgement, and the plans are no more those that were noted of their version."""
+    action, change = UNRELEASED[what]
+    found = build.mended(change).says(_say(action)).splitlines()
+    before = [line for line in noted(RULES) if line.split()[1] in ("forms", action)]
+    assert found[0] == before[0]
+    assert [line.split()[:2] for line in found] == [line.split()[:2] for line in before]
+    assert found[1] != before[1]
+
+
+def test_a_new_field_of_what_plans_are_made_from_fails(build: Build) -> None:
+    """A field that no state on file fills in changes no plan; it is noticed by the documents' forms."""
+    field = Mended(
+        "protocol/facts.py",
+        "    gave_up: tuple[str, ...] = ()\n",
+        "    gave_up: tuple[str, ...] = ()\n    mood: str = ''\n",
+    )
+    classed = Mended("protocol/classification.py", "checkpoint gave_up", "checkpoint gave_up mood")
+    assert build.mended(field, classed).says("from tests.unit.rules.plans import forms; print(forms())") != forms()
+
+
+def test_what_a_moved_version_makes_has_to_be_noted(build: Build) -> None:
+    """The version alone moves nothing: what the rules of the new one make is noted beside the old one's lines."""
+    found = build.mended(WORD, moved(98)).says(_say("stop")).splitlines()
+    assert {line.split()[0] for line in found} == {later(98)}
+    assert noted(later(98)) == []
+
+
+def test_the_states_are_wide() -> None:
+    """Every action is accepted and rejected in them, each in many plans."""
+    for line in noted(RULES)[1:]:
+        _, _, made, _, accepted, *_ = line.split()
+        assert int(made) > int(accepted) > 0, line
+    assert {line.split()[1] for line in noted(RULES)[1:]} == set(catalogue())
+
+
+@pytest.mark.skipif(RULES not in held.frozen(), reason="the rules of now are not released yet")
+def test_the_rules_of_now_make_the_plans_of_their_release() -> None:
+    """While the version stands, the living rules and the frozen ones make the same plans, whatever was noted."""
+    for at, made in enumerate(plans()):
+        if at % SAMPLED == 0 and made.text.startswith("{"):
+            texts = (canonical.encode(each).decode() for each in (made.cluster, made.request, made.snapshot))
+            assert held.explained(RULES, *texts) == made.text, (made.action, made.state)
