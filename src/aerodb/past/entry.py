@@ -19,7 +19,7 @@ from aerodb.rules.view import Peer, View
 NAME = RULES
 """Which rules these are."""
 
-Refused = AeroError
+RulesRefuse = AeroError
 """What every function here raises where these rules refuse; it has a `code` and a `message`."""
 
 
@@ -39,7 +39,7 @@ def explained(configuration: str, request: str, snapshot: str) -> str:
     """Return the canonical text of the plan of a request, from the canonical texts of what it is made from.
 
     Raises:
-        Refused: a text is none of these rules', a report is not what it says, or there is no plan of it.
+        RulesRefuse: a text is none of these rules', a report is not what it says, or there is no plan of it.
     """
     cluster = canonical.decode(configuration.encode(), Cluster)
     asked = canonical.decode(request.encode(), Request)
@@ -51,7 +51,7 @@ def judged(view: str, late: str) -> str:
     """Return the canonical text of the verdicts on a view; `late` is what the peers said after the confirmation.
 
     Raises:
-        Refused: a text is none of these rules'.
+        RulesRefuse: a text is none of these rules'.
     """
     seen = canonical.decode(view.encode(), View)
     said = canonical.decode(late.encode(), Late)

@@ -43,7 +43,7 @@ class Version(Protocol):
     """One frozen version: see `aerodb.past.entry`, which each copy holds as it was."""
 
     NAME: str
-    Refused: type[Exception]
+    RulesRefuse: type[Exception]
 
     def explained(self, configuration: str, request: str, snapshot: str) -> str:
         """Return the plan of a request."""
@@ -111,7 +111,7 @@ def explained(rules: str, configuration: str, request: str, snapshot: str) -> st
     version = _version(rules)
     try:
         return version.explained(configuration, request, snapshot)
-    except version.Refused as error:
+    except version.RulesRefuse as error:
         raise PastRefused(f"{rules} refuse: {error}") from error
 
 
@@ -125,5 +125,5 @@ def judged(rules: str, view: str, late: str) -> str:
     version = _version(rules)
     try:
         return version.judged(view, late)
-    except version.Refused as error:
+    except version.RulesRefuse as error:
         raise PastRefused(f"{rules} refuse: {error}") from error

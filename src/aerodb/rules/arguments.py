@@ -108,7 +108,7 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class ArgumentKind:
     """One kind of argument.
 
     `form` stands in usage lines; `meaning` and `example` are for people. `pattern` is matched by every well-formed
@@ -224,8 +224,8 @@ NAME_MEANING = (
 )
 TIME_MEANING = "a time is in UTC to the second, like 2030-01-31T12:30:00Z"
 
-KINDS: dict[KindName, Kind] = {
-    "node": Kind(
+KINDS: dict[KindName, ArgumentKind] = {
+    "node": ArgumentKind(
         form="NODE",
         meaning="a node is named as in the configuration; a witness holds no data, and is none here",
         example="n2",
@@ -234,7 +234,7 @@ KINDS: dict[KindName, Kind] = {
         check=_check_node,
         values=lambda argument, cluster: cluster.data_nodes,  # noqa: ARG005
     ),
-    "log": Kind(
+    "log": ArgumentKind(
         form="SIZE:ROOT",
         meaning="the audit log at one size is named by how many records it has, and by the root over them in base64",
         example="17:" + "A" * 43 + "=",
@@ -243,7 +243,7 @@ KINDS: dict[KindName, Kind] = {
         check=lambda given: read_mark(given.text, given.field),
         values=_nothing,
     ),
-    "size": Kind(
+    "size": ArgumentKind(
         form="SIZE",
         meaning=SIZE_MEANING,
         example="512MB",
@@ -252,7 +252,7 @@ KINDS: dict[KindName, Kind] = {
         check=lambda given: _bounded(given, read_size(given.text, given.field), written_size),
         values=_nothing,
     ),
-    "name": Kind(
+    "name": ArgumentKind(
         form="NAME",
         meaning=NAME_MEANING,
         example="orders_slot",
@@ -261,7 +261,7 @@ KINDS: dict[KindName, Kind] = {
         check=lambda given: read_name(given.text, given.field),
         values=_nothing,
     ),
-    "choice": Kind(
+    "choice": ArgumentKind(
         form="CHOICE",
         meaning="a choice is one of the words that the action lists",
         example="fast",
@@ -270,7 +270,7 @@ KINDS: dict[KindName, Kind] = {
         check=_check_choice,
         values=lambda argument, cluster: argument.choices,  # noqa: ARG005
     ),
-    "time": Kind(
+    "time": ArgumentKind(
         form="TIME",
         meaning=TIME_MEANING,
         example="2030-01-31T12:30:00Z",
@@ -279,7 +279,7 @@ KINDS: dict[KindName, Kind] = {
         check=lambda given: read_time(given.text, given.field),
         values=_nothing,
     ),
-    "count": Kind(
+    "count": ArgumentKind(
         form="COUNT",
         meaning=COUNT_MEANING,
         example="3",

@@ -22,7 +22,7 @@ class Capability(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class Introduced:
     """One line of the table: the first major version that has it, what it is used for, and what goes without it."""
 
     since: int
@@ -30,18 +30,18 @@ class Line:
     without: str
 
 
-TABLE: dict[Capability, Line] = {
-    Capability.ALLOW_ALTER_SYSTEM: Line(
+TABLE: dict[Capability, Introduced] = {
+    Capability.ALLOW_ALTER_SYSTEM: Introduced(
         since=17,
         used="ALTER SYSTEM is refused, so that nobody changes by accident what proofs rest on",
         without="ALTER SYSTEM is found afterwards only, as drift; an earlier version does not start with the setting",
     ),
-    Capability.EVENT_TRIGGERS: Line(
+    Capability.EVENT_TRIGGERS: Introduced(
         since=17,
         used="the agent's own sessions fire no event trigger that somebody left",
         without="a broken event trigger can make the agent's statements that define something fail",
     ),
-    Capability.TRANSACTION_TIMEOUT: Line(
+    Capability.TRANSACTION_TIMEOUT: Introduced(
         since=17,
         used="the agent's own sessions are ended by no time limit that somebody set",
         without="there is no such limit",
