@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -22,6 +23,8 @@ from aerodb.logwitness.folder import read_witness
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Outcome
 from tests.golden.conftest import Kept
+
+pytestmark = pytest.mark.xdist_group("golden")  # One place holds the cluster that they are about.
 
 
 def holds(verdict: LogVerdict) -> None:

@@ -18,6 +18,8 @@ from tests.faults.conftest import Running
 from tests.faults.people import order_of
 from tests.golden.conftest import Kept
 
+pytestmark = pytest.mark.xdist_group("golden")  # One place holds the cluster that they are about.
+
 ROWS = re.compile(r"with (\d+) rows")
 pytestmark = pytest.mark.faults
 

@@ -1,0 +1,149 @@
+"""The conditions that most actions share: the node's configuration, journal, settings, role and process.
+
+Pure: no I/O, no clock.
+"""
+
+from aerodb.past.rules_1.protocol.facts import Instance, State
+from aerodb.past.rules_1.protocol.plan import Result, Verdict
+from aerodb.past.rules_1.rules.invariants import RULES, Invariant, holds, unknown, violated
+from aerodb.past.rules_1.rules.view import View
+
+POLICY_SETTINGS = (
+    "fsync",
+    "full_page_writes",
+    "synchronous_commit",
+    "synchronous_standby_names",
+    "wal_level",
+)
+"""What a proof rests on wherever the node serves as a primary."""
+
+RECEIVER_SETTINGS = (
+    "primary_conninfo",
+    "primary_slot_name",
+    "recovery_target",
+    "recovery_target_lsn",
+    "recovery_target_name",
+    "recovery_target_time",
+    "recovery_target_timeline",
+    "recovery_target_xid",
+    "restore_command",
+)
+"""What a proof rests on wherever the node receives WAL, or must not."""
+
+SETTINGS = "settings"
+"""The part of a node's facts that its settings are; see `aerodb.protocol.facts.Instance.unread`."""
+
+
+def configuration_agrees(view: View) -> Verdict:
+    """Judge whether all who report run these rules under this configuration, over one database system."""
+    systems: dict[str, str] = {}
+    for name, peer in view.everyone().items():
+        if peer.facts.rules != RULES:
+            return violated(Invariant.CONFIGURATION_AGREES, f"{name} runs rules {peer.facts.rules}, not {RULES}")
+        if peer.facts.configuration != view.cluster.digest:
+            return violated(Invariant.CONFIGURATION_AGREES, f"{name} runs another configuration")
+        if peer.facts.instance is not None and peer.facts.instance.system:
+            systems[name] = peer.facts.instance.system
+    held = systems.get(view.node) or next(iter(systems.values()), "")
+    for name, system in systems.items():
+        if system != held:
+            return violated(Invariant.CONFIGURATION_AGREES, f"{name} holds another database system, {system}")
+    return holds(Invariant.CONFIGURATION_AGREES, "all who report agree on rules, configuration and database system")
+
+
+def journal_settled(view: View, *, past: bool = False) -> Verdict:
+    """Judge whether every earlier request on the target has its outcome.
+
+    `past` lets one stand that is unknown where PostgreSQL has no process: nothing of it can still happen, and asking
+    settles it only once PostgreSQL runs again.
+    """
+    unfinished, instance = view.own.facts.unfinished, view.own.facts.instance
+    if unfinished is None:
+        return holds(Invariant.JOURNAL_SETTLED, f"every earlier request on {view.node} has its outcome")
+    gone = instance is not None and instance.state not in {State.RUNNING, State.UNREACHABLE}
+    if past and gone and unfinished.result == "unknown":
+        return holds(
+            Invariant.JOURNAL_SETTLED,
+            f"request {unfinished.request} ({unfinished.action}) is unknown until PostgreSQL runs again; no process is "
+            "left in which any of it could still happen",
+        )
+    return violated(
+        Invariant.JOURNAL_SETTLED,
+        f"request {unfinished.request} ({unfinished.action}) was begun and not ended; ask for its outcome first",
+    )
+
+
+def _set_as_written(view: View, invariant: Invariant, names: tuple[str, ...], what: str) -> Verdict:
+    """Judge whether the settings called `names` are what the agent wrote, or as good."""
+    instance = view.own.facts.instance
+    if instance is None:
+        return holds(invariant, f"{view.node} is a witness and has no settings")
+    if instance.unread(SETTINGS) is not None or instance.state in {State.UNREACHABLE, State.UNREADABLE}:
+        return unknown(invariant, f"the settings of {view.node} cannot be read")
+    changed = [name for name in names if name in instance.drift]
+    if changed:
+        return violated(
+            invariant,
+            f"changed behind the agent's back on {view.node}: {', '.join(changed)}; take out what sets it, and reload",
+        )
+    return holds(invariant, f"{what} on {view.node} is set as its agent wrote it")
+
+
+def policy_known(view: View) -> Verdict:
+    """Judge whether what a commit waits for on the target, once it is a primary, is as configured."""
+    return _set_as_written(view, Invariant.POLICY_KNOWN, POLICY_SETTINGS, "what a commit waits for")
+
+
+def receiver_known(view: View) -> Verdict:
+    """Judge whether the target receives WAL from nowhere but where its agent wrote."""
+    return _set_as_written(view, Invariant.RECEIVER_KNOWN, RECEIVER_SETTINGS, "where WAL comes from")
+
+
+def stands_as(view: View, *allowed: str) -> Verdict:
+    """Judge whether the target's standing is one of the `allowed` roles, whatever its PostgreSQL is."""
+    role = view.own.facts.standing.role
+    if role in allowed:
+        return holds(Invariant.ROLE_FITS, f"{view.node} stands as a {role}")
+    return violated(
+        Invariant.ROLE_FITS, f"{view.node} stands as a {role}; the action is for a {' or a '.join(allowed)}"
+    )
+
+
+def role_fits(view: View, *allowed: str) -> Verdict:
+    """Judge whether the target's standing is one of the `allowed` roles, and PostgreSQL agrees with it."""
+    role, instance, standing = view.own.facts.standing.role, view.own.facts.instance, stands_as(view, *allowed)
+    if standing.result is not Result.HOLDS:
+        return standing
+    if instance is None or instance.state in {State.STOPPED, State.CRASHED, State.UNREADABLE}:
+        return standing
+    if instance.recovery is None:
+        return unknown(Invariant.ROLE_FITS, f"whether {view.node} is in recovery cannot be seen")
+    if instance.recovery is not (role == "standby"):
+        seen = "in recovery" if instance.recovery else "out of recovery"
+        return violated(Invariant.ROLE_FITS, f"{view.node} stands as a {role} but its PostgreSQL is {seen}")
+    return holds(Invariant.ROLE_FITS, f"{view.node} stands as a {role}, and its PostgreSQL is one")
+
+
+def unread(instance: Instance) -> tuple[str, ...]:
+    """Return which parts of a node's facts cannot be read, once each."""
+    return tuple(dict.fromkeys(said.partition(": ")[0] for said in instance.damage))
+
+
+def running_fits(view: View, *allowed: State) -> Verdict:
+    """Judge whether the target's PostgreSQL is in one of the `allowed` states. A witness has none and always fits."""
+    instance = view.own.facts.instance
+    if instance is None:
+        return holds(Invariant.RUNNING_FITS, f"{view.node} is a witness and runs no PostgreSQL")
+    if instance.state is State.UNREACHABLE and State.UNREACHABLE not in allowed:
+        return unknown(Invariant.RUNNING_FITS, f"PostgreSQL on {view.node} has a process that does not answer")
+    evidence = f"PostgreSQL on {view.node} is {instance.state}"
+    if instance.state is State.UNREADABLE:
+        evidence = f"{evidence} (what cannot be read: {', '.join(unread(instance))})"
+    if instance.state in allowed:
+        return holds(Invariant.RUNNING_FITS, evidence)
+    return violated(Invariant.RUNNING_FITS, f"{evidence}; the action needs it {' or '.join(allowed)}")
+
+
+def common(view: View, *roles: str, past: bool = False) -> tuple[Verdict, ...]:
+    """Judge what every action rests on; `past` is as of `journal_settled`."""
+    return (configuration_agrees(view), journal_settled(view, past=past), role_fits(view, *roles))

@@ -1,0 +1,184 @@
+"""Following: whom a node may stream from, and whether its log allows it.
+
+- A primary is followed only by its signed grant, for a term at or above the one the node has pledged, and at or above
+  that of the node's own WAL: an upstream can carry a node into a term before anybody tells it.
+- A standby is followed (cascading) only by its signed statement that it has pledged at least as high as that, or has
+  WAL of such a term: a standby promoted later in a lower term would otherwise carry along a node that had promised
+  better. (No node pledges a term at or below that of its WAL, so its WAL is as good as a pledge.)
+- In both cases only if the node's log is a prefix of the upstream's.
+
+Pure: no I/O, no clock.
+"""
+
+from aerodb.past.rules_1.protocol.authority import Grant
+from aerodb.past.rules_1.protocol.cluster import Cluster
+from aerodb.past.rules_1.protocol.facts import COMMITS_MAX
+from aerodb.past.rules_1.protocol.plan import Result, Verdict
+from aerodb.past.rules_1.rules.invariants import Invariant, holds, unknown, violated
+from aerodb.past.rules_1.rules.position import Divergence, TermUntold, divergence, is_of
+from aerodb.past.rules_1.rules.view import Peer, View, open_pledge
+
+
+def grant_of(view: View, upstream: str) -> Grant | None:
+    """Return the upstream's own signed grant, where it stands as a primary."""
+    peer = view.peers.get(upstream)
+    if peer is None or peer.facts.standing.role != "primary":
+        return None
+    return peer.grant if peer.grant is not None and peer.grant.node == upstream else None
+
+
+def granted_term(view: View, upstream: str) -> int | None:
+    """Return the term that the upstream holds as a primary; the first term is granted by the configuration."""
+    grant = grant_of(view, upstream)
+    if grant is not None:
+        return grant.term
+    peer = view.peers.get(upstream)
+    if peer is None or peer.facts.standing.role != "primary":
+        return None
+    granted = peer.facts.standing.granted
+    is_genesis = (granted.term, granted.node) == (1, view.cluster.genesis) and upstream == view.cluster.genesis
+    return 1 if is_genesis else None
+
+
+def _floor(peer: Peer, wal: int | None) -> int:
+    """Return the highest term that a node has pledged, knows to be granted, or shows in its WAL."""
+    standing = peer.facts.standing
+    return max(standing.pledged.term, standing.granted.term, wal or 0)
+
+
+def upstream_authority(view: View, upstream: str) -> Verdict:
+    """Judge whether the upstream may be streamed from by a node that has pledged, and has WAL, as the target has."""
+    peer, own = view.peers.get(upstream), view.own.facts.instance
+    bound = own.position.bound if own and own.position else None
+    floor = _floor(view.own, bound)
+    if peer is None:
+        return unknown(Invariant.UPSTREAM_AUTHORITY, f"{upstream} did not report")
+    has = f"{view.node} has pledged term {view.own.facts.standing.pledged.term}"
+    if bound is not None and bound > view.own.facts.standing.pledged.term:
+        has = f"{has}, and its WAL is of term {bound}"
+    standing = peer.facts.standing
+    if standing.role == "witness":
+        return violated(Invariant.UPSTREAM_AUTHORITY, f"{upstream} is a witness and holds no data")
+    if standing.role == "primary":
+        term = granted_term(view, upstream)
+        if term is None:
+            return unknown(
+                Invariant.UPSTREAM_AUTHORITY, f"{upstream} stands as a primary and shows no grant of its own"
+            )
+        evidence = f"{upstream} holds a grant for term {term}; {has}"
+        return (holds if term >= floor else violated)(Invariant.UPSTREAM_AUTHORITY, evidence)
+    other = peer.facts.instance
+    theirs = _floor(peer, other.position.term if other and other.position else None)
+    evidence = f"{upstream}, a standby, has pledged term {standing.pledged.term}; {has}"
+    if theirs > standing.pledged.term:
+        evidence = f"{upstream}, a standby, has WAL of term {theirs} or knows of it; {has}"
+    return (holds if theirs >= floor else violated)(Invariant.UPSTREAM_AUTHORITY, evidence)
+
+
+def strayed(peer: Peer, cluster: Cluster) -> bool:
+    """Tell whether a node that stands as a standby, and is down, was out of recovery beyond what it has noted.
+
+    Somebody promoted or started it past its agent: what its log has gone on to is nobody's history, even where the
+    timeline has the number and the beginning of another's. A former primary's log ends where its pledge says, or where
+    it was told to follow.
+    """
+    standing, instance = peer.facts.standing, peer.facts.instance
+    if standing.role != "standby" or instance is None or not instance.served:
+        return False
+    position, told = instance.position, standing.followed
+    pledged = open_pledge(cluster, peer.facts.node, standing.pledge).position if standing.pledge else None
+    ends = [noted.lsn for noted in (pledged, told) if noted is not None]
+    return position is None or position.lsn not in ends
+
+
+def parting(view: View, upstream: str) -> Divergence | None:
+    """Return where the target's log and the upstream's history part; None where the target's is a prefix.
+
+    Raises:
+        TermUntold: it cannot be told.
+        KeyError: one of the two shows no history of the data folder that it has in use, or the target has strayed.
+    """
+    itself, other = view.own.facts, view.peers[upstream].facts
+    own, peer = itself.instance, other.instance
+    if own is None or peer is None or own.position is None or not own.lineage or not peer.lineage:
+        raise KeyError(upstream)
+    for facts, instance in ((itself, own), (other, peer)):
+        if not is_of(facts.standing, instance.identity):
+            raise KeyError(facts.node)
+    parted = divergence(own.lineage, own.position.lsn, peer.lineage)
+    if parted is None and strayed(view.own, view.cluster):
+        raise KeyError(view.node)
+    return parted
+
+
+def wal_ancestry(view: View, upstream: str) -> Verdict:
+    """Judge whether the target's log is a prefix of the upstream's."""
+    try:
+        parted = parting(view, upstream)
+    except KeyError:
+        return unknown(
+            Invariant.WAL_ANCESTRY,
+            f"the history of {view.node} or of {upstream} is not known, or not that of the data folder in use"
+            + (
+                f": {view.node} was out of recovery beyond what it has noted" if strayed(view.own, view.cluster) else ""
+            ),
+        )
+    except TermUntold as untold:
+        return unknown(Invariant.WAL_ANCESTRY, f"the term of timeline {untold.timeline} is not known")
+    if parted is None:
+        return holds(Invariant.WAL_ANCESTRY, f"the log of {view.node} is part of the history of {upstream}")
+    return violated(
+        Invariant.WAL_ANCESTRY,
+        f"diverged: {view.node} has {parted.excess_bytes} bytes of WAL beyond {parted.fork}, where its history and "
+        f"that of {upstream} part; {commits_beyond(view, parted)}",
+    )
+
+
+def commits_beyond(view: View, parted: Divergence) -> str:
+    """Return which commits only the target has, as far as its log shows them."""
+    instance = view.own.facts.instance
+    if instance is None or instance.commits is None or instance.commits_since is None:
+        return "which commits are beyond it is not known: the log was not read for them"
+    since = instance.commits_since
+    where = "" if since <= parted.fork else f" from {since} on; what is between {parted.fork} and there was not read"
+    found = [commit for commit in instance.commits if commit.lsn >= parted.fork]
+    if not found:
+        return f"no commit is seen beyond it{where}"
+    first = "" if len(found) < COMMITS_MAX else "the last "
+    listed = ", ".join(f"xid {commit.xid} of {commit.time}" for commit in found[-5:])
+    return f"{first}{len(found)} commit(s) are seen beyond it{where}; the newest: {listed}"
+
+
+def _above(peer: Peer) -> set[str]:
+    """Return whom a node stands to follow, and whom its settings name."""
+    instance = peer.facts.instance
+    named = {peer.facts.standing.upstream, instance.attached if instance else None}
+    return {name for name in named if name is not None}
+
+
+def no_cycle(view: View, upstream: str) -> Verdict:
+    """Judge whether the upstream streams, through others, from the target itself."""
+    seen, left = set[str](), [upstream]
+    while left:
+        current = left.pop(0)
+        seen.add(current)
+        peer = view.peers.get(current)
+        if peer is None:
+            return unknown(
+                Invariant.NO_CYCLE, f"{current} did not report, so whether it streams from {view.node} is not known"
+            )
+        above = _above(peer)
+        if view.node in above:
+            return violated(Invariant.NO_CYCLE, f"{current} follows {view.node}")
+        left += sorted(above - seen - set(left))
+    return holds(Invariant.NO_CYCLE, f"{upstream} does not stream from {view.node}")
+
+
+def may_stream(view: View, upstream: str) -> tuple[Verdict, ...]:
+    """Judge whether the target may stream from `upstream`: one rule, wherever streaming begins."""
+    return (upstream_authority(view, upstream), wal_ancestry(view, upstream), no_cycle(view, upstream))
+
+
+def unproven(view: View, upstream: str) -> str:
+    """Return why it is not proven that the target may stream from `upstream`; empty where it is."""
+    return "; ".join(judged.evidence for judged in may_stream(view, upstream) if judged.result is not Result.HOLDS)
