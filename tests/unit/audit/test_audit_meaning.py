@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from aerodb.audit.checks import Unfounded, replayed
 from aerodb.audit.evidence import examine
 from aerodb.audit.export import export
-from aerodb.audit.findings import Meaning
+from aerodb.audit.findings import RULES_OF_PLAN, Meaning
 from aerodb.audit.meaning import _ABOUT_PEOPLE, _AFTER
 from aerodb.audit.record import _ALWAYS, _MORE, Record, RecordEvent
 from aerodb.audit.store import How, Log, LogVerdict, judge_export, judge_folder, verify_folder
@@ -88,7 +88,8 @@ def test_a_forgery_is_named_in_folder_export_and_evidence_alike(
         if request:
             with pytest.raises(EvidenceInvalid) as refused:
                 examine(log.evidence(opened, request), log.trust)
-            assert refused.value.field == forgery.part
+            others = {each.part for each in by_folder.meaning.faults}  # Rules that are not at hand invalidate nothing.
+            assert refused.value.field in (others if forgery.part == RULES_OF_PLAN else {forgery.part})
 
 
 def test_several_processes_judge_as_one_does(honest: Forged, tmp_path: Path) -> None:
