@@ -26,7 +26,7 @@ from aerodb.control.record import Recorder
 from aerodb.local.person import Person, Said
 from aerodb.protocol import canonical, webauthn
 from aerodb.protocol.credentials import Authenticator, Endorse, Endorsed
-from aerodb.protocol.credentials import Authenticators as Listed
+from aerodb.protocol.credentials import AuthenticatorList as Listed
 from aerodb.protocol.webauthn import AssertionInvalid, Endorsement
 from aerodb.transport.server import PageServer, Server, listen, listen_as_localhost
 from aerodb.transport.tls import tls_in

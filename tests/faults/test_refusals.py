@@ -54,7 +54,7 @@ def refused(error: pytest.ExceptionInfo[Refused]) -> str:
     [
         ("fly", "n1", {}, "input.action-unknown", "action"),
         ("stop", "n9", {}, "input.node-unknown", "node"),
-        ("fence", "n2", {"for_": "n9"}, "input.node-unknown", "node"),
+        ("fence", "n2", {"for_": "n9"}, "input.node-unknown", "arguments.for"),
         ("fence", "n2", {}, "input.malformed", "arguments.for"),
         ("stop", "n2", {"upstream": "n1"}, "input.malformed", "arguments.upstream"),
         ("follow", "n2", {"upstream": "n2"}, "input.malformed", "arguments.upstream"),

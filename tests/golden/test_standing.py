@@ -40,11 +40,17 @@ def up(standing: Kept) -> Iterator[Running]:
         assert running.stage.stop_with_postgres() == []
 
 
-def test_nothing_that_was_committed_is_gone(standing: Kept, up: Running) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def rows_found(standing: Kept, up: Running) -> set[int]:
+    """Return how many rows the nodes hold, each, as they come up: before any test writes more."""
+    return {rows_on(standing.layout, node) for node in up.cluster.data_nodes}
+
+
+def test_nothing_that_was_committed_is_gone(standing: Kept, rows_found: set[int]) -> None:
     """Every node holds every row that the application had committed when the cluster was shut down."""
     found = ROWS.search((standing.folder / "README.md").read_text(encoding="utf-8"))
     assert found is not None
-    assert {rows_on(standing.layout, node) for node in up.cluster.data_nodes} == {int(found[1])}
+    assert rows_found == {int(found[1])}
 
 
 def test_what_was_decided_is_remembered(up: Running) -> None:
