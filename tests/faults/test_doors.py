@@ -152,4 +152,4 @@ def test_a_body_that_is_slow_to_be_read_holds_up_nobody(shared: Running) -> None
     thread.join()
     balancer.close()
     assert refused.result().startswith(("input.", "kernel."))
-    assert max(waits) < 0.8 * whole, f"{max(waits):.3f} s of {whole:.3f} s, of {len(waits)} answers"
+    assert max(waits) < 0.7 * whole, f"{max(waits):.3f} s of {whole:.3f} s, of {len(waits)} answers"
