@@ -50,8 +50,10 @@ def test_a_hand_carries_everybody_onto_a_timeline_that_nobody_told(fresh: Runnin
     wait_until(lambda: _last_branch(fresh, other)[1] is not None and run(fresh, other, STREAMS) == [(1,)])
     fresh.api.do("demote", chosen, for_=other)
     fresh.api.do("promote", other)
-    for node in (chosen, "n1"):
-        fresh.api.do("follow", node, upstream=other)
+    fresh.api.do("follow", chosen, upstream=other)
+    told = _last_branch(fresh, other)  # n1 streams from the one that just moved, and is carried along, row after row.
+    wait_until(lambda: told[1] is not None and _last_branch(fresh, "n1") == told)
+    fresh.api.do("follow", "n1", upstream=other)
     assert writer.wait_for_more(20)
     writer.stop()
     assert writer.lost() == []
