@@ -13,6 +13,7 @@ from aerodb.actions import gap_of
 from aerodb.audit.comparison import check_comparisons, compared, comparison_sentences, path_texts, silent_comparison
 from aerodb.audit.cosignature import bare
 from aerodb.audit.note import CheckpointForged, open_checkpoint
+from aerodb.audit.restoration import misnamed
 from aerodb.audit.store import Log, LogUnavailable
 from aerodb.control.errors import GapMistaken
 from aerodb.control.meters import Meters
@@ -128,7 +129,7 @@ class Comparisons:
         if self.how(target, seen).agreement not in CONFLICTS:
             raise GapMistaken(f"this log extends what {target} has seen of it: there is nothing to give up")
         size = self._log.size
-        if gap.restored.size > size or self._log.root_at(gap.restored.size) != gap.restored.root_bytes:
+        if misnamed(gap, size, self._log.root_at):
             raise GapMistaken(f"this log of {size} records does not begin with {gap.restored}", field="restored")
 
     def how(self, who: str, seen: str) -> Comparison:

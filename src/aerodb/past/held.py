@@ -5,7 +5,7 @@
 - What a copy refuses with is of its own types: it is told on as an error of the living code, with its own words.
 - Of rules that are not held nothing is said but which they are, and which release has them.
 
-Pure: no I/O, no clock.
+Pure, but that it looks in its own folder which copies are there, once.
 """
 
 import re

@@ -183,7 +183,8 @@ def _judge(database: Database, trust: Trust, part: RequestPart, size: int) -> tu
                 tally.under(record.configuration, sequence, sequence)
             yield Logged(sequence=sequence, text=body.decode(), record=record)
 
+    whole = Whole(size, _roots(database))
     for _, of_one in groupby(entries(), key=lambda entry: entry.record.request):
-        for finding in judged(trust, of_one, database.blob, Whole(size, _roots(database))):
+        for finding in judged(trust, of_one, database.blob, whole):
             tally.add(finding)
     return records, tally.sum()
