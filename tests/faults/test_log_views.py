@@ -81,12 +81,12 @@ def test_a_log_shown_to_one_node_alone(fresh: Running, tmp_path: Path, later: in
 
 
 def _verification_tells_of_it(running: Running, refused_request: str) -> None:
-    """Whoever verifies is told: of what is fetched by the node's report of now; of the log alone by the recorded one.
+    """Whoever verifies is told: of what is fetched by the report that is shown; of the log alone by the recorded one.
 
     The report that was made after the confirmation stands in the log, by the very outcome that says what was refused.
     """
     fetched = operator(running).types("audit", "verify")
-    assert (fetched.code, "n3 has seen, by its report of now" in fetched.text) == (6, True), fetched.text
+    assert (fetched.code, "n3 has seen, by the signed report shown" in fetched.text) == (6, True), fetched.text
     stop_control(running)
     verdict = judge_folder(running.layout.control / "log", Trust(clusters=(running.cluster,)))
     assert (verdict.meaning.whole, verdict.whole) == (True, False)

@@ -72,9 +72,9 @@ def verify(
     """Verify PATH offline: a log's folder or backup, an export, or evidence; without it, an export fetched now.
 
     The log must extend what its own records say that nodes had seen of it; what is fetched, also what this profile and
-    each node that reports now have seen. Intact: whole and in order, as the log's key signed. Authentic: signed by
-    those who were enrolled. Replayed: each plan is what the rules make of its snapshot. Exit code 0 means all of it,
-    with nothing left unchecked.
+    each node have seen whose signed report is shown. Intact: whole and in order, as the log's key signed. Authentic:
+    signed by those who were enrolled. Replayed: each plan is what the rules make of its snapshot. Exit code 0 means all
+    of it, with nothing left unchecked.
     """
     trust = Trust(clusters=tuple(map(read_cluster, trusted)) or (session.profile().cluster,))
     keys = cosigners_of(trust.clusters, (parse_verifier_key(each, COSIGNATURE) for each in witnesses))
@@ -119,7 +119,9 @@ def _seen_before(profile: Profile, trust: Trust) -> list[Earlier]:
 
 
 def _seen_by_nodes(session: Session, trust: Trust) -> tuple[list[Earlier], tuple[str, ...]]:
-    """Return what nodes have seen of the log, by their signed reports of now, and who says nothing of it.
+    """Return what nodes have seen of the log, by their signed reports in a look, and who says nothing.
+
+    That a report is the newest nobody vouches for: whoever answers may show an old one.
 
     What the log's key did not sign says nothing of the log.
     """
@@ -133,7 +135,7 @@ def _seen_by_nodes(session: Session, trust: Trust) -> tuple[list[Earlier], tuple
 
 
 def _reported(name: str, checkpoint: str, trust: Trust) -> Earlier:
-    seen_in = f"what {name} has seen, by its report of now"
+    seen_in = f"what {name} has seen, by the signed report shown"
     return Earlier(seen_in=seen_in, checkpoint=open_checkpoint(checkpoint, trust.cluster.log_key))
 
 

@@ -39,7 +39,7 @@ def verdict_lines(verdict: LogVerdict, silent: tuple[str, ...] = ()) -> Iterator
         if relation.cosigned is not None:
             yield from _cosigned_lines(relation.cosigned)
     if silent:
-        yield _row("unknown", f"what {', '.join(silent)} has seen of it by now: no report that says so", "warn")
+        yield _row("unknown", f"what {', '.join(silent)} has seen of it: no report that says so is shown", "warn")
     with_what = f"{verdict.processes} processes, one for each core" if verdict.processes > 1 else "one process"
     yield Line("dim", f"  judged by {with_what}; the checkpoint:")
     for line in verdict.verified.checkpoint_text.splitlines():

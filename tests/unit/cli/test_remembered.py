@@ -172,12 +172,12 @@ def test_what_is_fetched_is_held_against_what_nodes_have_seen(stage: Stage, size
     stage.facts["n2"] = msgspec.structs.replace(stage.facts["n2"], checkpoint="nonsense")
     stage.missing["n3"] = "it sleeps"
     shown = stage.run("audit", "verify")
-    assert (shown.code, "extends what n1 has seen, by its report of now" in shown.plain) == (0, True), shown
-    assert "what n2, n3 has seen of it by now: no report that says so" in shown.plain
+    assert (shown.code, "extends what n1 has seen, by the signed report shown" in shown.plain) == (0, True), shown
+    assert "what n2, n3 has seen of it: no report that says so is shown" in shown.plain
     before = memory(stage)
     stage.facts["w1"] = msgspec.structs.replace(stage.facts["w1"], checkpoint=another(stage, size))
     shown = stage.run("audit", "verify")
-    assert (shown.code, "w1 has seen, by its report of now" in shown.plain.split("\n")[0]) == (6, True), shown
+    assert (shown.code, "w1 has seen, by the signed report shown" in shown.plain.split("\n")[0]) == (6, True), shown
     assert ("BEHIND" if size == 40 else "ANOTHER LOG") in shown.plain
     assert memory(stage) == before
     assert json.loads(stage.run("audit", "verify", "--json").out)["silent"] == ["n2", "n3"]
