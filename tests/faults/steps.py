@@ -5,6 +5,6 @@ CHANGING = {
     "process": ("checkpoint", "stop", "start"),
     "replication": ("detach", "attach", "promote", "write_term"),
     "data": ("copy", "swap"),
-    "settings": (),
+    "settings": ("reload",),
 }
 """The steps that change something, by subject; those of the agent's own memory under no name."""

@@ -49,6 +49,8 @@ CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
     ("accept-log", "n3", {}, _log_restored, ["not executed", "executed"]),
     ("checkpoint", "n1", {}, _nothing, ["not executed", "executed"]),
     ("checkpoint", "n3", {}, _nothing, ["not executed", "executed"]),
+    ("reload", "n1", {}, _nothing, ["not executed", "executed"]),
+    ("reload", "n3", {}, _nothing, ["not executed", "executed"]),
     ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed"]),
     ("demote", "n1", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed", "executed"]),
     ("promote", "n2", {}, _pledged, ["not executed", "not executed", "unknown", "executed", "executed", "executed"]),

@@ -339,7 +339,7 @@ class Agent:
     def _found(self, plan: Plan, before: Facts) -> specification.Established:
         """Judge a request that was begun and not ended by the node as it is now."""
         crossed = self._store.crossed(plan.request.id)
-        facts = what_is_over(self._facts(), self._postgres)
+        facts = what_is_over(self._facts, self._postgres)
         return action_named(plan.request.action).established(plan, before, facts, crossed)
 
     # Outcomes, afterwards ---------------------------------------------------------------------------------------

@@ -120,6 +120,11 @@ class NodeSettings:
         """Keep what to work with."""
         self._work = work
 
+    def reload(self) -> None:
+        """Have PostgreSQL read its settings files again."""
+        self._work.step = "the agent waits for PostgreSQL to read its settings files"
+        self._work.postgres.reload()
+
     def quorum(self) -> int:
         """Return k, as the node is configured."""
         return self._work.postgres.quorum

@@ -4,6 +4,8 @@
 - A process that works in the data folder without a postmaster, or before it has one, is not taken for none.
 """
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from aerodb.errors import AeroError
@@ -13,12 +15,18 @@ from aerodb.protocol.facts import Facts, State
 from aerodb.rules.specification import Established
 
 
-def what_is_over(facts: Facts, postgres: Postgres | None) -> Facts:
-    """Return facts that were seen just now, with whatever may not be over yet as unreachable."""
+def what_is_over(look: Callable[[], Facts], postgres: Postgres | None) -> Facts:
+    """Return the facts as they are now, with whatever may not be over yet as unreachable.
+
+    A postmaster takes up what it was sent before it accepts the next connection. It must accept one before it is looked
+    at, so that what it was told shows; and one afterwards, so that nothing was taken up in the instant before.
+    """
+    accepted = postgres is not None and postgres.accepts()
+    facts = look()
     instance = facts.instance
     if postgres is None or instance is None or instance.state is State.UNREACHABLE:
         return facts
-    if postgres.accepts() if instance.state is State.RUNNING else postgres.gone:
+    if (accepted and postgres.accepts()) if instance.state is State.RUNNING else postgres.gone:
         return facts
     return replace(facts, instance=replace(instance, state=State.UNREACHABLE))
 

@@ -18,7 +18,17 @@ import msgspec
 
 from aerodb.protocol.authority import Branch, Candidacy, Followed, Owed, Position, Standing
 from aerodb.protocol.events import Kind
-from aerodb.protocol.facts import Commit, Facts, Instance, Load, Receiver, Sender, Unfinished, UnusedFolder
+from aerodb.protocol.facts import (
+    Commit,
+    Facts,
+    Instance,
+    Load,
+    Receiver,
+    Sender,
+    SettingsFiles,
+    Unfinished,
+    UnusedFolder,
+)
 from aerodb.protocol.keeping import Capacity, Keeping, Replay, Slot, Volume, Wal
 from aerodb.protocol.signed import Signed
 
@@ -56,9 +66,10 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Owed: _fields("term lsn", ""),
     Instance: _fields(
         "system version state recovery position lineage quorum attached restores receiver replayed senders shutdown "
-        "load commits commits_since checkpoint identity unused started stopping served origin keeping",
+        "load commits commits_since checkpoint identity unused started stopping served origin keeping files",
         "folder drift damage",
     ),
+    SettingsFiles: _fields("loaded", "faults drift pending"),
     UnusedFolder: _fields("bytes", "name"),
     Receiver: _fields("status flushed", "upstream"),
     Sender: _fields(

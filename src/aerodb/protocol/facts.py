@@ -94,8 +94,21 @@ class UnusedFolder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     bytes: int
 
 
-class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One PostgreSQL instance.
+class SettingsFiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A running PostgreSQL's settings files: when it last read them, as it says itself, and what they hold by now.
+
+    `faults` are the errors in them, in PostgreSQL's words, with file and line. `drift` names the settings that proofs
+    rest on which the files set otherwise than the agent wrote. `pending` names those that wait for the next start.
+    """
+
+    loaded: str
+    faults: tuple[str, ...]
+    drift: tuple[str, ...]
+    pending: tuple[str, ...]
+
+
+class InstanceOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One PostgreSQL instance, as version 1 of a report has it.
 
     Facts come in parts: what could not be read is named in `damage` ("part: why"), and is unknown in its field.
     `system` is the system identifier (empty: unknown), `folder` the name of the data folder in use. `recovery` says
@@ -148,6 +161,15 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return next((said.partition(": ")[2] for said in self.damage if said.partition(": ")[0] == part), None)
 
 
+class Instance(InstanceOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One PostgreSQL instance: what version 1 of a report says of it, and its settings files.
+
+    `files` is left out where PostgreSQL does not run or does not say, and of a node that reported in version 1.
+    """
+
+    files: SettingsFiles | msgspec.UnsetType = msgspec.UNSET
+
+
 class Unfinished(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request that the journal began and did not end, and what PostgreSQL's own state says of it."""
 
@@ -157,8 +179,8 @@ class Unfinished(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     evidence: str
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything an agent says of its node. `instance` is None for a witness.
+class FactsOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an agent says of its node, as version 1 of a report has it. `instance` is None for a witness.
 
     `checkpoint` is the newest audit log checkpoint that the agent has seen, whole, as the log signed it (empty: none):
     so whoever reads the report can hold the log against it. `entries` counts the requests in its journal. `gave_up` are
@@ -169,19 +191,58 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     rules: str
     configuration: str
     standing: Standing
-    instance: Instance | None
+    instance: InstanceOne | None
     unfinished: Unfinished | None
     entries: int
     checkpoint: str
     gave_up: tuple[str, ...] = ()
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Facts as a node signs them, for one asking: `nonce` is the id of the request (or of the look) they are for."""
+class Facts(FactsOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an agent says of its node. `instance` is None for a witness."""
+
+    instance: Instance | None
+
+
+def lifted_facts(one: FactsOne) -> Facts:
+    """Return in the words of now what facts of version 1 say."""
+    said = msgspec.structs.asdict(one)
+    instance = one.instance and Instance(**msgspec.structs.asdict(one.instance))
+    return Facts(**{**said, "instance": instance})
+
+
+def facts_in_one(facts: Facts, rules: str) -> FactsOne:
+    """Return facts in the words of version 1, for whoever judges by these `rules`: what it cannot say is left out."""
+    said = {name: getattr(facts, name) for name in FactsOne.__struct_fields__}
+    instance = facts.instance and InstanceOne(
+        **{name: getattr(facts.instance, name) for name in InstanceOne.__struct_fields__}
+    )
+    return FactsOne(**{**said, "rules": rules, "instance": instance})
+
+
+class ReportOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Version 1 of a report."""
 
     FORMAT: ClassVar[Format] = Format(kind="report")
 
     kind: Literal["report"] = "report"
+    cluster: str
+    node: str
+    nonce: str
+    facts: FactsOne
+
+
+def _lifted(one: ReportOne) -> "Report":
+    return Report(cluster=one.cluster, node=one.node, nonce=one.nonce, facts=lifted_facts(one.facts))
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Facts as a node signs them, for one asking: `nonce` is the id of the request (or of the look) they are for."""
+
+    FORMAT: ClassVar[Format] = Format(kind="report", version=2, earlier=ReportOne, lifted=_lifted)
+
+    kind: Literal["report"] = "report"
+    format: Literal[2] = 2
     cluster: str
     node: str
     nonce: str
@@ -228,8 +289,14 @@ def structural(facts: Facts) -> Facts:
         unused=(),
         damage=tuple(said.partition(": ")[0] for said in instance.damage),
         keeping=_settled(instance.keeping),
+        files=_unread(instance.files),
     )
     return msgspec.structs.replace(facts, instance=quiet)
+
+
+def _unread(files: SettingsFiles | msgspec.UnsetType) -> SettingsFiles | msgspec.UnsetType:
+    """Return what the settings files hold, without when they were read: a reload by hand is no other state."""
+    return msgspec.structs.replace(files, loaded="") if isinstance(files, SettingsFiles) else files
 
 
 def _settled(keeping: Keeping) -> Keeping:

@@ -3,7 +3,7 @@
 Pure: no I/O, no clock.
 """
 
-from aerodb.protocol.facts import Instance, State
+from aerodb.protocol.facts import Instance, SettingsFiles, State
 from aerodb.protocol.plan import Result, Verdict
 from aerodb.rules.invariants import RULES, Invariant, holds, unknown, violated
 from aerodb.rules.view import View
@@ -97,6 +97,36 @@ def policy_known(view: View) -> Verdict:
 def receiver_known(view: View) -> Verdict:
     """Judge whether the target receives WAL from nowhere but where its agent wrote."""
     return _set_as_written(view, Invariant.RECEIVER_KNOWN, RECEIVER_SETTINGS, "where WAL comes from")
+
+
+STREAMING_SETTINGS = ("primary_conninfo", "primary_slot_name")
+"""What would begin to stream once it is taken up."""
+
+
+def settings_loadable(view: View) -> Verdict:
+    """Judge whether the target's files may be taken up: no error, nothing weakened, no streaming begun."""
+    instance, invariant = view.own.facts.instance, Invariant.SETTINGS_LOADABLE
+    if instance is None:
+        return holds(invariant, f"{view.node} is a witness and has no settings")
+    files = instance.files
+    if not isinstance(files, SettingsFiles) or instance.unread(SETTINGS) is not None:
+        return unknown(invariant, f"what the settings files of {view.node} hold cannot be read")
+    if files.faults:
+        return violated(invariant, f"the settings files of {view.node} hold an error: {'; '.join(files.faults)}")
+    if files.drift:
+        return violated(
+            invariant,
+            f"the files would change what proofs rest on, on {view.node}: {', '.join(files.drift)}; take out what sets "
+            "it",
+        )
+    begins = [name for name in STREAMING_SETTINGS if name in instance.drift]
+    if begins:
+        return violated(
+            invariant,
+            f"{', '.join(begins)} in the files of {view.node} is not in force: a reload would change from whom it "
+            "receives, and that is judged by start; stop the node, and start it",
+        )
+    return holds(invariant, f"the settings files of {view.node} hold no error, and change nothing that proofs rest on")
 
 
 def stands_as(view: View, *allowed: str) -> Verdict:

@@ -63,6 +63,9 @@ class DataHands(Protocol):
 class SettingsHands(Protocol):
     """What the node is configured to do."""
 
+    def reload(self) -> None:
+        """Have PostgreSQL read its settings files again, and return when it says that it has."""
+
     def quorum(self) -> int:
         """Return k, how many standbys must flush a commit, as the node is configured."""
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from aerodb.protocol.plan import Result, Verdict
 
-RULES = "aerodb-rules/1"
+RULES = "aerodb-rules/2"
 """The version of the rules; a plan made by other rules is refused."""
 
 
@@ -39,6 +39,7 @@ class Invariant(StrEnum):
     NO_HIGHER_GRANT = "no-higher-grant"
     REPLAY_RUNS = "replay-runs"
     GAP_NAMED = "gap-named"
+    SETTINGS_LOADABLE = "settings-loadable"
 
 
 STATEMENTS: dict[Invariant, tuple[str, str]] = {
@@ -142,6 +143,11 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "What the request gives up is the newest of the audit log that the node saw, by size and root; what it names "
         "as restored is shorter.",
     ),
+    Invariant.SETTINGS_LOADABLE: (
+        "Settings loadable",
+        "The settings files on the node hold no error, set what proofs rest on as its agent wrote it, and name the "
+        "upstream that is in force.",
+    ),
 }
 
 Stability = Literal["stable", "unstable"]
@@ -170,6 +176,7 @@ STABILITY: dict[Invariant, Stability] = {
     Invariant.NO_HIGHER_GRANT: "unstable",
     Invariant.REPLAY_RUNS: "stable",
     Invariant.GAP_NAMED: "stable",
+    Invariant.SETTINGS_LOADABLE: "stable",
 }
 """Whether what an invariant rests on of others still stands once they have said it.
 

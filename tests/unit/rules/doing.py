@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from aerodb.actions import catalogue
 from aerodb.protocol.authority import Branch, Grant, Pledge, Standing
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, Instance, Receiver, Sender, State
+from aerodb.protocol.facts import Facts, Instance, Receiver, Sender, SettingsFiles, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules.explain import explain
@@ -13,6 +13,9 @@ from aerodb.rules.operation import carry_out
 from aerodb.rules.specification import Order
 from aerodb.rules.ways import Step
 from tests.unit.rules.scenes import CLUSTER, KEYS, Scene, request_for, snapshot_of, view_for
+
+LATER = "2030-01-31T12:30:01.000000Z"
+"""When PostgreSQL has read its settings files again."""
 
 
 class _Subject:
@@ -90,6 +93,12 @@ class SceneData(_Subject):
 
 class SceneSettings(_Subject):
     """The settings, in memory."""
+
+    def reload(self) -> None:
+        """Read the settings files again."""
+        files = self._hands.facts.instance.files if self._hands.facts.instance else None
+        assert isinstance(files, SettingsFiles)
+        self._hands.change("reload", files=replace(files, loaded=LATER))
 
     def quorum(self) -> int:
         """Return k."""

@@ -11,7 +11,7 @@ from aerodb.actions import catalogue
 from aerodb.errors import AeroError
 from aerodb.protocol.authority import Branch, Candidacy, Grant, Pledge, Position, Standing
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
-from aerodb.protocol.facts import Facts, Instance, Load, Receiver, Report, Sender, State
+from aerodb.protocol.facts import Facts, Instance, Load, Receiver, Report, Sender, SettingsFiles, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Request, Snapshot
 from aerodb.protocol.signed import Signed, public_text, sign
@@ -206,8 +206,21 @@ def scenes() -> dict[str, Scene]:
         "switched": switched(),
         "primary crashed": down,
         "fenced for nothing": fenced,
+        "files told": with_files(healthy()),
     }
     return {name: having_seen(scene) for name, scene in found.items()}
+
+
+FILES = SettingsFiles(loaded="2030-01-31T12:30:00.000000Z", faults=(), drift=(), pending=())
+"""What is told of settings files in which nothing is wrong."""
+
+
+def with_files(scene: Scene, files: SettingsFiles = FILES) -> Scene:
+    """Return a scene in which every data node tells of its settings files."""
+    for name, facts in scene.items():
+        if facts.instance is not None:
+            scene = with_instance(scene, name, files=files)
+    return scene
 
 
 def having_seen(scene: Scene, checkpoint: str = "") -> Scene:

@@ -13,8 +13,10 @@ from aerodb.protocol.plan import Plan
 from aerodb.rules.condition import SETTINGS
 from aerodb.rules.explain import explain
 from aerodb.rules.standing import promised
+from tests.unit.rules.doing import LATER
 from tests.unit.rules.scenes import (
     CLUSTER,
+    FILES,
     MARKS,
     REQUEST,
     Scene,
@@ -23,6 +25,7 @@ from tests.unit.rules.scenes import (
     pledged,
     request_for,
     snapshot_of,
+    with_files,
     with_instance,
     with_standing,
 )
@@ -83,6 +86,7 @@ EVERYTHING: list[tuple[str, str, Facts]] = [
     ("follow", "n3", changed("n3")),
     ("promote", "n2", changed("n2", recovery=False)),
     ("reclone", "n3", changed("n3", folder="data-0002")),
+    ("reload", "n1", changed("n1", files=replace(FILES, loaded=LATER))),
     ("renew", "n1", changed("n1", position=Position(term=2, bound=2, timeline=1, lsn=Lsn(6000)))),
     ("start", "n3", changed("n3")),
     ("stop", "n1", changed("n1", state=State.STOPPED)),
@@ -98,8 +102,8 @@ def test_no_action_is_missing() -> None:
 @pytest.mark.parametrize(("action", "node", "now"), EVERYTHING, ids=[each[0] for each in EVERYTHING])
 def test_what_has_not_crossed_was_not_executed(action: str, node: str, now: Facts) -> None:
     """Whatever the node looks like, be it that somebody else did the same: this operation did not."""
-    assert judged(action, node, healthy(), now, crossed=True) == "executed"
-    assert judged(action, node, healthy(), now, crossed=False) == "not executed"
+    assert judged(action, node, with_files(healthy()), now, crossed=True) == "executed"
+    assert judged(action, node, with_files(healthy()), now, crossed=False) == "not executed"
 
 
 @pytest.mark.parametrize("action", ["checkpoint", "demote", "promote", "renew", "start", "stop"])

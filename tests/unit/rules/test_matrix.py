@@ -20,6 +20,7 @@ from aerodb.rules.invariants import STATEMENTS, Invariant
 from tests.unit.rules.scenes import (
     CHECKPOINT,
     CLUSTER,
+    FILES,
     Scene,
     grant_of,
     having_seen,
@@ -28,6 +29,7 @@ from tests.unit.rules.scenes import (
     scenes,
     snapshot_of,
     view_for,
+    with_files,
     with_instance,
     with_standing,
 )
@@ -176,6 +178,12 @@ BREAKERS: dict[Invariant, Breaker] = {
     Invariant.NO_CYCLE: _cycle,
     Invariant.NO_HIGHER_GRANT: _promised_elsewhere,
     Invariant.REPLAY_RUNS: _each_node(lambda scene, name: with_instance(scene, name, keeping=PAUSED)),
+    Invariant.SETTINGS_LOADABLE: lambda scene, _: iter(
+        [
+            with_files(scene, replace(FILES, faults=("x.conf line 3: syntax error",))),
+            with_files(scene, replace(FILES, drift=("fsync",))),
+        ]
+    ),
     Invariant.GAP_NAMED: lambda scene, _: iter([having_seen(scene, "nothing"), having_seen(scene, LONGER)]),
 }
 """How each invariant is broken; each yields scenes until one breaks it."""
@@ -250,6 +258,7 @@ ALONE = [
     Invariant.NO_CYCLE,
     Invariant.NO_HIGHER_GRANT,
     Invariant.GAP_NAMED,
+    Invariant.SETTINGS_LOADABLE,
 ]
 
 

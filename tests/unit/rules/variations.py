@@ -8,7 +8,7 @@ from aerodb.protocol.authority import Branch, Candidacy, Followed, Owed, Positio
 from aerodb.protocol.facts import Commit, Load, Receiver, Sender, State, Unfinished, UnusedFolder
 from aerodb.protocol.keeping import Capacity, Keeping, Replay, Slot, Volume, Wal
 from aerodb.protocol.lsn import Lsn
-from tests.unit.rules.scenes import FIRST, Scene, carried, pledged, with_instance, with_standing
+from tests.unit.rules.scenes import FILES, FIRST, Scene, carried, pledged, with_instance, with_standing
 
 Change = Callable[[Scene, str], Scene]
 """Gives a scene with one node changed."""
@@ -120,6 +120,11 @@ CHANGES: dict[str, Change] = {
     "unlogged": _instance(keeping=Keeping(unlogged=4)),
     "unlogged none": _instance(keeping=Keeping(unlogged=0)),
     "disk full": _instance(keeping=Keeping(volume=Volume(size_bytes=1 << 40, free_bytes=1 << 20))),
+    "files in order": _instance(files=FILES),
+    "files with an error": _instance(files=replace(FILES, faults=("a.conf line 3: syntax error",))),
+    "files that weaken": _instance(files=replace(FILES, drift=("fsync",))),
+    "files that wait": _instance(files=replace(FILES, pending=("max_connections",))),
+    "files not in force": _instance(files=FILES, drift=("primary_conninfo",)),
     "WAL gone": _instance(keeping=Keeping(wal=Wal(size_bytes=1 << 30, begin=Lsn(60_000)))),
     "nobody streams": _instance(senders=()),
     "all stream": _senders((5000, 5000), (5000, 5000), (5000, 5000)),

@@ -13,6 +13,7 @@ from aerodb.kernel.postgres.children import Children
 from aerodb.kernel.postgres.errors import (
     RoleConflict,
     ServerForeign,
+    SettingsNotLive,
     StartFailed,
 )
 from aerodb.kernel.postgres.folders import DataFolders
@@ -31,6 +32,7 @@ from aerodb.rules.position import Noted
 from aerodb.rules.serving import Serving
 
 CHECKPOINT_SECONDS_MAX = 3600.0
+SETTLE_SECONDS_MAX = 30.0
 
 
 class Postgres:
@@ -121,6 +123,19 @@ class Postgres:
             Unreachable, StatementFailed: it failed, has not ended in CHECKPOINT_SECONDS_MAX, or the agent is ending.
         """
         self._session.lasting.run("checkpoint", CHECKPOINT_SECONDS_MAX)
+
+    def reload(self) -> None:
+        """Have PostgreSQL read its settings files again.
+
+        Raises:
+            NotRunning: it does not run.
+            SettingsNotLive: it has not said so in time; it takes the signal up as soon as it works again.
+            Unreachable, StatementFailed: it does not answer.
+        """
+        before = self._session.loaded()
+        process.reload(self._place)
+        if not process.wait_until(lambda: self._session.loaded() > before, SETTLE_SECONDS_MAX):
+            raise SettingsNotLive(f"PostgreSQL of {self._place.name} has not read its files again", executed="unknown")
 
     def stop(self) -> None:
         """Shut PostgreSQL down cleanly.

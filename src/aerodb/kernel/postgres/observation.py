@@ -26,7 +26,7 @@ from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstr
 from aerodb.kernel.postgres.sizes import Unused
 from aerodb.kernel.postgres.waldump import beginning, commits_after, end_of_log, readable_from
 from aerodb.protocol.authority import Branch, Position, Standing
-from aerodb.protocol.facts import Commit, Instance, State
+from aerodb.protocol.facts import Commit, Instance, SettingsFiles, State
 from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.condition import SETTINGS
@@ -198,6 +198,18 @@ class Observer:
             stopping=stopping,
             origin=self._origin(identity, lineage),
             keeping=self._kept(seen.keeping),
+            files=self._files(seen, text),
+        )
+
+    def _files(self, seen: PostgresSeen, standing: str | None) -> SettingsFiles | msgspec.UnsetType:
+        """Return what the settings files hold by now; nothing where that cannot be read."""
+        if seen.files is None or standing is None:
+            return msgspec.UNSET
+        return SettingsFiles(
+            loaded=seen.files["loaded"],
+            faults=tuple(seen.files["faults"]),
+            drift=differing(expected(self._place, standing), DEFAULTS | seen.filed),
+            pending=tuple(seen.files["pending"]),
         )
 
     def _drift(self, seen: PostgresSeen, standing: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from aerodb.kernel.durable import sync_folder
 from aerodb.kernel.postgres import process, settings
 from aerodb.kernel.postgres.errors import DetachUnfinished, PromotionUnfinished, SettingsNotLive, StillReceiving
 from aerodb.kernel.postgres.ground import Ground
-from aerodb.kernel.postgres.session import RECEIVING, has_replayed_all
+from aerodb.kernel.postgres.receiving import RECEIVING, has_replayed_all
 from aerodb.protocol.lsn import Lsn
 
 SETTLE_SECONDS_MAX = 30.0

@@ -22,11 +22,13 @@ from psycopg.rows import dict_row
 
 from aerodb.errors import AeroError
 from aerodb.kernel.postgres.errors import PostgresUnreachable, ServerForeign, StatementFailed
+from aerodb.kernel.postgres.filed import FILES, LOADED
 from aerodb.kernel.postgres.keeping import CAPACITY, KEEPING, said_of
 from aerodb.kernel.postgres.lasting import Connection, Lasting
 from aerodb.kernel.postgres.patience import OutOfPatience, PatientConnection
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import POLL_SECONDS, postmaster
+from aerodb.kernel.postgres.receiving import RECEIVING, has_replayed_all, is_reading, parsed_lsn
 from aerodb.kernel.postgres.sending import SENDERS, SERVING, senders_in
 from aerodb.kernel.postgres.settings import DEFAULTS, SUPERUSER, WATCHED, own_options
 from aerodb.protocol.facts import Load, Receiver, Sender
@@ -88,12 +90,6 @@ select count(*) as found from pg_stat_activity
 where usename = %(own)s and application_name = 'aerodb agent' and pid <> pg_backend_pid()
 """
 
-RECEIVING = """
-select (select count(*) from pg_stat_activity where backend_type = 'walreceiver') as receiving,
-       (select wait_event from pg_stat_activity where backend_type = 'startup') as startup,
-       pg_last_wal_receive_lsn()::text as received, pg_last_wal_replay_lsn()::text as replayed
-"""
-
 
 class PostgresSeen(msgspec.Struct, frozen=True, kw_only=True):
     """What a running PostgreSQL says of itself, in one look.
@@ -120,17 +116,14 @@ class PostgresSeen(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: Lsn
     started: str
     keeping: Keeping
-
-
-def _lsn(text: str | None) -> Lsn | None:
-    return None if text is None else Lsn.parse(text)
+    files: dict[str, Any] | None = None
 
 
 def _receiver(found: dict[str, Any] | None) -> Receiver | None:
     if found is None:
         return None
     return Receiver(
-        status=found["status"] or "", upstream=f"{found['host']}:{found['port']}", flushed=_lsn(found["flushed"])
+        status=found["status"] or "", upstream=f"{found['host']}:{found['port']}", flushed=parsed_lsn(found["flushed"])
     )
 
 
@@ -141,35 +134,13 @@ def _for_others(live: dict[str, str | None], filed: dict[str, str]) -> dict[str,
     }
 
 
-def has_replayed_all(found: dict[str, Any]) -> bool:
-    """Tell whether a standby that receives nothing has replayed every whole record that it has.
-
-    Its startup process waits before it looks again only when neither pg_wal nor a receiver has another record. What
-    was received may reach further, into a record whose end never came: that is part of nothing, and no commit that
-    was acknowledged can be in it. Before that wait, after a restart too, WAL may be left to replay.
-    """
-    return bool(found["receiving"] == 0 and found["startup"] == "RecoveryRetrieveRetryInterval")
-
-
-def _is_reading(found: dict[str, Any]) -> bool:
-    """Tell whether a standby that receives nothing reads what it received, so that it may yet find a record's end.
-
-    It looks anew every `wal_retrieve_retry_interval`, and through all of a long record: in that moment a beginning
-    without an end looks like WAL that is left to replay.
-    """
-    received, replayed = _lsn(found["received"]), _lsn(found["replayed"])
-    unread = received is not None and replayed is not None and received > replayed
-    reads = found["startup"] is None or found["startup"].casefold() == "walread"
-    return bool(found["receiving"] == 0 and unread and reads)
-
-
 def _seen(
     found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | None, damage: tuple[str, ...]
 ) -> PostgresSeen:
-    received, replayed = _lsn(found["received"]), _lsn(found["replayed"])
+    received, replayed = parsed_lsn(found["received"]), parsed_lsn(found["replayed"])
     if has_replayed_all(found):
         received = replayed
-    ends = [end for end in (_lsn(found["written"]), received, replayed) if end is not None]
+    ends = [end for end in (parsed_lsn(found["written"]), received, replayed) if end is not None]
     load = found["load"]
     timeline = found["timeline"] if not found["recovery"] else (found["receiver"] or {}).get("timeline")
     if found["recovery"] is False:
@@ -345,13 +316,30 @@ class PostgresSession:
         rows, damage = self._terms()  # First: a row that is seen is of WAL that the look then counts in.
         found = self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER, "capacity": list(CAPACITY)})
         self._refuse_other_files(found["folder"], found["configuration"])
-        return _seen(found | self._when_read(found), lingering, rows, damage)
+        seen = _seen(found | self._when_read(found), lingering, rows, damage)
+        return msgspec.structs.replace(seen, files=self._files())
+
+    def _files(self) -> dict[str, Any] | None:
+        """Return what the settings files hold, or None where one cannot be opened, which PostgreSQL then refuses to."""
+        try:
+            found: dict[str, Any] = self._read(FILES, {})
+        except StatementFailed:
+            return None
+        return found
+
+    def loaded(self) -> str:
+        """Return when this very session last read the settings files, or when the postmaster had as it began.
+
+        Raises:
+            Unreachable, StatementFailed: as `run`.
+        """
+        return str(self._read(f"select {LOADED} as found", {}))
 
     def _when_read(self, found: dict[str, Any]) -> dict[str, Any]:
         """Return what changes of a look once a standby has read what it received, or has replayed more of it."""
         read = found
         end = time.monotonic() + READING_SECONDS_MAX
-        while _is_reading(read) and read["replayed"] == found["replayed"] and time.monotonic() < end:
+        while is_reading(read) and read["replayed"] == found["replayed"] and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
             read = self.run(RECEIVING, seconds_max=LOOK_SECONDS_MAX)[0]
         return read
