@@ -26,7 +26,7 @@ CROSSED = "crossed"
 
 EFFECT = {
     "demote": "stop", "fence": "pledge", "follow": "attach", "promote": "promote", "reclone": "swap", "renew": "row",
-    "start": "start", "stop": "stop",
+    "restart": "stop", "start": "start", "stop": "stop",
 }  # fmt: skip
 """The step by which each action's effect happens."""
 
@@ -242,7 +242,8 @@ class MemoryHands:
         self._later("start", term, state=State.UNREACHABLE)
         if term:
             self.events.append(("acts", term))
-        self.node = started(self.node, term)
+        starts = self.node.starts + 1  # Its own operation is open, be it that nothing else is.
+        self.node = started(self.node, term)._replace(starts=starts)
         self._effect("start")
 
     def promote(self) -> None:

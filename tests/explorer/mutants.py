@@ -201,6 +201,11 @@ RULES = (
         ),
     ),
     Mutant("no-higher-grant of start", _verdict("start", Invariant.NO_HIGHER_GRANT), SMALL._replace(crashes=1)),
+    Mutant(
+        "no-higher-grant of restart",
+        _verdict("restart", Invariant.NO_HIGHER_GRANT),
+        SMALL._replace(stops=1, cuts=1, actions=("fence", "promote", "restart")),
+    ),
     Mutant("the receiver's cut before a pledge", Dropped(hands=ReceiverUncut), SMALL),
     Mutant("the pledge's write before a promotion", Dropped(hands=PledgeUnwritten), SMALL._replace(cuts=1, crashes=1)),
     Mutant(
@@ -294,6 +299,11 @@ FAULTS = (
         "that a shutdown may come late",
         Dropped(hasty=frozenset({"stop"})),
         PAIR._replace(late=1, stops=1, requests=("stop n1",)),
+    ),
+    Mutant(
+        "that a restart's shutdown may come late",
+        Dropped(hasty=frozenset({"restart"})),
+        PAIR._replace(late=1, stops=1, requests=("restart n1",)),
     ),
     Mutant(
         "that a server that is down may have run in between",

@@ -336,14 +336,26 @@ class Orders:
         return Run(after, (*events, *hands.events), f"settled: {found}", broken)
 
 
+READS_A_PEER = {"demote", "fence", "follow", "promote", "reclone", "renew", "restart", "start"}
+
+
 def _reduced_instance(facts: Facts, action: str) -> Instance | None:
     """Return what the action can read of a peer's PostgreSQL: its history, or whether it keeps its pledge."""
     instance = facts.instance
-    if instance is None or action not in {"demote", "fence", "follow", "promote", "reclone", "renew", "start"}:
+    if instance is None or action not in {
+        "demote",
+        "fence",
+        "follow",
+        "promote",
+        "reclone",
+        "renew",
+        "restart",
+        "start",
+    }:
         return None
     if action == "fence":
         return replace(instance, position=None, lineage=(), attached=None, shutdown=None, quorum=None)
-    if action in {"follow", "reclone", "start"}:
+    if action in {"follow", "reclone", "restart", "start"}:
         return replace(instance, position=None, attached=None, shutdown=None, quorum=None)
     pledged = facts.standing.pledge is not None
     untold = pledged and is_untold(facts)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from aerodb.protocol.authority import Branch, Standing
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, Instance, Load, Sender, State, Unfinished
+from aerodb.protocol.facts import Facts, Instance, Load, Sender, SettingsFiles, State, Unfinished
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.invariants import RULES
 from aerodb.rules.position import (
@@ -25,6 +25,10 @@ from aerodb.rules.position import (
 )
 from aerodb.rules.view import Peer, open_grant, open_pledge, peer_of
 from tests.explorer.world import ROW, SHUTDOWN, Node, identity
+
+SOUND = SettingsFiles(loaded="", faults=(), drift=(), pending=())
+WEAK = replace(SOUND, drift=("synchronous_standby_names",))
+"""What settings files hold that nobody, or somebody, has put a weaker policy into."""
 
 
 def _rows(node: Node, name: str, quorum: int) -> tuple[TermRow, ...]:
@@ -84,7 +88,7 @@ def instance_of(node: Node, name: str, cluster: Cluster) -> Instance:
         drift=("synchronous_standby_names",) if node.weak else (),
         shutdown=end if node.state is State.STOPPED and not node.recovery else None,
         load=_load(node), identity=folder, started=f"start {node.starts}" if up else None,
-        served=None if up else node.served, origin=_origin(node, lineage),
+        served=None if up else node.served, origin=_origin(node, lineage), files=WEAK if node.weak else SOUND,
     )  # fmt: skip
     if standing.weakened:
         found = replace(found, quorum=None)

@@ -10,7 +10,7 @@ from tests.explorer.orders import STREAMS, Order, Run
 from tests.explorer.promises import Promises, highest_elected
 from tests.explorer.world import Node
 
-SHUTS_DOWN = {"stop", "demote"}
+SHUTS_DOWN = {"stop", "demote", "restart"}
 CANDIDACIES = {"fence", "demote"}
 
 
@@ -128,7 +128,7 @@ class Requests:
     def _started_rightly(self, found: Found, order: Order, state: Whole, promises: Promises) -> Found:
         """Check a start as a primary by request."""
         node = self._node[state.nodes[self._places[order.target]]]
-        if order.action != "start" or node.recovery or found.broken or node.standing.role != "primary":
+        if order.action not in {"start", "restart"} or node.recovery or found.broken or node.standing.role != "primary":
             return found
         if any(
             election.term > node.standing.granted.term and self._names[election.node] != order.target

@@ -71,6 +71,7 @@ REDUCED = (
     PAIR._replace(weakenings=1, crashes=1, actions=("fence", "promote", "start")),
     PAIR._replace(copies=1, cuts=1, actions=RECLONED),
     PAIR._replace(crashes=2, cuts=1, actions=("start",)),
+    PAIR._replace(stops=1, cuts=1, actions=("fence", "promote", "restart")),
     REPLACED,
 )
 
@@ -116,6 +117,8 @@ FULL = (
         "reclone n3 from n1", "fence n2 for n3 in term 2", "promote n3 in term 2", "fence n3 for n2 in term 2",
         "promote n2 in term 2", "follow n2 to n1",
     )),
+    PAIR._replace(crashes=1, stops=1, cuts=1, actions=("fence", "promote", "restart")),
+    PAIR._replace(stops=1, late=1, ways=True, actions=("fence", "promote", "restart", "start")),
     CARRIED,
     APART,
 )  # fmt: skip

@@ -51,6 +51,8 @@ CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
     ("checkpoint", "n3", {}, _nothing, ["not executed", "executed"]),
     ("reload", "n1", {}, _nothing, ["not executed", "executed"]),
     ("reload", "n3", {}, _nothing, ["not executed", "executed"]),
+    ("restart", "n1", {}, _nothing, ["not executed", "not executed", *["executed"] * 3]),
+    ("restart", "n3", {}, _nothing, ["not executed", *["executed"] * 4]),
     ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed"]),
     ("demote", "n1", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed", "executed"]),
     ("promote", "n2", {}, _pledged, ["not executed", "not executed", "unknown", "executed", "executed", "executed"]),

@@ -129,7 +129,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """
     before, view = hands.standing(), order.view
     if before.role == "standby":
-        _settle_upstream(hands, order)
+        settle_upstream(hands, order)
     hands.cross(order.plan.request.id)
     hands.process.start()
     standing = settle(hands, order.plan)
@@ -139,8 +139,8 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     return (f"PostgreSQL on {view.node} runs as a {standing.role}{whom}{detached_now}",)
 
 
-def _settle_upstream(hands: Hands, order: Order) -> None:
-    """Make settings and standing name the upstream, or nobody where it is not proven, or not any more."""
+def settle_upstream(hands: Hands, order: Order) -> None:
+    """Make settings and standing of a standby that is down name its upstream, or nobody where that is not proven."""
     upstream = hands.standing().upstream
     if upstream is not None and any(detaches(view) for view in order.views):
         hands.write_standing(detached(hands.standing()))

@@ -147,13 +147,24 @@ def recloned(view: View) -> tuple[str, ...]:
 
 def started(view: View) -> tuple[str, ...]:
     """Say what is acknowledged once the target runs as what it stands as, and who is attached to it streams."""
+    return _sentences(view, _then(view, _running(view)))
+
+
+def restarted(view: View) -> tuple[str, ...]:
+    """Say what is acknowledged while the target is down, and once it runs again as what it stands as."""
+    during, after = _then(view, _down(_scene(view), view.node)), _then(view, _running(view))
+    return _sentences(view, after, during if during != after else "")
+
+
+def _running(view: View) -> Scene:
+    """Return the scene in which the target runs as what it stands as."""
     scene, standing = _scene(view), view.own.facts.standing
     if standing.role == "standby":
         streams = standing.upstream is not None and not unproven(view, standing.upstream)
-        return _sentences(view, _then(view, _streams(scene, view.node, standing.upstream or "") if streams else scene))
+        return _streams(scene, view.node, standing.upstream or "") if streams else scene
     scene = _instance(scene, view.node, state=State.RUNNING, recovery=False, senders=(), quorum=view.cluster.quorum)
     for name, facts in _scene(view).items():
         own = facts.instance
         if own is not None and own.attached == view.node and own.state is State.RUNNING and own.recovery:
             scene = _streams(scene, name, view.node)
-    return _sentences(view, _then(view, scene))
+    return scene

@@ -88,6 +88,7 @@ EVERYTHING: list[tuple[str, str, Facts]] = [
     ("reclone", "n3", changed("n3", folder="data-0002")),
     ("reload", "n1", changed("n1", files=replace(FILES, loaded=LATER))),
     ("renew", "n1", changed("n1", position=Position(term=2, bound=2, timeline=1, lsn=Lsn(6000)))),
+    ("restart", "n1", changed("n1", started="later")),
     ("start", "n3", changed("n3")),
     ("stop", "n1", changed("n1", state=State.STOPPED)),
 ]
@@ -106,7 +107,7 @@ def test_what_has_not_crossed_was_not_executed(action: str, node: str, now: Fact
     assert judged(action, node, with_files(healthy()), now, crossed=False) == "not executed"
 
 
-@pytest.mark.parametrize("action", ["checkpoint", "demote", "promote", "renew", "start", "stop"])
+@pytest.mark.parametrize("action", ["checkpoint", "demote", "promote", "renew", "restart", "start", "stop"])
 def test_a_process_that_does_not_answer_proves_nothing(action: str) -> None:
     """Where PostgreSQL cannot be looked into, nothing that it was told is known to be over."""
     node = "n2" if action == "promote" else "n1"
