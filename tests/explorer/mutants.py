@@ -303,7 +303,7 @@ FAULTS = (
     Mutant(
         "that a restart's shutdown may come late",
         Dropped(hasty=frozenset({"restart"})),
-        PAIR._replace(late=1, stops=1, requests=("restart n1",)),
+        PAIR._replace(late=1, stops=1, actions=("restart",)),
     ),
     Mutant(
         "that a server that is down may have run in between",
