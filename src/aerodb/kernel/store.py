@@ -11,7 +11,7 @@
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -21,7 +21,7 @@ from aerodb.kernel.errors import LogNotShown, RoomMissing, StandingFalls, Standi
 from aerodb.kernel.seen import LogSeen
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
-from aerodb.protocol.facts import Facts
+from aerodb.protocol.facts import Facts, FactsOne, lifted_facts
 from aerodb.protocol.formats import Format, MadeLater
 from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import check_usable
@@ -30,11 +30,29 @@ ENDED_BYTES, STANDING_BYTES = 64 << 10, 256 << 10
 """What is reserved for an outcome, and for a standing, which holds the histories of all terms."""
 
 
-class Begun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A journal entry made before an operation: the plan's exact text, and the node's facts then."""
+class BegunOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first version of an entry made before an operation."""
 
     FORMAT: ClassVar[Format] = Format(kind="entry of what was begun")
 
+    sequence: int
+    request: str
+    plan: str
+    before: FactsOne
+
+
+def _lifted(first: BegunOne) -> "Begun":
+    """Return an entry of version 1 in the words of version 2."""
+    return Begun(sequence=first.sequence, request=first.request, plan=first.plan, before=lifted_facts(first.before))
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A journal entry made before an operation: the plan's exact text, and the node's facts then."""
+
+    FORMAT: ClassVar[Format] = Format(kind="entry of what was begun", version=2, earlier=BegunOne, lifted=_lifted)
+
+    kind: Literal["begun"] = "begun"
+    format: Literal[2] = 2
     sequence: int
     request: str
     plan: str

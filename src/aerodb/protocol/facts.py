@@ -162,8 +162,25 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     `checkpoint` is the newest audit log checkpoint that the agent has seen, whole, as the log signed it (empty: none):
     so whoever reads the report can hold the log against it. `entries` counts the requests in its journal. `gave_up` are
-    the requests by which it accepted another log than the one that it had seen, the oldest first.
+    the requests by which it accepted another log than the one that it had seen, the oldest first. `versions` are the
+    digests of the versions of the configuration that it has taken, from version 1 on, `configuration` the last of them;
+    none are named where it has only version 1.
     """
+
+    node: str
+    rules: str
+    configuration: str
+    standing: Standing
+    instance: Instance | None
+    unfinished: Unfinished | None
+    entries: int
+    checkpoint: str
+    gave_up: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+
+
+class FactsOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Facts as the first version of a report holds them: of a node that knew of version 1 of a configuration alone."""
 
     node: str
     rules: str
@@ -176,12 +193,35 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     gave_up: tuple[str, ...] = ()
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Facts as a node signs them, for one asking: `nonce` is the id of the request (or of the look) they are for."""
+class ReportOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first version of a report."""
 
     FORMAT: ClassVar[Format] = Format(kind="report")
 
     kind: Literal["report"] = "report"
+    cluster: str
+    node: str
+    nonce: str
+    facts: FactsOne
+
+
+def lifted_facts(first: FactsOne) -> Facts:
+    """Return facts of the first version in the words of the newest."""
+    return Facts(**{name: getattr(first, name) for name in FactsOne.__struct_fields__})
+
+
+def _lifted(report: ReportOne) -> "Report":
+    """Return a report of version 1 in the words of version 2."""
+    return Report(cluster=report.cluster, node=report.node, nonce=report.nonce, facts=lifted_facts(report.facts))
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Facts as a node signs them, for one asking: `nonce` is the id of the request (or of the look) they are for."""
+
+    FORMAT: ClassVar[Format] = Format(kind="report", version=2, earlier=ReportOne, lifted=_lifted)
+
+    kind: Literal["report"] = "report"
+    format: Literal[2] = 2
     cluster: str
     node: str
     nonce: str

@@ -8,7 +8,7 @@ from typing import Literal
 
 from aerodb.protocol.plan import Result, Verdict
 
-RULES = "aerodb-rules/1"
+RULES = "aerodb-rules/2"
 """The version of the rules; a plan made by other rules is refused."""
 
 
@@ -39,6 +39,8 @@ class Invariant(StrEnum):
     NO_HIGHER_GRANT = "no-higher-grant"
     REPLAY_RUNS = "replay-runs"
     GAP_NAMED = "gap-named"
+    STEP_FOLLOWS = "step-follows"
+    PRIMARY_FIRST = "primary-first"
 
 
 STATEMENTS: dict[Invariant, tuple[str, str]] = {
@@ -142,6 +144,16 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "What the request gives up is the newest of the audit log that the node saw, by size and root; what it names "
         "as restored is shorter.",
     ),
+    Invariant.STEP_FOLLOWS: (
+        "Step follows",
+        "The named version of the configuration follows the node's own by exactly the named change; its digest is "
+        "computed again.",
+    ),
+    Invariant.PRIMARY_FIRST: (
+        "Primary first",
+        "The node is the granted primary, or the granted primary states in its signed report that it has taken this "
+        "very version; a majority of members states that it has promised nobody else a higher term.",
+    ),
 }
 
 Stability = Literal["stable", "unstable"]
@@ -170,6 +182,8 @@ STABILITY: dict[Invariant, Stability] = {
     Invariant.NO_HIGHER_GRANT: "unstable",
     Invariant.REPLAY_RUNS: "stable",
     Invariant.GAP_NAMED: "stable",
+    Invariant.STEP_FOLLOWS: "stable",
+    Invariant.PRIMARY_FIRST: "unstable",
 }
 """Whether what an invariant rests on of others still stands once they have said it.
 
