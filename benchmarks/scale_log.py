@@ -33,6 +33,7 @@ from aerodb.control.agents import Agents
 from aerodb.control.comparison import Comparisons
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
+from aerodb.control.versions import KnownVersions
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.transport.certificates import Authority
@@ -245,6 +246,5 @@ def _reader(log: Log, folder: Path) -> Reader:
     folder.mkdir()
     Authority(cluster.id).issue(folder, "control", "control")
     meters = Meters(log)
-    return Reader(
-        cluster, Agents(cluster, tls_in(folder), meters), log, Comparisons(cluster, log, meters), lambda _: False
-    )
+    agents, comparisons = Agents(cluster, tls_in(folder), meters), Comparisons(cluster, log, meters)
+    return Reader(KnownVersions(cluster), agents, log, comparisons, lambda _: False)

@@ -137,6 +137,13 @@ def released(golden: Path = past.GOLDEN) -> dict[Named, str]:
     return found
 
 
+def kinds_of(version: str, golden: Path = past.GOLDEN) -> set[str]:
+    """Return the kinds of document that a released version knew: each was first in it, or in a release before it."""
+    order = past.versions(golden)
+    said = [line.split("  ", 2)[1:] for line in (golden / SHAPES).read_text(encoding="ascii").splitlines()]
+    return {named.rpartition(" ")[0] for first, named in said if order.index(first) <= order.index(version)}
+
+
 def check_unchanged(now: dict[Named, type], golden: Path = past.GOLDEN) -> None:
     """Check that every released document has its reader, and the shape that it had.
 

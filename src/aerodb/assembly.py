@@ -138,8 +138,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
     from aerodb.control.cosigning import read_places
     from aerodb.control.errors import ControlFolderBroken
     from aerodb.control.plane import ControlPlane
-    from aerodb.protocol import canonical
-    from aerodb.protocol.cluster import Cluster
+    from aerodb.protocol.chain import read_founding
     from aerodb.transport.server import Server, listen
     from aerodb.transport.tls import tls_in
 
@@ -147,7 +146,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
     ending = _Ending()
     ending.install()
     try:
-        cluster = canonical.decode((folder / "cluster.json").read_bytes(), Cluster)
+        cluster = read_founding((folder / "cluster.json").read_bytes())
         key = serialization.load_pem_private_key((folder / "log.key").read_bytes(), None)
     except (OSError, ValueError) as error:
         raise ControlFolderBroken(f"{folder} is not a control plane's folder: {error}") from error
@@ -165,7 +164,7 @@ def serve(folder: Path, *, log_format: Form) -> int:
         left_over = plane.left_over()
         with _pages(plane, folder, ending):
             threading.Thread(target=plane.begin, args=(left_over,), name="begin", daemon=True).start()
-            server = Server(application(plane), tls_in(folder), room_of=rooms_of(cluster))
+            server = Server(application(plane), tls_in(folder), room_of=rooms_of(lambda: plane.cluster))
             server.run_on(bound, ending.asked)
         say("ending", signal=ending.name)
         plane.close()

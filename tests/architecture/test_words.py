@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from aerodb.actions import catalogue
 from aerodb.audit.checks import computed_again
+from aerodb.protocol.chain import founded
 from aerodb.rules.explain import explain
 from aerodb.rules.view import ReportForged
 from aerodb.views.matrix import matrix
@@ -106,4 +107,4 @@ def test_a_forged_report_reaches_no_plan_and_no_matrix() -> None:
     with pytest.raises(ReportForged):
         explain(CLUSTER, action, request_for(action, "n3", {}), altered)
     with pytest.raises(ReportForged):
-        list(matrix(CLUSTER, altered, "alice"))
+        list(matrix(founded(CLUSTER), altered, "alice"))

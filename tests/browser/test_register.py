@@ -154,7 +154,7 @@ class HostileControl:
         self.cluster, self.person = running.cluster, running.cluster.operators[0]
         self.log = Log(running.layout.control / "log", self.cluster.origin, log_key(running))
         recorder = Recorder(self.log, canonical.encode(self.cluster), Meters(self.log))
-        self.authenticators = Authenticators(self.cluster, recorder)
+        self.authenticators = Authenticators(recorder)
         self.thief = SoftAuthenticator("EdDSA")
         self.handed_in: list[Endorsed] = []
         self.signed: list[tuple[str, str]] = []

@@ -169,6 +169,10 @@ class MemoryHands:
         """Give up what was seen of the log: there is none in this world."""
         raise Impossible(f"{request}: there is no log here")
 
+    def take_version(self, document: str) -> None:
+        """Take a version of the configuration: there is one alone in this world."""
+        raise Impossible(f"{document}: there is one configuration here")
+
     def write_standing(self, standing: Standing) -> None:
         """Make `standing` the durable standing."""
         self._change(lambda: self._write_standing(standing))

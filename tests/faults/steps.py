@@ -1,7 +1,7 @@
 """The steps of a node's hands after each of which an agent is killed."""
 
 CHANGING = {
-    "": ("cross", "write_standing", "accept_log"),
+    "": ("cross", "write_standing", "accept_log", "take_version"),
     "process": ("checkpoint", "stop", "start"),
     "replication": ("detach", "attach", "promote", "write_term"),
     "data": ("copy", "swap"),

@@ -14,6 +14,7 @@ from tests.faults.dying import dying_agent
 from tests.faults.people import new_id, order_of
 from tests.faults.restoring import restored_log
 from tests.faults.waiting import wait_until
+from tests.unit.rules.scenes import enrolling
 
 Setup = Callable[[Running], Mapping[str, str] | None]
 
@@ -45,6 +46,11 @@ def _log_restored(running: Running) -> Mapping[str, str]:
     return restored_log(running, lambda: running.api.do("start", "n3")).named("n3")
 
 
+def _enrolling(running: Running) -> Mapping[str, str]:
+    """Return the step that enrols somebody into the configuration as it is."""
+    return {"change": enrolling(running.layout.cluster())}
+
+
 CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
     ("accept-log", "n3", {}, _log_restored, ["not executed", "executed"]),
     ("checkpoint", "n1", {}, _nothing, ["not executed", "executed"]),
@@ -53,6 +59,7 @@ CASES: list[tuple[str, str, dict[str, str], Setup, list[str]]] = [
     ("reload", "n3", {}, _nothing, ["not executed", "executed"]),
     ("restart", "n1", {}, _nothing, ["not executed", "not executed", *["executed"] * 3]),
     ("restart", "n3", {}, _nothing, ["not executed", *["executed"] * 4]),
+    ("configure", "n1", {}, _enrolling, ["not executed", "executed"]),
     ("fence", "n2", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed"]),
     ("demote", "n1", {"for_": "n2"}, _nothing, ["not executed", "not executed", "executed", "executed"]),
     ("promote", "n2", {}, _pledged, ["not executed", "not executed", "unknown", "executed", "executed", "executed"]),

@@ -31,6 +31,7 @@ from aerodb.logwitness.judging import judged, origin_of
 from aerodb.logwitness.memory import Signing, nothing_yet, read_memory
 from aerodb.protocol import canonical, confirmation, sshkey, sshsig, webauthn
 from aerodb.protocol.base64text import from_base64
+from aerodb.protocol.chain import founded
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Report
 from aerodb.protocol.lsn import Lsn
@@ -168,7 +169,9 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "an order's consistency": lambda text: locks.check_logged(
         CLUSTER, PLAN, replace(GENUINE, consistency=(text,)), SEEN
     ),
-    "a confirmation for a node": lambda text: locks.check_confirmed(CLUSTER, "w", "x", replace(SHOWN, plan=text)),
+    "a confirmation for a node": lambda text: locks.check_confirmed(
+        founded(CLUSTER), "w", "x", replace(SHOWN, plan=text)
+    ),
     "a confirmation in evidence": lambda text: check_confirmation(CLUSTER, "ada", text, text),
     "the path of a request": paths.request_path,
     "the path of a credential": paths.endorsement_path,

@@ -59,7 +59,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the primary may step down for its successor."""
     candidacy = Candidacy(term=view.term, node=view.argument("for"))
     return (
-        *common(view, "primary"),
+        *common(view, "primary", elects=True),
         policy_known(view),
         running_fits(view, State.RUNNING),
         term_rises(view, candidacy),

@@ -62,7 +62,7 @@ def candidate_readable(view: View) -> Verdict:
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may pledge."""
     return (
-        *common(view, "standby", "witness", "primary", past=True),
+        *common(view, "standby", "witness", "primary", past=True, elects=True),
         receiver_known(view),
         process_fits(view),
         candidate_readable(view),

@@ -44,7 +44,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may stream from the upstream."""
     upstream = view.argument("upstream")
     return (
-        *common(view, "standby", "primary"),
+        *common(view, "standby", "primary", elects=True),
         receiver_known(view),
         process_fits(view, State.STOPPED, State.CRASHED),
         *may_stream(view, upstream),

@@ -24,7 +24,7 @@ from aerodb.rules.view import View, standing_term
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the pledges make the target a primary."""
     return (
-        *common(view, "standby"),
+        *common(view, "standby", elects=True),
         policy_known(view),
         receiver_known(view),
         running_fits(view, State.RUNNING),

@@ -17,7 +17,7 @@ from aerodb.rules.view import View, standing_term
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the pledges renew the primary's authority in a higher term."""
     return (
-        *common(view, "primary"),
+        *common(view, "primary", elects=True),
         policy_known(view),
         running_fits(view, State.RUNNING),
         *election(view, renewal_quorum),

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Standing
-from aerodb.protocol.cluster import Cluster, Role
+from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import (
@@ -16,28 +16,13 @@ from aerodb.rules.condition import (
 )
 from aerodb.rules.foresight import started
 from aerodb.rules.hands import Hands
-from aerodb.rules.invariants import Invariant, holds, unknown, violated
+from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.position import is_of
-from aerodb.rules.promises import promise_above
+from aerodb.rules.promises import authority_stands
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
 from aerodb.rules.standing import detached
 from aerodb.rules.streaming import strayed, unproven
 from aerodb.rules.view import View
-
-
-def authority_stands(cluster: Cluster, node: str, standings: dict[str, Standing]) -> Verdict:
-    """Judge by the members' standings whether `node` may still be the primary that it stands as."""
-    granted = standings[node].granted
-    if granted.node != node:
-        return violated(Invariant.NO_HIGHER_GRANT, f"{node} knows that {granted.node} holds the last grant")
-    promise = promise_above(standings, granted.term, node)
-    if promise:
-        return violated(Invariant.NO_HIGHER_GRANT, f"{promise}, above {node}'s term {granted.term}")
-    evidence = (
-        f"{len(standings)} of {len(cluster.members)} members state that they have promised nobody else a term above "
-        f"{granted.term} ({', '.join(standings)}); {cluster.majority} are needed"
-    )
-    return (holds if len(standings) >= cluster.majority else unknown)(Invariant.NO_HIGHER_GRANT, evidence)
 
 
 def no_higher_grant(view: View) -> Verdict:
@@ -106,7 +91,7 @@ def starts_from_its_upstream(view: View) -> Verdict:
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may start in its standing."""
     return (
-        configuration_agrees(view),
+        configuration_agrees(view, elects=True),
         journal_settled(view, past=True),
         starts_as_it_stands(view),
         starts_under_its_policy(view),

@@ -41,6 +41,7 @@ from aerodb.protocol.api import (
 from aerodb.protocol.base64text import URLSAFE, from_base64
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.credentials import Authenticator, AuthenticatorList, CreationOptions, Endorse, Endorsed, Register
+from aerodb.protocol.envelope import Configurations
 from aerodb.protocol.timeline import Timeline
 from aerodb.transport.errors import QueryMalformed
 
@@ -118,6 +119,10 @@ def _sensitive(call: Call) -> bool:
 def _cluster(call: Call) -> Cluster:
     call.access.require(Right.LOOK)
     return call.access.cluster
+
+
+def _configurations(call: Call) -> Configurations:
+    return call.access.configurations()
 
 
 def _whoami(call: Call) -> WhoAmI:
@@ -311,6 +316,10 @@ ENDPOINTS = (
         query=("node", "term", "records", "sensitive"),
     ),
     Endpoint(method="GET", path="/v1/catalogue", summary="The closed catalogue.", gives=Catalogue, answer=_catalogue),
+    Endpoint(
+        method="GET", path="/v1/configurations", summary="The chain of configurations, with what proves each version.",
+        gives=Configurations, answer=_configurations,
+    ),
     Endpoint(method="GET", path="/v1/cluster", summary="The configuration.", gives=Cluster, answer=_cluster),
     Endpoint(
         method="POST", path="/v1/sessions", gives=Ticket, answer=_ticket,

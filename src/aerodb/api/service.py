@@ -37,14 +37,18 @@ READERS = Room(
 """Everybody else who has a certificate. All rooms' calls together take no more threads than the service has: 40."""
 
 
-def rooms_of(cluster: Cluster) -> RoomOf:
-    """Return what says which room a caller of the API belongs to: those who may act have one of their own."""
-    acting = {each.name for each in cluster.operators if Right.REQUEST in ALLOWED[each.role] and not each.revoked}
+def rooms_of(newest: Callable[[], Cluster]) -> RoomOf:
+    """Return what says which room a caller of the API belongs to: those who may act have one of their own.
+
+    `newest` gives the configuration's newest version.
+    """
 
     def room_of(caller: Caller) -> Room:
         if caller.kind == MONITOR:
             return MONITORS
-        return OPERATORS if caller.kind == "person" and caller.name in acting else READERS
+        person = newest().operator(caller.name) if caller.kind == "person" else None
+        acts = person is not None and Right.REQUEST in ALLOWED[person.role] and not person.revoked
+        return OPERATORS if acts else READERS
 
     return room_of
 

@@ -17,18 +17,19 @@ from typing import ClassVar, Literal, TypeVar
 import msgspec
 
 from aerodb.audit import findings as part
+from aerodb.audit.chain import following, judged_along
 from aerodb.audit.checks import rules_of
 from aerodb.audit.cosignature import cosigned_by, cosigners, known_keys, only_by
 from aerodb.audit.findings import Finding, Meaning, Tally
 from aerodb.audit.logged import Logged
-from aerodb.audit.meaning import judged
 from aerodb.audit.proof import ProofInvalid, Proven, make_proof, open_proof, path_in
 from aerodb.audit.record import decode_record
 from aerodb.audit.trust import Trust
 from aerodb.errors import AeroError, EvidenceInvalid
 from aerodb.past import held
 from aerodb.protocol import canonical
-from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.cluster import Cluster, read_configuration
+from aerodb.protocol.envelope import Envelope
 from aerodb.protocol.formats import Format, MadeLater
 
 T = TypeVar("T")
@@ -41,12 +42,8 @@ class EvidenceRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     proof: str
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One request with everything that proves it; a request that was refused unseen has no plan and no snapshot.
-
-    `late` is what the target's peers said after the confirmation, as the order carried it; None where none was sent, or
-    where the control plane died before it could record it.
-    """
+class EvidenceOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first version of an evidence file, of a cluster whose configuration had version 1 alone."""
 
     FORMAT: ClassVar[Format] = Format(kind="evidence file", field="version")
 
@@ -59,6 +56,37 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     snapshot: str | None
     late: str | None
     entries: tuple[EvidenceRecord, ...]
+
+
+def _lifted(first: EvidenceOne) -> "Evidence":
+    """Return an evidence file of version 1 in the words of version 2."""
+    said = {name: getattr(first, name) for name in EvidenceOne.__struct_fields__ if name != "version"}
+    return Evidence(**said, chain=(), taken=())
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One request with everything that proves it; a request that was refused unseen has no plan and no snapshot.
+
+    `late` is what the target's peers said after the confirmation, as the order carried it; None where none was sent, or
+    where the control plane died before it could record it. `chain` are all later versions of the configuration that the
+    control plane knows, `taken` those that the request's target took which another node had made.
+    """
+
+    FORMAT: ClassVar[Format] = Format(
+        kind="evidence file", version=2, field="version", earlier=EvidenceOne, lifted=_lifted
+    )
+
+    kind: Literal["evidence"] = "evidence"
+    version: Literal[2] = 2
+    rules: str
+    request: str
+    configuration: str
+    plan: str | None
+    snapshot: str | None
+    late: str | None
+    entries: tuple[EvidenceRecord, ...]
+    chain: tuple[Envelope, ...]
+    taken: tuple[Envelope, ...]
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,12 +108,13 @@ def examine(data: bytes, trust: Trust) -> Examined:
         EvidenceInvalid: naming the part that does not hold.
     """
     evidence = _held("the file's form", lambda: canonical.decode(data, Evidence))
+    trust = _held(part.CONFIGURATION, lambda: _along(evidence, trust))
     cluster = _configuration(evidence, trust)
     entries, proven = _records(evidence, cluster)
     _complete(evidence, entries)
     numbers = ", ".join(str(each.sequence) for each in entries)
     said = [
-        f"The configuration is the one given here ({cluster.digest}).",
+        f"The configuration is {_named_so(trust, cluster)} ({cluster.digest}).",
         f"{len(entries)} records stand in the log of {cluster.name} ({numbers}), proven under one "
         f"checkpoint of {proven.checkpoint.size} records that the log's key signed.",
     ]
@@ -102,10 +131,26 @@ def examine(data: bytes, trust: Trust) -> Examined:
     return Examined(evidence=evidence, proven=proven, meaning=tally.sum(), sentences=tuple(said))
 
 
+def _along(evidence: Evidence, trust: Trust) -> Trust:
+    """Return what is trusted with the versions that the file proves, and where in the log its target took which.
+
+    Raises:
+        EnvelopeInvalid: a version is not proven.
+    """
+    return following(trust, evidence.chain, evidence.taken)
+
+
+def _named_so(trust: Trust, cluster: Cluster) -> str:
+    """Return how a configuration came to be trusted."""
+    if cluster.digest in {each.digest for each in trust.clusters}:
+        return "the one given here"
+    return f"version {cluster.version}, which follows, change by change, from the one given here"
+
+
 def _earlier(trust: Trust, entries: tuple[Logged, ...]) -> Iterator[Finding]:
     """Yield what a file cannot show whose records name another configuration than the newest that is trusted."""
     for entry in entries:
-        if entry.record.configuration != trust.cluster.digest:
+        if entry.record.configuration != trust.newest.digest:
             why = "made under an earlier configuration than the newest given; that it still counted only a log shows"
             said = f"Record {entry.sequence} was {why}."
             yield Finding(state="noted", part=part.CONFIGURATION, sequence=entry.sequence, said=said, why=why)
@@ -128,7 +173,7 @@ def _judged(evidence: Evidence, trust: Trust, entries: tuple[Logged, ...]) -> It
     """Yield what the judge finds of the records, and what trust in their configurations does."""
     texts = (evidence.configuration, evidence.plan, evidence.snapshot, evidence.late)
     blobs = {canonical.digest(text.encode()): text.encode() for text in texts if text is not None}
-    yield from judged(trust, entries, blobs.get)
+    yield from judged_along(trust, entries, blobs.get)
     spans: dict[str, tuple[int, int]] = {}
     for entry in entries:
         first = spans.get(entry.record.configuration, (entry.sequence, entry.sequence))[0]
@@ -152,7 +197,7 @@ def _held(what: str, opened: Callable[[], T]) -> T:
 
 def _configuration(evidence: Evidence, trust: Trust) -> Cluster:
     """Return the trusted configuration that the file was made under."""
-    inside = _held(part.CONFIGURATION, lambda: canonical.decode(evidence.configuration.encode(), Cluster))
+    inside = _held(part.CONFIGURATION, lambda: read_configuration(evidence.configuration.encode()))
     found = trust.named(inside.digest)
     if found is None:
         given = " or ".join(each.digest for each in trust.clusters)

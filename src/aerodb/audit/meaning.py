@@ -42,7 +42,7 @@ from aerodb.audit.verify import BlobOf
 from aerodb.errors import AeroError
 from aerodb.past.held import RulesOther
 from aerodb.protocol import canonical
-from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.cluster import Cluster, read_configuration
 from aerodb.protocol.formats import MadeLater
 from aerodb.protocol.plan import Outcome, Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
@@ -168,7 +168,7 @@ class _Story:
         if data is None:
             return gap(entry, part.CONFIGURATION, why if digest else "it names no configuration")
         try:
-            found = canonical.decode(data, Cluster)
+            found = read_configuration(data)
         except MadeLater as error:
             return gap(entry, part.CONFIGURATION, error.message)
         except canonical.NotCanonical as error:

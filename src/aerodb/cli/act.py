@@ -14,6 +14,7 @@ import click
 
 from aerodb.actions import action_named
 from aerodb.cli import verification
+from aerodb.cli.chained import under
 from aerodb.cli.failures import BY_RESULT, REJECTED, TerminalMissing
 from aerodb.cli.outcome import show_outcome, unknown_from_here
 from aerodb.cli.paths import request_path
@@ -119,8 +120,8 @@ def act(session: Session, action: Action, node: str, arguments: dict[str, str], 
         reason=_normal(reason),
     )
     check_request(profile.cluster, action, asked)
-    planned, plan = _ask(session, profile, asked)
-    return show_and_confirm(session, profile, plan, planned.plan, by_agent=by_agent)
+    planned, plan, judging = _ask(session, profile, asked)
+    return show_and_confirm(session, judging, plan, planned.plan, by_agent=by_agent)
 
 
 def person_profile(session: Session) -> Profile:
@@ -170,8 +171,11 @@ def _normal(reason: str) -> str:
     return unicodedata.normalize("NFC", reason.encode(errors="replace").decode())
 
 
-def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, Plan]:
-    """Return the plan of a new request, checked; nothing can be executed before it is confirmed."""
+def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, Plan, Profile]:
+    """Return the plan of a new request, checked, and the profile under the version that it was made under.
+
+    Nothing can be executed before it is confirmed.
+    """
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     body = Ask(action=asked.action, target=asked.target, arguments=asked.arguments, reason=asked.reason)
     try:
@@ -183,9 +187,10 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     plan = verification.planned_plan(planned)
     verification.check_request(plan, asked)
     decision = read(caller.get(request_path(asked.id)), Decision)
-    verification.check_recomputed(profile.cluster, plan, planned.plan, decision.snapshot)
+    judging = under(profile, caller, plan.configuration)
+    verification.check_recomputed(judging.cluster, plan, planned.plan, decision.snapshot)
     check_before_signing(profile, caller, asked, decision.snapshot)
-    return planned, plan
+    return planned, plan, judging
 
 
 def _typed(terminal: Terminal, node: str) -> str | None:

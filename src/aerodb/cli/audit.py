@@ -15,6 +15,7 @@ from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Record, decode_record, read_record
 from aerodb.cli import verification
 from aerodb.cli.backup import backup, restore
+from aerodb.cli.chained import under
 from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified
 from aerodb.cli.gap import accept_log, gap
 from aerodb.cli.paths import request_path
@@ -213,7 +214,10 @@ def replay(session: Session, request: str, *, as_json: bool) -> int:
     body = caller.get(request_path(request))
     if "snapshot" in read(body, Decision).redacted:
         body = caller.get(request_path(request, "?sensitive=1"))
-    replayed = verification.replay(profile.cluster, read(body, Decision))
+    decision = read(body, Decision)
+    if decision.plan is not None:
+        profile = under(profile, caller, verification.read_plan(decision.plan).configuration)
+    replayed = verification.replay(profile.cluster, decision)
     if as_json:
         session.terminal.document(canonical.encode(replayed))
     elif replayed.identical:

@@ -6,7 +6,7 @@ from importlib import import_module
 import click
 
 from aerodb.cli.failures import REJECTED, USAGE, ProgramFailed, Stopped, exit_code
-from aerodb.cli.help import COMMANDS, action_names, help_text
+from aerodb.cli.help import COMMANDS, TYPED, action_names, help_text
 from aerodb.cli.session import Session, profile_option
 from aerodb.errors import AeroError
 
@@ -22,8 +22,9 @@ class Root(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command called `cmd_name`, or None."""
         del ctx
-        if cmd_name in COMMANDS:
-            module = import_module(f"aerodb.cli.{COMMANDS[cmd_name]}")
+        modules = {**COMMANDS, **TYPED}
+        if cmd_name in modules:
+            module = import_module(f"aerodb.cli.{modules[cmd_name]}")
             command: click.Command = getattr(module, cmd_name.replace("-", "_"))
             return command
         if cmd_name in action_names():

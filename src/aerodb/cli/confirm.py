@@ -5,6 +5,7 @@ import click
 from aerodb.audit.record import decode_record
 from aerodb.cli import verification
 from aerodb.cli.act import declined, person_profile, show_and_confirm
+from aerodb.cli.chained import under
 from aerodb.cli.failures import OK, LogUnverified, PlanAltered
 from aerodb.cli.paths import request_path
 from aerodb.cli.remembered import check_before_signing
@@ -34,9 +35,10 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
         raise PlanAltered("the plan on record is of another request")
     if plan.request.operator != profile.operator:
         raise RequestForeign(f"{plan.request.operator} asked for this, not {profile.operator}", request=request)
-    verification.check_recomputed(profile.cluster, plan, decision.plan, decision.snapshot)
+    judging = under(profile, caller, plan.configuration)
+    verification.check_recomputed(judging.cluster, plan, decision.plan, decision.snapshot)
     check_before_signing(profile, caller, plan.request, decision.snapshot)
-    return show_and_confirm(session, profile, plan, decision.plan, by_agent=ssh_agent)
+    return show_and_confirm(session, judging, plan, decision.plan, by_agent=ssh_agent)
 
 
 @click.command(cls=ClientCommand)

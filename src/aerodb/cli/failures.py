@@ -44,6 +44,14 @@ class CredentialUnclear(AeroError):
     title = "Which authenticator is meant cannot be told"
 
 
+class ChangeUnclear(AeroError):
+    """Which change of the configuration is meant cannot be told, or the node has nothing to take."""
+
+    code = "input.change-unclear"
+    status = 400
+    title = "Which change is meant cannot be told"
+
+
 class FileUnusable(AeroError):
     """A file named on the command line cannot be read, or would be overwritten."""
 
@@ -128,6 +136,13 @@ class EndorsementAltered(Unverified):
 
     code = "control.endorsement-unverified"
     title = "The endorsement does not verify here"
+
+
+class ConfigurationUnverified(Unverified):
+    """A version of the configuration does not follow, proven, from the profile's version 1."""
+
+    code = "control.configuration-unverified"
+    title = "The configuration does not verify here"
 
 
 class LogUnverified(VerificationFailed, Unverified):

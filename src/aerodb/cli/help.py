@@ -29,6 +29,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "endorse": ("authenticators", "Endorse an authenticator that was registered in the admin UI."),
         "authenticators": ("authenticators", "Your authenticators."),
     },
+    "People": {
+        "configuration": ("configuration", "Who may act, how that came about, and which node has taken what."),
+    },
     "Run": {
         "up": ("daemons", "A whole cluster on this machine."),
         "demo": ("daemons", "A switchover, a failover and their proofs, on a cluster of its own."),
@@ -39,6 +42,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "witness-log": ("witnesslog", "A log witness: it cosigns what extends all that it saw of a log."),
     },
 }
+TYPED = {"configure": "configure"}
+"""The actions whose command is not the generated one, since what they take is not typed as it is; and its module."""
 COMMANDS = {name: module for section in SECTIONS.values() for name, (module, _) in section.items()}
 
 _HEAD = """Usage: aerodb [--profile FOLDER] COMMAND ...

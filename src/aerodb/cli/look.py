@@ -8,6 +8,7 @@ import click
 from msgspec.structs import replace
 
 from aerodb.audit.comparison import comparison_text, silent_comparison
+from aerodb.cli.chained import chain_of
 from aerodb.cli.failures import NO_WRITES, OK, UNVERIFIED
 from aerodb.cli.profile import Caller, Profile
 from aerodb.cli.remembered import held
@@ -15,6 +16,7 @@ from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, jso
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import api, canonical
+from aerodb.protocol.chain import Chain, founded
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Result
@@ -24,6 +26,7 @@ from aerodb.views.certificates import certificates_text
 from aerodb.views.matrix import matrix_rows
 from aerodb.views.observed import Observed, observe
 from aerodb.views.status import UNKNOWN, profile_remarks, status_remarks, stream, where, writes_style
+from aerodb.views.versions import is_foreign
 
 BEHIND_HEAD = ("BEHIND, RECEIVED", "BEHIND, REPLAYED")
 NODE_HEAD = ("NODE", "ROLE", "STATE", "TERM", "TIMELINE", "WAL POSITION", *BEHIND_HEAD, "SYNC", "UPSTREAM")
@@ -51,17 +54,27 @@ def status(session: Session, *, sensitive: bool, as_json: bool) -> int:
     told = read(caller.get(f"/v1/status{'?sensitive=1' if sensitive else ''}"), api.Status)
     observed = observe(profile.cluster, told)
     comparisons, fault = compared_here(profile, caller, told, observed)
+    chain = _chain(profile, caller, told, observed)
     answer = replace(
         told, writes=writes(profile.cluster, observed.facts), log_views=comparisons
     )  # Judged on what verifies.
     if as_json:
         session.terminal.document(canonical.encode(answer))
     else:
-        show_status(session.terminal, profile.cluster, answer, observed, fault)
+        show_status(session.terminal, chain, answer, observed, fault)
     contradicted = any(each.agreement in (api.Agreement.BEHIND, api.Agreement.FORKED) for each in comparisons)
-    if observed.forged or answer.configuration != profile.cluster.digest or fault or contradicted:
+    if observed.forged or is_foreign(chain, answer) or fault or contradicted:
         return UNVERIFIED
     return OK if answer.writes.acknowledged == "yes" else NO_WRITES
+
+
+def _chain(profile: Profile, caller: Caller, told: api.Status, observed: Observed) -> Chain:
+    """Return the chain of configurations, verified here; version 1 alone where what proves the rest is not shown."""
+    named = (told.configuration, *(facts.configuration for facts in observed.facts.values()))
+    try:
+        return chain_of(profile, caller, named)
+    except AeroError:
+        return founded(profile.cluster)
 
 
 def compared_here(
@@ -82,18 +95,19 @@ def compared_here(
     return (*proven, *silent, *others), fault
 
 
-def show_status(terminal: Terminal, cluster: Cluster, answer: api.Status, observed: Observed, fault: str = "") -> None:
+def show_status(terminal: Terminal, chain: Chain, answer: api.Status, observed: Observed, fault: str = "") -> None:
     """Show a status: the writes, the nodes, what a person should know about them, and the matrix of actions.
 
     `fault` is why the log could not be held against what was seen of it, if it could not.
     """
+    cluster = chain.newest
     show_writes(terminal, answer.writes)
     terminal.line(escape(f"cluster {cluster.name} ({cluster.id})"), "heading")
     terminal.line("")
     terminal.table(NODE_HEAD, [node_row(member.name, observed) for member in cluster.members])
     if fault:
         terminal.line(escape(f"The audit log could not be held against what was seen of it: {fault}"), "bad")
-    for style, text in [*profile_remarks(cluster, answer), *status_remarks(answer, observed)]:
+    for style, text in [*profile_remarks(chain, answer, observed), *status_remarks(answer, observed)]:
         terminal.line(escape(text), style)
     terminal.line("")
     terminal.line("What would be accepted now, and the invariants that forbid the rest (?: unknown, counts as no)")

@@ -12,6 +12,7 @@ import msgspec
 
 from aerodb.cli.failures import ProfileUnusable
 from aerodb.protocol import canonical, formats
+from aerodb.protocol.chain import VersionRefused, read_founding
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.formats import Format
 
@@ -82,8 +83,8 @@ def read_cluster(path: Path) -> Cluster:
         ProfileUnusable: it is missing or malformed.
     """
     try:
-        return canonical.decode(_read(path).removesuffix(b"\n"), Cluster)
-    except canonical.NotCanonical as error:
+        return read_founding(_read(path).removesuffix(b"\n"))
+    except (canonical.NotCanonical, VersionRefused) as error:
         raise ProfileUnusable(f"{path} is malformed: {error.message}", field="profile") from error
 
 

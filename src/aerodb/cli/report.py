@@ -10,6 +10,7 @@ from jinja2 import Environment, StrictUndefined
 
 from aerodb.audit.record import read_record
 from aerodb.audit.search import PAGE_RECORDS_MAX, required_instant
+from aerodb.cli.chained import chain_of
 from aerodb.cli.failures import OK, UNVERIFIED
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Caller
@@ -89,7 +90,9 @@ def report(session: Session, since: str, until: str, output: Path | None, text: 
     seen = read(caller.get(f"/v1/timeline?records={TIMELINE_RECORDS_MAX}"), Timeline)
     around = moments(seen, entries), lags_around(seen, entries)
     plans = {each.line.request: read_plan(each.plan) for each in decisions if each.plan is not None}
-    found = incident(profile.cluster, (since, until), entries, decisions, plans, *around)
+    named = (read_record(entry.record.encode()).configuration for entry in entries)
+    chain = chain_of(profile, caller, named)
+    found = incident(chain, (since, until), entries, decisions, plans, *around)
     for path, render in ((output, html), (text, markdown)):
         if path is not None:
             write_new(path, (render(found).encode(),))

@@ -24,6 +24,7 @@ from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
 from aerodb.control.reading import Reader
 from aerodb.control.roles import ALLOWED, Right, require
+from aerodb.control.versions import KnownVersions
 from aerodb.protocol.api import (
     Ask,
     AsOf,
@@ -46,6 +47,7 @@ from aerodb.protocol.api import (
 )
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator, CreationOptions, RequestOptions
+from aerodb.protocol.envelope import Configurations
 from aerodb.protocol.timeline import Timeline
 
 
@@ -53,7 +55,7 @@ from aerodb.protocol.timeline import Timeline
 class PlaneParts:
     """What a control plane is made of."""
 
-    cluster: Cluster
+    versions: KnownVersions
     log: Log
     explainer: Explainer
     confirmer: Confirmer
@@ -90,8 +92,13 @@ class Access:
 
     @property
     def cluster(self) -> Cluster:
-        """Return the configuration, which every enrolled person has in their profile."""
-        return self._parts.cluster
+        """Return the configuration's newest version; the founding one every enrolled person has in their profile."""
+        return self._parts.versions.newest
+
+    def configurations(self) -> Configurations:
+        """Return the chain of configurations, with what proves each version."""
+        self.require(Right.READ_AUDIT)
+        return self._parts.reader.configurations()
 
     # Acting -----------------------------------------------------------------------------------------------------------
 

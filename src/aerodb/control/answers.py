@@ -14,6 +14,7 @@ from aerodb.audit.evidence import Evidence
 from aerodb.audit.evidence import EvidenceRecord as EvidenceEntry
 from aerodb.protocol import api, timeline
 from aerodb.protocol.certificates import Certificate
+from aerodb.protocol.change import Change, Link
 from aerodb.protocol.classification import CLASSES, Class, Unclassed
 from aerodb.protocol.cluster import Cluster, Cosigning, Member, Operator
 from aerodb.protocol.credentials import (
@@ -26,6 +27,7 @@ from aerodb.protocol.credentials import (
     Selection,
     User,
 )
+from aerodb.protocol.envelope import Configurations, Envelope
 from aerodb.protocol.holdings import HeldRequest
 from aerodb.protocol.lags import StandbyLag
 from aerodb.protocol.plan import Loss, Plan, Request, Snapshot, Verdict
@@ -51,11 +53,12 @@ RECORDED: dict[type[msgspec.Struct], str] = {
     HeldRequest: "plan outcome",
     api.LogEntry: "record",
     api.ProvenEntry: "record proof",
-    Evidence: "plan snapshot late entries",
+    Evidence: "plan snapshot late entries chain taken",
     EvidenceEntry: "record proof",
+    Envelope: "plan signature record proof outcome outcome_proof",
 }
 PUBLIC: frozenset[type[msgspec.Struct]] = frozenset({
-    Certificate, Cluster, Cosigning, Member, Operator, Request, StandbyLag, timeline.Lag,
+    Certificate, Change, Cluster, Configurations, Cosigning, Link, Member, Operator, Request, StandbyLag, timeline.Lag,
     api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.Compared, api.EventLine, api.Found, api.Comparison,
     api.Records, api.Replayed, api.RequestLine, api.Requests, api.SessionLine, api.SignedIn, api.Status, api.Ticket,
     api.WhoAmI,

@@ -47,14 +47,17 @@ PENDING_A_PERSON_MAX = 8
 class Authenticators:
     """The authenticators of one cluster's operators."""
 
-    def __init__(self, cluster: Cluster, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         """Read the endorsed ones back from the log."""
-        self._cluster = cluster
         self._recorder = recorder
         self._lock = threading.Lock()
         self._challenges: dict[str, bytes] = {}
         self._pending: dict[str, Authenticator] = {}
         self._endorsed = {each.credential: each for each in self._read_back()}
+
+    @property
+    def _cluster(self) -> Cluster:
+        return self._recorder.versions.newest
 
     def _read_back(self) -> Iterator[Authenticator]:
         """Yield the endorsed credentials of the log whose owner's enrolled key still is the one that signed."""

@@ -18,7 +18,7 @@ from aerodb.control.roles import Right, require, require_authority
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.api import Done, RequestLine
-from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.cluster import Operator
 from aerodb.protocol.plan import Request, plan_digest
 from aerodb.protocol.refusals import PlanNotPending, RequestForeign
 from aerodb.tracing import span
@@ -28,15 +28,9 @@ class Confirmer:
     """Takes confirmations."""
 
     def __init__(
-        self,
-        cluster: Cluster,
-        explainer: Explainer,
-        recorder: Recorder,
-        dispatcher: Dispatcher,
-        comparisons: Comparisons,
+        self, explainer: Explainer, recorder: Recorder, dispatcher: Dispatcher, comparisons: Comparisons
     ) -> None:
-        """Keep whose confirmations count, where plans wait, where they are logged, who sends them, who saw the log."""
-        self._cluster = cluster
+        """Keep where plans wait, where they are logged, who sends them, who saw the log."""
         self._explainer = explainer
         self._recorder = recorder
         self._dispatcher = dispatcher
@@ -63,6 +57,7 @@ class Confirmer:
             self._recorder.log.ensure_reserve()
         with self._decided(request_id):
             sequence = self._recorder.confirmed(pending.plan, pending.text, signature, touch=touch)
+        self._recorder.versions.confirmed(pending.plan.request)
         return self._dispatcher.dispatch(pending.plan, pending.text, signature, sequence)
 
     def decline(self, person: Operator, request_id: str) -> RequestLine:
@@ -101,7 +96,9 @@ class Confirmer:
 
     def _checked(self, person: Operator, request_id: str, signature: str) -> tuple[Pending, bool]:
         pending = self._own(person, request_id)
-        confirmed = confirmation.verify(self._cluster, person, signature, pending.text.encode())
+        cluster = self._recorder.versions.chain.judging(pending.plan.configuration)
+        signer = cluster.operator(person.name) or person
+        confirmed = confirmation.verify(cluster, signer, signature, pending.text.encode())
         return pending, confirmed.proof.touch
 
     def _own(self, person: Operator, request_id: str) -> Pending:

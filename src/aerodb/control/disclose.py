@@ -70,7 +70,7 @@ class Discloser:
         return planned if person.role is Role.OPERATOR else self._veil(snapshot).planned(planned, plan)
 
     def _veil(self, snapshot: Snapshot) -> Veil:
-        return Veil(self._reader.cluster_of(snapshot), snapshot)
+        return Veil(self._reader.chain_of(snapshot), snapshot)
 
     def requests(self, person: Operator, before: int | None, limit: int) -> Requests:
         """Return one page of the requests, the newest first.

@@ -129,6 +129,8 @@ class Dispatcher:
     ) -> Done:
         sequence: int | None
         message = became.message
+        if became.result == "executed" and became.signed is not None:
+            self._recorder.versions.executed(request)
         try:
             sequence = self._recorder.outcome(request, plan, became, established=established, late=late)
         except AeroError as error:

@@ -17,7 +17,7 @@ from aerodb.control.roles import ALLOWED, Right, person_of, require
 from aerodb.control.sessions import TICKET_SECONDS, Clock, Sessions, WebSession, said_of
 from aerodb.errors import AeroError
 from aerodb.protocol.api import SessionLine, SignedIn, Ticket
-from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.cluster import Operator
 from aerodb.protocol.plan import Request
 from aerodb.transport.peer import PeerProgram
 from aerodb.transport.tls import Caller
@@ -53,9 +53,9 @@ class _Bound:
 class SignIn:
     """The sessions of one control plane's admin UI, with everything that is recorded of them."""
 
-    def __init__(self, cluster: Cluster, recorder: Recorder, clock: Clock = time.monotonic) -> None:
+    def __init__(self, recorder: Recorder, clock: Clock = time.monotonic) -> None:
         """Begin with nobody signed in; `clock` gives seconds that only rise."""
-        self._cluster, self._recorder, self._sessions = cluster, recorder, Sessions(clock)
+        self._recorder, self._sessions = recorder, Sessions(clock)
         self._lock = threading.Lock()
         self._in_order = threading.Lock()
         self._bound = _Bound(clock)
@@ -131,7 +131,7 @@ class SignIn:
             self._end(session, why)
             raise error
         self._sessions.used(session)
-        return person_of(self._cluster, Caller(name=session.person, kind="person"))
+        return person_of(self._recorder.versions.newest, Caller(name=session.person, kind="person"))
 
     def listed(self, person: Operator) -> SignedIn:
         """Return the sessions that a person may see: their own, or everyone's.

@@ -193,3 +193,11 @@ class SessionNotFound(AeroError):
     code = "input.session-unknown"
     status = 404
     title = "There is no such session"
+
+
+class VersionUntaken(AeroError):
+    """The target judges by a version of the configuration in which the person who asks is no operator yet."""
+
+    code = "control.version-untaken"
+    status = 409
+    title = "The node has not taken the version that makes you an operator"

@@ -11,7 +11,7 @@ from aerodb.audit.record import Record, read_record
 from aerodb.audit.store import newest_requests
 from aerodb.control.agents import Agents
 from aerodb.control.comparison import Comparisons
-from aerodb.control.errors import KeyReused, RequestKnown
+from aerodb.control.errors import KeyReused, RequestKnown, VersionUntaken
 from aerodb.control.gaps import Gaps
 from aerodb.control.record import Recorder, telling
 from aerodb.control.roles import Right, require, require_authority
@@ -20,10 +20,11 @@ from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Planned
-from aerodb.protocol.cluster import Cluster, Operator
+from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
 from aerodb.rules.arguments import RequestMalformed
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID, check_request, explain_unsafe, failed
+from aerodb.rules.view import Peer
 from aerodb.tracing import note, span
 
 LEFT_OVER_MAX = 500
@@ -119,6 +120,7 @@ class Explainer:
             LogUnavailable: nothing can be recorded.
             LogForked, LogBehind: the log does not extend what somebody has seen of it; nothing is recorded either.
             GapMistaken: what is to be given up of the log is not missing in it.
+            VersionUntaken: the target judges by a version in which the person is no operator yet.
         """
         if not REQUEST_ID.fullmatch(request_id) or request_id == LOOK_ID:
             raise RequestMalformed("the Idempotency-Key is a UUID in lower case", field="Idempotency-Key")
@@ -159,6 +161,7 @@ class Explainer:
         require(person, Right.REQUEST)
         require_authority(person, request.action, action_named(request.action).authority)
         plan, snapshot = self._explained(request)
+        self._refuse_untaken(plan)
         text = canonical.encode(plan).decode()
         self._recorder.planned(plan, text, canonical.encode(snapshot), failed(plan.verdicts))
         if plan.accepted:
@@ -166,17 +169,39 @@ class Explainer:
                 self._pending[request.id] = Pending(plan=plan, text=text)
         return Planned(request=request.id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
 
+    def _refuse_untaken(self, plan: Plan) -> None:
+        """Refuse who is an operator in the newest version, and not yet in the one that the target judges by.
+
+        Raises:
+            VersionUntaken: so it is.
+        """
+        cluster, name = self._recorder.versions.chain.judging(plan.configuration), plan.request.operator
+        person = cluster.operator(name)
+        if person is None or person.role is not Role.OPERATOR or not person.ssh_key:
+            raise VersionUntaken(
+                f"{plan.request.target} has taken version {cluster.version} of the configuration, in which {name} is "
+                "no operator with a key: somebody who is has it take the next one first (configure)",
+                request=plan.request.id,
+            )
+
     def _explained(self, request: Request) -> tuple[Plan, Snapshot]:
         """Return the plan of a request, and the snapshot that it was made from."""
         action = action_named(request.action)
         check_request(self._cluster, action, request)
         collected = collect_consistent(self._cluster, self._agents, request.id)
+        self._recorder.versions.reported(collected.everyone)
         self._comparisons.check_request(request, collected.everyone)
         self._gaps.check(request)
         with span("explain", action=request.action, node=request.target):
-            plan = explain_unsafe(self._cluster, action, request, collected.snapshot, collected.everyone)
+            cluster = self._version_of(request.target, collected.everyone)
+            plan = explain_unsafe(cluster, action, request, collected.snapshot, collected.everyone)
             note(outcome="accepted" if plan.accepted else "rejected")
         return plan, collected.snapshot
+
+    def _version_of(self, target: str, everyone: dict[str, Peer]) -> Cluster:
+        """Return the version that the target judges by, or the newest where it did not report."""
+        versions = self._recorder.versions
+        return versions.of(everyone[target].facts) if target in everyone else versions.newest
 
     def look(self, person: Operator, ask: Ask) -> tuple[Planned, Plan, Snapshot]:
         """Return the plan that a request would have now, and what it was made from; records nothing.

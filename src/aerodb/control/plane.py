@@ -54,32 +54,33 @@ class ControlPlane:
 
         `log_witnesses` says where each log witness is that the configuration names.
         """
-        self.cluster = cluster
+        self._founding = cluster
         self.meters = Meters(log)
         self._log, self._agents = log, make_agents(cluster, tls, self.meters)
         self._recorder = Recorder(log, canonical.encode(cluster), self.meters)
+        self._recorder.versions.read_back(log)
         self._log_witnesses = LogWitnesses(cluster, log, log_witnesses)
         self._parts = self._made()
 
     def _made(self) -> PlaneParts:
-        cluster, agents, recorder, log = self.cluster, self._agents, self._recorder, self._log
+        cluster, agents, recorder, log = self._founding, self._agents, self._recorder, self._log
         comparisons = Comparisons(cluster, log, self.meters)
         dispatcher = Dispatcher(cluster, agents, recorder, comparisons, self._log_witnesses)
         gaps = Gaps(cluster, agents, log, comparisons)
         explainer = Explainer(cluster, agents, recorder, comparisons, gaps)
-        reader = Reader(cluster, agents, log, comparisons, explainer.awaits)
+        reader = Reader(recorder.versions, agents, log, comparisons, explainer.awaits)
         return PlaneParts(
-            cluster=cluster,
+            versions=recorder.versions,
             log=log,
             explainer=explainer,
-            confirmer=Confirmer(cluster, explainer, recorder, dispatcher, comparisons),
+            confirmer=Confirmer(explainer, recorder, dispatcher, comparisons),
             dispatcher=dispatcher,
-            authenticators=Authenticators(cluster, recorder),
+            authenticators=Authenticators(recorder),
             reader=reader,
             discloser=Discloser(reader, recorder, explainer),
             comparisons=comparisons,
             gaps=gaps,
-            door=SignIn(cluster, recorder),
+            door=SignIn(recorder),
         )
 
     # Its life ---------------------------------------------------------------------------------------------------------
@@ -97,8 +98,15 @@ class ControlPlane:
 
         Where it did not, record what an earlier process could not: that the plans which are `left_over` lapsed with it.
         """
-        self._parts.comparisons.reported(collect(self.cluster, self._agents, LOOK_ID).everyone)
+        everyone = collect(self.cluster, self._agents, LOOK_ID).everyone
+        self._recorder.versions.reported(everyone)
+        self._parts.comparisons.reported(everyone)
         self._parts.explainer.lapse(left_over)
+
+    @property
+    def cluster(self) -> Cluster:
+        """Return the newest version of the configuration that is known to have been taken."""
+        return self._recorder.versions.newest
 
     # Who calls --------------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
+from aerodb.audit.chain import along, judged_along
 from aerodb.audit.checks import replayed
 from aerodb.audit.clocks import stamp, went_back_from
 from aerodb.audit.contradictions import Whole
 from aerodb.audit.evidence import Evidence, EvidenceRecord
 from aerodb.audit.findings import Finding
 from aerodb.audit.logged import Logged
-from aerodb.audit.meaning import judged
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, RecordUnknown, newest_requests, search
@@ -18,6 +18,7 @@ from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.record import line_of
 from aerodb.control.snapshot import collect
+from aerodb.control.versions import KnownVersions, configuring
 from aerodb.errors import VerificationFailed
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
@@ -32,7 +33,10 @@ from aerodb.protocol.api import (
     Requests,
     Status,
 )
-from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.chain import Chain
+from aerodb.protocol.change import read_step
+from aerodb.protocol.cluster import Cluster, read_configuration
+from aerodb.protocol.envelope import Configurations, Envelope
 from aerodb.protocol.facts import Report
 from aerodb.protocol.plan import Plan, Request, Snapshot
 from aerodb.protocol.timeline import Timeline
@@ -48,18 +52,23 @@ class Reader:
     """Answers questions from the agents' facts and from the log."""
 
     def __init__(
-        self, cluster: Cluster, agents: Agents, log: Log, comparisons: Comparisons, awaits: Callable[[str], bool]
+        self, versions: KnownVersions, agents: Agents, log: Log, comparisons: Comparisons, awaits: Callable[[str], bool]
     ) -> None:
         """Keep what to read; `awaits` tells of a request whether its plan can still be confirmed."""
         self._awaits = awaits
-        self._cluster = cluster
+        self._versions = versions
         self._agents = agents
         self._log = log
         self._comparisons = comparisons
 
+    @property
+    def _cluster(self) -> Cluster:
+        return self._versions.newest
+
     def status(self, operator: str, *, judged: bool = True) -> Status:
         """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those."""
         collected = collect(self._cluster, self._agents, LOOK_ID)
+        self._versions.reported(collected.everyone)
         snapshot, judged = collected.snapshot, judged and not collected.differ
         return Status(
             cluster=self._cluster.id,
@@ -69,7 +78,7 @@ class Reader:
             writes=writes(self._cluster, {name: peer.facts for name, peer in collected.everyone.items()}),
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
-            matrix=tuple(matrix_unsafe(self._cluster, snapshot, operator, collected.everyone)) if judged else (),
+            matrix=tuple(matrix_unsafe(self._versions.chain, snapshot, operator, collected.everyone)) if judged else (),
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),
@@ -94,7 +103,7 @@ class Reader:
             configuration=cluster.digest,
             snapshot_digest=digest,
             snapshot=snapshot,
-            matrix=tuple(matrix(cluster, snapshot, operator)),
+            matrix=tuple(matrix(self.chain_of(snapshot), snapshot, operator)),
             unjudged=too_many(cluster),
         )
 
@@ -111,10 +120,15 @@ class Reader:
                 return self.configuration(named)
         return self._cluster
 
+    def chain_of(self, snapshot: Snapshot) -> Chain:
+        """Return the versions under which a snapshot's nodes judged; see `cluster_of`."""
+        cluster, chain = self.cluster_of(snapshot), self._versions.chain
+        return chain if chain.named(cluster.digest) is not None else Chain((cluster,))
+
     def configuration(self, digest: str) -> Cluster:
         """Return the configuration of a digest, where the log holds it; else the one of now."""
         found = self._log.blob(digest)
-        return self._cluster if found is None else canonical.decode(found, Cluster)
+        return self._cluster if found is None else read_configuration(found)
 
     def timeline(self, node: str | None, term: int | None, records_max: int) -> Timeline:
         """Return what every node saw and the newest records of the log, in one order, and what is missing.
@@ -253,6 +267,8 @@ class Reader:
         records = [canonical.decode(entry.record.encode(), Record) for entry in decision.records]
         record, late = records[0], next((each.late for each in records if each.late), "")
         return Evidence(
+            chain=self.configurations().envelopes,
+            taken=self._taken_by(record.target),
             rules=canonical.decode(decision.plan.encode(), Plan).rules if decision.plan else RULES,
             request=request,
             configuration=self._text(record.configuration) or "",
@@ -264,6 +280,45 @@ class Reader:
                 for entry, proof in zip(decision.records, decision.proofs, strict=True)
             ),
         )
+
+    def configurations(self) -> Configurations:
+        """Return the chain of configurations, each later version with what proves it."""
+        chain = self._versions.chain
+        envelopes = (self._envelope(each) for each in chain.versions[1:])
+        return Configurations(founding=chain.founding.digest, envelopes=tuple(envelopes))
+
+    def _envelope(self, version: Cluster) -> Envelope:
+        return self._enveloped(version, self._versions.maker(version.digest))
+
+    def _enveloped(self, version: Cluster, request: str) -> Envelope:
+        """Return a version with the request by which a node took it."""
+        decision = self.decision(request)
+        found = list(zip(decision.records, decision.proofs, strict=True))
+        opened = [read_record(entry.record.encode()) for entry, _ in found]
+        at = next(at for at, record in enumerate(opened) if record.event == "confirmed")
+        signed = (at for at, each in enumerate(opened) if each.result == "executed" and each.outcome is not None)
+        outcome = next(signed, None)
+        return Envelope(
+            document=canonical.encode(version).decode(),
+            plan=decision.plan or "",
+            signature=opened[at].signature,
+            record=found[at][0].record,
+            proof=found[at][1],
+            outcome="" if outcome is None else found[outcome][0].record,
+            outcome_proof="" if outcome is None else found[outcome][1],
+        )
+
+    def _taken_by(self, node: str) -> tuple[Envelope, ...]:
+        """Return the versions that a node took which another had made, each with the request by which it did."""
+        found = []
+        for _, data in configuring(self._log):
+            record = read_record(data)
+            step = read_step(record.arguments.get("change", ""), "change")
+            version = self._versions.chain.named(step.digest)
+            makes = version is not None and self._versions.maker(version.digest) == record.request
+            if version is not None and record.target == node and record.result == "executed" and not makes:
+                found.append(self._enveloped(version, record.request))
+        return tuple(found)
 
     def _line(self, records: list[Record]) -> RequestLine:
         return line_of(records, awaits=self._awaits(records[0].request))
@@ -287,7 +342,7 @@ class Reader:
         if not blobs or any(blob is None for blob in blobs):
             raise RequestNotFound(f"the log holds no plan of {request}", field="request")
         text, snapshot, configuration = (blob or b"" for blob in blobs)
-        return replayed(canonical.decode(configuration, Cluster), request, text.decode(), snapshot.decode())
+        return replayed(read_configuration(configuration), request, text.decode(), snapshot.decode())
 
     def judged(self, request: str) -> tuple[Finding, ...]:
         """Return what holds of a request's records under this configuration, as `aerodb audit verify` judges them.
@@ -299,8 +354,10 @@ class Reader:
             Logged(sequence=sequence, text=data.decode(), record=canonical.decode(data, Record))
             for sequence, data in self.records(request)
         ]
+        founding = Trust(clusters=(self._versions.chain.founding,))
+        trust = along(founding, configuring(self._log), self._log.blob)
         whole = Whole(self._log.size, self._log.root_at)
-        return tuple(judged(Trust(clusters=(self._cluster,)), entries, self._log.blob, whole))
+        return tuple(judged_along(trust, entries, self._log.blob, whole))
 
     def unresolved(self, request: str) -> tuple[Request, str, str]:
         """Return a confirmed request, its plan's digest and its signature, for its outcome to be asked for.

@@ -18,11 +18,12 @@ from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, Record
 from aerodb.audit.store import Log
 from aerodb.control.allowance import Allowance
 from aerodb.control.meters import Meters
+from aerodb.control.versions import KnownVersions
 from aerodb.errors import AeroError, Executed
 from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.api import RequestLine
-from aerodb.protocol.cluster import Operator
+from aerodb.protocol.cluster import Cluster, Operator, read_configuration
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.tracing import span
@@ -82,17 +83,19 @@ class Recorder:
     def __init__(self, log: Log, configuration: bytes, meters: Meters) -> None:
         """Keep the log, and what counts its records.
 
-        `configuration` is the cluster's document, stored beside the records that name it.
+        `configuration` is the cluster's founding document. The version that a record names is stored beside it.
+
+        Raises:
+            NotCanonical, VersionRefused: it is no founding document.
         """
+        self.versions = KnownVersions(read_configuration(configuration))
         self.log = log
         self._meters = meters
         self._lock = threading.Lock()
-        self._configuration = configuration
         self._allowance = Allowance(time.monotonic)
         self._clock = f"system clock of {socket.gethostname()}"
 
     def _write(self, request: Request, event: str, blobs: Mapping[str, bytes], **fields: object) -> int:
-        digest = canonical.digest(self._configuration)
         record = Record(
             event=event,  # type: ignore[arg-type]
             at=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -103,11 +106,12 @@ class Recorder:
             target=request.target,
             arguments=request.arguments,
             reason=request.reason,
-            configuration=digest,
             **fields,  # type: ignore[arg-type]
         )
         with span("record", event=event, request=request.id), self._lock:
-            sequence = self.log.append(record, {digest: self._configuration, **blobs})
+            under = self._version(record.plan, blobs)  # Which version is the newest goes by the log's own order.
+            record = msgspec.structs.replace(record, configuration=under.digest)
+            sequence = self.log.append(record, {under.digest: canonical.encode(under), **blobs})
         self._meters.recorded(record)
         about = "request" if request.id else "without a request:"
         say(
@@ -115,6 +119,14 @@ class Recorder:
             target=request.target, sequence=sequence, result=record.result, code=record.code,
         )  # fmt: skip
         return sequence
+
+    def _version(self, plan: str, blobs: Mapping[str, bytes]) -> Cluster:
+        """Return the version that the plan of a digest was made under, or, where there is no such plan, the newest."""
+        chain = self.versions.chain
+        if not plan or len(chain.versions) == 1:
+            return chain.newest
+        text = blobs.get(plan) or self.log.blob(plan)
+        return chain.newest if text is None else chain.judging(canonical.decode(text, Plan).configuration)
 
     def proof_since(
         self, sequence: int, sizes: tuple[int, ...], checkpoint: str = ""

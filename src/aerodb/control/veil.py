@@ -20,6 +20,7 @@ from aerodb.actions import action_named
 from aerodb.control.answers import kept_from
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Cell, Planned
+from aerodb.protocol.chain import Chain
 from aerodb.protocol.classification import (
     REDACTED,
     REDACTED_NUMBER,
@@ -27,7 +28,6 @@ from aerodb.protocol.classification import (
     redacted,
     sensitive_values,
 )
-from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Loss, Plan, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.writes import Writes
@@ -52,14 +52,15 @@ def reasons(missing: Mapping[str, str]) -> dict[str, str]:
 class Veil:
     """One snapshot's facts without what is sensitive, and what is made from them."""
 
-    def __init__(self, cluster: Cluster, snapshot: Snapshot) -> None:
-        """Take the sensitive values out.
+    def __init__(self, chain: Chain, snapshot: Snapshot) -> None:
+        """Take the sensitive values out; `chain` is what the nodes judged by.
 
         Raises:
             NodeUnknown, ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
         """
+        cluster = chain.newest
         everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)
-        self._cluster = cluster
+        self._chain, self._cluster = chain, cluster
         self._facts = {name: peer.facts for name, peer in everyone.items()}
         self._everyone: dict[str, Peer] = {
             name: replace(peer, facts=redacted(peer.facts, name)[0]) for name, peer in everyone.items()
@@ -100,7 +101,7 @@ class Veil:
 
     def matrix(self, cells: tuple[Cell, ...], operator: str) -> tuple[Cell, ...]:
         """Return every action's answer, with its evidence as it may be shown."""
-        made = {_key(each): each for each in matrix_unsafe(self._cluster, self._snapshot, operator, self._everyone)}
+        made = {_key(each): each for each in matrix_unsafe(self._chain, self._snapshot, operator, self._everyone)}
         return tuple(self._cell(each, made.get(_key(each))) for each in cells)
 
     def _cell(self, true: Cell, again: Cell | None) -> Cell:
@@ -133,7 +134,8 @@ class Veil:
             return None
         try:
             action = action_named(true.request.action)
-            return explain_unsafe(self._cluster, action, true.request, self._snapshot, self._everyone)
+            judging = self._chain.judging(true.configuration)
+            return explain_unsafe(judging, action, true.request, self._snapshot, self._everyone)
         except AeroError:
             return None
 
@@ -178,7 +180,7 @@ def _looked_at(value: Any, live: bool, recorded: bool) -> Any:  # noqa: FBT001 -
 
 def _only_clean(value: Any) -> Any:
     """Return texts that were made to be shown, marks in place of others, and nothing of what is signed."""
-    if value is None or isinstance(value, Clean) or value in ("", REDACTED, REDACTED_NUMBER):
+    if value is None or value is msgspec.UNSET or isinstance(value, Clean) or value in ("", REDACTED, REDACTED_NUMBER):
         return value
     if isinstance(value, tuple):
         return tuple(_only_clean(each) for each in value)

@@ -26,6 +26,7 @@ from aerodb.kernel.node import Node
 from aerodb.kernel.over import as_watched, what_is_over
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Begun, Store
+from aerodb.kernel.versions import TakenVersions
 from aerodb.kernel.vouching import vouched, vouched_for
 from aerodb.logs import say
 from aerodb.protocol import canonical
@@ -55,15 +56,16 @@ class Agent:
 
         Raises:
             AgentAlone: another agent of the node is at work.
-            StandingUnreadable: it is missing or damaged.
+            StandingUnreadable, VersionsUnreadable: it is missing or damaged.
             PostgresMissing: PostgreSQL's programs are not there.
         """
         self._node = node
         self._alone = alone_in(node.state)
         self._store = Store(node.state)
+        self._versions = TakenVersions(node.state, node.cluster)
         self._postgres = node.postgres()
         self._looked_at = node.postgres("look")
-        self._hands = make_hands(node.name, node.key, self._store, self._postgres, self._facts)
+        self._hands = make_hands(node.name, node.key, self._store, self._versions, self._postgres, self._facts)
         self._answers, self._holder = Answers(node, self._store), Holder(node, self._store)
         self._working = threading.Lock()
         self._taking = threading.Lock()
@@ -84,8 +86,8 @@ class Agent:
 
     @property
     def cluster(self) -> Cluster:
-        """Return the cluster as the node is configured."""
-        return self._node.cluster
+        """Return the newest version of the configuration that the node has taken: what it judges by."""
+        return self._versions.chain.newest
 
     def start_with_host(self, *, as_it_stands: bool = False) -> None:
         """Start PostgreSQL in its standing, as its host starts, where the gate lets it.
@@ -125,7 +127,7 @@ class Agent:
 
     def _noted(self) -> Noted:
         """Return what the node's standing holds of its own word."""
-        standing, cluster = self._store.standing, self._node.cluster
+        standing, cluster = self._store.standing, self.cluster
         return Noted(
             pledge=open_pledge(cluster, self._node.name, standing.pledge) if standing.pledge else None,
             grant=open_grant(cluster, standing.grant) if standing.grant else None,
@@ -155,16 +157,18 @@ class Agent:
         return self._facts_of(self._instance(self._postgres))
 
     def _facts_of(self, instance: Instance | None) -> Facts:
+        path = self._versions.chain.path
         return Facts(
             node=self._node.name,
             rules=RULES,
-            configuration=self._node.cluster.digest,
+            configuration=path[-1],
             standing=self._store.standing,
             instance=instance,
             unfinished=None,
             entries=self._store.entries,
             checkpoint=self._store.seen.checkpoint,
             gave_up=tuple(each.request for each in self._store.seen.given_up),
+            versions=path if len(path) > 1 else (),
         )
 
     def facts(self) -> Facts:
@@ -186,7 +190,7 @@ class Agent:
 
     def remember(self, facts: Facts) -> None:
         """Note durably what facts show of the policy that the node serves under, unless an operation is under way."""
-        if remembered(facts, self._node.cluster.quorum) == facts.standing:
+        if remembered(facts, self.cluster.quorum) == facts.standing:
             return
         with self._taking:  # No operation begins meanwhile.
             if not self._working.locked():
@@ -196,7 +200,7 @@ class Agent:
         """Return the facts with the standing that goes with them, which is then the durable one."""
         if facts.standing != self._store.standing:
             return facts  # They are older than the standing; the next look shows what there is to note.
-        standing = remembered(facts, self._node.cluster.quorum)
+        standing = remembered(facts, self.cluster.quorum)
         if standing != facts.standing:
             say("the policy that the node serves under was seen to change", weakened=standing.weakened)
             self._store.write_standing(standing)
@@ -204,7 +208,7 @@ class Agent:
 
     def report(self, nonce: str, facts: Facts) -> Signed:
         """Return facts that were seen for this asking, signed for it."""
-        document = Report(cluster=self._node.cluster.id, node=self._node.name, nonce=nonce, facts=facts)
+        document = Report(cluster=self.cluster.id, node=self._node.name, nonce=nonce, facts=facts)
         return sign(document, self._node.name, self._node.key)
 
     @property
@@ -225,13 +229,13 @@ class Agent:
         Raises:
             AeroError: the plan or the reports are not what they say.
         """
-        plan = locks.open_plan(self._node.cluster, self._node.name, order.plan)
+        plan = locks.open_plan(self.cluster, self._node.name, order.plan)
         locks.check_reports(plan, order)
-        late = late_peers(self._node.cluster, self._node.name, order)
+        late = late_peers(self.cluster, self._node.name, order)
         return judged_late(action_named(plan.request.action).judge, late)(self._view(plan, order, facts))
 
     def _view(self, plan: Plan, order: Order, own: Facts) -> View:
-        return view_of(self._node.cluster, plan.request, own, order.reports, plan.request.id, plan.term)
+        return view_of(self.cluster, plan.request, own, order.reports, plan.request.id, plan.term)
 
     def _judge_again(self, plan: Plan, order: Order) -> specification.Order:
         """Return what an operation works from: every verdict holds, as the plan said, and late too where that matters.
@@ -240,7 +244,7 @@ class Agent:
             VerdictsDiffer: one does not, any more.
             AeroError: a late report is not what it says.
         """
-        late = late_peers(self._node.cluster, self._node.name, order)
+        late = late_peers(self.cluster, self._node.name, order)
         judge = judged_late(action_named(plan.request.action).judge, late)
         with span("judge"):
             view = self._view(plan, order, self._remember(self.facts()))
@@ -260,7 +264,7 @@ class Agent:
             RequestDuplicate: the request's id has been used; its first outcome stands.
         """
         with span("locks"):
-            plan = locks.signed_plan(self._node.cluster, self._node.name, order)
+            plan = locks.signed_plan(self._versions.chain, self._node.name, order)
         request = plan.request.id
         say("order received", request=request, action=plan.request.action)
         note(request=request, action=plan.request.action, node=self._node.name)
@@ -294,7 +298,7 @@ class Agent:
         self._working.release()
 
     def _run(self, plan: Plan, order: Order) -> Signed:
-        request, cluster = plan.request.id, self._node.cluster
+        request, cluster = plan.request.id, self.cluster
         try:
             with span("locks"):
                 locks.check_form(cluster, plan)
@@ -317,7 +321,7 @@ class Agent:
             failure = error if isinstance(error, AeroError) else OperationFailed(repr(error))
             say("operation failed", failure=error, request=request)
             return self._after_failure(order, work, failure)
-        told = (*evidence, *vouched_for(self._node.cluster, self._store.seen))
+        told = (*evidence, *vouched_for(self.cluster, self._store.seen))
         said = self._answers.signed(request, order.plan, "executed", evidence=told, late=digests(order.late))
         return self._answers.last(request, said)
 
@@ -362,7 +366,7 @@ class Agent:
                 return given
             begun = self._store.begun(request)
             if begun is None and self._taken != request:
-                locks.check_confirmed(self._node.cluster, self._node.name, request, unverified)
+                locks.check_confirmed(self._versions.chain, self._node.name, request, unverified)
                 return self._answers.never(request)
             if begun is None or self._working.locked():
                 raise Busy(f"an action is under way on {self._node.name}", executed="unknown")

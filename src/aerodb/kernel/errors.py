@@ -152,6 +152,22 @@ class StandingUnreadable(AeroError):
     title = "The node's standing cannot be read"
 
 
+class VersionPassed(AeroError):
+    """The node has taken a later version of the configuration than the plan was made under."""
+
+    code = "kernel.version-passed"
+    status = 409
+    title = "The configuration has a later version"
+
+
+class VersionsUnreadable(AeroError):
+    """What the node has taken of the configuration's chain is damaged: without it, it knows nobody who may act."""
+
+    code = "kernel.versions-unreadable"
+    status = 500
+    title = "The node's configuration cannot be read"
+
+
 class NodeFolderBroken(AeroError):
     """A node's folder lacks a part, or a part is damaged."""
 

@@ -9,6 +9,7 @@ from aerodb.audit.note import stated_size
 from aerodb.kernel.postgres.errors import NotRunning
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
+from aerodb.kernel.versions import TakenVersions
 from aerodb.protocol.authority import Grant, Pledge, Standing
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.lsn import Lsn
@@ -134,12 +135,19 @@ class NodeHands:
     """The hands of one agent; see `aerodb.rules.hands` for what each method promises."""
 
     def __init__(
-        self, name: str, key: Ed25519PrivateKey, store: Store, postgres: Postgres | None, look: Callable[[], Facts]
+        self,
+        name: str,
+        key: Ed25519PrivateKey,
+        store: Store,
+        versions: TakenVersions,
+        postgres: Postgres | None,
+        look: Callable[[], Facts],
     ) -> None:
         """Keep what to work with; `look` gives the node's facts, the request under way left out."""
         self._name = name
         self._key = key
         self._store = store
+        self._versions = versions
         self._look = look
         self._work = Work(name, store, postgres)
         self.process = NodeProcess(self._work)
@@ -177,3 +185,8 @@ class NodeHands:
         self._work.step = "the agent writes down which log it accepts"
         accepted = self._store.accept_log(request)
         return stated_size(accepted.earlier[0]) if accepted.earlier else 0
+
+    def take_version(self, document: str) -> None:
+        """Take the next version of the configuration."""
+        self._work.step = "the agent writes the version of the configuration down"
+        self._versions.take(document)

@@ -26,10 +26,12 @@ from aerodb.kernel.errors import (
     PlanNotWhole,
     PlanRejected,
     SignatureRefused,
+    VersionPassed,
 )
 from aerodb.kernel.seen import LogSeen
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.base64text import from_base64
+from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.marks import Gap
 from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict, plan_digest
@@ -61,36 +63,48 @@ def check_form(cluster: Cluster, plan: Plan) -> None:
     """Check again all that is checked before a plan is made, and that the plan is no rejection.
 
     Raises:
+        VersionPassed: the node has taken a later version of the configuration since the plan was made.
         PlanRejected, ActionUnknown, RequestMalformed, NodeUnknown: so it is.
     """
+    if plan.configuration != cluster.digest:
+        raise VersionPassed(
+            f"{plan.request.target} has taken version {cluster.version} of the configuration since the plan was made: "
+            "ask anew"
+        )
     check_request(cluster, action_named(plan.request.action), plan.request)
     if not plan.accepted:
         raise PlanRejected("the plan is a rejection")
 
 
-def signed_plan(cluster: Cluster, node: str, order: Order) -> Plan:
+def signed_plan(chain: Chain, node: str, order: Order) -> Plan:
     """Return the plan of an order that an operator has signed for this node: the first lock.
+
+    It opens for whoever could sign under the version that the plan names, so that what is refused for a version that
+    the node has taken since is an answer like any other; see `check_form`.
 
     Raises:
         NotCanonical, PlanNotWhole, PlanForeign, RequestMalformed: it is no order for this node.
         OperatorRefused, SignatureRefused: nobody who may has signed it.
     """
+    named = canonical.decode(canonical.utf8(order.plan), Plan).configuration
+    cluster = chain.judging(named)
     plan = open_plan(cluster, node, order.plan)
     check_usable(plan.request.id)
     check_signed(cluster, plan, order)
     return plan
 
 
-def check_confirmed(cluster: Cluster, node: str, request: str, unverified: Confirmation) -> None:
+def check_confirmed(chain: Chain, node: str, request: str, unverified: Confirmation) -> None:
     """Check that somebody who is enrolled has confirmed `request` for this node, for its id to be used up unexecuted.
 
-    That takes nothing but the signature: under another configuration than now, too, and by somebody who is revoked.
+    That takes nothing but the signature: under another configuration than now, too, and by somebody who is revoked. A
+    key counts as it was enrolled in the version that the plan names, where the node has taken that.
 
     Raises:
         ConfirmationMissing: nobody has.
     """
     try:
-        _check_confirmed(cluster, node, request, unverified)
+        _check_confirmed(chain, node, request, unverified)
     except AeroError as error:
         raise ConfirmationMissing(
             f"{node} does not know {request}, and no confirmation of it is shown that holds here ({error.message}). It "
@@ -99,10 +113,11 @@ def check_confirmed(cluster: Cluster, node: str, request: str, unverified: Confi
         ) from error  # fmt: skip
 
 
-def _check_confirmed(cluster: Cluster, node: str, request: str, unverified: Confirmation) -> None:
+def _check_confirmed(chain: Chain, node: str, request: str, unverified: Confirmation) -> None:
     plan = canonical.decode(canonical.utf8(unverified.plan), Plan)
     if not plan.intact():
         raise PlanNotWhole("the plan's own digest is not that of its content")
+    cluster = chain.judging(plan.configuration)
     if (plan.cluster, plan.request.target, plan.request.id) != (cluster.id, node, request):
         raise PlanForeign("the plan is of another request, or for another node")
     person = cluster.operator(plan.request.operator)

@@ -13,6 +13,7 @@ from aerodb.kernel.postgres.installation import Installation, find_installation
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.postgres.place import Place
 from aerodb.protocol import canonical
+from aerodb.protocol.chain import read_founding
 from aerodb.protocol.cluster import Cluster, Member
 from aerodb.protocol.formats import Format, MadeLater
 from aerodb.rules.gate import Starts
@@ -131,7 +132,7 @@ def read_node(folder: Path) -> Node:
         return Node(
             folder=folder,
             file=canonical.decode((folder / "node.json").read_bytes(), NodeFile),
-            cluster=canonical.decode((folder / "cluster.json").read_bytes(), Cluster),
+            cluster=read_founding((folder / "cluster.json").read_bytes()),
             key=key,
         )
     except MadeLater:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from aerodb.protocol import canonical
+from aerodb.protocol.chain import read_founding
 from aerodb.protocol.cluster import Cluster
 
 
@@ -54,9 +54,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         """Return the configuration.
 
         Raises:
-            OSError, NotCanonical: it cannot be read.
+            OSError, NotCanonical, VersionRefused: it cannot be read.
         """
-        return canonical.decode(self.configuration.read_bytes(), Cluster)
+        return read_founding(self.configuration.read_bytes())
 
     def dsn(self) -> str:
         """Return how an application connects: every node is named, and libpq finds the one that takes writes."""

@@ -17,7 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from aerodb import private
-from aerodb.actions.start import authority_stands
 from aerodb.errors import AeroError
 from aerodb.kernel.node import read_node
 from aerodb.kernel.store import Store
@@ -28,6 +27,7 @@ from aerodb.protocol.api import Status
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Result, Verdict
+from aerodb.rules.promises import authority_stands
 from aerodb.transport.client import Client
 from aerodb.transport.errors import CertificateExpired, OwnCertificateExpired
 from aerodb.transport.tls import tls_in

@@ -1,18 +1,20 @@
 """The cluster's configuration: members, operators, the log's key, the synchronous policy.
 
-One document, the same bytes on every node; plans carry its digest, so that a plan made under another configuration
-is refused. Pure: no I/O, no clock.
+Version 1 is the founding document, the same bytes on every node, and is trusted outright; each later version hangs on
+the one before (`aerodb.protocol.chain`). Plans carry the digest of the version that they were made under, so that a
+plan made under another is refused. Pure: no I/O, no clock.
 """
 
 from enum import StrEnum
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.base64text import from_base64
+from aerodb.protocol.change import Link
 from aerodb.protocol.formats import Format
 from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, VerifierKeyInvalid, parse_verifier_key
 
@@ -87,6 +89,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     its origin as browsers name it, such as "http://orders-3f2a91bc.localhost:7407"; both are empty where there is no
     admin UI.
     `cosigning` is left out where no log witness is named, so that such a configuration keeps its bytes.
+
+    This is version 1, which founds the cluster; each later version is a `LaterCluster`, which is all that this one is.
     """
 
     FORMAT: ClassVar[Format] = Format(kind="configuration")
@@ -124,6 +128,26 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def cosignatures_demanded(self) -> int:
         """Return how many log witnesses must have cosigned before a node acts; 0 by default."""
         return 0 if self.cosigning is msgspec.UNSET else self.cosigning.demanded
+
+    @property
+    def link(self) -> Link | None:
+        """Return where a later version stands in the chain; None of version 1."""
+        return None
+
+    @property
+    def version(self) -> int:
+        """Return which version of the configuration this is."""
+        return 1 if self.link is None else self.link.version
+
+    @property
+    def epoch(self) -> int:
+        """Return the epoch of the version: what elections look at."""
+        return 1 if self.link is None else self.link.epoch
+
+    @property
+    def previous(self) -> str:
+        """Return the digest of the version before, or nothing of version 1."""
+        return "" if self.link is None else self.link.previous
 
     @property
     def data_nodes(self) -> tuple[str, ...]:
@@ -172,6 +196,38 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def operator(self, name: str) -> Operator | None:
         """Return the operator called `name`, or None."""
         return next((person for person in self.operators if person.name == name), None)
+
+
+class LaterCluster(Cluster, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """A version of the configuration that follows another one: all that version 1 says, and how it came about.
+
+    `chain` says which version it is, and what it changed.
+    """
+
+    FORMAT: ClassVar[Format] = Format(
+        kind="configuration",
+        version=2,
+        earlier=Cluster,
+        lifted=lambda founding: founding,  # Version 1 stays what it is, since its digest is that of its own bytes.
+    )
+
+    kind: Literal["configuration"] = "configuration"
+    format: Literal[2] = 2
+    chain: Link
+
+    @property
+    def link(self) -> Link:
+        """Return where it stands in the chain."""
+        return self.chain
+
+
+def read_configuration(data: bytes) -> Cluster:
+    """Return the configuration in `data`, of whichever version.
+
+    Raises:
+        NotCanonical, MadeLater: it is none, or of a later format than this build reads.
+    """
+    return canonical.decode(data, LaterCluster)
 
 
 class NodeUnknown(AeroError):

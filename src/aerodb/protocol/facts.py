@@ -199,9 +199,14 @@ class FactsOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Facts(FactsOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything an agent says of its node. `instance` is None for a witness."""
+    """Everything an agent says of its node: what version 1 of a report says of it, with more of its PostgreSQL.
+
+    `versions` are the digests of the versions of the configuration that it has taken, from version 1 on,
+    `configuration` the last of them; none are named where it has only version 1.
+    """
 
     instance: Instance | None
+    versions: tuple[str, ...] = ()
 
 
 def lifted_facts(one: FactsOne) -> Facts:

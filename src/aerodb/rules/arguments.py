@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aerodb.errors import AeroError
+from aerodb.protocol.change import read_step
 from aerodb.protocol.cluster import Cluster, NodeUnknown
 from aerodb.protocol.marks import read_mark
 
-KindName = Literal["node", "log", "size", "name", "choice", "time", "count"]
+KindName = Literal["node", "log", "step", "size", "name", "choice", "time", "count"]
 COUNT_MAX = 10**15
 UNITS = (("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10), ("B", 1))
 """PostgreSQL's units of size, the largest first, in bytes."""
 NAME_BYTES_MAX = 63
+STEP_CHARACTERS_MAX = 4_000
+"""A step may hold two public keys."""
 _COUNT = re.compile(r"0|[1-9][0-9]{0,15}")
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,15})(B|kB|MB|GB|TB)")
 _CHOICE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -222,6 +225,10 @@ SIZE_MEANING = (
 NAME_MEANING = (
     f"a name has 1 to {NAME_BYTES_MAX} bytes in Unicode normal form C, no control character, and no space at an end"
 )
+STEP_MEANING = (
+    "a step names the next version of the configuration by its number, its digest and its one change; aerodb configure "
+    "makes it"
+)
 TIME_MEANING = "a time is in UTC to the second, like 2030-01-31T12:30:00Z"
 
 KINDS: dict[KindName, ArgumentKind] = {
@@ -241,6 +248,17 @@ KINDS: dict[KindName, ArgumentKind] = {
         pattern="[0-9]+:[A-Za-z0-9+/]{43}=",
         characters_max=64,
         check=lambda given: read_mark(given.text, given.field),
+        values=_nothing,
+    ),
+    "step": ArgumentKind(
+        form="STEP",
+        meaning=STEP_MEANING,
+        example='{"change":{"after":"revoked","before":"operator","kind":"revoke","name":"ana"},"digest":"sha256:'
+        + "0" * 64
+        + '","version":2}',
+        pattern=r"\{.+\}",
+        characters_max=STEP_CHARACTERS_MAX,
+        check=lambda given: read_step(given.text, given.field),
         values=_nothing,
     ),
     "size": ArgumentKind(

@@ -3,9 +3,10 @@
 Pure: no I/O, no clock.
 """
 
-from aerodb.protocol.facts import Instance, SettingsFiles, State
+from aerodb.protocol.facts import Facts, Instance, SettingsFiles, State
 from aerodb.protocol.plan import Result, Verdict
 from aerodb.rules.invariants import RULES, Invariant, holds, unknown, violated
+from aerodb.rules.versions import agreement, contradicts, differ
 from aerodb.rules.view import View
 
 POLICY_SETTINGS = (
@@ -34,21 +35,34 @@ SETTINGS = "settings"
 """The part of a node's facts that its settings are; see `aerodb.protocol.facts.Instance.unread`."""
 
 
-def configuration_agrees(view: View) -> Verdict:
-    """Judge whether all who report run these rules under this configuration, over one database system."""
+def configuration_agrees(view: View, *, elects: bool = False) -> Verdict:
+    """Judge whether all who report run these rules under this configuration, over one database system.
+
+    `elects` is of an election, and of what brings a cluster back after one: it looks at the configuration's epoch.
+    """
     systems: dict[str, str] = {}
     for name, peer in view.everyone().items():
         if peer.facts.rules != RULES:
             return violated(Invariant.CONFIGURATION_AGREES, f"{name} runs rules {peer.facts.rules}, not {RULES}")
-        if peer.facts.configuration != view.cluster.digest:
-            return violated(Invariant.CONFIGURATION_AGREES, f"{name} runs another configuration")
+        against = _against(view, peer.facts, elects=elects)
+        if against:
+            return violated(Invariant.CONFIGURATION_AGREES, against)
         if peer.facts.instance is not None and peer.facts.instance.system:
             systems[name] = peer.facts.instance.system
     held = systems.get(view.node) or next(iter(systems.values()), "")
     for name, system in systems.items():
         if system != held:
             return violated(Invariant.CONFIGURATION_AGREES, f"{name} holds another database system, {system}")
+    if differ(view):
+        return holds(Invariant.CONFIGURATION_AGREES, agreement(view))
     return holds(Invariant.CONFIGURATION_AGREES, "all who report agree on rules, configuration and database system")
+
+
+def _against(view: View, facts: Facts, *, elects: bool) -> str:
+    """Return why a node's configuration forbids a judgement by the target's; empty where it does not."""
+    if facts.node == view.node and facts.configuration != view.cluster.digest:
+        return f"{facts.node} runs another configuration"
+    return contradicts(view.own.facts, facts, elects=elects)
 
 
 def journal_settled(view: View, *, past: bool = False) -> Verdict:
@@ -174,6 +188,6 @@ def running_fits(view: View, *allowed: State) -> Verdict:
     return violated(Invariant.RUNNING_FITS, f"{evidence}; the action needs it {' or '.join(allowed)}")
 
 
-def common(view: View, *roles: str, past: bool = False) -> tuple[Verdict, ...]:
-    """Judge what every action rests on; `past` is as of `journal_settled`."""
-    return (configuration_agrees(view), journal_settled(view, past=past), role_fits(view, *roles))
+def common(view: View, *roles: str, past: bool = False, elects: bool = False) -> tuple[Verdict, ...]:
+    """Judge what every action rests on; `past` is as of `journal_settled`, `elects` as of `configuration_agrees`."""
+    return (configuration_agrees(view, elects=elects), journal_settled(view, past=past), role_fits(view, *roles))

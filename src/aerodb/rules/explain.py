@@ -21,6 +21,7 @@ from aerodb.protocol.signed import Signed
 from aerodb.rules.arguments import Given, RequestMalformed, check_argument
 from aerodb.rules.invariants import RULES
 from aerodb.rules.specification import Action
+from aerodb.rules.versions import untaken
 from aerodb.rules.view import Peer, View, open_report, peer_of
 
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -41,7 +42,7 @@ def check_request(cluster: Cluster, action: Action, request: Request) -> None:
     """Refuse a request that is not well formed, before anything is looked at.
 
     Raises:
-        RequestMalformed, ArgumentMalformed, MarkMalformed: naming the field.
+        RequestMalformed, ArgumentMalformed, MarkMalformed, StepMalformed: naming the field.
         NodeUnknown: there is no such node.
     """
     cluster.member(request.target)
@@ -167,6 +168,7 @@ def explain_unsafe(
     check_request(cluster, action, request)
     view = opened_view(cluster, action, request, everyone, snapshot)
     verdicts = action.judge(view)
+    everybody = {name: peer.facts for name, peer in view.everyone().items()}
     silent = tuple(f"{name} did not report: {why}" for name, why in sorted(snapshot.missing.items()))
     return Plan(
         rules=RULES,
@@ -180,7 +182,12 @@ def explain_unsafe(
         title=_filled((action.title,), view)[0],
         effects=_filled(action.effects, view),
         irreversible=_filled(action.irreversible, view),
-        notes=(*action.writes(view), *action.notes(view), *silent),
+        notes=(
+            *action.writes(view),
+            *action.notes(view),
+            *untaken(everybody),
+            *silent,
+        ),
         loss=action.loss(view),
         commit_point=_filled((action.commit_point,), view)[0],
         failures=tuple(

@@ -116,3 +116,10 @@ class Hands(Protocol):
         Return how many records the newest log had that it saw before, of at most the size that was restored (0: none):
         the locks have shown that the new one begins with it.
         """
+
+    def take_version(self, document: str) -> None:
+        """Durably take a version of the configuration that follows the node's own, in one write; it judges by it then.
+
+        Raises:
+            VersionRefused: it does not follow.
+        """

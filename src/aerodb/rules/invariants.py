@@ -40,6 +40,8 @@ class Invariant(StrEnum):
     REPLAY_RUNS = "replay-runs"
     GAP_NAMED = "gap-named"
     SETTINGS_LOADABLE = "settings-loadable"
+    STEP_FOLLOWS = "step-follows"
+    PRIMARY_FIRST = "primary-first"
 
 
 STATEMENTS: dict[Invariant, tuple[str, str]] = {
@@ -148,6 +150,16 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "The settings files on the node hold no error, set what proofs rest on as its agent wrote it, and name the "
         "upstream that is in force.",
     ),
+    Invariant.STEP_FOLLOWS: (
+        "Step follows",
+        "The named version of the configuration follows the node's own by exactly the named change; its digest is "
+        "computed again.",
+    ),
+    Invariant.PRIMARY_FIRST: (
+        "Primary first",
+        "The node is the granted primary, or the granted primary states in its signed report that it has taken this "
+        "very version; a majority of members states that it has promised nobody else a higher term.",
+    ),
 }
 
 Stability = Literal["stable", "unstable"]
@@ -177,6 +189,8 @@ STABILITY: dict[Invariant, Stability] = {
     Invariant.REPLAY_RUNS: "stable",
     Invariant.GAP_NAMED: "stable",
     Invariant.SETTINGS_LOADABLE: "stable",
+    Invariant.STEP_FOLLOWS: "stable",
+    Invariant.PRIMARY_FIRST: "unstable",
 }
 """Whether what an invariant rests on of others still stands once they have said it.
 

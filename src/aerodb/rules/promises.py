@@ -6,6 +6,9 @@ Pure: no I/O, no clock.
 from collections.abc import Mapping
 
 from aerodb.protocol.authority import Standing
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.plan import Verdict
+from aerodb.rules.invariants import Invariant, holds, unknown, violated
 
 
 def _foreign_promise(standing: Standing, term: int, node: str) -> str:
@@ -25,3 +28,18 @@ def promise_above(standings: Mapping[str, Standing], term: int, node: str) -> st
         if promise:
             return f"{name} {promise}"
     return ""
+
+
+def authority_stands(cluster: Cluster, node: str, standings: dict[str, Standing]) -> Verdict:
+    """Judge by the members' standings whether `node` may still be the primary that it stands as."""
+    granted = standings[node].granted
+    if granted.node != node:
+        return violated(Invariant.NO_HIGHER_GRANT, f"{node} knows that {granted.node} holds the last grant")
+    promise = promise_above(standings, granted.term, node)
+    if promise:
+        return violated(Invariant.NO_HIGHER_GRANT, f"{promise}, above {node}'s term {granted.term}")
+    evidence = (
+        f"{len(standings)} of {len(cluster.members)} members state that they have promised nobody else a term above "
+        f"{granted.term} ({', '.join(standings)}); {cluster.majority} are needed"
+    )
+    return (holds if len(standings) >= cluster.majority else unknown)(Invariant.NO_HIGHER_GRANT, evidence)

@@ -12,6 +12,7 @@ from aerodb.audit.proof import fault_of, open_proof
 from aerodb.audit.record import Record, read_record
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision, LogEntry
+from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest
 from aerodb.protocol.timeline import Entry, Lag, Timeline
@@ -79,7 +80,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def incident(
-    cluster: Cluster,
+    chain: Chain,
     span: tuple[str, str],
     entries: Sequence[LogEntry],
     decisions: Sequence[Decision],
@@ -91,12 +92,13 @@ def incident(
 
     `plans` are those of the decisions, by request, each of which is what its own digest says.
     """
+    cluster = chain.newest
     proofs = {
         entry.sequence: _proof(cluster, entry, proof)
         for decision in decisions
         for entry, proof in zip(decision.records, decision.proofs, strict=True)
     }
-    told = tuple(_told(cluster, decision, plans.get(decision.line.request), proofs) for decision in decisions)
+    told = tuple(_told(chain, decision, plans.get(decision.line.request), proofs) for decision in decisions)
     return Incident(
         cluster=cluster.name,
         cluster_id=cluster.id,
@@ -167,7 +169,7 @@ def _row(entry: LogEntry, proofs: dict[int, str]) -> RecordRow:
     )
 
 
-def _told(cluster: Cluster, decision: Decision, plan: Plan | None, proofs: dict[int, str]) -> Told:
+def _told(chain: Chain, decision: Decision, plan: Plan | None, proofs: dict[int, str]) -> Told:
     line = decision.line
     records = [read_record(entry.record.encode()) for entry in decision.records]
     return Told(
@@ -180,8 +182,8 @@ def _told(cluster: Cluster, decision: Decision, plan: Plan | None, proofs: dict[
         term=plan.term if plan else 0,
         loss=shown(plan.loss.statement) if plan else "",
         verdicts=_verdicts(plan),
-        signature=_signature(cluster, records, decision.plan or ""),
-        outcome=_outcome(cluster, records),
+        signature=_signature(chain, records, decision.plan or ""),
+        outcome=_outcome(chain, records),
         rows=tuple(_row(entry, proofs) for entry in decision.records),
     )
 
@@ -191,12 +193,12 @@ def _verdicts(plan: Plan | None) -> tuple[tuple[str, str, str], ...]:
     return tuple((each.invariant, str(each.result), shown(each.evidence)) for each in found)
 
 
-def _signature(cluster: Cluster, records: list[Record], plan_text: str) -> str:
+def _signature(chain: Chain, records: list[Record], plan_text: str) -> str:
     confirmed = next((each for each in records if each.event == "confirmed"), None)
     if confirmed is None:
         return "none: it was never confirmed"
     try:
-        _refuse_other(cluster, confirmed)
+        cluster = _version(chain, confirmed)
         check_confirmation(cluster, confirmed.operator, plan_text, confirmed.signature)
     except AeroError as error:
         return f"{NOT_VERIFIED}: {shown(error.message)}"
@@ -204,17 +206,26 @@ def _signature(cluster: Cluster, records: list[Record], plan_text: str) -> str:
     return f"{shown(confirmed.operator)} signed the plan {confirmed.plan}{touch}"
 
 
-def _refuse_other(cluster: Cluster, record: Record) -> None:
-    if record.configuration != cluster.digest:
-        raise Unfounded(f"it was made under the configuration {record.configuration}, not that of the profile")
+def _version(chain: Chain, record: Record) -> Cluster:
+    """Return the version that a record was made under.
+
+    Raises:
+        Unfounded: it is none of the chain.
+    """
+    found = chain.named(record.configuration)
+    if found is None:
+        raise Unfounded(
+            f"it was made under the configuration {record.configuration}, not one that follows from the profile's"
+        )
+    return found
 
 
-def _outcome(cluster: Cluster, records: list[Record]) -> str:
+def _outcome(chain: Chain, records: list[Record]) -> str:
     last = next((each for each in reversed(records) if each.event in ("outcome", "established")), None)
     if last is None:
         return "none is recorded"
     try:
-        _refuse_other(cluster, last)
+        cluster = _version(chain, last)
         if last.outcome is not None:
             asked = Asked(last.request, last.target, last.plan)
             check_recorded(last, check_outcome(cluster, asked, last.result, last.outcome))

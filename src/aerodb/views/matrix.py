@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aerodb.actions import catalogue
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Cell
+from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Loss, Request, Result, Snapshot, Verdict
 from aerodb.rules.explain import check_request, opened_view, peers_of
@@ -20,27 +21,33 @@ CELLS_AN_ACTION_MAX = 400
 """How many requests of one action are judged at once: all of them, up to twenty nodes and one argument."""
 
 
-def matrix(cluster: Cluster, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
+def matrix(chain: Chain, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
     """Yield a cell for each action on each node, of a snapshot whose reports are verified here, once for all cells.
 
     Raises:
         NodeUnknown, ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
     """
-    return matrix_unsafe(cluster, snapshot, operator, peers_of(cluster, snapshot.reports, snapshot.nonce))
+    everyone = peers_of(chain.newest, snapshot.reports, snapshot.nonce)
+    return matrix_unsafe(chain, snapshot, operator, everyone)
 
 
-def matrix_unsafe(cluster: Cluster, snapshot: Snapshot, operator: str, everyone: dict[str, Peer]) -> Iterator[Cell]:
+def matrix_unsafe(chain: Chain, snapshot: Snapshot, operator: str, everyone: dict[str, Peer]) -> Iterator[Cell]:
     """Yield a cell for each action on each node, with each arguments that it could have, where all are nodes.
+
+    Each node is judged by the version of the configuration that it has taken.
 
     The snapshot's reports say what `everyone` are: nothing is verified. Its only legal callers have just verified
     those very reports: `control/reading.py`, which collected them, and `control/veil.py`, which took out what is
     sensitive.
     """
+    cluster = chain.newest
     for action in catalogue().values():
         if action.name in too_many(cluster):
             continue
         for request in requests_of(cluster, action, snapshot.nonce, operator):
-            yield _cell(cluster, action, request, everyone, snapshot)
+            peer = everyone.get(request.target)
+            judging = chain.judging(peer.facts.configuration) if peer else cluster
+            yield _cell(judging, action, request, everyone, snapshot)
 
 
 def too_many(cluster: Cluster) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from aerodb.protocol.keeping import NOTHING_SEEN
 from aerodb.protocol.plan import Snapshot
 from aerodb.rules.position import is_of, said
 from aerodb.rules.replaying import below, nearly_full, sized, stalled, wal_is_gone
+from aerodb.rules.versions import untaken
 from aerodb.rules.view import open_report
 
 Remark = tuple[str, str]
@@ -87,7 +88,7 @@ def sync_state(name: str, upstream: str, observed: Observed) -> Remark | None:
 
 def stream_remarks(observed: Observed) -> list[Remark]:
     """Return what is unusual about how nodes send, receive and replay, each with its cause, as whole sentences."""
-    found = list[Remark]()
+    found: list[Remark] = [("warn", said) for said in untaken(observed.facts)]
     for name, facts in observed.facts.items():
         instance = facts.instance
         if instance is None:

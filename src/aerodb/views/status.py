@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from aerodb.audit.comparison import comparison_sentences
 from aerodb.protocol.api import Status
-from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.chain import Chain
 from aerodb.protocol.facts import Facts, Instance
 from aerodb.protocol.writes import Writes
 from aerodb.views.certificates import certificate_sentences
 from aerodb.views.observed import Observed, Remark, lags, node_remarks, stream_remarks, sync_state
+from aerodb.views.versions import chain_remarks
 
 UNKNOWN: Remark = ("warn", "unknown")
 
@@ -81,13 +82,11 @@ def status_remarks(status: Status, observed: Observed) -> list[Remark]:
     return [*found, *stream_remarks(observed)]
 
 
-def profile_remarks(cluster: Cluster, status: Status) -> list[Remark]:
-    """Return what a person must know who holds `cluster`, and is shown a status by a control plane."""
+def profile_remarks(chain: Chain, status: Status, observed: Observed) -> list[Remark]:
+    """Return what a person must know who has verified `chain`, and is shown a status by a control plane."""
     found = list[Remark]()
     if status.facts:
         found.append(("warn", "These facts are the control plane's word: your role is not shown the signed reports."))
     if status.redacted:
         found.append(("warn", f"Redacted: {', '.join(status.redacted)}"))
-    if status.configuration != cluster.digest:
-        found.append(("bad", "The control plane works with another configuration than the profile's cluster.json."))
-    return found
+    return [*found, *chain_remarks(chain, status, observed)]

@@ -154,6 +154,8 @@ class Forged:
                 plan=plan,
                 snapshot=snapshot,
                 late=late,
+                chain=(),
+                taken=(),
             )
         )
 

@@ -52,6 +52,7 @@ from aerodb.protocol.authority import Branch, Position
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.credentials import Authenticator, Endorse, Endorsed
 from aerodb.protocol.credentials import AuthenticatorList as Listed
+from aerodb.protocol.envelope import Configurations
 from aerodb.protocol.events import Event as Seen
 from aerodb.protocol.events import EventPage, Kind
 from aerodb.protocol.facts import Facts, Instance, Receiver, Report, Sender, State
@@ -172,7 +173,7 @@ class Stage:
         self.person = self.cluster.operators[0]
         meters = Meters(self.log)
         recorder = Recorder(self.log, canonical.encode(self.cluster), meters)
-        self.authenticators = Authenticators(self.cluster, recorder)
+        self.authenticators = Authenticators(recorder)
         self.views = Comparisons(self.cluster, self.log, meters)
         for at, name in enumerate(self.keys):
             self.facts[name] = self._facts(name, Lsn(0x3000000 - 0x100 * at))
@@ -282,6 +283,7 @@ class Stage:
             "GET /v1/requests": lambda: {"requests": [each.line for each in self.decisions.values()], "next": None},
             "GET /v1/requests/ID": lambda: self.decisions[request],
             "GET /v1/requests/ID/evidence": lambda: self.evidence(request),
+            "GET /v1/configurations": lambda: Configurations(founding=self.cluster.digest, envelopes=()),
             "GET /v1/status": self._status,
             "GET /v1/explain": lambda: self._explain(query),
             "GET /v1/whoami": lambda: {"operator": "alice", "role": "operator"},
@@ -436,6 +438,8 @@ class Stage:
             plan=decision.plan,
             snapshot=decision.snapshot,
             late=self._late_text(decision),
+            chain=(),
+            taken=(),
             entries=tuple(
                 EvidenceRecord(record=entry.record, proof=proof)
                 for entry, proof in zip(decision.records, decision.proofs, strict=True)

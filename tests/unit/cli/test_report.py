@@ -10,6 +10,7 @@ import pytest
 
 from aerodb.cli.report import gathered, html, markdown
 from aerodb.protocol.api import LogEntry
+from aerodb.protocol.chain import founded
 from aerodb.protocol.lags import StandbyLag
 from aerodb.protocol.timeline import Entry, Lag, Timeline
 from aerodb.views.incident import Moment, incident, lags_around, steps
@@ -126,7 +127,7 @@ def test_transitions_are_told_where_they_are_given(stage: Stage) -> None:
     """A timeline's moments appear in its order, in both forms."""
     entries, decisions = gathered(stage, "2030-01-01", "2031-01-01")
     moments = [Moment(place="term 2, 0/3000000", node="n2", text="became primary <b>")]
-    found = incident(stage.cluster, ("2030-01-01", "2031-01-01"), entries, decisions, {}, moments)
+    found = incident(founded(stage.cluster), ("2030-01-01", "2031-01-01"), entries, decisions, {}, moments)
     assert "became primary &lt;b&gt;" in html(found)
     assert "became primary \\<b\\>" in markdown(found)
 
@@ -140,12 +141,12 @@ def test_lag_is_drawn_where_it_was_sampled(stage: Stage) -> None:
     """As bars and as text, in both forms; and where nothing was sampled, that is said, in place of an empty picture."""
     entries, decisions = gathered(stage, "2030-01-01", "2031-01-01")
     span = ("2030-01-01", "2031-01-01")
-    found = incident(stage.cluster, span, entries, decisions, {}, (), [_lag(1, 4_096), _lag(2, 0)])
+    found = incident(founded(stage.cluster), span, entries, decisions, {}, (), [_lag(1, 4_096), _lag(2, 0)])
     assert "term           77" in html(found)
     assert "n2 unflushed   4." in markdown(found)
     assert "n2, of 2 looks at most: 4096 bytes not flushed, not told not replayed" in html(found)
     assert html(found) == html(found)
-    silent = incident(stage.cluster, span, entries, decisions, {})
+    silent = incident(founded(stage.cluster), span, entries, decisions, {})
     assert "<p>No lag was sampled.</p>" in html(silent)
     assert "No lag was sampled" in markdown(silent)
 

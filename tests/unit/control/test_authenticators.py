@@ -51,7 +51,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
 def begun(log: Log, configured: Cluster | None = None) -> Authenticators:
     """Return the authenticators of a process that begins now."""
     used = configured or cluster()
-    return Authenticators(used, Recorder(log, canonical.encode(used), Meters(log)))
+    return Authenticators(Recorder(log, canonical.encode(used), Meters(log)))
 
 
 def person(name: str) -> Operator:

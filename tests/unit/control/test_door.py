@@ -46,7 +46,7 @@ class Hall:
         self.log, self.time = log, Time()
         configuration = cluster(operators=(ANA, BEN, CIA))
         self.recorder = Failing(log, canonical.encode(configuration), Meters(log))
-        self.door = SignIn(configuration, self.recorder, self.time)
+        self.door = SignIn(self.recorder, self.time)
 
     def records(self) -> list[Record]:
         """Return every record."""

@@ -39,7 +39,7 @@ def test_no_class_of_hands_has_many_methods(module: object) -> None:
 
 def test_the_kernel_has_every_step_and_no_other() -> None:
     """What the rules may ask for is what the node's hands do, subject by subject."""
-    made = kernel.NodeHands("n1", Ed25519PrivateKey.generate(), None, None, lambda: None)  # type: ignore[arg-type, return-value]
+    made = kernel.NodeHands("n1", Ed25519PrivateKey.generate(), None, None, None, lambda: None)  # type: ignore[arg-type, return-value]
     for name, protocol in subjects().items():
         real = getattr(made, name) if name else made
         assert methods_of(type(real)) == methods_of(protocol), name

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from aerodb.actions import catalogue
+from aerodb.protocol import canonical
 from aerodb.protocol.authority import Branch, Grant, Pledge, Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, Receiver, Sender, SettingsFiles, State
@@ -11,6 +12,7 @@ from aerodb.protocol.signed import Signed, sign
 from aerodb.rules.explain import explain
 from aerodb.rules.operation import carry_out
 from aerodb.rules.specification import Order
+from aerodb.rules.versions import taken
 from aerodb.rules.ways import Step
 from tests.unit.rules.scenes import CLUSTER, KEYS, Scene, request_for, snapshot_of, view_for
 
@@ -154,6 +156,13 @@ class SceneHands:
         self.done.append("accept log")
         self.facts = replace(self.facts, gave_up=(*self.facts.gave_up, request))
         return 0
+
+    def take_version(self, document: str) -> None:
+        """Take the next version of the configuration."""
+        self.done.append("take version")
+        path = taken(self.facts)
+        digest = canonical.digest(document.encode())
+        self.facts = replace(self.facts, configuration=digest, versions=(*path, digest))
 
 
 def streamed(scene: Scene) -> Scene:

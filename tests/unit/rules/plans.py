@@ -21,7 +21,7 @@ from aerodb.actions import action_named, catalogue
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Candidacy, Grant, Pledge
-from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.cluster import Cluster, LaterCluster
 from aerodb.protocol.facts import Facts, Report
 from aerodb.protocol.plan import Plan, Request, Snapshot
 from aerodb.protocol.signed import Signed, sign
@@ -157,7 +157,7 @@ def _judged(view: View, action: Action) -> Iterator[str]:
 def forms() -> str:
     """Return the digest of the forms of all documents that plans are made from, and of plans."""
     kinds: set[type[msgspec.Struct]] = set()
-    for kind in (Cluster, Grant, Plan, Pledge, Report, Request, Snapshot):
+    for kind in (LaterCluster, Grant, Plan, Pledge, Report, Request, Snapshot):
         kinds = structs(kind, kinds)
     listed = sorted(
         f"{kind.__name__}.{field.name}: {_named(field.type)} = {field.default!r}"

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from aerodb.actions import catalogue
 from aerodb.errors import AeroError
 from aerodb.protocol.authority import Branch, Candidacy, Grant, Pledge, Position, Standing
+from aerodb.protocol.chain import step_of
+from aerodb.protocol.change import Change, step_text
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.facts import Facts, Instance, Load, Receiver, Report, Sender, SettingsFiles, State
 from aerodb.protocol.lsn import Lsn
@@ -256,11 +258,19 @@ def view_for(request: Request, scene: Scene, cluster: Cluster = CLUSTER) -> View
     return opened_view(cluster, catalogue()[request.action], request, everyone, snapshot)
 
 
+def enrolling(cluster: Cluster) -> str:
+    """Return the step that enrols zoe, as a request names it."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJqEFZzAFxcv4jDaoDp12bDhJA/WgA8Db59svCWbwbtR"
+    change = Change(kind="enrol", name="zoe", before="", after=f"operator {key}")
+    return step_text(step_of(cluster, change))
+
+
 def possible(action: Action, cluster: Cluster = CLUSTER) -> Iterator[Request]:
     """Yield every well-formed request for an action."""
     names = [member.name for member in cluster.members]
     for target in names:
-        for values in itertools.product(*(each.values(cluster) or MARKS for each in action.arguments)):
+        unlisted = {"log": MARKS, "step": (enrolling(cluster),)}
+        for values in itertools.product(*(each.values(cluster) or unlisted[each.kind] for each in action.arguments)):
             arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
             request = request_for(action, target, arguments)
             try:

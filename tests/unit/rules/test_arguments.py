@@ -32,6 +32,7 @@ from tests.unit.rules.scenes import CLUSTER, REQUEST, action_with, argument_of, 
 MALFORMED: dict[KindName, tuple[str, ...]] = {
     "node": ("", "N1", "n1 ", "n9", "n1\n", "w"),
     "log": ("", "7", "7:", "07:" + "A" * 43 + "=", "7:" + "A" * 43),
+    "step": ("", "{}", "{ }", "zoe", '{"version":2}'),
     "size": ("", "1", "01MB", "1024kB", "1mb", "1 MB", "0MB", "-1MB", "1.5GB", "1MB\n", "\u0661MB", "9" * 16 + "TB"),
     "name": ("", " a", "a ", "a\n", "a\x00", "a\u202eb", "e\u0301", "x" * 64, "\u00e9" * 32, "\ud800"),
     "choice": ("", "Fast", "fast ", "slow", "fast|smart"),

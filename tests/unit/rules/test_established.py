@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from aerodb.actions import catalogue
 from aerodb.protocol.authority import Branch, Candidacy, Position
+from aerodb.protocol.change import read_step
 from aerodb.protocol.facts import Facts, Instance, Load, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Plan
@@ -21,6 +22,7 @@ from tests.unit.rules.scenes import (
     REQUEST,
     Scene,
     demoted,
+    enrolling,
     healthy,
     pledged,
     request_for,
@@ -37,6 +39,7 @@ RUNNING: dict[str, object] = {"started": "yesterday"}
 NEW_TIMELINE = (*healthy()["n2"].instance.lineage, Branch(timeline=2, begin=Lsn(5000), term=None))  # type: ignore[union-attr]
 ARGUMENTS = {
     "accept-log": dict(zip(("restored", "seen"), MARKS, strict=True)),
+    "configure": {"change": enrolling(CLUSTER)},
     "demote": {"for": "n2"},
     "fence": {"for": "n2"},
     "follow": {"upstream": "n1"},
@@ -78,9 +81,16 @@ def at(lsn: int) -> Position:
     return Position(term=None, bound=None, timeline=2, lsn=Lsn(lsn))
 
 
+def taking(scene: Scene, node: str) -> Facts:
+    """Return the facts of a node once it has taken the version in which somebody was enrolled."""
+    digest = read_step(enrolling(CLUSTER), "change").digest
+    return replace(scene[node], configuration=digest, versions=(scene[node].configuration, digest))
+
+
 EVERYTHING: list[tuple[str, str, Facts]] = [
     ("accept-log", "n3", replace(healthy()["n3"], gave_up=(REQUEST,))),
     ("checkpoint", "n1", changed("n1", checkpoint=Lsn(9000))),
+    ("configure", "n1", taking(healthy(), "n1")),
     ("demote", "n1", demoted()["n1"]),
     ("fence", "n3", pledged(healthy(), "n3", SECOND)["n3"]),
     ("follow", "n3", changed("n3")),

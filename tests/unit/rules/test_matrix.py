@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from aerodb.actions import catalogue
 from aerodb.protocol.authority import Branch, Candidacy, Position
+from aerodb.protocol.change import read_step
 from aerodb.protocol.facts import State, Unfinished
 from aerodb.protocol.keeping import Keeping, Replay
 from aerodb.protocol.lsn import Lsn
@@ -147,6 +148,17 @@ def _successor_silent(scene: Scene, request: Request) -> Iterator[Scene]:
     yield {name: facts for name, facts in scene.items() if name != request.arguments.get("for")}
 
 
+def _taken_already(scene: Scene, request: Request) -> Iterator[Scene]:
+    """The target has taken the version already: the step is a step back."""
+    if "change" not in request.arguments:
+        return
+    digest = read_step(request.arguments["change"], "change").digest
+    path = (scene[request.target].configuration, digest)
+    for name in scene:
+        scene = {**scene, name: replace(scene[name], configuration=digest, versions=path)}
+    yield scene
+
+
 UNFINISHED = Unfinished(request="x", action="stop", result="executed", evidence="e")
 LONGER = CHECKPOINT.replace("\n9\n", "\n10\n")
 PAUSED = Keeping(replay=Replay(paused=True, unreplayed_bytes=0, conflicts=0))
@@ -184,6 +196,8 @@ BREAKERS: dict[Invariant, Breaker] = {
             with_files(scene, replace(FILES, drift=("fsync",))),
         ]
     ),
+    Invariant.STEP_FOLLOWS: _taken_already,
+    Invariant.PRIMARY_FIRST: _promised_elsewhere,
     Invariant.GAP_NAMED: lambda scene, _: iter([having_seen(scene, "nothing"), having_seen(scene, LONGER)]),
 }
 """How each invariant is broken; each yields scenes until one breaks it."""
@@ -259,6 +273,7 @@ ALONE = [
     Invariant.NO_HIGHER_GRANT,
     Invariant.GAP_NAMED,
     Invariant.SETTINGS_LOADABLE,
+    Invariant.PRIMARY_FIRST,
 ]
 
 

@@ -33,7 +33,7 @@ UNRELEASED = {
     ),
     "an invariant that is no more": (
         "checkpoint",
-        Mended("rules/condition.py", "return (configuration_agrees(view), ", "return ("),
+        Mended("rules/condition.py", "return (configuration_agrees(view, elects=elects), ", "return ("),
     ),
     "an invariant's identifier": ("start", Mended("rules/invariants.py", '"journal-settled"', '"journal-closed"')),
 }

@@ -16,12 +16,12 @@ from pathlib import Path
 import msgspec
 
 from aerodb.audit.against import Earlier, related, seen_earlier
+from aerodb.audit.chain import along, judged_along
 from aerodb.audit.clocks import jumps_in
 from aerodb.audit.contradictions import GivingUp, Whole, unexplained
 from aerodb.audit.export import lines_in
 from aerodb.audit.findings import RESTORATION, Finding, Meaning, Tally
 from aerodb.audit.logged import Logged
-from aerodb.audit.meaning import judged
 from aerodb.audit.record import read_record
 from aerodb.audit.restoration import gap_in, misnamed
 from aerodb.audit.store.backup import as_folder, is_backup
@@ -117,6 +117,7 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Ea
     if verified.checkpoint.origin != trust.cluster.origin:
         raise VerificationFailed(f"this is the log of {verified.checkpoint.origin}, not of {trust.cluster.origin}")
     processes = 1 if verified.size <= how.alone_records_max else len(os.sched_getaffinity(0))
+    trust = along(trust, database.all_bodies(verified.size), database.blob)
     tally, done = Tally(), 0
     for records, meaning in _parts_judged(database, folder, trust, verified.size, processes):
         tally.merge(meaning)
@@ -185,6 +186,6 @@ def _judge(database: Database, trust: Trust, part: RequestPart, size: int) -> tu
 
     whole = Whole(size, _roots(database))
     for _, of_one in groupby(entries(), key=lambda entry: entry.record.request):
-        for finding in judged(trust, of_one, database.blob, whole):
+        for finding in judged_along(trust, of_one, database.blob, whole):
             tally.add(finding)
     return records, tally.sum()
