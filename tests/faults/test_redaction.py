@@ -27,6 +27,7 @@ from tests.faults.test_web import Window
 from tests.faults.waiting import wait_until
 
 MARK = "marked_as_sensitive"
+MALFORMED = {"input.malformed", "input.step-malformed", "control.gap-mistaken"}
 DRIFTED = "full_page_writes"
 MARKS = tuple(str(mark_of(size, bytes([size]) * ROOT_BYTES)) for size in (3, 2))
 CONFIGURED = {"/v1/cluster"}
@@ -48,7 +49,7 @@ def marked(shared: Running) -> Running:
         try:
             shared.api.ask(action, target, reason="to be read", **arguments)
         except Refused as error:
-            assert error.code in {"input.malformed", "control.gap-mistaken"}, error.message  # noqa: PT017 - no other.
+            assert error.code in MALFORMED, error.message  # noqa: PT017 - no other.
     shared.stage.kill("n3")
     return shared
 
