@@ -1,6 +1,6 @@
 """Reading: the cluster now, requests, decisions, replays. Looking changes nothing and records nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aerodb.audit.checks import replayed
 from aerodb.audit.clocks import stamp, went_back_from
@@ -13,15 +13,18 @@ from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, RecordUnknown, newest_requests, search
 from aerodb.audit.trust import Trust
-from aerodb.control.agents import Agents
+from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.record import line_of
-from aerodb.control.snapshot import collect
+from aerodb.control.snapshot import Collected, collect
 from aerodb.errors import VerificationFailed
+from aerodb.past.held import frozen
+from aerodb.past.speaking import SPOKEN, both_speak, rules_told
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     AsOf,
+    Cell,
     Decision,
     Found,
     LogEntry,
@@ -40,8 +43,15 @@ from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
 from aerodb.transport import expiry
-from aerodb.views.matrix import matrix, matrix_unsafe, too_many
+from aerodb.views.matrix import matrix, matrix_then, matrix_unsafe, too_many
 from aerodb.views.timeline import LogPlace, entries, lags, ordered, places_in
+
+
+def _matrix_of(cluster: Cluster, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
+    """Yield the matrix of a recorded snapshot, by the rules in which its nodes spoke, where they are one and held."""
+    told = {rules_told(signed) for signed in snapshot.reports.values()}
+    rules = told.pop() if len(told) == 1 else RULES
+    return matrix_then(rules, cluster, snapshot, operator) if rules in frozen() else matrix(cluster, snapshot, operator)
 
 
 class Reader:
@@ -57,9 +67,16 @@ class Reader:
         self._log = log
         self._comparisons = comparisons
 
-    def status(self, operator: str, *, judged: bool = True) -> Status:
-        """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those."""
-        collected = collect(self._cluster, self._agents, LOOK_ID)
+    def status(self, operator: str, *, judged: bool = True, speaks: Rules = SPOKEN) -> Status:
+        """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those.
+
+        All of it is in rules that who asks speaks, and every node that answers.
+
+        Raises:
+            RulesApart: who asks speaks none of ours.
+        """
+        asked = both_speak(SPOKEN, speaks, ("the control plane", "who asks"))
+        collected = collect(self._cluster, self._agents, LOOK_ID, asked)
         snapshot, judged = collected.snapshot, judged and not collected.differ
         return Status(
             cluster=self._cluster.id,
@@ -69,13 +86,18 @@ class Reader:
             writes=writes(self._cluster, {name: peer.facts for name, peer in collected.everyone.items()}),
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
-            matrix=tuple(matrix_unsafe(self._cluster, snapshot, operator, collected.everyone)) if judged else (),
+            matrix=self._matrix(collected, operator) if judged else (),
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),
             log_views=self._comparisons.reported(collected.everyone),
             certificates=expiry.known(),
         )
+
+    def _matrix(self, collected: Collected, operator: str) -> tuple[Cell, ...]:
+        if collected.rules != RULES:
+            return tuple(matrix_then(collected.rules, self._cluster, collected.snapshot, operator))
+        return tuple(matrix_unsafe(self._cluster, collected.snapshot, operator, collected.everyone))
 
     def status_as_of(self, digest: str, operator: str) -> AsOf:
         """Return a recorded snapshot, and every action's answer on it, judged by the same code as the status is.
@@ -94,7 +116,7 @@ class Reader:
             configuration=cluster.digest,
             snapshot_digest=digest,
             snapshot=snapshot,
-            matrix=tuple(matrix(cluster, snapshot, operator)),
+            matrix=tuple(_matrix_of(cluster, snapshot, operator)),
             unjudged=too_many(cluster),
         )
 
