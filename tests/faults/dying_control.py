@@ -16,9 +16,10 @@ from aerodb.api.service import application
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
 from aerodb.audit.store.database import DatabaseRow
-from aerodb.control.agents import Agents
+from aerodb.control.agents import Agents, Rules
 from aerodb.control.plane import ControlPlane
 from aerodb.errors import AeroError
+from aerodb.past.speaking import SPOKEN
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Report
@@ -58,9 +59,9 @@ class DyingLog(Log):
 class DyingAgents(Agents):
     """The real way to the agents."""
 
-    def _report(self, node: str, kept: Kept, nonce: str) -> Signed:
+    def _report(self, node: str, kept: Kept, nonce: str, rules: Rules) -> Signed:
         come_to("before report")
-        return super()._report(node, kept, nonce)
+        return super()._report(node, kept, nonce, rules)
 
     def _seen(self, node: str, kept: Kept, within: int | None) -> int:
         come_to("before report")
@@ -82,7 +83,7 @@ class DyingAgents(Agents):
     def _entries(self, node: str) -> int:
         """Return how many requests the node's journal knows."""
         with self._kept(node) as kept:
-            signed = super()._report(node, kept, "00000000-0000-0000-0000-000000000000")
+            signed = super()._report(node, kept, "00000000-0000-0000-0000-000000000000", SPOKEN)
         return canonical.decode(signed.document.encode(), Report).facts.entries
 
 

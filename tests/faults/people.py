@@ -17,6 +17,7 @@ from aerodb.audit.tree import consistency_path, hashes_of, inclusion_path, leaf_
 from aerodb.control.errors import SnapshotInconsistent
 from aerodb.errors import AeroError
 from aerodb.local.layout import Layout
+from aerodb.past.speaking import SPOKEN, stated
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
 from aerodb.protocol.credentials import Authenticator, AuthenticatorList, CreationOptions, Endorse, Register
@@ -146,8 +147,9 @@ class Impostor:
         return Client(self.cluster.member(node).agent, tls, node, 90)
 
     def report(self, node: str, nonce: str) -> Signed:
-        """Return a node's genuine report."""
-        return canonical.decode(self.agent(node).get(f"/v1/report?nonce={nonce}"), Signed)
+        """Return a node's genuine report, in the rules that this build speaks."""
+        path = f"/v1/report?nonce={nonce}&rules={stated(SPOKEN)}"
+        return canonical.decode(self.agent(node).get(path), Signed)
 
     def reports(self, nodes: Iterable[str], nonce: str) -> dict[str, Signed]:
         """Return the reports of those that give one."""

@@ -199,4 +199,5 @@ ACTION = Action(
     established=established,
     settle=same_standing,
     writes=unchanged,
+    since=2,
 )

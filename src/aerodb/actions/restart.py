@@ -150,4 +150,5 @@ ACTION = Action(
     established=established,
     settle=settle,
     writes=restarted,
+    since=2,
 )

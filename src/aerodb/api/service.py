@@ -15,6 +15,7 @@ from aerodb.control.plane import ControlPlane
 from aerodb.control.roles import ALLOWED, Right
 from aerodb.control.veil import shown_to, told
 from aerodb.errors import AeroError
+from aerodb.past.speaking import HEADER, read_stated
 from aerodb.protocol.cluster import Cluster, Role
 from aerodb.rules.explain import REQUEST_ID
 from aerodb.tracing import note
@@ -108,7 +109,7 @@ def _access(plane: ControlPlane, endpoint: Endpoint, request: Request) -> Access
     """Return what the enrolled person who called may do; anybody else who would change something is recorded."""
     caller = caller_in(request.scope)
     try:
-        return plane.caller(caller)
+        return plane.caller(caller, read_stated(request.headers.get(HEADER)))
     except AeroError as error:
         if endpoint.method == "POST":
             plane.turned_away(caller, _named(endpoint, request), error)

@@ -20,7 +20,7 @@ from aerodb.protocol import canonical, confirmation, webauthn
 from aerodb.protocol.api import Replayed
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.confirmation import Confirmed
-from aerodb.protocol.plan import Outcome, Plan, Snapshot, plan_digest
+from aerodb.protocol.plan import Outcome, Plan, Request, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.protocol.sshkey import parse_line
 from aerodb.rules.explain import explain_unsafe, failed, peers_of
@@ -193,11 +193,20 @@ def computed_again(cluster: Cluster, plan: Plan, snapshot: Snapshot, everyone: d
         RulesOther: it was made by rules that this build does not hold.
         AeroError: the rules make no plan from it.
     """
-    if plan.rules != RULES:
-        configuration, request, seen = (canonical.encode(each).decode() for each in (cluster, plan.request, snapshot))
-        return held.explained(plan.rules, configuration, request, seen)
-    again = explain_unsafe(cluster, action_named(plan.request.action), plan.request, snapshot, everyone)
-    return canonical.encode(again).decode()
+    return explained_by(plan.rules, cluster, plan.request, snapshot, everyone)
+
+
+def explained_by(rules: str, cluster: Cluster, request: Request, snapshot: Snapshot, everyone: dict[str, Peer]) -> str:
+    """Return the text of the plan that some rules make of a request from a snapshot; `everyone` is what it says.
+
+    Raises:
+        RulesOther: this build does not hold those rules.
+        AeroError: they make no plan from it.
+    """
+    if rules != RULES:
+        return held.explained(rules, *(canonical.encode(each).decode() for each in (cluster, request, snapshot)))
+    made = explain_unsafe(cluster, action_named(request.action), request, snapshot, everyone)
+    return canonical.encode(made).decode()
 
 
 def replayed(cluster: Cluster, request: str, plan_text: str, snapshot_text: str) -> Replayed:

@@ -13,6 +13,7 @@ from aerodb.audit.evidence import Evidence
 from aerodb.audit.findings import Finding
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log
+from aerodb.control.agents import Rules
 from aerodb.control.authenticators import Authenticators
 from aerodb.control.comparison import Comparisons
 from aerodb.control.confirm import Confirmer
@@ -71,10 +72,11 @@ class PlaneParts:
 class Access:
     """One person's way to one control plane, for one call."""
 
-    def __init__(self, parts: PlaneParts, person: Operator) -> None:
-        """Keep who it is; only a control plane that knows that makes one."""
+    def __init__(self, parts: PlaneParts, person: Operator, speaks: Rules) -> None:
+        """Keep who it is, and which rules they can check a plan by; only a control plane that knows that makes one."""
         self._parts = parts
         self.person = person
+        self._speaks = speaks
 
     # Who it is --------------------------------------------------------------------------------------------------------
 
@@ -104,7 +106,7 @@ class Access:
 
     def ask(self, request: str, ask: Ask) -> Planned:
         """Return the recorded plan of a new request. Raises what `Explainer.ask` does."""
-        return self._parts.explainer.ask(self.person, request, ask)
+        return self._parts.explainer.ask(self.person, request, ask, self._speaks)
 
     def confirm(self, request: str, signature: str) -> Done:
         """Log a confirmation, send the order, once, and return the outcome. Raises what `Confirmer.confirm` does."""
@@ -137,11 +139,11 @@ class Access:
 
     def look(self, ask: Ask) -> Planned:
         """Return the plan that a request would have now; records nothing. Raises what `Discloser.look` does."""
-        return self._parts.discloser.look(self.person, ask)
+        return self._parts.discloser.look(self.person, ask, self._speaks)
 
     def status(self, *, sensitive: bool, judged: bool = True) -> Status:
         """Return the cluster as it is now. Raises what `Discloser.status` does."""
-        return self._parts.discloser.status(self.person, sensitive=sensitive, judged=judged)
+        return self._parts.discloser.status(self.person, sensitive=sensitive, judged=judged, speaks=self._speaks)
 
     def status_as_of(self, digest: str, *, sensitive: bool) -> AsOf:
         """Return a recorded snapshot and the answers of then. Raises what `Discloser.status_as_of` does."""

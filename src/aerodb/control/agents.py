@@ -12,6 +12,7 @@ import msgspec
 from aerodb.control.errors import OutcomeForged
 from aerodb.control.meters import Meters
 from aerodb.errors import AeroError
+from aerodb.past.speaking import QUERY, SPOKEN, stated
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import EventPage
@@ -26,6 +27,9 @@ from aerodb.transport.tls import Tls, client_context
 
 Read = tuple[dict[str, Signed], dict[str, str]]
 """One read of all nodes: the signed reports, and of each node that gave none why."""
+
+Rules = tuple[str, ...]
+"""The rules in which something is asked, the newest first."""
 
 LOOK_SECONDS_MAX = 15.0
 """What a look may take at an agent that answers at all."""
@@ -100,24 +104,26 @@ class Agents:
                 said[name] = found
         return said, missing
 
-    def _report(self, node: str, kept: Kept, nonce: str) -> Signed:
+    def _report(self, node: str, kept: Kept, nonce: str, rules: Rules) -> Signed:
         with self._meters.call(node, "report"):
             kept.ensure(CHEAP, ANSWER_SECONDS_MAX)
-            body = kept.get(f"/v1/report?nonce={nonce}")
+            body = kept.get(f"/v1/report?nonce={nonce}&{QUERY}={stated(rules)}")
         return read_answer(body, Signed)
 
-    def read_twice(self, nonce: str) -> tuple[Read, Read]:
+    def read_twice(self, nonce: str, rules: Rules = SPOKEN) -> tuple[Read, Read]:
         """Return two reads of all nodes: the second is begun when the first is over, on the same connections.
+
+        Each answers in the newest of these rules that it speaks, or says that it speaks none of them.
 
         Who gives no report in the first is not waited for again, nor a PostgreSQL that did not answer: two silences say
         no more than one, and there is nothing to compare.
         """
         with ExitStack() as stack:
             kept = {member.name: stack.enter_context(self._kept(member.name)) for member in self._cluster.members}
-            first, missing = self._read(kept, nonce)
+            first, missing = self._read(kept, nonce, rules)
             settled = {name: signed for name, signed in first.items() if _unanswered(signed)}
             again = {name: each for name, each in kept.items() if name not in missing and name not in settled}
-            second, lost = self._read(again, nonce)
+            second, lost = self._read(again, nonce, rules)
         said = {name: {**settled, **second}[name] for name in kept if name in settled or name in second}
         return (first, missing), (said, {**missing, **lost})
 
@@ -133,14 +139,14 @@ class Agents:
             with self._lock:
                 idle.append(kept)
 
-    def read_late(self, nodes: Iterable[str], nonce: str) -> Read:
+    def read_late(self, nodes: Iterable[str], nonce: str, rules: Rules = SPOKEN) -> Read:
         """Return one read of some nodes: what they say once a confirmation is logged, `nonce` being its digest."""
         with ExitStack() as stack:
             kept = {name: stack.enter_context(self._kept(name)) for name in nodes}
-            return self._read(kept, nonce)
+            return self._read(kept, nonce, rules)
 
-    def _read(self, kept: dict[str, Kept], nonce: str) -> Read:
-        return self._of_each(lambda name: self._report(name, kept[name], nonce), kept)
+    def _read(self, kept: dict[str, Kept], nonce: str, rules: Rules) -> Read:
+        return self._of_each(lambda name: self._report(name, kept[name], nonce, rules), kept)
 
     def events(self, count: int) -> tuple[dict[str, EventPage], dict[str, str]]:
         """Return every node's newest events, and of each node that gave none why; what they say is not signed."""

@@ -19,11 +19,13 @@ from aerodb.audit.export import blocks, export
 from aerodb.audit.findings import Finding
 from aerodb.audit.record import read_record
 from aerodb.audit.search import Query
+from aerodb.control.agents import Rules
 from aerodb.control.explain import Explainer
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
 from aerodb.control.roles import ALLOWED, Right, require
 from aerodb.control.veil import Veil, reasons
+from aerodb.past.speaking import SPOKEN
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     Ask,
@@ -59,14 +61,14 @@ class Discloser:
         self._recorder = recorder
         self._explainer = explainer
 
-    def look(self, person: Operator, ask: Ask) -> Planned:
+    def look(self, person: Operator, ask: Ask, speaks: Rules = SPOKEN) -> Planned:
         """Return the plan that a request would have now, as far as the person may see it; records nothing.
 
         Raises:
-            RequestMalformed, NodeUnknown, ActionUnknown, CallerRefused, SnapshotInconsistent, TargetSilent.
+            RequestMalformed, NodeUnknown, ActionUnknown, CallerRefused, SnapshotInconsistent, TargetSilent, RulesApart.
         """
         require(person, Right.LOOK)
-        planned, plan, snapshot = self._explainer.look(person, ask)
+        planned, plan, snapshot = self._explainer.look(person, ask, speaks)
         return planned if person.role is Role.OPERATOR else self._veil(snapshot).planned(planned, plan)
 
     def _veil(self, snapshot: Snapshot) -> Veil:
@@ -142,17 +144,18 @@ class Discloser:
         require(person, Right.READ_AUDIT)
         return self._reader.entry(sequence)
 
-    def status(self, person: Operator, *, sensitive: bool, judged: bool = True) -> Status:
+    def status(self, person: Operator, *, sensitive: bool, judged: bool = True, speaks: Rules = SPOKEN) -> Status:
         """Return the cluster as it is now, as far as the person's role may see it; `judged` is as the reader has it.
 
         Raises:
             CallerRefused: the person may not look, or may not see what they asked for.
+            RulesApart: who asks speaks none of our rules.
             LogUnavailable: the reading cannot be recorded.
         """
         require(person, Right.LOOK)
         if sensitive:
             require(person, Right.READ_SENSITIVE)
-        status = self._reader.status(person.name, judged=judged)
+        status = self._reader.status(person.name, judged=judged, speaks=speaks)
         if person.role is Role.OPERATOR:
             return status
         if not sensitive:

@@ -7,24 +7,28 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from aerodb.actions import action_named
+from aerodb.audit.checks import explained_by
 from aerodb.audit.record import Record, read_record
 from aerodb.audit.store import newest_requests
-from aerodb.control.agents import Agents
+from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import KeyReused, RequestKnown, VersionUntaken
 from aerodb.control.gaps import Gaps
 from aerodb.control.record import Recorder, telling
 from aerodb.control.roles import Right, require, require_authority
-from aerodb.control.snapshot import collect_consistent
+from aerodb.control.snapshot import Collected, collect_consistent
 from aerodb.errors import AeroError
 from aerodb.logs import say
+from aerodb.past.held import number_of
+from aerodb.past.speaking import SPOKEN, RulesApart, both_speak, named
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Planned
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
 from aerodb.rules.arguments import RequestMalformed
-from aerodb.rules.explain import LOOK_ID, REQUEST_ID, check_request, explain_unsafe, failed
-from aerodb.rules.view import Peer
+from aerodb.rules.explain import LOOK_ID, REQUEST_ID, check_request, failed, refuse_silent
+from aerodb.rules.invariants import RULES, Invariant
+from aerodb.rules.specification import Action
 from aerodb.tracing import note, span
 
 LEFT_OVER_MAX = 500
@@ -36,6 +40,37 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: Plan
     text: str
+
+
+def rules_for(action: Action, speaks: Rules) -> Rules:
+    """Return the rules by which a request for an action may be planned for who speaks these, the newest first.
+
+    Raises:
+        RulesApart: who asks speaks none of ours, or none that has the action.
+    """
+    both = both_speak(SPOKEN, speaks, ("the control plane", "who asks"))
+    found = tuple(each for each in both if (number_of(each) or 0) >= action.since)
+    if not found:
+        raise _newer(action, "who asks", f"who asks speaks {named(speaks)}")
+    return found
+
+
+def _refuse_apart(action: Action, request: Request, collected: Collected) -> None:
+    """Refuse a request whose target answers, but in other rules than those that its plan could be made by.
+
+    Raises:
+        RulesApart: it names both.
+    """
+    why = collected.snapshot.missing.get(request.target, "")
+    if why.startswith(RulesApart.code):
+        raise _newer(action, request.target, f"{request.target} cannot be planned for ({why.partition(': ')[2]})")
+
+
+def _newer(action: Action, who: str, why: str) -> RulesApart:
+    return RulesApart(
+        f"{action.name} came with aerodb-rules/{action.since}, and {why}: upgrade {who} first",
+        field="target", invariants=(Invariant.CONFIGURATION_AGREES,),
+    )  # fmt: skip
 
 
 class Explainer:
@@ -109,10 +144,11 @@ class Explainer:
             for request, plan in plans:
                 self._recorder.gone(request, "lapsed", plan, "its process has ended, and nobody had confirmed it")
 
-    def ask(self, person: Operator, request_id: str, ask: Ask) -> Planned:
-        """Return the recorded plan of a new request.
+    def ask(self, person: Operator, request_id: str, ask: Ask, speaks: Rules = SPOKEN) -> Planned:
+        """Return the recorded plan of a new request, by rules that who asks speaks.
 
         Raises:
+            RulesApart: there are no rules that all speak who take part; it names them.
             RequestMalformed, NodeUnknown, ActionUnknown: before anything is looked at.
             CallerRefused: the person may not ask.
             KeyReused, RequestKnown: the id has been used.
@@ -127,9 +163,9 @@ class Explainer:
         request = Request(id=request_id, operator=person.name, **msgspec.structs.asdict(ask))
         say("request asked", request=request_id, operator=person.name, action=request.action, target=request.target)
         with span("ask", request=request_id, action=request.action, node=request.target):
-            return self._ask(person, request)
+            return self._ask(person, request, speaks)
 
-    def _ask(self, person: Operator, request: Request) -> Planned:
+    def _ask(self, person: Operator, request: Request, speaks: Rules) -> Planned:
         self._refuse_known(request)
         with self._lock:
             if request.id in self._under_way:
@@ -137,7 +173,7 @@ class Explainer:
             self._under_way.add(request.id)
         try:
             with self._recorder.refusals(request):
-                return self._plan(person, request)
+                return self._plan(person, request, speaks)
         finally:
             with self._lock:
                 self._under_way.discard(request.id)
@@ -157,12 +193,11 @@ class Explainer:
             raise KeyReused(f"the id was used for {first.action} {first.target}: {became}", request=request.id)
         raise RequestKnown(f"what became of it: {became}", request=request.id, invariants=last.invariants)
 
-    def _plan(self, person: Operator, request: Request) -> Planned:
+    def _plan(self, person: Operator, request: Request, speaks: Rules) -> Planned:
         require(person, Right.REQUEST)
         require_authority(person, request.action, action_named(request.action).authority)
-        plan, snapshot = self._explained(request)
+        plan, text, snapshot = self._explained(request, speaks)
         self._refuse_untaken(plan)
-        text = canonical.encode(plan).decode()
         self._recorder.planned(plan, text, canonical.encode(snapshot), failed(plan.verdicts))
         if plan.accepted:
             with self._lock:
@@ -184,33 +219,42 @@ class Explainer:
                 request=plan.request.id,
             )
 
-    def _explained(self, request: Request) -> tuple[Plan, Snapshot]:
-        """Return the plan of a request, and the snapshot that it was made from."""
+    def _explained(self, request: Request, speaks: Rules) -> tuple[Plan, str, Snapshot]:
+        """Return the plan of a request and its text, and the snapshot that it was made from."""
         action = action_named(request.action)
         check_request(self._cluster, action, request)
-        collected = collect_consistent(self._cluster, self._agents, request.id)
+        asked = rules_for(action, speaks)
+        collected = collect_consistent(self._cluster, self._agents, request.id, asked)
         self._recorder.versions.reported(collected.everyone)
         self._comparisons.check_request(request, collected.everyone)
         self._gaps.check(request)
+        _refuse_apart(action, request, collected)
+        refuse_silent(request, collected.snapshot)
         with span("explain", action=request.action, node=request.target):
-            cluster = self._version_of(request.target, collected.everyone)
-            plan = explain_unsafe(cluster, action, request, collected.snapshot, collected.everyone)
+            cluster = self._version_of(request.target, collected)
+            text = explained_by(collected.rules, cluster, request, collected.snapshot, collected.everyone)
+            plan = canonical.decode(text.encode(), Plan)
             note(outcome="accepted" if plan.accepted else "rejected")
-        return plan, collected.snapshot
+        return plan, text, collected.snapshot
 
-    def _version_of(self, target: str, everyone: dict[str, Peer]) -> Cluster:
-        """Return the version that the target judges by, or the newest where it did not report."""
-        versions = self._recorder.versions
-        return versions.of(everyone[target].facts) if target in everyone else versions.newest
+    def _version_of(self, target: str, collected: Collected) -> Cluster:
+        """Return the version that the target judges by, or the newest where it did not report.
 
-    def look(self, person: Operator, ask: Ask) -> tuple[Planned, Plan, Snapshot]:
+        Rules that came before the chain know of its first version alone.
+        """
+        versions, peer = self._recorder.versions, collected.everyone.get(target)
+        if collected.rules != RULES:
+            return versions.chain.founding
+        return versions.of(peer.facts) if peer else versions.newest
+
+    def look(self, person: Operator, ask: Ask, speaks: Rules = SPOKEN) -> tuple[Planned, Plan, Snapshot]:
         """Return the plan that a request would have now, and what it was made from; records nothing.
 
         Raises:
+            RulesApart: as `ask`.
             RequestMalformed, NodeUnknown, ActionUnknown, SnapshotInconsistent, TargetSilent, LogForked, LogBehind.
         """
         request = Request(id=LOOK_ID, operator=person.name, **msgspec.structs.asdict(ask))
-        plan, snapshot = self._explained(request)
-        text = canonical.encode(plan).decode()
+        plan, text, snapshot = self._explained(request, speaks)
         planned = Planned(request=LOOK_ID, accepted=plan.accepted, plan=text, digest=plan_digest(text))
         return planned, plan, snapshot

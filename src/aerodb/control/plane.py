@@ -9,7 +9,7 @@ from types import MappingProxyType
 from aerodb.audit.record import Record
 from aerodb.audit.store import Log
 from aerodb.control.access import Access, PlaneParts
-from aerodb.control.agents import Agents
+from aerodb.control.agents import Agents, Rules
 from aerodb.control.authenticators import Authenticators
 from aerodb.control.comparison import Comparisons
 from aerodb.control.confirm import Confirmer
@@ -25,6 +25,7 @@ from aerodb.control.record import Recorder
 from aerodb.control.roles import person_of
 from aerodb.control.snapshot import collect
 from aerodb.errors import AeroError
+from aerodb.past.speaking import SPOKEN
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Request
@@ -115,13 +116,13 @@ class ControlPlane:
         """Return the door of the admin UI, at which people sign in and out."""
         return self._parts.door
 
-    def caller(self, caller: Caller) -> Access:
-        """Return what the enrolled person who called may read and do.
+    def caller(self, caller: Caller, speaks: Rules = SPOKEN) -> Access:
+        """Return what the enrolled person who called may read and do; `speaks` are the rules they can check plans by.
 
         Raises:
             CallerUnknown, CallerRevoked: there is none, or no more.
         """
-        return Access(self._parts, person_of(self.cluster, caller))
+        return Access(self._parts, person_of(self.cluster, caller), speaks)
 
     def visitor(self, token: str, peer: PeerProgram | None) -> Access:
         """Return what the person may read and do whose session in the admin UI a program shows the token of.
@@ -129,7 +130,7 @@ class ControlPlane:
         Raises:
             SessionUnknown, SessionForeign, CallerUnknown, CallerRevoked: see `SignIn.visitor`.
         """
-        return Access(self._parts, self._parts.door.visitor(token, peer))
+        return Access(self._parts, self._parts.door.visitor(token, peer), SPOKEN)
 
     def turned_away(self, caller: Caller, request: str, error: AeroError) -> None:
         """Record that somebody tried to change something that they may not: under this request's id, if it is one.

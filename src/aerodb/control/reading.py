@@ -1,6 +1,6 @@
 """Reading: the cluster now, requests, decisions, replays. Looking changes nothing and records nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aerodb.audit.chain import along, judged_along
 from aerodb.audit.checks import replayed
@@ -13,16 +13,19 @@ from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, RecordUnknown, newest_requests, search
 from aerodb.audit.trust import Trust
-from aerodb.control.agents import Agents
+from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.record import line_of
-from aerodb.control.snapshot import collect
+from aerodb.control.snapshot import Collected, collect
 from aerodb.control.versions import KnownVersions, configuring
 from aerodb.errors import VerificationFailed
+from aerodb.past.held import frozen
+from aerodb.past.speaking import SPOKEN, both_speak, rules_told
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     AsOf,
+    Cell,
     Decision,
     Found,
     LogEntry,
@@ -44,8 +47,17 @@ from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
 from aerodb.transport import expiry
-from aerodb.views.matrix import matrix, matrix_unsafe, too_many
+from aerodb.views.matrix import matrix, matrix_then, matrix_unsafe, too_many
 from aerodb.views.timeline import LogPlace, entries, lags, ordered, places_in
+
+
+def _matrix_of(chain: Chain, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
+    """Yield the matrix of a recorded snapshot, by the rules in which its nodes spoke, where they are one and held."""
+    told = {rules_told(signed) for signed in snapshot.reports.values()}
+    rules = told.pop() if len(told) == 1 else RULES
+    if rules in frozen():
+        return matrix_then(rules, chain.founding, snapshot, operator)
+    return matrix(chain, snapshot, operator)
 
 
 class Reader:
@@ -65,9 +77,16 @@ class Reader:
     def _cluster(self) -> Cluster:
         return self._versions.newest
 
-    def status(self, operator: str, *, judged: bool = True) -> Status:
-        """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those."""
-        collected = collect(self._cluster, self._agents, LOOK_ID)
+    def status(self, operator: str, *, judged: bool = True, speaks: Rules = SPOKEN) -> Status:
+        """Return the cluster as it is now, and every action's answer on every node, unless nobody asks for those.
+
+        All of it is in rules that who asks speaks, and every node that answers.
+
+        Raises:
+            RulesApart: who asks speaks none of ours.
+        """
+        asked = both_speak(SPOKEN, speaks, ("the control plane", "who asks"))
+        collected = collect(self._cluster, self._agents, LOOK_ID, asked)
         self._versions.reported(collected.everyone)
         snapshot, judged = collected.snapshot, judged and not collected.differ
         return Status(
@@ -78,13 +97,18 @@ class Reader:
             writes=writes(self._cluster, {name: peer.facts for name, peer in collected.everyone.items()}),
             snapshot_digest=canonical.digest(canonical.encode(snapshot)),
             snapshot=snapshot,
-            matrix=tuple(matrix_unsafe(self._versions.chain, snapshot, operator, collected.everyone)) if judged else (),
+            matrix=self._matrix(collected, operator) if judged else (),
             unjudged=too_many(self._cluster),
             log_size=self._log.size,
             log_writable=self._log.writable(),
             log_views=self._comparisons.reported(collected.everyone),
             certificates=expiry.known(),
         )
+
+    def _matrix(self, collected: Collected, operator: str) -> tuple[Cell, ...]:
+        if collected.rules != RULES:
+            return tuple(matrix_then(collected.rules, self._versions.chain.founding, collected.snapshot, operator))
+        return tuple(matrix_unsafe(self._versions.chain, collected.snapshot, operator, collected.everyone))
 
     def status_as_of(self, digest: str, operator: str) -> AsOf:
         """Return a recorded snapshot, and every action's answer on it, judged by the same code as the status is.
@@ -103,7 +127,7 @@ class Reader:
             configuration=cluster.digest,
             snapshot_digest=digest,
             snapshot=snapshot,
-            matrix=tuple(matrix(self.chain_of(snapshot), snapshot, operator)),
+            matrix=tuple(_matrix_of(self.chain_of(snapshot), snapshot, operator)),
             unjudged=too_many(cluster),
         )
 

@@ -1,15 +1,19 @@
 """A snapshot: every agent's facts, read twice.
 
 Where the structural facts differ, they are not one state, and no plan is made from them; they are never mixed.
+
+Nor are the words of two versions of the rules: where not every node speaks the newest, all are read again in the newest
+that all speak, and who does not answer in the rules of the snapshot counts as silent in it.
 """
 
 from contextlib import suppress
 
 import msgspec
 
-from aerodb.control.agents import Agents, Read
+from aerodb.control.agents import Agents, Read, Rules
 from aerodb.control.errors import SnapshotInconsistent
 from aerodb.errors import AeroError
+from aerodb.past.speaking import SPOKEN, RulesApart, named, rules_told
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import structural
 from aerodb.protocol.plan import Plan, Snapshot, late_nonce
@@ -19,23 +23,55 @@ from aerodb.tracing import span
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
-    """The second of two reads, what its reports say, and the nodes whose structural facts differ between the two."""
+    """The second of two reads, what its reports say, and the nodes whose structural facts differ between the two.
+
+    `rules` are those in which all its reports are; `speaking` are those that each node spoke when it was free to choose
+    from what it was asked in.
+    """
 
     snapshot: Snapshot
     everyone: dict[str, Peer]
     differ: tuple[str, ...]
+    rules: str
+    speaking: dict[str, str]
 
 
-def collect(cluster: Cluster, agents: Agents, nonce: str) -> Collected:
-    """Return two reads as one snapshot."""
-    (first, _), (second, missing) = agents.read_twice(nonce)
-    before = _opened(cluster, first, nonce, {})
-    # Of most nodes nothing has changed; the same bytes under the same signature say the same.
-    same = {name: peer for name, peer in before.items() if first[name] == second.get(name)}
-    everyone = _opened(cluster, second, nonce, same)
+def collect(cluster: Cluster, agents: Agents, nonce: str, asked: Rules = SPOKEN) -> Collected:
+    """Return two reads as one snapshot, in the newest of the rules that are asked in which all who answer speak."""
+    reads = _read_in(cluster, agents, nonce, asked)
+    speaking = {name: peer.facts.rules for name, peer in reads[2].items()}
+    met = tuple(each for each in asked if each in speaking.values()) or asked[:1]
+    if len(met) > 1:
+        reads = _read_in(cluster, agents, nonce, met[-1:])
+    read, before, everyone = reads
     differ = tuple(name for name in (member.name for member in cluster.members) if not _agree(name, before, everyone))
-    snapshot = _snapshot(cluster, nonce, (second, missing), everyone)
-    return Collected(snapshot=snapshot, everyone=everyone, differ=differ)
+    snapshot = _snapshot(cluster, nonce, read, everyone)
+    return Collected(snapshot=snapshot, everyone=everyone, differ=differ, rules=met[-1], speaking=speaking)
+
+
+def _read_in(
+    cluster: Cluster, agents: Agents, nonce: str, asked: Rules
+) -> tuple[Read, dict[str, Peer], dict[str, Peer]]:
+    """Return the second of two reads in these rules, and what the reports of the first and of the second say."""
+    first, second = (_told_in(asked, each) for each in agents.read_twice(nonce, asked))
+    before = _opened(cluster, first[0], nonce, {})
+    # Of most nodes nothing has changed; the same bytes under the same signature say the same.
+    same = {name: peer for name, peer in before.items() if first[0][name] == second[0].get(name)}
+    return second, before, _opened(cluster, second[0], nonce, same)
+
+
+def _told_in(asked: Rules, read: Read) -> Read:
+    """Return a read in which whoever answered in other rules than these is missing."""
+    reports, missing = read
+    other = {name: rules for name, signed in reports.items() if (rules := rules_told(signed)) not in asked}
+    why = {name: _apart(rules, asked) for name, rules in other.items()}
+    return {name: each for name, each in reports.items() if name not in other}, {**missing, **why}
+
+
+def _apart(rules: str, asked: Rules) -> str:
+    """Say of a node that answered why its report is not taken."""
+    speaks = f"it speaks {named((rules,))}" if rules else "its report is in the form of no rules"
+    return f"{RulesApart.code}: {speaks}, and was asked in {named(asked)}"
 
 
 def collect_late(cluster: Cluster, agents: Agents, plan: Plan, record: str) -> Collected:
@@ -46,9 +82,10 @@ def collect_late(cluster: Cluster, agents: Agents, plan: Plan, record: str) -> C
     """
     nonce = late_nonce(record)
     with span("late", request=plan.request.id):
-        read = agents.read_late(plan.reports, nonce)
+        read = _told_in((plan.rules,), agents.read_late(plan.reports, nonce, (plan.rules,)))
         everyone = _opened(cluster, read[0], nonce, {})
-        return Collected(snapshot=_snapshot(cluster, nonce, read, everyone), everyone=everyone, differ=())
+        snapshot = _snapshot(cluster, nonce, read, everyone)
+        return Collected(snapshot=snapshot, everyone=everyone, differ=(), rules=plan.rules, speaking={})
 
 
 def _snapshot(cluster: Cluster, nonce: str, read: Read, everyone: dict[str, Peer]) -> Snapshot:
@@ -79,14 +116,14 @@ def _opened(cluster: Cluster, reports: dict[str, Signed], nonce: str, known: dic
     return found
 
 
-def collect_consistent(cluster: Cluster, agents: Agents, nonce: str) -> Collected:
-    """Return a snapshot whose two reads agree.
+def collect_consistent(cluster: Cluster, agents: Agents, nonce: str, asked: Rules = SPOKEN) -> Collected:
+    """Return a snapshot whose two reads agree, in the newest of these rules that all who answer speak.
 
     Raises:
         SnapshotInconsistent: they do not.
     """
     with span("snapshot"):
-        collected = collect(cluster, agents, nonce)
+        collected = collect(cluster, agents, nonce, asked)
         if collected.differ:
             raise SnapshotInconsistent(f"changed between two reads: {', '.join(collected.differ)}; ask again")
     return collected

@@ -22,6 +22,7 @@ from aerodb.kernel.errors import AgentEnding, Busy, OperationFailed, RequestDupl
 from aerodb.kernel.gate import lets_start
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.holder import Holder
+from aerodb.kernel.judging import judge_of
 from aerodb.kernel.node import Node
 from aerodb.kernel.over import as_watched, what_is_over
 from aerodb.kernel.postgres.instance import Postgres
@@ -29,17 +30,18 @@ from aerodb.kernel.store import Begun, Store
 from aerodb.kernel.versions import TakenVersions
 from aerodb.kernel.vouching import vouched, vouched_for
 from aerodb.logs import say
+from aerodb.past.speaking import facts_in, report_in
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
-from aerodb.protocol.facts import Facts, Instance, Report, Unfinished
+from aerodb.protocol.facts import Facts, Instance, Unfinished
 from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.explain import check_usable, verdict_changes, view_of
 from aerodb.rules.invariants import RULES
-from aerodb.rules.late import digests, judged_late, late_peers
+from aerodb.rules.late import digests, late_peers
 from aerodb.rules.operation import carry_out
 from aerodb.rules.policy import remembered
 from aerodb.rules.position import Noted
@@ -206,10 +208,9 @@ class Agent:
             self._store.write_standing(standing)
         return msgspec.structs.replace(facts, standing=standing)
 
-    def report(self, nonce: str, facts: Facts) -> Signed:
-        """Return facts that were seen for this asking, signed for it."""
-        document = Report(cluster=self.cluster.id, node=self._node.name, nonce=nonce, facts=facts)
-        return sign(document, self._node.name, self._node.key)
+    def report(self, nonce: str, facts: Facts, rules: str = RULES) -> Signed:
+        """Return facts that were seen for this asking, signed for it, in the words of the rules that it is for."""
+        return sign(report_in(rules, self.cluster.id, nonce, facts), self._node.name, self._node.key)
 
     @property
     def holder(self) -> Holder:
@@ -232,7 +233,7 @@ class Agent:
         plan = locks.open_plan(self.cluster, self._node.name, order.plan)
         locks.check_reports(plan, order)
         late = late_peers(self.cluster, self._node.name, order)
-        return judged_late(action_named(plan.request.action).judge, late)(self._view(plan, order, facts))
+        return judge_of(plan, late)(self._view(plan, order, facts))
 
     def _view(self, plan: Plan, order: Order, own: Facts) -> View:
         return view_of(self.cluster, plan.request, own, order.reports, plan.request.id, plan.term)
@@ -245,7 +246,7 @@ class Agent:
             AeroError: a late report is not what it says.
         """
         late = late_peers(self.cluster, self._node.name, order)
-        judge = judged_late(action_named(plan.request.action).judge, late)
+        judge = judge_of(plan, late)
         with span("judge"):
             view = self._view(plan, order, self._remember(self.facts()))
             changes = verdict_changes(plan.verdicts, judge(view))
@@ -305,7 +306,7 @@ class Agent:
                 locks.check_reports(plan, order)
                 self._store.write_seen(vouched(self._node, locks.check_logged(cluster, plan, order, self._store.seen)))
             work = self._judge_again(plan, order)
-            self._store.begin(request, order.plan, work.view.own.facts)
+            self._store.begin(request, order.plan, facts_in(plan.rules, work.view.own.facts))
         except AeroError as error:
             return self._answers.refused(request, order.plan, error)
         self._answers.begun(request)

@@ -29,6 +29,7 @@ from aerodb.kernel.errors import (
     VersionPassed,
 )
 from aerodb.kernel.seen import LogSeen
+from aerodb.past.speaking import SPOKEN, both_speak
 from aerodb.protocol import canonical, confirmation
 from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.chain import Chain
@@ -36,7 +37,6 @@ from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.marks import Gap
 from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict, plan_digest
 from aerodb.rules.explain import check_request, check_usable
-from aerodb.rules.invariants import RULES
 
 
 def open_plan(cluster: Cluster, node: str, text: str) -> Plan:
@@ -44,14 +44,15 @@ def open_plan(cluster: Cluster, node: str, text: str) -> Plan:
 
     Raises:
         NotCanonical, PlanNotWhole, PlanForeign: it is not.
+        RulesApart: it is by rules that this node does not act by.
     """
     plan = canonical.decode(canonical.utf8(text), Plan)
     if not plan.intact():
         raise PlanNotWhole("the plan's own digest is not that of its content")
+    both_speak(SPOKEN, (plan.rules,), (f"the agent of {node}", "the plan"))
     for what, found, wanted in (
         ("cluster", plan.cluster, cluster.id),
         ("configuration", plan.configuration, cluster.digest),
-        ("rules", plan.rules, RULES),
         ("node", plan.request.target, node),
     ):
         if found != wanted:

@@ -5,7 +5,7 @@ but looks at it.
 
 GET  /primary, /standby?lag=  200 where the node serves as that, else 503 and why, as load balancers expect; HEAD and
                               OPTIONS too
-GET  /v1/report?nonce=        the signed facts
+GET  /v1/report?nonce=&rules= the signed facts, in the newest rules that the node speaks too of those that are named
 GET  /v1/checkpoint?within=   the size of the log under the last checkpoint that the node saw, of at most so many
 GET  /v1/holdings?nonce=      what the node holds of the log and of requests, signed
 GET  /v1/holdings/{request}   one request of its journal
@@ -34,6 +34,7 @@ from aerodb.kernel.errors import LookUnanswered
 from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
 from aerodb.kernel.events.observed import NodeObserved
 from aerodb.kernel.looks import Looks
+from aerodb.past.speaking import QUERY, SPOKEN, both_speak, read_stated
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Confirmation, Extent, Order
@@ -140,6 +141,17 @@ def nonce_in(request: Request) -> str:
     return nonce
 
 
+def rules_in(request: Request, node: str) -> str:
+    """Return the newest rules that both the caller and this node speak.
+
+    Raises:
+        RulesMalformed: the query names rules in another form.
+        RulesApart: there are none.
+    """
+    theirs = read_stated(request.query_params.get(QUERY))
+    return both_speak(SPOKEN, theirs, (f"the agent of {node}", "the control plane"))[0]
+
+
 def number_in(request: Request, name: str, default: int) -> int:
     """Return a number that the query gives, or `default`.
 
@@ -210,8 +222,8 @@ def application(agent: Agent, observed: NodeObserved) -> Starlette:
     scraped = Looks(observed.metrics, LOOK_SECONDS_MAX, SCRAPERS_MAX)
 
     async def report(request: Request) -> Response:
-        nonce = nonce_in(request)
-        return answer(agent.report(nonce, await facts.now()))
+        nonce, rules = nonce_in(request), rules_in(request, agent.name)
+        return answer(agent.report(nonce, await facts.now(), rules))
 
     async def judge(request: Request) -> Response:
         order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)

@@ -58,6 +58,12 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     before: Facts
 
 
+def _entry_of(sequence: int, request: str, plan: str, before: Facts | FactsOne) -> Begun | BegunOne:
+    if isinstance(before, Facts):
+        return Begun(sequence=sequence, request=request, plan=plan, before=before)
+    return BegunOne(sequence=sequence, request=request, plan=plan, before=before)
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A journal entry made after: the signed outcome."""
 
@@ -212,14 +218,16 @@ class Store:
             return None
         return canonical.decode(self._entry(request, "ended.json").read_bytes(), Ended)
 
-    def begin(self, request: str, plan: str, before: Facts) -> None:
+    def begin(self, request: str, plan: str, before: Facts | FactsOne) -> None:
         """Write, before an operation, that it is about to be run; room for its end is reserved first.
+
+        In the version of the facts: what was begun by a plan of the release before, that release can settle.
 
         Raises:
             RoomMissing: there is none; nothing was written.
         """
         with self._lock:
-            entry = Begun(sequence=self.entries + 1, request=request, plan=plan, before=before)
+            entry = _entry_of(self.entries + 1, request, plan, before)
             path, ended = self._entry(request, "begun.json"), self._entry(request, "ended.json")
             try:
                 reserve(ended, ENDED_BYTES)

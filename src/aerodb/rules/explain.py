@@ -122,13 +122,18 @@ def opened_view(
     Raises:
         TargetSilent: the target is not in the snapshot.
     """
-    _refuse_silent(request, snapshot)
+    refuse_silent(request, snapshot)
     peers = {name: peer for name, peer in everyone.items() if name != request.target}
     view = View(cluster=cluster, request=request, own=everyone[request.target], peers=peers, term=0)
     return replace(view, term=action.term(view))
 
 
-def _refuse_silent(request: Request, snapshot: Snapshot) -> None:
+def refuse_silent(request: Request, snapshot: Snapshot) -> None:
+    """Refuse a request whose target is not in the snapshot.
+
+    Raises:
+        TargetSilent: so it is.
+    """
     if request.target not in snapshot.reports:
         why = snapshot.missing.get(request.target, "it is not in the snapshot")
         raise TargetSilent(f"{request.target} did not report: {why}", field="target")
@@ -148,7 +153,7 @@ def explain(cluster: Cluster, action: Action, request: Request, snapshot: Snapsh
         ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
     """
     check_request(cluster, action, request)
-    _refuse_silent(request, snapshot)
+    refuse_silent(request, snapshot)
     everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)
     return explain_unsafe(cluster, action, request, snapshot, everyone)
 
@@ -158,7 +163,7 @@ def explain_unsafe(
 ) -> Plan:
     """Return the sealed plan of `request` from `snapshot`, whose reports say what `everyone` are: nothing is verified.
 
-    Its only legal callers have just verified those very reports: `control/explain.py`, which collected them;
+    Its only legal callers have just verified those very reports: `control/explain.py`, which collected them, by
     `audit/checks.py`, whose callers did; `control/veil.py`, which took out what is sensitive and signs nothing.
 
     Raises:

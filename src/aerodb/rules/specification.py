@@ -88,6 +88,7 @@ class Action:
     never happen any more. `settle` gives the standing that goes with an executed one.
     `writes` says, as a plan's first notes, whether commits can be acknowledged now and afterwards.
     `gives_up` is of the one action by which a node accepts another audit log than the one that it saw: what it names.
+    `since` is the number of the rules that the action came with: earlier ones make no plan of it.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Action:
     settle: Callable[[Hands, Plan], Standing]
     writes: Callable[[View], tuple[str, ...]]
     gives_up: Callable[[Request], Gap] | None = None
+    since: int = 1
 
     def every_arguments(self, cluster: Cluster) -> tuple[tuple[str, ...], ...] | None:
         """Return the values that each argument could have; None where those of one cannot be listed."""

@@ -13,6 +13,7 @@ from socket import SHUT_RDWR
 
 from aerodb import tracing
 from aerodb.errors import Executed
+from aerodb.past.speaking import HEADER, SPOKEN, stated
 from aerodb.transport import expiry
 from aerodb.transport.errors import (
     AnswerMalformed,
@@ -65,6 +66,8 @@ class Client:
         # kernel may still take the call.
         self.connect_seconds_max = timeout_seconds
         self._context = context or client_context(tls)
+        self.headers = {HEADER: stated(SPOKEN)}
+        """What goes with every call: which rules the caller speaks."""
 
     def get(self, path: str) -> bytes:
         """Return the answer to a GET.
@@ -161,6 +164,7 @@ class Client:
     def _begun(
         self, connection: _Connection, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> http.client.HTTPResponse:
+        headers = {**self.headers, **headers}
         tracing.inject(headers)
         try:
             connection.request(method, path, body, headers)

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from aerodb.actions import catalogue
+from aerodb.audit.checks import explained_by
 from aerodb.errors import AeroError
+from aerodb.past.held import number_of
+from aerodb.past.speaking import RulesApart
+from aerodb.protocol import canonical
 from aerodb.protocol.api import Cell
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Loss, Request, Result, Snapshot, Verdict
-from aerodb.rules.explain import check_request, opened_view, peers_of
+from aerodb.protocol.plan import Loss, Plan, Request, Result, Snapshot, Verdict
+from aerodb.rules.explain import check_request, opened_view, peers_of, refuse_silent
 from aerodb.rules.specification import Action
 from aerodb.rules.view import Peer
 
@@ -50,6 +54,27 @@ def matrix_unsafe(chain: Chain, snapshot: Snapshot, operator: str, everyone: dic
             yield _cell(judging, action, request, everyone, snapshot)
 
 
+def matrix_then(rules: str, cluster: Cluster, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
+    """Yield the cells of a snapshot in which all spoke by earlier rules, by those rules; they verify its reports."""
+    for action in catalogue().values():
+        if action.name in too_many(cluster):
+            continue
+        for request in requests_of(cluster, action, snapshot.nonce, operator):
+            yield _cell_then(rules, cluster, action, request, snapshot)
+
+
+def _cell_then(rules: str, cluster: Cluster, action: Action, request: Request, snapshot: Snapshot) -> Cell:
+    if (number_of(rules) or 0) < action.since:
+        why = f"it came with aerodb-rules/{action.since}, and not every node spoke those: ask for it on one that does"
+        return _silent_cell(request, Verdict(invariant=RulesApart.code, result=Result.UNKNOWN, evidence=why))
+    try:
+        refuse_silent(request, snapshot)
+        plan = canonical.decode(explained_by(rules, cluster, request, snapshot, {}).encode(), Plan)
+    except AeroError as error:
+        return _silent_cell(request, Verdict(invariant=error.code, result=Result.UNKNOWN, evidence=error.message))
+    return _told_cell(request, plan.verdicts, plan.loss)
+
+
 def too_many(cluster: Cluster) -> tuple[str, ...]:
     """Return the actions that a large cluster allows too many requests of to judge them all at once."""
     counts = {
@@ -83,13 +108,20 @@ def _cell(cluster: Cluster, action: Action, request: Request, everyone: dict[str
         view = opened_view(cluster, action, request, everyone, snapshot)
         verdicts, loss = action.judge(view), action.loss(view)
     except AeroError as error:
-        silent = Verdict(invariant=error.code, result=Result.UNKNOWN, evidence=error.message)
-        return Cell(
-            action=action.name, node=request.target, arguments=request.arguments, accepted=False, failed=(silent,),
-            loss=_NO_ANSWER,
-        )  # fmt: skip
+        return _silent_cell(request, Verdict(invariant=error.code, result=Result.UNKNOWN, evidence=error.message))
+    return _told_cell(request, verdicts, loss)
+
+
+def _silent_cell(request: Request, why: Verdict) -> Cell:
     return Cell(
-        action=action.name,
+        action=request.action, node=request.target, arguments=request.arguments, accepted=False, failed=(why,),
+        loss=_NO_ANSWER,
+    )  # fmt: skip
+
+
+def _told_cell(request: Request, verdicts: tuple[Verdict, ...], loss: Loss) -> Cell:
+    return Cell(
+        action=request.action,
         node=request.target,
         arguments=request.arguments,
         accepted=all(verdict.result is Result.HOLDS for verdict in verdicts),

@@ -7,10 +7,11 @@ order. Control and bidirectional characters are escaped. Pure: no I/O, no clock.
 import unicodedata
 from typing import NamedTuple
 
+from aerodb.past.speaking import named
 from aerodb.protocol.plan import Outcome, Plan, Result, Verdict, plan_digest
 from aerodb.protocol.words import words_of
 from aerodb.rules.explain import LOOK_ID
-from aerodb.rules.invariants import name_of
+from aerodb.rules.invariants import RULES, name_of
 
 WIDTH_COLUMNS = 100
 EFFECTS, IRREVERSIBLE = "WHAT WILL HAPPEN", "WHAT CANNOT BE UNDONE"
@@ -82,6 +83,14 @@ def redacted_plan_lines(plan: Plan, digest: str) -> list[Line]:
     return [Line("warn", said), *_plan_lines(plan, digest)]
 
 
+def _by_earlier_rules(plan: Plan) -> list[Line]:
+    """Say of a plan by other rules than this build's own that it is one: as while a cluster is upgraded."""
+    if plan.rules == RULES:
+        return []
+    said = f"By {named((plan.rules,))}: the newest rules that every node, and who asked, spoke. Here they are {RULES}."
+    return [Line("warn", line) for line in wrapped(said, 2)]
+
+
 def _plan_lines(plan: Plan, digest: str) -> list[Line]:
     request = plan.request
     failing = [verdict for verdict in plan.verdicts if verdict.result is not Result.HOLDS]
@@ -94,6 +103,7 @@ def _plan_lines(plan: Plan, digest: str) -> list[Line]:
     return [
         Line("heading", f"{shown(plan.title)}   (cluster {shown(plan.cluster_name)})"),
         answer,
+        *_by_earlier_rules(plan),
         Line("plain", ""),
         *_section(EFFECTS if plan.accepted else "WHAT WAS ASKED FOR", "plain", plan.effects),
         *_section(IRREVERSIBLE, "warn", plan.irreversible),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from aerodb.control.agents import Agents, Read
+from aerodb.control.agents import Agents, Read, Rules
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import late_nonce
 from aerodb.protocol.signed import Signed
@@ -34,8 +34,8 @@ class TwoReads(Agents):
         nowhere = Tls(ca=Path(), certificate=Path(), key=Path())
         yield Kept(Client("127.0.0.1:1", nowhere, node, 1.0, ssl.create_default_context()))
 
-    def _read(self, kept: dict[str, Kept], nonce: str) -> Read:
-        del nonce
+    def _read(self, kept: dict[str, Kept], nonce: str, rules: Rules) -> Read:
+        del nonce, rules
         self.asked.append(list(kept))
         reports = self._reads.pop(0)
         return (

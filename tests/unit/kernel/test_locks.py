@@ -146,7 +146,7 @@ CASES: dict[str, tuple[Callable[[], Case], str]] = {
     "the plan's own digest": (_plan(sealed=False, term=9), "kernel.plan-altered"),
     "another cluster": (_plan(cluster="other"), "kernel.plan-foreign"),
     "another configuration": (_plan(configuration="sha256:other"), "kernel.plan-foreign"),
-    "other rules": (_plan(rules="aerodb-rules/0"), "kernel.plan-foreign"),
+    "other rules": (_plan(rules="aerodb-rules/0"), "control.rules-apart"),
     "another node": (lambda: replace_case(node="n2"), "kernel.plan-foreign"),
     "a rejection": (_plan(accepted=False), "kernel.plan-rejected"),
     "nobody enrolled": (_person(name="eve"), "kernel.operator-refused"),

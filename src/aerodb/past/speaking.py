@@ -1,0 +1,165 @@
+"""Which rules this build acts by together with others, and in which words it says by each of them what it sees.
+
+- A build speaks its own rules, and those right before them: so nodes, control plane and command line can be upgraded
+  one after the other. It holds more of them (`held`), for verification alone: nobody acts by those any more.
+- Rules fix the forms of what they judge by: who asks in the rules 1 reads a report of version 1, and no other.
+- Who names no rules speaks the first ones: so does release 0.1.0, which knew of no others.
+- What is said in earlier words says less, and never anything else.
+
+Pure: no I/O, no clock.
+"""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from aerodb.errors import AeroError
+from aerodb.past.held import held, number_of
+from aerodb.past.releases import MADE_BY
+from aerodb.protocol import canonical
+from aerodb.protocol.facts import Facts, FactsOne, Report, ReportOne, facts_in_one
+from aerodb.protocol.formats import stated_version
+from aerodb.protocol.signed import Signed
+from aerodb.rules.invariants import RULES
+from aerodb.rules.view import Peer, View
+
+FIRST = "aerodb-rules/1"
+"""What is spoken by who names nothing."""
+QUERY = "rules"
+"""Under which name a report is asked for in certain rules."""
+HEADER = "AeroDB-Rules"
+"""Where a command line names the rules that it can check a plan by."""
+_STATED = re.compile(r"[1-9][0-9]{0,5}(,[1-9][0-9]{0,5}){0,7}")
+
+
+class RulesMalformed(AeroError):
+    """Which rules somebody speaks is not said in the form for it."""
+
+    code = "input.rules-malformed"
+    status = 400
+    title = "The rules that are spoken are malformed"
+
+
+class RulesApart(AeroError):
+    """Two parts of a cluster are more than one version apart: they share no rules to act by."""
+
+    code = "control.rules-apart"
+    status = 409
+    title = "There are no rules that both speak"
+
+
+def spoken(rules: str = RULES, among: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Return the rules that a build acts by, the newest first: its own, and the ones before them if it holds them."""
+    before = f"aerodb-rules/{(number_of(rules) or 0) - 1}"
+    return (rules, before) if before in (held() if among is None else among) else (rules,)
+
+
+SPOKEN = spoken()
+"""What this build speaks."""
+
+
+def stated(rules: tuple[str, ...]) -> str:
+    """Return how rules are named to somebody else."""
+    return ",".join(str(number_of(each)) for each in rules)
+
+
+def read_stated(text: str | None) -> tuple[str, ...]:
+    """Return the rules that somebody names, in their order; the first ones where they name none.
+
+    Raises:
+        RulesMalformed: it is no such naming.
+    """
+    if text is None:
+        return (FIRST,)
+    if not _STATED.fullmatch(text):
+        raise RulesMalformed("rules are named by their numbers, with a comma between them", field=QUERY)
+    return tuple(f"aerodb-rules/{each}" for each in text.split(","))
+
+
+def named(rules: tuple[str, ...]) -> str:
+    """Return rules for people, with the release that brought them, where that is known."""
+    return " and ".join(f"{each} (AeroDB {MADE_BY[each]})" if each in MADE_BY else each for each in rules)
+
+
+def both_speak(own: tuple[str, ...], theirs: tuple[str, ...], who: tuple[str, str]) -> tuple[str, ...]:
+    """Return the rules that both speak, the newest first; `who` says who we are, and who they are.
+
+    Raises:
+        RulesApart: there are none; it names both.
+    """
+    found = tuple(each for each in own if each in theirs)
+    if not found:
+        raise RulesApart(
+            f"{who[0]} speaks {named(own)}; {who[1]} speaks {named(theirs)}: only neighbouring releases work together; "
+            "upgrade one release at a time",
+            field=QUERY,
+        )
+    return found
+
+
+class _FactsTold(msgspec.Struct):
+    rules: str
+
+
+class _ReportTold(msgspec.Struct):
+    """All that is read of a report here, unverified."""
+
+    facts: _FactsTold
+
+
+def rules_told(unverified: Signed) -> str:
+    """Return in which rules a report is told: those that its facts name, where it has the form that goes with them.
+
+    Nothing is returned where it has another form, or is no report: whoever reads it on refuses it.
+    """
+    try:
+        data = unverified.document.encode()
+        rules = msgspec.json.decode(data, type=_ReportTold).facts.rules
+    except (msgspec.DecodeError, UnicodeError):
+        return ""
+    form = ReportOne.FORMAT if rules == FIRST else Report.FORMAT
+    return rules if stated_version(data, form) == form.version else ""
+
+
+# Words ----------------------------------------------------------------------------------------------------------------
+
+
+def facts_in(rules: str, facts: Facts) -> Facts | FactsOne:
+    """Return a node's own facts in the words of the rules that they are for, which they then name."""
+    return facts_in_one(facts, rules) if rules == FIRST else facts
+
+
+def report_in(rules: str, cluster: str, nonce: str, facts: Facts) -> Report | ReportOne:
+    """Return the report of a node's facts, in the version that belongs to the rules."""
+    if rules == FIRST:
+        return ReportOne(cluster=cluster, node=facts.node, nonce=nonce, facts=facts_in_one(facts, rules))
+    return Report(cluster=cluster, node=facts.node, nonce=nonce, facts=facts)
+
+
+def view_in(rules: str, view: View) -> str:
+    """Return the canonical text of a view, in which the target's own facts are those of earlier rules."""
+    said = {
+        "cluster": view.cluster,
+        "request": view.request,
+        "own": _peer_in(rules, view.own, rules),
+        "peers": _peers_in(rules, view.peers),
+        "term": view.term,
+        "pledged": view.pledged,
+    }
+    return canonical.encode(said).decode()
+
+
+def late_in(rules: str, late: Mapping[str, Peer]) -> str:
+    """Return the canonical text of what peers said late, for earlier rules."""
+    return canonical.encode({"peers": _peers_in(rules, late)}).decode()
+
+
+def _peers_in(rules: str, peers: Mapping[str, Peer]) -> dict[str, object]:
+    """Return peers' statements in earlier words; each goes on to name the rules that its node named."""
+    return {name: _peer_in(rules, peer, peer.facts.rules) for name, peer in peers.items()}
+
+
+def _peer_in(rules: str, peer: Peer, naming: str) -> dict[str, object]:
+    facts = facts_in_one(peer.facts, naming) if rules == FIRST else peer.facts
+    return {"facts": facts, "pledge": peer.pledge, "grant": peer.grant}

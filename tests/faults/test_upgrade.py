@@ -1,0 +1,214 @@
+"""A cluster is upgraded from the golden release to this build, part by part, under load, both ways: nothing is lost.
+
+Real processes of the released wheel and of this build, side by side. At every mixed step a signed action is executed;
+a writer remembers what was acknowledged to it.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from aerodb.audit.store import judge_folder
+from aerodb.audit.trust import Trust
+from aerodb.errors import AeroError
+from aerodb.local.stage import READY_SECONDS_MAX
+from aerodb.past.speaking import FIRST, HEADER, RulesApart
+from aerodb.protocol import canonical
+from aerodb.protocol.plan import Plan
+from aerodb.rules.invariants import RULES
+from tests.faults.conftest import Ground, Running
+from tests.faults.releases import MixedStage, types, unpacked
+from tests.faults.waiting import wait_until
+
+NODES = ("n1", "n2", "n3")
+
+
+class Writer:
+    """An application that commits row after row, and remembers those whose commit was acknowledged."""
+
+    def __init__(self, running: Running) -> None:
+        """Make its table."""
+        self._dsn, self._ended = running.layout.dsn(), threading.Event()
+        self.acknowledged: list[int] = []
+        with psycopg.connect(self._dsn) as connection:
+            connection.execute("create table written (n bigint primary key)")
+
+    def run(self) -> None:
+        """Write until it is ended; where a connection is lost, take another, and the next number."""
+        number = 0
+        while not self._ended.is_set():
+            try:
+                with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
+                    while not self._ended.is_set():
+                        number += 1
+                        connection.execute("insert into written values (%s)", (number,))
+                        self.acknowledged.append(number)
+            except psycopg.Error:
+                number += 1
+
+    def more(self) -> None:
+        """Return once something more was acknowledged."""
+        before = len(self.acknowledged)
+        wait_until(lambda: len(self.acknowledged) > before)
+
+    def end(self) -> None:
+        """Write no more."""
+        self._ended.set()
+
+    def lost(self) -> set[int]:
+        """Return what was acknowledged, and is not there."""
+        with psycopg.connect(self._dsn) as connection:
+            found = {row[0] for row in connection.execute("select n from written")}
+        return set(self.acknowledged) - found
+
+
+@contextmanager
+def writing(running: Running) -> Iterator[Writer]:
+    """Write meanwhile; in the end nothing that was acknowledged is lost."""
+    writer = Writer(running)
+    thread = threading.Thread(target=writer.run, daemon=True)
+    thread.start()
+    try:
+        writer.more()
+        yield writer
+        writer.more()
+    finally:
+        writer.end()
+        thread.join()
+    assert writer.lost() == set()
+
+
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the code of release 0.1.0."""
+    folder = tmp_path_factory.mktemp("released")
+    return unpacked("0.1.0", folder / "0.1.0")
+
+
+@pytest.fixture
+def old(ground: Ground, golden: Path) -> Iterator[tuple[Running, MixedStage]]:
+    """Return a cluster all of whose parts are of release 0.1.0."""
+    running = ground.begin()
+    running.stage.stop_with_postgres()
+    stage = MixedStage(running.layout, golden)
+    running.stage = stage
+    troubles = stage.start_what_starts(threading.Event(), READY_SECONDS_MAX)
+    assert not troubles
+    yield running, stage
+    ground.end()
+
+
+def does(running: Running, action: str, target: str, **arguments: str) -> str:
+    """Have an action executed, and return by which rules."""
+    planned = running.api.ask(action, target, **arguments)
+    assert planned.accepted, planned.plan
+    done = running.api.confirm(planned)
+    assert done.result == "executed", done
+    return canonical.decode(planned.plan.encode(), Plan).rules
+
+
+def switches(running: Running, primary: str, successor: str) -> set[str]:
+    """Let another node become the primary, and the former one follow it; return by which rules."""
+    other = next(name for name in NODES if name not in (primary, successor))
+    return {
+        does(running, "follow", other, upstream=successor),
+        does(running, "demote", primary, for_=successor),
+        does(running, "promote", successor),
+        does(running, "follow", primary, upstream=successor),
+    }
+
+
+def refused(running: Running, action: str, target: str) -> AeroError:
+    """Return why an action is refused."""
+    with pytest.raises(AeroError) as caught:
+        running.api.ask(action, target)
+    return caught.value
+
+
+def verifies(running: Running) -> None:
+    """Check that the log, which both releases wrote, holds in every part: every plan is made again by its rules."""
+    running.stage.kill("control")
+    verdict = judge_folder(running.layout.control / "log", Trust(clusters=(running.cluster,)), ())
+    assert verdict.whole, verdict
+
+
+def test_agents_first(old: tuple[Running, MixedStage], golden: Path) -> None:
+    """The old control plane works with new agents; then it is replaced, and the cluster speaks the new rules."""
+    running, stage = old
+    with writing(running) as writer:
+        assert does(running, "checkpoint", "n1") == FIRST
+        for node, primary, successor in (("n3", "n1", "n2"), ("n1", "n2", "n3"), ("n2", "n3", "n1")):
+            before = running.postmaster(node)
+            stage.replace(node, None)
+            assert running.postmaster(node) == before  # PostgreSQL goes on.
+            assert switches(running, primary, successor) == {FIRST}
+            writer.more()
+        assert types(running.layout, golden, "status")[0] == 0
+        assert types(running.layout, None, "status")[0] == 0
+        stage.replace("control", None)
+        assert switches(running, "n1", "n2") == {RULES}
+        assert does(running, "reload", "n3") == RULES
+    verifies(running)
+
+
+def test_the_control_plane_first(old: tuple[Running, MixedStage], golden: Path) -> None:
+    """The new control plane plans in what the old agents speak, says so, and refuses what came with the new rules."""
+    running, stage = old
+    with writing(running) as writer:
+        stage.replace("control", None)
+        assert switches(running, "n1", "n2") == {FIRST}
+        for node, primary, successor in (("n2", "n2", "n1"), ("n1", "n1", "n3")):
+            error = refused(running, "reload", node)
+            assert (error.code, error.invariants) == (RulesApart.code, ("configuration-agrees",))
+            assert f"{FIRST} (AeroDB 0.1.0)" in error.message
+            assert RULES in error.message
+            stage.replace(node, None)
+            assert does(running, "reload", node) == RULES  # It rests on what this node says, who speaks them.
+            assert switches(running, primary, successor) == {FIRST}
+            writer.more()
+        code, said = types(running.layout, None, "explain", "checkpoint", "n3")
+        assert code == 0
+        assert f"By {FIRST} (AeroDB 0.1.0)" in said
+        assert types(running.layout, golden, "status")[0] == 0
+        stage.replace("n3", None)
+        assert switches(running, "n3", "n1") == {RULES}
+    verifies(running)
+
+
+def test_an_old_command_line_is_planned_for_in_what_it_checks(old: tuple[Running, MixedStage], golden: Path) -> None:
+    """All parts are new but somebody's command line: it gets plans that it can check, and reads what it asks for."""
+    running, stage = old
+    for name in ("control", *NODES):
+        stage.replace(name, None)
+    running.api.client.headers.clear()
+    assert does(running, "checkpoint", "n2") == FIRST
+    assert refused(running, "reload", "n2").code == RulesApart.code
+    for words in (("status",), ("status", "--json"), ("explain", "checkpoint", "n2"), ("explain", "stop", "n1")):
+        code, said = types(running.layout, golden, *words)
+        assert (code, "Traceback" in said) == (0, False), said
+    running.api.client.headers[HEADER] = "9,8"
+    far = refused(running, "checkpoint", "n2")
+    assert (far.code, "aerodb-rules/9" in far.message, RULES in far.message) == (RulesApart.code, True, True)
+    verifies(running)
+
+
+def test_a_new_command_line_with_all_old_parts(old: tuple[Running, MixedStage]) -> None:
+    """It shows and checks what the old ones make, and is told that they do not have the new action."""
+    running, _ = old
+    code, said = types(running.layout, None, "status", "--json")
+    assert (code, json.loads(said)["consistent"]) == (0, True)
+    code, said = types(running.layout, None, "explain", "stop", "n3")
+    assert (code, f"By {FIRST} (AeroDB 0.1.0)" in said) == (0, True)
+    code, said = types(running.layout, None, "explain", "reload", "n3")
+    assert code != 0
+    assert "Traceback" not in said
+    assert "malformed" not in said
+    assert "reload" in said
+    assert does(running, "checkpoint", "n3") == FIRST
+    assert refused(running, "reload", "n3").code == "input.action-unknown"
+    verifies(running)
