@@ -48,7 +48,7 @@ class KeyFile:
 
 def _run(*command: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        command, input=stdin, capture_output=True, check=False, timeout=60, env={**os.environ, **environment}
+        command, input=stdin, capture_output=True, check=False, timeout=600, env={**os.environ, **environment}
     )
 
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from aerodb.audit.store import BackupFailed, Log, LogUnavailable, back_up, restore, verify_folder
 from aerodb.audit.store.backup import as_folder
 from aerodb.errors import VerificationFailed
+from tests.faults.waiting import wait_until
 from tests.unit.audit.test_audit_damage import KEY, ORIGIN, SIZE, change, record
 
 ROOT = Path(__file__).parents[3]
@@ -67,6 +68,7 @@ def test_a_backup_of_a_log_that_is_written_is_of_one_moment(log: Log, tmp_path: 
     writer.start()
     sizes = list[int]()
     try:
+        wait_until(lambda: bool(appended))
         for number in range(12):
             before, to = log.size, tmp_path / f"backup-{number}"
             verified = back_up(log._folder, to, log.verifier_key)

@@ -41,6 +41,8 @@ from tests.unit.protocol.authenticator import ORIGIN, PRESENT, VERIFIED, SoftAut
 
 __all__ = ["listening"]
 LINK = re.compile(r"http://localhost:(\d+)/[\w-]{43}")
+PATIENCE_SECONDS = 600
+"""Against hanging alone."""
 ENDORSE = "POST /v1/endorsements"
 
 
@@ -80,7 +82,7 @@ class Browser:
         self, method: str, path: str, body: str | None = None, host: str = "127.0.0.1", **headers: str
     ) -> tuple[int, dict[str, str], str]:
         """Send exactly this, as the page would unless `headers` say otherwise; return status, headers and body."""
-        connection = http.client.HTTPConnection(host, self.port, timeout=30)
+        connection = http.client.HTTPConnection(host, self.port, timeout=PATIENCE_SECONDS)
         own = {"Host": f"localhost:{self.port}", "Origin": self.origin, "Content-Type": "application/json"} | headers
         connection.request(method, path, body, {name: value for name, value in own.items() if value})
         answer = connection.getresponse()
@@ -112,7 +114,7 @@ def registering(stage: Stage, answer: Answer, *words: str, typed: str = "") -> S
 
     def browse() -> None:
         try:
-            ended.set_result(answer(Browser(streams[1].link.result(30))))
+            ended.set_result(answer(Browser(streams[1].link.result(PATIENCE_SECONDS))))
         except BaseException as error:
             ended.set_exception(error)
             raise
@@ -436,7 +438,7 @@ def test_ctrl_c_leaves_nothing(listening: Stage) -> None:
 def _read_until(terminal: int, pattern: re.Pattern[str]) -> str:
     text = ""
     while not pattern.search(text):
-        assert select.select([terminal], [], [], 60)[0], text
+        assert select.select([terminal], [], [], PATIENCE_SECONDS)[0], text
         try:
             data = os.read(terminal, 65536)
         except OSError:  # The command has closed its side.

@@ -31,6 +31,7 @@ from aerodb.protocol.sshsig import sign_with_key
 from aerodb.rules.arguments import RequestMalformed
 from aerodb.rules.explain import LOOK_ID, explain
 from aerodb.rules.standing import genesis
+from tests.faults.waiting import wait_until
 from tests.unit.rules.scenes import KEYS, cluster_of, healthy, reports_of, request_for, snapshot_of
 
 LOG_KEY, PERSON, STRANGER = (Ed25519PrivateKey.from_private_bytes(bytes([each]) * 32) for each in (1, 2, 3))
@@ -231,6 +232,10 @@ def test_a_confirmation_of_another_time_is_enough_to_never_run(node: Node) -> No
     assert opened(Agent(revoked).outcome(REQUEST, shown_of(order))) == ("not executed", "kernel.request-unknown")
 
 
+HELD_SECONDS_MAX = 600
+"""Against hanging alone."""
+
+
 class HeldHands(NodeHands):
     """Hands that write a standing only when they are let."""
 
@@ -239,7 +244,7 @@ class HeldHands(NodeHands):
     def write_standing(self, standing: Standing) -> None:
         """Wait, then write."""
         self.reached.set()
-        assert self.let.wait(60)
+        assert self.let.wait(HELD_SECONDS_MAX)
         super().write_standing(standing)
 
 
@@ -251,7 +256,7 @@ def held(node: Node) -> "tuple[Agent, threading.Thread, list[Signed]]":
     agent, answers = Agent(node, HeldHands), list[Signed]()
     working = threading.Thread(target=lambda: answers.append(agent.run(GENUINE)))
     working.start()
-    assert HeldHands.reached.wait(60)
+    assert HeldHands.reached.wait(HELD_SECONDS_MAX)
     return agent, working, answers
 
 
@@ -278,8 +283,8 @@ def test_an_agent_that_ends_waits_for_its_operation(held: tuple[Agent, threading
     agent, working, answers = held
     ending = threading.Thread(target=agent.end)
     ending.start()
-    while opened(agent.run(order_of(named(OTHER)))) != ("not executed", "kernel.agent-ending"):
-        pytest.fail("an order was taken")
+    wait_until(lambda: agent._ending)
+    assert opened(agent.run(order_of(named(OTHER)))) == ("not executed", "kernel.agent-ending")
     assert ending.is_alive()
     HeldHands.let.set()
     ending.join()

@@ -24,4 +24,4 @@ def test_the_installation_is_found() -> None:
     """It says its version, and its programs run as whoever PostgreSQL runs as."""
     found = find_installation()
     assert found.major >= 14
-    assert found.run("initdb", "--version", timeout_seconds=20).output.startswith("initdb (PostgreSQL)")
+    assert found.run("initdb", "--version", timeout_seconds=600).output.startswith("initdb (PostgreSQL)")

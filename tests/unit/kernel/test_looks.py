@@ -86,6 +86,7 @@ def test_a_look_that_hangs_is_waited_for_no_longer_than_so_and_by_no_more_than_s
         for _ in range(5):
             asked = await asyncio.gather(*(looks.now() for _ in range(10)), return_exceptions=True)
             assert [type(each) for each in asked] == [LookUnanswered] * 3 + [LooksTooMany] * 7
+        await begun(node, 1)
         assert (node.begun, len(node.threads)) == (1, 1)
         node.go.release(10_000)
         await begun(node, 2)

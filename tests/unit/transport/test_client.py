@@ -27,6 +27,8 @@ PROBLEM = (
     b'"executed":"not executed"}'
 )
 LINE = b"x" * ((1 << 20) - 1) + b"\n"
+PATIENCE_SECONDS = 300.0
+"""Against hanging alone: a machine may be slow."""
 Parts = Callable[[], AsyncIterator[bytes]]
 
 
@@ -44,7 +46,7 @@ def serving(folder: Path, answer: Callable[[Request], Response]) -> Iterator[Cli
     thread = threading.Thread(target=server.run_on, args=(bound, ended))
     thread.start()
     try:
-        yield Client(f"127.0.0.1:{bound.getsockname()[1]}", tls_in(folder), "control", 20.0)
+        yield Client(f"127.0.0.1:{bound.getsockname()[1]}", tls_in(folder), "control", PATIENCE_SECONDS)
     finally:
         ended.set()
         thread.join()
@@ -89,7 +91,7 @@ def test_lines_come_before_the_answer_has_ended(tmp_path: Path) -> None:
 
     async def parts() -> AsyncIterator[bytes]:
         yield b"one\n"
-        assert await asyncio.to_thread(first_taken.wait, 20)
+        assert await asyncio.to_thread(first_taken.wait, PATIENCE_SECONDS)
         yield b"two\n"
 
     with serving(tmp_path, streamed(parts)) as client:
@@ -154,7 +156,7 @@ def test_a_refused_order_leaves_no_patience_to_the_looks_after_it(tmp_path: Path
     refused, looked = threading.Event(), threading.Event()
 
     async def late() -> AsyncIterator[bytes]:
-        await asyncio.to_thread(looked.wait, 10)
+        await asyncio.to_thread(looked.wait, PATIENCE_SECONDS)
         yield b"late"
 
     def answer(request: Request) -> Response:
@@ -164,14 +166,16 @@ def test_a_refused_order_leaves_no_patience_to_the_looks_after_it(tmp_path: Path
         return StreamingResponse(late()) if refused.is_set() else Response(b"at once")
 
     with serving(tmp_path, answer) as client:
-        client.timeout_seconds = 0.5
         kept = Kept(client)
         assert kept.get("/") == b"at once"
         with pytest.raises(Refused, match="no"):
             kept.post("/", b"{}", 3600)
-        with pytest.raises(Interrupted):
-            kept.get("/")
-        looked.set()
+        client.timeout_seconds = 0.2
+        try:
+            with pytest.raises(Interrupted):
+                kept.get("/")
+        finally:
+            looked.set()
 
 
 @contextmanager
@@ -200,17 +204,17 @@ def test_who_freezes_on_a_kept_connection_is_found_out_by_a_cheap_call(tmp_path:
     def answer(request: Request) -> Response:
         calls.append(request.method)
         if freezes.is_set():
-            thaws.wait(60)
+            thaws.wait(PATIENCE_SECONDS)
         return Response(PROBLEM, 403)
 
     with serving(tmp_path, answer) as client:
         client.timeout_seconds = 24 * 3600.0
         kept = Kept(client)
-        kept.ensure("/", 60)
-        kept.ensure("/", 60)
+        kept.ensure("/", PATIENCE_SECONDS)
+        kept.ensure("/", PATIENCE_SECONDS)
         assert calls == []
         kept._used -= JUST_SECONDS
-        kept.ensure("/", 60)
+        kept.ensure("/", PATIENCE_SECONDS)
         assert calls == ["GET"]
         freezes.set()
         kept._used -= JUST_SECONDS
