@@ -35,8 +35,19 @@ def mutants() -> Iterator[Mutant]:
     """Yield every mutant."""
     for name in (CHECKS, MEANING):
         source = _source(name)
-        for at in range(len(list(ast.walk(ast.parse(source))))):
+        for at in _mutable(ast.parse(source)):
             yield from _at(name, source, at)
+
+
+def _mutable(tree: ast.Module) -> list[int]:
+    """Return the places, in `ast.walk`'s order, of the nodes that can be mutated."""
+    whole = list(ast.walk(tree))
+    guards = {id(part) for node in whole if isinstance(node, ast.If) for part in ast.walk(node.test)}
+    return [
+        at
+        for at, node in enumerate(whole)
+        if _choices(node) and (not isinstance(node, ast.BoolOp) or id(node) in guards)
+    ]  # An `or` elsewhere words a sentence, or gives a default.
 
 
 def _source(name: str) -> str:
@@ -48,11 +59,7 @@ def _source(name: str) -> str:
 
 def _at(name: str, source: str, at: int) -> Iterator[Mutant]:
     """Yield the mutants of one node of the source; each has a tree of its own."""
-    whole = list(ast.walk(ast.parse(source)))
-    guards = {id(part) for node in whole if isinstance(node, ast.If) for part in ast.walk(node.test)}
-    if isinstance(whole[at], ast.BoolOp) and id(whole[at]) not in guards:
-        return  # It words a sentence, or gives a default.
-    for choice in range(_choices(whole[at])):
+    for choice in range(_choices(list(ast.walk(ast.parse(source)))[at])):
         tree = ast.parse(source)
         node = list(ast.walk(tree))[at]
         line = getattr(node, "lineno", 0)
