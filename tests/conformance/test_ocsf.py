@@ -75,6 +75,11 @@ def test_the_export_writes_one_event_a_record_of_a_log_that_verifies(tmp_path: P
         events = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         for event in events:
             validator.validate(event)
-        assert [event["api"]["operation"] for event in events] == ["requested stop", "confirmed stop", "outcome stop"]
+        assert [event["api"]["operation"] for event in events] == [
+            "requested stop",
+            "confirmed stop",
+            "outcome stop",
+            "read",
+        ]
         stage.alter["GET /v1/audit/export"] = lambda body: body.replace(b"upgrade", b"upgrape")
         assert stage.run("audit", "export", "--format", "ocsf").code == 6

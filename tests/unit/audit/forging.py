@@ -160,36 +160,27 @@ class Forged:
         )
 
 
+def content_of(stage: Stage) -> Forged:
+    """Return the content of a stage's log, as it is."""
+    records = [read_record(data) for _, data in stage.log.records()]
+    return Forged(stage.cluster, stage.log_key, stage.keys, stage.own, records, dict(stage.log.blobs()))
+
+
 def genuine(folder: Path) -> Forged:
     """Return the content of a log in which everything holds: every kind of record, and more than one request."""
     with stage_in(folder) as stage:
         _lives(stage)
-        records = [read_record(data) for _, data in stage.log.records()]
-        made = Forged(stage.cluster, stage.log._key, stage.keys, stage.own, records, dict(stage.log.blobs()))
+        made = content_of(stage)
     made.store(canonical.encode(made.cluster))
     _ways_to_end(made)
     assert len(made.records) == END
     return made
 
 
-def _ways_to_end(log: Forged) -> None:
-    """Let three requests end otherwise: unknown and then never come, declined, and found out after a crash."""
-    for begin, at in ((UNKNOWN, UNKNOWN + 2), (DECLINED, DECLINED + 2), (FOUND_OUT, FOUND_OUT + 2)):
-        if begin == UNKNOWN:
-            log.change(at, outcome=None, result="unknown")
-            never = log.outcome_of(at - 1, result="not executed", plan="", late={}, established=True)
-            ended = replace(log.records[at], event="established", late="", result="not executed", outcome=never)
-            log.records.insert(at + 1, ended)
-        elif begin == DECLINED:
-            log.change(at, result="not executed", outcome=log.outcome_of(at, result="not executed", late={}))
-        else:
-            log.change(at, event="established", late="")
-
-
 def _have_seen(stage: Stage, *nodes: str) -> None:
     """Let nodes have seen the log as it is now, as an order would show it to them."""
     for name in nodes:
-        stage.facts[name] = replace(stage.facts[name], checkpoint=stage.log.checkpoint)
+        stage.has_seen(name, stage.log.checkpoint, stage.log.size)
 
 
 def _lives(stage: Stage) -> None:
@@ -197,7 +188,8 @@ def _lives(stage: Stage) -> None:
     _have_seen(stage, "n1")
     assert stage.run("stop", "n2", "--reason", "upgrade", typed="n2\n").code == 0
     _have_seen(stage, "n2", "n3")
-    assert stage.run("start", "n2", "--reason", "too early").code == 1
+    earlier = stage.log.checkpoint, stage.log.size
+    assert stage.run("start", "n3", "--reason", "too early").code == 1
     pending = stage.register(SoftAuthenticator())
     signature = sign_with_key(stage.own, pending.endorsement.encode(), CREDENTIAL_NAMESPACE)
     stage.authenticators.endorse(stage.person, pending.credential, signature)
@@ -212,7 +204,23 @@ def _lives(stage: Stage) -> None:
     planned = read_record(stage.log.record(LAPSED))
     recorder.gone(planned.asked, "lapsed", planned.plan, "its process has ended")
     for reason in ("upgrade too", "of this nothing is known", "this is declined", "this is found out"):
+        stage.restore("n3")
+        stage.has_seen("n3", *earlier)  # What it is shown from here on is changed below.
         assert stage.run("stop", "n3", "--reason", reason, typed="n3\n").code == 0
+
+
+def _ways_to_end(log: Forged) -> None:
+    """Let three requests end otherwise: unknown and then never come, declined, and found out after a crash."""
+    for begin, at in ((UNKNOWN, UNKNOWN + 2), (DECLINED, DECLINED + 2), (FOUND_OUT, FOUND_OUT + 2)):
+        if begin == UNKNOWN:
+            log.change(at, outcome=None, result="unknown")
+            never = log.outcome_of(at - 1, result="not executed", plan="", late={}, established=True)
+            ended = replace(log.records[at], event="established", late="", result="not executed", outcome=never)
+            log.records.insert(at + 1, ended)
+        elif begin == DECLINED:
+            log.change(at, result="not executed", outcome=log.outcome_of(at, result="not executed", late={}))
+        else:
+            log.change(at, event="established", late="")
 
 
 # The forgeries --------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from aerodb.audit.cosignature import cosign, node_name
 from aerodb.audit.evidence import Evidence, checkpoint_in, examine
 from aerodb.audit.note import verifier_key
+from aerodb.audit.store import Log
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import verified_checkpoint
 from aerodb.cli.commands import run
@@ -19,6 +20,10 @@ from aerodb.cli.terminal import Terminal
 from aerodb.errors import EvidenceInvalid
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.facts import Report
+from aerodb.protocol.plan import Snapshot, late_nonce
+from aerodb.protocol.signed import sign
+from tests.unit.audit.forging import CONFIRMED, OUTCOME, Forged, content_of
 from tests.unit.cli.stage import Screen, Stage, stage_in
 
 FLIPS = 400
@@ -34,7 +39,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Return a control plane with one executed request and one rejected one."""
     with stage_in(tmp_path_factory.mktemp("evidence")) as made:
         assert made.run("stop", "n2", "--reason", "upgrade", typed="n2\n").code == 0
-        assert made.run("start", "n2", "--reason", "too early").code == 1
+        assert made.run("start", "n3", "--reason", "too early").code == 1
         yield made
 
 
@@ -158,6 +163,12 @@ def test_a_stranger_to_the_cluster_is_told_so(stage: Stage, data: bytes) -> None
         examine(data, trusting(other))
 
 
+def evidence_of(log: Forged, folder: Path) -> bytes:
+    """Return the evidence of a log's first request, from a log that its key signed."""
+    with Log(log.folder(folder), log.cluster.origin, log.log_key) as opened:
+        return log.evidence(opened, log.records[0].request)
+
+
 @pytest.mark.parametrize(
     ("change", "part"),
     [
@@ -171,12 +182,12 @@ def test_a_stranger_to_the_cluster_is_told_so(stage: Stage, data: bytes) -> None
 def test_an_outcome_of_something_else_is_refused(tmp_path: Path, change: dict[str, Any], part: str) -> None:
     """What the agent signed counts only for this request, this plan and this result, even in a log that is signed."""
     with stage_in(tmp_path) as own:
-        genuine = own.outcome
-        own.outcome = lambda decision, **more: genuine(decision, **{**more, **change})  # type: ignore[method-assign]
         own.run("stop", "n2", "--reason", "upgrade", typed="n2\n")
-        with pytest.raises(EvidenceInvalid) as refused:
-            examine(canonical.encode(own.evidence(own.executed[0])), trusting(own.cluster))
-        assert refused.value.field == part
+        log = content_of(own)
+    log.change(OUTCOME, outcome=log.outcome(**change))
+    with pytest.raises(EvidenceInvalid) as refused:
+        examine(evidence_of(log, tmp_path / "forged"), trusting(log.cluster))
+    assert refused.value.field == part
 
 
 def test_an_auditor_without_a_profile_verifies_with_the_public_keys_alone(stage: Stage, tmp_path: Path) -> None:
@@ -201,14 +212,18 @@ def test_an_auditor_without_a_profile_verifies_with_the_public_keys_alone(stage:
 def test_reports_that_were_not_made_for_the_confirmation_prove_nothing(tmp_path: Path, nonce: str) -> None:
     """A log that is signed may hold them all the same: what was said earlier, or for something else, is named."""
     with stage_in(tmp_path) as own:
-        made = own.late
-        own.late = lambda record, target: made(record + " ", target)  # type: ignore[method-assign]
-        if nonce == "the plan's":
-            own.late = lambda record, target: own.snapshot(json.loads(record)["request"])  # type: ignore[method-assign]  # noqa: ARG005
         own.run("stop", "n2", "--reason", "upgrade", typed="n2\n")
-        with pytest.raises(EvidenceInvalid) as refused:
-            examine(canonical.encode(own.evidence(own.executed[0])), trusting(own.cluster))
-        assert refused.value.field == "what was said after the confirmation"
+        log = content_of(own)
+    assert examine(evidence_of(log, tmp_path / "as it was"), trusting(log.cluster)).evidence.late
+    made_for = log.records[OUTCOME].request if nonce == "the plan's" else late_nonce(log.text(CONFIRMED) + " ")
+    said = canonical.decode(log.blobs[log.records[OUTCOME].late], Snapshot)
+    reports = {name: canonical.decode(each.document.encode(), Report) for name, each in said.reports.items()}
+    signed = {name: sign(replace(each, nonce=made_for), name, log.keys[name]) for name, each in reports.items()}
+    outcome = log.outcome(late={name: each.digest for name, each in signed.items()})
+    log.change(OUTCOME, outcome=outcome, late=log.store(canonical.encode(replace(said, reports=signed))))
+    with pytest.raises(EvidenceInvalid) as refused:
+        examine(evidence_of(log, tmp_path / "forged"), trusting(log.cluster))
+    assert refused.value.field == "what was said after the confirmation"
 
 
 def test_a_checkpoint_is_taken_from_evidence_only_where_its_first_record_stands_under_it(
@@ -216,7 +231,7 @@ def test_a_checkpoint_is_taken_from_evidence_only_where_its_first_record_stands_
 ) -> None:
     """A file without records, whose first record is another, or of another log has none; nothing fails otherwise."""
     evidence, key = canonical.decode(data, Evidence), stage.cluster.log_key
-    assert verified_checkpoint(checkpoint_in(data, key), key).size == 3  # As it was once the outcome was recorded.
+    assert verified_checkpoint(checkpoint_in(data, key), key).size == 4  # As it was when the evidence was made.
     first, second, *_ = evidence.entries
     swapped = (replace(first, record=second.record), *evidence.entries[1:])
     for entries in ((), swapped, (replace(first, proof=""),)):

@@ -290,7 +290,7 @@ def test_a_refusal_is_passed_on_as_it_was_said(stage: Stage, executed: Executed,
 @pytest.mark.parametrize(("result", "code"), [("executed", 0), ("not executed", 1), ("unknown", 3)])
 def test_the_exit_code_is_the_outcome(stage: Stage, result: str, code: int) -> None:
     """Executed, not executed and unknown are told apart, now and when asked again."""
-    stage.result = result
+    stage.fails_with(result)
     assert stage.run(*STOP, typed="n3\n").code == code
     assert stage.run("outcome", stage.executed[0]).code == code
     assert stage.run("outcome", stage.executed[0], "--json", terminal=False).code == code
@@ -304,8 +304,10 @@ def changed_outcome(**changes: object) -> Callable[[Stage], Alteration]:
 
     def alter(stage: Stage, body: bytes) -> bytes:
         done = canonical.decode(body, Done)
-        signed = stage.outcome(stage.decisions[done.request], **changes)
-        return canonical.encode(msgspec.structs.replace(done, outcome=signed))
+        assert done.outcome is not None
+        signed = stage.outcome(done.outcome, **changes)
+        said = {name: value for name, value in changes.items() if name == "result" and "plan" in changes}
+        return canonical.encode(msgspec.structs.replace(done, outcome=signed, **said))
 
     return lambda stage: partial(alter, stage)
 
@@ -316,7 +318,7 @@ def unsigned(body: bytes) -> bytes:
 
 
 FORGERIES: dict[str, Callable[[Stage], Alteration]] = {
-    "text changed": lambda _: lambda body: body.replace(b"it is so", b"it was so"),
+    "text changed": lambda _: lambda body: body.replace(b"was shut down cleanly", b"was shut down quietly"),
     "claimed without a signature": lambda _: unsigned,
     "of another request": changed_outcome(request="11111111-1111-4111-8111-111111111111"),
     "of another plan": changed_outcome(plan="sha256:" + "0" * 64),
@@ -346,8 +348,7 @@ def test_a_forged_outcome_proves_nothing(stage: Stage, lie: str, *, later: bool)
 def test_only_what_was_not_executed_may_name_no_plan(stage: Stage, result: str, code: int) -> None:
     """An agent that was never shown the plan can say that nothing was executed, but not that something was."""
     stage.run(*STOP, typed="n3\n")
-    stage.result = result
-    stage.alter["POST /v1/requests/ID/outcome"] = changed_outcome(plan="")(stage)
+    stage.alter["POST /v1/requests/ID/outcome"] = changed_outcome(plan="", result=result)(stage)
     assert stage.run("outcome", stage.executed[0]).code == code
 
 

@@ -62,8 +62,8 @@ def test_a_log_that_does_not_extend_it_is_signed_for_by_nobody(stage: Stage, siz
 
 def test_a_fork_that_a_node_was_shown_cannot_be_hidden(stage: Stage) -> None:
     """The node signs what it saw: a control plane that says nothing of it gets no signature."""
-    stage.facts["n2"] = msgspec.structs.replace(stage.facts["n2"], checkpoint=another(stage, 1))
     stage.run("stop", "n3", "--reason", "a test", typed="no\n")
+    stage.has_seen("n2", another(stage, 1), 1)
     shown = stage.run("status", "--json")
     views = {view.who: view.agreement for view in canonical.decode(shown.out.encode().strip(), Status).log_views}
     assert (shown.code, views["n2"], views["n3"]) == (6, Agreement.FORKED, Agreement.NOTHING)
@@ -168,14 +168,14 @@ def test_what_is_fetched_is_held_against_what_nodes_have_seen(stage: Stage, size
     """A node that was shown another log is named, and nothing is remembered; what a silent one saw is unknown."""
     for _ in range(2):
         stage.run("stop", "n3", "--reason", "a test", typed="no\n")
-    stage.facts["n1"] = msgspec.structs.replace(stage.facts["n1"], checkpoint=stage.log.checkpoint)
-    stage.facts["n2"] = msgspec.structs.replace(stage.facts["n2"], checkpoint="nonsense")
+    stage.has_seen("n1", stage.log.checkpoint, stage.log.size)
+    stage.has_seen("n2", "nonsense", 1)
     stage.missing["n3"] = "it sleeps"
     shown = stage.run("audit", "verify")
     assert (shown.code, "extends what n1 has seen, by the signed report shown" in shown.plain) == (0, True), shown
     assert "what n2, n3 has seen of it: no report that says so is shown" in shown.plain
     before = memory(stage)
-    stage.facts["w1"] = msgspec.structs.replace(stage.facts["w1"], checkpoint=another(stage, size))
+    stage.has_seen("w1", another(stage, size), size)
     shown = stage.run("audit", "verify")
     assert (shown.code, "w1 has seen, by the signed report shown" in shown.plain.split("\n")[0]) == (6, True), shown
     assert ("BEHIND" if size == 40 else "ANOTHER LOG") in shown.plain

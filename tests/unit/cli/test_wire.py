@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,11 +26,11 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         authority = Authority(made.cluster.id)
         (tmp_path / "control").mkdir()
         authority.issue(tmp_path / "control", "control", "control")
-        authority.issue(made.profile, "alice", "operator")
+        authority.issue(made.profile, "alice", "person")
         bound = listen("127.0.0.1:0")
         address = f"127.0.0.1:{bound.getsockname()[1]}"
         (made.profile / "profile.json").write_text(json.dumps({"control": address, "operator": "alice"}))
-        server = Server(application(made), tls_in(tmp_path / "control"))
+        server = Server(made.room.api, tls_in(tmp_path / "control"))
         ending = threading.Event()
         serving = threading.Thread(target=server.run_on, args=(bound, ending))
         serving.start()
@@ -39,24 +38,6 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         ending.set()
         serving.join()
         bound.close()
-
-
-def application(stage: Stage) -> Any:
-    """Return the stage as an ASGI application."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        body, more = b"", True
-        while more:
-            part = await receive()
-            body, more = body + part.get("body", b""), part.get("more_body", False)
-        path = scope["raw_path"].decode() + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
-        names = {"idempotency-key": "Idempotency-Key"}
-        headers = {names.get(name.decode(), name.decode()): value.decode() for name, value in scope["headers"]}
-        answer = stage.get(path) if scope["method"] == "GET" else stage.post(path, body, headers)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-        await send({"type": "http.response.body", "body": answer})
-
-    return app
 
 
 def at_a_terminal(profile: Path, *words: str, typed: str) -> tuple[int, str]:
