@@ -438,6 +438,7 @@ class Stage:
             plan=decision.plan,
             snapshot=decision.snapshot,
             late=self._late_text(decision),
+            founding=canonical.encode(self.cluster).decode(),
             chain=(),
             taken=(),
             entries=tuple(
