@@ -234,9 +234,12 @@ def log_witness(folder: Path, address: str, *, log_format: Form) -> int:
 def init(folder: Path) -> int:
     """Make a new cluster of three nodes in `folder`, and start nothing."""
     from aerodb.local.making import make_cluster
+    from aerodb.local.up import founding_lines
 
     cluster = make_cluster(folder, 3)
     _say(f"cluster {cluster.name} ({cluster.id}) made in {folder}")
+    for line in founding_lines(cluster):
+        _say(line)
     return 0
 
 

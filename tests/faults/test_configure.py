@@ -12,6 +12,7 @@ from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Requests
 from aerodb.protocol.sshkey import of_public
+from aerodb.protocol.words import whole_words_of
 from aerodb.rules.versions import taken
 from aerodb.transport.errors import Refused
 from tests.faults.conftest import Running
@@ -66,7 +67,7 @@ def second_operator(running: Running) -> None:
 def test_people_change_by_signed_action(fresh: Running, tmp_path: Path) -> None:
     """Re-keyed, re-roled, revoked, enrolled: each on the primary first, then elsewhere; a revoked person does nothing.
 
-    Afterwards version 1 alone verifies the log in which all of it happened.
+    Afterwards the words of version 1 alone verify the log in which all of it happened, and each request's evidence.
     """
     second_operator(fresh)
     assert set(versions(fresh).values()) == {3}
@@ -88,14 +89,14 @@ def test_people_change_by_signed_action(fresh: Running, tmp_path: Path) -> None:
     assert told.code == 0, told.plain + told.err
     assert re.search(r"4  revokes operator, operator\n.*auditor, .* on n1: people change", told.plain)
     assert "n3              version 4\n" in told.plain
-    founding = fresh.layout.profile("auditor") / "cluster.json"
+    words = " ".join(whole_words_of(fresh.layout.cluster().digest))
     for number, request in enumerate(asked(fresh)):
         file = str(tmp_path / f"{number}.json")
         written = typed(fresh, "auditor", "audit", "evidence", request, "--output", file)
         assert written.code == 0, written.plain + written.err
-        checked = typed(fresh, "auditor", "audit", "verify", file, "--cluster", str(founding))
+        checked = typed(fresh, "auditor", "audit", "verify", file, "--trust", words)
         assert checked.code == 0, checked.plain + checked.err
         replayed = typed(fresh, "auditor", "audit", "replay", request)
         assert replayed.code == 0, replayed.plain + replayed.err
-    verified = typed(fresh, "auditor", "audit", "verify", str(fresh.layout.control / "log"), "--cluster", str(founding))
+    verified = typed(fresh, "auditor", "audit", "verify", str(fresh.layout.control / "log"), "--trust", words)
     assert verified.code == 0, verified.plain + verified.err

@@ -61,7 +61,7 @@ class EvidenceOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def _lifted(first: EvidenceOne) -> "Evidence":
     """Return an evidence file of version 1 in the words of version 2."""
     said = {name: getattr(first, name) for name in EvidenceOne.__struct_fields__ if name != "version"}
-    return Evidence(**said, chain=(), taken=())
+    return Evidence(**said, founding=first.configuration, chain=(), taken=())
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,7 +69,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `late` is what the target's peers said after the confirmation, as the order carried it; None where none was sent, or
     where the control plane died before it could record it. `chain` are all later versions of the configuration that the
-    control plane knows, `taken` those that the request's target took which another node had made.
+    control plane knows, `taken` those that the request's target took which another node had made. `founding` is
+    version 1, for whoever trusts its digest and has no other copy of it: it counts by its digest alone.
     """
 
     FORMAT: ClassVar[Format] = Format(
@@ -85,6 +86,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     snapshot: str | None
     late: str | None
     entries: tuple[EvidenceRecord, ...]
+    founding: str
     chain: tuple[Envelope, ...]
     taken: tuple[Envelope, ...]
 
@@ -129,6 +131,15 @@ def examine(data: bytes, trust: Trust) -> Examined:
     if evidence.plan is None:
         said.append("The request was refused before a plan was made.")
     return Examined(evidence=evidence, proven=proven, meaning=tally.sum(), sentences=tuple(said))
+
+
+def founding_in_evidence(data: bytes) -> bytes:
+    """Return the text in an evidence file that is said to be version 1 of the configuration; nothing of it is proven.
+
+    Raises:
+        EvidenceInvalid: it is no evidence file.
+    """
+    return _held("the file's form", lambda: canonical.decode(data, Evidence)).founding.encode()
 
 
 def _along(evidence: Evidence, trust: Trust) -> Trust:

@@ -13,7 +13,7 @@ from aerodb.protocol.change import said
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.envelope import Envelope
 from aerodb.protocol.sshkey import parse_line
-from aerodb.protocol.words import words_of
+from aerodb.protocol.words import whole_words_of
 from aerodb.views.observed import Observed, observe
 from aerodb.views.versions import taken_remark
 
@@ -42,7 +42,8 @@ def show_versions(terminal: Terminal, chain: Chain, envelopes: tuple[Envelope, .
     """Show each version: what it changed, who signed that, when and why."""
     terminal.line("Versions", "heading")
     terminal.line(f"  1  {chain.founding.digest}: the founding document, trusted outright")
-    terminal.line(f"     {words_of(chain.founding.digest)}", "dim")
+    for line in whole_words_of(chain.founding.digest):
+        terminal.line(f"     {line}", "dim")
     for version, envelope in zip(chain.versions[1:], envelopes, strict=True):
         record = decode_record(envelope.record.encode())
         if version.link is not None:

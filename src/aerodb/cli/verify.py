@@ -12,10 +12,20 @@ import msgspec
 
 from aerodb.audit.against import Earlier, seen_earlier
 from aerodb.audit.cosignature import cosigners_of
-from aerodb.audit.evidence import checkpoint_in, examine
+from aerodb.audit.evidence import checkpoint_in, examine, founding_in_evidence
 from aerodb.audit.export import lines_in
 from aerodb.audit.note import CheckpointForged, open_checkpoint
-from aerodb.audit.store import How, LogVerdict, as_folder, earlier_log, is_backup, judge_export, judge_folder
+from aerodb.audit.store import (
+    How,
+    LogVerdict,
+    as_folder,
+    earlier_log,
+    founding_in,
+    is_backup,
+    judge_export,
+    judge_folder,
+    trusted_founding,
+)
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress
 from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
@@ -27,7 +37,9 @@ from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, jso
 from aerodb.errors import EvidenceInvalid, VerificationFailed
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Status
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, parse_verifier_key
+from aerodb.protocol.words import digest_of
 from aerodb.views.observed import observe
 from aerodb.views.verdict import evidence_lines, meaning_document, verdict_document, verdict_lines
 
@@ -51,6 +63,10 @@ class _Seen(msgspec.Struct, frozen=True):
     help="A cluster.json to trust, not the profile's; several where the configuration changed, the newest first.",
 )  # fmt: skip
 @click.option(
+    "--trust", "words", metavar="WORDS",
+    help="The 24 words of version 1 of the configuration, or its digest, to trust in place of a cluster.json.",
+)  # fmt: skip
+@click.option(
     "--against", type=click.Path(path_type=Path),
     help="An earlier export, folder, backup, evidence file or checkpoint: does this log extend it?",
 )  # fmt: skip
@@ -64,6 +80,7 @@ def verify(
     session: Session,
     path: Path | None,
     trusted: tuple[Path, ...],
+    words: str | None,
     against: Path | None,
     witnesses: tuple[str, ...],
     *,
@@ -76,7 +93,12 @@ def verify(
     signed by those who were enrolled. Replayed: each plan is what the rules make of its snapshot. Exit code 0 means all
     of it, with nothing left unchecked.
     """
-    trust = Trust(clusters=tuple(map(read_cluster, trusted)) or (session.profile().cluster,))
+    if words is not None and trusted:
+        raise click.UsageError("--trust stands in the place of --cluster: name one of them")
+    if words is not None:
+        trust = Trust(clusters=(_founding(session, path, digest_of(words)),))
+    else:
+        trust = Trust(clusters=tuple(map(read_cluster, trusted)) or (session.profile().cluster,))
     keys = cosigners_of(trust.clusters, (parse_verifier_key(each, COSIGNATURE) for each in witnesses))
     try:
         if path is not None and _is_evidence(path):
@@ -90,6 +112,34 @@ def verify(
             nodes, silent = _seen_by_nodes(session, trust)  # Asked first: what is fetched after it is no shorter.
             own = _seen_before(session.profile(), trust)
             return _log(session, None, trust, (*earlier, *own, *nodes), silent, as_json=as_json)
+    except VerificationFailed as error:
+        raise LogUnverified(error.message) from error
+
+
+def _founding(session: Session, path: Path | None, digest: str) -> Cluster:
+    """Return the version 1 of a digest: what is to be verified holds it itself, or else the profile.
+
+    Raises:
+        LogUnverified, EvidenceUnverified: it does not.
+        FileUnusable: `path` cannot be read.
+    """
+    if path is None:
+        return _trusted(canonical.encode(session.profile().cluster), digest)
+    try:
+        if _is_evidence(path):
+            return _trusted(founding_in_evidence(_read(path)), digest)
+        return founding_in(path, digest)
+    except EvidenceInvalid as error:
+        raise EvidenceUnverified(error.message, field=error.field) from error
+    except VerificationFailed as error:
+        raise LogUnverified(error.message) from error
+    except OSError as error:
+        raise FileUnusable(f"{path} cannot be read: {error.strerror}", field="path") from error
+
+
+def _trusted(data: bytes, digest: str) -> Cluster:
+    try:
+        return trusted_founding(data, digest)
     except VerificationFailed as error:
         raise LogUnverified(error.message) from error
 

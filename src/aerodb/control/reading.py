@@ -291,6 +291,7 @@ class Reader:
         records = [canonical.decode(entry.record.encode(), Record) for entry in decision.records]
         record, late = records[0], next((each.late for each in records if each.late), "")
         return Evidence(
+            founding=canonical.encode(self._versions.chain.founding).decode(),
             chain=self.configurations().envelopes,
             taken=self._taken_by(record.target),
             rules=canonical.decode(decision.plan.encode(), Plan).rules if decision.plan else RULES,

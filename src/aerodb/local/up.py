@@ -13,7 +13,9 @@ from aerodb.local.errors import FolderIncomplete
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
 from aerodb.local.stage import Stage
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Result
+from aerodb.protocol.words import whole_words_of
 from aerodb.rules.ways import planned
 
 
@@ -51,9 +53,20 @@ def greeting(layout: Layout, stage: Stage, seconds: float, troubles: dict[str, s
         f"  aerodb web --open      (signs you in to the admin UI at {stage.cluster.web_origin}, once)",
         "",
         *_switchover(stage),
+        *founding_lines(stage.cluster),
+        "",
         "Ctrl-C stops everything cleanly; `aerodb up` on the same folder brings it back as it was.",
     ]
     return "\n".join(lines)
+
+
+def founding_lines(cluster: Cluster) -> list[str]:
+    """Return by what an auditor knows version 1 of the configuration: its digest, and that as words."""
+    return [
+        f"Version 1 of the configuration is {cluster.digest}, in words, to be written down:",
+        *(f"  {line}" for line in whole_words_of(cluster.digest)),
+        "Whoever has these words, and no other file, verifies the audit log: aerodb audit verify PATH --trust WORDS",
+    ]
 
 
 def _not_up(troubles: dict[str, str]) -> list[str]:

@@ -154,6 +154,7 @@ class Forged:
                 plan=plan,
                 snapshot=snapshot,
                 late=late,
+                founding=configuration,
                 chain=(),
                 taken=(),
             )

@@ -2,14 +2,18 @@
 
 import io
 import json
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from aerodb.audit.cosignature import cosign, node_name, with_lines
-from aerodb.audit.export import export, lines_in
+from aerodb.audit.export import BlobLine, export, lines_in
 from aerodb.audit.note import sign_checkpoint, signature_line, verifier_key
 from aerodb.audit.store import Log, judge_folder
 from aerodb.audit.store.judging import judge_part
@@ -19,7 +23,10 @@ from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
 from aerodb.errors import VerificationFailed
 from aerodb.protocol import canonical
+from aerodb.protocol.chain import changed
+from aerodb.protocol.change import Change
 from aerodb.protocol.vkey import COSIGNATURE
+from aerodb.protocol.words import whole_words_of
 from tests.unit.audit.forging import CONFIRMED, DECLINED, STRANGER, Forged, genuine, later_configuration
 from tests.unit.cli.stage import Screen, Shown
 
@@ -70,6 +77,65 @@ def verify(*words: str | Path, cluster: Path) -> Shown:
     session = Session(terminal=Terminal(*streams), folder=Path("/nowhere"))
     code = run(["audit", "verify", *map(str, words), "--cluster", str(cluster)], session)
     return Shown(code, streams[1].getvalue(), streams[2].getvalue())
+
+
+def verify_by_words(path: Path, words: str) -> Shown:
+    """Run `aerodb audit verify` where there is neither a profile nor a cluster.json: by words alone."""
+    streams = Screen(), Screen(), Screen()
+    session = Session(terminal=Terminal(*streams), folder=Path("/nowhere"))
+    code = run(["audit", "verify", str(path), "--trust", words], session)
+    return Shown(code, streams[1].getvalue(), streams[2].getvalue())
+
+
+# Words alone ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["log", "export", "evidence", "backup"])
+def test_the_words_of_version_one_are_all_that_an_auditor_needs(honest: Forged, now: Path, what: str) -> None:
+    """The log, a backup, an export and evidence hold version 1 themselves; the words say that it is the one."""
+    if what == "backup":
+        (now / "backup").write_bytes((now / "log" / "log.db").read_bytes())
+    for words in (" ".join(whole_words_of(honest.cluster.digest)), honest.cluster.digest):
+        shown = verify_by_words(now / what, words)
+        assert (shown.code, "VERIFIED" in shown.plain) == (0, True), shown.plain + shown.err
+
+
+@pytest.mark.parametrize("what", ["log", "export", "evidence"])
+def test_the_words_of_another_cluster_verify_nothing(now: Path, what: str) -> None:
+    """A whole log of somebody else is not called verified, though all in it fits together."""
+    shown = verify_by_words(now / what, " ".join(whole_words_of(canonical.digest(b"another"))))
+    assert (shown.code, "VERIFIED" in shown.plain) == (6, False)
+    assert "has the digest" in shown.err
+
+
+def test_a_document_under_the_trusted_digest_counts_by_its_own(honest: Forged, now: Path, tmp_path: Path) -> None:
+    """Who files another configuration under the digest that is trusted is found out, in folder and export alike."""
+    other = canonical.encode(replace(honest.cluster, name="other"))
+    lines = (now / "export").read_bytes().splitlines(keepends=True)
+    place = next(at for at, line in enumerate(lines) if line.startswith(b'{"blob":"' + honest.cluster.digest.encode()))
+    lines[place] = msgspec.json.encode(BlobLine(honest.cluster.digest, other.decode())) + b"\n"
+    (tmp_path / "export").write_bytes(b"".join(lines))
+    assert verify_by_words(tmp_path / "export", honest.cluster.digest).code == 6
+    shutil.copytree(now / "log", tmp_path / "log")
+    with closing(sqlite3.connect(tmp_path / "log" / "log.db")) as database, database:
+        database.execute("UPDATE blob SET data = ? WHERE digest = ?", (other, honest.cluster.digest))
+    assert verify_by_words(tmp_path / "log", honest.cluster.digest).code == 6
+
+
+def test_a_later_version_is_not_trusted_outright(honest: Forged, tmp_path: Path) -> None:
+    """The words of a version that somebody made afterwards, and the log's own holder filed, found nothing."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJqEFZzAFxcv4jDaoDp12bDhJA/WgA8Db59svCWbwbtR"
+    later = changed(honest.cluster, Change(kind="enrol", name="zoe", before="", after=f"operator {key}"))
+    line = msgspec.json.encode(BlobLine(later.digest, canonical.encode(later).decode())) + b"\n"
+    (tmp_path / "export").write_bytes(b'{"checkpoint":""}\n' + line)
+    shown = verify_by_words(tmp_path / "export", later.digest)
+    assert (shown.code, "only version 1 is trusted outright" in shown.err) == (6, True), shown.err
+
+
+def test_words_and_a_file_are_not_trusted_together(now: Path) -> None:
+    """One trust, named once."""
+    shown = verify(now / "log", "--trust", canonical.digest(b""), cluster=now / "cluster.json")
+    assert (shown.code, "--trust" in shown.err) == (2, True)
 
 
 # The verdict ----------------------------------------------------------------------------------------------------------

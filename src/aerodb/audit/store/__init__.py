@@ -12,6 +12,7 @@ from aerodb.audit.store.errors import (
 from aerodb.audit.store.exported import opened_export, verify_export
 from aerodb.audit.store.finding import newest_requests, search
 from aerodb.audit.store.folder import verify_content, verify_folder
+from aerodb.audit.store.founding import founding_in, trusted_founding
 from aerodb.audit.store.judging import How, earlier_log, judge_export, judge_folder
 from aerodb.audit.store.log import Log
 from aerodb.audit.verdict import LogVerdict
@@ -30,6 +31,7 @@ __all__ = [
     "as_folder",
     "back_up",
     "earlier_log",
+    "founding_in",
     "is_backup",
     "judge_export",
     "judge_folder",
@@ -37,6 +39,7 @@ __all__ = [
     "opened_export",
     "restore",
     "search",
+    "trusted_founding",
     "verify_content",
     "verify_export",
     "verify_folder",
