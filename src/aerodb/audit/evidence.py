@@ -112,6 +112,7 @@ def examine(data: bytes, trust: Trust) -> Examined:
     evidence = _held("the file's form", lambda: canonical.decode(data, Evidence))
     trust = _held(part.CONFIGURATION, lambda: _along(evidence, trust))
     cluster = _configuration(evidence, trust)
+    _founded(evidence, trust)
     entries, proven = _records(evidence, cluster)
     _complete(evidence, entries)
     numbers = ", ".join(str(each.sequence) for each in entries)
@@ -204,6 +205,13 @@ def _held(what: str, opened: Callable[[], T]) -> T:
         raise
     except (AeroError, UnicodeEncodeError) as error:
         raise _invalid(what, str(error)) from error
+
+
+def _founded(evidence: Evidence, trust: Trust) -> None:
+    """Check that what the file holds as version 1 is one that is trusted outright: nothing in it is left unchecked."""
+    digest, given = canonical.digest(evidence.founding.encode()), [each.digest for each in trust.clusters]
+    if digest not in given:
+        raise _invalid(part.CONFIGURATION, f"the file's version 1 is {digest}; given here is {' or '.join(given)}")
 
 
 def _configuration(evidence: Evidence, trust: Trust) -> Cluster:
