@@ -1,11 +1,17 @@
-"""What holds for every test: nothing depends on how fast the machine is, or on how few files a user may open."""
+"""What holds for every test: nothing depends on how fast the machine is, or on how few files a user may open.
+
+One checkout gives one answer: properties are tried with the same examples each time. New ones are searched for by
+`pytest --hypothesis-profile=searching tests/unit`.
+"""
 
 import resource
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("searching", UNHURRIED)
+settings.register_profile("repeatable", UNHURRIED, derandomize=True)
+settings.load_profile("repeatable")
 
 # Some tests hold thousands of connections, and an ordinary user's usual limit is 1,024.
 _, MOST = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -24,7 +24,9 @@ from aerodb.local.making import make_cluster
 from aerodb.local.stage import READY_SECONDS_MAX, Stage
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.facts import Facts, structural
 from tests.faults.people import Api, Impostor
+from tests.faults.waiting import wait_until
 
 PORTS_FROM = int(os.environ.get("AERODB_TEST_PORTS", "12000"))  # Two runs on one machine can be kept apart.
 PORTS_A_WORKER = 1_000
@@ -34,16 +36,27 @@ ROOM_BYTES = 2 << 30
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test here: each runs real processes. In a module those that share a cluster come first.
+    """Mark every test here: each runs real processes. In a module those that share a cluster come first, as written.
 
-    A worker has one cluster at a time, so a test that needs one of its own ends the shared one.
+    A worker has one cluster at a time, so a test that needs one of its own ends the shared one. What shares one shares
+    its past too: it runs on one worker and in one order, so that what is found today is found again tomorrow.
     """
     order: dict[Path, int] = {}
     for item in items:
         order.setdefault(item.path, len(order))
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.faults)
-    items.sort(key=lambda item: (order[item.path], _has_its_own(item)))
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.faults)
+        if "ground" in getattr(item, "fixturenames", ()) and not _has_its_own(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: (order[item.path], *_place(item)))
+
+
+def _place(item: pytest.Item) -> tuple[bool, int, str]:
+    """Return where a test stands among its module's: one of real processes in a place of its own, others wherever."""
+    if Path(__file__).parent not in item.path.parents:
+        return False, 0, ""
+    return _has_its_own(item), item.location[1] or 0, item.name
 
 
 def _has_its_own(item: pytest.Item) -> bool:
@@ -67,6 +80,16 @@ class Running:
         self.layout, self.stage = layout, Stage(layout)
         self.cluster = self.stage.cluster
         self.api, self.impostor = Api(layout), Impostor(layout)
+
+    def settled(self) -> bool:
+        """Tell whether every standby streams from n1, as it was made, and nothing changes between two reads."""
+        once, again = ({node: self._structure(node) for node in self.cluster.data_nodes} for _ in range(2))
+        first = again["n1"].instance
+        states = [sender.state for sender in first.senders] if first is not None else []
+        return once == again and states == ["streaming"] * (len(again) - 1)
+
+    def _structure(self, node: str) -> Facts:
+        return structural(self.impostor.facts(node))
 
     def restart_control(self) -> None:
         """Kill the control plane, if it lives, and start it anew."""
@@ -112,6 +135,7 @@ class Ground:
         self._running = Running(layout)
         troubles = self._running.stage.start_what_starts(threading.Event(), READY_SECONDS_MAX)
         assert set(troubles) <= {"status"}, troubles  # Whose operator may not look is told no more.
+        wait_until(self._running.settled)
         return self._running
 
     def end(self) -> None:

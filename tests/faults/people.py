@@ -2,9 +2,10 @@
 
 import base64
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -59,14 +60,22 @@ class Api:
         """Ask for an action; return its plan. Where the cluster changed while it was looked at, ask anew, as told."""
         named = {name.rstrip("_"): value for name, value in arguments.items()}
         body = canonical.encode(Ask(action=action, target=target, arguments=named, reason=reason))
+        if request is not None:
+            return canonical.decode(self.client.post("/v1/requests", body, {"Idempotency-Key": request}), Planned)
+        return canonical.decode(self.asked(body)[1], Planned)
+
+    def asked(self, body: bytes, named: Mapping[str, str] = MappingProxyType({})) -> tuple[str, bytes]:
+        """Ask with this body, under a new id each time that the cluster changed while it was looked at.
+
+        Return the id, and the answer as it came.
+        """
         while True:
+            request = new_id()
             try:
-                answer = self.client.post("/v1/requests", body, {"Idempotency-Key": request or new_id()})
+                return request, self.client.post("/v1/requests", body, {"Idempotency-Key": request, **named})
             except Refused as error:
-                if request is not None or error.code != SnapshotInconsistent.code:
+                if error.code != SnapshotInconsistent.code:
                     raise
-            else:
-                return canonical.decode(answer, Planned)
 
     def confirm(self, planned: Planned, signature: str | None = None) -> Done:
         """Confirm a plan, by the operator's own signature unless another is given."""

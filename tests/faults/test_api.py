@@ -33,9 +33,8 @@ def _conforms(answer: bytes, endpoint: Endpoint, response: str, media_type: str)
 def executed(shared: Running) -> Planned:
     """Return a request that was asked for, confirmed and executed; each answer on the way conforms."""
     by_path = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
-    client, request = shared.api.client, new_id()
-    ask = canonical.encode(Ask(action="stop", target="n3", arguments={}, reason="a test"))
-    answer = client.post("/v1/requests", ask, {"Idempotency-Key": request})
+    client = shared.api.client
+    request, answer = shared.api.asked(canonical.encode(Ask(action="stop", target="n3", arguments={}, reason="a test")))
     _conforms(answer, by_path["POST", "/v1/requests"], "200", "application/json")
     planned = canonical.decode(answer, Planned)
     signature = sign_with_key(operator_key(shared.layout), planned.plan.encode())

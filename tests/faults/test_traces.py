@@ -50,16 +50,16 @@ class Traced:
         return [span for span in self.spans if span.trace in traces]
 
 
-def fence(api: Api, request: str) -> str:
-    """Fence n3, as a caller who traces; return the signature."""
+def fence(api: Api) -> tuple[str, str]:
+    """Fence n3, as a caller who traces; return the request and the signature."""
     named = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
     body = canonical.encode(Ask(action="fence", target="n3", arguments={"for": "n1"}, reason=REASON))
-    answer = api.client.post("/v1/requests", body, {"Idempotency-Key": request, **named})
+    request, answer = api.asked(body, named)
     signature = sign_with_key(operator_key(api.layout), canonical.decode(answer, Planned).plan.encode())
     path = f"/v1/requests/{request}/confirmation"
     done = canonical.decode(api.client.post(path, canonical.encode(Confirm(signature=signature)), named), Done)
     assert done.result == "executed", done
-    return signature
+    return request, signature
 
 
 def ask_in_vain(api: Api, request: str) -> None:
@@ -89,8 +89,8 @@ def traced(ground: Ground) -> Traced:
         running = ground.begin()
         said = typed(running.layout.profile("operator"), ["checkpoint", "n2", "--reason", REASON], "n2")
         call_every_sort(running)
-        request, refused = new_id(), new_id()
-        signature = fence(running.api, request)
+        refused = new_id()
+        request, signature = fence(running.api)
         ask_in_vain(Api(running.layout, "observer"), refused)
         assert Window(running).sign_in().get("/").status == 200
         assert {span.service for span in collector.spans()} == {"aerodb-cli"}
@@ -210,7 +210,7 @@ def test_nobody_listens_and_nothing_is_disturbed(
     wait_until(lambda: "library warns" in log.read_text(encoding="utf-8"))
     process = running.stage.process("n3")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(SECONDS_MAX) == 0
     assert all(json.loads(line)["event"] for line in log.read_text(encoding="utf-8").splitlines())
     ground.end()
 

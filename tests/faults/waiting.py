@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 120.0
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

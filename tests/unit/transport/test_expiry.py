@@ -112,7 +112,8 @@ def test_a_renewed_certificate_takes_the_old_ones_place(ring: Ring, tmp_path: Pa
 
 def test_a_service_whose_certificate_expires_while_it_runs(ring: Ring) -> None:
     """It answers until then; afterwards the error says why it cannot be reached, and that nothing was executed."""
-    service, caller = ring.of("ebb", "agent", dt.timedelta(seconds=3)), ring.of("tug", "control", YEARS)
+    caller = ring.of("tug", "control", YEARS)
+    service = ring.of("ebb", "agent", dt.timedelta(seconds=8))
     with serving(service) as address:
         client = Client(address, tls_in(caller), "ebb", 20)
         assert client.get("/") == b"1"
