@@ -272,6 +272,7 @@ class Agent:
             if self._taken == request:
                 raise RequestDuplicate("the request is under way", request=request, executed="unknown")
             self._answers.refuse_known(request)
+            locks.check_rules(plan)
             refusal = self._refuses_any()
             if refusal is not None:
                 return self._answers.refused(request, order.plan, refusal)
