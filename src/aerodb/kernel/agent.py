@@ -66,7 +66,7 @@ class Agent:
         self._postgres = node.postgres()
         self._looked_at = node.postgres("look")
         self._hands = make_hands(node.name, node.key, self._store, self._versions, self._postgres, self._facts)
-        self._answers, self._holder = Answers(node, self._store), Holder(node, self._store)
+        self._answers, self._holder = Answers(node, self._store, self._versions), Holder(node, self._store)
         self._working = threading.Lock()
         self._taking = threading.Lock()
         self._taken = ""
@@ -169,6 +169,7 @@ class Agent:
             checkpoint=self._store.seen.checkpoint,
             gave_up=tuple(each.request for each in self._store.seen.given_up),
             versions=path if len(path) > 1 else (),
+            epoch=self.cluster.epoch,
         )
 
     def facts(self) -> Facts:

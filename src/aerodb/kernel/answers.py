@@ -10,6 +10,7 @@ from aerodb.errors import AeroError
 from aerodb.kernel.errors import RequestDuplicate, RequestUnknown
 from aerodb.kernel.node import Node
 from aerodb.kernel.store import Store
+from aerodb.kernel.versions import TakenVersions
 from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.events import JournalMark
@@ -23,9 +24,9 @@ OutcomeResult = Literal["executed", "not executed", "unknown"]
 class Answers:
     """What one agent has said of requests, and says."""
 
-    def __init__(self, node: Node, store: Store) -> None:
+    def __init__(self, node: Node, store: Store, versions: TakenVersions) -> None:
         """Keep who signs, and where it is noted."""
-        self._node, self._store = node, store
+        self._node, self._store, self._versions = node, store, versions
         self._marks: list[JournalMark] = []
 
     @property
@@ -92,6 +93,7 @@ class Answers:
         outcome = Outcome(
             cluster=self._node.cluster.id,
             node=self._node.name,
+            epoch=self._versions.chain.newest.epoch,
             request=request,
             plan=plan_digest(plan_text) if plan_text else "",
             result=result,

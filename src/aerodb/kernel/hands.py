@@ -86,10 +86,10 @@ class NodeReplication:
         self._work.step = "the agent waits for PostgreSQL to leave recovery"
         self._work.postgres.replication.promote()
 
-    def write_term(self, term: int, quorum: int) -> Lsn:
+    def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
         """Write the term's row."""
         self._work.step = "the agent writes the row of the term"
-        return self._work.postgres.replication.write_term(term, quorum)
+        return self._work.postgres.replication.write_term(term, quorum, epoch)
 
 
 class NodeData:

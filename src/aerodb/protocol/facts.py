@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from aerodb.protocol.authority import Branch, Position, Standing
+from aerodb.protocol.epoch import EPOCH_FIRST
 from aerodb.protocol.formats import Format
 from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
 from aerodb.protocol.lsn import Lsn
@@ -164,7 +165,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     so whoever reads the report can hold the log against it. `entries` counts the requests in its journal. `gave_up` are
     the requests by which it accepted another log than the one that it had seen, the oldest first. `versions` are the
     digests of the versions of the configuration that it has taken, from version 1 on, `configuration` the last of them;
-    none are named where it has only version 1.
+    none are named where it has only version 1. `epoch` is that of the last of them.
     """
 
     node: str
@@ -177,6 +178,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     checkpoint: str
     gave_up: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
+    epoch: int = EPOCH_FIRST
 
 
 class FactsOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -456,6 +456,7 @@ class Stage:
         """Return the outcome as the target's agent signs it."""
         line = decision.line
         outcome = Outcome(
+            epoch=1,
             cluster=self.cluster.id,
             node=line.target,
             request=line.request,
