@@ -263,9 +263,9 @@ class MemoryHands:
         self.node = promoted(self.node, self._term)
         self._effect("promote")
 
-    def write_term(self, term: int, quorum: int) -> Lsn:
+    def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
         """Write the term's row; from here on the primary acts in that term."""
-        del quorum
+        del quorum, epoch
         self._change(lambda: self._write_term(term))
         return self._reply(lambda: Lsn(len(self.node.log)))
 

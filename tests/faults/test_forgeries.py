@@ -38,6 +38,7 @@ def _with_pledge(hostile: Hostile, request: Request, *, cluster: str = "", key: 
     standing, instance = report.facts.standing, report.facts.instance
     assert instance is not None
     pledge = Pledge(
+        epoch=1,
         cluster=cluster or hostile.cluster.id,
         node="n3",
         term=2,
@@ -95,7 +96,7 @@ def _stale_pledge(hostile: Hostile, request: Request) -> Signed:
 
 def _forged_grant(hostile: Hostile, request: Request) -> Signed:
     report = _with_pledge(hostile, request)
-    grant = Grant(cluster=hostile.cluster.id, node="n2", term=1, begin=report.facts.standing.lineage[0].begin,
+    grant = Grant(epoch=1, cluster=hostile.cluster.id, node="n2", term=1, begin=report.facts.standing.lineage[0].begin,
                   lineage=report.facts.standing.lineage, quorum=1, pledges=())  # fmt: skip
     standing = replace(report.facts.standing, grant=sign(grant, "n2", Ed25519PrivateKey.generate()))
     return hostile.resigned(replace(report, facts=replace(report.facts, standing=standing)))

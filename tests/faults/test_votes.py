@@ -207,6 +207,7 @@ def test_an_agent_that_dies_before_the_terms_row_writes_it_when_it_is_asked(fres
     assert run(fresh, "n2", ROWS) == PROMOTED[:1]
     assert fresh.api.outcome(planned.request).result == "executed"
     assert run(fresh, "n2", ROWS) == PROMOTED
+    assert run(fresh, "n2", "select term, epoch from aerodb.epochs order by term") == [(1, 1), (2, 1)]
     wait_until(lambda: run(fresh, "n3", ROWS) == PROMOTED)
     assert failing(fresh, "follow", "n3", upstream="n2") == {}
     fresh.api.do("follow", "n1", upstream="n2")

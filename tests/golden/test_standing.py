@@ -13,13 +13,16 @@ from aerodb.kernel.postgres.installation import find_installation
 from aerodb.local.stage import READY_SECONDS_MAX
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Requests
+from aerodb.protocol.epoch import EPOCH_FIRST
 from release.story import Story, rows_on
+from tests.faults.behind import run
 from tests.faults.conftest import Running
 from tests.faults.people import order_of
 from tests.golden.conftest import Kept
 
 pytestmark = pytest.mark.xdist_group("golden")  # One place holds the cluster that they are about.
 
+EPOCHS = "select term, (select epoch from aerodb.epochs e where e.term = t.term) from aerodb.terms t"
 ROWS = re.compile(r"with (\d+) rows")
 pytestmark = pytest.mark.faults
 
@@ -77,6 +80,8 @@ def test_it_goes_on(standing: Kept, up: Running) -> None:
     up.api.do("demote", primary, for_=successor)
     up.api.do("promote", successor)
     up.api.do("follow", primary, upstream=successor)
+    written = {int(str(term)): epoch for term, epoch in run(up, successor, EPOCHS)}
+    assert written[max(written)] == EPOCH_FIRST  # What 0.1.0 wrote names none, and stays as it is.
     story = Story(up)
     story.rows = rows_on(standing.layout, successor)
     story.write()

@@ -78,6 +78,7 @@ def settle(hands: Hands, plan: Plan) -> Standing:
     pledge = Pledge(
         cluster=plan.cluster,
         node=plan.request.target,
+        epoch=facts.epoch,
         term=candidacy.term,
         candidate=candidacy.node,
         position=instance.position if instance else None,

@@ -44,7 +44,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
         hands.write_standing(own_history(view, standing))
     hands.cross(order.plan.request.id)
     hands.replication.promote()
-    end = hands.replication.write_term(view.term, view.cluster.quorum)
+    end = hands.replication.write_term(view.term, view.cluster.quorum, view.cluster.epoch)
     standing = take_grant(hands, order.plan, begins=True)
     hands.write_standing(standing)
     branch = standing.lineage[-1]
@@ -61,12 +61,13 @@ def settle(hands: Hands, plan: Plan) -> Standing:
     Where PostgreSQL is down nothing can be written: the grant alone tells the term then, as the one node whose history
     it is. Otherwise a node that died between its promotion and its row could neither start nor pledge.
     """
-    instance = hands.look().instance
+    facts = hands.look()
+    instance = facts.instance
     if instance is not None and instance.state in {State.STOPPED, State.CRASHED}:
         return take_grant(hands, plan, begins=True)
     position = instance.position if instance else None
     if position is None or position.term is None or position.term < plan.term:
-        hands.replication.write_term(plan.term, hands.settings.quorum())
+        hands.replication.write_term(plan.term, hands.settings.quorum(), facts.epoch)
     return take_grant(hands, plan, begins=True)
 
 

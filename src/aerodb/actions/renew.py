@@ -36,7 +36,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     if hands.standing().pledged != candidacy:
         hands.write_standing(pledge_with(hands, view, candidacy, hands.standing()))
     hands.cross(order.plan.request.id)
-    end = hands.replication.write_term(view.term, view.cluster.quorum)
+    end = hands.replication.write_term(view.term, view.cluster.quorum, view.cluster.epoch)
     hands.write_standing(take_grant(hands, order.plan))
     return (f"{view.node} is primary of term {view.term}, on the same timeline; the term's row ends at {end}",)
 

@@ -68,7 +68,7 @@ class Agent:
         self._postgres = node.postgres()
         self._looked_at = node.postgres("look")
         self._hands = make_hands(node.name, node.key, self._store, self._versions, self._postgres, self._facts)
-        self._answers, self._holder = Answers(node, self._store), Holder(node, self._store)
+        self._answers, self._holder = Answers(node, self._store, self._versions), Holder(node, self._store)
         self._working = threading.Lock()
         self._taking = threading.Lock()
         self._taken = ""
@@ -171,6 +171,7 @@ class Agent:
             checkpoint=self._store.seen.checkpoint,
             gave_up=tuple(each.request for each in self._store.seen.given_up),
             versions=path if len(path) > 1 else (),
+            epoch=self.cluster.epoch,
         )
 
     def facts(self) -> Facts:
@@ -273,6 +274,7 @@ class Agent:
             if self._taken == request:
                 raise RequestDuplicate("the request is under way", request=request, executed="unknown")
             self._answers.refuse_known(request)
+            locks.check_rules(plan)
             refusal = self._refuses_any()
             if refusal is not None:
                 return self._answers.refused(request, order.plan, refusal)
@@ -317,7 +319,7 @@ class Agent:
         request, action = work.plan.request.id, work.plan.request.action
         try:
             with span("operate", request=request, action=action, node=self._node.name):
-                evidence = carry_out(action_named(action), self._hands, work)
+                evidence = carry_out(action_named(action), self._hands.speaking(work.plan.rules), work)
         except Exception as error:  # noqa: BLE001 - whatever failed, PostgreSQL's own state says what was executed
             failure = error if isinstance(error, AeroError) else OperationFailed(repr(error))
             say("operation failed", failure=error, request=request)
@@ -333,7 +335,7 @@ class Agent:
         try:
             found = as_watched(self._found(plan, work.view.own.facts), failure)
             if found.result == "executed":
-                self._hands.write_standing(action.settle(self._hands, plan))
+                self._hands.write_standing(action.settle(self._hands.speaking(plan.rules), plan))
         except Exception as error:  # noqa: BLE001 - not even that can be seen: unknown, to be asked for
             found = specification.Established(result="unknown", evidence=f"nothing can be seen: {error}")
         outcome = self._answers.signed(
@@ -381,7 +383,7 @@ class Agent:
         plan = canonical.decode(begun.plan.encode(), Plan)
         found = self._found(plan, begun.before)
         if found.result == "executed":
-            self._hands.write_standing(action_named(plan.request.action).settle(self._hands, plan))
+            self._hands.write_standing(action_named(plan.request.action).settle(self._hands.speaking(plan.rules), plan))
         request, evidence = begun.request, (found.evidence,)
         outcome = self._answers.signed(request, begun.plan, found.result, evidence=evidence, established=True)
         return self._answers.last(request, outcome) if found.ends else outcome

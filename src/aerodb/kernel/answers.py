@@ -10,7 +10,9 @@ from aerodb.errors import AeroError
 from aerodb.kernel.errors import RequestDuplicate, RequestUnknown
 from aerodb.kernel.node import Node
 from aerodb.kernel.store import Store
+from aerodb.kernel.versions import TakenVersions
 from aerodb.logs import say
+from aerodb.past.speaking import rules_named, said_in
 from aerodb.protocol import canonical
 from aerodb.protocol.events import JournalMark
 from aerodb.protocol.plan import Outcome, plan_digest
@@ -23,9 +25,9 @@ OutcomeResult = Literal["executed", "not executed", "unknown"]
 class Answers:
     """What one agent has said of requests, and says."""
 
-    def __init__(self, node: Node, store: Store) -> None:
+    def __init__(self, node: Node, store: Store, versions: TakenVersions) -> None:
         """Keep who signs, and where it is noted."""
-        self._node, self._store = node, store
+        self._node, self._store, self._versions = node, store, versions
         self._marks: list[JournalMark] = []
 
     @property
@@ -87,11 +89,12 @@ class Answers:
         established: bool = False,
         late: dict[str, str] | None = None,
     ) -> Signed:
-        """Return an answer, signed; it is journaled by `last`."""
+        """Return an answer, signed, in the words of the plan's rules; it is journaled by `last`."""
         note(outcome=result, code=error.code if error else "")
         outcome = Outcome(
             cluster=self._node.cluster.id,
             node=self._node.name,
+            epoch=self._versions.chain.newest.epoch,
             request=request,
             plan=plan_digest(plan_text) if plan_text else "",
             result=result,
@@ -102,4 +105,4 @@ class Answers:
             invariants=error.invariants if error else (),
             late=late or {},
         )
-        return sign(outcome, self._node.name, self._node.key)
+        return sign(said_in(rules_named(plan_text), outcome), self._node.name, self._node.key)

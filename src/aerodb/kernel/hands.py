@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -10,10 +11,12 @@ from aerodb.kernel.postgres.errors import NotRunning
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
 from aerodb.kernel.versions import TakenVersions
+from aerodb.past.speaking import said_in
 from aerodb.protocol.authority import Grant, Pledge, Standing
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed, sign
+from aerodb.rules.invariants import RULES
 
 
 @dataclass
@@ -86,10 +89,10 @@ class NodeReplication:
         self._work.step = "the agent waits for PostgreSQL to leave recovery"
         self._work.postgres.replication.promote()
 
-    def write_term(self, term: int, quorum: int) -> Lsn:
+    def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
         """Write the term's row."""
         self._work.step = "the agent writes the row of the term"
-        return self._work.postgres.replication.write_term(term, quorum)
+        return self._work.postgres.replication.write_term(term, quorum, epoch)
 
 
 class NodeData:
@@ -150,6 +153,7 @@ class NodeHands:
         self._versions = versions
         self._look = look
         self._work = Work(name, store, postgres)
+        self._rules = RULES
         self.process = NodeProcess(self._work)
         self.replication = NodeReplication(self._work)
         self.data = NodeData(self._work)
@@ -172,9 +176,14 @@ class NodeHands:
         """Make `standing` the durable standing."""
         self._store.write_standing(standing)
 
+    def speaking(self, rules: str) -> Self:
+        """Return the hands themselves, which sign from now on in the words of these rules: a plan's."""
+        self._rules = rules
+        return self
+
     def sign(self, document: Pledge | Grant) -> Signed:
-        """Return `document` signed with the node's key."""
-        return sign(document, self._name, self._key)
+        """Return `document` signed with the node's key, in the words of the plan that it comes of."""
+        return sign(said_in(self._rules, document), self._name, self._key)
 
     def cross(self, request: str) -> None:
         """Note durably that the effect of `request` can happen from now on."""

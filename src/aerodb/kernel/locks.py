@@ -40,16 +40,31 @@ from aerodb.rules.explain import check_request, check_usable
 
 
 def open_plan(cluster: Cluster, node: str, text: str) -> Plan:
-    """Return the plan in `text`, if it is whole and is for this node as it is configured.
+    """Return the plan in `text`, if it is whole, by these rules, and for this node as it is configured.
 
     Raises:
         NotCanonical, PlanNotWhole, PlanForeign: it is not.
         RulesApart: it is by rules that this node does not act by.
     """
+    plan = _own_plan(cluster, node, text)
+    check_rules(plan)
+    return plan
+
+
+def check_rules(plan: Plan) -> None:
+    """Refuse a plan that was made by rules which this node does not act by.
+
+    Raises:
+        RulesApart: so it is.
+    """
+    both_speak(SPOKEN, (plan.rules,), (f"the agent of {plan.request.target}", "the plan"))
+
+
+def _own_plan(cluster: Cluster, node: str, text: str) -> Plan:
+    """Return the plan in `text`, by whichever rules, if it is whole and for this node as it is configured."""
     plan = canonical.decode(canonical.utf8(text), Plan)
     if not plan.intact():
         raise PlanNotWhole("the plan's own digest is not that of its content")
-    both_speak(SPOKEN, (plan.rules,), (f"the agent of {node}", "the plan"))
     for what, found, wanted in (
         ("cluster", plan.cluster, cluster.id),
         ("configuration", plan.configuration, cluster.digest),
@@ -81,7 +96,8 @@ def signed_plan(chain: Chain, node: str, order: Order) -> Plan:
     """Return the plan of an order that an operator has signed for this node: the first lock.
 
     It opens for whoever could sign under the version that the plan names, so that what is refused for a version that
-    the node has taken since is an answer like any other; see `check_form`.
+    the node has taken since is an answer like any other; see `check_form`. By which rules it was made is asked once it
+    is known to be new: what was run by the rules of an earlier release is answered as what it is, a duplicate.
 
     Raises:
         NotCanonical, PlanNotWhole, PlanForeign, RequestMalformed: it is no order for this node.
@@ -89,7 +105,7 @@ def signed_plan(chain: Chain, node: str, order: Order) -> Plan:
     """
     named = canonical.decode(canonical.utf8(order.plan), Plan).configuration
     cluster = chain.judging(named)
-    plan = open_plan(cluster, node, order.plan)
+    plan = _own_plan(cluster, node, order.plan)
     check_usable(plan.request.id)
     check_signed(cluster, plan, order)
     return plan

@@ -11,6 +11,7 @@ Pure: no I/O, no clock.
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -18,8 +19,10 @@ from aerodb.errors import AeroError
 from aerodb.past.held import held, number_of
 from aerodb.past.releases import MADE_BY
 from aerodb.protocol import canonical
+from aerodb.protocol.authority import Grant, GrantOne, Pledge, PledgeOne
 from aerodb.protocol.facts import Facts, FactsOne, Report, ReportOne, facts_in_one
 from aerodb.protocol.formats import stated_version
+from aerodb.protocol.plan import Outcome, OutcomeOne
 from aerodb.protocol.signed import Signed
 from aerodb.rules.invariants import RULES
 from aerodb.rules.view import Peer, View
@@ -137,6 +140,35 @@ def report_in(rules: str, cluster: str, nonce: str, facts: Facts) -> Report | Re
     return Report(cluster=cluster, node=facts.node, nonce=nonce, facts=facts)
 
 
+def said_in(rules: str, document: Pledge | Grant | Outcome) -> msgspec.Struct:
+    """Return what a node is about to sign, in the words of a plan's rules: who works by those can read it."""
+    if rules != FIRST:
+        return document
+    match document:
+        case Pledge():
+            return PledgeOne(**_shared(PledgeOne, document))
+        case Grant():
+            return GrantOne(**_shared(GrantOne, document))
+        case Outcome():
+            return OutcomeOne(**_shared(OutcomeOne, document))
+
+
+def _shared(earlier: type[msgspec.Struct], document: msgspec.Struct) -> dict[str, Any]:
+    return {name: getattr(document, name) for name in earlier.__struct_fields__}
+
+
+def rules_named(unverified: str) -> str:
+    """Return the rules that a plan's text names; the first ones where it names none, or is none."""
+    try:
+        return msgspec.json.decode(unverified.encode(), type=_PlanTold).rules
+    except (msgspec.DecodeError, UnicodeError):
+        return FIRST
+
+
+class _PlanTold(msgspec.Struct):
+    rules: str
+
+
 def view_in(rules: str, view: View) -> str:
     """Return the canonical text of a view, in which the target's own facts are those of earlier rules."""
     said = {
@@ -145,7 +177,7 @@ def view_in(rules: str, view: View) -> str:
         "own": _peer_in(rules, view.own, rules),
         "peers": _peers_in(rules, view.peers),
         "term": view.term,
-        "pledged": view.pledged,
+        "pledged": {name: said_in(rules, pledge) for name, pledge in view.pledged.items()},
     }
     return canonical.encode(said).decode()
 
@@ -162,4 +194,5 @@ def _peers_in(rules: str, peers: Mapping[str, Peer]) -> dict[str, object]:
 
 def _peer_in(rules: str, peer: Peer, naming: str) -> dict[str, object]:
     facts = facts_in_one(peer.facts, naming) if rules == FIRST else peer.facts
-    return {"facts": facts, "pledge": peer.pledge, "grant": peer.grant}
+    pledge, grant = (said and said_in(rules, said) for said in (peer.pledge, peer.grant))
+    return {"facts": facts, "pledge": pledge, "grant": grant}

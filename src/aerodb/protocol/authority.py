@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from aerodb.protocol.epoch import EPOCH_FIRST
 from aerodb.protocol.formats import Format
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed
@@ -61,13 +62,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     owed: Owed | None = None
 
 
-class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A promise: from now on nothing below `term`, and in `term` only `candidate`.
-
-    `position` is the node's final log position (None for a witness). `granted` is the highest grant it knows, `since`
-    every candidacy it has pledged above that grant, this one included. `quorum` is the weakest k that its WAL shows
-    to have been in force; None is unknown.
-    """
+class PledgeOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first version of a pledge: what it says is of the first epoch."""
 
     FORMAT: ClassVar[Format] = Format(kind="pledge")
 
@@ -82,18 +78,70 @@ class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     quorum: int | None
 
 
-class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A primary's statement that it holds `term`, and on which history.
+def _lifted_pledge(first: PledgeOne) -> "Pledge":
+    """Return version 1 in the words of version 2."""
+    said = {name: getattr(first, name) for name in PledgeOne.__struct_fields__}
+    return Pledge(**said, epoch=EPOCH_FIRST)
 
-    `lineage` is the primary's whole history, oldest first; `begin` is where its authority in this term begins in the
-    log; `pledges` are the digests of the pledges' documents that it rests on.
+
+class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A promise: from now on nothing below `term`, and in `term` only `candidate`.
+
+    `epoch` is that of the configuration which the node had taken when it pledged. `position` is the node's final log
+    position (None for a witness). `granted` is the highest grant it knows, `since` every candidacy it has pledged above
+    that grant, this one included. `quorum` is the weakest k that its WAL shows to have been in force; None is unknown.
     """
+
+    FORMAT: ClassVar[Format] = Format(kind="pledge", version=2, earlier=PledgeOne, lifted=_lifted_pledge)
+
+    kind: Literal["pledge"] = "pledge"
+    format: Literal[2] = 2
+    cluster: str
+    node: str
+    epoch: int
+    term: int
+    candidate: str
+    position: Position | None
+    granted: Candidacy
+    since: tuple[Candidacy, ...]
+    quorum: int | None
+
+
+class GrantOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first version of a grant: what it says is of the first epoch."""
 
     FORMAT: ClassVar[Format] = Format(kind="grant")
 
     kind: Literal["grant"] = "grant"
     cluster: str
     node: str
+    term: int
+    begin: Lsn
+    lineage: tuple[Branch, ...]
+    quorum: int
+    pledges: tuple[str, ...]
+
+
+def _lifted_grant(first: GrantOne) -> "Grant":
+    """Return version 1 in the words of version 2."""
+    said = {name: getattr(first, name) for name in GrantOne.__struct_fields__}
+    return Grant(**said, epoch=EPOCH_FIRST)
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A primary's statement that it holds `term`, and on which history.
+
+    `epoch` is that of the pledges that it rests on, which `pledges` names by their documents' digests. `lineage` is the
+    primary's whole history, oldest first; `begin` is where its authority in this term begins in the log.
+    """
+
+    FORMAT: ClassVar[Format] = Format(kind="grant", version=2, earlier=GrantOne, lifted=_lifted_grant)
+
+    kind: Literal["grant"] = "grant"
+    format: Literal[2] = 2
+    cluster: str
+    node: str
+    epoch: int
     term: int
     begin: Lsn
     lineage: tuple[Branch, ...]

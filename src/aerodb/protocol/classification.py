@@ -54,7 +54,9 @@ def _fields(public: str, sensitive: str) -> dict[str, Class]:
 
 
 CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
-    Facts: _fields("node rules configuration standing instance unfinished entries checkpoint gave_up versions", ""),
+    Facts: _fields(
+        "node rules configuration standing instance unfinished entries checkpoint gave_up versions epoch", ""
+    ),
     Standing: _fields(
         "role upstream halted pledged pledge granted grant since followed lineage folder owed weakened", ""
     ),

@@ -15,6 +15,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.change import Link
+from aerodb.protocol.epoch import EPOCH_FIRST
 from aerodb.protocol.formats import Format
 from aerodb.protocol.vkey import COSIGNATURE, VerifierKey, VerifierKeyInvalid, parse_verifier_key
 
@@ -142,7 +143,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def epoch(self) -> int:
         """Return the epoch of the version: what elections look at."""
-        return 1 if self.link is None else self.link.epoch
+        return EPOCH_FIRST if self.link is None else self.link.epoch
 
     @property
     def previous(self) -> str:

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from aerodb.protocol.authority import Branch, Position, Standing
+from aerodb.protocol.epoch import EPOCH_FIRST
 from aerodb.protocol.formats import Format
 from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
 from aerodb.protocol.lsn import Lsn
@@ -202,11 +203,12 @@ class Facts(FactsOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything an agent says of its node: what version 1 of a report says of it, with more of its PostgreSQL.
 
     `versions` are the digests of the versions of the configuration that it has taken, from version 1 on,
-    `configuration` the last of them; none are named where it has only version 1.
+    `configuration` the last of them; none are named where it has only version 1. `epoch` is that of the last of them.
     """
 
     instance: Instance | None
     versions: tuple[str, ...] = ()
+    epoch: int = EPOCH_FIRST
 
 
 def lifted_facts(one: FactsOne) -> Facts:

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from aerodb.protocol import canonical
+from aerodb.protocol.epoch import EPOCH_FIRST
 from aerodb.protocol.formats import Format
 from aerodb.protocol.signed import Signed
 
@@ -141,19 +142,47 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     size: int
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What became of one request, as the agent signs it.
-
-    `established` is true where it was found out afterwards, from the journal and PostgreSQL's own state. `code` names
-    the error where there was one. `plan` is the digest of the plan's bytes. `late` are the digests of the reports that
-    the peers made after the confirmation, by node, where the node judged by them.
-    """
+class OutcomeOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first version of an outcome: what it says is of the first epoch."""
 
     FORMAT: ClassVar[Format] = Format(kind="outcome")
 
     kind: Literal["outcome"] = "outcome"
     cluster: str
     node: str
+    request: str
+    plan: str
+    result: Literal["executed", "not executed", "unknown"]
+    established: bool
+    code: str
+    message: str
+    evidence: tuple[str, ...]
+    invariants: tuple[str, ...] = ()
+    late: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def _lifted_outcome(first: OutcomeOne) -> "Outcome":
+    """Return version 1 in the words of version 2."""
+    said = {name: getattr(first, name) for name in OutcomeOne.__struct_fields__}
+    return Outcome(**said, epoch=EPOCH_FIRST)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What became of one request, as the agent signs it.
+
+    `established` is true where it was found out afterwards, from the journal and PostgreSQL's own state. `code` names
+    the error where there was one. `plan` is the digest of the plan's bytes. `late` are the digests of the reports that
+    the peers made after the confirmation, by node, where the node judged by them. `epoch` is that of the configuration
+    which the node had taken when it signed.
+    """
+
+    FORMAT: ClassVar[Format] = Format(kind="outcome", version=2, earlier=OutcomeOne, lifted=_lifted_outcome)
+
+    kind: Literal["outcome"] = "outcome"
+    format: Literal[2] = 2
+    cluster: str
+    node: str
+    epoch: int
     request: str
     plan: str
     result: Literal["executed", "not executed", "unknown"]

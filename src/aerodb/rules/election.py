@@ -52,6 +52,7 @@ def prospective_pledge(view: View, candidacy: Candidacy) -> Pledge:
     return Pledge(
         cluster=view.cluster.id,
         node=view.node,
+        epoch=view.own.facts.epoch,
         term=candidacy.term,
         candidate=candidacy.node,
         position=instance.position if instance else None,
@@ -62,10 +63,13 @@ def prospective_pledge(view: View, candidacy: Candidacy) -> Pledge:
 
 
 def pledges_for(view: View) -> dict[str, Pledge]:
-    """Return the pledges for the target in the view's term, by node, the target's own as it would stand included."""
+    """Return the pledges for the target in the view's term, by node, the target's own as it would stand included.
+
+    A pledge of another epoch than the target's own is none: it promises nothing of these members and this k.
+    """
     said = (*view.pledged.items(), *((name, peer.pledge) for name, peer in view.peers.items() if peer.pledge))
-    wanted = (view.term, view.node)
-    found = {name: each for name, each in said if (each.term, each.candidate) == wanted}
+    wanted = (view.term, view.node, view.own.facts.epoch)
+    found = {name: each for name, each in said if (each.term, each.candidate, each.epoch) == wanted}
     found[view.node] = prospective_pledge(view, Candidacy(term=view.term, node=view.node))
     return {member.name: found[member.name] for member in view.cluster.members if member.name in found}
 

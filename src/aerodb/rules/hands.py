@@ -43,7 +43,7 @@ class ReplicationHands(Protocol):
     def promote(self) -> None:
         """Promote PostgreSQL and return when it is out of recovery."""
 
-    def write_term(self, term: int, quorum: int) -> Lsn:
+    def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
         """Write the term's row, committed locally (not waiting for standbys), and return the log's end after it."""
 
 

@@ -149,6 +149,7 @@ def take_grant(hands: Hands, plan: Plan, *, begins: bool = False) -> Standing:
     grant = Grant(
         cluster=plan.cluster,
         node=plan.request.target,
+        epoch=facts.epoch,
         term=plan.term,
         begin=lineage[-1].begin,
         lineage=lineage,

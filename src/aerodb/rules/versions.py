@@ -38,10 +38,12 @@ def contradicts(own: Facts, other: Facts, *, elects: bool) -> str:
     `elects` is of an action that looks at the epoch alone.
     """
     here, there = taken(own), taken(other)
-    if _begins(here, there):
+    if _begins(here, there) and other.epoch == own.epoch:
         return ""
-    if not _begins(there, here):
+    if not (_begins(there, here) or _begins(here, there)):
         return f"{other.node} runs another configuration"
+    if other.epoch != own.epoch:
+        return f"{other.node} is of epoch {other.epoch} of the configuration, and {own.node} of epoch {own.epoch}"
     if elects:
         return ""
     return (

@@ -32,7 +32,7 @@ def outcome_of(order: Order, node: str = "w", result: str = "executed") -> Recor
     """Return the record of what a node signed of an order."""
     plan = plan_of(order)
     outcome = Outcome(
-        cluster=ONE.id, node=node, request=plan.request.id, plan=plan_digest(order.plan), result=result,  # type: ignore[arg-type]
+        epoch=1, cluster=ONE.id, node=node, request=plan.request.id, plan=plan_digest(order.plan), result=result,  # type: ignore[arg-type]
         established=False, code="", message="", evidence=(),
     )  # fmt: skip
     return replace(

@@ -95,8 +95,8 @@ def store(tmp_path: Path) -> Store:
 def outcome() -> Signed:
     """Return a signed outcome."""
     document = Outcome(
-        cluster="c", node="n2", request=REQUEST, plan="", result="executed", established=False, code="", message="",
-        evidence=(),
+        epoch=1, cluster="c", node="n2", request=REQUEST, plan="", result="executed", established=False, code="",
+        message="", evidence=(),
     )  # fmt: skip
     return sign(document, "n2", KEYS["n2"])
 

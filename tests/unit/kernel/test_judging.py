@@ -11,8 +11,9 @@ from aerodb.actions import catalogue
 from aerodb.kernel.judging import judge_of, stricter
 from aerodb.kernel.store import Begun, BegunOne, Store
 from aerodb.past import held
-from aerodb.past.speaking import FIRST, facts_in, report_in
+from aerodb.past.speaking import FIRST, facts_in, report_in, said_in
 from aerodb.protocol import canonical
+from aerodb.protocol.authority import Pledge, Standing
 from aerodb.protocol.plan import Plan, Request, Result, Snapshot, Verdict
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules.explain import explain, peers_of, view_of
@@ -21,7 +22,21 @@ from tests.builds import SOURCE, Build, Mended
 from tests.unit.rules.scenes import CLUSTER, KEYS, REQUEST, Scene, demoted, having_seen, healthy, request_for
 
 AGREES = "configuration-agrees"
-SCENE = having_seen(healthy())
+
+
+def pledged_then(scene: Scene) -> Scene:
+    """Return a scene whose pledges were signed in the words of the first rules, as while nodes speak them."""
+    return {name: replace(facts, standing=_then(name, facts.standing)) for name, facts in scene.items()}
+
+
+def _then(name: str, standing: Standing) -> Standing:
+    if standing.pledge is None:
+        return standing
+    pledge = canonical.decode(standing.pledge.document.encode(), Pledge)
+    return replace(standing, pledge=sign(said_in(FIRST, pledge), name, KEYS[name]))
+
+
+SCENE, DEMOTED = having_seen(healthy()), pledged_then(having_seen(demoted()))
 CHECKPOINT = request_for(catalogue()["checkpoint"], "n1", {})
 PROMOTE = request_for(catalogue()["promote"], "n2", {})
 
@@ -55,7 +70,7 @@ def judged(plan: Plan, scene: Scene, peers: dict[str, Signed], late: dict[str, S
     return {each.invariant: each for each in judge_of(plan, said)(view)}
 
 
-@pytest.mark.parametrize(("request_", "scene"), [(CHECKPOINT, SCENE), (PROMOTE, having_seen(demoted()))])
+@pytest.mark.parametrize(("request_", "scene"), [(CHECKPOINT, SCENE), (PROMOTE, DEMOTED)])
 def test_a_plan_of_the_release_before_holds(request_: Request, scene: Scene) -> None:
     """Made, reported and reported late in its words: each verdict is the one that it was made with."""
     plan, reports = plan_one(request_, scene), reports_in(FIRST, scene)
@@ -84,7 +99,7 @@ def test_words_of_other_rules_are_no_ground(rules: str, told: str | Mapping[str,
 @pytest.mark.parametrize(("rules", "told"), [(RULES, FIRST), (FIRST, RULES)])
 def test_late_words_of_other_rules_are_no_ground(rules: str, told: str) -> None:
     """Nor what is told in other rules once the confirmation is logged."""
-    scene = having_seen(demoted())
+    scene = DEMOTED
     plan = plan_one(PROMOTE, scene)
     if rules == RULES:
         plan = explain(CLUSTER, catalogue()["promote"], PROMOTE, snapshot_in(RULES, scene))

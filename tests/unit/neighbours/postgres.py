@@ -255,8 +255,9 @@ class MemoryReplication(Replicating):
         )
         own._append(0)
 
-    def write_term(self, term: int, quorum: int) -> Lsn:
+    def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
         """Write the term's row."""
+        del epoch
         own = self._own
         own.done.append(f"write term {term}")
         *earlier, last = own.instance.lineage

@@ -65,8 +65,9 @@ class SceneReplication(_Subject):
         after = replace(position, timeline=branch.timeline, term=None, bound=None)
         self._hands.change("promote", recovery=False, lineage=(*instance.lineage, branch), position=after)
 
-    def write_term(self, term: int, quorum: int) -> Lsn:
-        """Write the term's row."""
+    def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
+        """Write the term's row, in the epoch of the version that the node has taken."""
+        assert epoch == self._hands.facts.epoch
         instance = self._hands.facts.instance
         assert instance is not None
         assert instance.position is not None

@@ -151,6 +151,7 @@ def pledged(scene: Scene, node: str, candidacy: Candidacy, cluster: Cluster = CL
     facts = scene[node]
     standing = promised(detached(facts.standing), candidacy)
     pledge = Pledge(
+        epoch=1,
         cluster=cluster.id,
         node=node,
         term=candidacy.term,
@@ -177,7 +178,7 @@ def grant_of(scene: Scene, node: str, term: int, cluster: Cluster = CLUSTER) -> 
     instance = scene[node].instance
     assert instance is not None
     grant = Grant(
-        cluster=cluster.id, node=node, term=term, begin=Lsn(0), lineage=instance.lineage, quorum=1, pledges=()
+        epoch=1, cluster=cluster.id, node=node, term=term, begin=Lsn(0), lineage=instance.lineage, quorum=1, pledges=()
     )
     return grant, sign(grant, node, KEYS[node])
 

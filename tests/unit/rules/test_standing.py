@@ -27,7 +27,7 @@ STEPS = st.lists(
 
 def _grant(candidacy: Candidacy) -> Grant:
     return Grant(
-        cluster=CLUSTER.id, node=candidacy.node, term=candidacy.term, begin=Lsn(0),
+        epoch=1, cluster=CLUSTER.id, node=candidacy.node, term=candidacy.term, begin=Lsn(0),
         lineage=(Branch(timeline=1, begin=Lsn(0), term=1),), quorum=1, pledges=(),
     )  # fmt: skip
 

@@ -17,6 +17,8 @@ from aerodb.kernel.postgres.account import logins
 from aerodb.kernel.postgres.identity import draw_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
+from aerodb.kernel.postgres.replicating import EPOCH_ROW, EPOCHS
+from aerodb.protocol.epoch import EPOCH_FIRST
 
 
 class Passwords(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,3 +99,5 @@ def _fill(place: Place, passwords: Passwords) -> None:
             "quorum integer not null)"
         )
         connection.execute("insert into aerodb.terms values (1, 1, %s, %s)", (place.name, place.quorum))
+        connection.execute(EPOCHS)
+        connection.execute(EPOCH_ROW, {"term": 1, "epoch": EPOCH_FIRST})

@@ -22,6 +22,10 @@ TERM_ROW = (
     "insert into aerodb.terms (term, timeline, node, quorum) values (%(term)s, "
     "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, %(node)s, %(quorum)s)"
 )
+EPOCHS = "create table if not exists aerodb.epochs (term integer primary key, epoch integer not null)"
+"""The epoch of each term's row stands beside it, in the same transaction: agents of 0.1.0 read the rows of the terms
+as they know them, and no other column. A term that has none there is of the first epoch, as all were before."""
+EPOCH_ROW = "insert into aerodb.epochs (term, epoch) values (%(term)s, %(epoch)s)"
 NUDGE_POLLS = 20
 
 
@@ -118,12 +122,17 @@ class Replicating:
         if not process.wait_until(out, SETTLE_SECONDS_MAX, 0.001):
             raise PromotionUnfinished(f"{self._place.name} has not left recovery in time", executed="unknown")
 
-    def write_term(self, term: int, quorum: int) -> Lsn:
+    def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
         """Write the term's row, waiting for no standby, and return the log's end after it.
 
         Raises:
             Unreachable, StatementFailed: PostgreSQL does not answer, or refuses.
         """
         row = {"term": term, "node": self._place.name, "quorum": quorum}
-        self._session.run_together(*((statement, {}) for statement in LOCALLY), (TERM_ROW, row))
+        self._session.run_together(
+            *((statement, {}) for statement in LOCALLY),
+            (TERM_ROW, row),
+            (EPOCHS, {}),
+            (EPOCH_ROW, {"term": term, "epoch": epoch}),
+        )
         return Lsn.parse(self._session.run("select pg_current_wal_flush_lsn()::text as it")[0]["it"])
