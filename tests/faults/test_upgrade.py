@@ -10,77 +10,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from aerodb.audit.store import judge_folder
 from aerodb.audit.trust import Trust
 from aerodb.errors import AeroError
 from aerodb.local.stage import READY_SECONDS_MAX
+from aerodb.local.writer import Writer
 from aerodb.past.speaking import FIRST, HEADER, RulesApart
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Plan
 from aerodb.rules.invariants import RULES
 from tests.faults.conftest import Ground, Running
 from tests.faults.releases import MixedStage, types, unpacked
-from tests.faults.waiting import wait_until
+from tests.faults.test_configure import second_operator
 
 NODES = ("n1", "n2", "n3")
-
-
-class Writer:
-    """An application that commits row after row, and remembers those whose commit was acknowledged."""
-
-    def __init__(self, running: Running) -> None:
-        """Make its table."""
-        self._dsn, self._ended = running.layout.dsn(), threading.Event()
-        self.acknowledged: list[int] = []
-        with psycopg.connect(self._dsn) as connection:
-            connection.execute("create table written (n bigint primary key)")
-
-    def run(self) -> None:
-        """Write until it is ended; where a connection is lost, take another, and the next number."""
-        number = 0
-        while not self._ended.is_set():
-            try:
-                with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
-                    while not self._ended.is_set():
-                        number += 1
-                        connection.execute("insert into written values (%s)", (number,))
-                        self.acknowledged.append(number)
-            except psycopg.Error:
-                number += 1
-
-    def more(self) -> None:
-        """Return once something more was acknowledged."""
-        before = len(self.acknowledged)
-        wait_until(lambda: len(self.acknowledged) > before)
-
-    def end(self) -> None:
-        """Write no more."""
-        self._ended.set()
-
-    def lost(self) -> set[int]:
-        """Return what was acknowledged, and is not there."""
-        with psycopg.connect(self._dsn) as connection:
-            found = {row[0] for row in connection.execute("select n from written")}
-        return set(self.acknowledged) - found
 
 
 @contextmanager
 def writing(running: Running) -> Iterator[Writer]:
     """Write meanwhile; in the end nothing that was acknowledged is lost."""
-    writer = Writer(running)
-    thread = threading.Thread(target=writer.run, daemon=True)
-    thread.start()
+    writer = Writer(running.layout.dsn())
+    writer.start()
     try:
-        writer.more()
+        assert writer.wait_for_more(1)
         yield writer
-        writer.more()
+        assert writer.wait_for_more(1)
     finally:
-        writer.end()
-        thread.join()
-    assert writer.lost() == set()
+        writer.stop()
+    assert writer.lost() == []
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +106,7 @@ def test_agents_first(old: tuple[Running, MixedStage], golden: Path) -> None:
             stage.replace(node, None)
             assert running.postmaster(node) == before  # PostgreSQL goes on.
             assert switches(running, primary, successor) == {FIRST}
-            writer.more()
+            assert writer.wait_for_more(1)
         assert types(running.layout, golden, "status")[0] == 0
         assert types(running.layout, None, "status")[0] == 0
         stage.replace("control", None)
@@ -170,7 +129,7 @@ def test_the_control_plane_first(old: tuple[Running, MixedStage], golden: Path) 
             stage.replace(node, None)
             assert does(running, "reload", node) == RULES  # It rests on what this node says, who speaks them.
             assert switches(running, primary, successor) == {FIRST}
-            writer.more()
+            assert writer.wait_for_more(1)
         code, said = types(running.layout, None, "explain", "checkpoint", "n3")
         assert code == 0
         assert f"By {FIRST} (AeroDB 0.1.0)" in said
@@ -212,3 +171,24 @@ def test_a_new_command_line_with_all_old_parts(old: tuple[Running, MixedStage]) 
     assert does(running, "checkpoint", "n3") == FIRST
     assert refused(running, "reload", "n3").code == "input.action-unknown"
     verifies(running)
+
+
+def test_a_node_that_was_rolled_back_after_people_changed_holds_up_nobody(fresh: Running, golden: Path) -> None:
+    """It knows of version 1 alone, so it is silent: the others say truly what they have taken, and elect without it."""
+    second_operator(fresh)
+    fresh.stage.stop_with_postgres()
+    stage = MixedStage(fresh.layout, None)
+    fresh.stage = stage
+    assert not stage.start_what_starts(threading.Event(), READY_SECONDS_MAX)
+    stage.replace("n3", golden)
+    code, said = types(fresh.layout, None, "status")
+    assert code == 0
+    assert "not of this chain" not in said
+    assert "runs another configuration" not in said
+    assert f"{FIRST} (AeroDB 0.1.0)" in " ".join(said.split())
+    error = refused(fresh, "stop", "n3")
+    assert (error.code, error.invariants) == (RulesApart.code, ("configuration-agrees",))
+    assert "the configuration has version 3" in error.message
+    code, said = types(fresh.layout, golden, "status")
+    assert (code, RulesApart.code in said, "Traceback" in said) == (1, True, False), said
+    assert {does(fresh, "demote", "n1", for_="n2"), does(fresh, "promote", "n2")} == {RULES}

@@ -4,19 +4,18 @@
 - Its commit point is the end of the PostgreSQL that ran: whether its successor runs too is said, and is for `start`.
 """
 
-from msgspec.structs import replace
-
 from aerodb.actions.reload import files_of
 from aerodb.actions.start import (
-    detaches,
+    brought_up,
     no_higher_grant,
+    settle,
     settle_upstream,
     starts_as_it_stands,
     starts_from_its_upstream,
     starts_under_its_policy,
 )
+from aerodb.actions.start import notes as before_a_start
 from aerodb.actions.stop import says_down
-from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -46,20 +45,9 @@ def judge(view: View) -> tuple[Verdict, ...]:
 
 def notes(view: View) -> tuple[str, ...]:
     """Say what the shutdown interrupts, which settings come into force, and where a standby comes back detached."""
-    files, why = files_of(view.own.facts), detaches(view)
+    files = files_of(view.own.facts)
     taken_up = (f"Taken up by this restart: {', '.join(files.pending)}.",) if files and files.pending else ()
-    upstream = view.own.facts.standing.upstream
-    detached = (
-        f"{view.node} comes back DETACHED, and streams from nobody: it is not proven that it may stream from "
-        f"{upstream} ({why}). Let it follow by a request of its own, once it runs.",
-    )
-    return (*before_a_shutdown(view), *taken_up, *(detached if why else ()))
-
-
-def settle(hands: Hands, plan: Plan) -> Standing:
-    """Return the standing of a node that a person wants to run."""
-    del plan
-    return replace(hands.standing(), halted=False)
+    return (*before_a_shutdown(view), *taken_up, *before_a_start(view))
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
@@ -72,11 +60,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     ended = says_down(hands.look().instance)
     if not primary:
         settle_upstream(hands, order)
-    hands.process.start()
-    standing = settle(hands, order.plan)
-    hands.write_standing(standing)
-    detached = ", detached" if not primary and not standing.upstream else ""
-    return (ended, f"PostgreSQL on {order.view.node} runs anew as a {standing.role}{detached}")
+    return (ended, brought_up(hands, order))
 
 
 def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
@@ -131,8 +115,8 @@ ACTION = Action(
             then="Look at the PostgreSQL log, ask for the outcome, then request start.",
         ),
         Failure(
-            when="PostgreSQL shuts down, and does not start: for want of memory, or by a setting that no look at the "
-            "files can find wrong.",
+            when="PostgreSQL shuts down, and does not start: for want of memory, or by a setting that is sound in "
+            "its files and cannot be had, as a max_connections of a standby below that of its primary.",
             leaves="Executed, and DOWN: its own log says why; the error repeats the end of it.",
             then="Mend the cause, then request start.",
         ),

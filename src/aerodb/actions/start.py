@@ -112,16 +112,20 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
 
     The settings of a standby are written anew: they name its upstream only where it is proven that it may stream so.
     """
-    before, view = hands.standing(), order.view
-    if before.role == "standby":
+    if hands.standing().role == "standby":
         settle_upstream(hands, order)
     hands.cross(order.plan.request.id)
+    return (brought_up(hands, order),)
+
+
+def brought_up(hands: Hands, order: Order) -> str:
+    """Start PostgreSQL in its standing, which says from then on that it runs; return as what it does."""
     hands.process.start()
     standing = settle(hands, order.plan)
     hands.write_standing(standing)
     whom = f", and follows {standing.upstream}" if standing.upstream else ""
     detached_now = ", detached" if standing.role == "standby" and not standing.upstream else ""
-    return (f"PostgreSQL on {view.node} runs as a {standing.role}{whom}{detached_now}",)
+    return f"PostgreSQL on {order.view.node} runs as a {standing.role}{whom}{detached_now}"
 
 
 def settle_upstream(hands: Hands, order: Order) -> None:

@@ -16,18 +16,18 @@ from aerodb.control.errors import KeyReused, RequestKnown, VersionUntaken
 from aerodb.control.gaps import Gaps
 from aerodb.control.record import Recorder, telling
 from aerodb.control.roles import Right, require, require_authority
-from aerodb.control.snapshot import Collected, collect_consistent
+from aerodb.control.snapshot import Collected, asked_for, collect_consistent
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.past.held import number_of
-from aerodb.past.speaking import SPOKEN, RulesApart, both_speak, named
+from aerodb.past.speaking import SPOKEN, RulesApart, named
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Planned
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
 from aerodb.rules.arguments import RequestMalformed
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID, check_request, failed, refuse_silent
-from aerodb.rules.invariants import RULES, Invariant
+from aerodb.rules.invariants import Invariant
 from aerodb.rules.specification import Action
 from aerodb.tracing import note, span
 
@@ -42,20 +42,24 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-def rules_for(action: Action, speaks: Rules) -> Rules:
+def rules_for(cluster: Cluster, action: Action, speaks: Rules) -> Rules:
     """Return the rules by which a request for an action may be planned for who speaks these, the newest first.
 
     Raises:
         RulesApart: who asks speaks none of ours, or none that has the action.
     """
-    both = both_speak(SPOKEN, speaks, ("the control plane", "who asks"))
+    both = asked_for(cluster, speaks)
     found = tuple(each for each in both if (number_of(each) or 0) >= action.since)
     if not found:
-        raise _newer(action, "who asks", f"who asks speaks {named(speaks)}")
+        raise _apart("who asks", f"{_came(action)}, and who asks speaks {named(speaks)}")
     return found
 
 
-def _refuse_apart(action: Action, request: Request, collected: Collected) -> None:
+def _came(action: Action) -> str:
+    return f"{action.name} came with aerodb-rules/{action.since}"
+
+
+def _refuse_apart(cluster: Cluster, action: Action, request: Request, collected: Collected) -> None:
     """Refuse a request whose target answers, but in other rules than those that its plan could be made by.
 
     Raises:
@@ -63,14 +67,13 @@ def _refuse_apart(action: Action, request: Request, collected: Collected) -> Non
     """
     why = collected.snapshot.missing.get(request.target, "")
     if why.startswith(RulesApart.code):
-        raise _newer(action, request.target, f"{request.target} cannot be planned for ({why.partition(': ')[2]})")
+        needs = _came(action) if action.since > 1 else f"the configuration has version {cluster.version}"
+        said = f"{request.target} cannot be planned for ({why.partition(': ')[2]})"
+        raise _apart(request.target, f"{needs}, and {said}")
 
 
-def _newer(action: Action, who: str, why: str) -> RulesApart:
-    return RulesApart(
-        f"{action.name} came with aerodb-rules/{action.since}, and {why}: upgrade {who} first",
-        field="target", invariants=(Invariant.CONFIGURATION_AGREES,),
-    )  # fmt: skip
+def _apart(who: str, why: str) -> RulesApart:
+    return RulesApart(f"{why}: upgrade {who} first", field="target", invariants=(Invariant.CONFIGURATION_AGREES,))
 
 
 class Explainer:
@@ -223,12 +226,13 @@ class Explainer:
         """Return the plan of a request and its text, and the snapshot that it was made from."""
         action = action_named(request.action)
         check_request(self._cluster, action, request)
-        asked = rules_for(action, speaks)
+        newest = self._recorder.versions.newest
+        asked = rules_for(newest, action, speaks)
         collected = collect_consistent(self._cluster, self._agents, request.id, asked)
         self._recorder.versions.reported(collected.everyone)
         self._comparisons.check_request(request, collected.everyone)
         self._gaps.check(request)
-        _refuse_apart(action, request, collected)
+        _refuse_apart(newest, action, request, collected)
         refuse_silent(request, collected.snapshot)
         with span("explain", action=request.action, node=request.target):
             cluster = self._version_of(request.target, collected)
@@ -238,13 +242,8 @@ class Explainer:
         return plan, text, collected.snapshot
 
     def _version_of(self, target: str, collected: Collected) -> Cluster:
-        """Return the version that the target judges by, or the newest where it did not report.
-
-        Rules that came before the chain know of its first version alone.
-        """
+        """Return the version that the target judges by, or the newest where it did not report."""
         versions, peer = self._recorder.versions, collected.everyone.get(target)
-        if collected.rules != RULES:
-            return versions.chain.founding
         return versions.of(peer.facts) if peer else versions.newest
 
     def look(self, person: Operator, ask: Ask, speaks: Rules = SPOKEN) -> tuple[Planned, Plan, Snapshot]:

@@ -23,7 +23,7 @@ from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder
 from aerodb.control.roles import person_of
-from aerodb.control.snapshot import collect
+from aerodb.control.snapshot import asked_for, collect
 from aerodb.errors import AeroError
 from aerodb.past.speaking import SPOKEN
 from aerodb.protocol import canonical
@@ -99,7 +99,7 @@ class ControlPlane:
 
         Where it did not, record what an earlier process could not: that the plans which are `left_over` lapsed with it.
         """
-        everyone = collect(self.cluster, self._agents, LOOK_ID).everyone
+        everyone = collect(self.cluster, self._agents, LOOK_ID, asked_for(self.cluster, SPOKEN)).everyone
         self._recorder.versions.reported(everyone)
         self._parts.comparisons.reported(everyone)
         self._parts.explainer.lapse(left_over)

@@ -17,11 +17,11 @@ from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.record import line_of
-from aerodb.control.snapshot import Collected, collect
+from aerodb.control.snapshot import Collected, asked_for, collect
 from aerodb.control.versions import KnownVersions, configuring
 from aerodb.errors import VerificationFailed
 from aerodb.past.held import frozen
-from aerodb.past.speaking import SPOKEN, both_speak, rules_told
+from aerodb.past.speaking import SPOKEN, rules_told
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
     AsOf,
@@ -85,8 +85,7 @@ class Reader:
         Raises:
             RulesApart: who asks speaks none of ours.
         """
-        asked = both_speak(SPOKEN, speaks, ("the control plane", "who asks"))
-        collected = collect(self._cluster, self._agents, LOOK_ID, asked)
+        collected = collect(self._cluster, self._agents, LOOK_ID, asked_for(self._cluster, speaks))
         self._versions.reported(collected.everyone)
         snapshot, judged = collected.snapshot, judged and not collected.differ
         return Status(

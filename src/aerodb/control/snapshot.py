@@ -13,7 +13,7 @@ import msgspec
 from aerodb.control.agents import Agents, Read, Rules
 from aerodb.control.errors import SnapshotInconsistent
 from aerodb.errors import AeroError
-from aerodb.past.speaking import SPOKEN, RulesApart, named, rules_told
+from aerodb.past.speaking import SPOKEN, RulesApart, both_speak, named, rules_told, telling
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import structural
 from aerodb.protocol.plan import Plan, Snapshot, late_nonce
@@ -34,6 +34,19 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     differ: tuple[str, ...]
     rules: str
     speaking: dict[str, str]
+
+
+def asked_for(cluster: Cluster, speaks: Rules) -> Rules:
+    """Return the rules in which nodes are asked for who speaks these, the newest first.
+
+    None of them is without words for the newest version of the configuration: so a node that is behind the others'
+    release is silent in what is read, and holds up nobody who can say what they have taken.
+
+    Raises:
+        RulesApart: who asks speaks none of those.
+    """
+    own = "the control plane" if cluster.version == 1 else f"version {cluster.version} of the configuration"
+    return both_speak(telling(SPOKEN, cluster), speaks, (own, "who asks"))
 
 
 def collect(cluster: Cluster, agents: Agents, nonce: str, asked: Rules = SPOKEN) -> Collected:

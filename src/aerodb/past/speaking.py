@@ -20,6 +20,7 @@ from aerodb.past.held import held, number_of
 from aerodb.past.releases import MADE_BY
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Grant, GrantOne, Pledge, PledgeOne
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, FactsOne, Report, ReportOne, facts_in_one
 from aerodb.protocol.formats import stated_version
 from aerodb.protocol.plan import Outcome, OutcomeOne
@@ -78,6 +79,14 @@ def read_stated(text: str | None) -> tuple[str, ...]:
     if not _STATED.fullmatch(text):
         raise RulesMalformed("rules are named by their numbers, with a comma between them", field=QUERY)
     return tuple(f"aerodb-rules/{each}" for each in text.split(","))
+
+
+def telling(rules: tuple[str, ...], cluster: Cluster) -> tuple[str, ...]:
+    """Return those of some rules that have words for a version of the configuration: the first know version 1 alone.
+
+    By those a node that has taken a later one could only be said to run another configuration.
+    """
+    return rules if cluster.version == 1 else tuple(each for each in rules if each != FIRST)
 
 
 def named(rules: tuple[str, ...]) -> str:

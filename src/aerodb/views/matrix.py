@@ -45,22 +45,25 @@ def matrix_unsafe(chain: Chain, snapshot: Snapshot, operator: str, everyone: dic
     sensitive.
     """
     cluster = chain.newest
-    for action in catalogue().values():
-        if action.name in too_many(cluster):
-            continue
-        for request in requests_of(cluster, action, snapshot.nonce, operator):
-            peer = everyone.get(request.target)
-            judging = chain.judging(peer.facts.configuration) if peer else cluster
-            yield _cell(judging, action, request, everyone, snapshot)
+    for action, request in _asked(cluster, snapshot, operator):
+        peer = everyone.get(request.target)
+        judging = chain.judging(peer.facts.configuration) if peer else cluster
+        yield _cell(judging, action, request, everyone, snapshot)
 
 
 def matrix_then(rules: str, cluster: Cluster, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
     """Yield the cells of a snapshot in which all spoke by earlier rules, by those rules; they verify its reports."""
+    for action, request in _asked(cluster, snapshot, operator):
+        yield _cell_then(rules, cluster, action, request, snapshot)
+
+
+def _asked(cluster: Cluster, snapshot: Snapshot, operator: str) -> Iterator[tuple[Action, Request]]:
+    """Yield every request that has a cell, with its action."""
+    left_out = too_many(cluster)
     for action in catalogue().values():
-        if action.name in too_many(cluster):
-            continue
-        for request in requests_of(cluster, action, snapshot.nonce, operator):
-            yield _cell_then(rules, cluster, action, request, snapshot)
+        if action.name not in left_out:
+            for request in requests_of(cluster, action, snapshot.nonce, operator):
+                yield action, request
 
 
 def _cell_then(rules: str, cluster: Cluster, action: Action, request: Request, snapshot: Snapshot) -> Cell:

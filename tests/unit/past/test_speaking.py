@@ -21,6 +21,7 @@ from aerodb.past.speaking import (
     rules_told,
     spoken,
     stated,
+    telling,
     view_in,
 )
 from aerodb.protocol import canonical
@@ -29,6 +30,7 @@ from aerodb.protocol.plan import Plan, Snapshot
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules.explain import opened_view, peers_of
 from aerodb.rules.invariants import RULES
+from tests.unit.protocol.test_chain import FOUNDING, SECOND
 from tests.unit.rules.scenes import CLUSTER, KEYS, REQUEST, Scene, possible, scenes, with_files
 
 TWO, THREE = "aerodb-rules/2", "aerodb-rules/3"
@@ -136,3 +138,10 @@ def test_earlier_rules_judge_a_view_as_they_explained_it(name: str) -> None:
             late = late_in(FIRST, {each: peer for each, peer in everyone.items() if each != request.target})
             judged = held.judged(FIRST, view_in(FIRST, view), late)
             assert judged == canonical.encode({"verdicts": plan.verdicts}).decode()
+
+
+def test_the_first_rules_have_no_words_for_a_later_configuration() -> None:
+    """By them whoever has taken it could only be said to run another one: nobody is asked in them any more."""
+    assert telling(SPOKEN, FOUNDING) == SPOKEN
+    assert telling(SPOKEN, SECOND) == tuple(each for each in SPOKEN if each != FIRST)
+    assert telling((FIRST,), SECOND) == ()
