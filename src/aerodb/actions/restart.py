@@ -112,12 +112,12 @@ ACTION = Action(
         Failure(
             when="PostgreSQL does not shut down in time.",
             leaves="Unknown until it has: the shutdown goes on by itself, and nothing starts it again afterwards.",
-            then="Look at the PostgreSQL log, ask for the outcome, then request start.",
+            then="Look at PostgreSQL's server log, ask for the outcome, then request start.",
         ),
         Failure(
             when="PostgreSQL shuts down, and does not start: for want of memory, or by a setting that is sound in "
             "its files and cannot be had, as a max_connections of a standby below that of its primary.",
-            leaves="Executed, and DOWN: its own log says why; the error repeats the end of it.",
+            leaves="Executed, and DOWN: its server log says why; the error repeats the end of it.",
             then="Mend the cause, then request start.",
         ),
         Failure(

@@ -26,7 +26,7 @@ def writes_style(found: Writes) -> str:
 
 
 class Where(NamedTuple):
-    """Where a node's log ends: the term, the timeline, the WAL position."""
+    """Where a node's WAL ends: the term, the timeline, the WAL position."""
 
     term: Remark
     timeline: Remark
@@ -43,7 +43,7 @@ class Stream(NamedTuple):
 
 
 def where(instance: Instance) -> Where:
-    """Return where a node's log ends, as far as the node can tell."""
+    """Return where a node's WAL ends, as far as the node can tell."""
     position = instance.position
     if position is None:
         return Where(UNKNOWN, UNKNOWN, UNKNOWN)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from aerodb.kernel.postgres.errors import LogUnreadable
+from aerodb.kernel.postgres.errors import WalUnreadable
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.lsns import printed_lsn
 from aerodb.protocol.lsn import Lsn
@@ -18,12 +18,12 @@ SHUT_DOWN = "shut down"
 SHUT_DOWN_IN_RECOVERY = "shut down in recovery"
 
 
-class Control(msgspec.Struct, frozen=True, kw_only=True):
+class ControlFile(msgspec.Struct, frozen=True, kw_only=True):
     """The control file's fields that matter here."""
 
     system: str
     state: str
-    checkpoint: Lsn
+    pg_checkpoint: Lsn
     redo: Lsn
     timeline: int
     previous_timeline: int
@@ -39,11 +39,11 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in {SHUT_DOWN, SHUT_DOWN_IN_RECOVERY}
 
 
-def parse_control(text: str) -> Control:
+def parse_control_file(text: str) -> ControlFile:
     """Return what pg_controldata printed under LC_ALL=C.
 
     Raises:
-        LogUnreadable: a field is missing or is not what it should be.
+        WalUnreadable: a field is missing or is not what it should be.
     """
     fields: dict[str, str] = {}
     for line in text.splitlines():
@@ -51,10 +51,10 @@ def parse_control(text: str) -> Control:
         if colon:
             fields[name.strip()] = value.strip()
     try:
-        return Control(
+        return ControlFile(
             system=str(int(fields["Database system identifier"])),
             state=fields["Database cluster state"],
-            checkpoint=printed_lsn(fields["Latest checkpoint location"]),
+            pg_checkpoint=printed_lsn(fields["Latest checkpoint location"]),
             redo=printed_lsn(fields["Latest checkpoint's REDO location"]),
             timeline=int(fields["Latest checkpoint's TimeLineID"]),
             previous_timeline=int(fields["Latest checkpoint's PrevTimeLineID"]),
@@ -65,17 +65,17 @@ def parse_control(text: str) -> Control:
             log_hints=fields["wal_log_hints setting"] == "on",
         )
     except (KeyError, ValueError) as error:
-        raise LogUnreadable(f"the control file's {error} cannot be read") from error
+        raise WalUnreadable(f"the control file's {error} cannot be read") from error
 
 
-def read_control(installation: Installation, data: Path) -> Control:
+def read_control_file(installation: Installation, data: Path) -> ControlFile:
     """Return the control file of a data folder.
 
     Raises:
         CommandFailed: pg_controldata failed.
-        LogUnreadable: the file is damaged (its checksum does not fit), or is printed otherwise than expected.
+        WalUnreadable: the file is damaged (its checksum does not fit), or is printed otherwise than expected.
     """
     ended = installation.run("pg_controldata", "-D", data, timeout_seconds=20)
     if re.search(r"WARNING", ended.output + ended.error):
-        raise LogUnreadable(f"pg_controldata warns of {data}: {(ended.error or ended.output)[:500]}")
-    return parse_control(ended.output)
+        raise WalUnreadable(f"pg_controldata warns of {data}: {(ended.error or ended.output)[:500]}")
+    return parse_control_file(ended.output)
