@@ -102,9 +102,7 @@ def key_text(key: SoftAuthenticator) -> str:
     return enrolled(key).public_key
 
 
-@pytest.mark.parametrize(
-    ("before", "change", "why"),
-    [
+UNMADE: list[tuple[Cluster, Change, str]] = [
         (ONE, enrolling(NEW, "nobody"), "nobody of the name"),
         (OBSERVER, enrolling(NEW, "eve"), "only operators confirm"),
         (changed(ONE, Change(kind="revoke", name="ben", before="operator", after="revoked")), enrolling(NEW, "ben"),
@@ -137,8 +135,10 @@ def key_text(key: SoftAuthenticator) -> str:
         (GONE, revoking(KEY), "revoked already"),
         (TWO, Change(kind="revoke-authenticator", name="ana", before=KEY.credential, after=""), "the change says"),
         (TWO, revoking(KEY, "nobody"), "nobody of the name"),
-    ],
-)  # fmt: skip
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "change", "why"), UNMADE)
 def test_what_cannot_be_enrolled_or_revoked_is_refused(before: Cluster, change: Change, why: str) -> None:
     """Nobody's, an observer's, twice, under another id or name, unsound, in a second form: no such version is made."""
     with pytest.raises(ChangeRefused, match=why) as error:
