@@ -24,7 +24,7 @@ from tests.faults.conftest import Running
 from tests.faults.people import Api
 from tests.faults.test_web import Window
 from tests.faults.waiting import wait_until
-from tests.unit.protocol.authenticator import SoftAuthenticator, assertion_of
+from tests.unit.protocol.authenticator import SoftAuthenticator
 
 ROWS_AT_ONCE = 10
 REASON = "the golden past is made"
@@ -99,13 +99,12 @@ class Story:
             self.requests[kept] = planned.request
 
     def _signed_by_people(self) -> None:
-        """Let an authenticator be registered, endorsed and used."""
+        """Let an authenticator be registered, enrolled by every node, and used."""
         self._do("executed", "checkpoint", "n1")
         key = SoftAuthenticator("ES256", identity=b"golden")
-        endorsed = self._api.endorse(self._api.register(key))
+        self._api.enrol(key)
         planned = self._api.ask("checkpoint", "n2", reason=REASON)
-        said = key.confirms(planned.plan.encode(), self._running.cluster.web_origin)
-        self._api.confirm(planned, assertion_of(said, (endorsed.endorsement, endorsed.signature)))
+        self._api.confirm_by(key, planned)
         self.requests["executed-by-authenticator"] = planned.request
 
     def _switchover(self) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.protocol import webauthn
+from aerodb.protocol.authenticator import Copies
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.credentials import (
     CreationOptions,
@@ -55,10 +56,10 @@ class ResponseMalformed(AeroError):
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
-    """A new credential: what its owner would endorse, and whether its maker may copy the key to other devices."""
+    """A new credential: what is said of it, and whether its maker may copy the key to other devices."""
 
     endorsement: Endorsement
-    copies: bool
+    copies: Copies
 
 
 def creation_options(cluster: Cluster, person: str, challenge: bytes, known: Iterable[str]) -> CreationOptions:
@@ -107,15 +108,8 @@ def read_registration(cluster: Cluster, person: str, text: str, challenge: bytes
         public_key, copies = _verified(raw_id, client_data, attestation, (challenge, cluster.rp_id, origin))
     except AssertionInvalid as error:
         raise RegistrationInvalid(error.message, field="response") from error
-    endorsement = Endorsement(
-        cluster=cluster.id,
-        operator=person,
-        credential=response.id,
-        public_key=public_key,
-        rp_id=cluster.rp_id,
-        origin=cluster.web_origin,
-    )
-    return Registered(endorsement=endorsement, copies=copies)
+    endorsement = webauthn.endorsement_of(cluster, person, response.id, public_key)
+    return Registered(endorsement=endorsement, copies="possible" if copies else "impossible")
 
 
 def _verified(

@@ -118,14 +118,24 @@ class Visitor:
         self._devices.send("WebAuthn.setUserVerified", {"authenticatorId": self._device, "isUserVerified": known})
 
     def register(self) -> Said:
-        """Register the authenticator here, and endorse it in a terminal."""
+        """Register the authenticator here, and enrol it in a terminal, on every node, as the page says."""
         self.plug_in()
         self.goto("/authenticators")
         self.page.get_by_role("button", name="Register an authenticator").click()
-        self.page.get_by_text("aerodb endorse").wait_for()
-        said = self.terminal.types("endorse")
-        assert said.code == 0, said.text
+        said = self.enrol()
         self.goto("/authenticators")
+        return said
+
+    def enrol(self) -> Said:
+        """Type what the page says of the newest authenticator that awaits its enrolment; every node takes it."""
+        command = self.page.locator("p.command", has_text="--enrol-authenticator").last
+        words = command.inner_text().split()[1:]
+        said = self.terminal.types(*words, "--reason", "a new key")
+        assert said.code == 0, said.text
+        for member in self.layout.cluster().members:
+            if member.name != words[1]:
+                taken = self.terminal.types("configure", member.name, "--take", "--reason", "a new key")
+                assert taken.code == 0, taken.text
         return said
 
     # A request --------------------------------------------------------------------------------------------------------

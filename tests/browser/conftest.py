@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visitor(shared: Running, browser: Browser) -> Iterator[Visitor]:
-    """Return the operator in front of a window, with an endorsed authenticator."""
+    """Return the operator in front of a window, with an enrolled authenticator."""
     one = Visitor(browser, shared.layout)
     one.register()
     yield one

@@ -91,17 +91,17 @@ def trusting(running: Running, browser: Browser) -> Iterator[Browser]:
 
 
 def test_a_request_is_confirmed_over_tls(running: Running, trusting: Browser) -> None:
-    """Signed in, registered, endorsed, confirmed: as on localhost, for this origin; the cookie goes over TLS alone."""
+    """Signed in, registered, enrolled, confirmed: as on localhost, for this origin; the cookie goes over TLS alone."""
     visitor = Visitor(trusting, running.layout)
     (cookie,) = visitor.context.cookies()
     assert cookie["name"].startswith("__Host-aerodb-")
     assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Strict")
     assert visitor.page.evaluate("isSecureContext")
-    said = visitor.terminal.types("register")
+    said = visitor.terminal.types("register", "--reason", "a new key")
     assert (said.code, "input.origin-elsewhere" in said.text) == (2, True), said.text
     assert HOST in said.text
     said = visitor.register()
-    assert "The control plane served the page" in said.text
+    assert "The control plane serves the admin UI" in " ".join(said.text.split())
     assert "aerodb register" not in said.text
     request = visitor.do("follow", "n3", "over TLS", upstream="n1")
     assert running.api.events(request) == ["requested", "confirmed", "outcome"]

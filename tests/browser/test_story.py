@@ -62,7 +62,7 @@ def _registering(operator: Visitor) -> None:
     operator.goto("/authenticators")
     operator.picture("authenticators-none")
     operator.register()
-    assert operator.page.get_by_text("endorsed", exact=True).count() == 1
+    assert operator.page.get_by_text("enrolled", exact=True).count() == 1
     operator.picture("authenticators")
 
 

@@ -56,9 +56,9 @@ def _register(visitor: Visitor) -> None:
     visitor.plug_in()
     visitor.goto("/authenticators")
     visitor.page.get_by_role("button", name="Register an authenticator").click()
-    visitor.page.get_by_text("aerodb endorse").wait_for()
+    visitor.page.get_by_text("--enrol-authenticator").wait_for()
     _take(visitor, "authenticator")
-    assert visitor.terminal.types("endorse").code == 0
+    visitor.enrol()
 
 
 def _switchover(visitor: Visitor) -> None:

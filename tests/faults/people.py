@@ -11,6 +11,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
+from aerodb.audit.chain import verified_chain
 from aerodb.audit.note import stated_size
 from aerodb.audit.proof import make_proof
 from aerodb.audit.tree import consistency_path, hashes_of, inclusion_path, leaf_hash
@@ -20,15 +21,19 @@ from aerodb.local.layout import Layout
 from aerodb.past.speaking import SPOKEN, stated
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
-from aerodb.protocol.credentials import Authenticator, AuthenticatorList, CreationOptions, Endorse, Register
+from aerodb.protocol.chain import Chain, step_of
+from aerodb.protocol.change import Change, step_text
+from aerodb.protocol.credentials import Authenticator, AuthenticatorList, CreationOptions, Register
+from aerodb.protocol.envelope import Configurations
 from aerodb.protocol.facts import Facts, Report
 from aerodb.protocol.plan import Confirmation, Extent, Order, Outcome, Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
-from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, PrivateKey, sign_with_key
+from aerodb.protocol.sshsig import PrivateKey, sign_with_key
 from aerodb.transport.client import Client
 from aerodb.transport.errors import Refused
 from aerodb.transport.tls import tls_in
-from tests.unit.protocol.authenticator import SoftAuthenticator
+from aerodb.views.observed import observe, primary_of
+from tests.unit.protocol.authenticator import SoftAuthenticator, bare_assertion, enrolling
 
 REASON = "a test"
 UNCONFIRMED = canonical.encode(Confirmation(plan="", signature=""))
@@ -93,7 +98,7 @@ class Api:
         return done
 
     def register(self, authenticator: SoftAuthenticator) -> Authenticator:
-        """Register an authenticator as a browser would; it then awaits its endorsement."""
+        """Register an authenticator as a browser would; it then awaits its enrolment."""
         answer = self.client.post("/v1/authenticators/registration", b"{}")
         challenge = canonical.decode(answer, CreationOptions).challenge
         response = authenticator.registers(challenge, self.layout.cluster().web_origin)
@@ -101,16 +106,36 @@ class Api:
         return canonical.decode(self.client.post("/v1/authenticators", body), Authenticator)
 
     def authenticators(self) -> tuple[Authenticator, ...]:
-        """Return the person's authenticators."""
+        """Return everybody's authenticators."""
         return canonical.decode(self.client.get("/v1/authenticators"), AuthenticatorList).authenticators
 
-    def endorse(self, listed: Authenticator, signature: str | None = None) -> Authenticator:
-        """Endorse a credential, by the operator's own signature unless another is given."""
-        text = listed.endorsement.encode()
-        own = sign_with_key(operator_key(self.layout), text, CREDENTIAL_NAMESPACE)
-        body = canonical.encode(Endorse(signature=own if signature is None else signature))
-        answer = self.client.post(f"/v1/authenticators/{listed.credential}/endorsement", body)
-        return canonical.decode(answer, Authenticator)
+    def chain(self) -> Chain:
+        """Return the chain of configurations, verified from version 1 on."""
+        answer = canonical.decode(self.client.get("/v1/configurations"), Configurations)
+        return verified_chain(self.layout.cluster(), answer.envelopes)
+
+    def configure(self, change: Change) -> None:
+        """Have the granted primary make a version by a change, and every other node take it."""
+        observed = observe(self.layout.cluster(), self.status())
+        primary = primary_of(observed)
+        assert primary is not None
+        step = step_text(step_of(self.chain().newest, change))
+        for node in (primary.node, *(name for name in observed.facts if name != primary.node)):
+            self.do("configure", node, change=step)
+
+    def enrol(self, authenticator: SoftAuthenticator) -> Authenticator:
+        """Register an authenticator and have every node enrol it."""
+        pending = self.register(authenticator)
+        self.configure(enrolling(authenticator, pending.operator))
+        return next(each for each in self.authenticators() if each.credential == pending.credential)
+
+    def confirm_by(self, authenticator: SoftAuthenticator, planned: Planned) -> Done:
+        """Confirm a plan by an enrolled authenticator, as a browser would."""
+        return self.confirm(planned, self.assertion(authenticator, planned))
+
+    def assertion(self, authenticator: SoftAuthenticator, planned: Planned) -> str:
+        """Return the confirmation of a plan by an enrolled authenticator."""
+        return bare_assertion(authenticator.confirms(planned.plan.encode(), self.layout.cluster().web_origin))
 
     def outcome(self, request: str) -> Done:
         """Ask what became of a request."""

@@ -17,7 +17,7 @@ from tests.faults.conftest import Running
 from tests.faults.people import Api, new_id
 from tests.faults.test_web import Window
 from tests.unit.cli.stage import Screen
-from tests.unit.protocol.authenticator import SoftAuthenticator, assertion_of
+from tests.unit.protocol.authenticator import SoftAuthenticator
 
 
 def told(verdict: LogVerdict) -> str:
@@ -34,12 +34,10 @@ def verify(*words: str | Path, cluster: Path) -> tuple[int, str]:
 
 
 def lived(running: Running) -> str:
-    """Let a log come to have every kind of record; return a request that was executed, by an authenticator's word."""
+    """Let a log come to have every kind of record; return a request that an authenticator confirmed."""
     api, key = running.api, SoftAuthenticator()
-    endorsed = api.endorse(api.register(key))
-    planned = api.ask("stop", "n3")
-    said = key.confirms(planned.plan.encode(), running.cluster.web_origin)
-    done = api.confirm(planned, assertion_of(said, (endorsed.endorsement, endorsed.signature)))
+    api.enrol(key)
+    done = api.confirm_by(key, api.ask("stop", "n3"))
     assert done.result == "executed"
     api.outcome(done.request)
     assert not api.ask("promote", "n3").accepted
@@ -68,7 +66,7 @@ def test_a_real_log_is_intact_authentic_and_replayed(fresh: Running, tmp_path: P
     exported = judge_export(api.client.lines("/v1/audit/export"), trust)
     assert (running.whole, exported.whole) == (True, True), told(running) + told(exported)
     assert exported.meaning.held == running.meaning.held
-    assert {"the endorsement", "the operator's signature", "the outcome"} <= set(running.meaning.held)
+    assert {"the operator's signature", "the outcome"} <= set(running.meaning.held)
     fresh.stage.process("control").send_signal(signal.SIGTERM)
     fresh.stage.process("control").wait(30)
     seen = (tmp_path / "early", fresh.layout.node("n3") / "state" / "checkpoint.json")

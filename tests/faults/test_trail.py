@@ -10,7 +10,7 @@ from aerodb.audit.record import Record, decode_record
 from aerodb.local.person import Person
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm
-from aerodb.protocol.credentials import Endorse, Endorsed, Register
+from aerodb.protocol.credentials import Register
 from aerodb.transport.client import Client
 from aerodb.transport.errors import Refused
 from aerodb.transport.tls import tls_in
@@ -24,8 +24,6 @@ BODIES = {
     "/v1/requests": Ask(action="stop", target="n3", arguments={}, reason="a test"),
     "/v1/requests/{request}/confirmation": Confirm(signature="x"),
     "/v1/authenticators": Register(response="{}"),
-    "/v1/authenticators/{credential}/endorsement": Endorse(signature="x"),
-    "/v1/endorsements": Endorsed(endorsement="{}", signature="x"),
 }
 ALLOWED = {"/v1/sessions"}
 """Everyone who is enrolled may sign in."""
@@ -50,7 +48,7 @@ def records(running: Running) -> list[Record]:
 def test_every_post_that_is_denied_leaves_one_record(shared: Running, request_id: str, path: str, person: str) -> None:
     """Whatever the API takes: the role's refusal is recorded once, and the record says who it was."""
     before = len(records(shared))
-    named = path.replace("{request}", request_id).replace("{credential}", "AAAA")
+    named = path.replace("{request}", request_id)
     body = canonical.encode(BODIES[path]) if path in BODIES else b"{}"
     with pytest.raises(Refused) as error:
         Api(shared.layout, person).client.post(named, body, {"Idempotency-Key": new_id()})

@@ -25,7 +25,7 @@ from aerodb.web.site import PAGES
 from tests.faults.conftest import Running
 from tests.faults.people import Api, new_id
 from tests.faults.waiting import wait_until
-from tests.unit.protocol.authenticator import SoftAuthenticator, assertion_of
+from tests.unit.protocol.authenticator import SoftAuthenticator
 
 PAGE_BYTES_MAX = 100_000
 LINK = re.compile(rb'(?:href|src)="(/[^"]*)"')
@@ -248,13 +248,11 @@ def test_an_auditors_request_is_refused_and_recorded(shared: Running) -> None:
 def paths(shared: Running) -> list[str]:
     """Return the address of every page, in a cluster with a history: more of everything than a page shows at once."""
     api, key = shared.api, SoftAuthenticator(identity=b"weighed")
-    endorsed = api.endorse(api.register(key))
+    api.enrol(key)
     planned = api.ask("follow", "n3", upstream="n1")
     for _ in range(RECORDS_A_PAGE // 2 + 1):  # A page of the log with nothing on it but the largest records there are.
         planned = api.ask("follow", "n3", upstream="n1")
-        signed = key.confirms(planned.plan.encode(), shared.cluster.web_origin)
-        done = api.confirm(planned, assertion_of(signed, (endorsed.endorsement, endorsed.signature)))
-        assert done.result == "executed"
+        assert api.confirm_by(key, planned).result == "executed"
     for action, target in (("promote", "n3"), ("stop", "n1"), ("stop", "n2"), ("start", "n2")) * 20:
         api.ask(action, target, reason="w" * 200)
     for at in range(PENDING_A_PERSON_MAX):

@@ -174,7 +174,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ),
     "a confirmation in evidence": lambda text: check_confirmation(CLUSTER, "ada", text, text),
     "the path of a request": paths.request_path,
-    "the path of a credential": paths.endorsement_path,
     "the path of a page": path_of,
     "a time of a record": lambda text: ocsf.event_of(0, msgspec.structs.replace(RECORD, at=text), "x"),
 }  # fmt: skip

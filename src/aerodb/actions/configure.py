@@ -7,12 +7,14 @@
 """
 
 from aerodb.errors import AeroError
-from aerodb.protocol import canonical
+from aerodb.protocol import canonical, webauthn
+from aerodb.protocol.authenticator import fingerprint, read_enrolment, short_name
 from aerodb.protocol.chain import changed
-from aerodb.protocol.change import VersionStep, read_step, said
+from aerodb.protocol.change import Change, VersionStep, read_step, said
 from aerodb.protocol.cluster import Cluster, Role
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Plan, Verdict
+from aerodb.protocol.words import words_of
 from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import journal_settled
 from aerodb.rules.foresight import unchanged
@@ -92,16 +94,73 @@ def notes(view: View) -> tuple[str, ...]:
     """Say what the version changes, and who is left to act."""
     step = step_in(view.request.arguments)
     told: tuple[str, ...] = (f"Version {step.version} {said(step.change)}.",)
-    if step.change.kind in ("revoke", "re-key", "re-role"):
+    if step.change.kind in ("revoke", "re-key", "re-role", "revoke-authenticator"):
+        who = (
+            "it could confirm there, it still can"
+            if "authenticator" in step.change.kind
+            else (f"{step.change.name} could confirm there, they still can")
+        )
         told += (
             f"It holds on {view.node} from then on, and on every other node only once that node has taken it: until "
-            f"then what {step.change.name} could confirm there, they still can.",
+            f"then what {who}.",
         )
+    told += _of_authenticators(view.cluster, step.change)
     try:
         left = changed(view.cluster, step.change)
     except AeroError:
         return told
     return (*told, f"Operators with a key afterwards: {', '.join(_acting(left))}.")
+
+
+def _of_authenticators(cluster: Cluster, change: Change) -> tuple[str, ...]:
+    """Say what a change means for authenticators: for the one that it enrols, or for those that somebody has."""
+    told: tuple[str, ...] = ()
+    if change.kind == "enrol-authenticator":
+        told += _of_enrolment(cluster, change)
+    if cluster.link is None and cluster.web_origin:
+        told += (
+            "What was endorsed under version 1 confirms nothing under later versions: each authenticator is enrolled "
+            "by a version of its own.",
+        )
+    theirs = tuple(each for each in cluster.enrolled if each.person == change.name and not each.revoked)
+    means = {
+        "revoke": "They end with {name}, and confirm nothing any more: {which}.",
+        "re-key": "They stay {name}'s, and confirm as before, until each is revoked by itself: {which}.",
+        "re-role": "They confirm for as long as {name} is an operator, and at no other time: {which}.",
+    }
+    if theirs and change.kind in means:
+        which = ", ".join(f"authenticator {short_name(each.credential)}" for each in theirs)
+        told += (means[change.kind].format(name=change.name, which=which),)
+    return told
+
+
+_COPIES = {
+    "possible": "Its maker may copy the key to other devices.",
+    "impossible": "It said that its key is never copied.",
+    "unknown": "Nobody said whether its key may be copied.",
+}
+
+
+def _of_enrolment(cluster: Cluster, change: Change) -> tuple[str, ...]:
+    """Show the authenticator that a change enrols, as two screens are to be compared."""
+    found = read_enrolment(change.name, change.after)
+    if found is None:
+        return ()
+    try:
+        algorithm = webauthn.algorithm_of(webauthn.public_key(found.public_key))
+    except AeroError:
+        return ()
+    said = webauthn.endorsement_of(cluster, change.name, found.credential, found.public_key)
+    served = "The control plane serves the admin UI's" + (
+        "; one's own machine serves that of `aerodb register`." if cluster.web_is_local else "."
+    )
+    return (
+        f"Authenticator {short_name(found.credential)} of {change.name}, at {cluster.web_origin}: key {algorithm} "
+        f"{fingerprint(found.public_key)}, credential {found.credential}. {_COPIES[found.copies]}",
+        f"Its words: {words_of(canonical.digest(canonical.encode(said)))}. Compare them with the page on which it was "
+        f"registered. Whoever served that page could have put a key of their own in its place. {served}",
+        f"Whoever has it, and is known to it, can then confirm in the browser what {change.name} asks for.",
+    )
 
 
 def _acting(cluster: Cluster) -> tuple[str, ...]:
@@ -145,7 +204,7 @@ ACTION = Action(
     name="configure",
     title="Change the configuration of {node}",
     summary="A node takes the next version of the configuration, which differs from its own by exactly one change: a "
-    "person enrolled, revoked, given another key or another role.",
+    "person enrolled, revoked, given another key or another role; an authenticator enrolled or revoked.",
     target="granted primary first, then each other node",
     arguments=(
         Argument(
@@ -169,8 +228,8 @@ ACTION = Action(
         "PostgreSQL is not touched, and nothing changes in what a commit waits for.",
     ),
     irreversible=(
-        "A version is never taken back, a name never used again, and who is revoked stays revoked. What can be undone "
-        "is undone by another change.",
+        "A version is never taken back, a name never used again, and who or what is revoked stays revoked. What can be "
+        "undone is undone by another change.",
     ),
     notes=notes,
     loss=no_loss,

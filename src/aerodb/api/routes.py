@@ -40,7 +40,7 @@ from aerodb.protocol.api import (
 )
 from aerodb.protocol.base64text import URLSAFE, from_base64
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.credentials import Authenticator, AuthenticatorList, CreationOptions, Endorse, Endorsed, Register
+from aerodb.protocol.credentials import Authenticator, AuthenticatorList, CreationOptions, Register
 from aerodb.protocol.envelope import Configurations
 from aerodb.protocol.timeline import Timeline
 from aerodb.transport.errors import QueryMalformed
@@ -234,16 +234,6 @@ def _authenticators(call: Call) -> AuthenticatorList:
     return AuthenticatorList(authenticators=call.access.authenticators())
 
 
-def _endorse(call: Call) -> Authenticator:
-    signature = canonical.decode(call.body, Endorse).signature
-    return call.access.endorse(call.path["credential"], signature)
-
-
-def _admit(call: Call) -> Authenticator:
-    endorsed = canonical.decode(call.body, Endorsed)
-    return call.access.admit(endorsed.endorsement, endorsed.signature)
-
-
 def _number(call: Call, name: str, default: int) -> int:
     text = call.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 16):
@@ -340,19 +330,11 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="POST", path="/v1/authenticators", takes=Register, gives=Authenticator, answer=_register,
-        summary="Finish the registration; the credential then awaits its owner's endorsement.",
+        summary="Finish the registration; the credential then awaits its enrolment.",
     ),
     Endpoint(
-        method="GET", path="/v1/authenticators", summary="The caller's authenticators.", gives=AuthenticatorList,
-        answer=_authenticators,
-    ),
-    Endpoint(
-        method="POST", path="/v1/authenticators/{credential}/endorsement", takes=Endorse, gives=Authenticator,
-        answer=_endorse, summary="Endorse a pending credential by an SSH signature over its endorsement's exact text.",
-    ),
-    Endpoint(
-        method="POST", path="/v1/endorsements", takes=Endorsed, gives=Authenticator, answer=_admit,
-        summary="Record a credential's endorsement that its owner has signed on their own machine, as it is.",
+        method="GET", path="/v1/authenticators", gives=AuthenticatorList, answer=_authenticators,
+        summary="All authenticators: enrolled, revoked, and pending.",
     ),
     Endpoint(
         method="GET", path="/v1/audit/records", summary="Records of the log.", gives=Records, answer=_records,

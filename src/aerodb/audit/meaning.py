@@ -43,6 +43,7 @@ from aerodb.errors import AeroError
 from aerodb.past.held import RulesOther
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster, read_configuration
+from aerodb.protocol.confirmation import Confirmed
 from aerodb.protocol.formats import MadeLater
 from aerodb.protocol.plan import Outcome, Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
@@ -68,10 +69,14 @@ _ABOUT_PEOPLE = ("endorsed", "read", "refused", "signed-in", "signed-out")
 _INSIDE_MAX = 64
 """How many of a person's newest sessions are remembered, so that memory stays flat: more than ever go on at once."""
 
-_METHODS = {
-    "ssh": "with their enrolled SSH key",
-    "webauthn": "with an authenticator that their enrolled SSH key endorsed",
-}
+
+def _with_what(confirmed: Confirmed, cluster: Cluster) -> str:
+    """Return with what a confirmation was given that counts under `cluster`."""
+    if confirmed.method == "ssh":
+        return "with their enrolled SSH key"
+    if cluster.link is None:
+        return "with an authenticator that their enrolled SSH key endorsed"
+    return f"with an authenticator that version {cluster.version} of the configuration enrols as theirs"
 
 
 def judged(trust: Trust, entries: Iterable[Logged], blob: BlobOf, whole: Whole | None = None) -> Iterator[Finding]:
@@ -230,8 +235,8 @@ class _Story:
         if confirmed.proof.touch != record.touch:
             raise Unfounded("whether a key was touched is recorded otherwise")
         touched = ", which was touched" if record.touch else ""
-        method = _METHODS[confirmed.method]
-        return f"Record {entry.sequence}: {record.operator} signed exactly this plan, {method}{touched}."
+        what = _with_what(confirmed, cluster)
+        return f"Record {entry.sequence}: {record.operator} signed exactly this plan, {what}{touched}."
 
     def _let_go(self, cluster: Cluster, entry: Logged) -> Iterator[Finding]:
         """Yield what holds of a plan that was declined or lapsed, which nobody signs."""

@@ -17,7 +17,9 @@ import msgspec
 from aerodb.audit.findings import CONFIGURATION, CONFIRMATION, Finding
 from aerodb.audit.record import Record
 from aerodb.errors import AeroError
-from aerodb.protocol.cluster import Cluster, Role
+from aerodb.protocol.cluster import Cluster, Operator, Role
+from aerodb.protocol.confirmation import method_of
+from aerodb.protocol.webauthn import credential_of
 
 Span = tuple[int, int]
 """The first and the last of a log's records that name a configuration."""
@@ -32,6 +34,14 @@ class TrustMixed(AeroError):
     code = "input.trust-mixed"
     status = 400
     title = "The configurations to trust do not belong together"
+
+
+def _still_counts(signature: str, now: Cluster, person: Operator, before: Operator) -> bool:
+    """Tell whether the key that a confirmation was given with is `person`'s under `now` too, as it was `before`."""
+    if method_of(signature) == "ssh":
+        return person.ssh_key == before.ssh_key
+    found = now.authenticator(credential_of(signature))
+    return found is not None and found.person == person.name and not found.revoked
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +91,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         at, now = last
         person, before = now.operator(record.operator), then.operator(record.operator)
         acts = person is not None and not person.revoked and person.role is Role.OPERATOR
-        if person is None or before is None or not acts or person.ssh_key != before.ssh_key:
+        if person is None or before is None or not acts or not _still_counts(record.signature, now, person, before):
             said = (
                 f"{record.target} had taken version {now.version} of the configuration before (record {at}), under "
                 f"which {record.operator} could not confirm it so any more"

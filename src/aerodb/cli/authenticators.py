@@ -1,144 +1,163 @@
-"""A person's authenticators: listed; and endorsed, by the person's own SSH key, so that they can confirm in a browser.
+"""People's authenticators: listed as the chain of configurations has them, with what awaits its enrolment there.
 
-- What is signed is the endorsement's exact text, after it was checked here against the profile's configuration.
-- Nothing is signed unless a person is at a terminal and types the credential's short name.
+- What is enrolled, and where it holds, is computed here from the verified chain and the nodes' signed reports.
+- Only what is pending is the control plane's word. What is said of such a credential is checked here against the
+  profile's configuration; whether its key is a person's own is for that person to compare.
 """
 
 import click
 
-from aerodb.cli.act import person_profile
-from aerodb.cli.failures import OK, REJECTED, CredentialUnclear, EndorsementAltered
-from aerodb.cli.paths import endorsement_path
-from aerodb.cli.profile import Profile
+from aerodb.cli.chained import shown_chain
+from aerodb.cli.failures import OK, CredentialAltered, CredentialUnclear
+from aerodb.cli.profile import Caller, Profile
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
-from aerodb.cli.signing import sign
-from aerodb.cli.terminal import Terminal, escape
 from aerodb.errors import AeroError
-from aerodb.protocol import canonical, webauthn
-from aerodb.protocol.credentials import Authenticator, AuthenticatorList, Endorse
-from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE
+from aerodb.protocol import api, canonical, webauthn
+from aerodb.protocol.authenticator import Copies, EnrolledAuthenticator, enrolment_text, fingerprint, short_name
+from aerodb.protocol.chain import REVOKED, Chain
+from aerodb.protocol.change import Change
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.credentials import Authenticator, AuthenticatorList
 from aerodb.protocol.webauthn import Endorsement
-from aerodb.views.credentials import shown_credential
+from aerodb.views.credentials import holding
+from aerodb.views.observed import Observed, observe, primary_of
 
 PATH = "/v1/authenticators"
-HEAD = ("NAME", "STATE", "KEY", "FINGERPRINT", "COPIES", "CREDENTIAL")
+HEAD = ("NAME", "WHOSE", "STATE", "KEY", "COPIES", "CONFIRMS", "CREDENTIAL")
+AWAITING = ("pending", "endorsed")
+"""The states of what can be enrolled."""
+
+Row = list[tuple[str, str]]
 
 
 @click.command(cls=ClientCommand)
 @json_option
 @click.pass_obj
 def authenticators(session: Session, *, as_json: bool) -> int:
-    """List your authenticators: those that can confirm, and those that await your endorsement."""
-    body = session.get(PATH)
+    """List all authenticators: whose each is, whether it counts, on which nodes; and what awaits its enrolment."""
+    profile = session.profile()
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    body = caller.get(PATH)
     answer = read(body, AuthenticatorList)
     if as_json:
         session.terminal.document(body)
-    elif answer.authenticators:
-        session.terminal.table(HEAD, [_row(each) for each in answer.authenticators])
-    else:
-        session.terminal.line("You have no authenticator yet. Register one: aerodb register", "dim")
+        return OK
+    chain = shown_chain(profile, caller)[0]
+    observed = observe(profile.cluster, read(caller.get("/v1/status"), api.Status))
+    waiting = awaiting(chain, answer)
+    rows = [*(_enrolled(chain, observed, each) for each in chain.newest.enrolled), *map(_waiting, waiting)]
+    if not rows:
+        session.terminal.line("Nobody has an authenticator yet. Register one: aerodb register", "dim")
+        return OK
+    session.terminal.table(HEAD, rows)
+    primary = primary_of(observed)
+    for each in waiting:
+        of = "" if each.operator == profile.operator else f" --of {each.operator}"
+        node = primary.node if primary else "PRIMARY"
+        session.terminal.line(
+            f"Awaits its enrolment: aerodb configure {node} --enrol-authenticator {each.name}{of}", "dim"
+        )
     return OK
 
 
-def _row(each: Authenticator) -> list[tuple[str, str]]:
-    state = ("good" if each.state == "endorsed" else "warn", each.state)
-    texts = (each.algorithm, each.fingerprint, each.copies, each.credential)
-    return [("heading", each.name), state, *(("plain", text) for text in texts)]
+def awaiting(chain: Chain, answer: AuthenticatorList) -> list[Authenticator]:
+    """Return what the control plane says is registered, and the chain does not enrol."""
+    return [
+        each
+        for each in answer.authenticators
+        if each.state in AWAITING and chain.newest.authenticator(each.credential) is None
+    ]
 
 
-@click.command(cls=ClientCommand)
-@click.argument("credential", required=False)
-@click.option("--ssh-agent", is_flag=True, help="Sign by the ssh-agent, even where a key file is.")
-@click.pass_obj
-def endorse(session: Session, credential: str | None, *, ssh_agent: bool) -> int:
-    """Sign that an authenticator, registered in the admin UI, is yours, so that it can confirm for you there.
-
-    CREDENTIAL is its short name, or its whole id; it may be left out where only one awaits an endorsement.
-    """
-    profile = person_profile(session)
-    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
-    chosen = _chosen(read(caller.get(PATH), AuthenticatorList), credential)
-    endorsement = checked(profile, chosen)
-    _warn(session.terminal, profile)
-    name = show(session.terminal, endorsement, copies=chosen.copies == "possible")
-    if not typed(session.terminal, name):
-        return REJECTED
-    text = chosen.endorsement.encode()
-    signature = sign(profile, session.terminal, text, by_agent=ssh_agent, namespace=CREDENTIAL_NAMESPACE)
-    answer = caller.post(endorsement_path(endorsement.credential), canonical.encode(Endorse(signature=signature)))
-    if read(answer, Authenticator).state != "endorsed":
-        raise EndorsementAltered("the control plane does not say that it is endorsed now")
-    session.terminal.line(f"ENDORSED: {name} can now confirm for {profile.operator} at {endorsement.origin}", "good")
-    return OK
+def _enrolled(chain: Chain, observed: Observed, each: EnrolledAuthenticator) -> Row:
+    key = webauthn.algorithm_of(webauthn.public_key(each.public_key))
+    state = ("dim", REVOKED) if each.revoked else ("good", "enrolled")
+    texts = (f"{key} {fingerprint(each.public_key)}", each.copies)
+    plain = [("plain", text) for text in texts]
+    where = holding(chain, observed.facts, each)
+    return [
+        ("heading", short_name(each.credential)),
+        ("plain", each.person),
+        state,
+        *plain,
+        where,
+        ("plain", each.credential),
+    ]
 
 
-def _warn(terminal: Terminal, profile: Profile) -> None:
-    """Say what nobody can tell from here of a credential that was registered in the admin UI."""
-    terminal.line("  The control plane served the page on which this was registered, so the key could be", "warn")
-    terminal.line("  one of its own, and what it shows would agree.", "warn")
-    if profile.cluster.web_is_local:
-        terminal.line("  `aerodb register` leaves it no such chance: this machine then serves the page.", "warn")
-    terminal.line("")
+def _waiting(each: Authenticator) -> Row:
+    where = "under version 1 alone" if each.state == "endorsed" else "on no node"
+    texts = (f"{each.algorithm} {each.fingerprint}", each.copies, where, each.credential)
+    return [
+        ("heading", each.name),
+        ("plain", each.operator),
+        ("warn", each.state),
+        *(("plain", text) for text in texts),
+    ]
 
 
-def _chosen(answer: AuthenticatorList, credential: str | None) -> Authenticator:
-    pending = [each for each in answer.authenticators if each.state == "pending"]
-    found = [each for each in pending if credential in {None, each.credential, each.name}]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(each.name for each in pending) or "none; register one in the browser first"
-    which = f"{credential!r} is not among them" if credential else "name one"
-    raise CredentialUnclear(f"{which}; your authenticators that await an endorsement: {names}", field="credential")
+# Changes --------------------------------------------------------------------------------------------------------------
 
 
-def checked(profile: Profile, listed: Authenticator) -> Endorsement:
-    """Return what is to be endorsed, if it is the listed credential, sound, and for this person, cluster and origin.
+def enrolling(profile: Profile, caller: Caller, credential: str, of: str) -> Change:
+    """Return the change that enrols a registered authenticator of somebody, by its short name or its id.
 
     Raises:
-        EndorsementAltered: it is not.
+        CredentialUnclear: none such awaits its enrolment.
+        CredentialAltered: what the control plane says of it is not of this person, cluster and admin UI.
     """
-    cluster = profile.cluster
+    listed = read(caller.get(PATH), AuthenticatorList).authenticators
+    found = [each for each in listed if each.state in AWAITING and each.operator == of]
+    chosen = [each for each in found if credential in (each.name, each.credential)]
+    if len(chosen) != 1:
+        names = ", ".join(each.name for each in found) or "none; register one first (aerodb register, or the admin UI)"
+        raise CredentialUnclear(
+            f"{credential!r} is not among the authenticators of {of} that await their enrolment: {names}",
+            field="credential",
+        )
+    return enrolment(checked(profile.cluster, chosen[0], of), chosen[0].copies)
+
+
+def enrolment(endorsement: Endorsement, copies: Copies) -> Change:
+    """Return the change that enrols a credential."""
+    after = enrolment_text(endorsement.credential, endorsement.public_key, copies)
+    return Change(kind="enrol-authenticator", name=endorsement.operator, before="", after=after)
+
+
+def revoking(before: Cluster, credential: str, of: str) -> Change:
+    """Return the change that revokes an enrolled authenticator of somebody, by its short name or its id.
+
+    Raises:
+        CredentialUnclear: they have none such.
+    """
+    found = [each for each in before.enrolled if each.person == of]
+    chosen = [each for each in found if credential in (short_name(each.credential), each.credential)]
+    if len(chosen) != 1:
+        names = ", ".join(short_name(each.credential) for each in found if not each.revoked) or "none"
+        raise CredentialUnclear(
+            f"{credential!r} is not among the enrolled authenticators of {of}: {names}", field="credential"
+        )
+    return Change(kind="revoke-authenticator", name=of, before=chosen[0].credential, after=REVOKED)
+
+
+def checked(cluster: Cluster, listed: Authenticator, of: str) -> Endorsement:
+    """Return what is said of a listed credential, if it is sound, and for this person, cluster and admin UI.
+
+    Raises:
+        CredentialAltered: it is not.
+    """
     try:
         endorsement = canonical.decode(listed.endorsement.encode(), Endorsement)
         webauthn.public_key(endorsement.public_key)
     except (AeroError, UnicodeEncodeError) as error:
-        raise EndorsementAltered(f"the endorsement cannot be read: {error}") from error
+        raise CredentialAltered(f"what is said of it cannot be read: {error}") from error
     for what, found, wanted in (
         ("cluster", endorsement.cluster, cluster.id),
-        ("operator", endorsement.operator, profile.operator),
+        ("operator", endorsement.operator, of),
         ("origin", endorsement.origin, cluster.web_origin),
         ("relying party", endorsement.rp_id, cluster.rp_id),
         ("credential", endorsement.credential, listed.credential),
     ):
         if not wanted or found != wanted:
-            raise EndorsementAltered(f"the endorsement is for the {what} {found!r}, not {wanted!r}")
+            raise CredentialAltered(f"it is for the {what} {found!r}, not {wanted!r}")
     return endorsement
-
-
-def show(terminal: Terminal, endorsement: Endorsement, *, copies: bool) -> str:
-    """Show what will be signed, computed here from its content, and what it will allow; return its short name."""
-    found = shown_credential(endorsement)
-    terminal.line(escape(f"ENDORSE AUTHENTICATOR {found.name} OF {endorsement.operator}"), "heading")
-    terminal.line("  Whoever has it, and is known to it, can then confirm your requests in the browser.", "warn")
-    terminal.line("  One authenticator cannot be revoked: only your own key, with all that it endorsed.", "warn")
-    if copies:
-        terminal.line("  Its maker may copy the key to your other devices.", "warn")
-    terminal.line("  Compare with the page on which it was registered:")
-    for title, text in (
-        ("credential", found.credential),
-        ("key", found.key),
-        ("origin", endorsement.origin),
-        ("cluster", endorsement.cluster),
-        ("words", found.words),
-    ):
-        terminal.line(escape(f"  {title:<12}{text}"))
-    terminal.line("")
-    return found.name
-
-
-def typed(terminal: Terminal, name: str) -> bool:
-    """Ask for the short name, and tell whether it was typed; where it was not, nothing is signed."""
-    if terminal.ask(f"To endorse it, type its short name ({name}): ") == name:
-        return True
-    terminal.line("Not endorsed. Nothing was signed.", "bad")
-    return False

@@ -8,12 +8,14 @@ from aerodb.cli.failures import OK, UNVERIFIED
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Terminal, escape
 from aerodb.protocol import api, canonical
+from aerodb.protocol.authenticator import fingerprint, short_name
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.change import said
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.envelope import Envelope
 from aerodb.protocol.sshkey import parse_line
 from aerodb.protocol.words import whole_words_of
+from aerodb.views.credentials import counts
 from aerodb.views.observed import Observed, observe
 from aerodb.views.versions import taken_remark
 
@@ -58,6 +60,16 @@ def show_people(terminal: Terminal, newest: Cluster) -> None:
         key = parse_line(person.ssh_key).fingerprint if person.ssh_key else "no key"
         state = "revoked" if person.revoked else str(person.role)
         terminal.line(escape(f"  {person.name:<16}{state:<10}{key}"), "dim" if person.revoked else "plain")
+        _show_authenticators(terminal, newest, person.name)
+
+
+def _show_authenticators(terminal: Terminal, newest: Cluster, person: str) -> None:
+    """Show the authenticators that somebody has or had."""
+    for each in newest.enrolled:
+        if each.person == person:
+            style = "plain" if counts(newest, each.credential) else "dim"
+            said = f"authenticator {short_name(each.credential)}  {fingerprint(each.public_key)}"
+            terminal.line(escape(f"  {'':<16}{said}{'  revoked' if each.revoked else ''}"), style)
 
 
 def show_taken(terminal: Terminal, chain: Chain, observed: Observed) -> bool:

@@ -37,7 +37,7 @@ class KeyUnusable(AeroError):
 
 
 class CredentialUnclear(AeroError):
-    """Which credential is meant cannot be told, or none awaits an endorsement."""
+    """Which authenticator is meant cannot be told, or there is none such."""
 
     code = "input.credential-unclear"
     status = 404
@@ -66,6 +66,14 @@ class AdminUiAbsent(AeroError):
     code = "input.admin-ui-absent"
     status = 404
     title = "The cluster has no admin UI"
+
+
+class PrimaryUnknown(AeroError):
+    """Nobody who reports is the granted primary, which takes each version of the configuration first."""
+
+    code = "input.primary-unknown"
+    status = 409
+    title = "There is no granted primary to begin with"
 
 
 class OriginElsewhere(AeroError):
@@ -131,11 +139,11 @@ class PlanAltered(Unverified):
     title = "The plan does not verify here"
 
 
-class EndorsementAltered(Unverified):
-    """What is to be endorsed is not this person's credential, for this cluster, on its own origin."""
+class CredentialAltered(Unverified):
+    """What is to be enrolled is not this person's credential, for this cluster, on its own origin."""
 
-    code = "control.endorsement-unverified"
-    title = "The endorsement does not verify here"
+    code = "control.credential-unverified"
+    title = "The authenticator does not verify here"
 
 
 class ConfigurationUnverified(Unverified):

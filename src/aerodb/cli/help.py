@@ -26,8 +26,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "confirm": ("confirm", "Confirm, here, a request that you made in the browser."),
         "decline": ("confirm", "Let a request's plan go unconfirmed, for good."),
         "register": ("register", "Register an authenticator, on this machine, to confirm in the browser."),
-        "endorse": ("authenticators", "Endorse an authenticator that was registered in the admin UI."),
-        "authenticators": ("authenticators", "Your authenticators."),
+        "authenticators": (
+            "authenticators",
+            "Who has which authenticator, and where each holds.",
+        ),
     },
     "People": {
         "configuration": ("configuration", "Who may act, how that came about, and which node has taken what."),

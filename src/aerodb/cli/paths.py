@@ -8,11 +8,6 @@ def request_path(request: str, rest: str = "") -> str:
     return f"/v1/requests/{quote(request, safe='', errors='replace')}{rest}"
 
 
-def endorsement_path(credential: str) -> str:
-    """Return the path of a credential's endorsement."""
-    return f"/v1/authenticators/{quote(credential, safe='', errors='replace')}/endorsement"
-
-
 def session_path(session: str) -> str:
     """Return the path that ends a session in the admin UI."""
     return f"/v1/sessions/{quote(session, safe='', errors='replace')}/end"

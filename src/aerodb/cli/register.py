@@ -1,8 +1,8 @@
-"""Registering an authenticator on this machine, and endorsing it: no key passes through the control plane's hands.
+"""Registering an authenticator on this machine, and enrolling it: no key passes through the control plane's hands.
 
-- The page is served from here and its answer is read here; what is signed is what was read, and is shown first.
-- The control plane is given the endorsement with its signature: it can record it as it is, or refuse it.
-- Nothing is kept: where a person stops, or nothing is registered in time, nothing was signed or sent.
+- The page is served from here and its answer is read here; the change that is asked for is of the key that was read.
+- It ends in a request like any other: `configure` on the granted primary, read, typed and signed by the person's SSH
+  key. Where they stop, or nothing is registered in time, nothing was asked for.
 """
 
 from typing import TYPE_CHECKING
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from aerodb.cli.act import person_profile
-from aerodb.cli.authenticators import PATH, show, typed
-from aerodb.cli.failures import OK, REJECTED, AdminUiAbsent, EndorsementAltered, OriginElsewhere
+from aerodb.cli.authenticators import enrolment
+from aerodb.cli.chained import shown_chain
+from aerodb.cli.configure import ask_change
+from aerodb.cli.failures import AdminUiAbsent, OriginElsewhere, PrimaryUnknown
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
-from aerodb.cli.signing import sign
-from aerodb.protocol import canonical
+from aerodb.protocol import api
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.credentials import Authenticator, AuthenticatorList, Endorsed
-from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE
+from aerodb.views.observed import observe, primary_of
 
 if TYPE_CHECKING:
     from aerodb.registration import Registered  # Only annotated here: the page and what serves it load late.
@@ -27,6 +27,7 @@ SECONDS, SECONDS_MAX = 300, 3600
 
 
 @click.command(cls=ClientCommand)
+@click.option("--reason", required=True, metavar="TEXT", help="Why, in your words; it is recorded.")
 @click.option("--ssh-agent", is_flag=True, help="Sign by the ssh-agent, even where a key file is.")
 @click.option(
     "--seconds",
@@ -36,30 +37,25 @@ SECONDS, SECONDS_MAX = 300, 3600
     help="How long the link is open.",
 )
 @click.pass_obj
-def register(session: Session, *, ssh_agent: bool, seconds: int) -> int:
-    """Register an authenticator by a page that this machine serves, and sign that it is yours.
+def register(session: Session, *, reason: str, ssh_agent: bool, seconds: int) -> int:
+    """Register an authenticator by a page that this machine serves, and enrol it as yours.
 
-    It prints a link for a browser on this machine. The link works once. What the browser answered is shown here, and
-    nothing is signed until you type its short name.
+    It prints a link for a browser on this machine. The link works once. What the browser answered becomes a change of
+    the configuration, which the granted primary takes once you have read its plan and typed the node's name; then each
+    other node takes it by configure NODE --take.
     """
     profile = person_profile(session)
     refuse_elsewhere(profile.cluster)
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
-    mine = read(caller.get(PATH), AuthenticatorList).authenticators
-    found = _registered(session, profile, tuple(each.credential for each in mine if each.state == "endorsed"), seconds)
-    name = show(session.terminal, found.endorsement, copies=found.copies)
-    if not typed(session.terminal, name):
-        return REJECTED
-    text = canonical.encode(found.endorsement)
-    signature = sign(profile, session.terminal, text, by_agent=ssh_agent, namespace=CREDENTIAL_NAMESPACE)
-    body = canonical.encode(Endorsed(endorsement=text.decode(), signature=signature))
-    recorded = read(caller.post("/v1/endorsements", body), Authenticator)
-    if (recorded.state, recorded.endorsement, recorded.signature) != ("endorsed", text.decode(), signature):
-        raise EndorsementAltered("the control plane does not say that it recorded what was signed")
-    session.terminal.line(
-        f"ENDORSED: {name} can now confirm for {profile.operator} at {profile.cluster.web_origin}", "good"
-    )
-    return OK
+    chain = shown_chain(profile, caller)[0]
+    primary = primary_of(observe(profile.cluster, read(caller.get("/v1/status"), api.Status)))
+    if primary is None:
+        raise PrimaryUnknown("nobody who reports is the granted primary, which enrols it first", field="node")
+    known = (each for each in chain.newest.enrolled if each.person == profile.operator and not each.revoked)
+    mine = tuple(each.credential for each in known)
+    found = _registered(session, profile, mine, seconds)
+    change = enrolment(found.endorsement, found.copies)
+    return ask_change(session, (chain, primary), lambda _: change, reason, by_agent=ssh_agent)
 
 
 def refuse_elsewhere(cluster: Cluster) -> None:
@@ -73,8 +69,8 @@ def refuse_elsewhere(cluster: Cluster) -> None:
     if not cluster.web_is_local:
         raise OriginElsewhere(
             f"the admin UI is at {cluster.web_origin}, and browsers let only pages of {cluster.rp_id} register an "
-            "authenticator for it: register it there, under Authenticators, then compare the key's fingerprint with "
-            "the one that `aerodb endorse` shows",
+            "authenticator for it: register it there, under Authenticators, then compare the key with the one in the "
+            "plan of `aerodb configure NODE --enrol-authenticator`",
             field="web_origin",
         )
 

@@ -1,4 +1,4 @@
-"""The operator's signature over exact bytes, a plan's or an endorsement's: with the profile's key, or by the ssh-agent.
+"""The operator's signature over a plan's exact bytes: with the profile's key, or by the ssh-agent.
 
 The key must be the one that the configuration enrols the operator with; any other would only be refused later.
 """
@@ -12,12 +12,10 @@ from aerodb.cli.failures import KeyUnusable
 from aerodb.cli.profile import Profile
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol.sshkey import SshKey, of_public, parse_line
-from aerodb.protocol.sshsig import NAMESPACE, PrivateKey, sign_with_key
+from aerodb.protocol.sshsig import PrivateKey, sign_with_key
 
 
-def sign(
-    profile: Profile, terminal: Terminal, data: bytes, *, by_agent: bool, namespace: str = NAMESPACE
-) -> str:  # fmt: skip
+def sign(profile: Profile, terminal: Terminal, data: bytes, *, by_agent: bool) -> str:
     """Return the armored signature over `data`; the ssh-agent makes it where it is asked to, or where no key file is.
 
     Raises:
@@ -26,11 +24,11 @@ def sign(
     """
     enrolled = _enrolled(profile)
     if by_agent or not profile.key_file.exists():
-        return _agent_signature(terminal, enrolled, data, namespace)
+        return _agent_signature(terminal, enrolled, data)
     private = _read_key(profile.key_file)
     if of_public(private.public_key()).blob != enrolled.blob:
         raise _unusable(f"{profile.key_file} is not the key that {profile.operator} is enrolled with")
-    return sign_with_key(private, data, namespace)
+    return sign_with_key(private, data)
 
 
 def _enrolled(profile: Profile) -> SshKey:
@@ -40,14 +38,14 @@ def _enrolled(profile: Profile) -> SshKey:
     return parse_line(person.ssh_key)
 
 
-def _agent_signature(terminal: Terminal, enrolled: SshKey, data: bytes, namespace: str) -> str:
+def _agent_signature(terminal: Terminal, enrolled: SshKey, data: bytes) -> str:
     from aerodb.cli.sshagent import identities, sign_with_agent
 
     if enrolled.blob not in {key.blob for key in identities()}:
         raise _unusable(f"the ssh-agent does not hold the enrolled key {enrolled.fingerprint}")
     if enrolled.touch:
         terminal.line("Touch your security key now.", "warn")
-    return sign_with_agent(enrolled, data, namespace)
+    return sign_with_agent(enrolled, data)
 
 
 def _read_key(path: Path) -> PrivateKey:

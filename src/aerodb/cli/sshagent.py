@@ -72,8 +72,8 @@ def _identity(reader: sshwire.WireReader) -> SshKey:
     return SshKey(algorithm=sshkey.algorithm_of(blob), blob=blob, comment=shown.strip(" "))
 
 
-def sign_with_agent(key: SshKey, data: bytes, namespace: str = sshsig.NAMESPACE) -> str:
-    """Return the agent's armored signature with `key` over `data` for `namespace`, verified.
+def sign_with_agent(key: SshKey, data: bytes) -> str:
+    """Return the agent's armored signature with `key` over `data`, verified.
 
     Raises:
         KeyWeak: nobody would accept a signature of that key; the agent is not asked.
@@ -84,15 +84,17 @@ def sign_with_agent(key: SshKey, data: bytes, namespace: str = sshsig.NAMESPACE)
     """
     sshkey.refuse_weak(key)
     flags = _FLAG_RSA_SHA2_512 if key.algorithm == sshkey.RSA else 0
-    body = sshwire.string(key.blob) + sshwire.string(sshsig.to_be_signed(data, namespace)) + sshwire.uint32(flags)
+    body = (
+        sshwire.string(key.blob) + sshwire.string(sshsig.to_be_signed(data, sshsig.NAMESPACE)) + sshwire.uint32(flags)
+    )
     try:
         reader = _ask(bytes([_SIGN_REQUEST]) + body, _SIGN_RESPONSE)
         signature_blob = reader.string()
         reader.end()
     except sshwire.WireMalformed as error:
         raise AgentMalformed(f"the signature's message is malformed: {error.message}") from error
-    armor = sshsig.armored(key.blob, signature_blob, namespace)
-    sshsig.verify(armor, data, key, namespace)
+    armor = sshsig.armored(key.blob, signature_blob)
+    sshsig.verify(armor, data, key)
     return armor
 
 

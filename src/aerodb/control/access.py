@@ -46,6 +46,7 @@ from aerodb.protocol.api import (
     Status,
     Ticket,
 )
+from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator, CreationOptions, RequestOptions
 from aerodb.protocol.envelope import Configurations
@@ -231,8 +232,17 @@ class Access:
     # Authenticators ---------------------------------------------------------------------------------------------------
 
     def authenticators(self) -> tuple[Authenticator, ...]:
-        """Return the person's own authenticators. Raises what `Authenticators.mine` does."""
-        return self._parts.authenticators.mine(self.person)
+        """Return everybody's authenticators. Raises what `Authenticators.known` does."""
+        return self._parts.authenticators.known(self.person)
+
+    def enrolments(self) -> Chain:
+        """Return all versions of the configuration that are known, which say what is enrolled.
+
+        Raises:
+            CallerRefused: the person may have no authenticators.
+        """
+        self.require(Right.REGISTER)
+        return self._parts.versions.chain
 
     def begin_registration(self) -> CreationOptions:
         """Begin to register an authenticator. Raises what `Authenticators.begin` does."""
@@ -242,21 +252,18 @@ class Access:
         """Take what the browser says of a new authenticator. Raises what `Authenticators.finish` does."""
         return self._parts.authenticators.finish(self.person, response)
 
-    def endorse(self, credential: str, signature: str) -> Authenticator:
-        """Record that the person endorsed an authenticator. Raises what `Authenticators.endorse` does."""
-        return self._parts.authenticators.endorse(self.person, credential, signature)
-
-    def admit(self, endorsement: str, signature: str) -> Authenticator:
-        """Record an authenticator that was registered elsewhere. Raises what `Authenticators.admit` does."""
-        return self._parts.authenticators.admit(self.person, endorsement, signature)
-
     def confirming_options(self, plan_text: str) -> RequestOptions:
         """Return what a browser asks an authenticator to sign. Raises what `Authenticators.options` does."""
         return self._parts.authenticators.options(self.person, plan_text)
 
-    def assertion(self, response: str) -> str:
-        """Return what an authenticator signed, as a confirmation. Raises what `Authenticators.assertion` does."""
-        return self._parts.authenticators.assertion(response)
+    def assertion(self, request: str, response: str) -> str:
+        """Return what an authenticator signed, as a confirmation of a request's plan, where one awaits that.
+
+        Raises what `Authenticators.assertion` does.
+        """
+        pending = self._parts.explainer.pending(request)
+        under = pending.plan.configuration if pending else self.cluster.digest
+        return self._parts.authenticators.assertion(under, response)
 
     # Sessions in the admin UI -----------------------------------------------------------------------------------------
 

@@ -108,31 +108,23 @@ class RegistrationNotAwaited(AeroError):
 
 
 class CredentialsPending(AeroError):
-    """As many of the person's credentials await their endorsement as this process keeps for one person."""
+    """As many of the person's credentials await their enrolment as this process keeps for one person."""
 
     code = "control.credentials-pending"
     status = 409
-    title = "Too many credentials await an endorsement"
+    title = "Too many credentials await their enrolment"
 
 
 class CredentialUnknown(AeroError):
-    """No credential with this id awaits an endorsement in this process."""
+    """No authenticator of the person counts under the version of the configuration that the plan names."""
 
     code = "input.credential-unknown"
     status = 404
     title = "There is no such credential"
 
 
-class CredentialForeign(AeroError):
-    """Only its owner may endorse a credential."""
-
-    code = "control.not-the-credentials-owner"
-    status = 403
-    title = "The credential is somebody else's"
-
-
 class CredentialKnown(AeroError):
-    """The credential is registered or endorsed already."""
+    """The credential is registered already."""
 
     code = "control.credential-known"
     status = 409

@@ -164,12 +164,6 @@ class Recorder:
         """Record that a plan awaits its confirmation no more: its requester declined it, or its process ended."""
         return self._write(request, event, {}, plan=plan, message=why)
 
-    def endorsed(self, person: Operator, text: str, signature: str, *, touch: bool) -> int:
-        """Record a credential's endorsement by its owner's SSH key; `text` is what the signature is over."""
-        digest = canonical.digest(text.encode())
-        blobs = {digest: text.encode()}
-        return self._write(about(person), "endorsed", blobs, endorsement=digest, signature=signature, touch=touch)
-
     def refused(self, request: Request, error: AeroError, by: str = "", message: str = "") -> None:
         """Record a refusal, with its own message or a fuller one, and note so on the error.
 

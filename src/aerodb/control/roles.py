@@ -18,7 +18,7 @@ class Right(StrEnum):
     REQUEST = "request"
     CONFIRM = "confirm"
     ASK_OUTCOME = "ask for outcome"
-    ENDORSE = "endorse own authenticator"
+    REGISTER = "register own authenticator"
     SIGN_IN = "sign in to the admin UI"
     END_SESSIONS = "end others' sessions"
 

@@ -1,7 +1,7 @@
 """The first two locks, as the node itself checks them: signed, and logged.
 
 - Signed: an enrolled operator's confirmation of the exact bytes of a plan for this node, this configuration and
-  these rules: their SSH signature, or an assertion by an authenticator that their SSH key endorsed.
+  these rules: their SSH signature, or an assertion by an authenticator of theirs.
 - Logged: an inclusion proof of the confirmation's record, under a signed checkpoint that extends the last one seen, and
   that as many log witnesses have cosigned as the node's configuration demands.
 - Nothing that the control plane says is believed beyond what these show.

@@ -29,7 +29,7 @@ from aerodb.local.monitor import monitor_files
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.signed import public_text
-from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, NAMESPACE
+from aerodb.protocol.sshsig import NAMESPACE
 from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import Authority, write_private
 from aerodb.transport.metrics import MONITOR
@@ -170,7 +170,7 @@ class Making:
         write_private(folder / "id_ed25519", _pem(self._operator_key, serialization.PrivateFormat.OpenSSH))
         key_line = self.cluster.operators[0].ssh_key
         write_private(folder / "id_ed25519.pub", f"{key_line}\n".encode())
-        signers = f'operator namespaces="{NAMESPACE},{CREDENTIAL_NAMESPACE}" {key_line}\n'
+        signers = f'operator namespaces="{NAMESPACE}" {key_line}\n'
         write_private(folder / "allowed_signers", signers.encode())
         write_private(folder / "app.pgpass", f"*:*:*:app:{self._passwords.application}\n".encode())
 

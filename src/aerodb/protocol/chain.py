@@ -6,6 +6,8 @@
   the same version is whether two digests are equal.
 - A name is used once, for ever: who was revoked keeps their entry. So is a key: nobody is enrolled with a key that
   anybody in the version before has.
+- So is an authenticator's credential, and its key: they are one person's, and were nobody's before. It confirms for as
+  long as it is not revoked and its person is an operator who is not.
 - Somebody can always act: at least one operator with a key is left.
 - The epoch stands still: a change of people is no change of members, node keys or k.
 
@@ -19,7 +21,8 @@ import msgspec
 from msgspec.structs import replace
 
 from aerodb.errors import AeroError
-from aerodb.protocol import canonical
+from aerodb.protocol import canonical, webauthn
+from aerodb.protocol.authenticator import EnrolledAuthenticator, read_enrolment, short_name
 from aerodb.protocol.change import Change, Link, VersionStep
 from aerodb.protocol.cluster import Cluster, LaterCluster, Operator, Role, read_configuration
 from aerodb.protocol.sshkey import parse_line, refuse_weak
@@ -54,13 +57,17 @@ def changed(before: Cluster, change: Change) -> Cluster:
     Raises:
         ChangeRefused: it cannot be made: naming why.
     """
-    people = _PEOPLE[change.kind](before, change)
+    people, authenticators = before.operators, before.enrolled
+    if change.kind in _PEOPLE:
+        people = _PEOPLE[change.kind](before, change)
+    else:
+        authenticators = _AUTHENTICATORS[change.kind](before, change)
     acting = [each for each in people if each.role is Role.OPERATOR and each.ssh_key and not each.revoked]
     if len(acting) < OPERATORS_MIN:
         raise ChangeRefused(f"{change.kind} {change.name} would leave no operator with a key: nobody could act again")
     link = Link(version=before.version + 1, epoch=before.epoch, previous=before.digest, change=change)
     said = {name: getattr(before, name) for name in Cluster.__struct_fields__}
-    return LaterCluster(**{**said, "operators": people}, chain=link)
+    return LaterCluster(**{**said, "operators": people}, authenticators=authenticators, chain=link)
 
 
 def step_of(before: Cluster, change: Change) -> VersionStep:
@@ -162,6 +169,56 @@ def _new_key(before: Cluster, name: str, line: str) -> str:
     if key.blob in held:
         raise ChangeRefused(f"the key is enrolled already, as that of {held[key.blob]}", field="key")
     return line
+
+
+# Authenticators ---------------------------------------------------------------------------------------------------
+
+
+def _enrolled_authenticator(before: Cluster, change: Change) -> tuple[EnrolledAuthenticator, ...]:
+    person = _standing(before, change.name)
+    if person.role is not Role.OPERATOR:
+        raise ChangeRefused(f"{person.name} is an {person.role}, and only operators confirm", field="name")
+    if not before.web_origin:
+        raise ChangeRefused("the configuration names no admin UI, so no authenticator can confirm anything")
+    new = read_enrolment(person.name, change.after)
+    if change.before or new is None:
+        raise ChangeRefused(
+            f"the authenticator of {person.name} is not in its one form: nothing before, and afterwards a credential, "
+            "a key, and whether that may be copied",
+            field="credential",
+        )
+    _refuse_unsound(new)
+    for each in before.enrolled:
+        if each.credential == new.credential or each.public_key == new.public_key:
+            what = "credential" if each.credential == new.credential else "key"
+            state = "was enrolled, and is revoked" if each.revoked else "is enrolled already"
+            raise ChangeRefused(f"the authenticator's {what} {state}, as that of {each.person}", field="credential")
+    return (*before.enrolled, new)
+
+
+def _refuse_unsound(new: EnrolledAuthenticator) -> None:
+    """Refuse a credential's id or key that is malformed, or could not confirm."""
+    try:
+        webauthn.from_base64url(new.credential, "credential's id", webauthn.CREDENTIAL_BYTES_MAX)
+        webauthn.public_key(new.public_key)
+    except AeroError as error:
+        raise ChangeRefused(
+            f"the authenticator of {new.person} cannot be enrolled: {error.message}", field="credential"
+        ) from error
+
+
+def _revoked_authenticator(before: Cluster, change: Change) -> tuple[EnrolledAuthenticator, ...]:
+    person = _standing(before, change.name)
+    found = before.authenticator(change.before)
+    if found is None or found.person != person.name:
+        raise ChangeRefused(f"{person.name} has no authenticator {change.before!r}", field="credential")
+    if found.revoked:
+        raise ChangeRefused(f"the authenticator {short_name(found.credential)} is revoked already", field="credential")
+    _require((found.credential, REVOKED), change)
+    return tuple(replace(each, revoked=True) if each == found else each for each in before.enrolled)
+
+
+_AUTHENTICATORS = {"enrol-authenticator": _enrolled_authenticator, "revoke-authenticator": _revoked_authenticator}
 
 
 # Documents --------------------------------------------------------------------------------------------------------

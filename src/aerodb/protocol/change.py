@@ -9,8 +9,9 @@ import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
+from aerodb.protocol.authenticator import fingerprint, read_enrolment, short_name
 
-ChangeKind = Literal["enrol", "revoke", "re-key", "re-role"]
+ChangeKind = Literal["enrol", "revoke", "re-key", "re-role", "enrol-authenticator", "revoke-authenticator"]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,7 +19,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     enrol: before is empty, after the role and, where there is one, the SSH public key ("operator ssh-ed25519 AAAA").
     revoke: before is the role, after "revoked". re-key: both are SSH public keys; before is empty where there was none.
-    re-role: both are roles.
+    re-role: both are roles. enrol-authenticator: before is empty, after its credential, its key and whether that may be
+    copied ("AbC MFkw impossible"); `name` is whose it is. revoke-authenticator: before is its credential, after
+    "revoked".
     """
 
     kind: ChangeKind
@@ -84,3 +87,9 @@ def said(change: Change) -> str:
             return f"gives {change.name} the key {change.after} in place of {change.before or 'none'}"
         case "re-role":
             return f"makes {change.name} {change.after}; before: {change.before}"
+        case "enrol-authenticator":
+            found = read_enrolment(change.name, change.after)
+            which = f"{short_name(found.credential)}, key {fingerprint(found.public_key)}" if found else change.after
+            return f"enrols the authenticator {which} of {change.name}"
+        case "revoke-authenticator":
+            return f"revokes the authenticator {short_name(change.before)} of {change.name}"

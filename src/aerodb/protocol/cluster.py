@@ -13,6 +13,7 @@ import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
+from aerodb.protocol.authenticator import EnrolledAuthenticator
 from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.change import Link
 from aerodb.protocol.epoch import EPOCH_FIRST
@@ -151,6 +152,11 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return "" if self.link is None else self.link.previous
 
     @property
+    def enrolled(self) -> tuple[EnrolledAuthenticator, ...]:
+        """Return all authenticators that are or were enrolled; version 1 has no place for any."""
+        return ()
+
+    @property
     def data_nodes(self) -> tuple[str, ...]:
         """Return the names of the members that hold data, in the configuration's order."""
         return tuple(member.name for member in self.members if not member.witness)
@@ -198,11 +204,15 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Return the operator called `name`, or None."""
         return next((person for person in self.operators if person.name == name), None)
 
+    def authenticator(self, credential: str) -> EnrolledAuthenticator | None:
+        """Return the authenticator that is or was enrolled with a credential, or None."""
+        return next((each for each in self.enrolled if each.credential == credential), None)
+
 
 class LaterCluster(Cluster, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A version of the configuration that follows another one: all that version 1 says, and how it came about.
 
-    `chain` says which version it is, and what it changed.
+    `chain` says which version it is, and what it changed. `authenticators` are all that are or were enrolled.
     """
 
     FORMAT: ClassVar[Format] = Format(
@@ -215,6 +225,12 @@ class LaterCluster(Cluster, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kind: Literal["configuration"] = "configuration"
     format: Literal[2] = 2
     chain: Link
+    authenticators: tuple[EnrolledAuthenticator, ...] = ()
+
+    @property
+    def enrolled(self) -> tuple[EnrolledAuthenticator, ...]:
+        """Return all authenticators that are or were enrolled."""
+        return self.authenticators
 
     @property
     def link(self) -> Link:

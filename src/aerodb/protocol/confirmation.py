@@ -13,7 +13,7 @@ from aerodb.protocol.sshkey import parse_line
 from aerodb.protocol.sshsig import Proof
 
 Method = Literal["ssh", "webauthn"]
-"""How a plan was confirmed: by the operator's SSH key, or by an authenticator that this key endorsed."""
+"""How a plan was confirmed: by the operator's SSH key, or by an authenticator of theirs."""
 
 
 class Confirmed(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Authenticators as the API takes and gives them: a browser's options and responses, and what awaits its endorsement.
+"""Authenticators as the API takes and gives them: a browser's options and responses, and what awaits its enrolment.
 
 The options are what `PublicKeyCredential.parseCreationOptionsFromJSON` and `parseRequestOptionsFromJSON` read, the
 responses what `PublicKeyCredential.toJSON` writes. Pure: no I/O, no clock.
@@ -8,6 +8,8 @@ Source: W3C Web Authentication Level 3, sections 5.1.8 to 5.1.10, and 5.4, 5.5.
 from typing import Literal
 
 import msgspec
+
+from aerodb.protocol.authenticator import Copies
 
 
 class RelyingParty(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,39 +104,30 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     response: str
 
 
-class Endorse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of POST /v1/authenticators/{credential}/endorsement: the armored SSHSIG over the endorsement's text."""
-
-    signature: str
-
-
-class Endorsed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of POST /v1/endorsements: an endorsement's exact text, and the armored SSHSIG over it."""
-
-    endorsement: str
-    signature: str
+AuthenticatorState = Literal["pending", "endorsed", "enrolled", "revoked"]
+"""Pending: it awaits its enrolment. Endorsed: it confirms under version 1 of the configuration, which enrols none."""
 
 
 class Authenticator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One credential of one person. It confirms nothing while it is pending.
+    """One credential of one person. It confirms nothing while it is pending, or once it is revoked.
 
-    `name` is short, to be typed. `endorsement` is the exact text that its owner's SSH key signs, or has signed:
-    `signature` is empty while it is pending. `copies` says whether its maker may copy the key to other devices, where
-    that is known.
+    `name` is short, to be typed. `endorsement` is the exact text whose words two screens show: whose the credential is,
+    its key, and for which admin UI. `signature` is its owner's SSH key's over that, where that is what it counts by.
+    `copies` says whether its maker may copy the key to other devices, where that is known.
     """
 
     credential: str
     name: str
     operator: str
-    state: Literal["pending", "endorsed"]
+    state: AuthenticatorState
     algorithm: str
     fingerprint: str
-    copies: Literal["possible", "impossible", "unknown"]
+    copies: Copies
     endorsement: str
     signature: str = ""
 
 
 class AuthenticatorList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The caller's authenticators: the endorsed ones first, each in the order in which they came."""
+    """All authenticators: those that are or were enrolled first, each in the order in which they came."""
 
     authenticators: tuple[Authenticator, ...]

@@ -1,7 +1,9 @@
-"""Confirmations by a WebAuthn authenticator: an assertion over one plan, by a credential that its owner endorsed.
+"""Confirmations by a WebAuthn authenticator: an assertion over one plan, by a credential that counts as a person's.
 
-- Identity stays the operator's enrolled SSH key: a credential counts only by an endorsement that this key has signed,
-  in a namespace of its own. So the whole chain is checked offline: enrolled key, endorsement, assertion, plan.
+- From version 2 of the configuration on, what counts is what is enrolled in it, and not revoked: the key is taken from
+  there and from nothing else. An endorsement counts for nothing then.
+- Version 1 has no place for authenticators. Under it a credential counts by an endorsement that the operator's enrolled
+  SSH key has signed, in a namespace of its own, and that the assertion brings along.
 - The challenge is the digest of the plan's exact bytes; an assertion is for that plan alone.
 - Everything the authenticator and the browser say is read strictly: one form, nothing left over, nothing twice.
 - The user was present and verified, on the endorsed origin, and in no other page's frame.
@@ -14,7 +16,7 @@ import base64
 import binascii
 import hashlib
 import json
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -25,11 +27,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, sshkey, sshsig
+from aerodb.protocol.authenticator import short_name
 from aerodb.protocol.cluster import Cluster, Operator
-from aerodb.protocol.formats import Format
+from aerodb.protocol.formats import Format, stated_version
 from aerodb.protocol.refusals import SignatureInvalid
 from aerodb.protocol.sshkey import PublicKey
 from aerodb.protocol.sshsig import Proof
+
+T = TypeVar("T")
 
 TEXT_LENGTH_MAX = 32_768
 CREDENTIAL_BYTES_MAX = 1_023  # Section 4, "Credential ID".
@@ -45,7 +50,7 @@ _AUTHENTICATOR_DATA_BYTES = 37  # The hash of the RP's id, the flags, the sign c
 
 
 class AssertionInvalid(SignatureInvalid):
-    """The assertion is not an endorsed authenticator's, over this plan; the message says what is wrong."""
+    """The assertion is not by an authenticator that counts as this person's, over this plan; the message says why."""
 
 
 class Endorsement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,7 +71,7 @@ class Endorsement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Assertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A confirmation by an authenticator, with everything that is needed to verify it offline.
+    """A confirmation under version 1 of the configuration, with everything that is needed to verify it offline.
 
     Its canonical text stands wherever an armored SSH signature over a plan may stand. `authenticator_data`,
     `client_data` and `signature` are the browser's bytes in base64url; `endorsement` is the exact text that
@@ -82,6 +87,32 @@ class Assertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     signature: str
     endorsement: str
     endorsement_signature: str
+
+
+def _bare(endorsed: Assertion) -> "LaterAssertion":
+    """Return what the authenticator says in a first version of an assertion, without what was said beside it."""
+    return LaterAssertion(
+        credential=endorsed.credential,
+        authenticator_data=endorsed.authenticator_data,
+        client_data=endorsed.client_data,
+        signature=endorsed.signature,
+    )
+
+
+class LaterAssertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A confirmation under a later version of the configuration, which says by itself whose the credential is.
+
+    Its canonical text stands wherever an armored SSH signature over a plan may stand; its members are the browser's.
+    """
+
+    FORMAT: ClassVar[Format] = Format(kind="assertion", version=2, earlier=Assertion, lifted=_bare)
+
+    kind: Literal["webauthn"] = "webauthn"
+    format: Literal[2] = 2
+    credential: str
+    authenticator_data: str
+    client_data: str
+    signature: str
 
 
 # Encodings --------------------------------------------------------------------------------------------------------
@@ -109,16 +140,6 @@ def from_base64url(text: str, what: str, bytes_max: int) -> bytes:
     return data
 
 
-def short_name(credential: str) -> str:
-    """Return a short name for a credential's id, to be typed: eight hexadecimal digits of its digest."""
-    return hashlib.sha256(credential.encode()).hexdigest()[:8]
-
-
-def fingerprint(public_key: str) -> str:
-    """Return "SHA256:" and the unpadded base64 digest of a public key's text, for people to compare."""
-    return "SHA256:" + base64.b64encode(hashlib.sha256(public_key.encode()).digest()).decode().rstrip("=")
-
-
 def challenge_of(data: bytes) -> str:
     """Return the challenge for a plan's exact bytes: the base64url of their SHA-256."""
     return to_base64url(hashlib.sha256(data).digest())
@@ -128,7 +149,7 @@ def challenge_of(data: bytes) -> str:
 
 
 def public_text(public: Any) -> str:
-    """Return a sound public key of the library as an endorsement names it.
+    """Return a sound public key of the library as an endorsement, and the chain of configurations, name it.
 
     Raises:
         AssertionInvalid: it is of a kind or a value that is not accepted.
@@ -146,9 +167,9 @@ def public_key(text: str) -> PublicKey:
     try:
         public = load_der_public_key(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError, UnsupportedAlgorithm) as error:
-        raise AssertionInvalid("the endorsed key is not a public key that can be read") from error
+        raise AssertionInvalid("the key is not a public key that can be read") from error
     if public_text(public) != text:
-        raise AssertionInvalid("the endorsed key is not in its one form")
+        raise AssertionInvalid("the key is not in its one form")
     return _sound(public)
 
 
@@ -251,7 +272,7 @@ def _check_signature(public: PublicKey, signature: bytes, message: bytes) -> Non
         else:
             public.verify(signature, message)
     except InvalidSignature as error:
-        raise AssertionInvalid("the assertion's signature is not the endorsed key's over this") from error
+        raise AssertionInvalid("the assertion's signature is not the credential's over this") from error
 
 
 # The chain --------------------------------------------------------------------------------------------------------
@@ -279,27 +300,86 @@ def open_endorsement(cluster: Cluster, person: Operator, text: str, signature: s
     return endorsement
 
 
+def credential_of(unverified: str) -> str:
+    """Return which credential a text says that it is an assertion of; nothing where it is none of any version."""
+    try:
+        return _read(unverified, LaterAssertion).credential
+    except AssertionInvalid:
+        return ""
+
+
+def endorsement_of(cluster: Cluster, person: str, credential: str, public_key: str) -> Endorsement:
+    """Return what is said of a credential of `person` for the admin UI: people compare its words on two screens."""
+    return Endorsement(
+        cluster=cluster.id,
+        operator=person,
+        credential=credential,
+        public_key=public_key,
+        rp_id=cluster.rp_id,
+        origin=cluster.web_origin,
+    )
+
+
+def _by_endorsement(cluster: Cluster, person: Operator, text: str) -> tuple[LaterAssertion, str]:
+    """Return what an assertion says, and the key of its credential by the endorsement that it brings along."""
+    if _says_later(text):
+        raise AssertionInvalid("it is by an enrolled authenticator, and version 1 of the configuration enrols none")
+    assertion = _read(text, Assertion)
+    endorsement = open_endorsement(cluster, person, assertion.endorsement, assertion.endorsement_signature)
+    if assertion.credential != endorsement.credential:
+        raise AssertionInvalid("the assertion is by another credential than the endorsed one")
+    return _bare(assertion), endorsement.public_key
+
+
+def _by_enrolment(cluster: Cluster, person: Operator, text: str) -> tuple[LaterAssertion, str]:
+    """Return what an assertion says, and the key of its credential as the configuration enrols it."""
+    if not _says_later(text):
+        raise AssertionInvalid(
+            f"it rests on an endorsement, which counts under version 1 of the configuration alone: under version "
+            f"{cluster.version} an authenticator is enrolled (aerodb configure NODE --enrol-authenticator)"
+        )
+    assertion = _read(text, LaterAssertion)
+    found = cluster.authenticator(assertion.credential)
+    name = short_name(assertion.credential)
+    if found is None:
+        raise AssertionInvalid(f"version {cluster.version} of the configuration has no authenticator {name}")
+    if found.person != person.name:
+        raise AssertionInvalid(f"the authenticator {name} is {found.person}'s, not {person.name}'s")
+    if found.revoked:
+        raise AssertionInvalid(f"the authenticator {name} is revoked in version {cluster.version} of the configuration")
+    return assertion, found.public_key
+
+
+def _says_later(text: str) -> bool:
+    """Tell whether a text says that it is an assertion of a later version, by an enrolled authenticator."""
+    return stated_version(text.encode(errors="replace"), LaterAssertion.FORMAT) > 1
+
+
+def _read(text: str, kind: type[T]) -> T:
+    try:
+        return canonical.decode(text.encode(), kind)
+    except (AeroError, UnicodeEncodeError) as error:
+        raise AssertionInvalid(f"the assertion is malformed: {error}") from error
+
+
 def verify(text: str, data: bytes, cluster: Cluster, person: Operator) -> Proof:
-    """Return what is proven if `text` is an assertion of a credential of `person` over exactly the plan `data`.
+    """Return what is proven if `text` is an assertion over exactly the plan `data` by an authenticator of `person`.
+
+    Which authenticators count, and by what, is for `cluster` to say: see the top.
 
     Raises:
         AssertionInvalid: it is not; the message says what is wrong.
     """
     if len(text) > TEXT_LENGTH_MAX:
         raise AssertionInvalid(f"the assertion is longer than {TEXT_LENGTH_MAX} characters")
-    try:
-        assertion = canonical.decode(text.encode(), Assertion)
-    except (canonical.NotCanonical, UnicodeEncodeError) as error:
-        raise AssertionInvalid(f"the assertion is malformed: {error}") from error
-    endorsement = open_endorsement(cluster, person, assertion.endorsement, assertion.endorsement_signature)
+    key_by = _by_endorsement if cluster.link is None else _by_enrolment
+    assertion, key = key_by(cluster, person, text)
     from_base64url(assertion.credential, "credential's id", CREDENTIAL_BYTES_MAX)
-    if assertion.credential != endorsement.credential:
-        raise AssertionInvalid("the assertion is by another credential than the endorsed one")
     client_data = from_base64url(assertion.client_data, "client data", CLIENT_DATA_BYTES_MAX)
-    check_client_data(client_data, ASSERTING, challenge_of(data), endorsement.origin)
+    check_client_data(client_data, ASSERTING, challenge_of(data), cluster.web_origin)
     authenticator_data = from_base64url(assertion.authenticator_data, "authenticator data", 1_024)
-    proof = _proof(authenticator_data, endorsement.rp_id)
+    proof = _proof(authenticator_data, cluster.rp_id)
     signature = from_base64url(assertion.signature, "assertion's signature", SIGNATURE_BYTES_MAX)
     message = authenticator_data + hashlib.sha256(client_data).digest()
-    _check_signature(public_key(endorsement.public_key), signature, message)
+    _check_signature(public_key(key), signature, message)
     return proof

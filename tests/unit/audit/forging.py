@@ -36,6 +36,7 @@ from aerodb.rules.explain import LOOK_ID, explain
 from aerodb.rules.invariants import RULES
 from aerodb.rules.late import digests
 from tests.unit.cli.stage import Stage, stage_in
+from tests.unit.neighbours.endorsed import record_endorsed
 from tests.unit.protocol.authenticator import SoftAuthenticator
 
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -193,7 +194,7 @@ def _lives(stage: Stage) -> None:
     assert stage.run("start", "n3", "--reason", "too early").code == 1
     pending = stage.register(SoftAuthenticator())
     signature = sign_with_key(stage.own, pending.endorsement.encode(), CREDENTIAL_NAMESPACE)
-    stage.authenticators.endorse(stage.person, pending.credential, signature)
+    record_endorsed(recorder, stage.person, pending.endorsement, signature)
     asked = Request(id=LOOK_ID, action="", target="", arguments={}, operator="mallory", reason="")
     recorder.refused(asked, AeroError("not enrolled"))
     recorder.read("alice", "export", {})

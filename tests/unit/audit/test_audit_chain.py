@@ -14,12 +14,22 @@ from aerodb.audit.tree import leaf_hash
 from aerodb.audit.trust import Trust
 from aerodb.protocol import canonical
 from aerodb.protocol.chain import VersionRefused, changed
+from aerodb.protocol.change import Change
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.envelope import Envelope
 from aerodb.protocol.plan import Order, Outcome, Plan, plan_digest
 from aerodb.protocol.signed import sign
-from tests.unit.kernel.test_agent import LOG_KEY, STRANGER
+from tests.unit.kernel.test_agent import ADA, LOG_KEY, STRANGER
 from tests.unit.kernel.test_versions import FENCING, ONE, TAKING, TWO, ordered, text_of, took
-from tests.unit.protocol.test_chain import enrol
+from tests.unit.protocol.authenticator import (
+    ORIGIN,
+    SoftAuthenticator,
+    assertion_of,
+    bare_assertion,
+    enrolling,
+    revoking,
+)
+from tests.unit.protocol.test_chain import enrol, key_of
 from tests.unit.rules.scenes import KEYS, healthy
 
 
@@ -104,6 +114,44 @@ def test_a_change_of_others_outlives_nothing() -> None:
     more = changed(ONE, enrol("zoe"))
     kept = replace(GENUINE, derived=(more,), takes={"w": ((1, more.digest),)})
     assert failures(kept, 2, AFTERWARDS) == []
+
+
+# Authenticators -------------------------------------------------------------------------------------------------------
+
+WITH_UI = replace(ONE, web="127.0.0.1:7407", web_origin=ORIGIN)
+KEY = SoftAuthenticator()
+SECOND = changed(WITH_UI, enrolling(KEY, "ada"))
+THIRD = changed(SECOND, revoking(KEY, "ada"))
+REKEYED = changed(SECOND, Change(kind="re-key", name="ada", before=ADA.ssh_key, after=key_of("anew")))
+
+
+def found_at(sequence: int, then: Cluster, taken: Cluster, signature: str) -> list[str]:
+    """Return what is wrong with where a confirmation by ada under a version stands: her node took another at 1."""
+    trust = Trust(clusters=(WITH_UI,), derived=(SECOND, taken), takes={"w": ((1, taken.digest),)})
+    return failures(trust, sequence, replace(AFTERWARDS, configuration=then.digest, signature=signature))
+
+
+def test_a_confirmation_by_a_revoked_authenticator_is_invalid_where_the_revocation_was_taken() -> None:
+    """Logged after its target took the revocation it fails, logged before it stands; as for a revoked person."""
+    by_key = bare_assertion(KEY.confirms(FENCING.plan.encode()))
+    assert len(found_at(2, SECOND, THIRD, by_key)) == 1
+    assert found_at(0, SECOND, THIRD, by_key) == []
+    other = replace(THIRD, authenticators=(replace(SECOND.enrolled[0], person="bob"),))
+    assert len(found_at(2, SECOND, other, by_key)) == 1
+
+
+def test_a_re_keyed_persons_authenticator_outlives_the_key() -> None:
+    """What her old SSH key signs fails from there on; what her authenticator signs does not rest on that key."""
+    assert len(found_at(2, SECOND, REKEYED, AFTERWARDS.signature)) == 1
+    assert found_at(2, SECOND, REKEYED, bare_assertion(KEY.confirms(FENCING.plan.encode()))) == []
+
+
+def test_what_was_endorsed_outlives_version_one_nowhere() -> None:
+    """Its node would not have acted by it any more: logged after a later version was taken there, it fails."""
+    elsewhere = SoftAuthenticator(identity=b"elsewhere")
+    said = assertion_of(elsewhere.confirms(FENCING.plan.encode()), ("", ""))
+    assert len(found_at(2, WITH_UI, SECOND, said)) == 1
+    assert found_at(0, WITH_UI, SECOND, said) == []
 
 
 # Envelopes ------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from aerodb.cli.commands import run
 from aerodb.cli.desk import Desk, served
@@ -27,9 +28,11 @@ from aerodb.cli.failures import RegistrationLapsed
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical, webauthn
-from aerodb.protocol.credentials import Authenticator, AuthenticatorList
-from aerodb.protocol.sshkey import of_public
-from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, verify
+from aerodb.protocol.api import Planned
+from aerodb.protocol.authenticator import fingerprint, short_name
+from aerodb.protocol.change import read_step, step_text
+from aerodb.protocol.credentials import AuthenticatorList
+from aerodb.protocol.plan import Plan
 from aerodb.protocol.webauthn import Endorsement
 from aerodb.protocol.words import words_of
 from aerodb.registration import RegistrationInvalid
@@ -37,13 +40,13 @@ from aerodb.transport.guard import HEADERS
 from aerodb.transport.server import listen, listen_as_localhost
 from tests.unit.cli.stage import Screen, Shown, Stage, stage_in
 from tests.unit.cli.test_wire import stage as listening
-from tests.unit.protocol.authenticator import ORIGIN, PRESENT, VERIFIED, SoftAuthenticator
+from tests.unit.protocol.authenticator import ORIGIN, PRESENT, VERIFIED, SoftAuthenticator, enrolling
 
 __all__ = ["listening"]
 LINK = re.compile(r"http://localhost:(\d+)/[\w-]{43}")
 PATIENCE_SECONDS = 600
 """Against hanging alone."""
-ENDORSE = "POST /v1/endorsements"
+REASON = ("--reason", "a new key")
 
 
 @pytest.fixture
@@ -122,7 +125,7 @@ def registering(stage: Stage, answer: Answer, *words: str, typed: str = "") -> S
     browser = threading.Thread(target=browse)
     browser.start()
     session = Session(terminal=Terminal(*streams), connect=stage._connect, folder=stage.profile)
-    code = run(("register", *words), session)
+    code = run(("register", *REASON, *words), session)
     if not streams[1].link.done():
         streams[1].link.set_exception(AssertionError("no link was shown"))
     browser.join()
@@ -135,84 +138,86 @@ def good(key: SoftAuthenticator) -> Answer:
     return lambda browser: browser.answers(key.registers(browser.challenge(), browser.origin))
 
 
-def test_what_the_browser_answered_is_shown_signed_and_handed_in(stage: Stage) -> None:
-    """The endorsement is of the browser's own key, for the admin UI's origin; both screens show the same."""
+def enrolled(stage: Stage) -> list[tuple[str, str, str]]:
+    """Return whose it is, the credential and the key of all that the primary's own version enrols."""
+    newest = stage.room.houses["n1"].agent._versions.chain.newest
+    return [(each.person, each.credential, each.public_key) for each in newest.enrolled]
+
+
+def test_what_the_browser_answered_is_shown_in_a_plan_and_enrolled(stage: Stage) -> None:
+    """The change is of the browser's own key; both screens show the same; the primary takes it; who is next is said."""
     key = SoftAuthenticator()
     said: list[Any] = []
-    name = webauthn.short_name(key.credential)
-    shown = registering(stage, lambda browser: said.append(good(key)(browser)), typed=f"{name}\n")
+    public = webauthn.public_text(key.private.public_key())
+    shown = registering(stage, lambda browser: said.append(good(key)(browser)), typed="n1\n")
     assert shown.code == 0, shown.err
-    assert stage.posts() == ["/v1/endorsements"]
-    (found,) = stage.authenticators.mine(stage.person)
-    endorsement = canonical.decode(found.endorsement.encode(), Endorsement)
-    assert endorsement.public_key == webauthn.public_text(key.private.public_key())
-    assert (endorsement.origin, endorsement.rp_id, endorsement.operator) == (ORIGIN, "localhost", "alice")
-    verify(found.signature, found.endorsement.encode(), of_public(stage.own.public_key()), CREDENTIAL_NAMESPACE)
+    assert [path.rpartition("/")[2] for path in stage.posts()][1:] == ["confirmation"]
+    assert enrolled(stage) == [("alice", key.credential, public)]
     ((status, page),) = said
-    words = words_of(canonical.digest(found.endorsement.encode()))
-    assert (status, page["name"], page["words"]) == (200, name, words)
-    for text in (found.fingerprint, words, key.credential, f"({name})"):
-        assert text in shown.plain
-    assert page["key"] == f"ES256 {found.fingerprint}"
+    statement = Endorsement(
+        cluster=stage.cluster.id, operator="alice", credential=key.credential, public_key=public, rp_id="localhost",
+        origin=ORIGIN,
+    )  # fmt: skip
+    words = words_of(canonical.digest(canonical.encode(statement)))
+    assert (status, page["name"], page["words"]) == (200, short_name(key.credential), words)
+    text = " ".join(shown.plain.split())
+    for part in (fingerprint(public), words, key.credential, page["key"], "aerodb configure n2 --take"):
+        assert part in text, part
 
 
 @pytest.mark.parametrize("typed", ["", "\n", "yes\n"])
-def test_anything_but_the_short_name_signs_nothing(stage: Stage, typed: str) -> None:
-    """What was registered is forgotten."""
+def test_anything_but_the_nodes_name_signs_nothing(stage: Stage, typed: str) -> None:
+    """What was registered is enrolled nowhere."""
     shown = registering(stage, good(SoftAuthenticator()), typed=typed)
     assert shown.code == 1
-    assert "Nothing was signed." in shown.plain
-    assert not stage.posts()
+    assert enrolled(stage) == []
+    assert not any(path.endswith("/confirmation") for path in stage.posts())
 
 
-def thief(body: bytes) -> bytes:
-    """Return the answer of a control plane that says it recorded its own key."""
-    listed = canonical.decode(body, Authenticator)
-    stolen = canonical.decode(listed.endorsement.encode(), Endorsement)
-    own = webauthn.public_text(SoftAuthenticator("EdDSA").private.public_key())
-    text = canonical.encode(msgspec.structs.replace(stolen, public_key=own)).decode()
-    return canonical.encode(msgspec.structs.replace(listed, endorsement=text))
+@pytest.mark.parametrize("thief", [SoftAuthenticator("EdDSA", identity=b"thief"), SoftAuthenticator("EdDSA")])
+def test_a_control_plane_cannot_put_a_key_of_its_own_into_the_plan(stage: Stage, thief: SoftAuthenticator) -> None:
+    """What is signed is what was read here: a plan for another key, under this id or another, is told and not shown."""
+    own = enrolling(thief, "alice").after
 
+    def steal(body: bytes) -> bytes:
+        planned = canonical.decode(body, Planned)
+        plan = canonical.decode(planned.plan.encode(), Plan)
+        step = read_step(plan.request.arguments["change"], "change")
+        forged = step_text(replace(step, change=replace(step.change, after=own)))
+        request = replace(plan.request, arguments={"change": forged})
+        text = canonical.encode(replace(plan, request=request).sealed()).decode()
+        return canonical.encode(replace(planned, plan=text))
 
-LIES: dict[str, Callable[[bytes], bytes]] = {
-    "its own key": thief,
-    "not endorsed": lambda body: canonical.encode(
-        msgspec.structs.replace(canonical.decode(body, Authenticator), state="pending")
-    ),
-    "another signature": lambda body: canonical.encode(
-        msgspec.structs.replace(canonical.decode(body, Authenticator), signature="")
-    ),
-}
-
-
-@pytest.mark.parametrize("lie", LIES)
-def test_a_control_plane_cannot_say_that_it_recorded_something_else(stage: Stage, lie: str) -> None:
-    """What was signed is what was read here; an answer about anything else is told to the person."""
-    key = SoftAuthenticator()
-    stage.alter[ENDORSE] = LIES[lie]
-    shown = registering(stage, good(key), typed=f"{webauthn.short_name(key.credential)}\n")
+    stage.alter["POST /v1/requests"] = steal
+    shown = registering(stage, good(SoftAuthenticator()), typed="n1\n")
     assert shown.code == 6
-    assert "control.endorsement-unverified" in shown.err
-    (found,) = stage.authenticators.mine(stage.person)
-    assert webauthn.public_text(key.private.public_key()) in found.endorsement
+    assert "control.plan-unverified" in shown.err
+    assert enrolled(stage) == []
 
 
-def test_a_list_of_lies_changes_nothing_that_is_signed(stage: Stage) -> None:
-    """What the control plane lists is excluded from being made anew, and is believed in nothing else."""
-    key, thiefs = SoftAuthenticator(), SoftAuthenticator("EdDSA", identity=b"thief")
-    listed = msgspec.structs.replace(stage.register(thiefs), state="endorsed")
-    stage.alter["GET /v1/authenticators"] = lambda _: canonical.encode(AuthenticatorList(authenticators=(listed,)))
-    pages: list[str] = []
+def test_what_is_enrolled_is_not_made_anew(stage: Stage) -> None:
+    """What the verified chain enrols as the person's is excluded, as long as it is not revoked; no list is believed."""
+    key, pages = SoftAuthenticator(), list[str]()
+    assert registering(stage, good(key), typed="n1\n").code == 0
+    stage.alter["GET /v1/authenticators"] = lambda _: canonical.encode(AuthenticatorList(authenticators=()))
+    other = SoftAuthenticator("EdDSA", identity=b"two")
 
     def browse(browser: Browser) -> None:
         pages.append(browser.call("GET", browser.path)[2])
-        good(key)(browser)
+        good(other)(browser)
 
-    shown = registering(stage, browse, typed=f"{webauthn.short_name(key.credential)}\n")
-    assert shown.code == 0, shown.err
-    assert listed.credential in pages[0]
-    signed = [each for each in stage.authenticators.mine(stage.person) if each.state == "endorsed"]
-    assert [each.credential for each in signed] == [key.credential]
+    assert registering(stage, browse, typed="n1\n").code == 0
+    assert key.credential in pages[0]
+    assert [credential for _, credential, _ in enrolled(stage)] == [key.credential, other.credential]
+
+
+def test_without_a_granted_primary_nothing_is_served(stage: Stage) -> None:
+    """The primary takes it first: where none is known, no link is opened that could lead nowhere."""
+    stage.missing["n1"] = "it is gone"
+    shown = stage.run("register", *REASON, "--seconds", "1")
+    assert (shown.code, stage.posts()) == (2, [])
+    assert "input.primary-unknown" in shown.err
+    assert "Open this link" not in shown.plain
 
 
 BAD: dict[str, Answer] = {
@@ -246,7 +251,6 @@ def test_an_unsound_answer_ends_it(stage: Stage, case: str) -> None:
     shown = registering(stage, BAD[case], typed="anything\n")
     assert shown.code == 2
     assert re.search(r"input\.(registration-invalid|webauthn-malformed)", shown.err)
-    assert "type its short name" not in shown.plain
     assert not stage.posts()
 
 
@@ -391,14 +395,14 @@ def test_an_admin_ui_elsewhere_is_said_to_be_so(stage: Stage, origin: str, code:
     """No page of this machine could register for it, so none is served, and nothing is asked."""
     elsewhere = msgspec.structs.replace(stage.cluster, web_origin=origin)
     (stage.profile / "cluster.json").write_bytes(canonical.encode(elsewhere))
-    shown = stage.run("register", "--seconds", "1")
+    shown = stage.run("register", *REASON, "--seconds", "1")
     assert (shown.code, stage.sent) == (2, [])
     assert code in shown.err
 
 
 def test_without_a_terminal_nothing_is_served(stage: Stage) -> None:
     """A script cannot register."""
-    assert stage.run("register", terminal=False).code == 5
+    assert stage.run("register", *REASON, terminal=False).code == 5
     assert not stage.sent
 
 
@@ -410,7 +414,7 @@ def test_ctrl_c_leaves_nothing(listening: Stage) -> None:
     ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "aerodb", "--profile", listening.profile, "register"],
+            [sys.executable, "-m", "aerodb", "--profile", listening.profile, "register", *REASON],
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
         )  # fmt: skip
     finally:

@@ -13,7 +13,6 @@ from aerodb.audit.record import decode_record
 from aerodb.audit.store import Log
 from aerodb.control.authenticators import PENDING_A_PERSON_MAX, Authenticators
 from aerodb.control.errors import (
-    CredentialForeign,
     CredentialKnown,
     CredentialsPending,
     CredentialUnknown,
@@ -24,11 +23,15 @@ from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
+from aerodb.protocol.chain import step_of
+from aerodb.protocol.change import Change, step_text
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator
-from aerodb.protocol.sshsig import CREDENTIAL_NAMESPACE, NAMESPACE, sign_with_key
-from aerodb.protocol.webauthn import AssertionInvalid
+from aerodb.protocol.plan import Request
+from aerodb.protocol.webauthn import AssertionInvalid, challenge_of
 from aerodb.registration import RegistrationInvalid, ResponseMalformed
+from tests.unit.kernel.test_agent import PLAN
+from tests.unit.neighbours.endorsed import record_endorsed
 from tests.unit.protocol.authenticator import (
     KINDS,
     PRESENT,
@@ -37,8 +40,11 @@ from tests.unit.protocol.authenticator import (
     cluster,
     endorsed,
     endorsement_of,
+    enrolling,
+    revoking,
 )
-from tests.unit.protocol.signers import file_key, ssh_key
+from tests.unit.protocol.signers import ssh_key
+from tests.unit.protocol.test_chain import revoke
 
 
 @pytest.fixture
@@ -67,11 +73,27 @@ def registered(authenticators: Authenticators, key: SoftAuthenticator, name: str
     return authenticators.finish(person(name), key.registers(challenge))
 
 
-def endorse(authenticators: Authenticators, pending: Authenticator, name: str = "ana") -> Authenticator:
-    """Endorse a credential by its owner's key."""
-    key = file_key("ed25519" if name == "ana" else "nistp256")
-    signature = sign_with_key(key, pending.endorsement.encode(), CREDENTIAL_NAMESPACE)
-    return authenticators.endorse(person(name), pending.credential, signature)
+def grown(authenticators: Authenticators, *changes: Change) -> Authenticators:
+    """Have the configuration change, as nodes sign that they took it."""
+    versions = authenticators._recorder.versions
+    for change in changes:
+        step = step_text(step_of(versions.newest, change))
+        asked = Request(
+            id=step, action="configure", target="n1", arguments={"change": step}, operator="ana", reason="a test"
+        )
+        versions.executed(asked)
+    return authenticators
+
+
+def plan_under(configured: Cluster) -> str:
+    """Return the text of a plan that was made under a version."""
+    asked = Request(id="x", action="stop", target="n1", arguments={}, operator="ana", reason="a test")
+    return canonical.encode(replace(PLAN, request=asked, configuration=configured.digest)).decode()
+
+
+def mine(authenticators: Authenticators, name: str = "ana") -> list[Authenticator]:
+    """Return one person's authenticators."""
+    return [each for each in authenticators.known(person(name)) if each.operator == name]
 
 
 def codes(log: Log) -> list[tuple[str, str]]:
@@ -82,37 +104,70 @@ def codes(log: Log) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_credential_is_registered_endorsed_and_remembered(log: Log, kind: str) -> None:
-    """Pending dies with the process; endorsed stands in the log, and is what the browser is then asked for."""
-    first = begun(log)
-    pending = registered(first, SoftAuthenticator(kind))
+def test_a_credential_is_registered_awaits_and_is_enrolled_by_a_version(log: Log, kind: str) -> None:
+    """Pending dies with the process, and is in no record; enrolled and revoked are the configuration's."""
+    authenticators, key = begun(log), SoftAuthenticator(kind)
+    pending = registered(authenticators, key)
     assert (pending.state, pending.algorithm, pending.copies) == ("pending", kind, "impossible")
-    assert begun(log).mine(person("ana")) == ()
-    endorsed = endorse(first, pending)
-    assert codes(log) == [("endorsed", "")]
-    record = decode_record(log.record(0))
-    assert (record.operator, record.signature) == ("ana", endorsed.signature)
-    assert log.blob(record.endorsement) == pending.endorsement.encode()
-    (again,) = begun(log).mine(person("ana"))
-    assert again == replace(endorsed, copies="unknown")
-    assert begun(log).mine(person("ben")) == ()
+    assert begun(log).known(person("ana")) == ()
+    assert codes(log) == []
+    (enrolled,) = mine(grown(authenticators, enrolling(key)))
+    assert enrolled == replace(pending, state="enrolled")
+    (revoked,) = mine(grown(authenticators, revoking(key)))
+    assert revoked == replace(pending, state="revoked")
+    assert mine(authenticators, "ben") == []
 
 
-def test_what_the_browser_answers_becomes_a_confirmation(log: Log) -> None:
-    """Options, response, text, proof: the text is what the agents verify."""
-    authenticators, key, plan = begun(log), SoftAuthenticator(), '{"plan":"x"}'
+def test_what_the_browser_answers_becomes_a_confirmation_under_the_version_of_the_plan(log: Log) -> None:
+    """Options, response, text, proof: what counts is what the version enrols that the plan was made under."""
+    authenticators, key, other = begun(log), SoftAuthenticator(), SoftAuthenticator("EdDSA", identity=b"two")
+    grown(authenticators, enrolling(key), enrolling(other))
+    one, two, three = authenticators._recorder.versions.chain.versions
+    with pytest.raises(CredentialUnknown, match="under version 1"):
+        authenticators.options(person("ana"), plan_under(one))
+    for under, keys in ((two, [key]), (three, [key, other])):
+        plan = plan_under(under)
+        options = authenticators.options(person("ana"), plan)
+        assert [each.id for each in options.allow_credentials] == [each.credential for each in keys]
+        assert options.challenge == challenge_of(plan.encode())
+        text = authenticators.assertion(under.digest, key.confirms(plan.encode()))
+        assert confirmation.verify(under, person("ana"), text, plan.encode()).method == "webauthn"
+    late = authenticators.assertion(two.digest, other.confirms(plan_under(two).encode()))
+    with pytest.raises(AssertionInvalid, match="has no authenticator"):
+        confirmation.verify(two, person("ana"), late, plan_under(two).encode())
     with pytest.raises(CredentialUnknown):
-        authenticators.options(person("ana"), plan)
-    endorse(authenticators, registered(authenticators, key))
-    options = authenticators.options(person("ana"), plan)
-    assert [each.id for each in options.allow_credentials] == [key.credential]
-    text = authenticators.assertion(key.confirms(plan.encode()))
-    assert confirmation.verify(cluster(), person("ana"), text, plan.encode()).method == "webauthn"
-    unknown = authenticators.assertion(SoftAuthenticator(identity=b"two").confirms(plan.encode()))
-    with pytest.raises(AssertionInvalid, match="not endorsed"):
-        confirmation.verify(cluster(), person("ana"), unknown, plan.encode())
+        authenticators.options(person("ben"), plan_under(three))
+    grown(authenticators, revoking(key))
+    four = authenticators._recorder.versions.newest
+    options = authenticators.options(person("ana"), plan_under(four))
+    assert [each.id for each in options.allow_credentials] == [other.credential]
     with pytest.raises(ResponseMalformed):
-        authenticators.assertion("{}")
+        authenticators.assertion(three.digest, "{}")
+
+
+def test_what_was_endorsed_counts_under_version_one_and_awaits_its_enrolment_afterwards(log: Log) -> None:
+    """As release 0.1.0 recorded it: read back, asked for and brought along under version 1, and no later."""
+    key = SoftAuthenticator()
+    said, signature = endorsed(endorsement_of(key))
+    record_endorsed(begun(log)._recorder, person("ana"), said, signature)
+    authenticators = begun(log)
+    (found,) = mine(authenticators)
+    assert (found.state, found.endorsement, found.signature, found.copies) == ("endorsed", said, signature, "unknown")
+    plan = plan_under(cluster())
+    assert [each.id for each in authenticators.options(person("ana"), plan).allow_credentials] == [key.credential]
+    text = authenticators.assertion(cluster().digest, key.confirms(plan.encode()))
+    assert confirmation.verify(cluster(), person("ana"), text, plan.encode()).method == "webauthn"
+    unknown = SoftAuthenticator(identity=b"two").confirms(plan.encode())
+    with pytest.raises(AssertionInvalid, match="not endorsed"):
+        confirmation.verify(
+            cluster(), person("ana"), authenticators.assertion(cluster().digest, unknown), plan.encode()
+        )
+    grown(authenticators, revoke("ben"))
+    assert [each.state for each in mine(authenticators)] == ["pending"]
+    with pytest.raises(CredentialUnknown, match="under version 2"):
+        authenticators.options(person("ana"), plan_under(authenticators._recorder.versions.newest))
+    with pytest.raises(CredentialKnown):
+        registered(authenticators, key)
 
 
 def test_options_are_what_browsers_read(log: Log) -> None:
@@ -163,7 +218,7 @@ def test_an_unsound_registration_is_refused_recorded_and_spent(log: Log, case: s
     with pytest.raises(RegistrationNotAwaited):
         authenticators.finish(person("ana"), key.registers(asked))
     assert [code for _, code in codes(log)] == [error.code, RegistrationNotAwaited.code]
-    assert authenticators.mine(person("ana")) == ()
+    assert mine(authenticators) == []
 
 
 def test_a_challenge_is_one_persons(log: Log) -> None:
@@ -177,28 +232,23 @@ def test_a_challenge_is_one_persons(log: Log) -> None:
         authenticators.finish(person("ana"), key.registers(first))
 
 
-def test_only_its_owner_endorses_a_credential(log: Log) -> None:
-    """Ben neither endorses nor registers what is ana's; and nothing is endorsed twice, or unregistered."""
+def test_a_credential_is_registered_once(log: Log) -> None:
+    """Whoever's it is, and whether it waits, is enrolled, or was revoked; and a revoked one is not excluded anew."""
     authenticators, key = begun(log), SoftAuthenticator()
-    pending = registered(authenticators, key)
-    with pytest.raises(CredentialForeign):
-        endorse(authenticators, pending, "ben")
-    with pytest.raises(CredentialKnown):
-        registered(authenticators, key, "ben")
-    with pytest.raises(CredentialUnknown):
-        endorse(authenticators, replace(pending, credential="AAAA"))
-    with pytest.raises(AssertionInvalid):
-        authenticators.endorse(person("ana"), pending.credential, "")
-    endorse(authenticators, pending)
-    with pytest.raises(CredentialKnown):
-        endorse(authenticators, pending)
-    assert [event for event, _ in codes(log)] == [*["refused"] * 4, "endorsed", "refused"]
+    registered(authenticators, key)
+    for changes in ((), (enrolling(key),), (revoking(key),)):
+        grown(authenticators, *changes)
+        for name in ("ana", "ben"):
+            with pytest.raises(CredentialKnown):
+                registered(authenticators, key, name)
+    assert authenticators.begin(person("ana")).exclude_credentials == ()
+    assert codes(log) == [("refused", "control.credential-known")] * 6
 
 
 def test_an_endorsement_counts_only_while_its_key_does(log: Log) -> None:
     """A revoked person, a replaced key, an admin UI elsewhere: nothing is read back."""
-    authenticators = begun(log)
-    endorse(authenticators, registered(authenticators, SoftAuthenticator()))
+    said, signature = endorsed(endorsement_of(SoftAuthenticator()))
+    record_endorsed(begun(log)._recorder, person("ana"), said, signature)
     ana, ben = cluster().operators
     revoked = cluster(operators=(replace(ana, revoked=True), ben))
     replaced = cluster(operators=(replace(ana, ssh_key=ssh_key("nistp384").line), ben))
@@ -230,8 +280,8 @@ def test_one_persons_pending_credentials_are_few(log: Log) -> None:
         authenticators.begin(person("ana"))
     registered(authenticators, SoftAuthenticator(identity=b"ben's"), "ben")
     assert codes(log) == [("refused", "control.credentials-pending")]
-    assert authenticators.mine(person("ana")) == tuple(kept)
-    endorse(authenticators, kept[0])
+    assert mine(authenticators) == kept
+    grown(authenticators, enrolling(keys[0]))
     registered(authenticators, SoftAuthenticator(identity=b"one more"))
 
 
@@ -246,62 +296,4 @@ def test_a_challenge_given_out_before_does_not_pass_the_bound(log: Log) -> None:
     authenticators._challenges["ana"] = stolen
     with pytest.raises(CredentialsPending):
         authenticators.finish(person("ana"), SoftAuthenticator(identity=b"over").registers(challenge))
-    assert len(authenticators.mine(person("ana"))) == PENDING_A_PERSON_MAX
-
-
-class TestAdmitting:
-    """An endorsement that was made on its owner's own machine: recorded as it is, or refused."""
-
-    def test_it_counts_at_once_and_for_ever(self, log: Log) -> None:
-        """Nothing was pending; a process that begins later reads it back; and it is admitted once."""
-        authenticators, key, plan = begun(log), SoftAuthenticator(), '{"plan":"x"}'
-        text, signature = endorsed(endorsement_of(key))
-        found = authenticators.admit(person("ana"), text, signature)
-        assert (found.state, found.endorsement, found.signature) == ("endorsed", text, signature)
-        (again,) = begun(log).mine(person("ana"))
-        assert again == found
-        confirmed = authenticators.assertion(key.confirms(plan.encode()))
-        assert confirmation.verify(cluster(), person("ana"), confirmed, plan.encode()).method == "webauthn"
-        with pytest.raises(CredentialKnown):
-            authenticators.admit(person("ana"), text, signature)
-        assert codes(log) == [("endorsed", ""), ("refused", "control.credential-known")]
-
-    def test_it_takes_the_place_of_what_waited(self, log: Log) -> None:
-        """Where the same credential was pending with another key, the signed one stands, and nothing waits."""
-        authenticators = begun(log)
-        registered(authenticators, SoftAuthenticator("EdDSA"))
-        text, signature = endorsed(endorsement_of(SoftAuthenticator()))
-        authenticators.admit(person("ana"), text, signature)
-        (found,) = authenticators.mine(person("ana"))
-        assert (found.state, found.endorsement) == ("endorsed", text)
-
-    @pytest.mark.parametrize(
-        "changes",
-        [
-            {"cluster": "cluster-2"}, {"operator": "ben"}, {"origin": "http://localhost:1"}, {"rp_id": "evil.example"},
-            {"public_key": "AAAA"}, {"credential": "!"}, {"credential": "A" * 1400},
-        ],
-        ids=str,
-    )  # fmt: skip
-    def test_what_is_not_sound_is_refused_and_recorded(self, log: Log, changes: dict[str, str]) -> None:
-        """Signed or not: it must be this person's, for this cluster and its admin UI, with a key that can confirm."""
-        authenticators = begun(log)
-        text, signature = endorsed(endorsement_of(SoftAuthenticator(), **changes))
-        with pytest.raises(AssertionInvalid):
-            authenticators.admit(person("ana"), text, signature)
-        assert codes(log) == [("refused", "kernel.signature-invalid")]
-        assert authenticators.mine(person("ana")) == ()
-
-    def test_what_is_not_the_owners_is_refused(self, log: Log) -> None:
-        """Another's signature, a plan's namespace, another text, and another's credential."""
-        authenticators, ben = begun(log), file_key("nistp256")
-        text, signature = endorsed(endorsement_of(SoftAuthenticator()))
-        for wrong in ("", endorsed(text, ben)[1], endorsed(text, namespace=NAMESPACE)[1]):
-            with pytest.raises(AssertionInvalid):
-                authenticators.admit(person("ana"), text, wrong)
-        with pytest.raises(AssertionInvalid):
-            authenticators.admit(person("ana"), text + " ", signature)
-        registered(authenticators, SoftAuthenticator(), "ben")
-        with pytest.raises(CredentialForeign):
-            authenticators.admit(person("ana"), text, signature)
-        assert authenticators.mine(person("ana")) == ()
+    assert len(mine(authenticators)) == PENDING_A_PERSON_MAX

@@ -3,6 +3,7 @@
 Source: W3C Web Authentication Level 3, sections 5.8.1 (client data), 6.1 (authenticator data), 6.5.4 (attestation).
 """
 
+import base64
 import hashlib
 import json
 import re
@@ -14,10 +15,13 @@ import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from aerodb.protocol import canonical, sshsig, webauthn
+from aerodb.protocol.authenticator import EnrolledAuthenticator, enrolment_text
+from aerodb.protocol.change import Change
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
-from aerodb.protocol.webauthn import Assertion, Endorsement
+from aerodb.protocol.webauthn import Assertion, Endorsement, LaterAssertion
 from tests.unit.protocol.signers import file_key, ssh_key
 
 KINDS = ("ES256", "EdDSA", "RS256")
@@ -197,6 +201,38 @@ def assertion_of(response: str, endorsement: tuple[str, str], **changes: str) ->
         "endorsement_signature": endorsement[1],
     }
     return canonical.encode(Assertion(**values | changes)).decode()
+
+
+def bare_assertion(response: str, **changes: str) -> str:
+    """Return a browser's response as a confirmation under a later version of the configuration, changed as told."""
+    parsed = json.loads(response)
+    values: dict[str, Any] = {
+        "credential": parsed["id"],
+        "authenticator_data": parsed["response"]["authenticatorData"],
+        "client_data": parsed["response"]["clientDataJSON"],
+        "signature": parsed["response"]["signature"],
+    }
+    return canonical.encode(LaterAssertion(**values | changes)).decode()
+
+
+def enrolled(key: SoftAuthenticator, name: str = "ana") -> EnrolledAuthenticator:
+    """Return an authenticator as a version enrols it, whether its key is sound or not."""
+    public = key.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return EnrolledAuthenticator(
+        person=name, credential=key.credential, public_key=base64.b64encode(public).decode(), copies="impossible"
+    )
+
+
+def enrolling(key: SoftAuthenticator, name: str = "ana") -> Change:
+    """Return the change that enrols an authenticator."""
+    each = enrolled(key, name)
+    after = enrolment_text(each.credential, each.public_key, each.copies)
+    return Change(kind="enrol-authenticator", name=name, before="", after=after)
+
+
+def revoking(key: SoftAuthenticator, name: str = "ana") -> Change:
+    """Return the change that revokes an authenticator."""
+    return Change(kind="revoke-authenticator", name=name, before=key.credential, after="revoked")
 
 
 def ana() -> Operator:

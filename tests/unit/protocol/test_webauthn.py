@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from aerodb.audit.record import RECORD_BYTES_MAX, Record, encode_record
 from aerodb.protocol import canonical, confirmation, sshsig, webauthn
+from aerodb.protocol.authenticator import short_name
 from aerodb.protocol.sshsig import Proof, SshsigInvalid
 from aerodb.protocol.webauthn import AssertionInvalid
 from tests.unit.protocol.authenticator import (
@@ -180,9 +181,9 @@ def test_every_part_is_signed(kind: str) -> None:
 def test_another_key_signs_nothing_for_it() -> None:
     """The credential's id alone is nothing: the key that was endorsed must have signed."""
     other = SoftAuthenticator(key=ec.derive_private_key(17, ec.SECP256R1()))
-    refused(assertion_of(other.confirms(PLAN), ENDORSED), "signature is not the endorsed key's")
+    refused(assertion_of(other.confirms(PLAN), ENDORSED), "signature is not the credential's")
     edwards = SoftAuthenticator("EdDSA")
-    refused(assertion_of(edwards.confirms(PLAN), ENDORSED), "signature is not the endorsed key's")
+    refused(assertion_of(edwards.confirms(PLAN), ENDORSED), "signature is not the credential's")
 
 
 def test_another_credential_is_refused() -> None:
@@ -341,8 +342,8 @@ def test_the_largest_assertion_fits_into_a_record() -> None:
 
 def test_a_short_name_is_typed_easily() -> None:
     """Eight digits, of the id alone."""
-    assert webauthn.short_name(KEY.credential) == webauthn.short_name(KEY.credential)
-    assert len(webauthn.short_name("")) == 8
+    assert short_name(KEY.credential) == short_name(KEY.credential)
+    assert len(short_name("")) == 8
 
 
 @pytest.mark.parametrize(

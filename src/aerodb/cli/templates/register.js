@@ -36,7 +36,7 @@
       for (const name of ["name", "key", "credential", "words"]) made.querySelector(`[data-${name}]`).textContent = said[name];
       form.hidden = true;
       made.hidden = false;
-      status.textContent = "Registered. It counts for nothing until you endorse it in the terminal.";
+      status.textContent = "Registered. It counts for nothing until you confirm its enrolment in the terminal.";
     } catch (error) {
       status.textContent = `Not registered: ${error.message}. Begin anew in the terminal.`;
     }

@@ -28,7 +28,7 @@
     return made;
   };
 
-  // The fingerprint as endorsements have it: of the key's text, which is base64.
+  // The fingerprint as the configuration's changes have it: of the key's text, which is base64.
   const fingerprintOf = async (key) => {
     const text = new TextEncoder().encode(btoa(String.fromCharCode(...new Uint8Array(key))));
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
@@ -41,7 +41,7 @@
     const same = read === place.dataset.fingerprint;
     const mark = document.createElement("span");
     mark.className = `mark ${same ? "good" : "bad"}`;
-    mark.textContent = same ? "the same key" : `ANOTHER KEY, ${read}: do not endorse this`;
+    mark.textContent = same ? "the same key" : `ANOTHER KEY, ${read}: do not enrol this`;
     place.replaceChildren(mark);
   };
 

@@ -1,4 +1,4 @@
-"""Confirming in the browser: by an authenticator that the operator's SSH key endorsed, over the plan's exact bytes.
+"""Confirming in the browser: by an authenticator of the operator's, over the plan's exact bytes.
 
 The page holds no key and signs nothing; what the authenticator says is carried to the control plane, which verifies
 it, as the node's agent does again. Without an authenticator the same request is confirmed in a terminal.
@@ -8,8 +8,11 @@ from aerodb.control.authenticators import PENDING_A_PERSON_MAX
 from aerodb.control.errors import ConfirmationReplayed
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
-from aerodb.views.credentials import endorsement_words
+from aerodb.views.credentials import endorsement_words, holding
+from aerodb.views.observed import observe, primary_of
+from aerodb.views.render import Line
 from aerodb.web.errors import NotTyped
+from aerodb.web.pages.cluster import status_of
 from aerodb.web.pages.requests import path_of
 from aerodb.web.visit import Json, Onward, Page, Visit
 
@@ -26,7 +29,7 @@ def confirm(visit: Visit) -> Onward:
     if visit.form.get("typed", "") != decision.line.target:
         raise NotTyped(f"type {decision.line.target} to confirm", field="typed", request=request)
     try:
-        signature = visit.access.assertion(visit.sent("response"))
+        signature = visit.access.assertion(request, visit.sent("response"))
         visit.access.confirm(request, signature)
     except ConfirmationReplayed:
         return Onward(to=path_of(request))
@@ -52,20 +55,34 @@ def decline(visit: Visit) -> Onward:
 
 
 def authenticators(visit: Visit) -> Page:
-    """Answer with the person's own authenticators."""
+    """Answer with all authenticators, where each holds by now, and what awaits its enrolment."""
     visit.access.require(Right.LOOK)
-    allowed = visit.person.role == "operator"
-    mine = visit.access.authenticators() if allowed else ()
-    waiting = [each for each in mine if each.state == "pending"]
-    values = {
-        "allowed": allowed,
-        "endorsed": [each for each in mine if each.state == "endorsed"],
-        "pending": [(each, endorsement_words(each.endorsement.encode())) for each in waiting],
-        "full": len(waiting) >= PENDING_A_PERSON_MAX,
-        "local": visit.access.cluster.web_is_local,
-        "origin": visit.access.cluster.web_origin,
-    }
+    cluster, allowed = visit.access.cluster, visit.person.role == "operator"
+    values: dict[str, object] = {
+        "allowed": allowed, "local": cluster.web_is_local, "origin": cluster.web_origin, "rows": (), "pending": (),
+        "endorsed": (), "waiting": 0, "full": False, "primary": "",
+    }  # fmt: skip
+    if allowed:
+        values |= _listed(visit)
     return Page(template="authenticators.html", here="/authenticators", values=values)
+
+
+def _listed(visit: Visit) -> dict[str, object]:
+    """Return what the page lists; where something holds is by what the nodes report now."""
+    known, chain = visit.access.authenticators(), visit.access.enrolments()
+    observed = observe(chain.founding, status_of(visit, judged=False))
+    enrolled = {each.credential: holding(chain, observed.facts, each) for each in chain.newest.enrolled}
+    pending = [each for each in known if each.state == "pending"]
+    waiting = sum(each.operator == visit.person.name for each in pending)
+    primary = primary_of(observed)
+    return {
+        "rows": [(each, Line(*enrolled[each.credential])) for each in known if each.credential in enrolled],
+        "pending": [(each, endorsement_words(each.endorsement.encode())) for each in pending],
+        "endorsed": [each for each in known if each.state == "endorsed"],
+        "waiting": waiting,
+        "full": waiting >= PENDING_A_PERSON_MAX,
+        "primary": primary.node if primary else "PRIMARY",
+    }
 
 
 def begin(visit: Visit) -> Json:
@@ -78,7 +95,7 @@ def begin(visit: Visit) -> Json:
 
 
 def register(visit: Visit) -> Onward:
-    """Take the browser's new credential, which then awaits its owner's endorsement.
+    """Take the browser's new credential, which then awaits its enrolment.
 
     Raises:
         AeroError: it is none.
