@@ -44,14 +44,6 @@ class CredentialUnclear(AeroError):
     title = "Which authenticator is meant cannot be told"
 
 
-class ChangeUnclear(AeroError):
-    """Which change of the configuration is meant cannot be told, or the node has nothing to take."""
-
-    code = "input.change-unclear"
-    status = 400
-    title = "Which change is meant cannot be told"
-
-
 class FileUnusable(AeroError):
     """A file named on the command line cannot be read, or would be overwritten."""
 
