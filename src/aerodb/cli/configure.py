@@ -9,7 +9,7 @@ import click
 from aerodb.actions import action_named
 from aerodb.cli.act import act, person_profile
 from aerodb.cli.chained import shown_chain
-from aerodb.cli.failures import FileUnusable
+from aerodb.cli.keyfile import KEY_FILE, line_in
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.protocol import api
 from aerodb.protocol.change import step_text
@@ -25,8 +25,6 @@ from aerodb.views.changing import (
     version_taken,
 )
 from aerodb.views.observed import observe
-
-KEY_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def _help(kind: KindOfChange) -> str:
@@ -57,7 +55,7 @@ def wanted_by(typed: Mapping[str, Any], role: str | None, key: Path | None) -> W
     if len(found) != 1:
         raise ChangeUnclear(f"name exactly one of {', '.join(f'--{kind}' for kind in KINDS)}", field="change")
     kind, name = found[0], named[found[0]]
-    line = _line_in(key) if key is not None else ""
+    line = line_in(key) if key is not None else ""
     wanted = Wanted(kind=kind, name=name if isinstance(name, str) else "", role=role or "", key=line)
     kind_of(wanted)
     return wanted
@@ -90,15 +88,3 @@ def configure(
     chain = shown_chain(profile, caller)[0]
     step = step_at(chain, version_taken(chain, facts), wanted)
     return act(session, action_named("configure"), node, {"change": step_text(step)}, reason, by_agent=ssh_agent)
-
-
-def _line_in(path: Path) -> str:
-    """Return what a file of a public key holds.
-
-    Raises:
-        FileUnusable: it cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileUnusable(f"{path} cannot be read: {error}", field="key") from error
