@@ -16,6 +16,7 @@ from aerodb.logs import Form, configure, say
 
 if TYPE_CHECKING:
     from aerodb.control.plane import ControlPlane  # Only annotated here: an agent loads no control plane.
+    from aerodb.local.certifying import HolderKind
 
 
 class _Ending:
@@ -240,6 +241,37 @@ def init(folder: Path) -> int:
     _say(f"cluster {cluster.name} ({cluster.id}) made in {folder}")
     for line in founding_lines(cluster):
         _say(line)
+    return 0
+
+
+def issue_certificate(folder: Path, name: str, role: str, line: str) -> int:
+    """Make the profile of a person of the cluster in `folder`, and say how they are enrolled."""
+    from aerodb.local.certifying import issue, issued_lines
+
+    private.begin()
+    for said in issued_lines(issue(folder, name, role, line), name):
+        _say(said)
+    return 0
+
+
+def renew_certificate(folder: Path, name: str, kind: "HolderKind") -> int:
+    """Renew a certificate of the cluster in `folder`, and say until when it is good."""
+    from aerodb.local.certifying import renew, renewed_line
+
+    private.begin()
+    _say(renewed_line(*renew(folder, name, kind), kind))
+    return 0
+
+
+def replace_authority(folder: Path) -> int:
+    """Make a new certificate authority for the cluster in `folder`, and say who has a certificate of it."""
+    from aerodb.local.replacing import replace_authority as replaced
+
+    private.begin()
+    holders = replaced(folder)
+    _say(f"A new authority is in {folder / 'authority'}. Of it are the certificates of:")
+    for holder in holders:
+        _say(f"  {holder}")
     return 0
 
 

@@ -104,7 +104,8 @@ def test_no_text_in_a_path_a_query_a_form_or_a_cookie_is_a_failure(shared: Runni
     for page in (each for each in PAGES if each.path != "/leave"):
         for text in ODD:
             path = FILLED.sub(lambda _, text=text: quote(text, safe=""), page.path)  # type: ignore[misc]
-            names = ("before", "node", "term", "digest", "id", "action", "target", "reason", "since", "operator")
+            names = ("before", "node", "term", "digest", "id", "action", "target", "reason", "since", "operator",
+                     "kind", "name", "role", "key", "version")  # fmt: skip
             fields = urlencode({**dict.fromkeys(names, text), "token": token if text != "é" else text})
             if page.method == "GET":
                 assert window.get(f"{path}?{fields}").status < 500, (page.path, text)

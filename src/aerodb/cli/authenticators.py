@@ -8,25 +8,18 @@
 import click
 
 from aerodb.cli.chained import shown_chain
-from aerodb.cli.failures import OK, CredentialAltered, CredentialUnclear
-from aerodb.cli.profile import Caller, Profile
+from aerodb.cli.failures import OK
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
-from aerodb.errors import AeroError
-from aerodb.protocol import api, canonical, webauthn
-from aerodb.protocol.authenticator import Copies, EnrolledAuthenticator, enrolment_text, fingerprint, short_name
+from aerodb.protocol import api, webauthn
+from aerodb.protocol.authenticator import EnrolledAuthenticator, fingerprint, short_name
 from aerodb.protocol.chain import REVOKED, Chain
-from aerodb.protocol.change import Change
-from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.credentials import Authenticator, AuthenticatorList
-from aerodb.protocol.webauthn import Endorsement
 from aerodb.views.credentials import holding
+from aerodb.views.enrolling import awaiting
 from aerodb.views.observed import Observed, observe, primary_of
 
 PATH = "/v1/authenticators"
 HEAD = ("NAME", "WHOSE", "STATE", "KEY", "COPIES", "CONFIRMS", "CREDENTIAL")
-AWAITING = ("pending", "endorsed")
-"""The states of what can be enrolled."""
-
 Row = list[tuple[str, str]]
 
 
@@ -44,7 +37,7 @@ def authenticators(session: Session, *, as_json: bool) -> int:
         return OK
     chain = shown_chain(profile, caller)[0]
     observed = observe(profile.cluster, read(caller.get("/v1/status"), api.Status))
-    waiting = awaiting(chain, answer)
+    waiting = awaiting(chain.newest, answer.authenticators)
     rows = [*(_enrolled(chain, observed, each) for each in chain.newest.enrolled), *map(_waiting, waiting)]
     if not rows:
         session.terminal.line("Nobody has an authenticator yet. Register one: aerodb register", "dim")
@@ -58,15 +51,6 @@ def authenticators(session: Session, *, as_json: bool) -> int:
             f"Awaits its enrolment: aerodb configure {node} --enrol-authenticator {each.name}{of}", "dim"
         )
     return OK
-
-
-def awaiting(chain: Chain, answer: AuthenticatorList) -> list[Authenticator]:
-    """Return what the control plane says is registered, and the chain does not enrol."""
-    return [
-        each
-        for each in answer.authenticators
-        if each.state in AWAITING and chain.newest.authenticator(each.credential) is None
-    ]
 
 
 def _enrolled(chain: Chain, observed: Observed, each: EnrolledAuthenticator) -> Row:
@@ -94,70 +78,3 @@ def _waiting(each: Authenticator) -> Row:
         ("warn", each.state),
         *(("plain", text) for text in texts),
     ]
-
-
-# Changes --------------------------------------------------------------------------------------------------------------
-
-
-def enrolling(profile: Profile, caller: Caller, credential: str, of: str) -> Change:
-    """Return the change that enrols a registered authenticator of somebody, by its short name or its id.
-
-    Raises:
-        CredentialUnclear: none such awaits its enrolment.
-        CredentialAltered: what the control plane says of it is not of this person, cluster and admin UI.
-    """
-    listed = read(caller.get(PATH), AuthenticatorList).authenticators
-    found = [each for each in listed if each.state in AWAITING and each.operator == of]
-    chosen = [each for each in found if credential in (each.name, each.credential)]
-    if len(chosen) != 1:
-        names = ", ".join(each.name for each in found) or "none; register one first (aerodb register, or the admin UI)"
-        raise CredentialUnclear(
-            f"{credential!r} is not among the authenticators of {of} that await their enrolment: {names}",
-            field="credential",
-        )
-    return enrolment(checked(profile.cluster, chosen[0], of), chosen[0].copies)
-
-
-def enrolment(endorsement: Endorsement, copies: Copies) -> Change:
-    """Return the change that enrols a credential."""
-    after = enrolment_text(endorsement.credential, endorsement.public_key, copies)
-    return Change(kind="enrol-authenticator", name=endorsement.operator, before="", after=after)
-
-
-def revoking(before: Cluster, credential: str, of: str) -> Change:
-    """Return the change that revokes an enrolled authenticator of somebody, by its short name or its id.
-
-    Raises:
-        CredentialUnclear: they have none such.
-    """
-    found = [each for each in before.enrolled if each.person == of]
-    chosen = [each for each in found if credential in (short_name(each.credential), each.credential)]
-    if len(chosen) != 1:
-        names = ", ".join(short_name(each.credential) for each in found if not each.revoked) or "none"
-        raise CredentialUnclear(
-            f"{credential!r} is not among the enrolled authenticators of {of}: {names}", field="credential"
-        )
-    return Change(kind="revoke-authenticator", name=of, before=chosen[0].credential, after=REVOKED)
-
-
-def checked(cluster: Cluster, listed: Authenticator, of: str) -> Endorsement:
-    """Return what is said of a listed credential, if it is sound, and for this person, cluster and admin UI.
-
-    Raises:
-        CredentialAltered: it is not.
-    """
-    try:
-        endorsement = canonical.decode(listed.endorsement.encode(), Endorsement)
-        webauthn.public_key(endorsement.public_key)
-    except (AeroError, UnicodeEncodeError) as error:
-        raise CredentialAltered(f"what is said of it cannot be read: {error}") from error
-    for what, found, wanted in (
-        ("cluster", endorsement.cluster, cluster.id),
-        ("operator", endorsement.operator, of),
-        ("origin", endorsement.origin, cluster.web_origin),
-        ("relying party", endorsement.rp_id, cluster.rp_id),
-        ("credential", endorsement.credential, listed.credential),
-    ):
-        if not wanted or found != wanted:
-            raise CredentialAltered(f"it is for the {what} {found!r}, not {wanted!r}")
-    return endorsement

@@ -2,22 +2,15 @@
 
 import click
 
+from aerodb.audit.makers import maker_by
 from aerodb.audit.record import decode_record
 from aerodb.cli.chained import shown_chain
 from aerodb.cli.failures import OK, UNVERIFIED
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Terminal, escape
 from aerodb.protocol import api, canonical
-from aerodb.protocol.authenticator import fingerprint, short_name
-from aerodb.protocol.chain import Chain
-from aerodb.protocol.change import said
-from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.envelope import Envelope
-from aerodb.protocol.sshkey import parse_line
-from aerodb.protocol.words import whole_words_of
-from aerodb.views.credentials import counts
-from aerodb.views.observed import Observed, observe
-from aerodb.views.versions import taken_remark
+from aerodb.views.observed import observe
+from aerodb.views.versions import FOUNDING_SAID, ChainShown, chain_shown, maker_text, person_text
 
 
 @click.command(cls=ClientCommand)
@@ -35,49 +28,38 @@ def configuration(session: Session, *, as_json: bool) -> int:
         session.terminal.document(canonical.encode(answer))
         return OK
     observed = observe(profile.cluster, read(caller.get("/v1/status"), api.Status))
-    show_versions(session.terminal, chain, answer.envelopes)
-    show_people(session.terminal, chain.newest)
-    return OK if show_taken(session.terminal, chain, observed) else UNVERIFIED
+    makers = [maker_by(decode_record(each.record.encode())) for each in answer.envelopes]
+    shown = chain_shown(chain, makers, observed)
+    show_versions(session.terminal, shown)
+    show_people(session.terminal, shown)
+    return OK if show_taken(session.terminal, shown) else UNVERIFIED
 
 
-def show_versions(terminal: Terminal, chain: Chain, envelopes: tuple[Envelope, ...]) -> None:
+def show_versions(terminal: Terminal, shown: ChainShown) -> None:
     """Show each version: what it changed, who signed that, when and why."""
     terminal.line("Versions", "heading")
-    terminal.line(f"  1  {chain.founding.digest}: the founding document, trusted outright")
-    for line in whole_words_of(chain.founding.digest):
+    terminal.line(f"  1  {shown.founding}: {FOUNDING_SAID}")
+    for line in shown.words:
         terminal.line(f"     {line}", "dim")
-    for version, envelope in zip(chain.versions[1:], envelopes, strict=True):
-        record = decode_record(envelope.record.encode())
-        if version.link is not None:
-            terminal.line(escape(f"  {version.version}  {said(version.link.change)}"))
-        terminal.line(escape(f"     {record.operator}, {record.at}, on {record.target}: {record.reason}"), "dim")
+    for each in shown.versions:
+        terminal.line(escape(f"  {each.version}  {each.said}"))
+        terminal.line(escape(f"     {maker_text(each.maker)}"), "dim")
 
 
-def show_people(terminal: Terminal, newest: Cluster) -> None:
+def show_people(terminal: Terminal, shown: ChainShown) -> None:
     """Show everybody who is or was enrolled."""
     terminal.line("People", "heading")
-    for person in newest.operators:
-        key = parse_line(person.ssh_key).fingerprint if person.ssh_key else "no key"
-        state = "revoked" if person.revoked else str(person.role)
-        terminal.line(escape(f"  {person.name:<16}{state:<10}{key}"), "dim" if person.revoked else "plain")
-        _show_authenticators(terminal, newest, person.name)
+    for person in shown.people:
+        terminal.line(escape(f"  {person.name:<16}{person_text(person)}"), "dim" if person.revoked else "plain")
+        for text, good in person.authenticators:
+            terminal.line(escape(f"  {'':<16}{text}"), "plain" if good else "dim")
 
 
-def _show_authenticators(terminal: Terminal, newest: Cluster, person: str) -> None:
-    """Show the authenticators that somebody has or had."""
-    for each in newest.enrolled:
-        if each.person == person:
-            style = "plain" if counts(newest, each.credential) else "dim"
-            said = f"authenticator {short_name(each.credential)}  {fingerprint(each.public_key)}"
-            terminal.line(escape(f"  {'':<16}{said}{'  revoked' if each.revoked else ''}"), style)
-
-
-def show_taken(terminal: Terminal, chain: Chain, observed: Observed) -> bool:
+def show_taken(terminal: Terminal, shown: ChainShown) -> bool:
     """Show which version each node has taken, as it signed its report; return whether all are on this chain."""
     terminal.line("Taken", "heading")
-    sound = True
-    for member in chain.founding.members:
-        style, text = taken_remark(chain, observed, member.name)
-        sound = sound and style != "bad"
-        terminal.line(escape(f"  {member.name:<16}{text}"), style)
-    return sound
+    for name, (style, text) in shown.taken:
+        terminal.line(escape(f"  {name:<16}{text}"), style)
+    for sentence in shown.unheld:
+        terminal.line(escape(f"  {sentence}"), "warn")
+    return all(style != "bad" for _, (style, _) in shown.taken)

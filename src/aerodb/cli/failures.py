@@ -36,22 +36,6 @@ class KeyUnusable(AeroError):
     title = "The operator's key cannot be used"
 
 
-class CredentialUnclear(AeroError):
-    """Which authenticator is meant cannot be told, or there is none such."""
-
-    code = "input.credential-unclear"
-    status = 404
-    title = "Which authenticator is meant cannot be told"
-
-
-class ChangeUnclear(AeroError):
-    """Which change of the configuration is meant cannot be told, or the node has nothing to take."""
-
-    code = "input.change-unclear"
-    status = 400
-    title = "Which change is meant cannot be told"
-
-
 class FileUnusable(AeroError):
     """A file named on the command line cannot be read, or would be overwritten."""
 
@@ -139,13 +123,6 @@ class PlanAltered(Unverified):
     title = "The plan does not verify here"
 
 
-class CredentialAltered(Unverified):
-    """What is to be enrolled is not this person's credential, for this cluster, on its own origin."""
-
-    code = "control.credential-unverified"
-    title = "The authenticator does not verify here"
-
-
 class ConfigurationUnverified(Unverified):
     """A version of the configuration does not follow, proven, from the profile's version 1."""
 
@@ -175,9 +152,13 @@ LOG_CODES = frozenset({LogUnverified.code, "control.log-behind", "control.log-fo
 """What says that the audit log is not what it was, whoever finds it; `aerodb.audit` is not loaded for it."""
 
 
+CREDENTIAL_UNVERIFIED = "control.credential-unverified"
+"""What says that a registered authenticator is not what it should be; `aerodb.views.enrolling` is not loaded for it."""
+
+
 def exit_code(error: AeroError) -> int:
     """Return the exit code that says what `error` means to a caller."""
-    if isinstance(error, Unverified) or error.code in {*LOG_CODES, MADE_LATER}:
+    if isinstance(error, Unverified) or error.code in {*LOG_CODES, MADE_LATER, CREDENTIAL_UNVERIFIED}:
         return UNVERIFIED
     if isinstance(error, TerminalMissing):
         return NOT_A_TERMINAL

@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "People": {
         "configuration": ("configuration", "Who may act, how that came about, and which node has taken what."),
+        "certificate": ("certificate", "Issue and renew the certificates that let people in."),
     },
     "Run": {
         "up": ("daemons", "A whole cluster on this machine."),

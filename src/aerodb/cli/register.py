@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from aerodb.cli.act import person_profile
-from aerodb.cli.authenticators import enrolment
 from aerodb.cli.chained import shown_chain
-from aerodb.cli.configure import ask_change
+from aerodb.cli.configure import ask_step
 from aerodb.cli.failures import AdminUiAbsent, OriginElsewhere, PrimaryUnknown
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.protocol import api
+from aerodb.protocol.chain import step_of
 from aerodb.protocol.cluster import Cluster
+from aerodb.views.changing import version_taken
+from aerodb.views.enrolling import enrolment
 from aerodb.views.observed import observe, primary_of
 
 if TYPE_CHECKING:
@@ -48,14 +50,16 @@ def register(session: Session, *, reason: str, ssh_agent: bool, seconds: int) ->
     refuse_elsewhere(profile.cluster)
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     chain = shown_chain(profile, caller)[0]
-    primary = primary_of(observe(profile.cluster, read(caller.get("/v1/status"), api.Status)))
+    observed = observe(profile.cluster, read(caller.get("/v1/status"), api.Status))
+    primary = primary_of(observed)
     if primary is None:
         raise PrimaryUnknown("nobody who reports is the granted primary, which enrols it first", field="node")
     known = (each for each in chain.newest.enrolled if each.person == profile.operator and not each.revoked)
     mine = tuple(each.credential for each in known)
     found = _registered(session, profile, mine, seconds)
-    change = enrolment(found.endorsement, found.copies)
-    return ask_change(session, (chain, primary), lambda _: change, reason, by_agent=ssh_agent)
+    before = chain.versions[version_taken(chain, primary) - 1]
+    step = step_of(before, enrolment(found.endorsement, found.copies))
+    return ask_step(session, observed, primary.node, step, reason, by_agent=ssh_agent)
 
 
 def refuse_elsewhere(cluster: Cluster) -> None:

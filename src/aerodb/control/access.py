@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aerodb.audit.evidence import Evidence
 from aerodb.audit.findings import Finding
+from aerodb.audit.makers import VersionMaker
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log
 from aerodb.control.agents import Rules
@@ -25,7 +26,7 @@ from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
 from aerodb.control.reading import Reader
 from aerodb.control.roles import ALLOWED, Right, require
-from aerodb.control.versions import KnownVersions
+from aerodb.control.versions import KnownVersions, makers
 from aerodb.protocol.api import (
     Ask,
     AsOf,
@@ -102,6 +103,19 @@ class Access:
         """Return the chain of configurations, with what proves each version."""
         self.require(Right.READ_AUDIT)
         return self._parts.reader.configurations()
+
+    def chain(self) -> tuple[Chain, tuple[VersionMaker, ...]]:
+        """Return all versions of the configuration that are known, and who made each after the first.
+
+        Nothing is shown of it that the requests do not show by which they were made.
+
+        Raises:
+            CallerRefused: the person may not read requests.
+            VerificationFailed: a record was altered.
+        """
+        self.require(Right.READ_REQUESTS)
+        chain = self._parts.versions.chain
+        return chain, makers(self._parts.versions, chain, self._parts.log)
 
     # Acting -----------------------------------------------------------------------------------------------------------
 

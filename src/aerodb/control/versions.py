@@ -9,6 +9,7 @@
 import threading
 from collections.abc import Iterable, Iterator
 
+from aerodb.audit.makers import VersionMaker, maker_by
 from aerodb.audit.record import read_record
 from aerodb.audit.search import PAGE_RECORDS_MAX, Query
 from aerodb.audit.store import Log, SearchBehind, search
@@ -110,6 +111,17 @@ class KnownVersions:
                 if after.digest == digest:
                     self._chain = Chain((*self._chain.versions, after))
                     say("the configuration has a new version", version=after.version, digest=digest)
+
+
+def makers(versions: KnownVersions, chain: Chain, log: Log) -> tuple[VersionMaker, ...]:
+    """Return who made each version of a chain after the first, in order.
+
+    Raises:
+        VerificationFailed: a record was altered.
+    """
+    found = (versions.maker(each.digest) for each in chain.versions[1:])
+    records = ([read_record(log.record(at)) for at in log.sequences_of(request)] for request in found)
+    return tuple(maker_by(next(each for each in those if each.event == "confirmed")) for those in records)
 
 
 def configuring(log: Log) -> list[tuple[int, bytes]]:

@@ -41,3 +41,43 @@ class StoryBroken(AeroError):
     code = "control.demonstration-failed"
     status = 500
     title = "The demonstration did not go as told"
+
+
+class ClusterAbsent(AeroError):
+    """The folder holds no cluster."""
+
+    code = "input.cluster-absent"
+    status = 404
+    title = "There is no cluster in this folder"
+
+
+class AuthorityAbsent(AeroError):
+    """The cluster's folder keeps no certificate authority, so nobody can be given a certificate."""
+
+    code = "input.authority-absent"
+    status = 404
+    title = "The certificate authority is not here"
+
+
+class AuthorityUnusable(AeroError):
+    """What is kept as the certificate authority is damaged, or is not the one that the cluster trusts."""
+
+    code = "input.authority-unusable"
+    status = 409
+    title = "The certificate authority cannot be used"
+
+
+class HolderAbsent(AeroError):
+    """Whoever's certificate is to be renewed has none here, or its key cannot be read."""
+
+    code = "input.certificate-holder-absent"
+    status = 404
+    title = "There is no certificate to renew"
+
+
+class ClusterRuns(AeroError):
+    """A part of the cluster answers, and must not while its certificates change."""
+
+    code = "input.cluster-runs"
+    status = 409
+    title = "The cluster runs"

@@ -3,8 +3,10 @@
 cluster.json         the configuration, the same bytes everywhere
 nodes/<name>/        an agent's folder, with its PostgreSQL in postgres/
 control/             the control plane's folder: its keys and the audit log
+authority/           the certificate authority: its key, which no process reads, and its certificate
 monitor/             what Prometheus needs in order to scrape: its certificate, its configuration
-operator/ auditor/ observer/   one profile a person: their certificate, and the operator's SSH key
+operator/ auditor/ observer/   one profile a person: their certificate, and the operator's SSH key; so of each who
+                     was given a certificate later
 logs/                what the processes said
 """
 
@@ -31,6 +33,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     def control(self) -> Path:
         """Return the control plane's folder."""
         return self.root / "control"
+
+    @property
+    def authority(self) -> Path:
+        """Return the folder of the certificate authority."""
+        return self.root / "authority"
 
     @property
     def logs(self) -> Path:

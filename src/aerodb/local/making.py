@@ -1,6 +1,7 @@
 """`aerodb init`: a new cluster's keys, configuration and data, in one folder.
 
-- Every key is made here, once; the certificate authority's own key is kept nowhere.
+- Every key is made here, once. The certificate authority's own key is kept in a folder of its own, which no process of
+  the cluster reads: with it people are given certificates later.
 - The configuration is written last: a folder without it is not a cluster.
 """
 
@@ -26,10 +27,10 @@ from aerodb.kernel.store import Store
 from aerodb.local.errors import FolderTaken, PortsTaken
 from aerodb.local.layout import Layout
 from aerodb.local.monitor import monitor_files
+from aerodb.local.profiles import pem, write_key, write_profile
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.signed import public_text
-from aerodb.protocol.sshsig import NAMESPACE
 from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import Authority, write_private
 from aerodb.transport.metrics import MONITOR
@@ -68,10 +69,6 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _pem(key: Ed25519PrivateKey, form: serialization.PrivateFormat) -> bytes:
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 class Making:
@@ -143,6 +140,8 @@ class Making:
             folder.chmod(mode)
         self._layout.logs.mkdir(mode=0o700)
         authority = Authority(self.cluster.id)
+        self._layout.authority.mkdir(mode=0o700)
+        authority.keep(self._layout.authority)
         self._make_control(authority)
         self._make_people(authority)
         self._make_monitor(authority)
@@ -155,7 +154,7 @@ class Making:
         folder.mkdir(mode=0o700)
         authority.issue(folder, "control", "control")
         write_private(folder / "cluster.json", canonical.encode(self.cluster))
-        write_private(folder / "log.key", _pem(self._log_key, serialization.PrivateFormat.PKCS8))
+        write_private(folder / "log.key", pem(self._log_key, serialization.PrivateFormat.PKCS8))
         Log.create(folder / "log", self.cluster.origin, self._log_key).close()
 
     def _make_people(self, authority: Authority) -> None:
@@ -163,15 +162,9 @@ class Making:
             folder = self._layout.profile(person.name)
             folder.mkdir(mode=0o700)
             authority.issue(folder, person.name, "person")
-            write_private(folder / "cluster.json", canonical.encode(self.cluster))
-            names = {"control": self.cluster.control, "operator": person.name}
-            write_private(folder / "profile.json", canonical.encode(names))
+            write_profile(folder, self.cluster, person.name)
         folder = self._layout.profile("operator")
-        write_private(folder / "id_ed25519", _pem(self._operator_key, serialization.PrivateFormat.OpenSSH))
-        key_line = self.cluster.operators[0].ssh_key
-        write_private(folder / "id_ed25519.pub", f"{key_line}\n".encode())
-        signers = f'operator namespaces="{NAMESPACE}" {key_line}\n'
-        write_private(folder / "allowed_signers", signers.encode())
+        write_key(folder, "operator", self._operator_key)
         write_private(folder / "app.pgpass", f"*:*:*:app:{self._passwords.application}\n".encode())
 
     def _make_monitor(self, authority: Authority) -> None:
@@ -196,7 +189,7 @@ class Making:
         file = NodeFile(name=name, home=str(home), binaries="", account="", starts="standby")
         write_private(folder / "node.json", canonical.encode(file))
         write_private(folder / "cluster.json", canonical.encode(self.cluster))
-        write_private(folder / "node.key", _pem(self._keys[name], serialization.PrivateFormat.PKCS8))
+        write_private(folder / "node.key", pem(self._keys[name], serialization.PrivateFormat.PKCS8))
         make_home(installation, place_of(self.cluster, name, home), self._passwords)
         return home
 

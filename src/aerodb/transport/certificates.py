@@ -1,4 +1,4 @@
-"""The cluster's own certificate authority: made once, when the cluster is made.
+"""The cluster's own certificate authority: made once, when the cluster is made, and kept by whoever made it.
 
 Source: RFC 5280. Names are the cluster's own, so a certificate is good wherever its service listens.
 """
@@ -13,28 +13,43 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = dt.timedelta(days=3650)
+PEM = serialization.Encoding.PEM
 
 
 class Authority:
-    """A certificate authority: its key and its own certificate, held in memory by whoever makes a cluster."""
+    """A certificate authority: its key and its own certificate, as whoever makes a cluster, or keeps one, holds it."""
 
-    def __init__(self, cluster: str, life: dt.timedelta = LIFETIME) -> None:
-        """Make a new one for the cluster with that id, which is good for so long."""
+    def __init__(self, cluster: str, life: dt.timedelta = LIFETIME, kept: "KeptAuthority | None" = None) -> None:
+        """Take the one that was `kept` for the cluster with that id, or make a new one, which is good for so long."""
         self._cluster = cluster
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        name = self._name("authority", "authority")
-        self._certificate = (
-            self._builder(name, name, self._key.public_key(), life)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
+        self._key, self._certificate = kept or _made(cluster, life)
+
+    @property
+    def pem(self) -> bytes:
+        """Return the authority's own certificate."""
+        return self._certificate.public_bytes(PEM)
+
+    @property
+    def expires(self) -> dt.datetime:
+        """Return until when the authority is good, and so whatever it certifies."""
+        return self._certificate.not_valid_after_utc
+
+    def keep(self, folder: Path) -> None:
+        """Write the authority's certificate and its key into `folder`, for its owner alone."""
+        write_private(folder / "ca.crt", self.pem)
+        write_private(folder / "ca.key", key_pem(self._key))
 
     def issue(self, folder: Path, name: str, kind: str, life: dt.timedelta = LIFETIME) -> None:
         """Write the certificate and key of `name`, good for so long, into `folder`, for its owner alone."""
         key = ec.generate_private_key(ec.SECP256R1())
+        write_private(folder / "ca.crt", self.pem)
+        write_private(folder / "tls.crt", self.certified(key.public_key(), name, kind, life))
+        write_private(folder / "tls.key", key_pem(key))
+
+    def certified(self, key: ec.EllipticCurvePublicKey, name: str, kind: str, life: dt.timedelta = LIFETIME) -> bytes:
+        """Return a certificate of `name` for a key that somebody has already, good for so long."""
         certificate = (
-            self._builder(self._name(name, kind), self._certificate.subject, key.public_key(), life)
+            _builder(_name(self._cluster, name, kind), self._certificate.subject, key, life)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
@@ -45,35 +60,81 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        pem = serialization.Encoding.PEM
-        write_private(folder / "ca.crt", self._certificate.public_bytes(pem))
-        write_private(folder / "tls.crt", certificate.public_bytes(pem))
-        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        write_private(folder / "tls.key", private)
+        return certificate.public_bytes(PEM)
 
-    def _name(self, name: str, kind: str) -> x509.Name:
-        return x509.Name(
-            [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, f"aerodb {self._cluster}"),
-                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, kind),
-                x509.NameAttribute(NameOID.COMMON_NAME, name),
-            ]
-        )
 
-    def _builder(
-        self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, life: dt.timedelta
-    ) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + life)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        )
+KeptAuthority = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
+"""An authority's key and its own certificate."""
+
+
+def read_kept(folder: Path) -> KeptAuthority:
+    """Return the authority that `Authority.keep` wrote into `folder`.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: what they hold is no authority's key with its certificate.
+    """
+    key = read_key(folder / "ca.key")
+    certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+    if certificate.public_key() != key.public_key():
+        raise ValueError("ca.crt is not the certificate of the key in ca.key")
+    return key, certificate
+
+
+def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Return the private key in a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds no key of the kind that is used here.
+    """
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError(f"{path.name} holds no key on an elliptic curve")  # noqa: TRY004 - it is the file that is wrong.
+    return key
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a private key as it is kept in a file."""
+    return key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def _made(cluster: str, life: dt.timedelta) -> KeptAuthority:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name(cluster, "authority", "authority")
+    certificate = (
+        _builder(name, name, key.public_key(), life)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return key, certificate
+
+
+def _name(cluster: str, name: str, kind: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, f"aerodb {cluster}"),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, kind),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, life: dt.timedelta
+) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -136,7 +136,7 @@ class Site:
             return StreamingResponse(answer.parts, 200, headers, answer.media_type)
         if isinstance(answer, Json):
             return Response(msgspec.json.encode(answer.value), media_type="application/json")
-        return self._html(answer.template, page_values(answer, visit), 200)
+        return self._html(answer.template, page_values(answer, visit), answer.status)
 
     def _html(self, template: str, values: dict[str, Any], status: int) -> Response:
         return Response(render(template, {**self._common, **values}), status, media_type="text/html")

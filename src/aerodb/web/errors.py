@@ -25,3 +25,11 @@ class NotTyped(AeroError):
     code = "input.name-not-typed"
     status = 400
     title = "The node's name was not typed"
+
+
+class NodeMovedOn(AeroError):
+    """The node has taken another version of the configuration since the form was made for it."""
+
+    code = "control.node-moved-on"
+    status = 409
+    title = "The node has taken another version meanwhile"

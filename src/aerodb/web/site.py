@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aerodb.web.pages import catalogue, cluster, confirming, history, log, requests, roles
+from aerodb.web.pages import catalogue, cluster, configuration, confirming, history, log, requests, roles
 from aerodb.web.visit import PageAnswer, Visit
 
 
@@ -51,6 +51,9 @@ PAGES = (
     _get("/audit", log.audit),
     _post("/audit/export", log.exported),
     _get("/audit/{sequence}", log.record),
+    _get("/configuration", configuration.configuration),
+    _get("/configuration/change", configuration.new),
+    _post("/configuration/change", configuration.ask),
     _get("/authenticators", confirming.authenticators),
     _post("/authenticators", confirming.register),
     _post("/authenticators/registration", confirming.begin),
@@ -66,6 +69,7 @@ NAVIGATION = (
     Section(path="/requests", title="Requests", key="r"),
     Section(path="/timeline", title="Timeline", key="t"),
     Section(path="/audit", title="Audit", key="a"),
+    Section(path="/configuration", title="Configuration", key="p"),
     Section(path="/authenticators", title="Authenticators", key="k"),
     Section(path="/roles", title="Roles", key="o"),
     Section(path="/actions", title="Actions", key="d"),

@@ -58,11 +58,15 @@ class Visit:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A template's name, the section that it belongs to, and its values."""
+    """A template's name, the section that it belongs to, and its values.
+
+    `status` is HTTP's: of a form that is shown again, since something is wrong with what was sent, that of the error.
+    """
 
     template: str
     here: str
     values: dict[str, Any] = field(default_factory=dict)
+    status: int = 200
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,8 @@ from aerodb.web.errors import FormMalformed
 from aerodb.web.visit import Onward, Page, Visit
 
 REQUESTS_A_PAGE = 100
+OWN_FORMS = {"configure": "/configuration/change"}
+"""The actions that are asked for by a form of their own, since nobody types what they take as it is."""
 
 
 def listing(visit: Visit) -> Page:
@@ -66,11 +68,16 @@ def form_id(visit: Visit, action: str) -> str:
 
 
 def new(visit: Visit) -> Page | Onward:
-    """Answer with the choice of an action, or with its form, or with the request that the form became."""
+    """Answer with the choice of an action, or with its form, or with the request that the form became.
+
+    An action that has a form of its own leads there.
+    """
     visit.access.require(Right.REQUEST)
     if "action" not in visit.query:
         return Page(template="request_choice.html", here="/requests", values={"actions": list(catalogue().values())})
     action = action_named(visit.query["action"])
+    if action.name in OWN_FORMS:
+        return Onward(to=OWN_FORMS[action.name])
     request = visit.query.get("id", "")
     if not request:
         return Onward(to="/requests/new?" + urlencode({"action": action.name, "id": form_id(visit, action.name)}))

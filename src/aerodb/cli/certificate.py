@@ -1,0 +1,63 @@
+"""`aerodb certificate`: who is let in, by the certificate authority that is kept in the cluster's folder.
+
+It needs that folder, and no profile. The assembly is imported when a command runs, as for any daemon.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aerodb.cli.daemons import FOLDER, FOLDER_DEFAULT
+from aerodb.cli.keyfile import KEY_FILE, line_in
+from aerodb.protocol.cluster import Role
+
+HOLDERS = ("person", "agent", "control", "monitor")
+
+folder_option = click.option(
+    "--folder", type=FOLDER, default=FOLDER_DEFAULT, show_default=True, help="The cluster's folder."
+)
+
+
+def _run(name: str, /, **arguments: Any) -> int:
+    code: int = getattr(import_module("aerodb.assembly"), name)(**arguments)
+    return code
+
+
+@click.group()
+def certificate() -> None:
+    """Issue and renew certificates, by the authority in the cluster's folder.
+
+    A certificate lets in who is enrolled, and nobody else; no certificate acts. To enrol somebody: aerodb configure
+    """
+
+
+@certificate.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice([str(role) for role in Role]), help="What they shall be enrolled as.")
+@click.option("--key", type=KEY_FILE, help="The SSH public key that they bring. An operator without has one made.")
+@folder_option
+def issue(name: str, role: str | None, key: Path | None, folder: Path) -> int:
+    """Make the profile of the person NAME, with a certificate, and say how an operator enrols them."""
+    line = line_in(key) if key is not None else ""
+    return _run("issue_certificate", folder=folder, name=name, role=role or "", line=line)
+
+
+@certificate.command()
+@click.argument("name")
+@click.option("--kind", type=click.Choice(HOLDERS), default=HOLDERS[0], show_default=True, help="What NAME is.")
+@folder_option
+def renew(name: str, kind: str, folder: Path) -> int:
+    """Give NAME a new certificate for the key that is there."""
+    return _run("renew_certificate", folder=folder, name=name, kind=kind)
+
+
+@certificate.command("replace-authority")
+@folder_option
+def replace_authority(folder: Path) -> int:
+    """Make a new authority, and certificates of it for everybody whose folder is here; the cluster is down meanwhile.
+
+    For a cluster that keeps no authority, and for one whose authority's key is not safe any more.
+    """
+    return _run("replace_authority", folder=folder)
