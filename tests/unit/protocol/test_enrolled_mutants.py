@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from aerodb.audit.trust import Trust
 from aerodb.protocol.chain import changed
 from aerodb.protocol.cluster import Cluster
-from tests.unit.audit.test_audit_chain import AFTERWARDS, FENCING, SECOND, THIRD, WITH_UI
+from tests.unit.audit.test_audit_chain import AFTERWARDS, SECOND, THIRD, WITH_UI
 from tests.unit.audit.test_audit_chain import KEY as ADAS
+from tests.unit.kernel.test_versions import FENCING
 from tests.unit.protocol.authenticator import (
     SoftAuthenticator,
     assertion_of,
