@@ -19,7 +19,7 @@ from aerodb.protocol.chain import Chain, changed, founded
 from aerodb.protocol.change import Change, read_step
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts
-from aerodb.protocol.plan import Request
+from aerodb.protocol.plan import Plan, Request
 from aerodb.rules.versions import taken
 from aerodb.rules.view import Peer
 
@@ -39,6 +39,7 @@ class KnownVersions:
         self._chain = founded(founding)
         self._changes: dict[str, Change] = {}
         self._makers: dict[str, str] = {}
+        self._takes: dict[str, int] = {}
 
     @property
     def chain(self) -> Chain:
@@ -57,6 +58,11 @@ class KnownVersions:
     def of(self, facts: Facts) -> Cluster:
         """Return the version that a node judges by."""
         return self._chain.judging(facts.configuration)
+
+    def passed(self, plan: Plan) -> int:
+        """Return the version that a plan's node is known to have taken since the plan was made; 0 where none is."""
+        under, taken_there = self._chain.named(plan.configuration), self._takes.get(plan.request.target, 1)
+        return taken_there if under is not None and taken_there > under.version else 0
 
     def read_back(self, log: Log) -> None:
         """Learn what the log holds of the chain.
@@ -89,11 +95,15 @@ class KnownVersions:
         if self._chain.named(digest) is None:
             self._makers[digest] = request.id
         self._follow((digest,))
+        after = self._chain.named(digest)
+        self._takes[request.target] = max(self._takes.get(request.target, 1), after.version if after else 1)
 
     def reported(self, everyone: dict[str, Peer]) -> None:
         """Note which versions nodes have taken, by their signed reports."""
-        for peer in everyone.values():
+        for name, peer in everyone.items():
             path = taken(peer.facts)
+            if path == self._chain.path[: len(path)]:
+                self._takes[name] = max(self._takes.get(name, 1), len(path))
             if path[: len(self._chain.path)] == self._chain.path:
                 self._follow(path)
 
