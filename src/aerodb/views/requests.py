@@ -5,6 +5,7 @@ CONFIRMING = "To confirm, type the node's name"
 
 STATE_STYLES = {
     "planned": "plain",
+    "awaits a second person": "warn",
     "confirmed": "warn",
     "declined": "dim",
     "lapsed": "dim",

@@ -12,7 +12,7 @@ from aerodb.actions import catalogue
 from aerodb.audit.clocks import jump_text
 from aerodb.audit.findings import CONFIRMATION, Finding, FindingState
 from aerodb.audit.proof import fault_of
-from aerodb.audit.record import Record, RecordEvent
+from aerodb.audit.record import Record, RecordEvent, decode_record
 from aerodb.audit.search import Query, required_instant
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
@@ -60,7 +60,7 @@ def proven_by(cluster: Cluster, entry: LogEntry | ProvenEntry, proof: str) -> Pr
     """Return a record with what its proof is worth."""
     text, back = entry.record, entry.went_back_from
     return ProvenRecord(
-        sequence=entry.sequence, record=canonical.decode(text.encode(), Record), text=text, proof=proof,
+        sequence=entry.sequence, record=decode_record(text.encode()), text=text, proof=proof,
         fault=fault_of(proof, cluster.log_key, entry.sequence, text), clock=jump_text(back) if back else "",
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ import msgspec
 
 from aerodb.actions import action_named, catalogue
 from aerodb.audit.checks import Asked, check_outcome
-from aerodb.audit.record import Record
+from aerodb.audit.record import Record, decode_record
 from aerodb.control.errors import RequestKnown
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
@@ -163,7 +163,7 @@ def shown_plan(decision: Decision) -> dict[str, Any]:
 
 def records_of(decision: Decision) -> list[tuple[int, Record]]:
     """Return a decision's records with their numbers."""
-    return [(entry.sequence, canonical.decode(entry.record.encode(), Record)) for entry in decision.records]
+    return [(entry.sequence, decode_record(entry.record.encode())) for entry in decision.records]
 
 
 def outcome_of(cluster: Cluster, decision: Decision) -> list[Line]:
