@@ -87,7 +87,7 @@ def settle(hands: Hands, plan: Plan) -> Standing:
         since=after.since,
         quorum=instance.quorum if instance else None,
     )
-    return replace(after, pledge=hands.sign(pledge))
+    return replace(after, pledge=hands.sign(pledge, plan.rules))
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:

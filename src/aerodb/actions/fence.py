@@ -88,7 +88,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     hands.replication.detach()
     view = judge_again(hands, order)
     candidacy = candidacy_of(view)
-    standing = pledge_with(hands, view, candidacy, detached(hands.standing()))
+    standing = pledge_with(hands, view, candidacy, detached(hands.standing()), order.plan.rules)
     hands.cross(order.plan.request.id)
     hands.write_standing(standing)
     instance = view.own.facts.instance

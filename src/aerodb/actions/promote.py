@@ -40,7 +40,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     view = judge_again(hands, order)
     candidacy, standing = Candidacy(term=view.term, node=view.node), hands.standing()
     if standing.pledged != candidacy:
-        hands.write_standing(pledge_with(hands, view, candidacy, standing))
+        hands.write_standing(pledge_with(hands, view, candidacy, standing, order.plan.rules))
     elif own_history(view, standing) != standing:
         hands.write_standing(own_history(view, standing))
     hands.cross(order.plan.request.id)

@@ -35,7 +35,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     view = judge_again(hands, order)
     candidacy = Candidacy(term=view.term, node=view.node)
     if hands.standing().pledged != candidacy:
-        hands.write_standing(pledge_with(hands, view, candidacy, hands.standing()))
+        hands.write_standing(pledge_with(hands, view, candidacy, hands.standing(), order.plan.rules))
     hands.cross(order.plan.request.id)
     end = hands.replication.write_term(view.term, view.cluster.quorum, view.cluster.epoch)
     hands.write_standing(take_grant(hands, order.plan))

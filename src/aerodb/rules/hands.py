@@ -101,8 +101,8 @@ class Hands(Protocol):
     def write_standing(self, standing: Standing) -> None:
         """Make `standing` the durable standing: written, fsynced, renamed, folder fsynced."""
 
-    def sign(self, document: Pledge | Grant) -> Signed:
-        """Return `document` signed with the node's key."""
+    def sign(self, document: Pledge | Grant, rules: str) -> Signed:
+        """Return `document` signed with the node's key, in the words of the rules of the plan that it comes of."""
 
     def cross(self, request: str) -> None:
         """Note durably in the journal that the effect of `request` can happen from now on.

@@ -122,10 +122,13 @@ def not_shut_down(before: Facts, now: Facts) -> Established:
     return Established(result="not executed", evidence=f"PostgreSQL runs since {new.started}, and does not shut down")
 
 
-def pledge_with(hands: Hands, view: View, candidacy: Candidacy, standing: Standing) -> Standing:
-    """Return `standing` with `candidacy` promised and the signed pledge in it; writing it makes the pledge."""
-    pledge = prospective_pledge(view, candidacy)
-    return replace(promised(own_history(view, standing), candidacy), pledge=hands.sign(pledge))
+def pledge_with(hands: Hands, view: View, candidacy: Candidacy, standing: Standing, rules: str) -> Standing:
+    """Return `standing` with `candidacy` promised and the signed pledge in it; writing it makes the pledge.
+
+    It is signed in the words of `rules`, the plan's.
+    """
+    pledge = hands.sign(prospective_pledge(view, candidacy), rules)
+    return replace(promised(own_history(view, standing), candidacy), pledge=pledge)
 
 
 def own_history(view: View, standing: Standing) -> Standing:
@@ -156,4 +159,4 @@ def take_grant(hands: Hands, plan: Plan, *, begins: bool = False) -> Standing:
         quorum=(instance.quorum if instance else None) or 0,
         pledges=tuple(sorted(plan.reports.values())),
     )
-    return granted(standing, grant, hands.sign(grant), own=standing.pledged.term <= plan.term)
+    return granted(standing, grant, hands.sign(grant, plan.rules), own=standing.pledged.term <= plan.term)
