@@ -21,7 +21,8 @@ from docs.generator.text import GENERATED, anchor, code_link, items, table
 
 STEPS: dict[str, tuple[Callable[..., object], ...]] = {
     "Requested: authority, snapshot, plan, record": (Explainer.ask,),
-    "Confirmed and logged: the signature, the log": (Confirmer.confirm,),
+    "Signed first and logged, where a second person is due": (Confirmer.sign_first,),
+    "Confirmed and logged: the signatures, the log": (Confirmer.confirm,),
     "Dispatched and judged again: the three locks, by the node itself": (Agent.run,),
     "Its outcome asked for: the control plane": (Access.outcome,),
     "Its outcome asked for: the node": (Agent.outcome,),

@@ -22,16 +22,13 @@ from aerodb.control.versions import KnownVersions
 from aerodb.errors import AeroError, Executed
 from aerodb.logs import say
 from aerodb.protocol import canonical
-from aerodb.protocol.api import RequestLine
+from aerodb.protocol.api import AWAITS_SECOND, RequestLine
 from aerodb.protocol.cluster import Cluster, Operator, read_configuration
 from aerodb.protocol.plan import Confirmation, Plan, Request, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.tracing import span
 from aerodb.transport.counts import turned_away
 from aerodb.transport.errors import REFUSES_THE_CALLER
-
-AWAITS_SECOND = "awaits a second person"
-"""The state of a request whose plan its requester has signed, and a second person has not yet."""
 
 SAID = {
     "requested": "planned",

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from aerodb.actions import catalogue
 from aerodb.audit.clocks import jump_text
-from aerodb.audit.findings import CONFIRMATION, Finding, FindingState
+from aerodb.audit.findings import CONFIRMATION, SECOND, Finding, FindingState
 from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Record, RecordEvent, decode_record
 from aerodb.audit.search import Query, required_instant
@@ -180,7 +180,19 @@ def signed_by(confirmed: ProvenRecord, findings: tuple[Finding, ...]) -> dict[st
             said = "verified here, over the plan's exact bytes" if held else f"does not verify: {finding.said}"
             verdict = Line("good" if held else "bad", said)
     method = confirmation.method_of(confirmed.record.signature)
-    return {"record": confirmed.record, "method": method, "verdict": verdict}
+    return {"record": confirmed.record, "method": method, "verdict": verdict, "second": second_by(confirmed, findings)}
+
+
+def second_by(confirmed: ProvenRecord, findings: tuple[Finding, ...]) -> dict[str, Any] | None:
+    """Return the second person's signature in a confirmation, and what was found of it; None where none is due."""
+    second = confirmed.record.seconded
+    found = [each for each in findings if (each.part, each.sequence) == (SECOND, confirmed.sequence)]
+    wrong = [each.said for each in found if each.state != "holds"]
+    if second is None and not wrong:
+        return None
+    held = bool(found) and not wrong
+    said = "verified here, over the plan's exact bytes" if held else f"does not verify: {'; '.join(wrong)}"
+    return {"second": second, "verdict": Line("good" if held else "bad", said)}
 
 
 def _replayed(visit: Visit) -> dict[str, Any]:
