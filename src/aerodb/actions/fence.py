@@ -1,6 +1,6 @@
 """fence: a standby (or a witness) stops receiving WAL and pledges a new term to one candidate.
 
-A node that stands as a primary pledges too, once its PostgreSQL is down: with the end of its log, as a detached standby
+A node that stands as a primary pledges too, once its PostgreSQL is down: with the end of its WAL, as a detached standby
 from then on. So a primary that was stopped, or crashed, is no dead end.
 """
 
@@ -153,7 +153,7 @@ ACTION = Action(
         Failure(
             when="The receiver does not end, or replay does not finish, in time.",
             leaves="Not executed. The node is detached and has pledged nothing.",
-            then="Look at the node's PostgreSQL log; request fence or follow anew.",
+            then="Look at the node's server log; request fence or follow anew.",
         ),
     ),
     outage="Commits wait where too few synchronous standbys are left.",

@@ -105,7 +105,7 @@ class NodeData:
         self._work.postgres.data.fits(upstream)
 
     def copy(self, upstream: str) -> Lsn:
-        """Make a new data folder from `upstream`; return where its log ends."""
+        """Make a new data folder from `upstream`; return where its WAL ends."""
         self._work.step = f"the agent copies the data of {upstream}"
         return self._work.postgres.data.copy(upstream)
 

@@ -44,7 +44,7 @@ class ReplicationHands(Protocol):
         """Promote PostgreSQL and return when it is out of recovery."""
 
     def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
-        """Write the term's row, committed locally (not waiting for standbys), and return the log's end after it."""
+        """Write the term's row, committed locally (not waiting for standbys), and return the WAL's end after it."""
 
 
 class DataHands(Protocol):
@@ -54,7 +54,7 @@ class DataHands(Protocol):
         """Return where a copy of the data folder of `upstream` has room, and a place for each part; begin nothing."""
 
     def copy(self, upstream: str) -> Lsn:
-        """Make a new data folder from `upstream` (pg_basebackup), durable, not in use; return where its log ends."""
+        """Make a new data folder from `upstream` (pg_basebackup), durable, not in use; return where its WAL ends."""
 
     def swap(self) -> None:
         """Make the newest copied data folder the one in use, by one rename; the old folder stays."""
