@@ -11,6 +11,7 @@ from aerodb.protocol import canonical, webauthn
 from aerodb.protocol.authenticator import fingerprint, read_enrolment, short_name
 from aerodb.protocol.chain import changed
 from aerodb.protocol.change import Change, VersionStep, read_step, said
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Cluster, Role
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Plan, Verdict
@@ -103,6 +104,11 @@ def notes(view: View) -> tuple[str, ...]:
         told += (
             f"It holds on {view.node} from then on, and on every other node only once that node has taken it: until "
             f"then what {who}.",
+        )
+    if step.change.kind == "second-person":
+        told += (
+            f"It holds on {view.node} from then on, and on every other node only once that node has taken it: until "
+            "then what the version before asks is enough there.",
         )
     told += _of_authenticators(view.cluster, step.change)
     try:
@@ -204,7 +210,8 @@ ACTION = Action(
     name="configure",
     title="Change the configuration of {node}",
     summary="A node takes the next version of the configuration, which differs from its own by exactly one change: a "
-    "person enrolled, revoked, given another key or another role; an authenticator enrolled or revoked.",
+    "person enrolled, revoked, given another key or another role; an authenticator enrolled or revoked; or for which "
+    "actions a second person must sign.",
     target="granted primary first, then each other node",
     arguments=(
         Argument(
@@ -217,6 +224,7 @@ ACTION = Action(
         ),
     ),
     authority=Role.OPERATOR,
+    of_class=ActionClass.CONFIGURATION,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

@@ -89,14 +89,17 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         if record.event != "confirmed" or then is None or last is None or last[1].version <= then.version:
             return
         at, now = last
-        person, before = now.operator(record.operator), then.operator(record.operator)
-        acts = person is not None and not person.revoked and person.role is Role.OPERATOR
-        if person is None or before is None or not acts or not _still_counts(record.signature, now, person, before):
-            said = (
-                f"{record.target} had taken version {now.version} of the configuration before (record {at}), under "
-                f"which {record.operator} could not confirm it so any more"
-            )
-            yield Finding(state="fails", part=CONFIRMATION, sequence=sequence, said=said)
+        second = record.seconded
+        seconded = ((second.operator, second.signature),) if second else ()
+        for name, signature in ((record.operator, record.signature), *seconded):
+            person, before = now.operator(name), then.operator(name)
+            acts = person is not None and not person.revoked and person.role is Role.OPERATOR
+            if person is None or before is None or not acts or not _still_counts(signature, now, person, before):
+                said = (
+                    f"{record.target} had taken version {now.version} of the configuration before (record {at}), under "
+                    f"which {name} could not confirm it so any more"
+                )
+                yield Finding(state="fails", part=CONFIRMATION, sequence=sequence, said=said)
 
     def returned(self, spans: Mapping[str, Span]) -> Iterator[Finding]:
         """Yield where the log goes back to an earlier configuration; `spans` are by the configurations' digests."""

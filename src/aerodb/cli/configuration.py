@@ -10,7 +10,7 @@ from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, jso
 from aerodb.cli.terminal import Terminal, escape
 from aerodb.protocol import api, canonical
 from aerodb.views.observed import observe
-from aerodb.views.versions import FOUNDING_SAID, ChainShown, chain_shown, maker_text, person_text
+from aerodb.views.versions import ASKING_NONE, FOUNDING_SAID, ChainShown, chain_shown, maker_text, person_text
 
 
 @click.command(cls=ClientCommand)
@@ -32,6 +32,7 @@ def configuration(session: Session, *, as_json: bool) -> int:
     shown = chain_shown(chain, makers, observed)
     show_versions(session.terminal, shown)
     show_people(session.terminal, shown)
+    show_asking(session.terminal, shown)
     return OK if show_taken(session.terminal, shown) else UNVERIFIED
 
 
@@ -53,6 +54,15 @@ def show_people(terminal: Terminal, shown: ChainShown) -> None:
         terminal.line(escape(f"  {person.name:<16}{person_text(person)}"), "dim" if person.revoked else "plain")
         for text, good in person.authenticators:
             terminal.line(escape(f"  {'':<16}{text}"), "plain" if good else "dim")
+
+
+def show_asking(terminal: Terminal, shown: ChainShown) -> None:
+    """Show for which actions a second person is asked."""
+    terminal.line("Second person", "heading")
+    for action, of_class in shown.asking:
+        terminal.line(escape(f"  {action:<16}of the class {of_class}"))
+    if not shown.asking:
+        terminal.line(f"  {ASKING_NONE}", "dim")
 
 
 def show_taken(terminal: Terminal, shown: ChainShown) -> bool:

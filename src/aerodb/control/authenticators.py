@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
-from aerodb.audit.record import Record
+from aerodb.audit.record import decode_record
 from aerodb.control.errors import (
     CredentialKnown,
     CredentialsPending,
@@ -65,7 +65,7 @@ class Authenticators:
         """Yield the endorsed credentials of the log whose owner's key under version 1 is the one that signed."""
         log, founding = self._recorder.log, self._recorder.versions.chain.founding
         for sequence in log.sequences_of(""):
-            record = canonical.decode(log.record(sequence), Record)
+            record = decode_record(log.record(sequence))
             person = founding.operator(record.operator)
             text = log.blob(record.endorsement) if record.event == "endorsed" else None
             if person is None or person.revoked or text is None:

@@ -11,7 +11,11 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.authenticator import fingerprint, read_enrolment, short_name
 
-ChangeKind = Literal["enrol", "revoke", "re-key", "re-role", "enrol-authenticator", "revoke-authenticator"]
+ChangeKind = Literal[
+    "enrol", "revoke", "re-key", "re-role", "enrol-authenticator", "revoke-authenticator", "second-person"
+]
+ASKED, NOT_ASKED = "asked", "not asked"
+"""Whether a second person is asked for a class of actions."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,7 +25,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     revoke: before is the role, after "revoked". re-key: both are SSH public keys; before is empty where there was none.
     re-role: both are roles. enrol-authenticator: before is empty, after its credential, its key and whether that may be
     copied ("AbC MFkw impossible"); `name` is whose it is. revoke-authenticator: before is its credential, after
-    "revoked".
+    "revoked". second-person: `name` is a class of actions, and both are "asked" or "not asked".
     """
 
     kind: ChangeKind
@@ -93,3 +97,6 @@ def said(change: Change) -> str:
             return f"enrols the authenticator {which} of {change.name}"
         case "revoke-authenticator":
             return f"revokes the authenticator {short_name(change.before)} of {change.name}"
+        case "second-person":
+            asks = "asks for a second person" if change.after == ASKED else "asks no more for a second person"
+            return f"{asks} for actions of the class {change.name}"

@@ -137,6 +137,11 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return None
 
     @property
+    def second_asked(self) -> tuple[str, ...]:
+        """Return the classes of actions for which a second person is asked, by name; none of version 1."""
+        return ()
+
+    @property
     def version(self) -> int:
         """Return which version of the configuration this is."""
         return 1 if self.link is None else self.link.version
@@ -212,7 +217,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class LaterCluster(Cluster, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A version of the configuration that follows another one: all that version 1 says, and how it came about.
 
-    `chain` says which version it is, and what it changed. `authenticators` are all that are or were enrolled.
+    `chain` says which version it is, and what it changed. `authenticators` are all that are or were enrolled. `second`
+    names the classes of actions, sorted, that a second person must sign too.
     """
 
     FORMAT: ClassVar[Format] = Format(
@@ -226,6 +232,7 @@ class LaterCluster(Cluster, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     format: Literal[2] = 2
     chain: Link
     authenticators: tuple[EnrolledAuthenticator, ...] = ()
+    second: tuple[str, ...] = ()
 
     @property
     def enrolled(self) -> tuple[EnrolledAuthenticator, ...]:
@@ -236,6 +243,11 @@ class LaterCluster(Cluster, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def link(self) -> Link:
         """Return where it stands in the chain."""
         return self.chain
+
+    @property
+    def second_asked(self) -> tuple[str, ...]:
+        """Return the classes of actions for which a second person is asked."""
+        return self.second
 
 
 def read_configuration(data: bytes) -> Cluster:

@@ -9,6 +9,7 @@ Pure: no I/O, no clock.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -16,7 +17,8 @@ from msgspec import Struct
 from aerodb.errors import AeroError
 from aerodb.protocol.authenticator import short_name
 from aerodb.protocol.chain import REVOKED, Chain, step_of
-from aerodb.protocol.change import Change, VersionStep
+from aerodb.protocol.change import ASKED, NOT_ASKED, Change, VersionStep
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator
 from aerodb.protocol.facts import Facts
@@ -129,6 +131,19 @@ def _enrolled(cluster: Cluster, _: tuple[Authenticator, ...]) -> tuple[str, ...]
     return tuple(short_name(each.credential) for each in cluster.enrolled if not each.revoked)
 
 
+def _asks(_: Cluster, wanted: Wanted, after: str) -> Change:
+    before = NOT_ASKED if after == ASKED else ASKED
+    return Change(kind="second-person", name=wanted.name, before=before, after=after)
+
+
+def _asked(cluster: Cluster, _: tuple[Authenticator, ...]) -> tuple[str, ...]:
+    return cluster.second_asked
+
+
+def _not_asked(cluster: Cluster, _: tuple[Authenticator, ...]) -> tuple[str, ...]:
+    return tuple(str(each) for each in ActionClass if each not in cluster.second_asked)
+
+
 KINDS: dict[str, KindOfChange] = {
     "enrol": KindOfChange(summary="Enrol a person", needs=("name", "role"), may=("key",), makes=_enrols),
     "revoke": KindOfChange(summary="Revoke a person, for good", needs=("name",), names=standing, makes=_revokes),
@@ -145,6 +160,14 @@ KINDS: dict[str, KindOfChange] = {
     "revoke-authenticator": KindOfChange(
         summary="Revoke one authenticator, for good", needs=("name",), may=("of",),
         named="CREDENTIAL", names=_enrolled, makes=_revokes_authenticator,
+    ),
+    "second-person": KindOfChange(
+        summary="Ask for a second person for actions of a class", needs=("name",), named="CLASS",
+        names=_not_asked, makes=partial(_asks, after=ASKED),
+    ),
+    "no-second-person": KindOfChange(
+        summary="Ask for a second person no more for actions of a class", needs=("name",), named="CLASS",
+        names=_asked, makes=partial(_asks, after=NOT_ASKED),
     ),
     TAKE: KindOfChange(summary="Take the next version that the primary has taken"),
 }  # fmt: skip

@@ -6,6 +6,7 @@ Pure: no I/O, no clock.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aerodb.actions import catalogue
 from aerodb.audit.makers import VersionMaker
 from aerodb.protocol.api import Status
 from aerodb.protocol.authenticator import EnrolledAuthenticator, fingerprint, short_name
@@ -14,10 +15,13 @@ from aerodb.protocol.change import Change, said
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.sshkey import parse_line
 from aerodb.protocol.words import whole_words_of
+from aerodb.rules.second import second_due
 from aerodb.rules.versions import taken
 from aerodb.views.credentials import counts
 from aerodb.views.observed import Observed, Remark
 
+ASKING_NONE = "asked for nothing: one operator confirms alone"
+"""What is said where no second person is asked for."""
 FOUNDING_SAID = "the founding document, trusted outright"
 """What version 1 is, in words."""
 TAKES_AWAY = frozenset({"revoke", "re-key", "re-role", "revoke-authenticator"})
@@ -54,7 +58,8 @@ class PersonShown:
 class ChainShown:
     """Everything of a chain that people are shown.
 
-    `words` are version 1's digest as words, line by line. `taken` says of each node which version it has taken;
+    `words` are version 1's digest as words, line by line. `asking` are the actions for which the newest version asks
+    for a second person, each with its class. `taken` says of each node which version it has taken;
     `behind` are those that have not taken the newest, and `unheld` says where what somebody lost is not taken from
     them yet.
     """
@@ -63,6 +68,7 @@ class ChainShown:
     words: tuple[str, ...]
     versions: tuple[VersionShown, ...]
     people: tuple[PersonShown, ...]
+    asking: tuple[tuple[str, str], ...]
     taken: tuple[tuple[str, Remark], ...]
     behind: tuple[str, ...]
     unheld: tuple[str, ...]
@@ -86,6 +92,9 @@ def chain_shown(chain: Chain, makers: Sequence[VersionMaker], observed: Observed
             if each.link is not None
         ),
         people=tuple(_person(person, chain) for person in chain.newest.operators),
+        asking=tuple(
+            (each.name, str(each.of_class)) for each in catalogue().values() if second_due(chain.newest, each)
+        ),
         taken=tuple((name, taken_remark(chain, observed, name)) for name in names),
         behind=tuple(name for name in names if _untaken(chain, observed, name)),
         unheld=tuple(sentence for name in names for sentence in _unheld(chain, observed, name)),

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.audit.forging import FORGERIES, Forged, Forgery
 from tests.unit.audit.mutants import Mutant, judge_of, mutants
+from tests.unit.audit.seconding import SECOND_FORGERIES, Seconded
 
 REDUNDANT = {
     "checks: raise Unfounded('the plan on record is of another request')":
@@ -16,13 +17,14 @@ REDUNDANT = {
 
 
 @pytest.fixture(scope="session")
-def forged(honest: Forged) -> list[tuple[Forgery, Forged]]:
+def forged(honest: Forged, honest_second: Seconded) -> list[tuple[Forgery, Forged]]:
     """Return every forgery, made."""
     made = []
-    for forgery in FORGERIES:
-        log = honest.copy()
-        forgery.make(log)
-        made.append((forgery, log))
+    for whole, forgeries in ((honest, FORGERIES), (honest_second, SECOND_FORGERIES)):
+        for forgery in forgeries:
+            log = whole.copy()
+            forgery.make(log)
+            made.append((forgery, log))
     return made
 
 
@@ -41,18 +43,28 @@ def found(judge: ModuleType, log: Forged) -> set[tuple[str, int, str]]:
 
 
 def test_every_check_is_needed(
-    honest: Forged, forged: list[tuple[Forgery, Forged]], monkeypatch: pytest.MonkeyPatch
+    honest: Forged,
+    honest_second: Seconded,
+    forged: list[tuple[Forgery, Forged]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With any one check dropped, some forgery is not named as it must be, or an honest log is accused."""
-    survivors = [each for each in mutants() if not _noticed(each, honest, forged, monkeypatch)]
+    survivors = [each for each in mutants() if not _noticed(each, (honest, honest_second), forged, monkeypatch)]
     told = {f"{each.module.rpartition('.')[2]}: {each.dropped}" for each in survivors}
     assert told == set(REDUNDANT), "\n".join(f"{each.module}:{each.line}: {each.dropped}" for each in survivors)
 
 
 def _noticed(
-    mutant: Mutant, honest: Forged, forged: list[tuple[Forgery, Forged]], monkeypatch: pytest.MonkeyPatch
+    mutant: Mutant, honest: tuple[Forged, ...], forged: list[tuple[Forgery, Forged]], monkeypatch: pytest.MonkeyPatch
 ) -> bool:
     judge = judge_of(mutant, monkeypatch)
-    if not {state for state, _, _ in found(judge, honest)} <= {"holds", "noted"}:
+    if _accuses(judge, honest[0]):
         return True
-    return any((forgery.state, forgery.sequence, forgery.part) not in found(judge, log) for forgery, log in forged)
+    if any((forgery.state, forgery.sequence, forgery.part) not in found(judge, log) for forgery, log in forged):
+        return True
+    return any(_accuses(judge, log) for log in honest[1:])
+
+
+def _accuses(judge: ModuleType, log: Forged) -> bool:
+    """Tell whether a judge finds anything wrong in a log in which everything holds."""
+    return not {state for state, _, _ in found(judge, log)} <= {"holds", "noted"}

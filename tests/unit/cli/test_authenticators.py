@@ -89,7 +89,11 @@ def test_without_a_terminal_nothing_is_enrolled_or_confirmed(stage: Stage, pendi
 def test_which_credential_is_meant_must_be_clear(stage: Stage, pending: Authenticator) -> None:
     """Another name, somebody else's, one that is enrolled already, one that nobody registered: nothing is guessed."""
     other = stage.register(SoftAuthenticator("EdDSA", identity=b"two"))
-    for words, code in ((("00000000",), "credential"), ((pending.name, "--of", "bob"), "credential"), (("",), "change")):
+    for words, code in (
+        (("00000000",), "credential"),
+        ((pending.name, "--of", "bob"), "credential"),
+        (("",), "change"),
+    ):
         shown = enrol(stage, *words)
         assert (shown.code, stage.posts()) == (2, [])
         assert f"input.{code}-unclear" in shown.err

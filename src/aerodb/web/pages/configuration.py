@@ -36,7 +36,7 @@ from aerodb.views.changing import (
     version_taken,
 )
 from aerodb.views.observed import observe
-from aerodb.views.versions import FOUNDING_SAID, chain_shown
+from aerodb.views.versions import ASKING_NONE, FOUNDING_SAID, chain_shown
 from aerodb.web.errors import FormMalformed, NodeMovedOn
 from aerodb.web.pages.requests import OWN_FORMS, form_id, path_of
 from aerodb.web.visit import Onward, Page, Visit
@@ -63,6 +63,7 @@ def configuration(visit: Visit) -> Page:
         "newest": shown.versions[: -VERSIONS_SHOWN_MAX - 1 : -1],
         "left_out": max(len(shown.versions) - VERSIONS_SHOWN_MAX, 0),
         "founding_said": FOUNDING_SAID,
+        "asking_none": ASKING_NONE,
         "may_change": visit.access.may(Right.REQUEST),
     }
     return Page(template="configuration.html", here=HERE, values=values)
