@@ -179,5 +179,5 @@ def _answers(module: ModuleType) -> list[str]:
 def test_without_any_one_check_somebody_passes() -> None:
     """Every refusal and every condition of it is dropped, one at a time: some case above shows it."""
     made, real = list(mutants_of("aerodb.rules.second")), _answers(second)
-    assert len(made) >= 8
+    assert len(made) >= 7
     assert [f"{each.line}: {each.dropped}" for each in made if _answers(made_of(each)) == real] == []
