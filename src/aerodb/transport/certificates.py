@@ -1,6 +1,6 @@
 """The cluster's own certificate authority: made once, when the cluster is made.
 
-Source: RFC 5280. Names are the cluster's own, so a certificate is good wherever its service listens.
+Source: RFC 5280. A certificate names a member of the cluster, not a host, so it is good wherever its service listens.
 """
 
 import datetime as dt
@@ -16,10 +16,10 @@ LIFETIME = dt.timedelta(days=3650)
 
 
 class Authority:
-    """A certificate authority: its key and its own certificate, held in memory by whoever makes a cluster."""
+    """A certificate authority: its key and its certificate. The key is only ever in memory."""
 
     def __init__(self, cluster: str, life: dt.timedelta = LIFETIME) -> None:
-        """Make a new one for the cluster with that id, which is good for so long."""
+        """Make a new authority, valid for `life`, for the cluster with the id `cluster`."""
         self._cluster = cluster
         self._key = ec.generate_private_key(ec.SECP256R1())
         name = self._name("authority", "authority")
@@ -31,7 +31,7 @@ class Authority:
         )
 
     def issue(self, folder: Path, name: str, kind: str, life: dt.timedelta = LIFETIME) -> None:
-        """Write the certificate and key of `name`, good for so long, into `folder`, for its owner alone."""
+        """Write a new certificate and key for `name`, valid for `life`, into `folder`, readable by its owner alone."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             self._builder(self._name(name, kind), self._certificate.subject, key.public_key(), life)
