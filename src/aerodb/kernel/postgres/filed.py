@@ -1,4 +1,4 @@
-"""What the settings files of a running PostgreSQL hold by now, and when it last read them: statements only.
+"""SQL statements that ask a running PostgreSQL what its settings files hold now, and when it last read them.
 
 Source: PostgreSQL manual 53.8 to 53.10 (pg_file_settings, pg_hba_file_rules, pg_ident_file_mappings).
 """
@@ -21,4 +21,4 @@ select json_build_object(
      select format('pg_ident.conf line %%s: %%s', line_number, error) from pg_ident_file_mappings
       where error is not null) faults)) as found
 """.replace(":loaded", LOADED)
-"""What the settings files hold by now; a setting that waits for the next start is no error, though it is skipped."""
+"""What the settings files hold now. PostgreSQL marks a setting that waits for the next start as an error; we do not."""
