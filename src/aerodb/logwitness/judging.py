@@ -45,7 +45,7 @@ def judged(known: Checkpoint, addition: Addition, vkey: str) -> Checkpoint:
     if addition.old_size != known.size:
         raise SizeDiffers(f"the witness has cosigned {known.size} records, not {addition.old_size}", known.size)
     if new.size == known.size and new.root != known.root:
-        raise LogAnother(f"the log signed two logs of {known.size} records", known.size)
+        raise LogAnother(f"the log's key signed two different logs of {known.size} records", known.size)
     if not verify_consistency(known.size, known.root, new.size, new.root, addition.path):
         raise Unproven(f"nothing proves that the log of {new.size} records extends that of {known.size}")
     return new

@@ -64,7 +64,7 @@ class Admission:
                 if place:
                     await self._answer(scope, _given(body, receive), _Sending(send))
                     return
-        error = CallsTooMany("as many calls are under way as this caller, or callers like them, may have")
+        error = CallsTooMany("too many calls of this caller, or of all callers of its kind, are under way")
         await self._refuse(error)(scope, receive, send)
 
     async def _answer(self, scope: Any, receive: Any, sending: "_Sending") -> None:
@@ -119,7 +119,7 @@ class _Part:
             BodiesTooMany: there is no place for them.
         """
         if not self._held.take(self.room.name, self._caller, self.room.body_bytes, amount):
-            raise BodiesTooMany("the bodies that are under way take up all the room that there is for them")
+            raise BodiesTooMany("the bodies of requests under way take up all the memory set aside for them")
         self._bytes += amount
 
 

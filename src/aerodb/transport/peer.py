@@ -61,7 +61,7 @@ def peer_of(ours: Address, theirs: Address) -> PeerProgram | None:
         account, inode = found
         return _holder(account, inode)
     if ipaddress.ip_address(theirs[0]).is_loopback:
-        raise PeerUnknown("the kernel does not say which program this connection is of")
+        raise PeerUnknown("the operating system does not say which program has this connection")
     return None
 
 
@@ -72,7 +72,7 @@ def _socket(ours: Address, theirs: Address) -> tuple[int, int] | None:
     try:
         lines = table.read_text(encoding="ascii").splitlines()[1:]
     except OSError as error:
-        raise PeerUnknown(f"the kernel's table of connections cannot be read: {error}") from error
+        raise PeerUnknown(f"the operating system's table of connections cannot be read: {error}") from error
     for line in lines:
         fields = line.split()
         if fields[1:3] == ends and int(fields[9]):

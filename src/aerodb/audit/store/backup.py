@@ -66,7 +66,7 @@ def back_up(folder: Path, to: Path, vkey: str, progress: Progress = silent) -> V
         VerifierKeyInvalid: `vkey` is malformed.
     """
     if os.path.lexists(to):
-        raise BackupFailed(f"{to} is there already, and is not overwritten")
+        raise BackupFailed(f"{to} exists already, and is not overwritten")
     try:
         with TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as name:
             aside = Path(name)
@@ -123,7 +123,7 @@ def restore(backup: Path, folder: Path, vkey: str, progress: Progress = silent) 
         new.rename(folder)
         sync_folder(folder.parent)
     except (OSError, sqlite3.Error) as error:
-        raise BackupFailed(f"{backup} could not be put back whole: {error}; do it again") from error
+        raise BackupFailed(f"putting back {backup} did not finish: {error}; do it again") from error
     finally:
         if held is not None:
             os.close(held)

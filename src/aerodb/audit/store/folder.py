@@ -128,9 +128,9 @@ def verify_content(
             if part.kind == "records":
                 progress(part.end, size)
         if database.count() != size:
-            raise VerificationFailed(f"there are not exactly the rows of {size} records")
+            raise VerificationFailed(f"the log does not have exactly {size} records, as its checkpoint says")
         if blobs < database.count_blobs():  # Not `!=`: other processes may see blobs that a server appended meanwhile.
-            raise VerificationFailed("there are blobs whose names are no digests")
+            raise VerificationFailed("a blob is stored under a name that is not a digest")
         # The parts have verified every stored node, and so those of the right edge.
         verify_head(frontier_of(database.node_hash, size), checkpoint)
     return Verified(size=size, checkpoint=checkpoint, checkpoint_text=text)
@@ -252,5 +252,5 @@ def _verify_row(database: Database, row: DatabaseRow, frontier: Frontier) -> Fro
             raise VerificationFailed(f"record {sequence} names the blob {digest}, which is missing")
     nodes, grown = frontier.grown(leaf_hash(body))
     if b"".join(nodes) != stored:
-        raise VerificationFailed(f"the stored hash of record {sequence}, or of a node that it completes, is not theirs")
+        raise VerificationFailed(f"the stored hash of record {sequence}, or of a tree node that it completes, is wrong")
     return grown

@@ -124,7 +124,7 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Ea
         done += records
         how.judged(done, verified.size)
     if done != verified.size:
-        raise VerificationFailed(f"of {verified.size} records {done} are filed under a request, and could be judged")
+        raise VerificationFailed(f"{done} records were found by their requests, and {verified.size} are in the log")
     given_up = _given_up(database, tally.sum())
     for finding in (*trust.returned(tally.sum().spans), *_misnamed(database, given_up, verified.size)):
         tally.add(finding)

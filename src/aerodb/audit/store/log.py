@@ -239,7 +239,7 @@ class Log(Readable):
 
     def _read_back(self, row: DatabaseRow, checkpoint: str) -> None:
         """Check that another connection reads what was committed; if not, this process never appends again."""
-        self._fault = "what was written was not what was read back"
+        self._fault = "what was read back differs from what was written"
         self._remark()
         if self._reading.row_and_checkpoint(row[0]) != (*row, row[0] + 1, checkpoint):
             raise LogUnavailable(self._fault)
@@ -343,7 +343,7 @@ class Log(Readable):
         finally:
             database.close()
         if verified.checkpoint_text != self._checkpoint:
-            raise VerificationFailed(f"the files hold another log, of {verified.size} records, than was written here")
+            raise VerificationFailed(f"the files hold a log of {verified.size} records that was not written here")
 
     def _checkpoint_wal(self) -> None:
         busy, _, _ = self._writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -94,7 +94,7 @@ class Readable:
         """Return the records from `first` up to, but not including, `stop`, checked against the root in memory."""
         rows = self._reading.bodies(first, stop)
         if [sequence for sequence, _ in rows] != list(range(first, stop)):
-            raise VerificationFailed(f"not every record from {first} to {stop - 1} is there")
+            raise VerificationFailed(f"a record from {first} to {stop - 1} is missing")
         for level, index in tree.blocks(first, stop, _ROWS_LEVEL):
             begin, end = index << level, (index + 1) << level
             node = tree.block_root([tree.leaf_hash(body) for _, body in rows[begin - first : end - first]])

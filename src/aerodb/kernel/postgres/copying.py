@@ -135,7 +135,7 @@ def refuse_unfit(source: CopySource, home: Path, layout: CopyLayout) -> None:
     if layout.log is not None:
         above = layout.log.parent
         if not os.access(above, os.W_OK | os.X_OK):
-            raise CopyUnfit(f"the WAL's volume is at {above}, where no folder can be made for the copy's")
+            raise CopyUnfit(f"no folder for the copy's WAL can be made in {above}, on the volume of the WAL")
         if _free_bytes(above) < LOG_BYTES:
             raise CopyUnfit(f"the WAL's volume at {above} has {_free_bytes(above)} bytes left")
 

@@ -150,7 +150,7 @@ def find_installation(bindir: Path | None = None, account_name: str = "") -> Ins
     account = account_for_children(account_name)
     found = bindir or _wheel() / "bin"
     if set('"$`\\') & set(str(found)):
-        raise PostgresMissing(f"pg_ctl cannot run programs in {found}: a shell would read signs of that path")
+        raise PostgresMissing(f"pg_ctl cannot run programs in {found}: the path has a character special to a shell")
     if not (found / "postgres").is_file():
         raise PostgresMissing(f"there is no PostgreSQL in {found}")
     if not traversable(found, account):
@@ -161,7 +161,7 @@ def find_installation(bindir: Path | None = None, account_name: str = "") -> Ins
     said = bare.run("postgres", "--version", timeout_seconds=20).output
     match = _VERSION.search(said)
     if match is None:
-        raise PostgresMissing(f"{found}/postgres says {said.strip()!r} of its version")
+        raise PostgresMissing(f"the version that {found}/postgres prints cannot be read: {said.strip()!r}")
     return msgspec.structs.replace(bare, version=match[1] + match[2])
 
 

@@ -158,7 +158,7 @@ class Postgres:
         if standby and not signal_file.exists():
             self._ground.write(signal_file, "")
         if signal_file.exists() and not standby:
-            raise RoleConflict(f"the folder of {self._place.name} would not start as the standing says")
+            raise RoleConflict(f"{self._place.name} stands as a primary, and its data folder would start as a standby")
         self._session.close()  # A connection to a server that has died is of no use for the new one.
         process.start(self._installation, self._place)
         try:

@@ -237,7 +237,7 @@ class PostgresSession:
         if listener != own:
             connection.close()
             raise ServerForeign(
-                f"at the socket of {self._place.name} another process answers than the one in its folder"
+                f"another process answers at the socket of {self._place.name} than the one in its data folder"
             )
         return connection
 
@@ -359,7 +359,7 @@ class PostgresSession:
         meant = self._place.data().resolve(), (self._place.conf / "postgresql.conf").resolve()
         if (Path(folder).resolve(), Path(configuration).resolve()) != meant:
             raise ServerForeign(
-                f"PostgreSQL of {self._place.name} uses {folder} and the settings {configuration}, not what is noted"
+                f"PostgreSQL of {self._place.name} uses {folder} and the settings {configuration}: they are not its own"
             )
 
     def _terms(self) -> tuple[tuple[TermRow, ...] | None, tuple[str, ...]]:
