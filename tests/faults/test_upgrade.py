@@ -134,6 +134,8 @@ def test_the_control_plane_first(old: tuple[Running, MixedStage], golden: Path) 
         code, said = types(running.layout, None, "explain", "checkpoint", "n3")
         assert code == 0
         assert f"By {FIRST} (AeroDB 0.1.0)" in said
+        code, said = types(running.layout, None, "status")
+        assert (code, f"n3 speaks {FIRST} (AeroDB 0.1.0)" in said, "n1 speaks" in said) == (0, True, False), said
         assert types(running.layout, golden, "status")[0] == 0
         stage.replace("n3", None)
         assert switches(running, "n3", "n1") == {RULES}

@@ -100,12 +100,14 @@ class SettingsFiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `faults` are the errors in them, in PostgreSQL's words, with file and line. `drift` names the settings that proofs
     rest on which the files set otherwise than the agent wrote. `pending` names those that wait for the next start.
+    `low` are those that it would take up below what the WAL asks of a standby, each with both values.
     """
 
     loaded: str
     faults: tuple[str, ...]
     drift: tuple[str, ...]
     pending: tuple[str, ...]
+    low: tuple[str, ...]
 
 
 class InstanceOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -148,7 +148,7 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     Invariant.SETTINGS_LOADABLE: (
         "Settings loadable",
         "The settings files on the node hold no error, set what proofs rest on as its agent wrote it, and name the "
-        "upstream that is in force.",
+        "upstream that is in force. Those of a standby that is to start again are as high as its WAL asks for.",
     ),
     Invariant.STEP_FOLLOWS: (
         "Step follows",

@@ -1,7 +1,7 @@
 """The control file, as pg_controldata prints it.
 
 - "Latest checkpoint location" is the START of the checkpoint's record; see `waldump.shutdown_end`.
-- Its timeline is stale after a promotion while PostgreSQL runs, so it tells the timeline only of a stopped one.
+- Of one that runs, the timeline is stale after a promotion; only what never goes stale is read: segments, `least`.
 """
 
 import re
@@ -16,10 +16,24 @@ from aerodb.protocol.lsn import Lsn
 
 SHUT_DOWN = "shut down"
 SHUT_DOWN_IN_RECOVERY = "shut down in recovery"
+LEAST = {
+    "max_connections": "max_connections setting",
+    "max_worker_processes": "max_worker_processes setting",
+    "max_wal_senders": "max_wal_senders setting",
+    "max_prepared_transactions": "max_prepared_xacts setting",
+    "max_locks_per_transaction": "max_locks_per_xact setting",
+}
+"""The settings that a standby must have at least as high as its primary had them, and how the control file calls them.
+
+Source: PostgreSQL manual 26.4.3.
+"""
 
 
 class ControlFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The control file's fields that matter here."""
+    """The control file's fields that matter here.
+
+    `least` is what the WAL says of the primary's settings: a standby with less neither replays on nor starts.
+    """
 
     system: str
     state: str
@@ -32,6 +46,7 @@ class ControlFile(msgspec.Struct, frozen=True, kw_only=True):
     segment_bytes: int
     checksums: bool
     log_hints: bool
+    least: dict[str, int]
 
     @property
     def clean(self) -> bool:
@@ -63,6 +78,7 @@ def parse_control_file(text: str) -> ControlFile:
             segment_bytes=int(fields["Bytes per WAL segment"]),
             checksums=fields["Data page checksum version"] != "0",
             log_hints=fields["wal_log_hints setting"] == "on",
+            least={name: int(fields[label]) for name, label in LEAST.items()},
         )
     except (KeyError, ValueError) as error:
         raise WalUnreadable(f"the control file's {error} cannot be read") from error

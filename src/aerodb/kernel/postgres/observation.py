@@ -7,18 +7,18 @@
 
 import re
 import threading
-from collections.abc import Callable
-from typing import TypeVar
 
 import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.kernel.postgres.configured import Configured
 from aerodb.kernel.postgres.control_file import SHUT_DOWN, ControlFile, read_control_file
+from aerodb.kernel.postgres.filed import too_low
 from aerodb.kernel.postgres.history import History, read_history
 from aerodb.kernel.postgres.identity import read_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.keeping import Folders
+from aerodb.kernel.postgres.parts import Parts
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import is_stopping, postmaster, stranger
 from aerodb.kernel.postgres.session import PostgresSeen, PostgresSession
@@ -34,27 +34,10 @@ from aerodb.rules.gate import IN_RECOVERY
 from aerodb.rules.position import Noted, is_of, lineage_of, position_down, position_running, quorum_down, told_of, voted
 
 _SEGMENT = re.compile(r"([0-9A-F]{8})[0-9A-F]{16}")
-T = TypeVar("T")
 BRANCHES_MIN = 2
 """The number of timelines from which the last one's origin is read; a cluster's first timeline needs no origin."""
 COMMITS_BYTES_MAX = 64 << 20
 """How much WAL is read for the last commits after a clean shutdown."""
-
-
-class Parts:
-    """Collects which parts of a node could not be read, and why."""
-
-    def __init__(self) -> None:
-        """Begin with no damage."""
-        self.damage: list[str] = []
-
-    def read(self, part: str, reading: Callable[[], T]) -> T | None:
-        """Return what `reading` returns; if it fails, note that under the name of the part and return None."""
-        try:
-            return reading()
-        except (AeroError, OSError, ValueError) as error:
-            self.damage.append(f"{part}: {error.message if isinstance(error, AeroError) else error}")
-            return None
 
 
 def _newest_timeline(place: Place) -> int:
@@ -203,13 +186,20 @@ class Observer:
 
     def _files(self, seen: PostgresSeen, standing: str | None) -> SettingsFiles | msgspec.UnsetType:
         """Return what the settings files hold now; UNSET if that cannot be read."""
-        if seen.files is None or standing is None:
+        found = seen.files
+        if found is None or standing is None:
+            return msgspec.UNSET
+        chosen, data = found["chosen"], self._place.data()
+        try:
+            low = too_low(chosen, read_control_file(self._installation, data).least) if chosen else ()
+        except AeroError:
             return msgspec.UNSET
         return SettingsFiles(
-            loaded=seen.files["loaded"],
-            faults=tuple(seen.files["faults"]),
+            loaded=found["loaded"],
+            faults=tuple(found["faults"]),
             drift=differing(expected(self._place, standing), DEFAULTS | seen.filed),
-            pending=tuple(seen.files["pending"]),
+            pending=tuple(found["pending"]),
+            low=low,
         )
 
     def _drift(self, seen: PostgresSeen, standing: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aerodb.kernel.postgres.control_file import parse_control_file
 from aerodb.kernel.postgres.errors import WalUnreadable
+from aerodb.kernel.postgres.filed import too_low
 from aerodb.kernel.postgres.history import parse_history
 from aerodb.kernel.postgres.lsns import PAGE_BYTES, printed_lsn, record_end
 from aerodb.protocol.lsn import Lsn
@@ -24,6 +25,11 @@ Latest checkpoint's PrevTimeLineID:   1
 Minimum recovery ending location:     0/0
 Min recovery ending loc's timeline:   0
 wal_log_hints setting:                on
+max_connections setting:              100
+max_worker_processes setting:         8
+max_wal_senders setting:              10
+max_prepared_xacts setting:           0
+max_locks_per_xact setting:           64
 Bytes per WAL segment:                16777216
 Data page checksum version:           1
 """
@@ -114,3 +120,12 @@ def test_a_control_file_without_a_field_is_refused(line: str) -> None:
     """A field that is missing, or that is not what it should be, is an error and no default."""
     with pytest.raises(WalUnreadable):
         parse_control_file(CONTROL.replace(line, ""))
+
+
+@pytest.mark.parametrize(
+    ("value", "low"),
+    [("99", True), ("100", False), ("101", False), ("0x64", True), ("", True), ("many", True), ("-1", True)],
+)
+def test_what_a_standby_would_start_with_too_little_of(value: str, *, low: bool) -> None:
+    """It is held against what the WAL asks for; what is no plain number is not known to be enough."""
+    assert bool(too_low({"max_connections": value}, parse_control_file(CONTROL).least)) is low
