@@ -1,4 +1,4 @@
-"""What is privileged and what is sensitive: the page of the boundaries, read from what enforces them."""
+"""The page of boundaries: what is privileged and what is sensitive, read from the code that enforces it."""
 
 from collections.abc import Iterator
 
@@ -18,9 +18,9 @@ from docs.generator.text import GENERATED, table
 GUARDS: dict[RouteGuard, str] = {
     control_only: "the control plane alone",
     scraper_only: "a monitor, the control plane, an enrolled person",
-    anybody: "whoever has a certificate of the cluster's authority",
+    anybody: "everybody with a certificate of the cluster's authority",
 }
-"""What the guards of an agent's routes let through."""
+"""Whom the guards of an agent's routes let through."""
 
 
 def agent_routes() -> Iterator[tuple[str, str, str]]:
@@ -58,7 +58,7 @@ def _answers() -> Iterator[tuple[str, str, str]]:
 
 
 def _named(kind: type) -> str:
-    """Return a kind of answer with its module: two of them are called Entry."""
+    """Return the name of a kind of answer, with its module."""
     return f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}"
 
 
@@ -78,31 +78,34 @@ def page() -> str:
     return "\n\n".join((
         GENERATED,
         "# Boundaries",
-        "What is privileged, and what is sensitive, as the code enforces it. What the parties can do with it, and which "
-        "test tries: [security.md](security.md).",
+        "What is privileged, and what is sensitive, as the code enforces it. What the parties can do with it, and "
+        "which test tries: [security.md](security.md).",
         "## What is privileged",
-        "A person's role, certified by nobody but the cluster's configuration; the API's resources, and each right's "
-        "meaning: [permissions.md](permissions.md).",
+        "What each role allows. Only the cluster's configuration gives a person a role. The API's resources, and "
+        "the meaning of each right: [permissions.md](permissions.md).",
         f"```\n{matrix_text().rstrip()}\n```",
-        "What each action demands of who asks and of who confirms. Whoever may confirm must also sign, and the node checks "
-        "that by itself.",
+        "The role that each action demands of the person who asks for it and of the person who confirms it. A "
+        "confirmation must also be signed, which the node itself checks.",
         table(("action", "authority", "what it does"), actions),
-        "An agent's routes. A certificate of the cluster's authority opens the door of each service, and no more than this; "
-        "an order is obeyed for its signature, its proof and its verdicts, and never for who carries it.",
+        "An agent's routes. A certificate of the cluster's authority lets its holder call these routes, and no "
+        "more: an order is obeyed for its signature, its proof and its verdicts, whoever carries it.",
         table(("method", "path", "who may call"), routes),
-        "## What each may hold of a service",
-        "All callers of a room together / one caller. What one room holds is never another's; strangers, whose handshake is "
-        f"not complete, have {STRANGERS_MAX} connections beside. Where descriptors are scarce, connections are cut alike.",
+        "## How much of a service each caller may use",
+        "Each cell is the limit for all callers of a room together / for one caller. Rooms do not share. "
+        f"Strangers, whose handshake is not complete, have {STRANGERS_MAX} connections of their own. If file "
+        "descriptors are scarce, all limits of connections shrink in proportion.",
         table(("service", "room", "connections", "calls at once", "bytes of bodies"), list(_rooms())),
         "## What is sensitive",
-        "Every field of every fact that leaves a node has a class; one without cannot be shown. Who may not read sensitive "
-        "facts gets a mark in their place, and is told which. Secret is what never leaves an agent: so no fact is.",
+        "Every field of every fact that leaves a node has a class; a field without a class cannot be shown. A "
+        "person who may not read sensitive facts gets a mark in their place, and is told which were left out. No "
+        "fact is secret, because secrets never leave an agent.",
         table(("fact", "public", "sensitive"), list(_classes())),
-        f"Of what nodes saw change, the texts of these kinds are sensitive: {kinds}; and of a receiver the address of its "
-        "upstream.",
-        "Parts of answers that may hold it. *Live* is what is made from nodes' reports, for who may see those; *recorded* is "
-        "what the log holds, for who may read it. Everyone else gets a mark or a text made anew; a kind of answer that is in "
-        "no table is shown to nobody from whom something is kept.",
+        f"Among the events of nodes, the texts of these kinds are sensitive: {kinds}; so is the address of a "
+        "receiver's upstream.",
+        "These parts of answers may hold sensitive facts. *Live* parts are made from nodes' reports, and shown to "
+        "people who may see those; *recorded* parts come from the log, and are shown to people who may read it. "
+        "Everyone else gets a mark, or a text made anew. A kind of answer that is in no table is shown only to "
+        "people who may see everything.",
         table(("answer", "live", "recorded"), list(_answers())),
     )) + "\n"  # fmt: skip
 

@@ -22,7 +22,6 @@ WHO = {
     "aerodb.past": "Whoever meets another release",
     "aerodb.audit": "The audit log, and verification",
     "aerodb.control": "The control plane",
-    "aerodb.views": "What a person means by what was typed, in the command line and the admin UI",
     "aerodb.web": "The admin UI",
     "aerodb.registration": "The page on which an authenticator is registered",
     "aerodb.transport": "Between two processes, at any step",

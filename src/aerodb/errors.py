@@ -1,4 +1,4 @@
-"""One root error; each subclass is one reason for refusal, with its stable code.
+"""The root error; each subclass is one reason for refusal, with a stable code.
 
 Every error says four things to its reader: the domain (`input`, `control`, `kernel`, `transport`),
 the stable code (`domain.reason`), a message for people, and whether anything was executed.
@@ -14,9 +14,9 @@ Executed = Literal["executed", "not executed", "unknown"]
 class AeroError(Exception):
     """The root of every error that reaches a user.
 
-    `code` is stable and documented; `field` names the input at fault, where there is one;
-    `invariants` names the violated invariants, where a rule refused; `executed` says whether
-    anything was executed when the error was raised; `recorded` whether the log holds it already.
+    `code` is stable and documented; `field` names the input at fault, if there is one;
+    `invariants` names the violated invariants, if a rule refused; `executed` says whether
+    anything was executed when the error was raised; `recorded` whether the log already holds it.
     """
 
     code: str = "control.internal"

@@ -1,13 +1,13 @@
-"""What a daemon says of itself: one line an event on standard output, as JSON or for people.
+"""A service's own log: one line per event on standard output, as JSON or for people.
 
-- Nothing depends on it: where nobody asked for logs nothing is said, and one that cannot be written is dropped.
-- No secret is ever handed to it: no password, no key, no signature, no plan.
-- Whatever concerns a request carries its id.
-- What a library warns of is counted, and a line like any other at its first, its tenth, its hundredth time: whoever can
-  make a library warn fills no disk.
-- Of a library that is configured with secrets nothing is said of any text that it was given.
+- Nothing depends on it: without `configure` nothing is written, and a line that cannot be written is dropped.
+- No secret is ever passed to it: no password, no key, no signature, no plan.
+- A line about a request carries the request's id.
+- A library's warning is counted, and written only the 1st, 10th, 100th time and so on, so that nobody who can provoke
+  warnings can fill the disk.
+- From a library that is configured with secrets, no text that it was given is written.
 
-structlog is loaded by a daemon that logs, and by nothing else.
+structlog is loaded only by daemons that log.
 """
 
 import logging
@@ -20,22 +20,22 @@ from typing import Any, Literal
 Form = Literal["text", "json"]
 _loggers: list[Any] = []
 _TOLD = "aerodb_told"
-"""What marks an exception that was told with its traceback."""
+"""The attribute that marks an exception that was already written with its traceback."""
 
 
 CONFIGURED_WITH_SECRETS = frozenset({"opentelemetry", "requests", "urllib3"})
-"""Libraries that print what they cannot read of their configuration: of headers and addresses, so of passwords."""
+"""Libraries that log parts of their configuration that they cannot parse, such as headers and URLs with passwords."""
 
 
 def _spared(given: object) -> object:
-    """Return a number as it is, an error's kind, and nothing of any text."""
+    """Return a number as it is, of an error its type, and of anything else nothing."""
     if given is None or isinstance(given, (int, float)):
         return given
     return type(given).__name__ if isinstance(given, BaseException) else "..."
 
 
 def _sparing(record: logging.LogRecord) -> str:
-    """Return what a record says, without any text that was put into it."""
+    """Return a record's message without the texts that were interpolated."""
     given = record.args if isinstance(record.args, tuple) else ()
     try:
         return str(record.msg) % tuple(_spared(each) for each in given)
@@ -44,12 +44,12 @@ def _sparing(record: logging.LogRecord) -> str:
 
 
 def is_told(times: int) -> bool:
-    """Tell whether what has happened so many times is told again: at each power of ten."""
+    """Tell whether something that has now happened `times` times is written again: at each power of ten."""
     return str(times).strip("0") == "1"
 
 
 class KindTally:
-    """How often each of a few kinds of things happened; the kinds that come late are counted as one."""
+    """Counts how often each kind of thing happened; beyond `kinds_max` kinds, each group's new ones count as one."""
 
     def __init__(self, kinds_max: int) -> None:
         """Begin at zero."""
@@ -58,7 +58,7 @@ class KindTally:
         self._times = Counter[tuple[str, str]]()
 
     def count(self, group: str, kind: str) -> int:
-        """Count once more, and return how often that was."""
+        """Count one more, and return the new count of this kind."""
         with self._lock:
             if (group, kind) not in self._times and len(self._times) >= self._kinds_max:
                 kind = ""
@@ -66,7 +66,7 @@ class KindTally:
             return self._times[group, kind]
 
     def by_group(self) -> dict[str, int]:
-        """Return how often anything happened in each group."""
+        """Return the count of each group."""
         found = Counter[str]()
         with self._lock:
             for (group, _), times in self._times.items():
@@ -75,10 +75,10 @@ class KindTally:
 
 
 class _Libraries(logging.Handler):
-    """Says what libraries log, so that nothing but whole lines is ever written."""
+    """Writes what libraries log in the same form, so that all output is whole lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count one record, and say it unless it repeats what was said."""
+        """Count one record, and write it if `is_told` says so."""
         failed = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
         times = warnings.count(record.name.partition(".")[0], f"{record.msg} {failed}")
         if is_told(times):
@@ -86,7 +86,7 @@ class _Libraries(logging.Handler):
 
     @staticmethod
     def _say(record: logging.LogRecord, more: dict[str, Any]) -> None:
-        """Say one record; a failure that has been told already, which the web server repeats, is not told again."""
+        """Write one record; the web server repeats failures, whose traceback is not written a second time."""
         if record.name.partition(".")[0] in CONFIGURED_WITH_SECRETS:
             kind = record.exc_info[0] if record.exc_info else None
             failed = kind.__name__ if kind else ""
@@ -104,8 +104,8 @@ _libraries = _Libraries(logging.WARNING)
 
 
 def configure(form: Form, service: str) -> None:
-    """Say what is said from now on, on standard output, as `service`."""
-    # structlog loads rich wherever it is installed, for a terminal that a daemon does not have: 5 MB an agent.
+    """Write all later events to standard output, as `service`."""
+    # structlog imports rich if that is installed, for a terminal that a daemon does not have: 5 MB in each agent.
     loaded: dict[str, Any] = sys.modules
     hidden = [name for name in ("rich", "better_exceptions") if name not in loaded]
     loaded.update(dict.fromkeys(hidden))
@@ -130,7 +130,7 @@ def configure(form: Form, service: str) -> None:
 
 
 def say(event: str, *, failure: BaseException | None = None, **fields: object) -> None:
-    """Say that `event` happened; `failure` is an exception to be told with its traceback."""
+    """Write that `event` happened; `failure` is an exception to be written with its traceback."""
     if failure is not None:
         failure.__dict__[_TOLD] = True
     for logger in _loggers:

@@ -1,9 +1,9 @@
-"""Traces of a request, where somebody collects them: spans with names, ids, outcomes and codes, and nothing else.
+"""Traces of requests, if somebody collects them: spans with names, ids, outcomes and codes, and nothing else.
 
-- Nothing depends on it: unless a process is told where spans go, every call here does nothing, and loads nothing.
-- No secret is ever handed to it: no signature, no reason, no SQL, no message of an error.
-- What it is configured with may hold secrets: a failure is told by its kind and its place, never by its message.
-- A collector that is not there costs spans, and disturbs nothing: they are sent by a thread of their own.
+- Nothing depends on it: unless the environment says where spans go, every call here does nothing and loads nothing.
+- No secret is ever passed to it: no signature, no reason, no SQL, no error message.
+- Its configuration may hold secrets, so a failure to set it up is reported by its type and place, never by its message.
+- If the collector is away, spans are lost and nothing else happens: a thread of its own sends them.
 
 Source: W3C Trace Context (`traceparent`); OTLP over HTTP, by OpenTelemetry's own library, the extra `aerodb[otel]`.
 """
@@ -28,7 +28,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 HEADER = "traceparent"
 ATTRIBUTE_CHARACTERS_MAX = 256
 FLUSH_SECONDS_MAX = 2.0
-"""How long a process that ends waits for its last spans to be taken."""
+"""How long a process that ends waits for its last spans to be accepted."""
 
 
 class _Traces:
@@ -46,7 +46,7 @@ class _Traces:
 
     @contextmanager
     def span(self, name: str, kind: SpanKind, attributes: Mapping[str, str]) -> Iterator[None]:
-        """Make what is done inside a span; what fails marks it with its code, and never with its message."""
+        """Make the block a span; a failure marks the span with its code, never with its message."""
         with self._tracer.start_as_current_span(
             name, kind=self._trace.SpanKind[kind.upper()], record_exception=False, set_status_on_exception=False
         ):
@@ -58,17 +58,17 @@ class _Traces:
                 raise
 
     def note(self, attributes: Mapping[str, str]) -> None:
-        """Give the present span attributes; empty ones say nothing and are left out."""
+        """Add attributes to the current span; empty ones are left out."""
         said = {f"aerodb.{name}": value for name, value in attributes.items() if value}
         self._trace.get_current_span().set_attributes(said)
 
     def fail(self, error: Exception) -> None:
-        """Mark the present span as failed, with the code of what failed it."""
+        """Mark the current span as failed, with the error's code."""
         self.note({"code": error.code if isinstance(error, AeroError) else type(error).__name__})
         self._trace.get_current_span().set_status(self._trace.StatusCode.ERROR)
 
     def inject(self, headers: MutableMapping[str, str]) -> None:
-        """Name the present span in `headers`."""
+        """Name the current span in `headers`."""
         found: dict[str, str] = {}
         self._propagator.inject(found)
         if HEADER in found:
@@ -76,7 +76,7 @@ class _Traces:
 
     @contextmanager
     def extract(self, headers: Mapping[str, str]) -> Iterator[None]:
-        """Make spans inside children of the one that `headers` name."""
+        """Make spans inside the block children of the one that `headers` name."""
         named = {HEADER: headers.get(HEADER, "")}
         token = self._context.attach(self._propagator.extract(named, self._context.Context()))
         try:
@@ -85,7 +85,7 @@ class _Traces:
             self._context.detach(token)
 
     def finish(self) -> None:
-        """Send what is left; a collector that does not take it in time loses it."""
+        """Send the remaining spans; those that the collector does not accept in time are lost."""
         sending = threading.Thread(target=self._provider.shutdown, daemon=True)
         sending.start()
         sending.join(FLUSH_SECONDS_MAX)
@@ -95,13 +95,13 @@ _active: list[_Traces] = []
 
 
 def configure(service: str, cluster: str, instance: str) -> str:
-    """Trace from now on, where the environment says whereto; return why no traces are made that were asked for.
+    """Trace from now on, if the environment says where to; if that fails, return why.
 
-    A process that cannot make any says so in its log, if it has one, and goes on.
+    A process that cannot trace says so in its own log, if it has one, and goes on.
     """
     if not any(os.environ.get(name) for name in ENDPOINTS):
         return ""
-    # Where a process has no log, Python would print what the library warns of, and with it what it was configured with.
+    # In a process without a log, Python would print the library's warnings, and with them parts of its configuration.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         _active[:] = [_Traces(_provider(service, cluster, instance))]
@@ -116,7 +116,7 @@ def configure(service: str, cluster: str, instance: str) -> str:
 
 
 def _provider(service: str, cluster: str, instance: str) -> "TracerProvider":
-    """Return what makes spans and sends them in batches, by OpenTelemetry's own environment variables."""
+    """Return what makes spans and sends them in batches, configured by OpenTelemetry's environment variables."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import SpanLimits, TracerProvider  # noqa: PLC0415
@@ -134,39 +134,39 @@ def _provider(service: str, cluster: str, instance: str) -> "TracerProvider":
 
 
 def finish() -> None:
-    """Send the spans that are left, as a process ends; wait no longer than FLUSH_SECONDS_MAX."""
+    """Send the remaining spans when a process ends; wait at most FLUSH_SECONDS_MAX."""
     for traces in _active:
         traces.finish()
     _active.clear()
 
 
 def span(name: str, *, kind: SpanKind = "internal", **attributes: str) -> AbstractContextManager[None]:
-    """Make what is done inside a span called `name`, a child of the present one."""
+    """Make the block a span called `name`, a child of the current one."""
     for traces in _active:
         return traces.span(name, kind, attributes)
     return nullcontext()
 
 
 def note(**attributes: str) -> None:
-    """Give the present span attributes."""
+    """Add attributes to the current span."""
     for traces in _active:
         traces.note(attributes)
 
 
 def fail(error: Exception) -> None:
-    """Mark the present span as failed by an error that was answered inside it."""
+    """Mark the current span as failed by an error that was handled inside it."""
     for traces in _active:
         traces.fail(error)
 
 
 def inject(headers: MutableMapping[str, str]) -> None:
-    """Name the present span in the headers of a call that is about to be made."""
+    """Name the current span in the headers of a call that is about to be made."""
     for traces in _active:
         traces.inject(headers)
 
 
 def extract(headers: Mapping[str, str]) -> AbstractContextManager[None]:
-    """Make spans inside children of the caller's, where the headers of a call name one."""
+    """Make spans inside the block children of the caller's span, if the headers of a call name one."""
     for traces in _active:
         return traces.extract(headers)
     return nullcontext()

@@ -1,6 +1,6 @@
-"""One process a node: the system itself holds the lock, for as long as the process that took it lives.
+"""One agent process per node: the operating system holds the lock for as long as the process that took it lives.
 
-Source: flock(2): the lock goes with the open file, which no program that the agent starts inherits.
+Source: flock(2). The lock belongs to the open file, which programs that the agent starts do not inherit.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ def alone_in(state: Path) -> int:
     """Take the node's lock and return the file that holds it; the process keeps it open until it ends.
 
     Raises:
-        AgentAlone: another process holds it, or this one does already.
+        AgentAlone: another process holds it, or this process already does.
     """
     held = os.open(state / LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

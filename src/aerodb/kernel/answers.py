@@ -1,7 +1,7 @@
-"""The agent's word on requests: signed, journaled, given once.
+"""The agent's answers on requests: signed, journaled, given once.
 
-- The first answer that is signed is the last: it is durable before it is given, and uses the request's id up.
-- An id is taken by one order at a time; whoever comes with it again is told of the first.
+- The first signed answer is final: it is durable before it is given, and the request's id is never used again.
+- A second order with the same id is refused, and told what became of the first.
 """
 
 from typing import Literal
@@ -23,28 +23,28 @@ OutcomeResult = Literal["executed", "not executed", "unknown"]
 
 
 class Answers:
-    """What one agent has said of requests, and says."""
+    """The answers of one agent: those it has given, and new ones."""
 
     def __init__(self, node: Node, store: Store, versions: TakenVersions) -> None:
-        """Keep who signs, and where it is noted."""
+        """Sign as `node`; journal into `store`."""
         self._node, self._store, self._versions = node, store, versions
         self._marks: list[JournalMark] = []
 
     @property
     def trail(self) -> tuple[JournalMark, ...]:
-        """Return what the journal noted since this agent started, in order; for looking only."""
+        """Return what was journaled since this agent started, in order; for display only."""
         return tuple(self._marks)
 
     def given(self, request: str) -> Signed | None:
-        """Return the last answer on a request, or None where there is none yet."""
+        """Return the final answer on a request; None if there is none yet."""
         ended = self._store.ended(request)
         return ended.outcome if ended else None
 
     def refuse_known(self, request: str) -> None:
-        """Refuse an id that was used.
+        """Refuse a request whose id was used before.
 
         Raises:
-            RequestDuplicate: it was; the first outcome stands.
+            RequestDuplicate: the id was used; the first outcome stands.
         """
         if not self._store.knows(request):
             return
@@ -57,7 +57,7 @@ class Answers:
         )
 
     def begun(self, request: str) -> None:
-        """Note for those who look that the journal holds a request as begun."""
+        """Add to the trail, for display, that a request was begun."""
         self._marks.append(JournalMark(request=request, result=""))
 
     def refused(self, request: str, plan_text: str, error: AeroError) -> Signed:
@@ -66,12 +66,12 @@ class Answers:
         return self.last(request, self.signed(request, plan_text, "not executed", error))
 
     def never(self, request: str) -> Signed:
-        """Journal and return that a request was never asked for here, and never will be executed."""
+        """Journal and return the answer that a request never came here and will never be executed."""
         never = RequestUnknown(f"{self._node.name} was never asked to run {request}, and now never will")
         return self.last(request, self.signed(request, "", "not executed", never, established=True))
 
     def last(self, request: str, outcome: Signed) -> Signed:
-        """Journal the answer that ends a request, and return it."""
+        """Journal and return the answer that ends a request."""
         self._store.end(request, outcome)
         ended = canonical.decode(outcome.document.encode(), Outcome)
         self._marks.append(JournalMark(request=request, result=ended.result))
@@ -89,7 +89,7 @@ class Answers:
         established: bool = False,
         late: dict[str, str] | None = None,
     ) -> Signed:
-        """Return an answer, signed, in the words of the plan's rules; it is journaled by `last`."""
+        """Return a signed answer, in the format that the plan's rules know; `last` journals it."""
         note(outcome=result, code=error.code if error else "")
         outcome = Outcome(
             cluster=self._node.cluster.id,

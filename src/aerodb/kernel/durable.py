@@ -1,4 +1,4 @@
-"""Durable files: what is written here is on disk, whole, or was never there.
+"""Durable files: a write is complete and on disk, or has not happened.
 
 Source: POSIX fsync and rename; the order is write, fsync, rename, fsync of the folder.
 """
@@ -8,15 +8,15 @@ from pathlib import Path
 
 
 def write_durably(path: Path, data: bytes, owner: tuple[int, int] | None = None) -> None:
-    """Put `data` at `path`, replacing what is there, so that a crash leaves either the old bytes or the new.
+    """Replace the contents of `path` by `data`; a crash leaves either the old bytes or the new.
 
-    `owner` is the user and group that shall own it, where that is not this process's own; nobody else may read it.
+    Only the owner may read the file: this process's user, or else `owner` (user and group ids).
 
     Raises:
-        OSError: the disk refused; `path` is then as it was.
+        OSError: the disk refused; `path` is as it was, or replaced if only the last fsync, the folder's, failed.
     """
     temporary = _beside(path)
-    # Not truncated before it is written: what was reserved stays its own.
+    # Not truncated before it is written, which would give back the space that was reserved.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if owner is not None:
@@ -37,10 +37,10 @@ def _beside(path: Path) -> Path:
 
 
 def reserve(path: Path, size_bytes: int) -> None:
-    """Take room on the disk for the next `write_durably` to `path`, which can then not fail for want of it.
+    """Reserve disk space, so that the next `write_durably` to `path` cannot fail because the disk is full.
 
     Raises:
-        OSError: there is none.
+        OSError: there is not enough space.
     """
     descriptor = os.open(_beside(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -51,7 +51,7 @@ def reserve(path: Path, size_bytes: int) -> None:
 
 
 def let_go(path: Path) -> None:
-    """Give back what was reserved for `path`."""
+    """Give back the space that was reserved for `path`."""
     _beside(path).unlink(missing_ok=True)
 
 

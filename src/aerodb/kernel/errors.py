@@ -1,11 +1,11 @@
-"""Why an agent refuses: one error a reason, each with its stable code."""
+"""Why an agent refuses: one error per reason, each with a stable code."""
 
 from aerodb.errors import AeroError
 from aerodb.protocol.refusals import SignatureInvalid
 
 
 class Busy(AeroError):
-    """Another action is under way on this node; one at a time."""
+    """Another action is under way on this node, which runs one at a time."""
 
     code = "kernel.busy"
     status = 409
@@ -13,7 +13,7 @@ class Busy(AeroError):
 
 
 class AgentEnding(AeroError):
-    """The agent is ending, and takes no order any more; the request is used up."""
+    """The agent is ending and accepts no more orders; the request's id is used up."""
 
     code = "kernel.agent-ending"
     status = 503
@@ -21,7 +21,7 @@ class AgentEnding(AeroError):
 
 
 class AgentAlone(AeroError):
-    """Another agent process of the same node is at work; there is one a node."""
+    """Another agent process of this node is running; a node has only one."""
 
     code = "kernel.agent-running"
     status = 409
@@ -29,7 +29,7 @@ class AgentAlone(AeroError):
 
 
 class StandingFalls(AeroError):
-    """A standing was to be written that promises less than the durable one; promises only rise."""
+    """The new standing would promise less than the durable one; promises only rise."""
 
     code = "kernel.standing-falls"
     status = 500
@@ -37,7 +37,7 @@ class StandingFalls(AeroError):
 
 
 class StandingForeign(AeroError):
-    """The durable standing is not the one that this agent wrote last: somebody else has written it."""
+    """The durable standing is not what this agent wrote last: somebody else has changed it."""
 
     code = "kernel.standing-foreign"
     status = 500
@@ -45,7 +45,7 @@ class StandingForeign(AeroError):
 
 
 class RoomMissing(AeroError):
-    """There is no room on the disk for what must be written once the operation has ended, so it is not begun."""
+    """The disk has no room for what must be written after the operation, so the operation was not begun."""
 
     code = "kernel.no-room"
     status = 507
@@ -53,7 +53,7 @@ class RoomMissing(AeroError):
 
 
 class RequestDuplicate(AeroError):
-    """The node's journal knows the request's id already; its first outcome stands."""
+    """The node's journal already holds the request's id; its first outcome stands."""
 
     code = "kernel.request-duplicate"
     status = 409
@@ -69,7 +69,7 @@ class PlanForeign(AeroError):
 
 
 class PlanNotWhole(AeroError):
-    """The plan's bytes are not those that its digest names, or the reports are not those that it rests on."""
+    """The plan's bytes do not match its digest, or the reports are not the ones that the plan was made from."""
 
     code = "kernel.plan-altered"
     status = 409
@@ -77,7 +77,7 @@ class PlanNotWhole(AeroError):
 
 
 class PlanRejected(AeroError):
-    """The plan itself is a rejection, and nothing may rest on it."""
+    """The plan itself is a rejection, so nothing may be done by it."""
 
     code = "kernel.plan-rejected"
     status = 409
@@ -85,7 +85,7 @@ class PlanRejected(AeroError):
 
 
 class OperatorRefused(AeroError):
-    """Whoever signed is no enrolled operator who may sign this request."""
+    """The signer is not an enrolled operator who may sign this request."""
 
     code = "kernel.operator-refused"
     status = 403
@@ -93,7 +93,7 @@ class OperatorRefused(AeroError):
 
 
 class SignatureRefused(SignatureInvalid):
-    """The signature is not the operator's over these exact plan bytes."""
+    """The signature is not the operator's signature over these exact plan bytes."""
 
 
 class NotLogged(AeroError):
@@ -113,7 +113,7 @@ class CosignaturesTooFew(AeroError):
 
 
 class LogRewritten(AeroError):
-    """The audit log that is shown does not extend the one that this node has seen."""
+    """The audit log shown to the node does not extend the one it has seen before."""
 
     code = "kernel.log-rewritten"
     status = 409
@@ -121,7 +121,7 @@ class LogRewritten(AeroError):
 
 
 class LogNotShown(AeroError):
-    """No log was shown to the node, for this request, that it could take for the one that it saw."""
+    """For this request the node was shown no log that it could accept in place of the one it has seen."""
 
     code = "kernel.log-not-shown"
     status = 409
@@ -129,7 +129,7 @@ class LogNotShown(AeroError):
 
 
 class VerdictsDiffer(AeroError):
-    """The node judges otherwise than the plan says; the message says which fact changed."""
+    """The node's own verdicts differ from the plan's; the message says which fact changed."""
 
     code = "kernel.verdicts-differ"
     status = 409
@@ -137,7 +137,7 @@ class VerdictsDiffer(AeroError):
 
 
 class OperationFailed(AeroError):
-    """The operation failed for a reason that is none of ours; the journal tells what was executed."""
+    """The operation failed for an unforeseen reason; the journal says what was executed."""
 
     code = "kernel.operation-failed"
     status = 500
@@ -145,7 +145,7 @@ class OperationFailed(AeroError):
 
 
 class StandingUnreadable(AeroError):
-    """The node's durable standing is missing or damaged; without it the node may promise and run nothing."""
+    """The node's durable standing is missing or damaged; without it the node promises nothing and runs nothing."""
 
     code = "kernel.standing-unreadable"
     status = 500
@@ -161,7 +161,7 @@ class VersionPassed(AeroError):
 
 
 class VersionsUnreadable(AeroError):
-    """What the node has taken of the configuration's chain is damaged: without it, it knows nobody who may act."""
+    """The node's copy of the configuration's chain is damaged; without it the node does not know who may act."""
 
     code = "kernel.versions-unreadable"
     status = 500
@@ -177,7 +177,7 @@ class NodeFolderBroken(AeroError):
 
 
 class RequestUnknown(AeroError):
-    """The node's journal does not know the request; from now on it counts as not executed, for ever."""
+    """The node's journal does not know the request, which now counts as not executed for ever."""
 
     code = "kernel.request-unknown"
     status = 409
@@ -185,7 +185,7 @@ class RequestUnknown(AeroError):
 
 
 class ConfirmationMissing(AeroError):
-    """The node does not know the request, and is shown no operator's confirmation of it: it promises nothing."""
+    """The node does not know the request and was shown no operator's confirmation of it, so it promises nothing."""
 
     code = "kernel.confirmation-missing"
     status = 409
@@ -193,7 +193,7 @@ class ConfirmationMissing(AeroError):
 
 
 class LookUnanswered(AeroError):
-    """The node could not be looked at in time; PostgreSQL may hang. Nothing was changed."""
+    """Looking at the node took too long; PostgreSQL may hang. Nothing was changed."""
 
     code = "kernel.look-unanswered"
     status = 503
@@ -201,7 +201,7 @@ class LookUnanswered(AeroError):
 
 
 class LooksTooMany(AeroError):
-    """Too many callers wait for a look at the node already; ask again later."""
+    """Too many callers already wait for a look at the node; ask again later."""
 
     code = "kernel.looks-too-many"
     status = 429

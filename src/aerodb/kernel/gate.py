@@ -1,4 +1,4 @@
-"""The gate: what starts PostgreSQL asks it first. It reads the node's files alone, and needs no agent.
+"""The gate, asked before PostgreSQL is started. It reads only the node's files, and needs no agent.
 
 The rule itself is `rules.gate`; the agent asks the same question when it starts together with its host.
 """
@@ -19,9 +19,9 @@ from aerodb.rules.gate import Files, Starts, refusal
 
 
 def refused(node: Node, starts: Starts | None = None) -> str:
-    """Return why PostgreSQL of the node may not be started by its host; empty where it may.
+    """Return why the host may not start the node's PostgreSQL; empty if it may.
 
-    `starts` stands in for what the node's configuration says (None: as it says).
+    `starts` overrides what node.json says (None: no override).
 
     Raises:
         StandingUnreadable: the standing is missing or damaged.
@@ -32,7 +32,7 @@ def refused(node: Node, starts: Starts | None = None) -> str:
 
 
 def lets_start(node: Node, store: Store, *, as_it_stands: bool) -> bool:
-    """Tell whether PostgreSQL may start together with its agent; why not is said.
+    """Tell whether PostgreSQL may start together with its agent; a refusal is written to the agent's log.
 
     Raises:
         PostgresMissing: PostgreSQL's programs are not there.
@@ -45,7 +45,7 @@ def lets_start(node: Node, store: Store, *, as_it_stands: bool) -> bool:
 
 
 def files_of(node: Node, store: Store) -> Files:
-    """Return what the files of a node say.
+    """Return what a node's files say.
 
     Raises:
         PostgresMissing: PostgreSQL's programs are not there.
@@ -74,7 +74,7 @@ def files_of(node: Node, store: Store) -> Files:
 
 
 def _drift(installation: Installation, place: Place, data: Path, standing: str) -> tuple[str, ...] | None:
-    """Return which settings are not as the agent wrote them, whichever file says so; None where that cannot be told."""
+    """Return the settings, of whichever file, that are not as the agent wrote them; None if that cannot be told."""
     try:
         return differing(expected(place, standing), Configured(installation, place).read(data))
     except (OSError, AeroError):

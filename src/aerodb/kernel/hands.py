@@ -1,4 +1,4 @@
-"""A node's hands: what an action's operation may do to it, done for real, subject by subject."""
+"""A node's hands: the steps that an action's operation may take on it, grouped by subject; here for real."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from aerodb.protocol.signed import Signed, sign
 
 @dataclass
 class Work:
-    """What all of one agent's hands work with; `own` is None of a witness.
+    """What all hands of one agent share; `own` is its PostgreSQL, None on a witness.
 
-    `step` is what the operation under way does just now, in words; for whoever waits for it.
+    `step` says in words what the operation is doing now, for those who wait for it.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Work:
         """Return the node's PostgreSQL.
 
         Raises:
-            NotRunning: it is a witness, and has none.
+            NotRunning: the node is a witness, which has none.
         """
         if self.own is None:
             raise NotRunning(f"{self.name} is a witness and runs no PostgreSQL")
@@ -101,16 +101,16 @@ class NodeData:
         self._work = work
 
     def fits(self, upstream: str) -> None:
-        """Return where a copy of `upstream` has room."""
+        """Return only if a copy of `upstream` fits on the disk."""
         self._work.postgres.data.fits(upstream)
 
     def copy(self, upstream: str) -> Lsn:
-        """Make a new data folder from `upstream`; return where its WAL ends."""
+        """Copy `upstream` into a new data folder; return the end of its WAL."""
         self._work.step = f"the agent copies the data of {upstream}"
         return self._work.postgres.data.copy(upstream)
 
     def swap(self) -> None:
-        """Put the newest copied data folder in use."""
+        """Switch to the newest data folder that was copied."""
         self._work.step = "the agent puts the new data folder in use"
         self._work.postgres.data.swap()
 
@@ -144,7 +144,7 @@ class NodeHands:
         postgres: Postgres | None,
         look: Callable[[], Facts],
     ) -> None:
-        """Keep what to work with; `look` gives the node's facts, the request under way left out."""
+        """Keep what to work with; `look` returns the node's facts without the request under way."""
         self._name = name
         self._key = key
         self._store = store
@@ -158,7 +158,7 @@ class NodeHands:
 
     @property
     def step(self) -> str:
-        """Return what the operation under way does just now, in words."""
+        """Return what the operation is doing now, in words."""
         return self._work.step
 
     def look(self) -> Facts:
@@ -174,15 +174,15 @@ class NodeHands:
         self._store.write_standing(standing)
 
     def sign(self, document: Pledge | Grant, rules: str) -> Signed:
-        """Return `document` signed with the node's key, in the words of the rules of the plan that it comes of."""
+        """Return `document` signed with the node's key, in the format that the plan's rules know."""
         return sign(said_in(rules, document), self._name, self._key)
 
     def cross(self, request: str) -> None:
-        """Note durably that the effect of `request` can happen from now on."""
+        """Record durably that the effect of `request` can happen from now on."""
         self._store.mark(request)
 
     def accept_log(self, request: str) -> int:
-        """Give up what was seen of the audit log, for what `request` was shown to stand in."""
+        """Give up the audit log seen so far for the one shown with `request`; return the size of the one given up."""
         self._work.step = "the agent writes down which log it accepts"
         accepted = self._store.accept_log(request)
         return stated_size(accepted.earlier[0]) if accepted.earlier else 0

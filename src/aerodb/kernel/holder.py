@@ -1,4 +1,4 @@
-"""What a node holds of the audit log and of requests, said when it is asked; saying it changes nothing."""
+"""Tells what a node holds of the audit log and of requests. Asking changes nothing."""
 
 from aerodb.audit.note import stated_size
 from aerodb.kernel.errors import RequestUnknown
@@ -10,19 +10,19 @@ from aerodb.rules.explain import check_usable
 
 
 class Holder:
-    """What one agent holds."""
+    """Answers for one agent what it holds."""
 
     def __init__(self, node: Node, store: Store) -> None:
-        """Keep who signs, and where it is kept."""
+        """Sign as `node`; read from `store`."""
         self._node, self._store = node, store
 
     def seen_size(self, within: int | None = None) -> int:
-        """Return how many records the log had under the newest checkpoint seen (of at most `within`, where given)."""
+        """Return the log's size in records by the newest checkpoint seen (of at most `within` records, if given)."""
         seen = self._store.seen
         return seen.size if within is None else stated_size(seen.within(within))
 
     def holdings(self, nonce: str) -> Signed:
-        """Return what the node holds, signed for this asking."""
+        """Return what the node holds, signed together with the caller's `nonce`."""
         seen = self._store.seen
         document = Holdings(
             cluster=self._node.cluster.id,
@@ -35,10 +35,10 @@ class Holder:
         return sign(document, self._node.name, self._node.key)
 
     def request(self, request: str) -> HeldRequest:
-        """Return one request of the journal.
+        """Return what the journal holds of one request.
 
         Raises:
-            RequestMalformed: that is no request's id.
+            RequestMalformed: `request` is not a request's id.
             RequestUnknown: the journal does not know it.
         """
         check_usable(request)

@@ -1,10 +1,11 @@
-"""By which rules a node judges a plan: by those that the plan names, and by its own as well.
+"""Chooses the rules by which a node judges a plan: those that the plan names, and the node's own as well.
 
-- A plan by the rules before the node's own is what they make it: its verdicts are compared with theirs. So a node works
-  with a control plane and with peers of the release before.
-- It must hold by the node's own rules, too. Whoever chooses the rules of a plan, or asks peers in earlier words, can
-  so have a plan refused that would have held; never one accepted that the newest rules refuse.
-- By its own rules a node sees all of its own facts; of peers that spoke in earlier words, what those words can say.
+- A plan made by the previous rules is judged by the previous rules, and the verdicts are compared. So a node works with
+  a control plane and with peers of the previous release.
+- It must hold by the node's own rules too. So naming older rules, or asking peers in an older format, can get a good
+  plan refused, but never get a plan accepted that the newest rules refuse.
+- Judging by its own rules, a node sees all of its own facts, but of a peer that reported in an older format only what
+  that format can say.
 
 Pure: no I/O, no clock.
 """
@@ -25,9 +26,9 @@ from aerodb.rules.view import Peer, View
 
 
 def judge_of(plan: Plan, late: dict[str, Peer]) -> Judge:
-    """Return what judges a plan, on a view and on what the peers said `late`.
+    """Return a function that judges a plan on a view and on the peers' `late` reports.
 
-    It raises PastRefused where the plan's rules cannot judge that.
+    It raises PastRefused if the plan's rules cannot judge them.
     """
     judge = action_named(plan.request.action).judge
     if plan.rules == RULES:
@@ -42,13 +43,13 @@ def judge_of(plan: Plan, late: dict[str, Peer]) -> Judge:
 
 
 def _then(rules: str, view: View, late: Mapping[str, Peer]) -> tuple[Verdict, ...]:
-    """Return the verdicts of earlier rules, which are asked in texts."""
+    """Return the verdicts of earlier rules, which take and return text."""
     text = held.judged(rules, view_in(rules, view), late_in(rules, late))
     return canonical.decode(text.encode(), Judged).verdicts
 
 
 def _in_own_name(rules: str, peers: Mapping[str, Peer]) -> dict[str, Peer]:
-    """Return peers who spoke by a plan's rules as if they had named the node's own: that they differ is known."""
+    """Relabel reports made by the plan's rules as made by the node's own; that the two differ is known here."""
     return {
         name: replace(peer, facts=replace(peer.facts, rules=RULES)) if peer.facts.rules == rules else peer
         for name, peer in peers.items()
@@ -56,7 +57,7 @@ def _in_own_name(rules: str, peers: Mapping[str, Peer]) -> dict[str, Peer]:
 
 
 def stricter(then: tuple[Verdict, ...], now: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
-    """Return the plan's rules' verdicts, and in place of one that holds, or beside them, what the own rules refuse."""
+    """Return the verdicts by the plan's rules, with each refusal by the node's own rules put in place or added."""
     refused = {each.invariant: each for each in now if each.result is not Result.HOLDS}
     found = [_refused(refused, each) if each.result is Result.HOLDS else each for each in then]
     known = {each.invariant for each in then}

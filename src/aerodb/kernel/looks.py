@@ -1,9 +1,9 @@
-"""Looks that many may ask for: one under way at a time, and nobody waits for ever.
+"""Coalesced looks: many callers share one look, only one runs at a time, and nobody waits for ever.
 
-- A look begins after it was asked for. Whoever asks while one is under way is answered by the next, together with all
-  who ask until that begins; so whoever reads twice reads twice.
-- A look that hangs holds one thread of its own, however many ask, and is waited for no longer than so many seconds.
-- Where there is a bound, no more than so many wait at once: there is room for whoever asks for something else.
+- A caller gets a look that begins after it asked: a caller that arrives during a look gets the next one, which all
+  callers that arrive until then share. So a caller who asks twice gets two different looks.
+- A look that hangs occupies one thread, however many callers ask; each waits at most `seconds_max`.
+- At most `askers_max` callers wait at once, if that is given, which leaves room for calls of other kinds.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 class Looks(Generic[T]):
-    """One kind of look, for the tasks of one event loop."""
+    """One kind of look, shared by the tasks of one event loop."""
 
     def __init__(self, look: Callable[[], T], seconds_max: float, askers_max: int | None = None) -> None:
-        """Look by calling `look`; nothing is looked at yet."""
+        """Look by calling `look`, but not yet."""
         self._look, self._seconds_max, self._askers_max = look, seconds_max, askers_max
         self._lock = threading.Lock()
         self._under_way = False
@@ -29,18 +29,18 @@ class Looks(Generic[T]):
         self._askers = 0
 
     async def now(self) -> T:
-        """Return what a look sees that begins from now on; raises what it raises.
+        """Return the result of a look that begins from now on; raises what `look` raises.
 
         Raises:
-            LooksTooMany: too many wait for one already.
-            LookUnanswered: it has not ended in time; it goes on, and whoever asks later is answered by a later one.
+            LooksTooMany: too many callers already wait.
+            LookUnanswered: the look did not end in time. It goes on, and later callers get a later look.
         """
         if self._askers_max is not None and self._askers >= self._askers_max:
             raise LooksTooMany(f"{self._askers} callers wait for a look at the node already")
         self._askers += 1
         try:
             asked = asyncio.wrap_future(self._ask())
-            asked.add_done_callback(lambda done: done.cancelled() or done.exception())  # Nobody may be left to ask.
+            asked.add_done_callback(lambda done: done.cancelled() or done.exception())  # No caller may be left.
             ended, _ = await asyncio.wait([asked], timeout=self._seconds_max)
         finally:
             self._askers -= 1
@@ -60,7 +60,7 @@ class Looks(Generic[T]):
         return asked
 
     def _run(self) -> None:
-        """Look for as long as somebody asks."""
+        """Look again and again, until no caller waits for a look."""
         while True:
             with self._lock:
                 asked, self._next = self._next, None

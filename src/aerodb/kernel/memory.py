@@ -1,6 +1,6 @@
-"""The agent's memory, kept small: it mostly waits, beside a database that has better use for it.
+"""Keeps the agent's memory small: it mostly waits, and the database beside it needs the memory more.
 
-Only glibc is told; elsewhere nothing is done. Source: glibc manual 3.2.3.6 (mallopt), malloc_trim(3).
+Works with glibc; does nothing elsewhere. Source: glibc manual 3.2.3.6 (mallopt), malloc_trim(3).
 """
 
 import ctypes
@@ -10,12 +10,12 @@ _ARENA_MAX = -8
 
 
 def have_one_arena() -> None:
-    """Let all threads share one arena: they are short, and each would keep some memory of its own."""
+    """Let all threads share one malloc arena: they are short-lived, and each would keep memory of its own."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def give_back() -> None:
-    """Return to the system what is not in use: what importing left over, and what the last order took."""
+    """Return unused memory to the system, such as importing and the last order left behind."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

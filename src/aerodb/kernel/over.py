@@ -1,7 +1,7 @@
-"""Facts by which an outcome is established: what may still be under way counts as a process that does not answer.
+"""Facts from which an outcome is established: PostgreSQL counts as unreachable while anything may be under way.
 
-- A postmaster that may not have taken up what it was sent is not taken for one that simply runs.
-- A process that works in the data folder without a postmaster, or before it has one, is not taken for none.
+- A postmaster that may not have acted yet on a signal it was sent does not count as running.
+- A process that works in the data folder without a postmaster, or before there is one, does not count as none.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from aerodb.rules.specification import Established
 
 
 def what_is_over(look: Callable[[], Facts], postgres: Postgres | None) -> Facts:
-    """Return the facts as they are now, with whatever may not be over yet as unreachable.
+    """Return the facts as they are now; PostgreSQL is unreachable in them if something may not be over yet.
 
-    A postmaster takes up what it was sent before it accepts the next connection. It must accept one before it is looked
-    at, so that what it was told shows; and one afterwards, so that nothing was taken up in the instant before.
+    A postmaster acts on pending signals before it accepts the next connection. So it must accept one before the look,
+    so that the look shows their effect, and one after it, so that no signal took effect just before.
     """
     accepted = postgres is not None and postgres.accepts()
     facts = look()
@@ -32,7 +32,7 @@ def what_is_over(look: Callable[[], Facts], postgres: Postgres | None) -> Facts:
 
 
 def as_watched(found: Established, failure: AeroError) -> Established:
-    """Return what is established, with what the agent itself saw: a server that ended before it was ready never ran."""
+    """Add what the agent itself saw to what is established: a server that ended before it was ready never ran."""
     if found.final and isinstance(failure, StartFailed) and failure.executed == "not executed":
         return Established(result="not executed", evidence="PostgreSQL ended before it was ready")
     return found

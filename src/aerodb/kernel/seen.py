@@ -1,8 +1,8 @@
-"""What a node has seen of the audit log: the newest checkpoint, those before it, and what it gave up.
+"""What a node has seen of the audit log: the newest checkpoint, earlier ones, and those it gave up.
 
-- Each checkpoint extends the one before it; only `accepting` lets one go, and keeps it with the request that named it.
-- Of the older ones some are kept, the fewer the older they are: a log that went back is held against the newest of them
-  that it could still have.
+- Each checkpoint extends the one before it. Only `accepting` gives one up, and keeps it with the request that named it.
+- Earlier checkpoints are thinned out, the more the older they are. A log that was set back is compared with the newest
+  of them that is no larger than it.
 
 Pure: no I/O, no clock.
 """
@@ -17,14 +17,14 @@ from aerodb.protocol.holdings import GivenUp
 from aerodb.protocol.marks import Gap
 
 EARLIER_ALL, EARLIER_MAX = 32, 64
-"""So many of the checkpoints before the newest are kept, each one; and so many with the older ones, of which every
-second is let go whenever there are more."""
+"""How many checkpoints before the newest are all kept; and the most that are kept, above which every second of the
+older ones is dropped."""
 
 
 class LogSeen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The newest audit log checkpoint that the node was shown, its size and its exact text; and what goes with it.
+    """The newest checkpoint of the audit log that the node was shown: its size in records and exact text.
 
-    `earlier` are checkpoints seen before it, the newest first; `given_up` is what the node saw and gave up.
+    `earlier` are checkpoints seen before it, the newest first; `given_up` are those that the node gave up.
     """
 
     FORMAT: ClassVar[Format] = Format(kind="memory of the log")
@@ -36,22 +36,22 @@ class LogSeen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
-        """Return every checkpoint that is kept of the log, the newest first."""
+        """Return all checkpoints that are kept of the log, the newest first."""
         return (self.checkpoint, *self.earlier) if self.checkpoint else ()
 
     def within(self, size: int) -> str:
-        """Return the newest checkpoint seen of at most `size` records; "" where none is known."""
+        """Return the newest kept checkpoint of at most `size` records; "" if there is none."""
         return next((text for text in self.checkpoints if 0 < stated_size(text) <= size), "")
 
     def extended(self, size: int, checkpoint: str) -> "LogSeen":
-        """Return what is known once a checkpoint was seen that extends the newest."""
+        """Return this memory after a checkpoint was seen that extends the newest."""
         earlier = self.earlier if size == self.size else _thinned(self.checkpoints)
         return msgspec.structs.replace(self, size=size, checkpoint=checkpoint, earlier=earlier)
 
     def accepting(self, request: str, gap: Gap, size: int, checkpoint: str) -> "LogSeen":
-        """Return what is known once the newest was given up by a request, for a log that begins with `gap.restored`.
+        """Return this memory after `request` gave up the newest checkpoint for a log that goes on from `gap.restored`.
 
-        What was seen beyond that beginning is of the log that is given up.
+        Checkpoints beyond `gap.restored` belong to the log that is given up.
         """
         kept = tuple(text for text in self.checkpoints if stated_size(text) <= gap.restored.size)
         lost = GivenUp(request=request, checkpoint=self.checkpoint)

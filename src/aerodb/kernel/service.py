@@ -1,21 +1,20 @@
-"""The agent's HTTP service, behind mutual TLS. Only the control plane may ask for more than the node's role.
+"""The agent's HTTP service, over mutual TLS. Only the control plane may ask for more than the role and the metrics.
 
-A look is waited for so long and by so many; beyond that it is refused, so that a PostgreSQL that hangs holds up nothing
-but looks at it.
+The number of callers that wait for a look, and their time, are bounded: a PostgreSQL that hangs holds up only looks.
 
-GET  /primary, /standby?lag=  200 where the node serves as that, else 503 and why, as load balancers expect; HEAD and
+GET  /primary, /standby?lag=  200 if the node serves in that role, else 503 and why, as load balancers expect; HEAD and
                               OPTIONS too
-GET  /v1/report?nonce=&rules= the signed facts, in the newest rules that the node speaks too of those that are named
-GET  /v1/checkpoint?within=   the size of the log under the last checkpoint that the node saw, of at most so many
+GET  /v1/report?nonce=&rules= the signed facts, in the newest of the named rules that the node speaks
+GET  /v1/checkpoint?within=   the log's size by the newest checkpoint that the node saw (of at most `within` records)
 GET  /v1/holdings?nonce=      what the node holds of the log and of requests, signed
 GET  /v1/holdings/{request}   one request of its journal
 POST /v1/judge                an order's verdicts as they are now; runs nothing
 POST /v1/orders               run an order; the answer is the signed outcome
-GET  /metrics                 the node in numbers, for whoever may scrape
-GET  /v1/events?since=&count= what changed on the node, as its observer saw it; the newest where `since` is left out;
-                              on a primary the lag of its standbys, too
-POST /v1/outcomes/{request}   what became of a request, established now where it is not known yet; its body is the
-                              confirmation as it was logged
+GET  /metrics                 the node in numbers, for callers that may scrape
+GET  /v1/events?since=&count= what changed on the node, as its observer saw it; the newest if `since` is left out;
+                              on a primary also the lag of its standbys
+POST /v1/outcomes/{request}   what became of a request, established now if it is not known yet; the body is the logged
+                              confirmation
 """
 
 import re
@@ -47,24 +46,24 @@ from aerodb.transport.tls import Caller
 from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of, read_aside
 
 LOOK_SECONDS_MAX = 10.0
-"""Below what the control plane waits for an answer; above what a PostgreSQL that takes no connections is given."""
+"""Shorter than the control plane waits for an answer, and longer than a look waits for a PostgreSQL that hangs."""
 ROLE_SECONDS_MAX = 3.0
 LOOKERS_MAX, SCRAPERS_MAX = 32, 4
-"""How many wait for a look of each kind at most, well below the calls that are taken; balancers have their own room."""
+"""The most callers that wait for a look of each kind, well below the limit of calls; load balancers are separate."""
 ALWAYS_ANSWERED = frozenset({"/primary", "/standby"})
-"""What is answered however many call: the answers cost one look for all, and a balancer must not miss one."""
+"""Answered however many call: all callers share one look, and a load balancer must not miss an answer."""
 ORDER_BYTES_MAX = 8 << 20
 _CONTROL = msgspec.structs.replace(
     CONTROL, bodies=dict.fromkeys(("/v1/orders", "/v1/judge", "/v1/outcomes/"), ORDER_BYTES_MAX)
 )
 STARTING = "starting"
-"""Why a node serves as nothing yet whose PostgreSQL starts together with its agent."""
+"""Why a node does not serve yet: its PostgreSQL is being started together with its agent."""
 NONCE = re.compile(r"[0-9a-f-]{36}|[0-9a-f]{64}")
-"""The id of a request or of a look, or the digest of a confirmation's record."""
+"""The form of a nonce: the id of a request or of a look, or the digest of a confirmation's record."""
 
 
 def room_of(caller: Caller) -> Room:
-    """Return a caller's room at an agent: only the control plane sends what is large."""
+    """Return a caller's room at an agent: only the control plane may send large bodies."""
     room = room_by_kind(caller)
     return _CONTROL if room is CONTROL else room
 
@@ -78,17 +77,17 @@ class NonceMalformed(AeroError):
 
 
 def control_only(_: Cluster, caller: Caller) -> None:
-    """Refuse whoever is not the control plane.
+    """Refuse a caller that is not the control plane.
 
     Raises:
-        CallerRefused: so it is.
+        CallerRefused: the caller is somebody else.
     """
     if caller.kind != "control":
         raise CallerRefused(f"{caller.name} ({caller.kind}) is not the control plane")
 
 
 def anybody(_: Cluster, __: Caller) -> None:
-    """Let everyone through who has a certificate of the cluster's authority."""
+    """Let through every caller with a certificate of the cluster's authority."""
 
 
 RouteGuard = Callable[[Cluster, Caller], None]
@@ -96,7 +95,7 @@ Answerer = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class AgentRoute(NamedTuple):
-    """One of an agent's routes: who may call it is checked before anything else, by its guard."""
+    """One of an agent's routes; its guard checks who may call it before anything else."""
 
     path: str
     guard: RouteGuard
@@ -116,11 +115,11 @@ ROUTES = (
     AgentRoute("/v1/events", control_only),
     AgentRoute("/v1/outcomes/{request}", control_only, ("POST",)),
 )
-"""All that an agent answers, and whom; the page of the boundaries is made from it."""
+"""All routes of an agent, and who may call each; docs/boundaries.md is made from it."""
 
 
 def guarded(cluster: Cluster, guard: RouteGuard, handler: Answerer) -> Answerer:
-    """Return a handler that is reached by those alone whom the guard lets through."""
+    """Return `handler` behind `guard`."""
 
     async def handle(request: Request) -> Response:
         guard(cluster, caller_in(request.scope))
@@ -130,10 +129,10 @@ def guarded(cluster: Cluster, guard: RouteGuard, handler: Answerer) -> Answerer:
 
 
 def nonce_in(request: Request) -> str:
-    """Return what the query says that the answer is for.
+    """Return the nonce in the query.
 
     Raises:
-        NonceMalformed: it says nothing that a nonce can be.
+        NonceMalformed: it is missing or malformed.
     """
     nonce = request.query_params.get("nonce", "")
     if not NONCE.fullmatch(nonce):
@@ -145,8 +144,8 @@ def rules_in(request: Request, node: str) -> str:
     """Return the newest rules that both the caller and this node speak.
 
     Raises:
-        RulesMalformed: the query names rules in another form.
-        RulesApart: there are none.
+        RulesMalformed: the query names rules in a wrong form.
+        RulesApart: they have none in common.
     """
     theirs = read_stated(request.query_params.get(QUERY))
     return both_speak(SPOKEN, theirs, (f"the agent of {node}", "the control plane"))[0]
@@ -165,9 +164,9 @@ def number_in(request: Request, name: str, default: int) -> int:
 
 
 def _serves(agent: Agent) -> tuple[Answerer, Answerer]:
-    """Return what answers whether the node serves as the primary, and what whether it does as a standby.
+    """Return the handlers of /primary and /standby.
 
-    A node that cannot be looked at in time serves as nothing. However many ask, one look answers them all.
+    A node that cannot be looked at in time serves in no role. One look answers all callers that wait for it.
     """
     looks = Looks(agent.serving, ROLE_SECONDS_MAX)
 
@@ -198,7 +197,7 @@ def _said(role: str, refused: str) -> Response:
 
 
 def _holds(agent: Agent) -> tuple[Answerer, Answerer, Answerer]:
-    """Return what answers what the node has seen of the log, what it holds of it, and one request of its journal."""
+    """Return the handlers of /v1/checkpoint, /v1/holdings and /v1/holdings/{request}."""
 
     async def checkpoint(request: Request) -> Response:
         within = number_in(request, "within", 0) if "within" in request.query_params else None
@@ -214,7 +213,7 @@ def _holds(agent: Agent) -> tuple[Answerer, Answerer, Answerer]:
 
 
 def application(agent: Agent, observed: NodeObserved) -> Starlette:
-    """Return the application of an agent and of what is observed of its node."""
+    """Return the web application of an agent and of its observer."""
     events = observed.journal
     facts = Looks(agent.facts, LOOK_SECONDS_MAX, LOOKERS_MAX)
     primary, standby = _serves(agent)

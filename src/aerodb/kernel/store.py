@@ -1,10 +1,10 @@
 """What one agent keeps: its standing, its journal of requests, and what it saw of the audit log.
 
 - Every write is durable before it returns; nothing is kept anywhere else.
-- The standing only rises, and nobody but this process writes it: what is on the disk is what it wrote last.
-- Where an operation has begun there is room for its end: the disk that fills up meanwhile changes no answer.
-- A request has one file when it is begun, one when it has crossed (its effect can happen from then on), and one when it
-  is ended; an id that has any is used for ever.
+- The standing only rises, and only this process writes it: a standing on disk that it did not write is an error.
+- Space for the end of an operation is reserved before it begins, so a disk that fills up meanwhile changes no answer.
+- A request has one file once it is begun, one once it has crossed (from then on its effect can happen), and one once it
+  is ended. An id with any of these is used for ever.
 - A damaged standing is an error, never a fresh start.
 """
 
@@ -27,7 +27,7 @@ from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import check_usable
 
 ENDED_BYTES, STANDING_BYTES = 64 << 10, 256 << 10
-"""What is reserved for an outcome, and for a standing, which holds the histories of all terms."""
+"""The space reserved for an outcome, and for a standing, which holds the histories of all terms."""
 
 
 class BegunOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,7 +46,7 @@ def _lifted(one: BegunOne) -> "Begun":
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A journal entry made before an operation: the plan's exact text, and the node's facts then."""
+    """A journal entry made before an operation: the plan's exact text, and the node's facts at that time."""
 
     FORMAT: ClassVar[Format] = Format(kind="entry of what was begun", version=2, earlier=BegunOne, lifted=_lifted)
 
@@ -65,7 +65,7 @@ def _entry_of(sequence: int, request: str, plan: str, before: Facts | FactsOne) 
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A journal entry made after: the signed outcome."""
+    """A journal entry made after an operation: the signed outcome."""
 
     FORMAT: ClassVar[Format] = Format(kind="entry of what was ended")
 
@@ -78,10 +78,10 @@ class Store:
     """The folder of one agent's durable state."""
 
     def __init__(self, folder: Path) -> None:
-        """Look at `folder`, touching nothing.
+        """Read `folder` without changing anything.
 
         Raises:
-            StandingUnreadable: there is no whole standing in it.
+            StandingUnreadable: a part of it is missing or damaged.
         """
         self._folder = folder
         self._journal = folder / "journal"
@@ -128,7 +128,7 @@ class Store:
 
         Raises:
             StandingFalls: it promises less than the durable one does.
-            StandingForeign: the durable one is not what was written here last.
+            StandingForeign: the durable one is not what this store wrote last.
             OSError: the disk refused; the standing is then whatever the disk holds.
         """
         with self._lock:
@@ -144,27 +144,27 @@ class Store:
                 self._standing = canonical.decode(self._text, Standing)
                 raise
             self._text, self._standing = text, standing
-            with suppress(OSError):  # What was there before has just made room.
+            with suppress(OSError):  # Replacing the old file has just freed its space.
                 reserve(self._path, STANDING_BYTES)
 
     @property
     def seen(self) -> LogSeen:
-        """Return the newest checkpoint that the node was shown."""
+        """Return what the node has seen of the audit log."""
         return self._seen
 
     def write_seen(self, seen: LogSeen) -> None:
-        """Remember a newer checkpoint; what would give one up is only held at hand, for `accept_log` to remember."""
+        """Remember a newer checkpoint durably; one that would give up another stays in memory until `accept_log`."""
         with self._lock:
             self._shown = seen
             if seen.given_up == self._seen.given_up:
                 self._remember(seen)
 
     def accept_log(self, request: str) -> LogSeen:
-        """Remember, in one write, the log that was shown last, and that `request` gave up the one seen before.
+        """Remember in one durable write the log shown last, and that `request` gave up the one seen before.
 
         Raises:
-            LogNotShown: the log that was shown last was not shown for that request.
-            OSError: the disk refused; what was seen is then what it was.
+            LogNotShown: the log shown last was not shown for this request.
+            OSError: the disk refused; what was seen before stays.
         """
         with self._lock:
             shown = self._shown
@@ -179,12 +179,12 @@ class Store:
 
     @property
     def requests(self) -> tuple[str, ...]:
-        """Return the ids of all requests that the journal knows, in their order as text."""
+        """Return the ids of all requests in the journal, sorted as text."""
         return tuple(sorted(self._begun | self._ended))
 
     @property
     def entries(self) -> int:
-        """Return how many requests the journal knows."""
+        """Return the number of requests in the journal."""
         return len(self._begun | self._ended)
 
     def knows(self, request: str) -> bool:
@@ -192,7 +192,7 @@ class Store:
         return request in self._begun or request in self._ended
 
     def unfinished(self) -> tuple[Begun, ...]:
-        """Return what was begun and not ended, the oldest first."""
+        """Return the entries of requests that were begun and not ended, the oldest first."""
         with self._lock:
             left = [self.begun(request) for request in self._begun - self._ended]
         return tuple(sorted((each for each in left if each is not None), key=lambda each: each.sequence))
@@ -201,30 +201,30 @@ class Store:
         """Return the path of a journal entry.
 
         Raises:
-            RequestMalformed: that is no request's id, and so might be another path.
+            RequestMalformed: `request` is not a request's id, and might lead to another path.
         """
         check_usable(request)
         return self._journal / f"{request}.{kind}"
 
     def begun(self, request: str) -> Begun | None:
-        """Return what was begun for `request`."""
+        """Return the entry that was made when `request` was begun; None if it was not."""
         if request not in self._begun:
             return None
         return canonical.decode(self._entry(request, "begun.json").read_bytes(), Begun)
 
     def ended(self, request: str) -> Ended | None:
-        """Return how `request` ended."""
+        """Return the entry that was made when `request` ended; None if it has not."""
         if request not in self._ended:
             return None
         return canonical.decode(self._entry(request, "ended.json").read_bytes(), Ended)
 
     def begin(self, request: str, plan: str, before: Facts | FactsOne) -> None:
-        """Write, before an operation, that it is about to be run; room for its end is reserved first.
+        """Write that an operation is about to run; disk space for its end is reserved first.
 
-        In the version of the facts: what was begun by a plan of the release before, that release can settle.
+        The entry has the format version of the facts, so the previous release can settle what its own plan began.
 
         Raises:
-            RoomMissing: there is none; nothing was written.
+            RoomMissing: the disk has not enough space; no entry was written.
         """
         with self._lock:
             entry = _entry_of(self.entries + 1, request, plan, before)
@@ -241,13 +241,13 @@ class Store:
             self._begun.add(request)
 
     def mark(self, request: str) -> None:
-        """Write, right before the first step by which its effect can happen, that a begun request has crossed."""
+        """Write that a request has crossed; called right before the first step that can have its effect."""
         with self._lock:
             write_durably(self._entry(request, "crossed"), b"")
             self._crossed.add(request)
 
     def crossed(self, request: str) -> bool:
-        """Tell whether a request came to the first step by which its effect can happen."""
+        """Tell whether a request reached the first step that can have its effect."""
         return request in self._crossed
 
     def end(self, request: str, outcome: Signed) -> None:
@@ -264,7 +264,7 @@ def _said(standing: Standing) -> str:
 
 
 def rises(before: Standing, after: Standing) -> bool:
-    """Tell whether `after` promises all that `before` does, and knows all the grants that it knows."""
+    """Tell whether neither the pledge nor the grant in `after` is below, or in conflict with, the one in `before`."""
     for old, new in ((before.pledged, after.pledged), (before.granted, after.granted)):
         if new.term < old.term or (new.term == old.term and new.node != old.node):
             return False

@@ -1,8 +1,8 @@
-"""The node as a log witness: it cosigns the newest checkpoint that it was shown, which extends all that it saw before.
+"""The node as a log witness: it cosigns the newest checkpoint it was shown, which extends all that it saw before.
 
-- The cosignature is made when the checkpoint is remembered, and kept with it; so each of the node's reports carries it.
-- It says what the node saw, and by whose cosignatures it acted, to whoever holds the cluster's configuration. No rule
-  rests on it, nor on the clock in it.
+- The cosignature is made when the checkpoint is remembered and is stored with it, so every report carries it.
+- It proves, to anyone with the cluster's configuration, what the node saw and on whose cosignatures it acted. No rule
+  depends on it, or on the time in it.
 """
 
 import time
@@ -16,7 +16,7 @@ from aerodb.protocol.cluster import Cluster
 
 
 def vouched(node: Node, seen: LogSeen) -> LogSeen:
-    """Return what the node has just checked, cosigned by it; as it is, where the node's name cannot stand in a note."""
+    """Return what the node has just checked with its cosignature added, unless a note cannot hold the node's name."""
     own = node_key(node.cluster, node.member)
     if own is None:
         return seen
@@ -25,6 +25,6 @@ def vouched(node: Node, seen: LogSeen) -> LogSeen:
 
 
 def vouched_for(cluster: Cluster, seen: LogSeen) -> tuple[str, ...]:
-    """Return, as evidence, which log witnesses cosigned what the node saw; nothing where none is configured."""
+    """Return, as evidence, which log witnesses cosigned what the node saw; empty if none did."""
     names = [each.name for each in cosigned_by(seen.checkpoint, cluster.log_witnesses)] if cluster.log_witnesses else []
     return (f"the log of {seen.size} records was cosigned by {' and '.join(names)}",) if names else ()

@@ -1,7 +1,7 @@
 """`aerodb demo`: a planned switchover and back, a rejection, and a failover, on a real cluster under load.
 
-Every action goes through the command line in a real pseudo-terminal; nothing is called from the inside. The summary is
-counted, not claimed: the rows that the writer saw acknowledged, looked for in the cluster at the end.
+Every action goes through the command line in a real pseudo-terminal; no internal function is called instead. The
+summary is counted: the rows that the writer saw acknowledged are looked up in the cluster at the end.
 """
 
 import json
@@ -35,14 +35,14 @@ def _quiet_line(text: str) -> None:
 
 
 NO_WRITES = 7
-"""What `aerodb status` exits with where no commit is known to be acknowledged."""
+"""The exit code of `aerodb status` if it is not known that commits are acknowledged."""
 
 
 class Story:
-    """The demonstration, step by step; a step that does not go as told ends it."""
+    """The demonstration, step by step; it ends if a step does not go as expected."""
 
     def __init__(self, layout: Layout, stage: Stage, writer: Writer) -> None:
-        """Keep the cluster and its writer."""
+        """Prepare; `writer` is the client that writes meanwhile."""
         self._layout, self._stage, self._writer = layout, stage, writer
         self._person = Person(layout.profile("operator"), _print, colour=sys.stdout.isatty())
         self.outages_ms: list[int] = []
@@ -57,7 +57,7 @@ class Story:
         _quiet_line(f"\n=== {self._chapter}. {title}  [{len(self._writer.acknowledged)} rows acknowledged so far]\n")
 
     def do(self, *arguments: str, expect: int = 0) -> Said:
-        """Type one command, as the operator."""
+        """Type one command as the operator."""
         _quiet_line(f"$ aerodb {' '.join(each if ' ' not in each else repr(each) for each in arguments)}")
         said = self._person.types(*arguments)
         _quiet_line("")
@@ -104,7 +104,7 @@ class Story:
         self.failover_ms = round(1000 * self._writer.longest_gap(begin, end))
 
     def comeback(self) -> None:
-        """Bring the dead node back as a standby: by following, or by a reclone where its plan says that it diverged."""
+        """Bring the dead node back as a standby: by `follow`, or by `reclone` if the plan to follow is rejected."""
         self._stage.start_agent("n1", leave_down=True)
         self._stage.wait_for("n1")
         _quiet_line("n1: its agent is started again; its PostgreSQL stays down until a person says otherwise.\n")
@@ -152,7 +152,7 @@ def demo(given: Path | None) -> int:
     """Tell the whole story on a new cluster; return 0 if no acknowledged row was lost."""
     with _folder(given) as root:
         if given is None and os.geteuid() == 0:
-            root.parent.chmod(0o711)  # PostgreSQL's account must be able to go through.
+            root.parent.chmod(0o711)  # PostgreSQL's account must be able to traverse it.
         begun = time.monotonic()
         _quiet_line(f"Making a cluster of three PostgreSQL nodes in {root} ...")
         make_cluster(root, 3)

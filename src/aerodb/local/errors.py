@@ -4,7 +4,7 @@ from aerodb.errors import AeroError
 
 
 class FolderTaken(AeroError):
-    """The folder holds something else already."""
+    """The folder already holds something else."""
 
     code = "input.folder-taken"
     status = 409
@@ -12,7 +12,7 @@ class FolderTaken(AeroError):
 
 
 class FolderIncomplete(AeroError):
-    """The making of the cluster in this folder was cut off."""
+    """Making the cluster in this folder was interrupted."""
 
     code = "input.folder-incomplete"
     status = 409
@@ -20,7 +20,7 @@ class FolderIncomplete(AeroError):
 
 
 class PortsTaken(AeroError):
-    """No run of free ports was found."""
+    """No range of free ports was found."""
 
     code = "input.ports-taken"
     status = 409
@@ -28,7 +28,7 @@ class PortsTaken(AeroError):
 
 
 class ProcessFailed(AeroError):
-    """A process of the cluster ended, or is not ready in time."""
+    """A process of the cluster ended, or was not ready in time."""
 
     code = "transport.process-failed"
     status = 500
@@ -36,7 +36,7 @@ class ProcessFailed(AeroError):
 
 
 class StoryBroken(AeroError):
-    """A step of the demonstration did not go as told."""
+    """A step of the demonstration did not go as expected."""
 
     code = "control.demonstration-failed"
     status = 500

@@ -1,4 +1,4 @@
-"""What Prometheus and Grafana need for one cluster: who is scraped, and as whom; alerts for people; a dashboard."""
+"""The files that Prometheus and Grafana need for one cluster: what to scrape and how, alerts, and a dashboard."""
 
 import json
 from importlib.resources import files
@@ -14,7 +14,7 @@ rule_files:
   - rules/*.yml
 scrape_configs:
 """
-# A certificate is for a name, not for an address, and Prometheus takes one server name a job: so one job a process.
+# A certificate is for a name, not an address, and Prometheus takes one server name per job: so one job per process.
 _JOB = """  - job_name: {job}-{name}
     scheme: https
     tls_config:
@@ -39,7 +39,7 @@ def scrape_configuration(cluster: Cluster) -> str:
 
 
 def monitor_files(cluster: Cluster) -> dict[str, bytes]:
-    """Return the files of the monitor's folder by their paths, its certificate and key left out."""
+    """Return the files of the monitor's folder by path, without its certificate and key."""
     shipped = files("aerodb.local") / "observability"
     return {
         "prometheus.yml": scrape_configuration(cluster).encode(),

@@ -1,4 +1,4 @@
-"""The command line, driven in a real pseudo-terminal as a person would: read the plan, type the name asked for."""
+"""Drives the command line in a real pseudo-terminal as a person would: reads the plan, types the name asked for."""
 
 import fcntl
 import os
@@ -19,30 +19,30 @@ STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What one command said, without colours, and its exit code."""
+    """What one command printed, without colours, and its exit code."""
 
     code: int
     text: str
 
     @property
     def request(self) -> str:
-        """Return the id of the request that it made, or nothing."""
+        """Return the id of the request that the command made; empty if it made none."""
         found = REQUEST.search(self.text)
         return found[1] if found else ""
 
 
 class Person:
-    """One person at a terminal; `show` gets everything that they see."""
+    """One person at a terminal; `show` is called with everything that they see."""
 
     def __init__(self, profile: Path, show: Callable[[str], None], *, colour: bool = True) -> None:
-        """Keep whose profile it is."""
+        """Use the person's `profile`."""
         self._environment = {**os.environ, "AERODB_PROFILE": str(profile.resolve()), "TERM": "xterm-256color"}
         if not colour:
             self._environment["NO_COLOR"] = "1"
         self._show = show
 
     def types(self, *arguments: str, answer: str | None = None) -> Said:
-        """Run one command; confirm by typing the name that is asked for (or `answer` instead)."""
+        """Run one command; confirm by typing the name that is asked for, or `answer` if given."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 110, 0, 0))
         process = subprocess.Popen(

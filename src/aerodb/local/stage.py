@@ -1,10 +1,10 @@
-"""The processes of a cluster on this machine: started once, watched by nobody, stopped together.
+"""The processes of a cluster on this machine: started once, not supervised, stopped together.
 
-- What starts, starts: a part that does not come up takes no other down, and is told of.
-- A primary starts only where the standings of a majority of members, all on this machine, prove that no other has been
-  elected: the rule of `start`, read from files before anything runs.
+- A part that does not come up is reported, and does not keep the others from starting.
+- A primary starts only if the standings of a majority of members prove that no other has been elected. That is the rule
+  of `start`; the standings are read from files, all on this machine, before anything runs.
 - Nothing is restarted: a process that ends stays ended until a person starts it.
-- When the host goes down the primary stops first, then the standbys, so that they hold its shutdown checkpoint.
+- Everything is stopped in order: the primary first, then the standbys, so that they have its shutdown checkpoint.
 """
 
 import os
@@ -38,13 +38,13 @@ POSTGRES_SECONDS_MAX = 20.0
 
 
 def _state(observed: Observed, name: str) -> State | None:
-    """Return the state of a node's PostgreSQL; None where its agent does not say."""
+    """Return the state of a node's PostgreSQL; None if it is not known."""
     facts = observed.facts.get(name)
     return facts.instance.state if facts and facts.instance else None
 
 
 def _left_down(proven: dict[str, Verdict]) -> dict[str, str]:
-    """Say of each node that stands as a primary, and may not start as one, why, and which request to make."""
+    """Return, for each node that stands as a primary but may not start as one, why, and which request to make."""
     primary = next((name for name, judged in proven.items() if judged.result is Result.HOLDS), None)
     return {
         name: f"{name} was left down: {judged.evidence}. To let it come back: aerodb "
@@ -55,7 +55,7 @@ def _left_down(proven: dict[str, Verdict]) -> dict[str, str]:
 
 
 def _down(name: str, state: State | None) -> str:
-    """Say of a node that PostgreSQL does not run on it yet."""
+    """Return a sentence that says that PostgreSQL does not run on a node yet, and what to do."""
     if state is State.UNREACHABLE:
         return f"PostgreSQL on {name} is still starting; aerodb status shows when it runs"
     why = "its agent's log and PostgreSQL's own say why"
@@ -84,7 +84,7 @@ class Stage:
             )
 
     def start_agent(self, name: str, *, leave_down: bool = False, as_it_stands: bool = False) -> None:
-        """Start one agent; `leave_down` leaves its PostgreSQL as it is, `as_it_stands` starts a primary too."""
+        """Start one agent; with `leave_down` it does not start PostgreSQL, with `as_it_stands` even as a primary."""
         options = ["--leave-down"] * leave_down + ["--as-it-stands"] * as_it_stands
         self._spawn(name, "agent", "--folder", self._layout.node(name).resolve(), *options)
 
@@ -101,16 +101,16 @@ class Stage:
         return found
 
     def primaries(self) -> dict[str, Verdict]:
-        """Return the nodes that stand as a primary, and whether each may start as one."""
+        """Return, by node, whether each node that stands as a primary may start as one."""
         standings = self.standings()
         names = [name for name, standing in standings.items() if standing.role == "primary" and not standing.halted]
         return {name: authority_stands(self.cluster, name, standings) for name in names}
 
     def start(self) -> None:
-        """Start everything, and return when all of it answers.
+        """Start everything, and return when everything answers.
 
         Raises:
-            ProcessFailed: a part does not.
+            ProcessFailed: a part did not come up.
         """
         troubles = self.start_what_starts(threading.Event(), READY_SECONDS_MAX)
         if troubles:
@@ -119,10 +119,10 @@ class Stage:
     def start_what_starts(
         self, ended: threading.Event, postgres_seconds_max: float = POSTGRES_SECONDS_MAX
     ) -> dict[str, str]:
-        """Start everything, and return what did not come up, and why, by name; the rest goes on.
+        """Start everything; return, by name, what did not come up, and why. The rest goes on.
 
-        It returns once everything answers or will not, and every PostgreSQL that was to start runs or takes longer than
-        `postgres_seconds_max`; or once `ended` is set.
+        It returns once each process answers or has failed, and each PostgreSQL that was to start runs or has taken
+        longer than `postgres_seconds_max`; or once `ended` is set.
         """
         proven = self.primaries()
         for member in self.cluster.members:
@@ -138,7 +138,7 @@ class Stage:
         return {**self._not_running(troubles, ended, postgres_seconds_max), **troubles}
 
     def _not_running(self, troubles: dict[str, str], ended: threading.Event, seconds_max: float) -> dict[str, str]:
-        """Wait until PostgreSQL runs on every node that has no trouble; return where it does not."""
+        """Wait until PostgreSQL runs on every node without trouble; return, by node, where it does not."""
         if "control" in troubles:
             return {}
         halted = {name for name, standing in self.standings().items() if standing.halted}
@@ -160,7 +160,7 @@ class Stage:
         """Return when the process called `name` answers, or `ended` is set.
 
         Raises:
-            ProcessFailed: it ended, or does not answer in time; the message ends with what it said last.
+            ProcessFailed: it ended, or did not answer in time; the message ends with its last output.
         """
         end = time.monotonic() + READY_SECONDS_MAX
         address = self.cluster.control if name == "control" else self.cluster.member(name).agent
@@ -191,10 +191,10 @@ class Stage:
         self._processes[name].wait()
 
     def stop_with_postgres(self) -> list[str]:
-        """Stop everything, and the PostgreSQL that agents left behind when they died; return where it still runs."""
+        """Stop everything, even a PostgreSQL whose agent has died; return the nodes on which one still runs."""
         self._revive([name for name in self._agents() if self._processes[name].poll() is not None])
         self.stop()
-        # One that was just dying counted as alive, since a process is collected only when its last thread has ended.
+        # An agent that was just dying counted as alive: a process is collected only when its last thread has ended.
         killed = [name for name in self._agents() if self._processes[name].returncode < 0 and self._runs(name)]
         self._revive(killed)
         self._end(killed, signal.SIGINT)
@@ -209,7 +209,7 @@ class Stage:
         return postgres is not None and postgres.running
 
     def _revive(self, names: list[str]) -> None:
-        """Start agents that have died anew, so that they can stop the PostgreSQL that they left behind."""
+        """Start dead agents again, so that they can stop the PostgreSQL that they left behind."""
         for name in names:
             self.start_agent(name, leave_down=True)
             with suppress(ProcessFailed):

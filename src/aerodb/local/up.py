@@ -20,10 +20,10 @@ from aerodb.rules.ways import planned
 
 
 def reopen_or_make(layout: Layout, nodes: int) -> bool:
-    """Make the cluster where there is none; tell whether it was made.
+    """Make the cluster if there is none; return whether it was made.
 
     Raises:
-        FolderIncomplete: the making was cut off before.
+        FolderIncomplete: making it was interrupted earlier.
     """
     if layout.configuration.exists():
         return False
@@ -61,7 +61,7 @@ def greeting(layout: Layout, stage: Stage, seconds: float, troubles: dict[str, s
 
 
 def founding_lines(cluster: Cluster) -> list[str]:
-    """Return by what an auditor knows version 1 of the configuration: its digest, and that as words."""
+    """Return the digest of version 1 of the configuration, also as words, for auditors to trust."""
     return [
         f"Version 1 of the configuration is {cluster.digest}, in words, to be written down:",
         *(f"  {line}" for line in whole_words_of(cluster.digest)),
@@ -94,14 +94,14 @@ def _switchover(stage: Stage) -> list[str]:
 
 
 def _path_line() -> list[str]:
-    """Return how `aerodb` gets onto the PATH, where it is not there."""
+    """Return the command that puts `aerodb` onto the PATH, if it is not there."""
     if shutil.which("aerodb"):
         return []
     return [f"  export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
 
 
 def _elsewhere(layout: Layout, stage: Stage) -> list[str]:
-    """Say where the data is, where PostgreSQL's account cannot enter the cluster's folder."""
+    """Say where the data is, if PostgreSQL's account cannot enter the cluster's folder."""
     home = Path(read_node(layout.node(stage.cluster.genesis)).file.home)
     if home.is_relative_to(layout.root.resolve()):
         return []
@@ -115,7 +115,7 @@ def _elsewhere(layout: Layout, stage: Stage) -> list[str]:
 def up(root: Path, nodes: int) -> int:
     """Make or reopen the cluster in `root`, run it until SIGINT or SIGTERM, and stop it cleanly.
 
-    Returns 0, or 1 where PostgreSQL still runs on a node, which is then named.
+    Returns 0; or 1 if PostgreSQL still runs on a node, which is named.
     """
     begun = time.monotonic()
     layout = Layout(root=root)

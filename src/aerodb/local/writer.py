@@ -1,7 +1,7 @@
-"""A client that commits numbered rows, one a transaction, and remembers every one that was acknowledged.
+"""A client that commits numbered rows, one per transaction, and remembers each one that was acknowledged.
 
-It reconnects like any application: through the multi-host DSN, to whichever node takes writes. A row whose commit was
-not acknowledged is never counted, whether it is there or not.
+It reconnects like any application: by the multi-host DSN, to the node that takes writes. A row whose commit was not
+acknowledged is never counted, whether it is in the table or not.
 """
 
 import itertools
@@ -16,14 +16,14 @@ PAUSE_SECONDS = 0.002
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
-    """A row whose commit was acknowledged, and when (seconds of the monotonic clock)."""
+    """A row whose commit was acknowledged, and when, in seconds of the monotonic clock."""
 
     number: int
     at: float
 
 
 class Writer:
-    """Writes in a thread of its own until it is told to stop."""
+    """Writes in its own thread until told to stop."""
 
     def __init__(self, dsn: str) -> None:
         """Make the table; write nothing yet."""
@@ -41,7 +41,7 @@ class Writer:
         return connection
 
     def _notice(self, notice: psycopg.errors.Diagnostic) -> None:
-        """Note that a commit's wait was cancelled: PostgreSQL then says so in a warning, and it does not count."""
+        """Note PostgreSQL's warning that waiting for a standby was cancelled: such a commit does not count."""
         if notice.severity_nonlocalized == "WARNING":
             self._warned = True
 
@@ -50,7 +50,7 @@ class Writer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and return when the last write is over."""
+        """Stop, and wait at most 30 s for the last write to end."""
         self._ending.set()
         self._thread.join(30)
 
@@ -72,14 +72,14 @@ class Writer:
             self._ending.wait(PAUSE_SECONDS)
 
     def wait_for_more(self, rows: int, seconds_max: float = 60) -> bool:
-        """Wait until `rows` more rows are acknowledged; tell whether they were in time."""
+        """Wait until `rows` more rows are acknowledged; return whether that happened in time."""
         wanted, end = len(self.acknowledged) + rows, time.monotonic() + seconds_max
         while len(self.acknowledged) < wanted and time.monotonic() < end:
             time.sleep(0.01)
         return len(self.acknowledged) >= wanted
 
     def longest_gap(self, begin: float, end: float) -> float:
-        """Return the longest time without an acknowledged row, in seconds, that touches [begin, end]."""
+        """Return the longest gap between acknowledged rows, in seconds, that overlaps [begin, end]."""
         times = [each.at for each in self.acknowledged]
         gaps = (later - earlier for earlier, later in itertools.pairwise(times) if later >= begin and earlier <= end)
         return max(gaps, default=0.0)

@@ -1,1 +1,1 @@
-"""A log witness: it cosigns the checkpoints of logs, and remembers the last of each. It is no part of a cluster."""
+"""A log witness: it cosigns logs' checkpoints and remembers each log's newest. It is not part of a cluster."""

@@ -1,10 +1,10 @@
-"""Why a log witness refuses, or does not run: one error a reason. The statuses are those of C2SP tlog-witness."""
+"""Why a log witness refuses, or does not run: one error per reason. The statuses are those of C2SP tlog-witness."""
 
 from aerodb.errors import AeroError
 
 
 class LogUnknown(AeroError):
-    """The witness was not told to watch the log that the checkpoint is of."""
+    """The checkpoint is of a log that the witness was not told to watch."""
 
     code = "control.log-witness-unknown-log"
     status = 404
@@ -12,7 +12,7 @@ class LogUnknown(AeroError):
 
 
 class LogUnsigned(AeroError):
-    """The checkpoint is not signed by the key of the log that it says that it is of."""
+    """The checkpoint is not signed with the key of the log that it names."""
 
     code = "control.log-witness-unsigned"
     status = 403
@@ -20,20 +20,20 @@ class LogUnsigned(AeroError):
 
 
 class SizeDiffers(AeroError):
-    """The log builds on another size than the one that the witness cosigned last; `size` is that one."""
+    """The log starts from another size than the witness cosigned last, which is `size`."""
 
     code = "control.log-witness-size"
     status = 409
     title = "The log witness knows another size of the log"
 
     def __init__(self, message: str, size: int = 0) -> None:
-        """Keep what the witness knows."""
+        """Keep the size that the witness knows."""
         super().__init__(message)
         self.size = size
 
 
 class LogAnother(SizeDiffers):
-    """The log's key signed another log, as long as the one that the witness cosigned; the witness keeps that note."""
+    """The log's key signed another log of the size that the witness cosigned; the witness keeps the note as proof."""
 
     code = "control.log-witness-another-log"
     title = "The log witness has cosigned another log"
@@ -48,7 +48,7 @@ class Unproven(AeroError):
 
 
 class MemoryBroken(AeroError):
-    """What a log witness remembers is missing, damaged or somebody else's; it never begins anew by itself."""
+    """A log witness's memory is missing, damaged or not its own; it never begins anew by itself."""
 
     code = "control.log-witness-memory"
     status = 500
@@ -56,7 +56,7 @@ class MemoryBroken(AeroError):
 
 
 class MemoryFull(AeroError):
-    """What a log witness has seen cannot be written down, so that it cosigns nothing."""
+    """A log witness cannot write down what it has seen, so it cosigns nothing."""
 
     code = "control.log-witness-full"
     status = 507
@@ -72,7 +72,7 @@ class WitnessBroken(AeroError):
 
 
 class WitnessAlone(AeroError):
-    """Another process is at work on the log witness's folder; there is one at a time."""
+    """Another process is using the log witness's folder; only one may at a time."""
 
     code = "control.log-witness-running"
     status = 409
@@ -80,7 +80,7 @@ class WitnessAlone(AeroError):
 
 
 class LogWatched(AeroError):
-    """The witness watches a log of that name already, with this key or another one."""
+    """The witness already watches a log of that name, with this key or another."""
 
     code = "input.log-witness-log-known"
     status = 409
@@ -88,7 +88,7 @@ class LogWatched(AeroError):
 
 
 class SeenOther(AeroError):
-    """What is named as given up is not what the log witness has cosigned."""
+    """The checkpoint to be given up is not the one that the log witness has cosigned."""
 
     code = "input.log-witness-seen"
     status = 409

@@ -2,11 +2,11 @@
 
 witness.json     the witness's name, and the verifier keys of the logs that it watches
 witness.key      its private key, for its owner alone
-memory/          one file a log: the newest checkpoint that it cosigned, a signed note for whoever audits the log
-tls.crt tls.key  where it answers over TLS: what it shows
+memory/          one file per log: the newest checkpoint that it cosigned, a signed note for auditors of the log
+tls.crt tls.key  its certificate, if it answers over TLS
 
-A log is added by hand, once; its memory is made then, and never again. Only a person takes one back, by naming what is
-given up, which is kept.
+A person adds a log, once; its memory is made then, and never again. Only a person can make the witness give up what it
+remembers, by naming it; it is kept aside.
 """
 
 import fcntl
@@ -51,7 +51,7 @@ class WitnessFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Witness(msgspec.Struct, frozen=True, kw_only=True):
-    """A log witness's folder, read."""
+    """The contents of a log witness's folder."""
 
     folder: Path
     file: WitnessFile
@@ -61,7 +61,7 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
         """Return what the witness remembers of each log, by the log's name.
 
         Raises:
-            MemoryBroken: of one of them it is missing or damaged.
+            MemoryBroken: the memory of one is missing or damaged.
         """
         return {
             parse_verifier_key(vkey).name: Memory(path_of(self.folder / MEMORY, vkey), vkey, self.signing)
@@ -74,7 +74,7 @@ def make_witness(folder: Path, name: str) -> Witness:
 
     Raises:
         VerifierKeyInvalid: `name` cannot stand in a verifier key.
-        WitnessBroken: there is one already, or the disk refused.
+        WitnessBroken: the folder is not empty, or the disk refused.
     """
     signing = Signing(name=name, key=Ed25519PrivateKey.generate())
     file = WitnessFile(logs=(), name=signing.verifier.name)
@@ -94,7 +94,7 @@ def make_witness(folder: Path, name: str) -> Witness:
 
 
 def read_witness(folder: Path) -> Witness:
-    """Return the log witness whose folder this is.
+    """Read a log witness's folder.
 
     Raises:
         WitnessBroken: a part is missing or damaged.
@@ -113,11 +113,11 @@ def read_witness(folder: Path) -> Witness:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Hold a log witness's folder for this process; the system lets go of it when the process ends.
+    """Lock a log witness's folder for this process; the operating system unlocks it when the process ends.
 
     Raises:
         WitnessAlone: another process holds it.
-        WitnessBroken: it cannot be held.
+        WitnessBroken: it cannot be locked.
     """
     try:
         held = os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -134,13 +134,13 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def add_log(folder: Path, vkey: str) -> None:
-    """Have the log witness in `folder` watch the log with the verifier key `vkey` from now on.
+    """Make the log witness in `folder` watch the log with the verifier key `vkey` from now on.
 
     Raises:
-        VerifierKeyInvalid: it is none.
-        LogWatched: it watches a log of that name already.
-        MemoryBroken: it remembers that log, and does not say that it watches it: a person decides.
-        WitnessBroken, WitnessAlone: the folder is not a witness's, or in use; or the disk refused.
+        VerifierKeyInvalid: `vkey` is malformed.
+        LogWatched: it already watches a log of that name.
+        MemoryBroken: it remembers that log although it does not watch it: a person must decide.
+        WitnessBroken, WitnessAlone: the folder is not a witness's, or is in use; or the disk refused.
     """
     name = parse_verifier_key(vkey).name
     with alone_in(folder):
@@ -160,16 +160,17 @@ def add_log(folder: Path, vkey: str) -> None:
 
 
 def give_up(folder: Path, seen: Mark, checkpoint: str) -> Path:
-    """Have the log witness in `folder` give up what it cosigned of a log, and go on from a restored checkpoint.
+    """Make the log witness in `folder` give up what it cosigned of a log, and go on from a restored checkpoint.
 
-    `seen` names what is given up, exactly as it is remembered; `checkpoint` is what the log signed. Return where what
-    was given up is kept.
+    `seen` names what is given up, exactly as it is remembered; `checkpoint` is the log's signed one to go on from.
+    Return the path at which the given-up memory is kept.
 
     Raises:
-        LogUnknown, LogUnsigned: the checkpoint is of no log that is watched, or the log's key did not sign it.
-        SeenOther: the witness has cosigned something else than what is named.
-        MemoryBroken, WitnessBroken, WitnessAlone: what it remembers is damaged, or the folder is; it runs; or the disk
-            refused.
+        LogUnknown, LogUnsigned: the checkpoint is of a log that is not watched, or the log's key did not sign it.
+        SeenOther: the witness has cosigned something else than `seen`.
+        MemoryBroken, WitnessBroken: its memory or its folder is damaged, or the disk refused.
+        WitnessAlone: the witness is running.
+        MemoryFull: the new memory cannot be written.
     """
     with alone_in(folder):
         witness = read_witness(folder)
@@ -193,7 +194,7 @@ def give_up(folder: Path, seen: Mark, checkpoint: str) -> Path:
 
 
 def _watched(witness: Witness, checkpoint: str) -> str:
-    """Return the verifier key of the log that a checkpoint says that it is of; nothing is verified."""
+    """Return the verifier key of the log that a checkpoint names; nothing is verified."""
     try:
         origin = checkpoint_of(read_note(checkpoint)).origin
     except CheckpointForged as error:

@@ -1,7 +1,7 @@
-"""Whether a log witness cosigns what it is shown: only what the log signed, and what extends all that it cosigned.
+"""Decides whether a log witness cosigns: only what the log signed, and what extends all that it cosigned before.
 
-- The checks come in the order of the specification: whose log, whose signature, which size, which proof.
-- Of a log that was never cosigned nothing is known, and the first checkpoint is taken as it comes.
+- The checks come in the order of the specification: the log, the signature, the size, the proof.
+- The first checkpoint of a log is accepted without a comparison, because nothing is known of the log yet.
 
 Pure: no I/O, no clock. Source: C2SP tlog-witness (add-checkpoint).
 """
@@ -15,11 +15,11 @@ from aerodb.logwitness.errors import LogAnother, LogUnknown, LogUnsigned, SizeDi
 
 
 def origin_of(addition: Addition, origins: Iterable[str]) -> str:
-    """Return which of the logs that are watched a checkpoint says that it is of; nothing is verified.
+    """Return the name of the watched log that a checkpoint names; nothing is verified.
 
     Raises:
-        AdditionMalformed: it is no checkpoint.
-        LogUnknown: it is of another log.
+        AdditionMalformed: it is not a checkpoint.
+        LogUnknown: that log is not watched.
     """
     try:
         origin = checkpoint_of(read_note(addition.unverified_checkpoint)).origin
@@ -31,10 +31,10 @@ def origin_of(addition: Addition, origins: Iterable[str]) -> str:
 
 
 def judged(known: Checkpoint, addition: Addition, vkey: str) -> Checkpoint:
-    """Return the checkpoint that may be cosigned by a witness that has cosigned `known` of the log with the key `vkey`.
+    """Return the checkpoint to cosign, for a witness that cosigned `known` last of the log with the key `vkey`.
 
     Raises:
-        LogUnsigned, AdditionMalformed, SizeDiffers, LogAnother, Unproven: it may not.
+        LogUnsigned, AdditionMalformed, SizeDiffers, LogAnother, Unproven: it must not be cosigned.
     """
     try:
         new = open_checkpoint(addition.unverified_checkpoint, vkey)
@@ -45,7 +45,7 @@ def judged(known: Checkpoint, addition: Addition, vkey: str) -> Checkpoint:
     if addition.old_size != known.size:
         raise SizeDiffers(f"the witness has cosigned {known.size} records, not {addition.old_size}", known.size)
     if new.size == known.size and new.root != known.root:
-        raise LogAnother(f"the log signed two logs of {known.size} records", known.size)
+        raise LogAnother(f"the log's key signed two different logs of {known.size} records", known.size)
     if not verify_consistency(known.size, known.root, new.size, new.root, addition.path):
         raise Unproven(f"nothing proves that the log of {new.size} records extends that of {known.size}")
     return new

@@ -1,12 +1,11 @@
-"""What a log witness remembers of one log: the newest checkpoint that it cosigned, as a note that proves itself.
+"""A log witness's memory of one log: the newest checkpoint that it cosigned, as a signed note.
 
-- Written, and forced to the disk, before a cosignature is given: a witness that dies in between has seen more than it
-  said, and never less.
-- It only grows. One call at a time reads, judges and writes.
-- A memory is believed only with the witness's own cosignature and the log's signature; that nothing was cosigned yet is
-  cosigned too. So one that is missing, cut off or changed is an error, and never a fresh start.
-- Nobody else writes it while the witness runs: what is on the disk is what it wrote last.
-- A log that signed two logs of one size is proven to have: the other note is kept, once.
+- It is on disk before a cosignature is given: a witness that dies in between remembers more than it said, never less.
+- The size only grows, unless a person gives it up. One call at a time reads, judges and writes.
+- A memory is accepted only with the witness's own cosignature and the log's signature; an empty memory is cosigned too.
+  So one that is missing, cut off or changed is an error, never a fresh start.
+- Nobody else may write it while the witness runs: the file must be what the witness wrote last.
+- If a log signed two logs of one size, the first note that proves it is kept.
 """
 
 import base64
@@ -38,36 +37,36 @@ class Signing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def vkey(self) -> str:
-        """Return the verifier key that a cluster's configuration names the witness by.
+        """Return the verifier key by which a cluster's configuration names the witness.
 
         Raises:
-            VerifierKeyInvalid: the name cannot stand in one.
+            VerifierKeyInvalid: the name is not allowed in one.
         """
         return verifier_key(self.name, self.key.public_key().public_bytes_raw(), COSIGNATURE)
 
     @property
     def verifier(self) -> VerifierKey:
-        """Return the same, read."""
+        """Return the verifier key, parsed."""
         return parse_verifier_key(self.vkey, COSIGNATURE)
 
     def cosigns(self, body: str) -> str:
-        """Return the witness's signature line under a checkpoint with this body, as of now."""
+        """Return the witness's cosignature line, with the time now, for a checkpoint with this body."""
         return cosign_body(body, self.name, self.key, int(time.time()))
 
 
 def path_of(folder: Path, vkey: str) -> Path:
-    """Return where the memory of the log with the verifier key `vkey` lies."""
+    """Return the path of the memory of the log with the verifier key `vkey`."""
     return folder / f"{sha256(parse_verifier_key(vkey).name.encode()).hexdigest()[:32]}.checkpoint"
 
 
 def nothing_yet(vkey: str, signing: Signing) -> str:
-    """Return the memory of a log of which nothing was cosigned."""
+    """Return the memory of a log of which nothing was cosigned yet."""
     body = f"{parse_verifier_key(vkey).name}\n0\n{base64.b64encode(EMPTY_ROOT).decode()}\n"
     return f"{body}\n{signing.cosigns(body)}"
 
 
 def read_memory(text: str, vkey: str, signing: Signing) -> Checkpoint:
-    """Return what a witness's memory says of the log with the verifier key `vkey`.
+    """Return the checkpoint in a witness's memory of the log with the verifier key `vkey`.
 
     Raises:
         MemoryBroken: it is not what the witness wrote.
@@ -87,7 +86,7 @@ class Memory:
     """The memory of one log, in one file. Safe to use from several threads, in one process."""
 
     def __init__(self, path: Path, vkey: str, signing: Signing) -> None:
-        """Read it.
+        """Read the file.
 
         Raises:
             MemoryBroken: it is missing, damaged, or not this witness's.
@@ -115,10 +114,10 @@ class Memory:
             ) from error
 
     def cosigned(self, addition: Addition) -> str:
-        """Remember what a log shows, durably, and return the signature line that says so.
+        """Remember a log's checkpoint durably, and return the witness's cosignature line.
 
         Raises:
-            LogUnsigned, AdditionMalformed, SizeDiffers, LogAnother, Unproven: it is not what may be cosigned.
+            LogUnsigned, AdditionMalformed, SizeDiffers, LogAnother, Unproven: it must not be cosigned.
             MemoryBroken: somebody else has written the memory.
             MemoryFull: it cannot be written; nothing is cosigned.
         """
@@ -137,10 +136,10 @@ class Memory:
             return line
 
     def take(self, checkpoint: str) -> None:
-        """Remember a checkpoint that the log signed in the place of what was cosigned, which a person gave up.
+        """Remember a checkpoint of the log's in place of the cosigned one, which a person gave up.
 
         Raises:
-            MemoryFull: it cannot be written; what is remembered is what it was.
+            MemoryFull: writing failed; the memory is whichever of the two is on disk.
         """
         with self._lock:
             line = self._signing.cosigns(read_note(checkpoint).unverified_body)
@@ -150,14 +149,14 @@ class Memory:
         try:
             write_durably(self._path, text.encode())
         except OSError as error:
-            self._text = self._on_disk()  # Whichever of the two is there: a rename may have come through.
+            self._text = self._on_disk()  # Either the old or the new: the rename may have succeeded.
             self.known = self._read()
             raise MemoryFull(f"{self._path} cannot be written: {error.strerror}; nothing was cosigned") from error
         self._text = text
         self.known = self._read()
 
     def _keep(self, checkpoint: str) -> None:
-        """Keep the first note that proves that the log signed two logs; that it cannot be kept changes no answer."""
+        """Keep the first note that proves that the log signed two logs; if it cannot be kept, go on without it."""
         say("the log signed two logs", origin=self.known.origin, size=self.known.size)
         path = self._path.with_suffix(".another")
         with suppress(OSError):

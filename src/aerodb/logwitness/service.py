@@ -1,12 +1,12 @@
 """The log witness's HTTP service, by C2SP tlog-witness.
 
-It asks nobody who they are: whoever has a log's own signature and a proof may bring a checkpoint, and nobody else gets
-anything.
+Callers are not authenticated: anyone may bring a checkpoint with the log's own signature and a proof, and nobody gets
+anything without them.
 
 POST /add-checkpoint   an old size, the path from there, and the log's checkpoint; the answer is the cosignature
 
-What it is sent and what it says is signed, and no secret: so it may answer over plain HTTP. Each caller, known by their
-address, has a part of its room, as everywhere (`aerodb.transport.rooms`).
+It may answer over plain HTTP, because all that is said is signed and nothing is secret. Callers are told apart by
+address, and each has a limit (`aerodb.transport.rooms`).
 """
 
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ LOGS = Room(
     name="logs", connections=Share(192, 64), calls=Share(16, 8), looks=Share(0, 0),
     body_bytes=Share(4 << 20, 1 << 20), bodies={PATH: ADDITION_BYTES_MAX},
 )  # fmt: skip
-"""The room of everybody who brings checkpoints."""
+"""The room of all callers."""
 
 
 def application(memories: Mapping[str, Memory]) -> Starlette:
-    """Return the application of a log witness that remembers these logs, by their names."""
+    """Return the web application of a log witness; `memories` are by the logs' names."""
 
     def cosigned(data: bytes) -> str:
         addition = read_addition(data)

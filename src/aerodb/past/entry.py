@@ -1,7 +1,7 @@
-"""What a version of the rules is asked: functions from texts to texts, so that versions share no type.
+"""The entry points of a version of the rules: functions from texts to texts, so that versions share no type.
 
-This module is copied with the rules that it asks, so what it promises stands for as long as any copy is kept: a change
-here is one that `held` must be able to tell. Pure: no I/O, no clock.
+This module is copied together with its rules, so each copy keeps the interface of its time: if the interface changes
+here, `held` must be able to tell copies of either kind apart. Pure: no I/O, no clock.
 """
 
 import msgspec
@@ -17,14 +17,14 @@ from aerodb.rules.late import judged_late
 from aerodb.rules.view import Peer, View
 
 NAME = RULES
-"""Which rules these are."""
+"""The name of these rules."""
 
 RulesRefuse = AeroError
-"""What every function here raises where these rules refuse; it has a `code` and a `message`."""
+"""What every function here raises if these rules refuse; it has a `code` and a `message`."""
 
 
 class Late(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a target's peers said after the confirmation, verified, by node."""
+    """The verified statements that the target's peers made after the confirmation, by node."""
 
     peers: dict[str, Peer]
 
@@ -36,10 +36,10 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def explained(configuration: str, request: str, snapshot: str) -> str:
-    """Return the canonical text of the plan of a request, from the canonical texts of what it is made from.
+    """Return the canonical text of a request's plan, from canonical texts.
 
     Raises:
-        RulesRefuse: a text is none of these rules', a report is not what it says, or there is no plan of it.
+        RulesRefuse: these rules cannot read a text, a report does not verify, or they make no plan from it.
     """
     cluster = canonical.decode(configuration.encode(), Cluster)
     asked = canonical.decode(request.encode(), Request)
@@ -51,7 +51,7 @@ def judged(view: str, late: str) -> str:
     """Return the canonical text of the verdicts on a view; `late` is what the peers said after the confirmation.
 
     Raises:
-        RulesRefuse: a text is none of these rules'.
+        RulesRefuse: these rules cannot read a text.
     """
     seen = canonical.decode(view.encode(), View)
     said = canonical.decode(late.encode(), Late)

@@ -1,11 +1,11 @@
-"""Which versions of the rules this build holds, and what they are asked.
+"""Which versions of the rules this build holds, and calling them.
 
-- The living rules are one; each frozen copy beside this file is another. A copy is imported when it is first asked, so
-  that nobody waits for the past who does not need it.
-- What a copy refuses with is of its own types: it is told on as an error of the living code, with its own words.
-- Of rules that are not held nothing is said but which they are, and which release has them.
+- It holds the living rules and each frozen copy beside this file. A copy is imported when it is first called, so that
+  nobody waits for it who does not need it.
+- A copy raises errors of its own types, which are raised again as an error of the living code, with their words.
+- Rules that are not held are refused by name, with the release that has them.
 
-Pure, but that it looks in its own folder which copies are there, once.
+Pure, except that it once lists the copies in its own folder.
 """
 
 import re
@@ -24,7 +24,7 @@ _NAME = re.compile(r"aerodb-rules/([1-9][0-9]*)")
 
 
 class RulesOther(AeroError):
-    """The plan was made by a version of the rules that this build does not hold: nothing is said against the plan."""
+    """The plan was made by a version of the rules that this build does not hold; the plan itself may be fine."""
 
     code = "control.rules-other"
     status = 409
@@ -32,7 +32,7 @@ class RulesOther(AeroError):
 
 
 class PastRefused(AeroError):
-    """Rules of an earlier release, asked about what they were asked about then, refuse it."""
+    """The rules of an earlier release refuse what they were given."""
 
     code = "control.past-rules-refused"
     status = 409
@@ -40,7 +40,7 @@ class PastRefused(AeroError):
 
 
 class Version(Protocol):
-    """One frozen version: see `aerodb.past.entry`, which each copy holds as it was."""
+    """One frozen version: its copy of `aerodb.past.entry`."""
 
     NAME: str
     RulesRefuse: type[Exception]
@@ -55,20 +55,20 @@ class Version(Protocol):
 
 
 def number_of(rules: str) -> int | None:
-    """Return the number in a version's name, or None where it is the name of none."""
+    """Return the number in a version's name; None if it is not such a name."""
     found = _NAME.fullmatch(rules)
     return int(found[1]) if found else None
 
 
 @cache
 def frozen() -> tuple[str, ...]:
-    """Return the names of the frozen versions, the newest first; none is imported for it."""
+    """Return the names of the frozen versions, the newest first, without importing them."""
     found = (_FOLDER.fullmatch(each.name) for each in iter_modules(past.__path__))
     return tuple(f"aerodb-rules/{number}" for number in sorted((int(each[1]) for each in found if each), reverse=True))
 
 
 def held() -> tuple[str, ...]:
-    """Return the names of all versions that this build holds: the living one first, and then the frozen ones."""
+    """Return the names of all versions that this build holds: the living one, then the frozen ones, newest first."""
     return (RULES, *(each for each in frozen() if each != RULES))
 
 
@@ -81,7 +81,7 @@ def refuse_unheld(rules: str) -> None:
     """Refuse rules that this build does not hold.
 
     Raises:
-        RulesOther: it says which they are, and with which release to verify.
+        RulesOther: they are not held; the message names them, and the release to verify with.
     """
     if holds(rules):
         return
@@ -102,11 +102,11 @@ def _version(rules: str) -> Version:
 
 
 def explained(rules: str, configuration: str, request: str, snapshot: str) -> str:
-    """Return the text of the plan that a frozen version makes of a request, from texts.
+    """Return the text of the plan that a frozen version makes of a request, given as texts.
 
     Raises:
-        RulesOther: it is not held.
-        PastRefused: it makes no plan from it, or reads no such text.
+        RulesOther: this build does not hold that version.
+        PastRefused: the version makes no plan from it, or cannot read a text.
     """
     version = _version(rules)
     try:
@@ -116,11 +116,11 @@ def explained(rules: str, configuration: str, request: str, snapshot: str) -> st
 
 
 def judged(rules: str, view: str, late: str) -> str:
-    """Return the text of the verdicts of a frozen version on a view, from texts.
+    """Return the text of a frozen version's verdicts on a view, given as texts.
 
     Raises:
-        RulesOther: it is not held.
-        PastRefused: it cannot judge that, or reads no such text.
+        RulesOther: this build does not hold that version.
+        PastRefused: the version cannot judge it, or cannot read a text.
     """
     version = _version(rules)
     try:

@@ -1,6 +1,7 @@
-"""Which release of AeroDB first had which rules. The command that freezes rules adds to it; nothing else changes it."""
+"""Which release of AeroDB first had which rules. Only the command that freezes rules changes this table."""
 
 MADE_BY: dict[str, str] = {
     "aerodb-rules/1": "0.1.0",
 }
-"""The release by the rules' name: it, and those after it that still hold them, compute a plan of theirs again."""
+"""The first release by the name of its rules. That release, and later ones that still hold the rules, can replay plans
+made by them."""

@@ -1,10 +1,10 @@
-"""Which rules this build acts by together with others, and in which words it says by each of them what it sees.
+"""Which rules this build can act by together with others, and what it reports and signs in the format of each.
 
-- A build speaks its own rules, and those right before them: so nodes, control plane and command line can be upgraded
-  one after the other. It holds more of them (`held`), for verification alone: nobody acts by those any more.
-- Rules fix the forms of what they judge by: who asks in the rules 1 reads a report of version 1, and no other.
-- Who names no rules speaks the first ones: so does release 0.1.0, which knew of no others.
-- What is said in earlier words says less, and never anything else.
+- A build speaks its own rules and those right before them, so that nodes, control plane and command line can be
+  upgraded one after the other. It holds older ones too (`held`), but only for verification.
+- Rules fix the format of what they judge: a caller who asks by the rules 1 can read only a report of version 1.
+- A caller who names no rules speaks the first ones, as release 0.1.0 does, which knew no others.
+- A statement in an older format may say less, but never anything different.
 
 Pure: no I/O, no clock.
 """
@@ -29,16 +29,16 @@ from aerodb.rules.invariants import RULES
 from aerodb.rules.view import Peer, View
 
 FIRST = "aerodb-rules/1"
-"""What is spoken by who names nothing."""
+"""The rules of a caller who names none."""
 QUERY = "rules"
-"""Under which name a report is asked for in certain rules."""
+"""The query parameter that names the rules for a report."""
 HEADER = "AeroDB-Rules"
-"""Where a command line names the rules that it can check a plan by."""
+"""The header in which a caller names the rules by which it can check a plan."""
 _STATED = re.compile(r"[1-9][0-9]{0,5}(,[1-9][0-9]{0,5}){0,7}")
 
 
 class RulesMalformed(AeroError):
-    """Which rules somebody speaks is not said in the form for it."""
+    """The rules that somebody speaks are not named in the right form."""
 
     code = "input.rules-malformed"
     status = 400
@@ -54,25 +54,25 @@ class RulesApart(AeroError):
 
 
 def spoken(rules: str = RULES, among: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """Return the rules that a build acts by, the newest first: its own, and the ones before them if it holds them."""
+    """Return the rules that a build acts by: its own, and then those right before them if it holds them."""
     before = f"aerodb-rules/{(number_of(rules) or 0) - 1}"
     return (rules, before) if before in (held() if among is None else among) else (rules,)
 
 
 SPOKEN = spoken()
-"""What this build speaks."""
+"""The rules that this build speaks, the newest first."""
 
 
 def stated(rules: tuple[str, ...]) -> str:
-    """Return how rules are named to somebody else."""
+    """Return rules as they are named in a query or a header."""
     return ",".join(str(number_of(each)) for each in rules)
 
 
 def read_stated(text: str | None) -> tuple[str, ...]:
-    """Return the rules that somebody names, in their order; the first ones where they name none.
+    """Return the rules that somebody names, in their order; the first rules if they name none.
 
     Raises:
-        RulesMalformed: it is no such naming.
+        RulesMalformed: the text is malformed.
     """
     if text is None:
         return (FIRST,)
@@ -82,23 +82,23 @@ def read_stated(text: str | None) -> tuple[str, ...]:
 
 
 def telling(rules: tuple[str, ...], cluster: Cluster) -> tuple[str, ...]:
-    """Return those of some rules that have words for a version of the configuration: the first know version 1 alone.
+    """Return those of some rules that can describe the cluster's configuration: the first rules know only version 1.
 
-    By those a node that has taken a later one could only be said to run another configuration.
+    By the first rules, a node with a later version could only be said to run another configuration.
     """
     return rules if cluster.version == 1 else tuple(each for each in rules if each != FIRST)
 
 
 def named(rules: tuple[str, ...]) -> str:
-    """Return rules for people, with the release that brought them, where that is known."""
+    """Return rules for people, with the release that introduced them if that is known."""
     return " and ".join(f"{each} (AeroDB {MADE_BY[each]})" if each in MADE_BY else each for each in rules)
 
 
 def both_speak(own: tuple[str, ...], theirs: tuple[str, ...], who: tuple[str, str]) -> tuple[str, ...]:
-    """Return the rules that both speak, the newest first; `who` says who we are, and who they are.
+    """Return the rules that both sides speak, the newest first; `who` names our side, then theirs.
 
     Raises:
-        RulesApart: there are none; it names both.
+        RulesApart: there are none; the message names both sides' rules.
     """
     found = tuple(each for each in own if each in theirs)
     if not found:
@@ -115,15 +115,15 @@ class _FactsTold(msgspec.Struct):
 
 
 class _ReportTold(msgspec.Struct):
-    """All that is read of a report here, unverified."""
+    """The only part of a report that is read here, unverified."""
 
     facts: _FactsTold
 
 
 def rules_told(unverified: Signed) -> str:
-    """Return in which rules a report is told: those that its facts name, where it has the form that goes with them.
+    """Return the rules that a report is made by: those that its facts name, if its format is the one of these rules.
 
-    Nothing is returned where it has another form, or is no report: whoever reads it on refuses it.
+    Empty if the format is another, or it is not a report: whoever opens it will refuse it.
     """
     try:
         data = unverified.document.encode()
@@ -138,19 +138,19 @@ def rules_told(unverified: Signed) -> str:
 
 
 def facts_in(rules: str, facts: Facts) -> Facts | FactsOne:
-    """Return a node's own facts in the words of the rules that they are for, which they then name."""
+    """Return a node's facts in the format of `rules`, which they then name."""
     return facts_in_one(facts, rules) if rules == FIRST else facts
 
 
 def report_in(rules: str, cluster: str, nonce: str, facts: Facts) -> Report | ReportOne:
-    """Return the report of a node's facts, in the version that belongs to the rules."""
+    """Return the report of a node's facts, in the format of `rules`."""
     if rules == FIRST:
         return ReportOne(cluster=cluster, node=facts.node, nonce=nonce, facts=facts_in_one(facts, rules))
     return Report(cluster=cluster, node=facts.node, nonce=nonce, facts=facts)
 
 
 def said_in(rules: str, document: Pledge | Grant | Outcome) -> msgspec.Struct:
-    """Return what a node is about to sign, in the words of a plan's rules: who works by those can read it."""
+    """Return what a node is about to sign in the format of a plan's rules, so that those who use them can read it."""
     if rules != FIRST:
         return document
     match document:
@@ -167,7 +167,7 @@ def _shared(earlier: type[msgspec.Struct], document: msgspec.Struct) -> dict[str
 
 
 def rules_named(unverified: str) -> str:
-    """Return the rules that a plan's text names; the first ones where it names none, or is none."""
+    """Return the rules that a plan's text names; the first rules if it names none, or is not a plan."""
     try:
         return msgspec.json.decode(unverified.encode(), type=_PlanTold).rules
     except (msgspec.DecodeError, UnicodeError):
@@ -179,7 +179,7 @@ class _PlanTold(msgspec.Struct):
 
 
 def view_in(rules: str, view: View) -> str:
-    """Return the canonical text of a view, in which the target's own facts are those of earlier rules."""
+    """Return the canonical text of a view in the format of earlier rules."""
     said = {
         "cluster": view.cluster,
         "request": view.request,
@@ -192,12 +192,12 @@ def view_in(rules: str, view: View) -> str:
 
 
 def late_in(rules: str, late: Mapping[str, Peer]) -> str:
-    """Return the canonical text of what peers said late, for earlier rules."""
+    """Return the canonical text of the peers' late statements, in the format of earlier rules."""
     return canonical.encode({"peers": _peers_in(rules, late)}).decode()
 
 
 def _peers_in(rules: str, peers: Mapping[str, Peer]) -> dict[str, object]:
-    """Return peers' statements in earlier words; each goes on to name the rules that its node named."""
+    """Return peers' statements in the format of earlier rules; each still names the rules that its node named."""
     return {name: _peer_in(rules, peer, peer.facts.rules) for name, peer in peers.items()}
 
 

@@ -1,8 +1,8 @@
-"""What an argument of an action can be: one table of kinds, each with its one form, from which all else derives.
+"""The kinds of arguments of actions: one table, in which each kind has exactly one form; all else derives from it.
 
-- A value has exactly one form: two texts never mean one value, so what was signed is what was meant.
-- The check of a request, the words of the command line and what it completes, the forms of the admin UI, the API's
-  schema, the status matrix and the documentation read this table; none of them knows a kind by itself.
+- Two different texts never mean the same value, so what was signed is what was meant.
+- Everything reads this table and knows no kind by itself: the check of a request, the command line's help and
+  completion, the forms of the admin UI, the API's schema, the status matrix and the documentation.
 
 Pure: no I/O, no clock.
 """
@@ -33,7 +33,7 @@ _TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([01][0-9]|2[0-3]):[0-5][0
 
 
 class ArgumentMalformed(AeroError):
-    """An argument of a request is not of the one form that its kind has, or not among what it may be."""
+    """An argument of a request does not have the form of its kind, or is not one of the allowed values."""
 
     code = "input.argument-malformed"
     status = 400
@@ -50,11 +50,11 @@ class RequestMalformed(AeroError):
 
 @dataclass(frozen=True, kw_only=True)
 class Argument:
-    """One argument of an action; `kind` says what it is.
+    """One argument of an action.
 
-    `option` is what the CLI calls it; `word` stands between the target and the argument in prose ("for", "to").
-    `itself` says whether the target may name itself, of a node. `choices` are what a choice is made from; `least` and
-    `most` bound a count, and a size in bytes.
+    `option` is its name in the CLI; `word` stands between the target and the argument in prose ("for", "to"). `itself`
+    says whether a node may be the target itself. `choices` are the values of a choice; `least` and `most` bound a
+    count, or a size in bytes.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Argument:
     most: int = COUNT_MAX
 
     def __post_init__(self) -> None:
-        """Refuse a choice among nothing, choices of another kind, and choices that are no plain words."""
+        """Refuse a choice without choices, choices of another kind, and choices that are not plain words."""
         if bool(self.choices) != (self.kind == "choice"):
             raise ValueError(f"{self.option} is a {self.kind} and has {len(self.choices)} choices")
         if not all(_CHOICE.fullmatch(each) for each in self.choices):
@@ -81,22 +81,22 @@ class Argument:
 
     @property
     def pattern(self) -> str:
-        """Return the regular expression that every well-formed value matches whole; browsers and schemas know it."""
+        """Return a regular expression, for browsers and schemas, that every well-formed value matches in full."""
         return "|".join(self.choices) or KINDS[self.kind].pattern
 
     @property
     def characters_max(self) -> int:
-        """Return how many characters a value has at most."""
+        """Return the most characters that a value can have."""
         return max((len(each) for each in self.choices), default=KINDS[self.kind].characters_max)
 
     def values(self, cluster: Cluster) -> tuple[str, ...] | None:
-        """Return every value that it could have in this cluster, in order; None where they cannot be listed."""
+        """Return every value that it can have in this cluster, in order; None if they cannot be listed."""
         return KINDS[self.kind].values(self, cluster)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """An argument as a request gives it: its text, the action's name, the target, and the cluster that it is for."""
+    """An argument as a request gives it: its text, with the action's name, the target and the cluster."""
 
     argument: Argument
     text: str
@@ -114,9 +114,9 @@ class Given:
 class ArgumentKind:
     """One kind of argument.
 
-    `form` stands in usage lines; `meaning` and `example` are for people. `pattern` is matched by every well-formed
-    value (it may be matched by others), in the regular expressions that browsers, JSON Schema and Python share.
-    `check` refuses whatever has not the one form; `values` lists what a value could be, or returns None.
+    `form` stands in usage lines; `meaning` and `example` are for people. Every well-formed value matches `pattern`, and
+    others may; it is a regular expression for browsers, JSON Schema and Python alike. `check` refuses a value in any
+    other form; `values` lists all possible values, or returns None.
     """
 
     form: str
@@ -133,7 +133,7 @@ def _malformed(meaning: str, text: str, field: str) -> ArgumentMalformed:
 
 
 def read_count(text: str, field: str = "") -> int:
-    """Return the count that `text` is the one form of.
+    """Parse a count in its one form.
 
     Raises:
         ArgumentMalformed: it is none.
@@ -150,7 +150,7 @@ def written_size(size_bytes: int) -> str:
 
 
 def read_size(text: str, field: str = "") -> int:
-    """Return the size in bytes that `text` is the one form of.
+    """Parse a size in its one form; return it in bytes.
 
     Raises:
         ArgumentMalformed: it is none.
@@ -163,10 +163,10 @@ def read_size(text: str, field: str = "") -> int:
 
 
 def read_name(text: str, field: str = "") -> str:
-    """Return `text` if it can be the name of something in PostgreSQL, in its one form.
+    """Return `text` if it is a possible name of something in PostgreSQL, in its one form.
 
     Raises:
-        ArgumentMalformed: it cannot.
+        ArgumentMalformed: it is none.
     """
     plain = all(each == " " or unicodedata.category(each)[0] not in "CZ" for each in text)
     fits = 0 < len(text.encode(errors="replace")) <= NAME_BYTES_MAX
@@ -176,10 +176,10 @@ def read_name(text: str, field: str = "") -> str:
 
 
 def read_time(text: str, field: str = "") -> str:
-    """Return `text` if it is an instant in its one form; such texts sort as the instants do.
+    """Return `text` if it is an instant in its one form; sorting such texts sorts the instants.
 
     Raises:
-        ArgumentMalformed: it is none, or there is no such day.
+        ArgumentMalformed: it is not, or there is no such day.
     """
     found = _TIME.fullmatch(text)
     year, month, day = (int(each) for each in found.groups()[:3]) if found else (0, 0, 0)
@@ -311,9 +311,9 @@ KINDS: dict[KindName, ArgumentKind] = {
 
 
 def check_argument(given: Given) -> None:
-    """Refuse an argument that has not the one form of its kind.
+    """Refuse an argument that does not have the form of its kind.
 
     Raises:
-        ArgumentMalformed, RequestMalformed, MarkMalformed, NodeUnknown: naming the field.
+        ArgumentMalformed, RequestMalformed, MarkMalformed, StepMalformed, NodeUnknown: naming the field.
     """
     KINDS[given.argument.kind].check(given)

@@ -16,7 +16,7 @@ POLICY_SETTINGS = (
     "synchronous_standby_names",
     "wal_level",
 )
-"""What a proof rests on wherever the node serves as a primary."""
+"""The settings that a proof depends on if the node serves as a primary."""
 
 RECEIVER_SETTINGS = (
     "primary_conninfo",
@@ -29,16 +29,16 @@ RECEIVER_SETTINGS = (
     "recovery_target_xid",
     "restore_command",
 )
-"""What a proof rests on wherever the node receives WAL, or must not."""
+"""The settings that a proof depends on if the node receives WAL, or must not."""
 
 SETTINGS = "settings"
-"""The part of a node's facts that its settings are; see `aerodb.protocol.facts.Instance.unread`."""
+"""The name of the settings as a part of a node's facts; see `aerodb.protocol.facts.Instance.unread`."""
 
 
 def configuration_agrees(view: View, *, elects: bool = False) -> Verdict:
-    """Judge whether all who report run these rules under this configuration, over one database system.
+    """Judge whether all nodes that report agree on the rules, the configuration and the database system.
 
-    `elects` is of an election, and of what brings a cluster back after one: it looks at the configuration's epoch.
+    `elects` is for an election, and what brings a cluster back after one: only the configuration's epoch must agree.
     """
     systems: dict[str, str] = {}
     for name, peer in view.everyone().items():
@@ -59,7 +59,7 @@ def configuration_agrees(view: View, *, elects: bool = False) -> Verdict:
 
 
 def _against(view: View, facts: Facts, *, elects: bool) -> str:
-    """Return why a node's configuration forbids a judgement by the target's; empty where it does not."""
+    """Return why a node's configuration does not agree with the target's; empty if it does."""
     if facts.node == view.node and facts.configuration != view.cluster.digest:
         return f"{facts.node} runs another configuration"
     return contradicts(view.own.facts, facts, elects=elects)
@@ -68,8 +68,8 @@ def _against(view: View, facts: Facts, *, elects: bool) -> str:
 def journal_settled(view: View, *, past: bool = False) -> Verdict:
     """Judge whether every earlier request on the target has its outcome.
 
-    `past` lets one stand that is unknown where PostgreSQL has no process: nothing of it can still happen, and asking
-    settles it only once PostgreSQL runs again.
+    `past` allows one whose outcome is unknown while PostgreSQL has no process: nothing of it can still happen, and its
+    outcome can be told only once PostgreSQL runs again.
     """
     unfinished, instance = view.own.facts.unfinished, view.own.facts.instance
     if unfinished is None:
@@ -88,7 +88,7 @@ def journal_settled(view: View, *, past: bool = False) -> Verdict:
 
 
 def _set_as_written(view: View, invariant: Invariant, names: tuple[str, ...], what: str) -> Verdict:
-    """Judge whether the settings called `names` are what the agent wrote, or as good."""
+    """Judge whether the settings `names` have the values that the agent wrote, or ones as good."""
     instance = view.own.facts.instance
     if instance is None:
         return holds(invariant, f"{view.node} is a witness and has no settings")
@@ -104,21 +104,21 @@ def _set_as_written(view: View, invariant: Invariant, names: tuple[str, ...], wh
 
 
 def policy_known(view: View) -> Verdict:
-    """Judge whether what a commit waits for on the target, once it is a primary, is as configured."""
+    """Judge whether the settings for what a commit waits for on the target, as a primary, are as configured."""
     return _set_as_written(view, Invariant.POLICY_KNOWN, POLICY_SETTINGS, "what a commit waits for")
 
 
 def receiver_known(view: View) -> Verdict:
-    """Judge whether the target receives WAL from nowhere but where its agent wrote."""
+    """Judge whether the target receives WAL only from where its agent wrote."""
     return _set_as_written(view, Invariant.RECEIVER_KNOWN, RECEIVER_SETTINGS, "where WAL comes from")
 
 
 STREAMING_SETTINGS = ("primary_conninfo", "primary_slot_name")
-"""What would begin to stream once it is taken up."""
+"""The settings that would start streaming when they are loaded."""
 
 
 def settings_loadable(view: View) -> Verdict:
-    """Judge whether the target's files may be taken up: no error, nothing weakened, no streaming begun."""
+    """Judge whether the target's settings files may be loaded: no error, nothing weakened, no streaming started."""
     instance, invariant = view.own.facts.instance, Invariant.SETTINGS_LOADABLE
     if instance is None:
         return holds(invariant, f"{view.node} is a witness and has no settings")
@@ -160,7 +160,7 @@ def settings_startable(view: View) -> Verdict:
 
 
 def stands_as(view: View, *allowed: str) -> Verdict:
-    """Judge whether the target's standing is one of the `allowed` roles, whatever its PostgreSQL is."""
+    """Judge whether the target's standing is one of the `allowed` roles, whatever its PostgreSQL does."""
     role = view.own.facts.standing.role
     if role in allowed:
         return holds(Invariant.ROLE_FITS, f"{view.node} stands as a {role}")
@@ -185,7 +185,7 @@ def role_fits(view: View, *allowed: str) -> Verdict:
 
 
 def unread(instance: Instance) -> tuple[str, ...]:
-    """Return which parts of a node's facts cannot be read, once each."""
+    """Return the parts of a node's facts that cannot be read, each once."""
     return tuple(dict.fromkeys(said.partition(": ")[0] for said in instance.damage))
 
 
@@ -205,5 +205,5 @@ def running_fits(view: View, *allowed: State) -> Verdict:
 
 
 def common(view: View, *roles: str, past: bool = False, elects: bool = False) -> tuple[Verdict, ...]:
-    """Judge what every action rests on; `past` is as of `journal_settled`, `elects` as of `configuration_agrees`."""
+    """Judge what most actions need; `past` is for `journal_settled`, `elects` for `configuration_agrees`."""
     return (configuration_agrees(view, elects=elects), journal_settled(view, past=past), role_fits(view, *roles))

@@ -1,15 +1,15 @@
 """Elections: whether pledges add up to a grant. Raft's rules, with a person in the place of the timer.
 
-- Election quorum: pledges for (T, C) from a majority of all members, witnesses counted, C's own included.
-- Commit quorum: they include at least d - k of the d data nodes; or, where k is too small for that, the last granted
-  primary and every candidate pledged above that grant, as the pledges themselves tell them.
-- WAL prefix: C's WAL position is at least that of every pledge, and of what a WAL that a voter, or C itself, has
-  discarded may have acknowledged.
+- Election quorum: there are pledges for (T, C) from a majority of all members, counting witnesses and C itself.
+- Commit quorum: they include at least d - k of the d data nodes. Or else they include the last granted primary and
+  every candidate pledged above that grant, both as the pledges name them.
+- WAL prefix: C's WAL position is at least that of every pledge. It is also at least what was possibly acknowledged by a
+  WAL that a voter, or C itself, has discarded.
 - C has pledged nothing further, and T is granted to nobody.
-- A pledge that is not kept counts for nothing: the election holds without it, or not at all.
-- A renewal where k is 2 or more: every data node has pledged. A commit that waits across the renewal is acknowledged
-  in the new term, and a standby that streams on untold could be all that a later election meets of those who flushed
-  it, with a WAL that ends in the old term (Raft section 5.4.2: entries of earlier terms are not counted).
+- A pledge that is not kept does not count: the election must hold without it.
+- Renewal with k of 2 or more: every data node has pledged. A commit that waits across the renewal is acknowledged in
+  the new term. A later election might include, of all that flushed it, only a standby that was not told of the new
+  term, with a WAL that ends in the old one (Raft section 5.4.2: entries of earlier terms are not counted).
 
 Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), section 5.4.1.
 """
@@ -37,16 +37,16 @@ ELECTION = (
     Invariant.COMMIT_QUORUM,
     Invariant.WAL_PREFIX,
 )
-"""What `election` judges, in its order."""
+"""The invariants that `election` judges, in its order."""
 
 UNTOLD_MATTER = 2
-"""From this k on, a standby that was told nothing can be one of several that acknowledge a commit."""
+"""From this k on, a standby that was not told of the new term can be one of several that acknowledge a commit."""
 
 Quorum = Callable[[View, dict[str, Pledge]], Verdict]
 
 
 def prospective_pledge(view: View, candidacy: Candidacy) -> Pledge:
-    """Return the pledge that the target would sign for `candidacy`, being as it is now."""
+    """Return the pledge that the target would sign now for `candidacy`."""
     standing, instance = view.own.facts.standing, view.own.facts.instance
     since = standing.since if candidacy in standing.since else (*standing.since, candidacy)
     return Pledge(
@@ -63,9 +63,9 @@ def prospective_pledge(view: View, candidacy: Candidacy) -> Pledge:
 
 
 def pledges_for(view: View) -> dict[str, Pledge]:
-    """Return the pledges for the target in the view's term, by node, the target's own as it would stand included.
+    """Return the pledges for the target in the view's term, by node; the target's own is the prospective one.
 
-    A pledge of another epoch than the target's own is none: it promises nothing of these members and this k.
+    A pledge of another epoch than the target's does not count: it was made for other members or another k.
     """
     said = (*view.pledged.items(), *((name, peer.pledge) for name, peer in view.peers.items() if peer.pledge))
     wanted = (view.term, view.node, view.own.facts.epoch)
@@ -75,7 +75,7 @@ def pledges_for(view: View) -> dict[str, Pledge]:
 
 
 def term_rises(view: View, candidacy: Candidacy) -> Verdict:
-    """Judge whether the target may still pledge `candidacy`, or has done so."""
+    """Judge whether the target may still pledge `candidacy`, or already has."""
     standing, instance = view.own.facts.standing, view.own.facts.instance
     if standing.pledged == candidacy and standing.granted.term < candidacy.term:
         return holds(Invariant.TERM_RISES, f"{view.node} has pledged term {candidacy.term} to {candidacy.node}")
@@ -108,7 +108,7 @@ def term_rises(view: View, candidacy: Candidacy) -> Verdict:
 
 
 def position_known(view: View, candidacy: Candidacy) -> Verdict:
-    """Judge whether the target can tell where its WAL ends, or needs not tell its term to pledge `candidacy`."""
+    """Judge whether the target can tell the end and term of its WAL, or need not know the term for `candidacy`."""
     instance = view.own.facts.instance
     if instance is None:
         return holds(Invariant.POSITION_KNOWN, f"{view.node} is a witness and holds no WAL")
@@ -135,7 +135,7 @@ def election_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
 
 
 def _required(view: View, pledges: dict[str, Pledge]) -> tuple[Candidacy, tuple[str, ...]]:
-    """Return the last grant that the pledges know, and all who may have been primary since, and its holder."""
+    """Return the last grant that the pledges know, and its holder with all that may have been primary since."""
     last = max((pledge.granted for pledge in pledges.values()), key=lambda each: (each.term, each.node))
     since = {each.node for pledge in pledges.values() for each in pledge.since if last.term < each.term < view.term}
     required = {last.node, *since}
@@ -143,7 +143,7 @@ def _required(view: View, pledges: dict[str, Pledge]) -> tuple[Candidacy, tuple[
 
 
 def commit_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
-    """Judge whether the pledges meet every set of nodes that could have acknowledged a commit."""
+    """Judge whether the pledges intersect every set of nodes that could have acknowledged a commit."""
     data = view.cluster.data_nodes
     pledged = [name for name in pledges if name in data]
     last, required = _required(view, pledges)
@@ -175,7 +175,7 @@ def commit_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
 
 
 def renewal_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
-    """Judge the commit quorum of a primary that is renewed without stopping, and so with commits that wait."""
+    """Judge the commit quorum of a primary that is renewed without stopping, while commits may wait."""
     judged, k = commit_quorum(view, pledges), view.cluster.quorum
     untold = [name for name in view.cluster.data_nodes if name not in pledges]
     if judged.result != "holds" or k < UNTOLD_MATTER or not untold:
@@ -192,7 +192,7 @@ def _owes(name: str, owed: Owed) -> str:
 
 
 def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
-    """Judge whether the candidate's WAL reaches at least as far as every pledge's, with what its maker owes."""
+    """Judge whether the candidate's WAL reaches at least as far as every pledge, and what its maker owes."""
     own = pledges[view.node].position
     if own is None:
         return violated(Invariant.WAL_PREFIX, f"{view.node} holds no WAL")
@@ -221,7 +221,7 @@ def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
 
 
 def _contains_all(view: View, pledges: dict[str, Pledge]) -> Verdict:
-    """Judge a candidate that cannot tell the term of its last timeline: it must contain the WAL of every voter."""
+    """Judge a candidate that does not know the term of its last timeline: it must contain every voter's whole WAL."""
     voters = {name: each for name, each in pledges.items() if name != view.node and each.position is not None}
     says = f"{view.node} cannot tell the term of the timeline that its WAL ends on"
     for name, pledge in voters.items():
@@ -234,7 +234,7 @@ def _contains_all(view: View, pledges: dict[str, Pledge]) -> Verdict:
 
 
 def candidacy_stands(view: View) -> Verdict:
-    """Judge whether the candidate has pledged nothing that forbids it this term."""
+    """Judge whether the candidate has pledged nothing that excludes it from this term."""
     pledged = view.own.facts.standing.pledged
     if pledged.term > view.term or (pledged.term == view.term and pledged.node != view.node):
         return violated(
@@ -244,7 +244,7 @@ def candidacy_stands(view: View) -> Verdict:
 
 
 def term_ungranted(view: View) -> Verdict:
-    """Judge whether the term, and every one above it, is free as far as anyone who reports knows."""
+    """Judge whether no node that reports knows of a grant at or above the term."""
     for name, peer in view.everyone().items():
         granted = peer.facts.standing.granted
         if granted.term >= view.term:
@@ -255,13 +255,13 @@ def term_ungranted(view: View) -> Verdict:
 
 
 def breaches(view: View, pledges: dict[str, Pledge]) -> dict[str, Breach]:
-    """Return why a peer's pledge does not count, by node; the target's own is judged by its role and process."""
+    """Return, by node, why peers' pledges do not count; the target's own is judged by its role and process."""
     found = {name: breach(view.peers.get(name), pledge) for name, pledge in pledges.items() if name != view.node}
     return {name: why for name, why in found.items() if why is not None}
 
 
 def counted(view: View, quorum: Quorum = commit_quorum) -> dict[str, Pledge]:
-    """Return the pledges that the election is judged on: the kept ones; all, where those alone do not suffice."""
+    """Return the pledges to judge the election on: the kept ones if they suffice, else all."""
     pledges = pledges_for(view)
     broken = breaches(view, pledges)
     kept = {name: pledge for name, pledge in pledges.items() if name not in broken}
@@ -270,7 +270,7 @@ def counted(view: View, quorum: Quorum = commit_quorum) -> dict[str, Pledge]:
 
 
 def pledges_kept(view: View, pledges: dict[str, Pledge]) -> Verdict:
-    """Judge whether all of the `pledges` that the election rests on are kept."""
+    """Judge whether all of the `pledges` that the election depends on are kept."""
     broken = breaches(view, pledges)
     if broken:
         why = "; ".join(f"{name} {each.why}" for name, each in broken.items())
@@ -282,7 +282,7 @@ def pledges_kept(view: View, pledges: dict[str, Pledge]) -> Verdict:
 
 
 def electable(view: View, candidate: str) -> Verdict:
-    """Judge whether `candidate` could be elected in the view's term once the target, and it itself, have pledged."""
+    """Judge whether `candidate` could be elected in the view's term once it and the target have pledged."""
     peer = view.peers.get(candidate)
     if peer is None:
         return unknown(Invariant.SUCCESSOR_ELECTABLE, f"{candidate} did not report")
@@ -319,7 +319,7 @@ def election(view: View, quorum: Quorum = commit_quorum) -> tuple[Verdict, ...]:
 
 
 def election_loss(view: View, quorum: Quorum = commit_quorum) -> Loss:
-    """State what acknowledged commits the election could lose, with the arithmetic; `quorum` as in `election`."""
+    """State what acknowledged commits the election could lose, with the arithmetic; `quorum` is as in `election`."""
     pledges = counted(view, quorum)
     judged = tuple(judge(view, pledges) for judge in (pledges_kept, election_quorum, quorum, wal_prefix))
     arithmetic = tuple(verdict.evidence for verdict in judged)

@@ -1,8 +1,8 @@
-"""Explanation: from a snapshot, a request and the configuration to a plan's bytes.
+"""Explanation: makes a plan's bytes from a snapshot, a request and the configuration.
 
 - The same three inputs give the same bytes, under any hash seed, time zone and locale.
 - A plan is accepted only if every verdict holds; unknown counts as no.
-- The agent judges again with `view_of` and the action's own `judge`: one function, two places.
+- The agent judges again with `view_of` and the action's own `judge`: the same functions in two places.
 
 Pure: no I/O, no clock.
 """
@@ -28,7 +28,7 @@ from aerodb.rules.view import Peer, View, open_report, peer_of
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REASON_CHARACTERS_MAX = 500
 LOOK_ID = "00000000-0000-0000-0000-000000000000"
-"""The id under which one merely looks; no request may use it."""
+"""The id for plans that are only looked at; no request may use it."""
 
 
 class TargetSilent(AeroError):
@@ -61,20 +61,20 @@ def check_request(cluster: Cluster, action: Action, request: Request) -> None:
 
 
 def check_id(request: str) -> None:
-    """Refuse what has not the form of an id, which keeps it from naming anything else, such as a path.
+    """Refuse a text that does not have the form of an id, so that an id cannot be anything else, such as a path.
 
     Raises:
-        RequestMalformed: so it is.
+        RequestMalformed: it does not.
     """
     if not REQUEST_ID.fullmatch(request):
         raise RequestMalformed("a request's id is a UUID in lower case", field="id")
 
 
 def check_usable(request: str) -> None:
-    """Refuse what cannot be the id of a request that is executed: another form, or the id of a mere look.
+    """Refuse a text that cannot be the id of an executed request: it is malformed, or the id for looking.
 
     Raises:
-        RequestMalformed: so it is.
+        RequestMalformed: it cannot.
     """
     check_id(request)
     if request == LOOK_ID:
@@ -106,10 +106,10 @@ def peers_of(cluster: Cluster, reports: dict[str, Signed], nonce: str) -> dict[s
 
 
 def view_of(cluster: Cluster, request: Request, own: Facts, reports: dict[str, Signed], nonce: str, term: int) -> View:
-    """Return what a judgement of `request` may look at, in the term that its plan names.
+    """Return the view on which to judge `request` in its plan's term; the reports are verified here.
 
     Raises:
-        ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
+        NodeUnknown, ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
     """
     peers = {name: peer for name, peer in peers_of(cluster, reports, nonce).items() if name != request.target}
     return View(cluster=cluster, request=request, own=peer_of(cluster, own), peers=peers, term=term)
@@ -118,7 +118,7 @@ def view_of(cluster: Cluster, request: Request, own: Facts, reports: dict[str, S
 def opened_view(
     cluster: Cluster, action: Action, request: Request, everyone: dict[str, Peer], snapshot: Snapshot
 ) -> View:
-    """Return the view of a new plan from a snapshot whose reports `everyone` are: `peers_of` verified them once.
+    """Return the view for a new plan; `everyone` are the snapshot's reports, which `peers_of` has verified.
 
     Raises:
         TargetSilent: the target is not in the snapshot.
@@ -133,7 +133,7 @@ def refuse_silent(request: Request, snapshot: Snapshot) -> None:
     """Refuse a request whose target is not in the snapshot.
 
     Raises:
-        TargetSilent: so it is.
+        TargetSilent: the target is not in it.
     """
     if request.target not in snapshot.reports:
         why = snapshot.missing.get(request.target, "it is not in the snapshot")
@@ -162,7 +162,7 @@ def explain(cluster: Cluster, action: Action, request: Request, snapshot: Snapsh
 def explain_unsafe(
     cluster: Cluster, action: Action, request: Request, snapshot: Snapshot, everyone: dict[str, Peer]
 ) -> Plan:
-    """Return the sealed plan of `request` from `snapshot`, whose reports say what `everyone` are: nothing is verified.
+    """Return the sealed plan of `request` from `snapshot`; nothing is verified: its reports must say `everyone`.
 
     Its only legal callers have just verified those very reports: `control/explain.py`, which collected them, by
     `audit/checks.py`, whose callers did; `control/veil.py`, which took out what is sensitive and signs nothing.
@@ -206,7 +206,7 @@ def explain_unsafe(
 
 
 def verdict_changes(planned: tuple[Verdict, ...], now: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
-    """Return those of `now` that do not hold, or that differ in result from the plan's."""
+    """Return the verdicts of `now` that do not hold, or whose result differs from the plan's."""
     before = {verdict.invariant: verdict.result for verdict in planned}
     return tuple(
         verdict

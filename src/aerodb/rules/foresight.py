@@ -1,8 +1,8 @@
-"""What an action leaves of the writes: the facts as they are foreseen after it, judged by the rule that judges now.
+"""Foretells writes after an action: the facts that it would leave, judged by the same rule as the facts of now.
 
-- Foreseen is what the action does by itself, if it is executed on the state that the plan was made from. A standby that
-  is attached to a node is foreseen to stream from it, where both run.
-- The same snapshot and request give the same sentences: they are part of a plan's bytes.
+- Foreseen is only what the action itself does to the state that the plan was made from. A standby that is attached to
+  a node is foreseen to stream from it if both run.
+- The same snapshot and request give the same sentences, because they are part of a plan's bytes.
 
 Pure: no I/O, no clock.
 """
@@ -33,7 +33,7 @@ def _then(view: View, scene: Scene) -> str:
 
 
 def _sentences(view: View, after: str, during: str = "") -> tuple[str, ...]:
-    """Return what a plan says of the writes: now, while it is executed where that differs, and afterwards."""
+    """Return what a plan says of the writes: now, during execution if `during` is given, and afterwards."""
     before = _now(view)
     if not during and after == before:
         return (f"Writes now and afterwards: {before}.",)
@@ -57,7 +57,7 @@ def _standing(scene: Scene, node: str, **changes: object) -> Scene:
 
 
 def _cut(scene: Scene, node: str) -> Scene:
-    """Return the scene in which the node receives nothing any more."""
+    """Return the scene after the node has stopped receiving."""
     for name, facts in scene.items():
         senders = facts.instance.senders if facts.instance else ()
         if any(each.node == node for each in senders):
@@ -75,7 +75,7 @@ def _down(scene: Scene, node: str) -> Scene:
 
 
 def _streams(scene: Scene, node: str, upstream: str) -> Scene:
-    """Return the scene in which the node runs as a standby, attached to the upstream, and streams where that runs."""
+    """Return the scene in which the node runs as a standby of `upstream`, and streams from it if that runs."""
     scene = _standing(_cut(scene, node), node, role="standby", upstream=upstream)
     scene = _instance(scene, node, attached=upstream, state=State.RUNNING, recovery=True)
     above, own = scene.get(upstream), scene.get(node)
@@ -89,7 +89,7 @@ def _streams(scene: Scene, node: str, upstream: str) -> Scene:
 
 
 def _primary(view: View, scene: Scene, node: str) -> Scene:
-    """Return the scene in which the node is the primary of the view's term; who streams from it counts."""
+    """Return the scene in which the node is the primary of the view's term, and all that stream from it count."""
     granted = Candidacy(term=view.term, node=node)
     scene = _standing(_cut(scene, node), node, role="primary", granted=granted, pledged=granted)
     facts = scene.get(node)
@@ -104,12 +104,12 @@ def _primary(view: View, scene: Scene, node: str) -> Scene:
 
 
 def unchanged(view: View) -> tuple[str, ...]:
-    """Say what is, for an action that changes nothing of it."""
+    """Say what is acknowledged now, for an action that does not change it."""
     return _sentences(view, _now(view))
 
 
 def promoted(view: View) -> tuple[str, ...]:
-    """Say what is acknowledged once the target is the primary, by whom streams from it already."""
+    """Say what is acknowledged once the target is the primary, with the standbys that already stream from it."""
     return _sentences(view, _then(view, _primary(view, _scene(view), view.node)))
 
 
@@ -146,18 +146,18 @@ def recloned(view: View) -> tuple[str, ...]:
 
 
 def started(view: View) -> tuple[str, ...]:
-    """Say what is acknowledged once the target runs as what it stands as, and who is attached to it streams."""
+    """Say what is acknowledged once the target runs in its standing's role, and those attached to it stream."""
     return _sentences(view, _then(view, _running(view)))
 
 
 def restarted(view: View) -> tuple[str, ...]:
-    """Say what is acknowledged while the target is down, and once it runs again as what it stands as."""
+    """Say what is acknowledged while the target is down, and once it runs again in its standing's role."""
     during, after = _then(view, _down(_scene(view), view.node)), _then(view, _running(view))
     return _sentences(view, after, during if during != after else "")
 
 
 def _running(view: View) -> Scene:
-    """Return the scene in which the target runs as what it stands as."""
+    """Return the scene in which the target runs in its standing's role."""
     scene, standing = _scene(view), view.own.facts.standing
     if standing.role == "standby":
         streams = standing.upstream is not None and not unproven(view, standing.upstream)

@@ -1,14 +1,14 @@
-"""Whether PostgreSQL of a node may be started by its host: by the agent, a service manager, or a hand.
+"""Decides whether a node's PostgreSQL may be started with its host: by the agent, a service manager, or by hand.
 
-Nobody proves anything then: there are no peers to ask. So:
+Nothing can be proven then, because there are no peers to ask. So:
 
-- Never after a stop by a person, never beside a request that has no outcome, never where the files do not tell, never
-  another data folder than the one that the standing is of.
-- A standby starts only in a folder that shows that it has been in recovery all along, with the upstream that it stands
-  for: one that was promoted by hand, or was a primary before, starts by a person's request alone.
-- Neither starts with settings, in whichever file, that somebody changed and that its safety rests on.
-- A node that stands as a primary starts only where its configuration says so (`standing`), and it has pledged nothing
-  above its own grant.
+- It never starts after a person stopped it, while a request has no outcome, if the files cannot be read, or in another
+  data folder than the standing's.
+- A standby starts only in a folder that shows that it was in recovery all along, with the upstream of its standing. One
+  that was promoted by hand, or was a primary before, starts only by a person's request.
+- Nothing starts if somebody changed settings, in whichever file, that its safety depends on.
+- A node that stands as a primary starts only if its node.json says so (`standing`) and it has pledged nothing above its
+  own grant.
 
 Pure: no I/O, no clock.
 """
@@ -22,14 +22,14 @@ from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 from aerodb.rules.position import is_of
 
 Starts = Literal["no", "standby", "standing"]
-"""What starts together with its host: nothing, a standby, or whatever the node stands as."""
+"""What starts together with its host: nothing, only a standby, or the node in its standing's role."""
 
 IN_RECOVERY = frozenset({"shut down in recovery", "in archive recovery"})
-"""The states in the control file of a folder that is, or was last, a standby's."""
+"""The states in the control file of a folder that was last used by a standby."""
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node's files say while nobody is asked.
+    """What a node's files say.
 
     `control` is the state in the control file (None: it cannot be read). `signal` says whether the folder would start
     in recovery, `copied` whether it is a finished copy that was never started. `attached` is the upstream in the
@@ -47,7 +47,7 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def refusal(starts: Starts, node: str, standing: Standing, files: Files) -> str:
-    """Return why PostgreSQL of `node` may not be started by its host; empty where it may."""
+    """Return why the host may not start the PostgreSQL of `node`; empty if it may."""
     if standing.role == "witness":
         return f"{node} is a witness and has no PostgreSQL"
     if starts == "no":
@@ -66,7 +66,7 @@ def refusal(starts: Starts, node: str, standing: Standing, files: Files) -> str:
 
 
 def _changed(node: str, files: Files, rested_on: tuple[str, ...]) -> str:
-    """Return which settings that matter were changed behind the agent's back; empty where none was."""
+    """Return which of the settings `rested_on` were changed behind the agent's back; empty if none was."""
     if files.drift is None:
         return f"the settings of {node} cannot be read"
     changed = [name for name in rested_on if name in files.drift]

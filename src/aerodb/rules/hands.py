@@ -1,9 +1,9 @@
-"""What an action's operation may do to its node: the kernel implements it, tests implement it in memory.
+"""The steps that an action's operation may take on its node; the kernel implements them, and tests do in memory.
 
-One protocol a subject; an operation says which it works on: `hands.process.stop()`. A new step belongs to the subject
-that it changes, and a subject is added with its first step.
+Each subject has a protocol, which a call names: `hands.process.stop()`. A new step belongs to the subject that it
+changes; a subject is added with its first step.
 
-Every method either has happened when it returns, or raises; none retries. Pure: an interface only.
+When a method returns, its step has happened; otherwise it raises. None retries. Pure: an interface only.
 """
 
 from typing import Protocol
@@ -28,7 +28,7 @@ class ProcessHands(Protocol):
 
 
 class ReplicationHands(Protocol):
-    """From whom the node receives, and whether it is a primary, and of which term."""
+    """From where the node receives WAL, and whether it is a primary, and of which term."""
 
     def detach(self) -> None:
         """Cut the WAL receiver, and replay everything received.
@@ -51,29 +51,29 @@ class DataHands(Protocol):
     """The node's data folders."""
 
     def fits(self, upstream: str) -> None:
-        """Return where a copy of the data folder of `upstream` has room, and a place for each part; begin nothing."""
+        """Return only if a copy of the data folder of `upstream` fits, each part in its place; begin nothing."""
 
     def copy(self, upstream: str) -> Lsn:
-        """Make a new data folder from `upstream` (pg_basebackup), durable, not in use; return where its WAL ends."""
+        """Copy `upstream` (pg_basebackup) into a new data folder, durable but not in use; return the end of its WAL."""
 
     def swap(self) -> None:
-        """Make the newest copied data folder the one in use, by one rename; the old folder stays."""
+        """Put the newest copied data folder in use, by one rename; the old folder stays."""
 
 
 class SettingsHands(Protocol):
     """What the node is configured to do."""
 
     def reload(self) -> None:
-        """Have PostgreSQL read its settings files again, and return when it says that it has."""
+        """Make PostgreSQL read its settings files again, and return when it has."""
 
     def quorum(self) -> int:
-        """Return k, how many standbys must flush a commit, as the node is configured."""
+        """Return the configured k: how many standbys must flush a commit."""
 
 
 class Hands(Protocol):
-    """One node's hands: its agent's own memory and signature, and the subjects that PostgreSQL's steps belong to.
+    """One node's hands: the agent's own memory and signature, and the subjects of steps on PostgreSQL.
 
-    All may raise `errors.AeroError` with `executed` left to the journal's judgement.
+    All may raise `errors.AeroError`; whether anything was executed is then told from the journal.
     """
 
     @property
@@ -102,23 +102,23 @@ class Hands(Protocol):
         """Make `standing` the durable standing: written, fsynced, renamed, folder fsynced."""
 
     def sign(self, document: Pledge | Grant, rules: str) -> Signed:
-        """Return `document` signed with the node's key, in the words of the rules of the plan that it comes of."""
+        """Return `document` signed with the node's key, in the format that the plan's rules know."""
 
     def cross(self, request: str) -> None:
-        """Note durably in the journal that the effect of `request` can happen from now on.
+        """Record durably in the journal that the effect of `request` can happen from now on.
 
-        Called once, right before the first step by which it can: what has not crossed has surely not been executed.
+        Called once, right before the first step that can have the effect: what has not crossed was surely not executed.
         """
 
     def accept_log(self, request: str) -> int:
-        """Durably give up what the node saw of the audit log for what `request` was shown to stand in, in one write.
+        """Durably give up, in one write, the audit log that the node saw, for the one that was shown with `request`.
 
-        Return how many records the newest log had that it saw before, of at most the size that was restored (0: none):
-        the locks have shown that the new one begins with it.
+        Return the size in records of the newest earlier log seen that is no longer than the restored part (0: none);
+        the locks have shown that the new log extends it.
         """
 
     def take_version(self, document: str) -> None:
-        """Durably take a version of the configuration that follows the node's own, in one write; it judges by it then.
+        """Durably take, in one write, the version of the configuration that follows the node's own; it then applies.
 
         Raises:
             VersionRefused: it does not follow.

@@ -9,7 +9,7 @@ from typing import Literal
 from aerodb.protocol.plan import Result, Verdict
 
 RULES = "aerodb-rules/2"
-"""The version of the rules; a plan made by other rules is refused."""
+"""The name of these rules, which every plan made by them carries."""
 
 
 class Invariant(StrEnum):
@@ -192,16 +192,16 @@ STABILITY: dict[Invariant, Stability] = {
     Invariant.STEP_FOLLOWS: "stable",
     Invariant.PRIMARY_FIRST: "unstable",
 }
-"""Whether what an invariant rests on of others still stands once they have said it.
+"""Whether the statements of other nodes that an invariant depends on remain true once they are made.
 
-Stable: it rests on the target's own facts, which are looked at when it judges, or on pledges, which nobody takes back.
-Unstable: it rests on what another node is, or on what none has promised; the target judges it again on what its peers
-say after the confirmation. A new invariant must be given its place here; where in doubt it is unstable.
+Stable: it depends on the target's own facts, which are read when it judges, or on pledges, which are never taken back.
+Unstable: it depends on another node's state, or on the absence of a promise, so the target judges it again on what its
+peers say after the confirmation. A new invariant must be given its place here; if in doubt, it is unstable.
 """
 
 
 def name_of(invariant: str) -> str:
-    """Return the name of an invariant for people; one of other rules, which these do not know, keeps its identifier."""
+    """Return an invariant's name for people; an identifier of other rules, unknown here, is returned as it is."""
     return {each.value: name for each, (name, _) in STATEMENTS.items()}.get(invariant, invariant)
 
 

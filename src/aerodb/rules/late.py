@@ -1,11 +1,11 @@
-"""Judging late: what rests on an absence is judged on what the others say after the confirmation.
+"""Late judgement: what depends on an absence is judged on what the peers say after the confirmation.
 
-- A plan may be confirmed hours after it was made. What its peers promised then still stands; that they promised
-  nothing else does not. So each invariant that is not stable is judged twice: on the reports that the plan rests on,
-  and on reports whose nonce is the digest of the logged confirmation, which nobody knew before it was signed.
-- Whoever is silent then is silent: what the plan's reports said of that node is not taken for what it says now. Its
-  pledge stands, and whether that pledge is kept is unknown.
-- The target's own facts are looked at when it judges, for both.
+- A plan may be confirmed hours after it was made. What its peers had promised still stands, but they may have promised
+  more since. So each invariant that is not stable is judged twice: on the reports that the plan was made from, and on
+  late reports. Their nonce is the digest of the logged confirmation, which nobody knew before it was signed.
+- A node that gives no late report is silent; its earlier report does not stand in for it. Its pledge stands, but
+  whether it is kept is unknown.
+- For both judgements, the target's own facts are read when it judges.
 
 Pure: no I/O, no clock.
 """
@@ -25,7 +25,7 @@ Judge = Callable[[View], tuple[Verdict, ...]]
 
 
 def late_peers(cluster: Cluster, target: str, order: Order) -> dict[str, Peer]:
-    """Return what the target's peers said once the order's confirmation was logged, verified, by node.
+    """Return, by node, the verified statements that the target's peers made after the confirmation was logged.
 
     Raises:
         NodeUnknown, ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says, or was not
@@ -36,14 +36,14 @@ def late_peers(cluster: Cluster, target: str, order: Order) -> dict[str, Peer]:
 
 
 def digests(late: dict[str, Signed]) -> dict[str, str]:
-    """Return the digests of late reports by node, as an outcome names them."""
+    """Return the digests of late reports by node, for an outcome."""
     return {name: signed.digest for name, signed in sorted(late.items())}
 
 
 def judged_late(judge: Judge, late: dict[str, Peer]) -> Judge:
-    """Return the judge that also judges what is not stable on what the peers said `late`.
+    """Return a judge that also judges what is not stable on the peers' `late` statements.
 
-    It gives one verdict for each invariant, in the same order: of an unstable one the late one, where the first holds.
+    It gives one verdict for each invariant, in the same order: for an unstable one that holds, the late verdict.
     """
 
     def both(view: View) -> tuple[Verdict, ...]:

@@ -1,4 +1,4 @@
-"""What a plan points out beyond its verdicts: facts that an operator at the console would want to have seen.
+"""A plan's notes: facts beyond its verdicts that an operator would want to know.
 
 Pure: no I/O, no clock.
 """
@@ -23,12 +23,12 @@ def work_in_progress(view: View) -> tuple[str, ...]:
 
 
 def before_a_shutdown(view: View) -> tuple[str, ...]:
-    """Say what stopping the target interrupts, and what will hold it up."""
+    """Say what stopping the target interrupts, and what will delay it."""
     return (*work_in_progress(view), *held_up(view), *promoted_by_hand(view))
 
 
 def before_a_demotion(view: View) -> tuple[str, ...]:
-    """Say what a demotion interrupts, what will hold it up, what stays behind, and what the successor lacks."""
+    """Say what a demotion interrupts, what will delay it, what stays behind, and what the successor lacks."""
     return (
         *before_a_shutdown(view),
         *pinning(view, view.node, view.own.facts),
@@ -44,7 +44,7 @@ def before_a_promotion(view: View) -> tuple[str, ...]:
 
 
 def held_up(view: View) -> tuple[str, ...]:
-    """Say which receivers a shutdown of the target waits for, where that can take long."""
+    """Say which receivers a shutdown of the target waits for, if that can take long."""
     instance = view.own.facts.instance
     if instance is None:
         return ()
@@ -91,7 +91,7 @@ def unlogged(view: View) -> tuple[str, ...]:
 
 
 def escaping(view: View) -> tuple[str, ...]:
-    """Say where a role or a database has a weaker synchronous_commit of its own: its commits are not covered."""
+    """Say on which nodes a role or a database has a weaker synchronous_commit: its commits are not covered."""
     found = [
         name
         for name, peer in view.everyone().items()
@@ -106,14 +106,14 @@ def escaping(view: View) -> tuple[str, ...]:
 
 
 def short_of_room(view: View, node: str) -> tuple[str, ...]:
-    """Say where the node that is to take the writes has little room for them."""
+    """Say if the disk of the node that is to take the writes is nearly full."""
     peer = view.everyone().get(node)
     little = nearly_full(peer.facts) if peer else ""
     return (f"The disk of {node} is nearly full: {little}.",) if little else ()
 
 
 def promoted_by_hand(view: View) -> tuple[str, ...]:
-    """Say where the target stands as a standby, and its PostgreSQL takes writes all the same."""
+    """Say if the target stands as a standby although its PostgreSQL takes writes."""
     instance = view.own.facts.instance
     if view.own.facts.standing.role != "standby" or instance is None or instance.recovery is not False:
         return ()
@@ -124,7 +124,7 @@ def promoted_by_hand(view: View) -> tuple[str, ...]:
 
 
 def upstream_state(view: View) -> tuple[str, ...]:
-    """Say where the upstream's PostgreSQL is not running, so that there is nothing to stream from yet."""
+    """Say if the upstream's PostgreSQL does not run, so that there is nothing to stream from yet."""
     upstream = view.argument("upstream")
     peer = view.peers.get(upstream)
     instance = peer.facts.instance if peer else None

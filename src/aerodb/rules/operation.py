@@ -1,4 +1,4 @@
-"""The steps that operations share: judging again once a position is final, pledging, taking a grant.
+"""Steps that operations share: judging again once a position is final, pledging, taking a grant.
 
 Each works through the hands that it is given. Pure: no I/O of its own, no clock.
 """
@@ -17,7 +17,7 @@ from aerodb.rules.view import View, peer_of
 
 
 class Changed(AeroError):
-    """What the node found once its position was final is not what the plan rested on."""
+    """Once the node's position was final, its state was not the one that the plan was made from."""
 
     code = "kernel.state-changed"
     status = 409
@@ -25,12 +25,12 @@ class Changed(AeroError):
 
 
 def learned(standing: Standing, view: View) -> Standing:
-    """Return the standing with the newest grant that the reports of the target's peers prove, where it can be told.
+    """Return the standing with the newest grant that the peers' reports prove, if the target may be told of it.
 
-    A witness, a detached standby, and a standby whose own WAL shows that it was carried into the term are told. One
-    that streams on from another is not: that would promise what its receiver does not keep. Nor is a node that stands
-    as a primary: the term of its WAL is told by its own grant. The history that goes with a grant is told only where
-    the node's own WAL says the very same.
+    Told are a witness, a detached standby, and a standby whose own WAL shows that it was carried into the term. A
+    standby that still streams from another node is not: that would be a promise that its receiver does not keep. A
+    node that stands as a primary is not either: its own grant gives the term of its WAL. The grant's history is taken
+    only if it is exactly that of the node's own WAL.
     """
     shown = [(peer.grant, peer.facts.standing.grant) for peer in view.peers.values()]
     grant, signed = max(shown, key=lambda each: each[0].term if each[0] else 0, default=(None, None))
@@ -47,7 +47,7 @@ def learned(standing: Standing, view: View) -> Standing:
 
 
 def carry_out(action: Action, hands: Hands, order: Order) -> tuple[str, ...]:
-    """Tell the target what its peers' reports prove, and run the one operation; return its evidence."""
+    """Tell the target which grants its peers' reports prove, then run the operation; return its evidence."""
     before = hands.standing()
     after = before
     for view in order.views:
@@ -69,7 +69,7 @@ def judge_again(hands: Hands, order: Order) -> View:
 
 
 def refuse_unless_held(verdicts: tuple[Verdict, ...]) -> None:
-    """Refuse where a verdict does not hold.
+    """Refuse if a verdict does not hold.
 
     Raises:
         Changed: naming the invariants.
@@ -88,19 +88,19 @@ REPLACED = Established(
     evidence="the data folder in which it would have happened was replaced since: it cannot happen any more, and "
     "whether it had happened there cannot be told",
 )
-"""What is established of an operation on a WAL that was replaced since."""
+"""What is established of an operation on a WAL that was replaced afterwards."""
 
 
 def is_replaced(before: Facts, now: Facts) -> bool:
-    """Tell whether the node works on another data folder than before the operation."""
+    """Tell whether the node uses another data folder than before the operation."""
     old, new = before.instance, now.instance
     return old is not None and new is not None and "" not in {old.folder, new.folder} and old.folder != new.folder
 
 
 def not_shut_down(before: Facts, now: Facts) -> Established:
-    """Tell whether a shutdown that was asked for, and has not ended in a clean one, can still come.
+    """Establish whether a requested shutdown that has not ended cleanly can still happen.
 
-    It cannot where no process is left, nor where the very process that was to shut down has nothing left to take up.
+    It cannot if no process is left, or if the very process that was told to shut down has no pending signal to do so.
     """
     old, new = before.instance, now.instance
     if old is None or new is None:
@@ -123,26 +123,26 @@ def not_shut_down(before: Facts, now: Facts) -> Established:
 
 
 def pledge_with(hands: Hands, view: View, candidacy: Candidacy, standing: Standing, rules: str) -> Standing:
-    """Return `standing` with `candidacy` promised and the signed pledge in it; writing it makes the pledge.
+    """Return `standing` with `candidacy` promised and the signed pledge; writing that durably makes the pledge.
 
-    It is signed in the words of `rules`, the plan's.
+    The pledge is signed in the format of `rules`, the plan's.
     """
     pledge = hands.sign(prospective_pledge(view, candidacy), rules)
     return replace(promised(own_history(view, standing), candidacy), pledge=pledge)
 
 
 def own_history(view: View, standing: Standing) -> Standing:
-    """Return `standing` with nothing told of a history but that of the WAL which the target has now."""
+    """Return `standing` without branches that the target's WAL does not have now."""
     instance = view.own.facts.instance
     return trimmed(standing, instance.lineage if instance else ())
 
 
 def take_grant(hands: Hands, plan: Plan, *, begins: bool = False) -> Standing:
-    """Return the standing of the primary that the target has become in the plan's term, its signed grant included.
+    """Return the standing of the target as the primary of the plan's term, with its signed grant.
 
     `begins` says that its last timeline began with this term.
 
-    One that has promised a higher term since, as it can while it is down, is told of its grant, and no primary.
+    If it has promised a higher term since, as it can while it is down, it learns of its grant but is not a primary.
     """
     facts, standing = hands.look(), hands.standing()
     instance = facts.instance

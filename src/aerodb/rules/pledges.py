@@ -1,9 +1,9 @@
-"""Whether a pledge is kept: what a pledger's own report shows of its PostgreSQL, held against what it has promised.
+"""Whether a pledge is kept: compares what a pledger's own report shows of its PostgreSQL with what it promised.
 
-- A pledger serves as no primary: its PostgreSQL is down, or in recovery.
-- It receives from nobody but the upstream that it stands for, and from nobody at all where it stands detached.
-- Where it stands detached, its WAL ends where its pledge says.
-- What its report does not show is not known, and counts as not kept.
+- A pledger does not serve as a primary: its PostgreSQL is down, or in recovery.
+- It receives only from the upstream of its standing; if its standing is detached, it receives nothing.
+- If its standing is detached, its WAL has not gone beyond its pledge.
+- What its report does not show is unknown, and counts as not kept.
 
 Pure: no I/O, no clock.
 """
@@ -16,20 +16,20 @@ from aerodb.rules.condition import RECEIVER_SETTINGS
 from aerodb.rules.view import Peer
 
 DOWN = frozenset({State.STOPPED, State.CRASHED})
-"""The states in which there surely is no process."""
+"""The states in which there certainly is no process."""
 
 
 class Breach(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a pledge does not count: what its maker's report shows, or (not `seen`) what it does not show."""
+    """Why a pledge does not count: what its maker's report shows (`seen`), or fails to show."""
 
     why: str
     seen: bool
 
 
 def breach(peer: Peer | None, pledge: Pledge) -> Breach | None:
-    """Return why the pledge of a node does not count, by that node's own report; None where it is kept.
+    """Return why a node's pledge does not count, by that node's own report; None if it is kept.
 
-    A node that pledged, and is silent when its pledge is judged again, is none that is seen to keep it.
+    A node that is silent when its pledge is judged is not seen to keep it.
     """
     if peer is None:
         return Breach(why="did not report", seen=False)
@@ -75,7 +75,7 @@ def _receiving(instance: Instance, upstream: str | None) -> Breach | None:
 
 
 def _moved(peer: Peer, instance: Instance, pledge: Pledge) -> Breach | None:
-    """Return whether a detached WAL has gone beyond the place that was pledged; one that follows may."""
+    """Return a breach if a detached node's WAL has gone beyond its pledge; a node that follows may go on."""
     pledged, now = pledge.position, instance.position
     if peer.facts.standing.upstream is not None or pledged is None:
         return None

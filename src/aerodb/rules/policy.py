@@ -1,9 +1,9 @@
-"""What a node remembers of the synchronous policy under which it served.
+"""What a node remembers of the synchronous policies under which it served.
 
-- Seen weaker than configured while the node serves as a primary, it is remembered, durably: a commit may have been
-  acknowledged by this node alone.
-- It is forgotten once nothing of that is left: the policy is right again, and as many synchronous standbys as it names
-  have flushed all of the WAL; or another node was elected since, by rules that counted it.
+- If a primary is seen to serve under a weaker policy than configured, that is remembered durably, because this node may
+  have acknowledged commits alone.
+- It is forgotten once that no longer matters: the policy is right again, and as many synchronous standbys as it asks
+  for have flushed the whole WAL; or another node was elected since, by rules that took it into account.
 
 Pure: no I/O, no clock.
 """
@@ -16,12 +16,12 @@ from aerodb.rules.condition import POLICY_SETTINGS
 
 
 def changed(instance: Instance) -> tuple[str, ...]:
-    """Return which settings of a node are not the policy of the configuration."""
+    """Return the policy settings of a node that are not as configured."""
     return tuple(name for name in POLICY_SETTINGS if name in instance.drift)
 
 
 def serves_weakly(facts: Facts) -> bool:
-    """Tell whether a primary runs now under another policy than the configuration's."""
+    """Tell whether a node serves now as a primary under another policy than the configured one."""
     instance = facts.instance
     if instance is None or facts.standing.role != "primary":
         return False
@@ -29,12 +29,12 @@ def serves_weakly(facts: Facts) -> bool:
 
 
 def may_have_acknowledged_alone(facts: Facts) -> bool:
-    """Tell whether a node says that it serves, or has served, under a weaker policy."""
+    """Tell whether a node reports that it serves, or has served, under a weaker policy."""
     return facts.standing.weakened or serves_weakly(facts)
 
 
 def _all_flushed(instance: Instance, count: int) -> bool:
-    """Tell whether `count` synchronous standbys have flushed the WAL as far as it went when it was looked at."""
+    """Tell whether `count` synchronous standbys have flushed the whole WAL, as of the look."""
     if instance.position is None:
         return False
     end = instance.position.lsn
@@ -47,7 +47,7 @@ def _all_flushed(instance: Instance, count: int) -> bool:
 
 
 def remembered(facts: Facts, quorum: int) -> Standing:
-    """Return the standing with what the facts show of the policy in force; `quorum` is the k that is configured."""
+    """Return the standing updated with what the facts show of the policy; `quorum` is the configured k."""
     standing, instance = facts.standing, facts.instance
     if serves_weakly(facts):
         return replace(standing, weakened=True)

@@ -1,11 +1,11 @@
-"""Where a WAL ends and in which term; which of two WALs is ahead; which is a prefix of which.
+"""The position of a WAL, by term and end; which of two WALs is ahead, and whether one is a prefix of the other.
 
-- A WAL's term is read from the WAL: from the rows that primaries write first in their terms, and from the timeline
-  switch itself where a grant tells its term. A timeline whose term cannot be told makes the position unknown.
+- A WAL's term is read from the WAL: from the rows that primaries write first in their terms, or from the timeline
+  switch if a grant gives its term. If the term of a timeline is unknown, so is the position.
 - A voter's bound is never below what it may have acknowledged; a candidate's claim is never above what its WAL shows.
-- What a node remembers of a WAL counts only for the data folder that it is of: for another one it is not known.
+- What a node remembers of a WAL counts only for the data folder of that WAL; for any other it is unknown.
 - What a discarded WAL may have acknowledged is owed by its node's vote, until the WAL in use provably reaches it.
-- Ancestry is judged from the histories' content. The same timeline number on two nodes proves nothing.
+- Ancestry is judged by the content of the histories. The same timeline number on two nodes proves nothing.
 
 Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), sections 5.4.1 and 5.4.2; PostgreSQL manual 26.3.6.
 """
@@ -31,12 +31,12 @@ class TermRow(msgspec.Struct, frozen=True, kw_only=True):
 def lineage_of(
     history: Sequence[tuple[int, Lsn]], rows: Sequence[TermRow], known: Sequence[Branch]
 ) -> tuple[Branch, ...]:
-    """Return the node's history, oldest first, each timeline with the term it began in (None: cannot be told).
+    """Return the node's history, oldest first, each timeline with the term it began in (None: unknown).
 
-    `history` holds (timeline, where it began), from the history file's content; `rows` the term rows that the node
-    can read; `known` the branches that a grant told it. What was told comes first: the row of the term that a timeline
-    began in can be missing, and the smallest one there is then of a later term. A row of an earlier term contradicts
-    what was told, and neither is believed.
+    `history` are pairs (timeline, where it began) from the history file's content; `rows` the term rows that the node
+    can read; `known` the branches that a grant told it. These take precedence over rows: the row of a timeline's first
+    term can be missing, and the smallest row is then of a later term. If a row is of an earlier term than told, they
+    contradict one another, and the term is unknown.
     """
     told = {(branch.timeline, branch.begin): branch.term for branch in known}
     found = []
@@ -54,7 +54,7 @@ def lineage_of(
 def position_running(
     lineage: Sequence[Branch], lsn: Lsn, rows: Sequence[TermRow], followed: Followed | None
 ) -> Position:
-    """Return the position of a WAL that PostgreSQL itself can read."""
+    """Return the position of a WAL whose PostgreSQL runs, so that its rows can be read."""
     current = lineage[-1]
     term = None if current.term is None else max([current.term, *(row.term for row in rows)])
     bound = term
@@ -65,7 +65,7 @@ def position_running(
 
 
 class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node's durable standing holds of its own word: its last pledge, and the last grant that it knows.
+    """The verified statements in a node's durable standing: its last pledge, and the last grant that it knows.
 
     `genesis` is the first primary of the cluster, and `configured` the k that its first term began with.
     """
@@ -77,10 +77,9 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def quorum_down(standing: Standing, node: str, noted: Noted, position: Position) -> int | None:
-    """Return the weakest k that the WAL of a node shows which PostgreSQL is not there to read; None is unknown.
+    """Return the weakest k in the WAL of a node whose PostgreSQL does not run; None is unknown.
 
-    It is what the node has signed of the very WAL that it has: as its primary, in its grant; as one that was detached,
-    in its pledge.
+    It is what the node has signed about this very WAL: in its grant if it is the primary, in its pledge if detached.
     """
     if standing.role == "primary" and standing.granted.node == node:
         if noted.grant is not None and (noted.grant.node, noted.grant.term) == (node, standing.granted.term):
@@ -94,11 +93,11 @@ def quorum_down(standing: Standing, node: str, noted: Noted, position: Position)
 def position_down(
     lineage: Sequence[Branch], lsn: Lsn, standing: Standing, node: str, pledged: Position | None
 ) -> Position:
-    """Return the position of a WAL that PostgreSQL is not there to read.
+    """Return the position of a WAL whose PostgreSQL does not run.
 
-    Only two cases can be told: a primary's own WAL, whose term is its grant's, and the WAL of a detached node, whose
-    position its pledge has stated (`pledged`). A primary that has pledged a higher term to itself may have been
-    renewed: the row of that term may be in its WAL.
+    Its term is known in only two cases: for a primary's own WAL, the grant's term; for a detached node's WAL, what its
+    pledge has stated (`pledged`). A primary that has pledged a higher term to itself may have been renewed, so the row
+    of that term may be in its WAL.
     """
     timeline = lineage[-1].timeline
     if standing.role == "primary" and standing.granted.node == node:
@@ -116,20 +115,20 @@ def said(term: int | None) -> str:
 
 
 def is_of(standing: Standing, identity: str | None) -> bool:
-    """Tell whether what the standing remembers of a WAL is of the data folder with that identity."""
+    """Tell whether what the standing remembers of a WAL concerns the data folder with this identity."""
     return bool(identity) and standing.folder == identity
 
 
 def told_of(standing: Standing, identity: str | None) -> tuple[Branch, ...]:
-    """Return the history that the node was told of the WAL in the data folder with that identity."""
+    """Return the history that the node was told, if it concerns the data folder with this identity."""
     return standing.lineage if is_of(standing, identity) else ()
 
 
 def voted(position: Position, standing: Standing, identity: str | None) -> Position:
-    """Return a WAL's position as its node may vote with it, `identity` being that of the data folder in use.
+    """Return a WAL's position as its node may vote with it; `identity` is that of the data folder in use.
 
-    The terms are not known where what the node remembers is of another folder. `owed` is there as long as the WAL does
-    not provably reach it.
+    If what the node remembers concerns another folder, the terms are unknown. `owed` stays until the WAL provably
+    reaches it.
     """
     if not is_of(standing, identity):
         position = replace(position, term=None, bound=None)
@@ -138,16 +137,16 @@ def voted(position: Position, standing: Standing, identity: str | None) -> Posit
 
 
 def reaches_owed(candidate: Position, owed: Owed) -> bool | None:
-    """Tell whether a WAL reaches what a discarded one may have acknowledged; None where it cannot be told."""
+    """Tell whether a WAL reaches what a discarded one may have acknowledged; None if unknown."""
     if candidate.term is None or owed.term is None:
         return None
     return (candidate.term, candidate.lsn) >= (owed.term, owed.lsn)
 
 
 def reaches(candidate: Position, voter: Position) -> bool | None:
-    """Tell whether the candidate's WAL reaches at least as far as the voter's; None where it cannot be told.
+    """Tell whether the candidate's WAL reaches at least as far as the voter's; None if unknown.
 
-    A voter whose WAL was replaced votes as if it still had the old one too.
+    A voter whose WAL was replaced also votes with what the old one may have acknowledged.
     """
     if candidate.term is None or voter.bound is None:
         return None
@@ -157,9 +156,9 @@ def reaches(candidate: Position, voter: Position) -> bool | None:
 
 
 class Divergence(msgspec.Struct, frozen=True, kw_only=True):
-    """Where two histories part, and how many bytes the node has beyond that place.
+    """Where two histories part, and how many bytes the node has beyond that.
 
-    `by_term` says that they part in a timeline of one number and one beginning, of which two different terms are known.
+    `by_term` says that they part in timelines with the same number and beginning but different terms.
     """
 
     fork: Lsn
@@ -168,13 +167,13 @@ class Divergence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def divergence(own: Sequence[Branch], end: Lsn, upstream: Sequence[Branch]) -> Divergence | None:
-    """Return None where the WAL that ends at `end` belongs to the upstream's history, else where they part.
+    """Return where the WAL that ends at `end` and the upstream's history part; None if the WAL belongs to it.
 
-    On one and the same last branch the two are prefixes of one WAL, whichever is ahead: a branch has one writer. And
-    where both know the same term of a branch, all before it is the same, though the term of some of it is untold.
+    If the last branch is the same, both are prefixes of one WAL, whichever is ahead, because a branch has one writer.
+    If both know the same term of a branch, all before it is the same too, even branches whose terms are unknown.
 
     Raises:
-        TermUntold: a branch that decides it has no known term.
+        TermUntold: the term of a branch that decides it is unknown.
     """
     shared, by_term = 0, False
     for mine, theirs in zip(own, upstream, strict=False):
@@ -199,7 +198,7 @@ def divergence(own: Sequence[Branch], end: Lsn, upstream: Sequence[Branch]) -> D
 
 
 def _told_later(own: Sequence[Branch], upstream: Sequence[Branch]) -> bool:
-    """Tell whether the next branch whose term both know is the same: then all that came before it is, too."""
+    """Tell whether the next branch whose term both know is the same; then all before it is the same too."""
     for mine, theirs in zip(own, upstream, strict=False):
         if (mine.timeline, mine.begin) != (theirs.timeline, theirs.begin):
             return False
@@ -209,7 +208,7 @@ def _told_later(own: Sequence[Branch], upstream: Sequence[Branch]) -> bool:
 
 
 class TermUntold(Exception):
-    """A timeline's term is not known, so two histories cannot be told apart or held to be one."""
+    """A timeline's term is unknown, so it cannot be told whether two histories are the same."""
 
     def __init__(self, timeline: int) -> None:
         """Keep the timeline."""

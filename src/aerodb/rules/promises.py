@@ -1,4 +1,4 @@
-"""Who has promised what above one grant: what shows that a primary is still the newest.
+"""What members have promised above a grant, which decides whether its holder is still the newest primary.
 
 Pure: no I/O, no clock.
 """
@@ -12,7 +12,7 @@ from aerodb.rules.invariants import Invariant, holds, unknown, violated
 
 
 def _foreign_promise(standing: Standing, term: int, node: str) -> str:
-    """Return what forbids `node` to be primary of `term`, as far as one standing says; empty where nothing does."""
+    """Return what in a standing contradicts that `node`, granted `term`, is still the primary; empty if nothing."""
     if standing.granted.term > term:
         return f"knows that term {standing.granted.term} is granted to {standing.granted.node}"
     for candidacy in (standing.pledged, *standing.since):
@@ -22,7 +22,7 @@ def _foreign_promise(standing: Standing, term: int, node: str) -> str:
 
 
 def promise_above(standings: Mapping[str, Standing], term: int, node: str) -> str:
-    """Return the first promise to another than `node`, above `term`, that a member states; empty where none does."""
+    """Return the first statement of a member against `node`: a grant, or a pledge to another, above `term`; or ""."""
     for name, standing in standings.items():
         promise = _foreign_promise(standing, term, node)
         if promise:
@@ -31,7 +31,7 @@ def promise_above(standings: Mapping[str, Standing], term: int, node: str) -> st
 
 
 def authority_stands(cluster: Cluster, node: str, standings: dict[str, Standing]) -> Verdict:
-    """Judge by the members' standings whether `node` may still be the primary that it stands as."""
+    """Judge by the members' standings whether `node`, which stands as a primary, may still be it."""
     granted = standings[node].granted
     if granted.node != node:
         return violated(Invariant.NO_HIGHER_GRANT, f"{node} knows that {granted.node} holds the last grant")

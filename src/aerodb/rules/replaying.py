@@ -1,7 +1,7 @@
-"""What stands in the way of a standby's replay, of a promotion or of a shutdown, as the facts show it.
+"""What the facts show to be in the way of replay, promotion or shutdown.
 
-- A standby whose replay is paused, or has settings below its primary's, cannot be promoted, and its position cannot be
-  made final: what it received is not replayed.
+- A standby whose replay is paused, by hand or because its settings are below the primary's, cannot be promoted. Its
+  position cannot be made final either, because what it received is not replayed.
 - A shutdown of a primary waits for every receiver, until it has everything or `wal_sender_timeout` is over.
 
 Pure: no I/O, no clock.
@@ -15,20 +15,20 @@ from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.view import View
 
 SILENT_SECONDS = 30
-"""Where there is nothing to send, a receiver says something every 10 seconds (`wal_receiver_status_interval`).
+"""If there is nothing to send, a receiver reports every 10 seconds (`wal_receiver_status_interval`).
 
-Where that is longer or never, it does when the sender asks, after half of `wal_sender_timeout` (60 s).
+If that is set to longer or never, it reports when the sender asks, after half of `wal_sender_timeout` (60 s).
 """
 STALLED_SECONDS = 2
-"""A receiver that has not flushed what there is says something whenever it does."""
+"""A receiver that has WAL left to flush reports whenever it flushes, so it falls silent sooner."""
 HELD_UP_BYTES = 64 << 20
-"""So much left to send delays a shutdown noticeably."""
+"""From this much left to send on, a shutdown is delayed noticeably."""
 ROOM_SHARE, ROOM_BYTES = 20, 1 << 30
-"""A volume is nearly full where less than a twentieth, or less than 1 GB (`max_wal_size` here), is free."""
+"""A volume is nearly full if less than a twentieth, or less than 1 GB (`max_wal_size` here), is free."""
 
 
 def replay_runs(view: View) -> Verdict:
-    """Judge whether the target, where it is a running standby, replays what it receives."""
+    """Judge whether the target, if it is a running standby, replays what it receives."""
     instance = view.own.facts.instance
     if instance is None or instance.state is not State.RUNNING or not instance.recovery:
         return holds(Invariant.REPLAY_RUNS, f"{view.node} has nothing to replay")
@@ -43,7 +43,7 @@ def replay_runs(view: View) -> Verdict:
 
 
 def below(standby: Capacity | None, primary: Capacity | None) -> tuple[str, ...]:
-    """Return the settings of a standby that are below its primary's, with both values; nothing where one is unknown."""
+    """Return the settings of a standby that are below its primary's, with both values; empty if either is unknown."""
     if standby is None or primary is None:
         return ()
     pairs = ((name, getattr(standby, name), getattr(primary, name)) for name in Capacity.__struct_fields__)
@@ -51,7 +51,7 @@ def below(standby: Capacity | None, primary: Capacity | None) -> tuple[str, ...]
 
 
 def stalled(sender: Sender, end: Lsn | None) -> bool:
-    """Tell whether a receiver has fallen silent: for longer than it ever is, or while it has something to confirm."""
+    """Tell whether a receiver is silent for too long: the limit is shorter while it has WAL left to flush."""
     if sender.silent_seconds is None:
         return False
     owes = end is not None and sender.flushed is not None and sender.flushed < end
@@ -59,7 +59,7 @@ def stalled(sender: Sender, end: Lsn | None) -> bool:
 
 
 def hold_ups(instance: Instance) -> tuple[str, ...]:
-    """Return which receivers a shutdown of this primary would wait for, and why."""
+    """Return the receivers that a shutdown of this primary would wait for long, and why."""
     end, found = instance.position.lsn if instance.position else None, list[str]()
     for each in instance.senders:
         left = end - each.sent if end is not None and each.sent is not None else 0
@@ -73,10 +73,10 @@ def hold_ups(instance: Instance) -> tuple[str, ...]:
 
 
 def ahead(instance: Instance) -> tuple[str, ...]:
-    """Return which nodes stream from this one although their WALs are longer than what it has sent them.
+    """Return the nodes that stream from this one although their WAL is longer than what it has sent them.
 
-    A sender that shuts down waits until what its receiver has flushed equals what was sent (walsender.c,
-    WalSndDone): here never, and no time limit ends it, since the receiver answers.
+    A sender that shuts down waits until its receiver has flushed exactly what was sent (walsender.c, WalSndDone). Here
+    that never comes, and no time limit ends it, because the receiver answers.
     """
     return tuple(
         each.node
@@ -86,7 +86,7 @@ def ahead(instance: Instance) -> tuple[str, ...]:
 
 
 def nearly_full(facts: Facts) -> str:
-    """Return how little room a node has; empty where it has enough, or where that is not known."""
+    """Return how little disk space a node has left; empty if it has enough, or if that is unknown."""
     volume = facts.instance.keeping.volume if facts.instance else None
     if volume is None or not (volume.free_bytes < ROOM_BYTES or volume.free_bytes * ROOM_SHARE < volume.size_bytes):
         return ""
@@ -94,7 +94,7 @@ def nearly_full(facts: Facts) -> str:
 
 
 def wal_is_gone(standby: Facts, upstream: Facts | None) -> bool:
-    """Tell whether the upstream no longer has the WAL that a standby of it needs next."""
+    """Tell whether the upstream no longer has the WAL that its standby, which does not stream, needs next."""
     own, above = standby.instance, upstream.instance if upstream else None
     wal = above.keeping.wal if above else None
     if own is None or own.position is None or wal is None or wal.begin is None:

@@ -1,9 +1,9 @@
-"""What a load balancer may be told: whether a node serves as the primary, or as a standby, by what it sees of itself.
+"""What a load balancer is told: whether a node serves as the primary or as a standby, by what it sees of itself.
 
-- A primary serves where it holds the newest grant that it knows, has pledged nothing above it to another, runs out of
-  recovery, and as many standbys stream from it as a commit waits for. A deposed one has none of them left.
-- A standby serves where it streams, replays, and is no further behind than the caller allows.
-- Whatever cannot be seen is a no.
+- A primary serves if it holds the newest grant that it knows, has pledged nothing above it to another, runs out of
+  recovery, and as many standbys stream from it as a commit waits for. A deposed one has too few of them left.
+- A standby serves if it streams, replays, and is no further behind than the caller allows.
+- What cannot be seen counts as no.
 
 Pure: no I/O, no clock.
 """
@@ -23,7 +23,7 @@ _LAG = re.compile(r"([0-9]{1,12})(|B|kB|MB|GB|TB)")
 
 
 class LagMalformed(AeroError):
-    """The lag that a caller allows is no number of bytes."""
+    """The lag that a caller allows is not a number of bytes."""
 
     code = "input.lag-malformed"
     status = 400
@@ -31,10 +31,10 @@ class LagMalformed(AeroError):
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """What a running PostgreSQL says of itself when a load balancer asks: no WAL is read for it.
+    """What is asked of a running PostgreSQL for a load balancer; no WAL is read for it.
 
-    `receiver` is the WAL receiver's status (empty: there is none), `behind_bytes` how much of the upstream's WAL, as
-    far as the receiver was told of it, is not replayed (None: unknown), `paused` whether replay is paused.
+    `receiver` is the WAL receiver's status (empty: there is none); `behind_bytes` is how much of the upstream's WAL
+    that the receiver knows of is not replayed (None: unknown); `paused` is whether replay is paused.
     """
 
     recovery: bool
@@ -45,7 +45,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lag_allowed(text: str) -> int:
-    """Return the bytes that a caller allows: a number, with PostgreSQL's units where it has one.
+    """Parse the lag that a caller allows, a number with one of PostgreSQL's units or none; return it in bytes.
 
     Raises:
         LagMalformed: it is none.
@@ -57,7 +57,7 @@ def lag_allowed(text: str) -> int:
 
 
 def refused_as_primary(cluster: Cluster, node: str, standing: Standing, seen: Serving | None) -> str:
-    """Return why the node does not serve as the primary; empty where it does."""
+    """Return why the node does not serve as the primary; empty if it does."""
     if standing.role != "primary":
         return f"it stands as a {standing.role}"
     if standing.granted.node != node:
@@ -75,7 +75,7 @@ def refused_as_primary(cluster: Cluster, node: str, standing: Standing, seen: Se
 
 
 def refused_as_standby(standing: Standing, seen: Serving | None, lag_bytes_max: int | None) -> str:
-    """Return why the node does not serve as a standby that is at most so far behind; empty where it does."""
+    """Return why the node does not serve as a standby within `lag_bytes_max` (None: any lag); empty if it does."""
     if standing.role != "standby":
         return f"it stands as a {standing.role}"
     if seen is None:

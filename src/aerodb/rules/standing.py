@@ -1,9 +1,9 @@
-"""How an agent's standing changes: pure transitions, each durable before anything rests on it.
+"""How an agent's standing changes: pure transitions; the caller makes each durable before anything depends on it.
 
-- The pledged term never falls; in one term a node pledges to one candidate.
-- `since` keeps every candidacy pledged above the highest grant known, and forgets only what a grant has settled.
+- The pledged term never falls; in one term a node pledges to only one candidate.
+- `since` holds every candidacy pledged above the highest grant known, and forgets only what a grant has settled.
 - What a discarded WAL may have acknowledged is owed for ever; what is owed only rises.
-- A history is told of the WAL that the node has, or follows by right: knowing of a grant tells nothing of it.
+- A history is taken over only for the node's own WAL, or one that it rightly follows; knowing of a grant is not enough.
 
 Pure: no I/O, no clock.
 """
@@ -41,27 +41,27 @@ def genesis(node: str, primary: str, *, witness: bool, folder: str = "") -> Stan
 
 
 def promised(standing: Standing, candidacy: Candidacy) -> Standing:
-    """Return the standing with `candidacy` pledged; the signed pledge follows, once it is made from this."""
+    """Return the standing with `candidacy` pledged; the signed pledge is made afterwards, from this."""
     since = standing.since if candidacy in standing.since else (*standing.since, candidacy)
     return replace(standing, pledged=candidacy, pledge=None, since=since)
 
 
 def has_pledged(standing: Standing, candidacy: Candidacy) -> bool:
-    """Tell whether the node's own pledge to `candidacy` was made, be it superseded since."""
+    """Tell whether the node has pledged `candidacy`, even if it has pledged a higher one since."""
     return candidacy in standing.since or (standing.pledged == candidacy and standing.pledge is not None)
 
 
 def detached(standing: Standing) -> Standing:
-    """Return the standing of a node that streams from nobody, and is no primary."""
+    """Return the standing of a node that streams from no other and is not a primary."""
     role: NodeRole = "witness" if standing.role == "witness" else "standby"
     return replace(standing, role=role, upstream=None)
 
 
 def informed(standing: Standing, grant: Grant, signed: Signed) -> Standing:
-    """Return the standing with `grant` known: what was pledged at or below it is settled.
+    """Return the standing with `grant` known, which settles what was pledged at or below its term.
 
-    Learning of a grant above the pledged term raises the pledged term to it. The grant's history is not taken for that
-    of the node's own WAL.
+    A grant above the pledged term raises the pledged term to it. The grant's history is not taken over for the node's
+    own WAL.
     """
     candidacy = Candidacy(term=grant.term, node=grant.node)
     pledged = candidacy if grant.term > standing.pledged.term else standing.pledged
@@ -70,12 +70,12 @@ def informed(standing: Standing, grant: Grant, signed: Signed) -> Standing:
         return known
     since = tuple(each for each in standing.since if each.term > grant.term)
     if grant.term > standing.granted.term:
-        known = replace(known, weakened=False)  # Its election has counted it.
+        known = replace(known, weakened=False)  # The grant's election has taken it into account.
     return replace(known, granted=candidacy, grant=signed, since=since)
 
 
 def granted(standing: Standing, grant: Grant, signed: Signed, *, own: bool) -> Standing:
-    """Return the standing with `grant` known, of a node whose WAL is part of the grant's history.
+    """Return the standing with `grant` known, for a node whose WAL belongs to the grant's history.
 
     `own` makes the node its primary.
     """
@@ -88,9 +88,9 @@ def granted(standing: Standing, grant: Grant, signed: Signed, *, own: bool) -> S
 
 
 def trimmed(standing: Standing, history: Sequence[Branch]) -> Standing:
-    """Return the standing with nothing told of branches that the node's own WAL, of that `history`, does not have.
+    """Return the standing without known branches that are not in `history`, the history of the node's own WAL.
 
-    Else a branch that the WAL gets later, from elsewhere, could be taken for its namesake.
+    Otherwise a branch that the WAL gets later from elsewhere could be mistaken for one of the same name.
     """
     own = {(branch.timeline, branch.begin) for branch in history}
     kept = tuple(branch for branch in standing.lineage if (branch.timeline, branch.begin) in own)
@@ -98,7 +98,7 @@ def trimmed(standing: Standing, history: Sequence[Branch]) -> Standing:
 
 
 def owing(standing: Standing, owed: Owed) -> Standing:
-    """Return the standing of a node whose vote goes on as if its WAL reached `owed`; what was owed only rises."""
+    """Return the standing of a node that votes on as if its WAL reached `owed`; what is owed only rises."""
 
     def rank(each: Owed) -> tuple[bool, int, Lsn]:
         return each.term is None, each.term or 0, each.lsn
@@ -107,9 +107,9 @@ def owing(standing: Standing, owed: Owed) -> Standing:
 
 
 def copied(standing: Standing, source: str, folder: str) -> Standing:
-    """Return the standing of a node that follows `source` with a copy of its WAL, in the folder of that identity.
+    """Return the standing of a node that follows `source` with a copy of its data, in the folder with this identity.
 
-    Of the new WAL nothing is known but what the source's grant tells, if that is the last one known here.
+    Of the new WAL only what the source's grant tells is known, if that is the last grant known here.
     """
     last = standing.granted
     told: tuple[Branch, ...] = ()
@@ -129,10 +129,10 @@ def copied(standing: Standing, source: str, folder: str) -> Standing:
 
 
 def following(standing: Standing, upstream: str, term: int, end: Lsn | None) -> Standing:
-    """Return the standing of a standby that streams from `upstream` under the granted `term` (0: told none).
+    """Return the standing of a standby that streams from `upstream` under the granted `term` (0: unknown).
 
-    `end` is where its WAL ends as it begins (None: unknown, which counts as the worst). What it may have acknowledged
-    under an earlier, higher term is not forgotten.
+    `end` is the end of its WAL at the start (None: unknown, which counts as the worst). What it may have acknowledged
+    earlier, under a higher term, is not forgotten.
     """
     before = standing.followed
     keep = before is not None and before.term >= term

@@ -1,11 +1,11 @@
-"""Following: whom a node may stream from, and whether its WAL allows it.
+"""Following: from which upstream a node may stream, and whether its WAL allows it.
 
-- A primary is followed only by its signed grant, for a term at or above the one the node has pledged, and at or above
-  that of the node's own WAL: an upstream can carry a node into a term before anybody tells it.
-- A standby is followed (cascading) only by its signed statement that it has pledged at least as high as that, or has
-  WAL of such a term: a standby promoted later in a lower term would otherwise carry along a node that had promised
-  better. (No node pledges a term at or below that of its WAL, so its WAL is as good as a pledge.)
-- In both cases only if the node's WAL is a prefix of the upstream's.
+- A node may follow a primary only if that shows a signed grant. Its term must be at or above the term that the node has
+  pledged, and that of the node's own WAL, since an upstream can carry a node into a term before anybody tells it.
+- A node may follow a standby (cascading) only if that states, signed, that it has pledged, or has WAL of, at least such
+  a term. Otherwise a standby promoted later in a lower term would carry along a node that had promised better. (No node
+  pledges a term at or below that of its WAL, so its WAL is as good as a pledge.)
+- In both cases the node's WAL must be a prefix of the upstream's.
 
 Pure: no I/O, no clock.
 """
@@ -20,7 +20,7 @@ from aerodb.rules.view import Peer, View, open_pledge
 
 
 def grant_of(view: View, upstream: str) -> Grant | None:
-    """Return the upstream's own signed grant, where it stands as a primary."""
+    """Return the upstream's own signed grant; None unless it stands as a primary and shows one."""
     peer = view.peers.get(upstream)
     if peer is None or peer.facts.standing.role != "primary":
         return None
@@ -28,7 +28,7 @@ def grant_of(view: View, upstream: str) -> Grant | None:
 
 
 def granted_term(view: View, upstream: str) -> int | None:
-    """Return the term that the upstream holds as a primary; the first term is granted by the configuration."""
+    """Return the term that the upstream holds as a primary (the configuration grants the first term); None if none."""
     grant = grant_of(view, upstream)
     if grant is not None:
         return grant.term
@@ -47,7 +47,7 @@ def _floor(peer: Peer, wal: int | None) -> int:
 
 
 def upstream_authority(view: View, upstream: str) -> Verdict:
-    """Judge whether the upstream may be streamed from by a node that has pledged, and has WAL, as the target has."""
+    """Judge whether the upstream's term is high enough for the target's pledge and WAL."""
     peer, own = view.peers.get(upstream), view.own.facts.instance
     bound = own.position.bound if own and own.position else None
     floor = _floor(view.own, bound)
@@ -76,11 +76,11 @@ def upstream_authority(view: View, upstream: str) -> Verdict:
 
 
 def strayed(peer: Peer, cluster: Cluster) -> bool:
-    """Tell whether a node that stands as a standby, and is down, was out of recovery beyond what it has noted.
+    """Tell whether a node that stands as a standby, and is down, ran out of recovery beyond what it has recorded.
 
-    Somebody promoted or started it past its agent: what its WAL has gone on to is nobody's history, even where the
-    timeline has the number and the beginning of another's. A former primary's WAL ends where its pledge says, or where
-    it was told to follow.
+    Then somebody promoted or started it without its agent, and the rest of its WAL is no other node's history, even if
+    its timeline has the number and beginning of another's. A former primary has not strayed: its WAL ends where its
+    pledge says, or where it began to follow.
     """
     standing, instance = peer.facts.standing, peer.facts.instance
     if standing.role != "standby" or instance is None or not instance.served:
@@ -92,11 +92,11 @@ def strayed(peer: Peer, cluster: Cluster) -> bool:
 
 
 def parting(view: View, upstream: str) -> Divergence | None:
-    """Return where the target's WAL and the upstream's history part; None where the target's is a prefix.
+    """Return where the target's WAL and the upstream's history part; None if the target's is a prefix.
 
     Raises:
-        TermUntold: it cannot be told.
-        KeyError: one of the two shows no history of the data folder that it has in use, or the target has strayed.
+        TermUntold: the term of a timeline that decides it is unknown.
+        KeyError: one of them shows no history of its data folder in use, or the target has strayed.
     """
     itself, other = view.own.facts, view.peers[upstream].facts
     own, peer = itself.instance, other.instance
@@ -150,14 +150,14 @@ def commits_beyond(view: View, parted: Divergence) -> str:
 
 
 def _above(peer: Peer) -> set[str]:
-    """Return whom a node stands to follow, and whom its settings name."""
+    """Return the upstreams that a node's standing and its settings name."""
     instance = peer.facts.instance
     named = {peer.facts.standing.upstream, instance.attached if instance else None}
     return {name for name in named if name is not None}
 
 
 def no_cycle(view: View, upstream: str) -> Verdict:
-    """Judge whether the upstream streams, through others, from the target itself."""
+    """Judge whether the upstream does not stream, directly or through others, from the target."""
     seen, left = set[str](), [upstream]
     while left:
         current = left.pop(0)
@@ -175,10 +175,10 @@ def no_cycle(view: View, upstream: str) -> Verdict:
 
 
 def may_stream(view: View, upstream: str) -> tuple[Verdict, ...]:
-    """Judge whether the target may stream from `upstream`: one rule, wherever streaming begins."""
+    """Judge whether the target may stream from `upstream`: the one rule for all actions that start streaming."""
     return (upstream_authority(view, upstream), wal_ancestry(view, upstream), no_cycle(view, upstream))
 
 
 def unproven(view: View, upstream: str) -> str:
-    """Return why it is not proven that the target may stream from `upstream`; empty where it is."""
+    """Return why it is not proven that the target may stream from `upstream`; empty if it is."""
     return "; ".join(judged.evidence for judged in may_stream(view, upstream) if judged.result is not Result.HOLDS)

@@ -1,6 +1,6 @@
 """What changed between two looks at one node.
 
-- What a look could not see is not said to have changed: it is compared at the next look that sees it.
+- What a look could not see does not count as changed; it is compared at the next look that sees it.
 - A look that fails is itself a change: the state is then "unreachable".
 - The order is fixed: requests begun, then what changed on the node, then requests ended.
 
@@ -23,9 +23,9 @@ _ORDER = {kind: at for at, kind in enumerate(Kind)}
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a node after a look: each thing's value, those carried over that this look did not see.
+    """What is known of a node after a look: all values, including earlier ones that this look did not see.
 
-    `settled` is the last state that was not "unreachable": one that starts is unreachable for a while.
+    `settled` is the last state that was not "unreachable", as a PostgreSQL that starts is for a while.
     """
 
     values: dict[Key, str]
@@ -76,7 +76,7 @@ def _trace(trace: Trace) -> dict[Key, str]:
 
 
 def _looked(sighting: Sighting) -> tuple[dict[Key, str], frozenset[Kind]]:
-    """Return what a look saw, and which kinds it was able to see."""
+    """Return what a look saw, and the kinds that it could see."""
     facts = sighting.facts
     if facts is None:
         return {(Kind.STATE, ""): f"{State.UNREACHABLE} ({sighting.failure})"}, frozenset({Kind.STATE})
@@ -95,7 +95,7 @@ def _looked(sighting: Sighting) -> tuple[dict[Key, str], frozenset[Kind]]:
 
 
 def see(before: Seen | None, sighting: Sighting) -> Seen:
-    """Return what is known after a look; what it could not see stays as it was known."""
+    """Return what is known after a look; what it could not see keeps its earlier value."""
     values, kinds = _looked(sighting)
     known = before.values if before else {}
     carried = {key: value for key, value in known.items() if key[0] not in kinds}
@@ -105,7 +105,7 @@ def see(before: Seen | None, sighting: Sighting) -> Seen:
 
 
 def transitions(before: Seen | None, now: Seen) -> tuple[Transition, ...]:
-    """Return what changed between two looks; with nothing before, how the node was found."""
+    """Return what changed between two looks; for the first look, how the node was found."""
     marks = now.journal[len(before.journal) :] if before else now.journal
     first_ended = max((at + 1 for at, mark in enumerate(marks) if not mark.result), default=0)
     return (
@@ -136,7 +136,7 @@ def _changes(before: Seen | None, now: Seen) -> tuple[Transition, ...]:
 
 
 def _crash_recovery(before: Seen, now: Seen) -> tuple[Transition, ...]:
-    """Say whether PostgreSQL recovered from a crash: after a crash of its own, or of one of its processes."""
+    """Return a transition if PostgreSQL recovered after a crash, its own or that of one of its processes."""
     if (before.settled, now.settled) == (State.CRASHED, State.RUNNING):
         return (Transition(kind=Kind.CRASH_RECOVERY, before="crashed", after="recovered at its start"),)
     engine, postmaster = (

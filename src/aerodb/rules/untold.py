@@ -1,13 +1,13 @@
-"""A WAL that ends on a timeline of which nobody has told the term: how an election does without knowing it.
+"""How an election deals with a WAL that ends on a timeline of unknown term.
 
-A standby is carried onto its upstream's new timeline at once. Where the new primary is lost for good before its term's
-row came, nobody may be left who could tell the term; where a hand promoted the upstream, there is none.
+A standby is carried onto its upstream's new timeline at once. If the new primary is lost for good before its term's row
+arrived, nobody may be left who knows the term; if the upstream was promoted by hand, there is none.
 
-- As a candidate it is held against each voter by ancestry, not by terms: it must contain the voter's whole WAL. Two
-  that were both carried along are known by the record with which their last timeline begins.
-- As a voter its WAL counts as of the highest term that was possible: whoever was elected had the pledges of a majority.
-  Another majority, with pledges for this term, meets that one, and each of its pledges names the last grant and every
-  candidacy since.
+- As a candidate it is compared with each voter by ancestry, not by term: it must contain the voter's whole WAL. Whether
+  two such standbys have the same last timeline is told by that timeline's first record.
+- As a voter, its WAL counts with the highest term that was possible. That term is known: its primary had the pledges of
+  a majority, which has a member in common with the majority that pledges now, and each pledge names the last grant and
+  every candidacy since.
 
 Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), section 5.4.1, on two majorities.
 """
@@ -21,7 +21,7 @@ from aerodb.rules.view import Peer, View
 
 
 def is_untold(facts: Facts) -> bool:
-    """Tell whether a standby can tell the terms of its WAL, but for the timeline that it ends on."""
+    """Tell whether a standby knows the terms of its WAL except that of its last timeline."""
     standing, instance = facts.standing, facts.instance
     if standing.role != "standby" or instance is None or instance.position is None or len(instance.lineage) <= 1:
         return False
@@ -31,10 +31,10 @@ def is_untold(facts: Facts) -> bool:
 
 
 def began_below(view: View, candidacy: Candidacy) -> bool:
-    """Tell whether no term from the candidacy's on can have been granted before those who report said what they say.
+    """Tell whether no term at or above the candidacy's can have been granted before the reports were made.
 
-    It can where a majority reports, nobody of it has pledged that term or a higher one to anybody else, and the
-    candidate itself has not pledged it yet, or is seen to be in recovery.
+    That is so if a majority reports, none of them has pledged that term or a higher one to another candidate, and the
+    candidate itself has not pledged it yet or is seen to be in recovery.
     """
     everyone = view.everyone()
     pledged = [peer.facts.standing.pledged for peer in everyone.values()]
@@ -57,9 +57,9 @@ def _unelected(candidate: Peer | None, candidacy: Candidacy) -> bool:
 
 
 def contains(view: View, voter: str, pledge: Pledge) -> bool | None:
-    """Tell whether the target's WAL contains the whole WAL that the voter pledged with; None where it cannot be told.
+    """Tell whether the target's WAL contains the whole WAL that the voter pledged with; None if unknown.
 
-    The voter's own report tells its history; a pledge that is kept has its WAL where the pledge says.
+    The voter's own report tells its history; if its pledge is kept, its WAL ends where the pledge says.
     """
     own, peer, position = view.own.facts.instance, view.peers.get(voter), pledge.position
     other = peer.facts.instance if peer else None
@@ -78,9 +78,9 @@ def contains(view: View, voter: str, pledge: Pledge) -> bool | None:
 
 
 def _has_more(own: Instance, other: Instance, position: Position) -> bool | None:
-    """Tell whether the first of two WALs that end on untold timelines of one number and one beginning has the other.
+    """Tell whether WAL `own` contains `other`, if both end on untold timelines of the same number and beginning.
 
-    The record that such a timeline begins with tells whether it is one timeline, or two that were begun apart.
+    The timelines' first records tell whether they are one timeline, or two that were begun independently.
     """
     if own.position is None or own.origin is None or other.origin is None:
         return None
@@ -88,7 +88,7 @@ def _has_more(own: Instance, other: Instance, position: Position) -> bool | None
 
 
 def bounded(view: View, pledges: dict[str, Pledge], voter: str, position: Position) -> Position:
-    """Return what a voter's pledged position has to be taken for, among the `pledges` of a majority for one term."""
+    """Return a voter's pledged position; if its term is untold, with the highest possible term, by the `pledges`."""
     peer = view.peers.get(voter)
     if position.bound is not None or peer is None or len(pledges) < view.cluster.majority or not is_untold(peer.facts):
         return position

@@ -1,7 +1,7 @@
-"""What a judgement may look at: the configuration, the target's own facts, and peers' verified signed statements.
+"""What a judgement may see: the configuration, the target's own facts, and its peers' verified signed statements.
 
-A judgement sees nothing else, so that the control plane and the agent that would act judge by the same function on
-the same values. Pure: no I/O, no clock.
+It sees nothing else, so that the control plane and the agent that would act judge by the same function on the same
+values. Pure: no I/O, no clock.
 """
 
 from functools import lru_cache
@@ -19,7 +19,7 @@ from aerodb.rules.position import Noted
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """One node's verified statements: its facts, and the pledge and grant inside them, each verified on its own."""
+    """One node's verified statements: its facts, and the pledge and grant inside them, each verified separately."""
 
     facts: Facts
     pledge: Pledge | None
@@ -29,9 +29,9 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """One request about one target, and all that may be known when it is judged.
 
-    `own` is the target as it sees itself now; `peers` are the other nodes, as they reported for this request.
-    `term` is the term that the plan names (0 where the action is about none). `pledged` are the pledges that the plan's
-    reports hold, where `peers` are what the others say later: a pledge is never taken back, even by silence.
+    `own` is the target as it sees itself now; `peers` are the other nodes as they reported for this request. `term` is
+    the plan's term (0 if the action concerns none). If `peers` are late reports, `pledged` are the pledges in the
+    plan's reports: a pledge is never taken back, not even by silence.
     """
 
     cluster: Cluster
@@ -57,7 +57,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PledgeForged(AeroError):
-    """A pledge is not what the node that is said to have made it would have signed."""
+    """A pledge was not signed by the node that it names, or speaks for another node."""
 
     code = "kernel.pledge-forged"
     status = 409
@@ -81,7 +81,7 @@ class ReportStale(AeroError):
 
 
 class ReportForged(AeroError):
-    """A report is not what the node that is said to have made it would have signed."""
+    """A report or grant was not signed by the node that it names, or speaks for another node."""
 
     code = "kernel.report-forged"
     status = 409
@@ -97,7 +97,7 @@ def _own_document(cluster: Cluster, named: str, claimed: tuple[str, str], kind: 
         raise kind(f"a statement by {named} speaks for {node}")
 
 
-# A pledge or a grant stands for long, and is carried in every report meanwhile: the same bytes are verified once.
+# A pledge or grant stands for long and is in every report meanwhile, so the same bytes are verified only once.
 @lru_cache(maxsize=256)
 def _open_pledge(signed: Signed, public_key: str) -> Pledge:
     return open_signed(signed, Pledge, public_key)
@@ -141,7 +141,7 @@ def open_grant(cluster: Cluster, signed: Signed) -> Grant:
 
 
 def noted_of(cluster: Cluster, node: str, standing: Standing) -> Noted:
-    """Return what the standing of a node holds of its own word, verified.
+    """Return the verified statements in a node's standing.
 
     Raises:
         PledgeForged, ReportForged, ClusterForeign: a signed part is not what it says.
@@ -165,7 +165,7 @@ def peer_of(cluster: Cluster, facts: Facts) -> Peer:
         facts.standing.pledged.term,
         facts.standing.pledged.node,
     ):
-        pledge = None  # A pledge below what the node has promised since proves nothing now.
+        pledge = None  # The node has promised more since, so this pledge proves nothing now.
     grant = open_grant(cluster, facts.standing.grant) if facts.standing.grant else None
     return Peer(facts=facts, pledge=pledge, grant=grant)
 
@@ -174,11 +174,11 @@ def open_report(cluster: Cluster, node: str, signed: Signed, nonce: str) -> Peer
     """Return the verified statements of `node`, made for `nonce`.
 
     Raises:
-        ReportForged: the signature is not the node's, or the report speaks for another.
+        ReportForged: the signature is not the node's, the report speaks for another, or this build cannot read it.
         ReportStale: it was made for another request.
         ClusterForeign: it is of another cluster.
         PledgeForged: the pledge inside it cannot be verified.
-        MadeLater: it is the node's, in a later version's words.
+        MadeLater: the grant inside it is in a later format.
     """
     try:
         report = open_signed(signed, Report, cluster.member(node).public_key)
@@ -192,7 +192,7 @@ def open_report(cluster: Cluster, node: str, signed: Signed, nonce: str) -> Peer
 
 
 def highest_term(view_peers: dict[str, Peer]) -> int:
-    """Return the highest term that anyone who reports has pledged, been told of, or shows in its WAL."""
+    """Return the highest term that any node that reports has pledged, knows to be granted, or shows in its WAL."""
     terms = [0]
     for peer in view_peers.values():
         standing = peer.facts.standing
@@ -206,9 +206,9 @@ def highest_term(view_peers: dict[str, Peer]) -> int:
 def standing_term(everyone: dict[str, Peer], candidate: str, target: str) -> int:
     """Return the term to name for an election of `candidate`, in a request for `target`.
 
-    It is the standing election's, if pledges for the same candidate are out and ungranted, nothing known is above them,
-    and neither the candidate nor the target has pledged that very term to another: for then the one cannot win it, or
-    the other cannot help. Else it is one above everything that is known.
+    It is the term of the standing election if pledges for the same candidate exist, are not granted and are the highest
+    known, and neither the candidate nor the target has pledged that term to another; otherwise the candidate could not
+    win it, or the target could not help. In all other cases it is one above the highest known term.
     """
     highest = highest_term(everyone)
     standing = Candidacy(term=highest, node=candidate)

@@ -1,11 +1,11 @@
-"""The ways: which requests, in which order, move the primary in a cluster of any size, k and witnesses.
+"""The ways: which requests, in which order, move the primary, for any number of nodes and witnesses and any k.
 
-- A planned switchover fences beforehand whom its election needs beyond the two, and moves beforehand what need not
-  move while writes are stopped.
-- After a failover's `promote` enough standbys stream from the new primary, wherever there are enough: they follow the
-  candidate beforehand, having pledged alike.
+- A planned switchover does beforehand what it can, so that writes stop only briefly: it fences the nodes that its
+  election needs beyond primary and successor, and moves standbys to the successor.
+- After a failover's `promote`, enough standbys stream from the new primary, if there are enough: they have pledged to
+  the candidate and follow it beforehand.
 
-They are advice: each request is judged like any other. Pure: no I/O, no clock.
+Ways are advice: each request is judged like any other. Pure: no I/O, no clock.
 """
 
 import msgspec
@@ -21,13 +21,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     other: str = ""
 
     def __str__(self) -> str:
-        """Return it as it is typed, without its reason."""
+        """Return the command line, without the reason."""
         option = {"follow": " --upstream ", "fence": " --for ", "demote": " --for "}.get(self.action, "")
         return f"aerodb {self.action} {self.target}{option}{self.other}"
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """The requests, in order; where (counted from 0) writes stop and come back (None: by none of them), and remarks."""
+    """The requests in order; the index (from 0) of those that stop and bring back writes (None: none); and remarks."""
 
     steps: tuple[Step, ...]
     stops: int | None
@@ -74,8 +74,8 @@ def planned(cluster: Cluster, primary: str, successor: str) -> Way:
 def failover(cluster: Cluster, dead: str, candidate: str) -> Way:
     """Return the way of a failover to `candidate` while `dead`, the primary, is gone.
 
-    Where an election cannot do without the dead node's pledge, its agent has to come back, and its PostgreSQL to stay
-    down: a remark says so.
+    If the election needs the dead node's pledge, a remark says that its agent must come back and its PostgreSQL stay
+    down.
     """
     others = [name for name in cluster.data_nodes if name not in {dead, candidate}]
     witnesses, k = _witnesses(cluster), cluster.quorum

@@ -1,10 +1,10 @@
 """Can commits be acknowledged now? One judgement over what the nodes report, for every screen, plan and health check.
 
-- A commit is acknowledged by the holder of the newest grant alone, while it runs out of recovery, and, where k standbys
-  must flush first, while k of them stream from it whose WALs are known to be no other's.
-- A standby counts where the primary says that it streams and counts, and where nothing that either reports contradicts
-  that: a WAL that has parted, a standby that says that it receives nothing.
-- Unknown is not yes: a node that gives no report may still run, and acknowledges only what k others could flush.
+- Only the holder of the newest grant acknowledges commits, while it runs out of recovery. If k standbys must flush
+  first, k of them must stream from it whose WAL is not seen to have parted from its own.
+- A standby counts if the primary says that it streams and counts, and if neither report contradicts that, by a WAL that
+  has parted or a standby that says that it receives nothing.
+- Unknown is not yes: a node that does not report may still run, but can acknowledge only what k others could flush.
 
 Pure: no I/O, no clock.
 """
@@ -23,17 +23,17 @@ from aerodb.rules.position import TermUntold, divergence
 SYNCHRONOUS = frozenset({"quorum", "sync"})
 STREAMING = "streaming"
 WAIT_SECONDS = 5
-"""A commit that waits so long though standbys stream says that they do not flush."""
+"""If a commit waits this long although standbys stream, they do not flush."""
 
 
 def newest_grant(facts: Mapping[str, Facts]) -> Candidacy | None:
-    """Return the newest grant that anyone who reports knows."""
+    """Return the newest grant that any node that reports knows."""
     granted = (each.standing.granted for each in facts.values())
     return max(granted, key=lambda each: (each.term, each.node), default=None)
 
 
 def parted(standby: Facts | None, primary: Instance) -> bool:
-    """Tell whether a standby's own report shows that its WAL is no part of the primary's history."""
+    """Tell whether a standby's own report shows that its WAL is not part of the primary's history."""
     own = standby.instance if standby else None
     if own is None or own.position is None or not own.lineage or not primary.lineage:
         return False
@@ -52,7 +52,7 @@ def denied(standby: Facts | None, primary: str) -> bool:
 
 
 def cut_off(standby: Facts | None, primary: str) -> bool:
-    """Tell whether a standby's own report shows that it does not come to receive from the primary by itself again."""
+    """Tell whether a standby's own report shows that it will not receive from the primary again by itself."""
     if standby is None or (standby.instance and standby.instance.state is State.UNREACHABLE):
         return False
     own = standby.instance
@@ -65,7 +65,7 @@ def flushes(sender: Sender) -> bool:
 
 
 def _answer(cluster: Cluster, granted: Candidacy, answer: str, headline: str, *details: str) -> Writes:
-    """Return an answer that names no standby."""
+    """Return an answer for a primary that does not serve, or is not seen to."""
     return Writes(
         acknowledged="unknown" if answer == "unknown" else "no",
         node=granted.node,
@@ -106,7 +106,7 @@ def writes(cluster: Cluster, facts: Mapping[str, Facts]) -> Writes:
 
 
 def _why_down(own: Facts, instance: Instance) -> tuple[str, ...]:
-    """Say why the holder of the newest grant is no primary now."""
+    """Say why the holder of the newest grant does not serve now."""
     pledged, seen = own.standing.pledged, "in recovery" if instance.recovery else instance.state
     said = f"PostgreSQL on {own.node} is {seen if instance.state is State.RUNNING else instance.state}."
     if pledged.term <= own.standing.granted.term:
@@ -115,7 +115,7 @@ def _why_down(own: Facts, instance: Instance) -> tuple[str, ...]:
 
 
 def _unobserved(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy) -> Writes:
-    """Judge a primary that gives no report: by how many others could still flush for it."""
+    """Judge a primary that does not report, by how many others could still flush for it."""
     headline = f"no primary is observed; last known {granted.node}, term {granted.term}"
     others = [name for name in cluster.data_nodes if name != granted.node]
     able = [name for name in others if not cut_off(facts.get(name), granted.node)]
@@ -134,7 +134,7 @@ def _unobserved(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy
 
 
 def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance: Instance) -> Writes:
-    """Judge a primary that runs as one, by who streams from it."""
+    """Judge a primary that serves, by the standbys that stream from it."""
     node, need = own.node, cluster.quorum
     found = [each for each in instance.senders if flushes(each)]
     strays = [each.node for each in found if each.ahead or parted(facts.get(each.node), instance)]

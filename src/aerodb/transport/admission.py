@@ -1,10 +1,11 @@
-"""What a call passes before the application is asked: its body comes whole, and its caller's room has place for it.
+"""Admission control: the application is called once the whole body is there and the caller's room has a free place.
 
-- A body is read before its call counts as under way, within its bound, its time, and what all bodies of a room may
-  hold. So whoever sends slowly holds up nobody.
-- A call that finds no place is told so by 429, a stable code and `Retry-After`, and nothing of it was begun. Balancers
-  take 503 for a failure of what they ask about, and would end all sessions with it.
-- What is always answered has places of its own: the answers cost one look for all, and a balancer must not miss one.
+- A body is read before its call counts as under way. Its size, its time and the bytes of all bodies in a room are
+  bounded, so a slow sender holds up nobody.
+- A call that finds no place is refused with 429, a stable code and `Retry-After`; nothing of it was begun. It is not
+  503: load balancers take that for a failure of the node, and would end all its sessions.
+- Paths that are always answered have places of their own. Their answers share one look, so they are cheap, and a load
+  balancer must not miss one.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ class Admission:
         turned_away: Callable[[str], None],
         body_seconds_max: float,
     ) -> None:
-        """Keep what answers, who belongs where, which paths are always answered, and who counts the refusals."""
+        """Serve `app`; the paths in `always` have places of their own, and `turned_away` counts refusals by code."""
         self._app, self._room_of, self._always = app, room_of, always
         self._turned_away, self._body_seconds_max = turned_away, body_seconds_max
         self.calls, self.looks, self.bodies = Held(), Held(), Held()
@@ -63,17 +64,17 @@ class Admission:
                 if place:
                     await self._answer(scope, _given(body, receive), _Sending(send))
                     return
-        error = CallsTooMany("as many calls are under way as this caller, or callers like them, may have")
+        error = CallsTooMany("too many calls of this caller, or of all callers of its kind, are under way")
         await self._refuse(error)(scope, receive, send)
 
     async def _answer(self, scope: Any, receive: Any, sending: "_Sending") -> None:
-        """Let the application answer; a failure that is its own is told, and answered where nothing was sent."""
+        """Let the application answer. An unexpected failure is reported, and answered if nothing was sent yet."""
         try:
             await self._app(scope, receive, sending)
         except Exception as error:
             known = told(error, **called(scope))
             if sending.begun:
-                raise  # The connection is ended: what was sent is not whole, or the failure's page was sent.
+                raise  # This ends the connection: the answer is cut short, or it was the failure's own page.
             await Response(problem_bytes(known), known.status, media_type=MEDIA_TYPE)(scope, receive, sending)
 
     @contextmanager
@@ -96,7 +97,7 @@ class Admission:
 
 
 class _Part:
-    """What one body holds of its room while it comes."""
+    """The bytes of its room that one body occupies while it is being received."""
 
     def __init__(self, held: Held, room: Room, caller: Caller) -> None:
         """Hold nothing yet."""
@@ -112,21 +113,22 @@ class _Part:
         self._held.give_back(self.room.name, self._caller, self._bytes)
 
     def grow(self, amount: int) -> None:
-        """Hold so many bytes more.
+        """Occupy `amount` more bytes.
 
         Raises:
             BodiesTooMany: there is no place for them.
         """
         if not self._held.take(self.room.name, self._caller, self.room.body_bytes, amount):
-            raise BodiesTooMany("the bodies that are under way take up all the room that there is for them")
+            raise BodiesTooMany("the bodies of requests under way take up all the memory set aside for them")
         self._bytes += amount
 
 
 async def _whole(scope: Any, receive: Any, part: _Part) -> bytes | None:
-    """Return a request's body; None where the caller has gone before it was whole.
+    """Return a request's body; None if the caller hung up before it was complete.
 
     Raises:
-        BodyTooLarge, BodiesTooMany: it does not come as it should.
+        BodyTooLarge: it is larger than its path allows, or its Content-Length is not a number.
+        BodiesTooMany: the room has no space for it.
     """
     bytes_max = part.room.body_bytes_max(scope["path"])
     announced = Headers(scope=scope).get("content-length", "0")
@@ -147,9 +149,9 @@ async def _whole(scope: Any, receive: Any, part: _Part) -> bytes | None:
 
 
 class _Sending:
-    """Sends an answer piece by piece, and knows whether it has begun.
+    """Sends an answer in pieces, and knows whether sending has begun.
 
-    Over TLS asyncio takes whatever it is given at once into its memory, and never says that its caller does not read.
+    Over TLS, asyncio buffers in memory whatever it is given at once, and gives no sign that the caller is not reading.
     """
 
     def __init__(self, send: Any) -> None:
@@ -167,12 +169,12 @@ class _Sending:
 
 
 def _last_piece(size: int) -> int:
-    """Return where the last piece of so many bytes begins."""
+    """Return the offset at which the last piece of `size` bytes begins."""
     return max(size - 1, 0) // PIECE_BYTES * PIECE_BYTES
 
 
 def _given(body: bytes, receive: Any) -> Any:
-    """Return what gives an application the body at once, and afterwards whether its caller has gone."""
+    """Return an ASGI `receive` that gives the whole body first, and then passes on `receive`'s messages."""
     given = False
 
     async def once() -> Any:

@@ -1,6 +1,6 @@
 """The cluster's own certificate authority: made once, when the cluster is made, and kept by whoever made it.
 
-Source: RFC 5280. Names are the cluster's own, so a certificate is good wherever its service listens.
+Source: RFC 5280. A certificate names a member of the cluster, not a host, so it is good wherever its service listens.
 """
 
 import datetime as dt
@@ -40,7 +40,7 @@ class Authority:
         write_private(folder / "ca.key", key_pem(self._key))
 
     def issue(self, folder: Path, name: str, kind: str, life: dt.timedelta = LIFETIME) -> None:
-        """Write the certificate and key of `name`, good for so long, into `folder`, for its owner alone."""
+        """Write a new certificate and key for `name`, valid for `life`, into `folder`, readable by its owner alone."""
         key = ec.generate_private_key(ec.SECP256R1())
         write_private(folder / "ca.crt", self.pem)
         write_private(folder / "tls.crt", self.certified(key.public_key(), name, kind, life))

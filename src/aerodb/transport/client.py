@@ -1,4 +1,4 @@
-"""One call to one service, over mutual TLS. Sent once; never again by itself.
+"""One call to one service, over mutual TLS. It is sent once and never retried.
 
 Source: RFC 9112 (HTTP/1.1), by the standard library's client.
 """
@@ -27,19 +27,19 @@ from aerodb.transport.problem import refused_by
 from aerodb.transport.tls import Tls, client_context
 
 ANSWER_BYTES_MAX = 64 << 20
-"""What an answer, or one line of an answer that is taken line by line, may have at most."""
+"""The largest answer, or the longest line of an answer that is read line by line."""
 
 JSON = "application/json"
 IDLE_SECONDS_MAX = 30.0
-"""Well below `deadlines.USUAL.idle`."""
+"""A connection that was idle for longer is not used again. Well below `deadlines.USUAL.idle`."""
 JUST_SECONDS = 0.25
-"""For how long a connection that has answered is not asked again whether the service lives."""
+"""For this long after an answer, the service is taken to be alive without asking."""
 
 _BLOCK_BYTES = 256 << 10
 
 
 class _Connection(http.client.HTTPSConnection):
-    """A connection that checks for the service's own name, wherever it listens."""
+    """A connection that expects the service's name, not its host's, in the certificate."""
 
     def __init__(self, host: str, port: int, name: str, context: ssl.SSLContext, timeout: float) -> None:
         super().__init__(host, port, timeout=timeout, context=context)
@@ -58,16 +58,16 @@ class Client:
     def __init__(
         self, address: str, tls: Tls, name: str, timeout_seconds: float, context: ssl.SSLContext | None = None
     ) -> None:
-        """Prepare; nothing is sent yet. `context` is `client_context(tls)`, where the caller has made it before."""
+        """Prepare; nothing is sent yet. `context` is `client_context(tls)`, if the caller already has one."""
         host, _, port = address.rpartition(":")
         self._host, self._port, self._name, self._tls = host.strip("[]"), int(port), name, tls
         self.timeout_seconds = timeout_seconds
-        # Whatever its answers may take: a service that is frozen, or whose host is gone, accepts no connection, while a
-        # kernel may still take the call.
+        # Apart from the timeout of an answer, which may be long: a service that is frozen, or whose host is gone, never
+        # completes the handshake.
         self.connect_seconds_max = timeout_seconds
         self._context = context or client_context(tls)
         self.headers = {HEADER: stated(SPOKEN)}
-        """What goes with every call: which rules the caller speaks."""
+        """Sent with every call: the versions of the rules that the caller speaks."""
 
     def get(self, path: str) -> bytes:
         """Return the answer to a GET.
@@ -78,7 +78,7 @@ class Client:
         return self._call("GET", path, None, {})
 
     def lines(self, path: str) -> Iterator[bytes]:
-        """Return the lines of the answer to a GET as they come, each with its newline; only one is held at a time.
+        """Return the lines of the answer to a GET as they arrive, each with its newline; one is in memory at a time.
 
         Raises:
             Unreachable, Refused: as `post`.
@@ -127,7 +127,7 @@ class Client:
         """Return a connection to the service.
 
         Raises:
-            Unreachable: there is none to be had.
+            Unreachable: connecting failed.
         """
         connection = _Connection(self._host, self._port, self._name, self._context, self.connect_seconds_max)
         try:
@@ -193,10 +193,10 @@ class Client:
 
 
 def _refuse_cut(answer: http.client.HTTPResponse) -> None:
-    """Refuse an answer that ended before the length that it gives; reading it in parts does not notice that.
+    """Refuse an answer that is shorter than its Content-Length, which `http.client` does not check on partial reads.
 
     Raises:
-        IncompleteRead: so it is.
+        IncompleteRead: bytes are missing.
     """
     if answer.length:
         raise http.client.IncompleteRead(b"", answer.length)
@@ -210,7 +210,7 @@ def lines_of(blocks: Iterable[bytes], bytes_max: int = ANSWER_BYTES_MAX) -> Iter
     """Yield the lines that come in `blocks`, each with its newline; the last one may have none.
 
     Raises:
-        LineTooLong: one has more than `bytes_max` bytes.
+        LineTooLong: more than `bytes_max` bytes came, and the line has not ended.
     """
     held, held_bytes = list[bytes](), 0
     for block in blocks:
@@ -227,10 +227,10 @@ def lines_of(blocks: Iterable[bytes], bytes_max: int = ANSWER_BYTES_MAX) -> Iter
 
 
 class Kept:
-    """Calls of one service over one connection, opened when there is none to use; used by one thread at a time.
+    """Calls one service over one connection, which is opened when needed. For one thread at a time.
 
-    A connection that the service has closed, or that was idle for longer than the service is sure to keep it, is not
-    used again: nothing has been sent over it then, so nothing is sent twice.
+    A connection that the service has closed, or may have closed because it was idle for long, is replaced before
+    anything is sent over it. So nothing is sent twice.
     """
 
     def __init__(self, client: Client) -> None:
@@ -240,14 +240,15 @@ class Kept:
         self._used = 0.0
 
     def get(self, path: str, timeout_seconds: float | None = None) -> bytes:
-        """Return the answer to a GET, which may take as long as the client says; raises as `Client.get` does."""
+        """Return the answer to a GET; raises as `Client.get` does. The timeout is the client's unless one is given."""
         return self._call("GET", path, None, timeout_seconds)
 
     def ensure(self, path: str, seconds_max: float) -> None:
-        """Make sure that the service lives before it is asked for what may take long.
+        """Make sure that the service is alive before it is sent something slow.
 
-        It has just answered, or accepts a connection, or, where one was kept, answers a cheap GET of `path` within so
-        many seconds: a kernel takes calls for a process that is stopped, and nobody hangs up for a host that is gone.
+        It is alive if it answered a moment ago, or accepts a new connection. On a connection that was kept it must
+        answer a cheap GET of `path` within `seconds_max`: an open connection says nothing of a process that is stopped
+        or a host that is gone.
 
         Raises:
             Unreachable, Interrupted: it does not.
@@ -262,7 +263,7 @@ class Kept:
             self._call("GET", path, None, seconds_max)
 
     def post(self, path: str, body: bytes, timeout_seconds: float, headers: dict[str, str] | None = None) -> bytes:
-        """Return the answer to a POST, which may take longer than a look; raises as `Client.post` does."""
+        """Return the answer to a POST, which has a timeout of its own; raises as `Client.post` does."""
         return self._call("POST", path, body, timeout_seconds, headers)
 
     def _call(
@@ -289,13 +290,13 @@ class Kept:
     def _usable(self) -> _Connection | None:
         socket = self._connection.sock if self._connection else None
         idle_seconds = time.monotonic() - self._used
-        # What can be read after a whole answer can only be the service's goodbye.
+        # After a whole answer the socket turns readable only when the service closes the connection.
         if socket is None or idle_seconds > IDLE_SECONDS_MAX or select.select([socket], [], [], 0)[0]:
             self.close()
         return self._connection
 
     def abandon(self) -> None:
-        """End the call under way in another thread: nobody waits for its answer any more."""
+        """End a call that is under way in another thread, whose answer nobody waits for any more."""
         socket = self._connection.sock if self._connection else None
         if socket is not None:
             with suppress(OSError):

@@ -1,6 +1,6 @@
-"""What the services of this process have turned away, counted: for people to look at, never for a decision.
+"""Counts what the services of this process turned away: for people to look at, never for a decision.
 
-prometheus-client is imported by whoever asks for metrics, and by nothing else.
+prometheus-client is imported only when metrics are asked for.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ _turned_away = KindTally(500)
 
 
 def turned_away(why: str) -> None:
-    """Count a connection or a call that was turned away; the log says so at the first, the tenth, the hundredth ..."""
+    """Count a connection or call that was turned away. The service's log tells of the 1st, 10th, 100th and so on."""
     times = _turned_away.count(why, why)
     if is_told(times):
         say("turned away", why=why, times=times)
 
 
 def counted() -> dict[str, int]:
-    """Return how many were turned away since the process started, by reason."""
+    """Return how many connections and calls were turned away since the process started, by reason."""
     return _turned_away.by_group()
 
 

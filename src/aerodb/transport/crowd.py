@@ -1,12 +1,12 @@
-"""The connections of one service, and which of them makes way when there are too many. No I/O, no clock.
+"""The connections of one service, and which one is evicted when there are too many. No I/O, no clock.
 
-- A connection is a stranger's until it is known who calls. There are only so many strangers: the one who has been one
-  for longest makes way for the next, so whoever completes a handshake without dawdling gets in.
-- A caller who is known has a seat in a room. Where the room is full, the one who has been quiet for longest makes way:
-  one of the same caller, or of the caller who holds most of the room. So nobody loses a seat to another room.
-- Whoever is being answered never makes way; whoever has not sent a whole request does.
-- There are never more connections than so many, whatever their callers: descriptors are left for everything else.
-  Where there are fewer seats than the rooms together have, each room, each caller and strangers have fewer alike.
+- A connection is a stranger's until its caller is known. The number of strangers is bounded: the next one evicts the
+  oldest of the address that has most, so a caller who completes the handshake promptly gets in.
+- A known caller has a seat in a room. If the room is full, its least recently active connection is evicted: one of the
+  same caller, or one of the caller who holds most of the room. So nobody loses a seat to another room.
+- A connection that is being answered is never evicted; one whose request is not complete may be.
+- The total is bounded too, so that file descriptors are left for everything else. If there are fewer seats than all
+  rooms together want, the share of each room, of each caller and of strangers shrinks in proportion.
 """
 
 import itertools
@@ -17,14 +17,14 @@ from typing import Literal
 from aerodb.transport.rooms import Room
 
 Doing = Literal["idle", "sending", "answered"]
-"""Nothing; a request that is not whole yet; a request that is whole and not answered yet."""
+"""Doing nothing; sending a request that is not complete yet; being answered."""
 
 
 class Seat:
-    """One connection. `end` ends it at once."""
+    """One connection; calling `end` closes it at once."""
 
     def __init__(self, address: str, end: Callable[[], None], at: int) -> None:
-        """Hold it for a stranger at `address` (for IPv6, their network), who came at `at` of the crowd's own count."""
+        """Begin as a stranger's at `address` (IPv6: a /64 network); `at` comes from the crowd's count of events."""
         self.address, self.end, self.used = address, end, at
         self.who: Hashable = None
         self.room: Room | None = None
@@ -38,9 +38,9 @@ class Crowd:
     def __init__(
         self, seats_max: int, strangers_max: int, turned_away: Callable[[str], None], seats_wanted: int = 0
     ) -> None:
-        """Begin with none; whoever has to leave is told to `turned_away`, by the reason.
+        """Begin with none; `turned_away` is called with the reason of each eviction.
 
-        The rooms' shares, and `strangers_max`, are meant for `seats_wanted` (0: as many as there are).
+        The rooms' shares and `strangers_max` assume `seats_wanted` seats (0: `seats_max`), and shrink with fewer.
         """
         self._seats_max, self._seats_wanted = seats_max, max(seats_wanted, seats_max)
         self._strangers_max = self._cut(strangers_max)
@@ -54,11 +54,11 @@ class Crowd:
         return len(self._seats)
 
     def _cut(self, share: int) -> int:
-        """Return what is left of a share where there are fewer seats than were wanted."""
+        """Return a share, reduced in proportion if there are fewer seats than were wanted."""
         return max(1, share * self._seats_max // self._seats_wanted)
 
     def enter(self, address: str, end: Callable[[], None]) -> Seat | None:
-        """Return a stranger's seat, or None where everybody who is there is being answered."""
+        """Return a seat for a stranger; None if all seats are taken and all are being answered."""
         if len(self._strangers) >= self._strangers_max:
             self._end(self._first_stranger(), "stranger")
         if len(self._seats) >= self._seats_max:
@@ -72,13 +72,13 @@ class Crowd:
         return seat
 
     def _first_stranger(self) -> Seat | None:
-        """Return the oldest stranger of the address that has most of them."""
+        """Return the oldest stranger of the address that has the most strangers."""
         held = Counter(seat.address for seat in self._strangers)
         most = max(held.values(), default=0)
         return next((seat for seat in self._strangers if held[seat.address] == most), None)
 
     def introduce(self, seat: Seat, who: Hashable, room: Room) -> bool:
-        """Give a stranger who is known now a seat in a room; false where there is none to be had."""
+        """Move a stranger whose caller is known now into a room; false if the room has no seat to give."""
         mates = [each for each in self._seats if each.room is not None and each.room.name == room.name]
         own = [each for each in mates if each.who == who]
         all_max, each_max = self._cut(room.connections.all), self._cut(room.connections.each)
@@ -91,7 +91,7 @@ class Crowd:
         return True
 
     def _make_way(self, mates: list[Seat]) -> bool:
-        """End the connection that has been quiet for longest, of the caller who has most; false where all are busy."""
+        """Evict the least recently active connection of the caller who has most; false if all are being answered."""
         held = Counter(each.who for each in mates)
         leaves = next(
             (seat for who, _ in held.most_common() if (seat := _quietest(m for m in mates if m.who == who))), None
@@ -107,7 +107,7 @@ class Crowd:
         seat.doing, seat.used = doing, next(self._count)
 
     def leave(self, seat: Seat) -> None:
-        """Let a connection go that has ended."""
+        """Forget a connection that has ended."""
         self._seats.pop(seat, None)
         self._strangers.pop(seat, None)
 
@@ -127,7 +127,7 @@ class Crowd:
 
 
 def _quietest(seats: Iterable[Seat]) -> Seat | None:
-    """Return who has been quiet for longest, the idle first; None where all are being answered."""
+    """Return the least recently active connection, idle ones first; None if all are being answered."""
     return min(
         (seat for seat in seats if seat.doing != "answered"),
         key=lambda seat: (seat.doing != "idle", seat.used),

@@ -1,10 +1,10 @@
-"""How connections come in: accepted one by one, each with a seat in the crowd, each with deadlines.
+"""Accepts connections: one by one, each with a seat in the crowd, each with deadlines.
 
-- The handshake of TLS, the header of a request and its body each have to come in time (`deadlines`). An idle connection
-  may stay for longer, while nobody else needs its seat.
-- An answer that its caller does not read is not kept for ever: unless it shrinks, its connection is ended.
-- A connection is accepted only where its descriptor is to be had: there are fewer seats than the process may open
-  files, and where others have used those up the door waits, without a word to the log for each that knocks.
+- The TLS handshake, a request's header and its body each have a deadline (`deadlines`). An idle connection may stay
+  longer, as long as nobody else needs its seat.
+- A caller who does not read its answer is cut off: the unread part must shrink in time.
+- Running out of file descriptors is survived: there are fewer seats than files that the process may open, and if
+  something else has used those up, accepting waits and is counted, not logged for each caller.
 
 Source: RFC 9112 (HTTP/1.1), by uvicorn and h11; asyncio.
 """
@@ -33,21 +33,21 @@ from aerodb.transport.rooms import RoomOf
 from aerodb.transport.tls import Caller, caller_of
 
 DESCRIPTORS_AGAIN_SECONDS = 0.1
-"""How long the door waits where the machine has no descriptor to give."""
+"""How long accepting waits when the machine is out of file descriptors."""
 DOING: dict[str, Doing] = {
     "first header": "idle", "header": "sending", "body": "sending", "answered": "answered", "rest": "sending",
     "idle": "idle",
 }  # fmt: skip
-"""What a connection does, by what it waits for; the rest is what is left of a body that is answered already."""
+"""What a connection does, by its phase; `rest` is the remainder of a body whose request is answered already."""
 NOTHING_TO_GIVE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 PEER = "peer"
-"""The kind of a caller who is known by their address alone."""
+"""The kind of a caller known by address alone."""
 NETWORK_BITS = 64
-"""Whoever has one address of IPv6 has as many as they like in its network of 64 bits."""
+"""An IPv6 caller is counted by its /64 network, in which it can have as many addresses as it likes."""
 
 
 def peer_of(address: str) -> Caller:
-    """Return who calls from an address, where no certificate says so: an address, or for IPv6 its network."""
+    """Return a caller without a certificate, named by its address; for IPv6, by its /64 network."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -58,7 +58,7 @@ def peer_of(address: str) -> Caller:
 
 
 class SeatedProtocol(H11Protocol):
-    """uvicorn's own protocol with a seat, deadlines, and who called in the scope of each call."""
+    """uvicorn's protocol with a seat and deadlines; it puts the caller into the scope of each call."""
 
     def __init__(
         self, config: Config, state: ServerState, crowd: Crowd, seat: Seat, room_of: RoomOf, deadlines: Deadlines
@@ -67,7 +67,7 @@ class SeatedProtocol(H11Protocol):
         super().__init__(config=config, server_state=state, app_state={})
         self.cycle: RequestResponseCycle | None = None  # type: ignore[assignment]
         self._crowd, self._seat, self._room_of, self._deadlines = crowd, seat, room_of, deadlines
-        # `admission` waits for a body, uvicorn while nothing comes.
+        # The deadline of a body is kept by `admission`, that of an idle connection by uvicorn.
         self._seconds = {
             "first header": deadlines.header, "header": deadlines.header, "rest": deadlines.reading
         }  # fmt: skip
@@ -76,7 +76,7 @@ class SeatedProtocol(H11Protocol):
         self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Find out who calls; whoever shows no certificate is known by their address, once a whole header is there."""
+        """Find out who calls. Without a certificate that is an address, which gets a room at its first whole header."""
         super().connection_made(transport)
         self._seat.end = transport.abort
         if self._seat.ended:
@@ -96,7 +96,7 @@ class SeatedProtocol(H11Protocol):
         self._watch()
 
     def _named(self, caller: Caller) -> None:
-        """Wrap the application with who called."""
+        """Put the caller into the scope of every call on this connection."""
         inner = self.app
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -110,7 +110,7 @@ class SeatedProtocol(H11Protocol):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and see how far the request is."""
+        """Parse what came, and note how far the request is."""
         super().data_received(data)
         self._watch()
 
@@ -120,7 +120,7 @@ class SeatedProtocol(H11Protocol):
         self._watch()
 
     def _watch(self) -> None:
-        """Note what the connection does now; what has begun has to end in time."""
+        """Note the connection's phase; a new phase starts its own deadline."""
         if self.transport.is_closing():
             return
         phase = self._phase_now()
@@ -133,7 +133,7 @@ class SeatedProtocol(H11Protocol):
         self._until(self._seconds.get(phase), phase)
 
     def _phase_now(self) -> str:
-        """Return what the connection waits for: one of the keys of DOING."""
+        """Return the connection's phase, a key of DOING."""
         if self.cycle is not None and not self.cycle.response_complete:
             return "body" if self.cycle.more_body else "answered"
         if self.conn.their_state is h11.SEND_BODY:
@@ -163,7 +163,7 @@ class SeatedProtocol(H11Protocol):
             self._stalled.cancel()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been idle for long, at once where its caller reads nothing."""
+        """Close a connection that was idle for too long, and abort it if it does not close in time."""
         super().timeout_keep_alive_handler()
         self._until(self._deadlines.goodbye, "goodbye")
 
@@ -177,7 +177,7 @@ class SeatedProtocol(H11Protocol):
 
 
 class Door:
-    """Accepts connections on one listening socket after the other, for as long as `accept` runs."""
+    """Accepts the connections of listening sockets, each for as long as its `accept` runs."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class Door:
         protocol_for: Callable[[Seat], asyncio.Protocol],
         deadlines: Deadlines,
     ) -> None:
-        """Keep who is there, how callers are spoken to, and what answers them."""
+        """Use TLS by `context` (None: plain TCP), and make each connection's protocol by `protocol_for`."""
         self._crowd, self._context, self._protocol_for = crowd, context, protocol_for
         self._seconds = {} if context is None else {
             "ssl_handshake_timeout": deadlines.handshake, "ssl_shutdown_timeout": deadlines.goodbye
@@ -194,7 +194,7 @@ class Door:
         self._greeting: set[asyncio.Task[None]] = set()
 
     async def accept(self, listening: socket.socket) -> None:
-        """Accept whoever knocks, until cancelled."""
+        """Accept connections until cancelled."""
         listening.setblocking(False)  # noqa: FBT003 - so it is called.
         loop = asyncio.get_running_loop()
         while True:
@@ -206,10 +206,10 @@ class Door:
                     await asyncio.sleep(DESCRIPTORS_AGAIN_SECONDS)
             else:
                 self._greet(came, str(address[0]))
-            await asyncio.sleep(0)  # Whoever is there is answered between two who come.
+            await asyncio.sleep(0)  # Lets existing connections be answered between two new ones.
 
     def _greet(self, came: socket.socket, address: str) -> None:
-        """Shake hands with whoever came, beside everything else."""
+        """Start the handshake of a new connection in a task of its own."""
         seat = self._crowd.enter(peer_of(address).name, lambda: _hang_up(came))
         if seat is None:
             came.close()
@@ -225,7 +225,7 @@ class Door:
                 lambda: self._protocol_for(seat), came, ssl=self._context, **self._seconds
             )
             seated = True  # From now on the connection itself gives the seat back, when it is lost.
-        except OSError as error:  # Whoever fails at TLS, or has gone, is told nothing more.
+        except OSError as error:  # The handshake failed, or the caller has gone: there is nobody to answer.
             if not seat.ended:
                 turned_away("expired certificate" if expiry.has_expired(error) else "handshake")
         finally:
@@ -234,6 +234,6 @@ class Door:
 
 
 def _hang_up(came: socket.socket) -> None:
-    """End a connection that is asyncio's already: it finds out, and closes it itself."""
+    """Shut a socket down that asyncio already owns: asyncio notices, and closes it itself."""
     with suppress(OSError):
         came.shutdown(socket.SHUT_RDWR)

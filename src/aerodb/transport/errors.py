@@ -19,7 +19,7 @@ class CertificateExpired(Unreachable):
 
 
 class CallsTooMany(AeroError):
-    """The caller, or callers of the kind, have as many calls under way as they may; nothing was begun. Come again."""
+    """The caller, or all callers of its kind together, have too many calls under way; nothing was begun. Try again."""
 
     code = "transport.calls-too-many"
     status = 429
@@ -27,7 +27,7 @@ class CallsTooMany(AeroError):
 
 
 class BodiesTooMany(AeroError):
-    """The bodies of requests under way take up all the memory that there is for them; nothing was begun. Come again."""
+    """The bodies of requests under way take up all the memory set aside for them; nothing was begun. Try again."""
 
     code = "transport.bodies-too-many"
     status = 429
@@ -43,7 +43,7 @@ class BodyLate(AeroError):
 
 
 class Interrupted(AeroError):
-    """The request was sent, and no whole answer came back; what became of it must be asked for."""
+    """The request was sent, and no complete answer came back; ask what became of it."""
 
     code = "transport.interrupted"
     status = 504
@@ -51,9 +51,9 @@ class Interrupted(AeroError):
 
 
 class OwnCertificateExpired(Interrupted):
-    """No answer came back, and the caller's own certificate has expired: whoever is shown it hangs up.
+    """No answer came back, and the caller's own certificate has expired: services hang up when they see it.
 
-    That it has is said by the caller's own clock, so what was sent is called unknown all the same.
+    Only the caller's clock says that it has expired, so the fate of what was sent is still called unknown.
     """
 
     code = "transport.own-certificate-expired"
@@ -61,7 +61,7 @@ class OwnCertificateExpired(Interrupted):
 
 
 class AnswerMalformed(AeroError):
-    """The other side answered something that is not of the protocol."""
+    """The other side's answer does not follow the protocol."""
 
     code = "transport.answer-malformed"
     status = 502
@@ -69,7 +69,7 @@ class AnswerMalformed(AeroError):
 
 
 class Refused(AeroError):
-    """The other side's own refusal, passed on as it was said."""
+    """The other side refused; its code, title and words are passed on unchanged."""
 
     code = "transport.refused"
     title = "The other side refused"
@@ -84,7 +84,7 @@ class CallerUnknown(AeroError):
 
 
 class PeerUnknown(AeroError):
-    """The connection is within this machine, and the kernel does not say which program it is of."""
+    """The connection comes from this machine, and the operating system does not say from which program."""
 
     code = "transport.peer-unknown"
     status = 403
@@ -92,7 +92,7 @@ class PeerUnknown(AeroError):
 
 
 class CallerRefused(AeroError):
-    """The caller is known, and may not do this."""
+    """The caller is known, but may not do this."""
 
     code = "control.role-denied"
     status = 403
@@ -100,11 +100,11 @@ class CallerRefused(AeroError):
 
 
 REFUSES_THE_CALLER = frozenset({CallerUnknown.code, "control.caller-revoked", CallerRefused.code})
-"""The codes of refusals that are about who calls."""
+"""The codes of refusals that concern the caller, whatever was asked."""
 
 
 class BodyTooLarge(AeroError):
-    """The body is larger than any that is meant."""
+    """The body is larger than its path allows."""
 
     code = "input.too-large"
     status = 413
@@ -128,7 +128,7 @@ class RouteUnknown(AeroError):
 
 
 class HostForeign(AeroError):
-    """The browser asked for another host than the pages' own."""
+    """The browser asked for a host that is not the pages' own."""
 
     code = "input.host-foreign"
     status = 421
@@ -144,7 +144,7 @@ class OriginForeign(AeroError):
 
 
 class InternalFailure(AeroError):
-    """A service failed in a way that it does not know."""
+    """A service failed in a way that it did not foresee."""
 
     code = "control.internal"
     status = 500

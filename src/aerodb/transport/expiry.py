@@ -1,10 +1,10 @@
-"""When the certificates expire that this process holds or was shown: for people to look at, never for a decision.
+"""Expiry dates of the certificates that this process holds or was shown: for people to look at, never for a decision.
 
-- What is known is what TLS itself used: a service's own certificate and its authority's as they were loaded, and a
-  peer's as its handshake showed it. A newer one of the same holder takes the older one's place.
-- The log says once of each that it expires soon, that it does very soon, and that it has expired.
+- Only certificates that TLS itself used are known: a service's own and its authority's as loaded, and a peer's as shown
+  in its handshake. A newer one of the same holder replaces the older one.
+- The service's log warns three times of each certificate, once a stage: it expires soon, very soon, has expired.
 
-prometheus-client is imported by whoever asks for metrics, and by nothing else.
+prometheus-client is imported only when metrics are asked for.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 AUTHORITY, PAGES = "authority", "pages"
 KNOWN_MAX = 1_000
-"""How many are kept. The cluster's authority has certified each, so there are only more where it went mad."""
+"""How many certificates are kept. The cluster's authority issued each, so a sane one stays far below."""
 _DAY_SECONDS = 86_400
 _CERTIFICATE_EXPIRED = 10
 """X509_V_ERR_CERT_HAS_EXPIRED, of OpenSSL's x509_vfy.h."""
@@ -44,9 +44,9 @@ def expires_at(path: Path) -> int | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return what the certificate in a file says, as `ssl.SSLSocket.getpeercert` gives it; nothing where it is none."""
+    """Return the certificate in a file as `ssl.SSLSocket.getpeercert` would; empty if there is none to read."""
     try:
-        # cryptography.x509 reads it as well, and costs each agent 7 MB of memory for one date.
+        # cryptography.x509 could read it too, but costs each agent 7 MB of memory for one date.
         found: dict[str, Any] = ssl._ssl._test_decode_cert(str(path))  # type: ignore[attr-defined] # noqa: SLF001
     except (AttributeError, OSError, ssl.SSLError):
         return {}
@@ -54,7 +54,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def expired(path: Path) -> str:
-    """Return since when the certificate in a file has expired, by this machine's clock; nothing where it has not."""
+    """Return when the certificate in a file expired, by this machine's clock; empty if it has not, or is unreadable."""
     expires = expires_at(path)
     return "" if expires is None or _days_until(expires) >= 0 else text_of(expires)
 
@@ -65,7 +65,7 @@ def text_of(expires: int) -> str:
 
 
 def note_own(context: ssl.SSLContext, certificate: Path) -> None:
-    """Note the certificate that a party of the cluster shows, and those of the authority that it trusts."""
+    """Note this process's own certificate, and of those of the authorities it trusts the one that expires first."""
     authorities = [found for each in context.get_ca_certs() if (found := _expires(each)) is not None]
     if authorities:
         _note(AUTHORITY, AUTHORITY, min(authorities))
@@ -73,14 +73,14 @@ def note_own(context: ssl.SSLContext, certificate: Path) -> None:
 
 
 def note_pages(certificate: Path) -> None:
-    """Note the certificate that browsers are shown, which need not be of the cluster's authority."""
+    """Note the certificate that browsers are shown; another authority may have issued it."""
     expires = expires_at(certificate)
     if expires is not None:
         _note("admin UI", PAGES, expires)
 
 
 def note_peer(certificate: Mapping[str, Any] | None) -> None:
-    """Note a certificate that the other side showed and TLS verified, as `ssl.SSLSocket.getpeercert` gives it."""
+    """Note a certificate, in the form of `ssl.SSLSocket.getpeercert`, that the other side showed and TLS verified."""
     shown = certificate or {}
     subject = {key: value for part in shown.get("subject", ()) for key, value in part}
     holder, kind, expires = subject.get("commonName"), subject.get("organizationalUnitName"), _expires(shown)
@@ -115,7 +115,7 @@ def _days_until(expires: int) -> int:
 
 
 def known() -> tuple[Certificate, ...]:
-    """Return every certificate that is known, the one that expires first at the front."""
+    """Return all known certificates, the first to expire first."""
     with _lock:
         found = sorted((expires, kind, holder) for (holder, kind), expires in _known.items())
     return tuple(
@@ -125,7 +125,7 @@ def known() -> tuple[Certificate, ...]:
 
 
 def families() -> Iterator["Metric"]:
-    """Yield when each expires, as Prometheus reads it."""
+    """Yield each certificate's expiry as a gauge for Prometheus."""
     from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - see the module's docstring.
 
     family = GaugeMetricFamily(

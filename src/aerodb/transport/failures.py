@@ -1,6 +1,6 @@
-"""Failures that a service does not know: told in its log with their traceback, under an id that the caller is shown.
+"""Unexpected failures: written to the service's log with a traceback, under an id that the caller is shown.
 
-Nothing of the inside reaches the caller; with the id a person finds it.
+No internals reach the caller; the id lets a person find them in the log.
 """
 
 import secrets
@@ -13,7 +13,7 @@ _ID = "aerodb_failure_id"
 
 
 def told(failure: Exception, **asked: object) -> InternalFailure:
-    """Return what a caller is shown of a failure, which is told in the log once, with what was `asked`."""
+    """Write a failure to the service's log, once, with what was `asked`; return what the caller is shown of it."""
     kept: dict[str, Any] = failure.__dict__
     if _ID not in kept:
         kept[_ID] = secrets.token_hex(4)
@@ -25,5 +25,5 @@ def told(failure: Exception, **asked: object) -> InternalFailure:
 
 
 def called(scope: Any) -> dict[str, str]:
-    """Return what is told of a call that failed: how it was made, of which path, and never by which query or form."""
+    """Return what is logged of a failed call: its method and path, never its query or form, which may hold secrets."""
     return {"method": scope["method"], "path": scope["path"]}

@@ -1,9 +1,10 @@
-"""What every browser's call passes before a page is asked, and every answer on its way out.
+"""Middleware that checks every browser's call before a page sees it, and adds security headers to every answer.
 
-- The host is the pages' own: a name that was made to point here gets nothing (DNS rebinding).
-- Whatever is sent comes from a page of this origin: `Origin` must say so, and `Sec-Fetch-Site` where there is one.
-- A path that changes nothing may be sent to by a file that a person opens, whose origin is "null", as a whole window.
-- Nothing on a page comes from elsewhere, runs inline, or can be framed.
+- `Host` must be the pages' own: a foreign name that was made to point here gets nothing (DNS rebinding).
+- A form must come from a page of this origin: `Origin` must say so, and so must `Sec-Fetch-Site` if it is there.
+- Exception: a path that changes nothing may get a form from a local file that a person opened (its origin is "null"),
+  if the answer fills the whole window.
+- A page loads nothing from elsewhere, runs nothing inline, and cannot be framed.
 
 Sources: Fetch Standard (Origin), Content Security Policy Level 3, Fetch Metadata.
 """
@@ -24,7 +25,7 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Stricter, "no-referrer", would make browsers send "Origin: null" with our own forms, and that check be lost.
+    # The stricter "no-referrer" makes browsers send "Origin: null" with our own forms, which the check would refuse.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -32,13 +33,13 @@ HEADERS = {
 
 
 class Guard:
-    """Middleware around the pages of the origin `origin`; `refuse` makes the page of a refusal.
+    """The middleware around the pages of `origin`; `refuse` makes the page that shows a refusal.
 
-    `from_files` are the paths that a file on the person's own machine may send to.
+    `from_files` are the paths that accept a form from a file on the person's own machine.
     """
 
     def __init__(self, app: ASGIApp, origin: str, refuse: Any, from_files: frozenset[str] = frozenset()) -> None:
-        """Keep what is guarded."""
+        """Guard `app`."""
         self._app, self._origin, self._refuse, self._from_files = app, origin, refuse, from_files
         self._host = origin.partition("://")[2]
 

@@ -1,4 +1,4 @@
-"""Metrics over HTTP, for whoever the cluster's authority certified to scrape. Scraping changes nothing.
+"""Metrics over HTTP, for callers whose certificate allows it. Scraping changes nothing.
 
 Source: Prometheus text exposition format 0.0.4; prometheus-client, imported when somebody first scrapes.
 """
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MONITOR = "monitor"
-"""The kind of a certificate that may scrape, and do nothing else."""
+"""The kind of a certificate that allows scraping, and nothing else."""
 
 
 def scraper_only(cluster: Cluster, caller: Caller) -> None:
-    """Refuse whoever is neither a monitor, nor the control plane, nor an enrolled person.
+    """Refuse a caller that is neither a monitor, nor the control plane, nor an enrolled person.
 
     Raises:
-        CallerRefused: so it is.
+        CallerRefused: the caller may not scrape.
     """
     person = cluster.operator(caller.name) if caller.kind == "person" else None
     if caller.kind in {MONITOR, "control"} or (person is not None and not person.revoked):
@@ -31,10 +31,10 @@ def scraper_only(cluster: Cluster, caller: Caller) -> None:
 
 
 class MetricFamilies:
-    """What prometheus-client collects from: families that are made anew for each scrape."""
+    """A collector for prometheus-client that makes its families anew for each scrape."""
 
     def __init__(self, families: Callable[[], Iterable["Metric"]]) -> None:
-        """Keep what makes them."""
+        """Make them by calling `families`."""
         self._families = families
 
     def collect(self) -> Iterable["Metric"]:
@@ -43,7 +43,7 @@ class MetricFamilies:
 
 
 def exposition(families: Callable[[], Iterable["Metric"]]) -> bytes:
-    """Return metrics as Prometheus reads them."""
+    """Return the metrics in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - see the module's docstring.
 
     registry = CollectorRegistry()

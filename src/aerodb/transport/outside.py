@@ -1,8 +1,8 @@
-"""One call to a service that is no part of the cluster: found by its URL, and known by what it signs.
+"""One call to a service outside the cluster, which is found by its URL and trusted only for what it signs.
 
-- Over HTTPS it is authenticated by a named authority, or by those that this machine trusts; over plain HTTP by nobody,
-  which is right only where all that is said is signed and no secret.
-- Sent once: no redirect is followed, nothing is sent again. However slowly the other side speaks, it ends in time.
+- HTTPS authenticates it by the authorities in a given file, or by those that this machine trusts. Plain HTTP does not
+  authenticate it, which is safe only if everything said is signed and nothing is secret.
+- A call is sent once: no redirect is followed and nothing is retried. It ends in time, however slow the other side is.
 
 Source: RFC 9112 (HTTP/1.1), by the standard library's client.
 """
@@ -25,7 +25,7 @@ TEXT = "text/plain; charset=utf-8"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer of any status: its type as it was said, and its body."""
+    """An answer of any status: its Content-Type as received, and its body."""
 
     status: int
     type: str
@@ -33,9 +33,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServicePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a service outside is: the URL that its paths begin with, and a file of the authorities that certify it.
+    """Where a service outside is: the URL that its paths begin with, and a file of the authorities to trust for it.
 
-    `ca` is empty where the authorities that this machine trusts do, or where the URL is of plain HTTP.
+    An empty `ca` means the authorities that this machine trusts; plain HTTP needs none.
     """
 
     url: str
@@ -46,7 +46,7 @@ class ServicePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the URL's parts.
 
         Raises:
-            QueryMalformed: it is not one of HTTP or HTTPS that names a host and nothing secret.
+            QueryMalformed: it is not an HTTP or HTTPS URL with a host, without a query or a password.
         """
         try:
             parts = urlsplit(self.url)
@@ -59,13 +59,13 @@ class ServicePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def post_outside(place: ServicePlace, path: str, body: bytes, seconds_max: float) -> Answer:
-    """Return the answer to a POST to the `path` of a service outside, which may take `seconds_max` in all.
+    """Return the answer to a POST to `path` of a service outside; the whole call takes at most `seconds_max`.
 
     Raises:
-        QueryMalformed: its URL is none.
+        QueryMalformed: its URL is not valid.
         Unreachable: nothing was sent.
-        Interrupted: it was sent, and no whole answer came back in time.
-        AnswerMalformed: the answer is longer than any that is meant.
+        Interrupted: it was sent, and no complete answer came back in time.
+        AnswerMalformed: the answer has more than `ANSWER_BYTES_MAX` bytes.
     """
     parts = place.parts
     connection = _connection(parts, place.ca, seconds_max)
@@ -86,7 +86,7 @@ def post_outside(place: ServicePlace, path: str, body: bytes, seconds_max: float
             connection.close()
     if len(data) > ANSWER_BYTES_MAX:
         raise AnswerMalformed(f"{place.url} answered more than {ANSWER_BYTES_MAX} bytes")
-    if ending.over or left:  # What was cut off looks whole to the standard library.
+    if ending.over or left:  # The standard library takes an answer that was cut off for a complete one.
         raise _interrupted(place, seconds_max, f"{len(data)} bytes came")
     return Answer(status=answer.status, type=answer.headers.get("Content-Type", ""), body=data)
 
@@ -107,7 +107,7 @@ def _connection(parts: SplitResult, ca: str, seconds_max: float) -> http.client.
 
 
 class _Ending:
-    """Ends a connection when its time is over, whatever it waits for; each wait alone has a time of its own."""
+    """Ends a connection when the time for the whole call is over; a socket's own timeout is only for each wait."""
 
     def __init__(self, seconds_max: float) -> None:
         """Prepare."""

@@ -1,11 +1,11 @@
-"""Which program of this machine is at the other end of a connection, by the kernel's word and not by the caller's.
+"""Tells which program of this machine is at the other end of a connection, by asking Linux, not the caller.
 
-A cookie says which session; it does not say who shows it. Browsers send a cookie to every port of its host, so another
-program of the machine may come to have one. The kernel knows whose each socket is.
+A cookie names a session, but does not prove who shows it: browsers send a cookie to every port of its host, so another
+program of the machine may get hold of it. Linux knows which account owns each socket.
 
-- The kernel's table of connections is asked for the caller's own end: no answer means that the caller is elsewhere, or
-  that its socket is closed already. A closed one is of nobody, never of root.
-- The account is always known. The process is known where this one may look at that account's processes.
+- The caller's end is looked up in the system's table of connections. If it is not there, the caller is on another
+  machine, or its socket is closed already. A closed socket belongs to nobody, although the table shows root.
+- The account is always known; the process only if this process may inspect that account's processes.
 
 Source: proc(5), /proc/net/tcp, /proc/PID/fd, /proc/PID/stat.
 """
@@ -23,15 +23,15 @@ from aerodb.transport.errors import PeerUnknown
 PROC = Path("/proc")
 KNOWN_SOCKETS_MAX = 1_024
 _BEGUN = 19
-"""The place of a process' start time in /proc/PID/stat, after the parenthesis that ends its name."""
+"""The index of a process's start time in /proc/PID/stat, counted after the parenthesis that ends its name."""
 
 Address = tuple[str, int]
 
 
 class PeerProgram(msgspec.Struct, frozen=True, kw_only=True):
-    """One program of this machine: its account, and its process where that can be told.
+    """One program of this machine: its account (uid), and its process if that is known.
 
-    `begun` is when the process began, in clock ticks since the machine did: process numbers are used again.
+    `begun` is the process's start in clock ticks since boot: it tells apart processes that had the same number.
     """
 
     account: int
@@ -51,28 +51,28 @@ class PeerProgram(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def peer_of(ours: Address, theirs: Address) -> PeerProgram | None:
-    """Return which program holds the other end of the connection from `theirs` to `ours`; None is another machine's.
+    """Return the program at the other end of the connection from `theirs` to `ours`; None if on another machine.
 
     Raises:
-        PeerUnknown: the connection is within this machine, and the kernel does not say whose it is.
+        PeerUnknown: the connection is within this machine, but its owner cannot be told.
     """
     found = _socket(ours, theirs)
     if found is not None:
         account, inode = found
         return _holder(account, inode)
     if ipaddress.ip_address(theirs[0]).is_loopback:
-        raise PeerUnknown("the kernel does not say which program this connection is of")
+        raise PeerUnknown("the operating system does not say which program has this connection")
     return None
 
 
 def _socket(ours: Address, theirs: Address) -> tuple[int, int] | None:
-    """Return the account and the inode of the caller's end, where the kernel has it."""
+    """Return the account and inode of the caller's socket; None if this machine has no such open socket."""
     table = PROC / "net" / ("tcp6" if ":" in theirs[0] else "tcp")
     ends = [_hexadecimal(theirs), _hexadecimal(ours)]
     try:
         lines = table.read_text(encoding="ascii").splitlines()[1:]
     except OSError as error:
-        raise PeerUnknown(f"the kernel's table of connections cannot be read: {error}") from error
+        raise PeerUnknown(f"the operating system's table of connections cannot be read: {error}") from error
     for line in lines:
         fields = line.split()
         if fields[1:3] == ends and int(fields[9]):
@@ -81,7 +81,7 @@ def _socket(ours: Address, theirs: Address) -> tuple[int, int] | None:
 
 
 def _hexadecimal(address: Address) -> str:
-    """Return an address as the kernel's table has it: words of four bytes, each in the machine's own order."""
+    """Return an address as /proc/net/tcp writes it: words of four bytes, each in the machine's byte order."""
     packed = ipaddress.ip_address(address[0]).packed
     words = (int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4))
     return "".join(f"{word:08X}" for word in words) + f":{address[1]:04X}"
@@ -89,19 +89,19 @@ def _hexadecimal(address: Address) -> str:
 
 @lru_cache(maxsize=KNOWN_SOCKETS_MAX)
 def _holder(account: int, inode: int) -> PeerProgram:
-    """Return the program that holds a socket; an inode's number is not used again while the socket is open."""
+    """Return the program that holds a socket. Caching is safe: an inode is not reused while its socket is open."""
     wanted = f"socket:[{inode}]"
     for folder in PROC.iterdir():
         if not folder.name.isdigit():
             continue
-        with suppress(OSError):  # It ended meanwhile, or is not ours to look at.
+        with suppress(OSError):  # The process has ended, or may not be inspected.
             if folder.stat().st_uid == account and _holds(folder, wanted):
                 return _described(account, folder)
     return PeerProgram(account=account)
 
 
 def _holds(process: Path, wanted: str) -> bool:
-    """Tell whether a process has something open."""
+    """Tell whether a process has the `wanted` socket open."""
     for each in (process / "fd").iterdir():
         with suppress(OSError):  # It was closed meanwhile.
             if str(each.readlink()) == wanted:
@@ -110,7 +110,7 @@ def _holds(process: Path, wanted: str) -> bool:
 
 
 def _described(account: int, process: Path) -> PeerProgram:
-    """Return what a process is; its name is its own choice, and so is only ever shown."""
+    """Return a process as a `PeerProgram`. It chooses its own name, so the name is shown and never relied on."""
     name, _, rest = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")
     program = "".join(each if each.isascii() and each.isprintable() else "?" for each in name.partition("(")[2])
     return PeerProgram(account=account, process=int(process.name), begun=int(rest.split()[_BEGUN]), program=program)

@@ -28,7 +28,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def problem_of(error: AeroError) -> Problem:
-    """Return `error` as a problem; what is no Unicode in it (a lone surrogate) is escaped."""
+    """Return `error` as a problem; lone surrogates, which UTF-8 cannot encode, are escaped."""
     return Problem(
         type=f"urn:aerodb:error:{error.code}",
         title=error.title,
@@ -49,12 +49,12 @@ def _told(text: str) -> str:
 
 
 def problem_bytes(error: AeroError) -> bytes:
-    """Return the body of `error`; what was said is kept, whatever characters it holds."""
+    """Return `error` as the body of an answer."""
     return msgspec.json.encode(problem_of(error))
 
 
 def refused_by(status: int, body: bytes) -> AeroError:
-    """Return the error that the other side's answer is."""
+    """Return an error answer as an error: the other side's refusal, or AnswerMalformed if it is no problem document."""
     try:
         problem = msgspec.json.decode(body, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -76,10 +76,10 @@ T = TypeVar("T")
 
 
 def read_answer(body: bytes, kind: type[T]) -> T:
-    """Return the document that an answer holds.
+    """Decode the document in an answer.
 
     Raises:
-        AnswerMalformed: it is not one.
+        AnswerMalformed: it is not a canonical document of this kind.
     """
     try:
         return canonical.decode(body, kind)

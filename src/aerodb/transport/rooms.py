@@ -1,8 +1,8 @@
-"""How much of a service each kind of caller may hold at once. Values alone: no I/O, no clock.
+"""Limits on how much of a service each kind of caller may use at once. Values alone: no I/O, no clock.
 
-- What one room holds is never another's: however many people call, there is room for the control plane, for monitors
-  and balancers, and for strangers who have yet to say who they are.
-- Within a room one caller holds a part of it: whoever holds that much only stands in their own way.
+- Rooms do not share: however many people call, there is room for the control plane, for monitors and load balancers,
+  and for strangers who have yet to say who they are.
+- Within a room each caller has a limit too: a caller who reaches it is only in their own way.
 """
 
 from collections import Counter
@@ -13,22 +13,22 @@ import msgspec
 from aerodb.transport.tls import Caller
 
 SMALL_BODY_BYTES_MAX = 64 << 10
-"""What a request's body may have where its route names no other bound."""
+"""The largest body, unless its path has a bound of its own."""
 
 
 class Share(msgspec.Struct, frozen=True):
-    """So much for all callers of a room together, and so much for each of them."""
+    """A limit for all callers of a room together, and one for each of them."""
 
     all: int
     each: int
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """What the callers of one kind may hold of a service.
+    """What the callers of one kind may use of a service at once.
 
-    `connections` are those that are open; `calls` those under way whose request is whole; `looks` those under way to
-    the paths that are always answered; `body_bytes` what has come of bodies under way. `bodies` names what the paths
-    begin with whose bodies may be large, and how large in bytes.
+    `connections` are open ones; `calls` are under way, their request complete; `looks` are calls to the paths that are
+    always answered; `body_bytes` have come of bodies under way. `bodies` maps the beginning of a path to its largest
+    body in bytes.
     """
 
     name: str
@@ -58,27 +58,27 @@ PEOPLE = Room(
     body_bytes=Share(4 << 20, 2 << 20),
 )  # fmt: skip
 STRANGERS_MAX = 128
-"""How many connections whose callers are not known yet are held: their handshakes are under way."""
+"""How many connections may be open whose callers are not known yet, their handshakes being under way."""
 
 
 def room_by_kind(caller: Caller) -> Room:
-    """Return the room of a caller whose certificate says what they are."""
+    """Return the room of a caller by the kind in its certificate."""
     return {"control": CONTROL, "monitor": MONITORS}.get(caller.kind, PEOPLE)
 
 
 class Held:
-    """What is held of the shares of one sort, by room and by caller."""
+    """What is in use of one kind of share, by room and by caller."""
 
     def __init__(self) -> None:
-        """Begin with nothing held."""
+        """Begin with nothing in use."""
         self._by_room, self._by_caller = Counter[str](), Counter[tuple[str, Hashable]]()
 
     def total(self) -> int:
-        """Return how much is held by everybody."""
+        """Return how much all callers hold together."""
         return self._by_room.total()
 
     def take(self, room: str, who: Hashable, share: Share, amount: int = 1) -> bool:
-        """Hold more for a caller, unless that is more than their share."""
+        """Take `amount` for a caller; false, and nothing taken, if the caller's or the room's limit forbids it."""
         own = (room, who)
         if self._by_room[room] + amount > share.all or self._by_caller[own] + amount > share.each:
             return False
@@ -87,7 +87,7 @@ class Held:
         return True
 
     def give_back(self, room: str, who: Hashable, amount: int = 1) -> None:
-        """Let go of what was taken."""
+        """Give back what was taken."""
         own = (room, who)
         self._by_room[room] -= amount
         self._by_caller[own] -= amount

@@ -1,4 +1,4 @@
-"""Comparing secrets: as bytes, so that any text may come, and in a time that tells nothing of where they differ."""
+"""Compares secrets in constant time; as bytes, so that any text is accepted."""
 
 import hmac
 

@@ -1,8 +1,8 @@
 """A service: an ASGI application behind mutual TLS, served by uvicorn on a socket that was bound beforehand.
 
-Who comes in, and for how long, is the door's to say (`door`, `crowd`); whose call is answered, the rooms' (`rooms`,
-`admission`). The caller reaches the application as `scope["extensions"]["aerodb.caller"]`, by their certificate or, for
-browsers, by their address.
+`door` and `crowd` decide which connections are accepted and kept; `rooms` and `admission` decide which calls are
+answered. The application finds the caller in `scope["extensions"]["aerodb.caller"]`: by certificate, or by address for
+browsers.
 """
 
 import asyncio
@@ -28,17 +28,17 @@ from aerodb.transport.rooms import STRANGERS_MAX, Room, RoomOf, Share, room_by_k
 from aerodb.transport.tls import Tls, page_context, server_context
 
 CONNECTIONS_MAX, PAGE_CONNECTIONS_MAX, SEATS_LEAST = 512, 256, 16
-"""How many connections a service for programs, and one for browsers, holds at once; and how few at least."""
+"""The most connections that a service for programs, and one for browsers, holds at once; the lowest limit for each."""
 DESCRIPTORS_USUAL = 1024
 HEADER_BYTES_MAX = 16 << 10
 PAGES = Room(
     name="pages", connections=Share(192, 128), calls=Share(32, 24), looks=Share(0, 0),
     body_bytes=Share(4 << 20, 2 << 20),
 )  # fmt: skip
-"""The room of everybody with a browser; a caller is known by their address, which those behind a proxy share."""
+"""The room of all browsers. A caller is known by address, which all people behind one proxy share."""
 LOCALHOST_ATTEMPTS = 16
 FINISHED_SECONDS_MAX = 15
-"""How long what has been finished may take to reach whoever waits for it, before the service ends all the same."""
+"""How long answers that are finished at shutdown may take to reach their callers."""
 
 
 def listen(address: str) -> socket.socket:
@@ -49,7 +49,7 @@ def listen(address: str) -> socket.socket:
     """
     host, _, port = address.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, because asyncio lets small answers go at once (TCP_NODELAY) only on a socket that says that it is.
+    # TCP is named because asyncio sets TCP_NODELAY, so that small answers go at once, only on a socket that names it.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,12 +62,12 @@ def listen(address: str) -> socket.socket:
 
 
 def listen_as_localhost(port: int = 0) -> tuple[socket.socket, ...]:
-    """Return sockets that listen at one port of the loopback interface, in both of its families (port 0: a free one).
+    """Return sockets that listen at one loopback port, on IPv4 and IPv6 (port 0: a free one).
 
-    A browser tries both for `localhost`: where one is left free, another user of the machine could answer there.
+    A browser tries both for `localhost`: if one were left free, another user of the machine could answer there.
 
     Raises:
-        OSError: the port is in use in one of them.
+        OSError: the port is in use on one of them.
     """
     for _ in range(LOCALHOST_ATTEMPTS):
         first = listen(f"127.0.0.1:{port}")
@@ -75,7 +75,7 @@ def listen_as_localhost(port: int = 0) -> tuple[socket.socket, ...]:
             return first, listen(f"[::1]:{first.getsockname()[1]}")
         except OSError as error:
             if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
-                return (first,)  # The machine has no such family, so nobody can answer there.
+                return (first,)  # The machine has no IPv6, so nobody can answer there.
             first.close()
             if port:
                 raise
@@ -83,9 +83,9 @@ def listen_as_localhost(port: int = 0) -> tuple[socket.socket, ...]:
 
 
 def descriptors_max() -> int:
-    """Return how many files this process may have open, of which connections take a part.
+    """Return how many files this process may have open, connections included.
 
-    A limit that is lower than what daemons usually have is raised to that, where the machine allows.
+    A limit below what daemons usually have is raised to that first, if the machine allows.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < DESCRIPTORS_USUAL and (hard == resource.RLIM_INFINITY or hard > soft):
@@ -96,9 +96,9 @@ def descriptors_max() -> int:
 
 
 def seats_max(wanted: int) -> int:
-    """Return how many connections a service takes that would take `wanted`: fewer where descriptors are scarce.
+    """Return how many connections a service accepts: `wanted`, or fewer if file descriptors are scarce.
 
-    A process may have two services, for programs and for browsers; a quarter of its descriptors is for everything else.
+    A process may have two services, for programs and browsers; a quarter of its descriptors is for everything else.
     """
     free = descriptors_max() * 3 // 4
     return max(SEATS_LEAST, min(wanted, wanted * free // (CONNECTIONS_MAX + PAGE_CONNECTIONS_MAX)))
@@ -114,7 +114,7 @@ def _config(app: Any, context: ssl.SSLContext | None, deadlines: Deadlines) -> u
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # A header of the caller's must not say where the caller is.
+        proxy_headers=False,  # A caller must not be able to claim another address in a header.
         timeout_graceful_shutdown=2,
         timeout_keep_alive=deadlines.idle,
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,
@@ -125,7 +125,7 @@ def _config(app: Any, context: ssl.SSLContext | None, deadlines: Deadlines) -> u
 
 
 class Server(uvicorn.Server):
-    """uvicorn behind our own door, without its signal handling: the daemon above it decides what a signal means."""
+    """uvicorn with our own `Door`, and without signal handlers: the daemon around it decides what a signal means."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Server(uvicorn.Server):
     ) -> None:
         """Prepare to serve `app` to callers who show a certificate.
 
-        `always` are paths that are answered in any crowd, `room_of` says which room a caller belongs to.
+        Paths in `always` are answered however full it is; `room_of` returns a caller's room.
         """
         self._open(app, server_context(tls), always, room_of, deadlines)
 
@@ -157,7 +157,7 @@ class Server(uvicorn.Server):
         self._accepting: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the door; uvicorn's own has no deadline for a handshake, and no bound below the descriptors'."""
+        """Accept by our own `Door`: uvicorn has no deadline for a handshake, and no limit below that of descriptors."""
         await self.lifespan.startup()
         door = Door(self._crowd, self.config.ssl, self._protocol, self._deadlines)
         self.servers = []
@@ -168,7 +168,7 @@ class Server(uvicorn.Server):
         return SeatedProtocol(self.config, self.server_state, self._crowd, seat, self._room_of, self._deadlines)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the door, send strangers away, and let whoever is being answered have their answers."""
+        """Stop accepting, end the strangers' connections, and let answers under way be finished."""
         for task in self._accepting:
             task.cancel()
         self._crowd.end_strangers()
@@ -183,11 +183,11 @@ class Server(uvicorn.Server):
     ) -> None:
         """Serve on `bound`, and on `more`, until `asked_to_end` is set and `finish` has returned.
 
-        So what `finish` waits for is still answered.
+        Calls are still answered while `finish` runs.
         """
 
         async def serve() -> None:
-            await run_in_threadpool(gc.collect)  # Loads now what the first caller would have to wait for.
+            await run_in_threadpool(gc.collect)  # Starts a worker thread now, so that the first caller need not wait.
             ending = asyncio.create_task(self._end_when(asked_to_end, finish))
             await self._serve(sockets=[bound, *more])
             ending.cancel()
@@ -206,13 +206,13 @@ class Server(uvicorn.Server):
 
 
 class PageServer(Server):
-    """A server for browsers, or for whoever else shows no certificate: the application itself finds out who calls.
+    """A server for browsers and other callers without a certificate: the application itself finds out who calls.
 
-    Without `tls` it speaks plain HTTP, which is right for pages on the loopback interface alone.
+    Without `tls` it speaks plain HTTP, which is safe only on the loopback interface.
     """
 
     def __init__(self, app: Any, tls: Tls | None, deadlines: Deadlines = USUAL, room: Room = PAGES) -> None:
-        """Prepare to serve `app` to callers who share one `room`."""
+        """Prepare to serve `app`; all callers share one `room`."""
         self._open(
             app, page_context(tls) if tls else None, frozenset(), lambda _: room, deadlines, PAGE_CONNECTIONS_MAX
         )

@@ -1,7 +1,7 @@
-"""Mutual TLS: every service authenticates its callers, and every caller its service, on one machine too.
+"""Mutual TLS: every service authenticates its callers, and every caller its service, even on one machine.
 
-- A certificate's common name is who it is, its organisational unit what it is: agent, control, or a person's role.
-- On one machine the keys are files that only their owner can read.
+- A certificate's common name says who its holder is, its organisational unit of which kind: agent, control, person.
+- Keys are files that only their owner can read.
 
 Source: RFC 8446 (TLS 1.3), RFC 5280 (certificates).
 """
@@ -17,7 +17,7 @@ from aerodb.transport.errors import CallerUnknown
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True):
-    """The files of one party: the cluster's authority, its own certificate, its own key."""
+    """One party's files: its authority's certificate, its own certificate, its own key."""
 
     ca: Path
     certificate: Path
@@ -25,21 +25,21 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who called, as the cluster's authority certified it: a name, and a kind (agent, control, or person)."""
+    """Who called: a name and a kind (agent, control, person, ...), from a certificate; kind `peer` is an address."""
 
     name: str
     kind: str
 
 
 def tls_in(folder: Path) -> Tls:
-    """Return the files of the party whose folder this is."""
+    """Return the files of the party that keeps them in `folder`."""
     return Tls(ca=folder / "ca.crt", certificate=folder / "tls.crt", key=folder / "tls.key")
 
 
 def pages_tls(folder: Path, address: str) -> Tls | None:
-    """Return what the admin UI at `address` (host:port) shows to browsers; None on the loopback interface.
+    """Return the certificate of the admin UI at `address` (host:port); None on the loopback interface.
 
-    That is web.crt and web.key, where the control plane's folder has them, else the control plane's own certificate.
+    It is web.crt and web.key if the control plane's folder has them, else the control plane's own certificate.
     """
     host = address.rpartition(":")[0].strip("[]")
     if host in {"localhost", "::1"} or host.startswith("127."):
@@ -50,26 +50,26 @@ def pages_tls(folder: Path, address: str) -> Tls | None:
 
 
 def witness_tls(folder: Path) -> Tls | None:
-    """Return what a log witness shows to whoever calls, where its folder has tls.crt; None is plain HTTP."""
+    """Return a log witness's certificate; None, for plain HTTP, if its folder has no tls.crt."""
     own = tls_in(folder)
     return own if own.certificate.exists() else None
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
-    """Return the context of a caller: it trusts the cluster's authority alone, and shows its own certificate."""
+    """Return a caller's context: it trusts only the cluster's authority, and shows its own certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return _prepared(context, tls)
 
 
 def server_context(tls: Tls) -> ssl.SSLContext:
-    """Return the context of a service: a caller without a certificate of the cluster's authority gets no answer."""
+    """Return a service's context: it refuses callers without a certificate from the cluster's authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
     return _prepared(context, tls)
 
 
 def page_context(tls: Tls) -> ssl.SSLContext:
-    """Return the context of a service for browsers: it shows its certificate, and asks for none."""
+    """Return the context of a service for browsers: it shows its certificate, and asks callers for none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(tls.certificate, tls.key)
@@ -86,7 +86,7 @@ def _prepared(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
 
 
 def caller_of(certificate: dict[str, Any] | None) -> Caller:
-    """Return who a verified peer certificate (as `ssl.SSLSocket.getpeercert` gives it) is for.
+    """Return the holder of a verified certificate, in the form of `ssl.SSLSocket.getpeercert`.
 
     Raises:
         CallerUnknown: there is none, or it names nobody.

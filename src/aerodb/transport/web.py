@@ -1,4 +1,4 @@
-"""What both services have in common over HTTP: traced routes, bounded bodies, canonical answers, refusals as problems.
+"""What services have in common over HTTP: traced routes, bounded bodies, canonical answers, refusals as problems.
 
 Source: RFC 9110 (HTTP), RFC 9457 (problem details).
 """
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class TracedRoute(Route):
-    """A route whose every call is a span, which goes on with the caller's trace."""
+    """A route that makes each call a span of the caller's trace."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call."""
@@ -39,7 +39,7 @@ async def body_of(request: Request, size_max: int) -> bytes:
     """Return a request's body.
 
     Raises:
-        BodyTooLarge: it is larger than any that is meant.
+        BodyTooLarge: it has more than `size_max` bytes.
     """
     data = bytearray()
     async for part in request.stream():
@@ -55,16 +55,16 @@ def answer(document: object) -> Response:
 
 
 async def read_aside(body: bytes, kind: type[T]) -> T:
-    """Return the `kind` that a body is, read beside the event loop: a large one may take seconds, and others are there.
+    """Decode a body in a worker thread: a large one may take seconds, which would block all other calls.
 
     Raises:
-        NotCanonical: it is none.
+        NotCanonical: it is not a canonical document of this kind.
     """
     return await run_in_threadpool(canonical.decode, body, kind)
 
 
 def known_error(error: Exception, **asked: object) -> AeroError:
-    """Return any error as one of ours, with nothing of the inside in it; a failure that is none is told in the log."""
+    """Return any error as an AeroError without internals; an unexpected one is written to the service's log."""
     if isinstance(error, HTTPException):
         known: AeroError = RouteUnknown(error.detail)
         known.status = error.status_code
@@ -77,9 +77,9 @@ def known_error(error: Exception, **asked: object) -> AeroError:
 def problem(
     request: Request, error: Exception, spoken: Callable[[AeroError], AeroError] = lambda known: known
 ) -> Response:
-    """Return an error as a problem; the service's log tells of it.
+    """Return an error as a problem document, and write it to the service's log.
 
-    `spoken` returns what the caller is told of it, where that is not all.
+    `spoken` may return a different error for the caller's eyes.
     """
     caller = caller_in(request.scope)
     asked: dict[str, Any] = {**called(request.scope), "caller": caller.name, "kind": caller.kind}

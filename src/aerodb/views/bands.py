@@ -1,4 +1,4 @@
-"""Terms as bands in a picture whose steps go from left to right in the timeline's order. Pure: no I/O, no clock."""
+"""Terms as bands in a picture that runs from left to right in the timeline's order. Pure: no I/O, no clock."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ LABEL_WIDTH, STEP = 76, 12
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """A stretch that lies in one term (None: unknown)."""
+    """A stretch of one term (None: unknown)."""
 
     x: int
     width: int
@@ -18,7 +18,7 @@ class Band:
 
 
 def bands(places: Sequence[tuple[int, int | None]], end: int) -> Iterator[Band]:
-    """Yield the stretches of one term, each up to where the next begins; `places` are an x and the term from there."""
+    """Yield the bands; `places` are pairs of an x and the term that holds from there on, `end` is the last x."""
     begins = [place for at, place in enumerate(places) if at == 0 or place[1] != places[at - 1][1]]
     for at, (x, term) in enumerate(begins):
         until = begins[at + 1][0] if at + 1 < len(begins) else end

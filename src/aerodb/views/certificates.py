@@ -1,6 +1,6 @@
-"""When certificates expire, as people are told: months before, and once it has happened. Nothing is decided by it.
+"""What people are told about expiring certificates: months before, and afterwards. No decision depends on it.
 
-Pure: no I/O, no clock; how many days are left is counted by who has one.
+Pure: no I/O, no clock; the caller counts the days that are left.
 """
 
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ from aerodb.protocol.certificates import DAYS_SOON, DAYS_URGENT, Certificate
 
 
 def days_text(days: int) -> str:
-    """Return so many days in words."""
+    """Return a number of days with its noun."""
     return f"{days} day" if days == 1 else f"{days} days"
 
 
 def certificate_sentences(certificates: Iterable[Certificate]) -> list[tuple[str, str]]:
-    """Return what a person must know about certificates that expire, the next first, each sentence with its style."""
+    """Return a style and a sentence for each certificate that expires soon or has expired, sorted by expiry."""
     found = list[tuple[str, str]]()
     for each in sorted(certificates, key=lambda one: (one.expires, one.kind, one.holder)):
         if each.days_left < 0:
@@ -27,7 +27,7 @@ def certificate_sentences(certificates: Iterable[Certificate]) -> list[tuple[str
 
 
 def certificates_text(certificates: Iterable[Certificate]) -> str:
-    """Return in a line how many certificates are known, and which expires first; nothing where none is known."""
+    """Return a line with the number of known certificates and the first to expire; empty if none is known."""
     known = sorted(certificates, key=lambda one: (one.expires, one.kind, one.holder))
     if not known:
         return ""

@@ -1,4 +1,4 @@
-"""What an incident report says: the decisions and records of a span, in the log's order, and whether they are proven.
+"""The content of an incident report: the decisions and records of a time span, in the log's order, with their proofs.
 
 The same log and the same span give the same report, byte for byte. Pure: no I/O, no clock.
 """
@@ -25,7 +25,7 @@ WIDTH, HEIGHT, MARGIN = 720, 180, 36
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """One transition that a node saw, in the timeline's order; `place` says where it stands in that order."""
+    """One transition that a node saw; `place` says in words where it stands in the timeline's order."""
 
     place: str
     node: str
@@ -33,7 +33,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One record, for people; `proof` is empty where nobody asked for one (a record of no request)."""
+    """One record, for people; `proof` is empty for a record that belongs to no request."""
 
     sequence: int
     at: str
@@ -62,9 +62,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole report. `terms` are (record's number, term) of the actions that were executed, in the log's order.
+    """A whole report. `terms` are pairs (record's number, term) of the executed actions, in the log's order.
 
-    `lag` is the picture of the standbys' lag where the transitions are; None where nothing was sampled.
+    `lag` is the picture of the standbys' lag around the transitions; None if nothing was sampled.
     """
 
     cluster: str
@@ -88,9 +88,9 @@ def incident(
     seen: Sequence[Moment] = (),
     lags: Sequence[Lag] = (),
 ) -> Incident:
-    """Return the report on the records `entries`, rising, the decisions that they belong to, and what nodes saw.
+    """Return the report on the records `entries`, in order, the decisions that they belong to, and what nodes saw.
 
-    `plans` are those of the decisions, by request, each of which is what its own digest says.
+    `plans` are those of the decisions, by request; the caller has checked each against its digest.
     """
     cluster = chain.newest
     proofs = {
@@ -114,9 +114,9 @@ def incident(
 
 
 def _stretch(found: Timeline, entries: Sequence[LogEntry]) -> tuple[int, int] | None:
-    """Return where in the timeline these records lie, from the last record before them to the next after them.
+    """Return the stretch of the timeline around these records, from the last record before them to the next after.
 
-    So what led to the first of them is in it. The timeline's order decides, and no clock.
+    So it includes what led to the first of them. The timeline's order decides, not a clock.
     """
     numbers = {entry.sequence for entry in entries}
     records = [at for at, each in enumerate(found.entries) if each.kind == "record"]
@@ -128,7 +128,7 @@ def _stretch(found: Timeline, entries: Sequence[LogEntry]) -> tuple[int, int] | 
 
 
 def moments(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Moment, ...]:
-    """Return what the nodes saw around these records, and of each node that told nothing why."""
+    """Return what the nodes saw around these records, and why each silent node is silent."""
     silent = [Moment(place="unknown", node=name, text=said) for name, said in silences(found).items()]
     begin, end = _stretch(found, entries) or (0, 0)
     seen = [each for each in found.entries[begin:end] if each.kind != "record"]
@@ -142,7 +142,7 @@ def lags_around(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Lag, ...]
 
 
 def _place(entry: Entry) -> str:
-    """Return where an entry stands: whether its place is certain, and the term and the place in the WAL."""
+    """Return an entry's place in words: whether its order is certain, its term, and its WAL position."""
     term = "term unknown" if entry.term is None else f"term {entry.term}"
     return f"{entry.order}, {term}" + ("" if entry.lsn is None else f", {entry.lsn}")
 
@@ -213,7 +213,7 @@ def _version(chain: Chain, record: Record) -> Cluster:
     """Return the version that a record was made under.
 
     Raises:
-        Unfounded: it is none of the chain.
+        Unfounded: the chain has no such version.
     """
     found = chain.named(record.configuration)
     if found is None:
@@ -241,7 +241,7 @@ def _outcome(chain: Chain, records: list[Record]) -> str:
 
 
 def _terms(told: tuple[Told, ...]) -> tuple[tuple[int, int], ...]:
-    """Return where in the log which term was reached by an executed action, in the log's order."""
+    """Return the record number and term of each executed action, in the log's order."""
     found = (
         (row.sequence, each.term)
         for each in told

@@ -1,8 +1,8 @@
-"""The lag of the standbys and the terms as a picture, in the timeline's order: for a page, a report, a terminal.
+"""A picture of the standbys' lag and the terms, in the timeline's order: for a page, a report, a terminal.
 
-The step from left to right is the order of the samples; no clock places anything, and an older sample stands for more
-looks. A bar's height is the number of digits of the lag in bytes: what matters is whether a node is behind by nothing,
-by a page, or by megabytes. The same samples give the same picture.
+From left to right, samples stand in their order; no clock places anything, and an older sample stands for more looks.
+A bar's height is the number of digits of the lag in bytes: what matters is whether a node is behind by nothing, by a
+page, or by megabytes. The same samples give the same picture.
 
 Pure: no I/O, no clock.
 """
@@ -28,7 +28,7 @@ LEGEND = (
 
 @dataclass(frozen=True, kw_only=True)
 class Behind:
-    """How far one standby was behind at most, in bytes (None: it did not say)."""
+    """The greatest lag of one standby, in bytes (None: it did not say)."""
 
     flush_bytes: int | None
     replay_bytes: int | None
@@ -36,10 +36,10 @@ class Behind:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """Some samples side by side: the term of the last, and the most that each standby was behind in any of them.
+    """Some consecutive samples as one column: the term of the last, and each standby's greatest lag in any of them.
 
-    `gap` says that looks before one of them saw nothing; `entries` that entries of the timeline come before it, and
-    after the column before this one.
+    `gap` says that looks before one of them saw nothing; `entries` that the timeline has entries between the previous
+    column and the end of this one.
     """
 
     term: int | None
@@ -51,7 +51,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class LagRow:
-    """One standby's row: the bars of what is not flushed and not replayed, as paths, and the most of both in words."""
+    """One standby's row: the bars of unflushed and unreplayed WAL, as paths, and the greatest of both in words."""
 
     name: str
     y: int
@@ -62,7 +62,7 @@ class LagRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LagPicture:
-    """The whole picture, in CSS pixels; `lines` are the same as text, `gaps` and `entries` where columns have such."""
+    """The whole picture, in CSS pixels; `lines` are its text form; `gaps` and `entries` are the x of marked columns."""
 
     width: int
     height: int
@@ -98,7 +98,7 @@ def _column(samples: Sequence[Lag], before: int) -> Column:
 
 
 def columns(lags: Sequence[Lag], columns_max: int = COLUMNS_MAX) -> tuple[Column, ...]:
-    """Return the samples as at most `columns_max` columns, each of about as many."""
+    """Return the samples in at most `columns_max` columns of about equal size."""
     count = min(len(lags), columns_max)
     cuts = [at * len(lags) // count for at in range(count + 1)] if count else [0]
     found, before = list[Column](), 0
@@ -109,7 +109,7 @@ def columns(lags: Sequence[Lag], columns_max: int = COLUMNS_MAX) -> tuple[Column
 
 
 def _height(lag: int | None) -> int:
-    """Return the height of a lag's bar; a thin line for none at all."""
+    """Return the height of a lag's bar; no lag is a thin line."""
     return 1 if not lag else min(DIGIT_HEIGHT * len(str(lag)), BAR_HEIGHT)
 
 
@@ -132,7 +132,7 @@ def _row(name: str, y: int, found: Sequence[Column]) -> LagRow:
 
 
 def _digit(column: Column, name: str, *, flush: bool) -> str:
-    """Return the sign of one lag in a line of text."""
+    """Return the character for one lag in a line of text."""
     behind = column.behind.get(name)
     if behind is None:
         return " "
@@ -153,7 +153,7 @@ def _lines(names: Sequence[str], found: Sequence[Column]) -> tuple[str, ...]:
 
 
 def picture(lags: Sequence[Lag], names: Sequence[str]) -> LagPicture | None:
-    """Return the picture of the lag of the nodes `names`, those that ever had any; None where nothing was sampled."""
+    """Return the picture of those of the nodes `names` that have samples; None if nothing was sampled."""
     found = columns(lags)
     if not found:
         return None

@@ -1,7 +1,7 @@
 """The timeline as a picture: a lane for the log and one for each node, terms as bands.
 
-The step from left to right is the timeline's own order, one step an entry; no clock places anything. The lag is a
-picture of its own, `aerodb.views.lags`: there are more samples than entries.
+From left to right, entries stand in the timeline's order, one step each; no clock places anything. The lag has a
+picture of its own, `aerodb.views.lags`, because there are more samples than entries.
 Pure: no I/O, no clock.
 """
 
@@ -38,7 +38,7 @@ class Lane:
 
 @dataclass(frozen=True, kw_only=True)
 class Lanes:
-    """The whole picture, in CSS pixels; `breaks` are where the order of two neighbours is uncertain."""
+    """The whole picture, in CSS pixels; `breaks` are the x at which the order of two neighbours is uncertain."""
 
     width: int
     height: int

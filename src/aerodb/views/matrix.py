@@ -1,4 +1,4 @@
-"""Every action's answer on every node, for one snapshot: of now, or a recorded one. Pure: no I/O, no clock."""
+"""Every action's answer on every node, for one snapshot: a new or a recorded one. Pure: no I/O, no clock."""
 
 import itertools
 import math
@@ -22,11 +22,11 @@ from aerodb.rules.view import Peer
 _NO_ANSWER = Loss(claim="cannot be proven", statement="Nothing can be judged.", arithmetic=())
 
 CELLS_AN_ACTION_MAX = 400
-"""How many requests of one action are judged at once: all of them, up to twenty nodes and one argument."""
+"""The most requests of one action that are judged: enough for twenty nodes and one argument that names a node."""
 
 
 def matrix(chain: Chain, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
-    """Yield a cell for each action on each node, of a snapshot whose reports are verified here, once for all cells.
+    """Yield a cell for each action on each node; the snapshot's reports are verified here, once for all cells.
 
     Raises:
         NodeUnknown, ReportForged, ReportStale, ClusterForeign, PledgeForged: a report is not what it says.
@@ -36,11 +36,11 @@ def matrix(chain: Chain, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
 
 
 def matrix_unsafe(chain: Chain, snapshot: Snapshot, operator: str, everyone: dict[str, Peer]) -> Iterator[Cell]:
-    """Yield a cell for each action on each node, with each arguments that it could have, where all are nodes.
+    """Yield a cell for each action on each node with each of its possible arguments, if these can be listed.
 
     Each node is judged by the version of the configuration that it has taken.
 
-    The snapshot's reports say what `everyone` are: nothing is verified. Its only legal callers have just verified
+    Nothing is verified: `everyone` must be what the snapshot's reports say. Its only legal callers have just verified
     those very reports: `control/reading.py`, which collected them, and `control/veil.py`, which took out what is
     sensitive.
     """
@@ -52,7 +52,7 @@ def matrix_unsafe(chain: Chain, snapshot: Snapshot, operator: str, everyone: dic
 
 
 def matrix_then(rules: str, cluster: Cluster, snapshot: Snapshot, operator: str) -> Iterator[Cell]:
-    """Yield the cells of a snapshot in which all spoke by earlier rules, by those rules; they verify its reports."""
+    """Yield the cells of a snapshot whose reports all use earlier rules; those rules judge and verify the reports."""
     for action, request in _asked(cluster, snapshot, operator):
         yield _cell_then(rules, cluster, action, request, snapshot)
 
@@ -79,7 +79,7 @@ def _cell_then(rules: str, cluster: Cluster, action: Action, request: Request, s
 
 
 def too_many(cluster: Cluster) -> tuple[str, ...]:
-    """Return the actions that a large cluster allows too many requests of to judge them all at once."""
+    """Return the actions that are left out because a large cluster allows too many requests of them."""
     counts = {
         action.name: len(cluster.members) * math.prod(len(values) for values in listed)
         for action in catalogue().values()
@@ -89,7 +89,7 @@ def too_many(cluster: Cluster) -> tuple[str, ...]:
 
 
 def requests_of(cluster: Cluster, action: Action, request_id: str, operator: str) -> Iterator[Request]:
-    """Yield every well-formed request, where they can be listed, under the id that the reports were made for."""
+    """Yield every well-formed request of an action, if they can be listed; `request_id` is the reports' nonce."""
     listed = action.every_arguments(cluster)
     if listed is None:
         return
@@ -135,7 +135,7 @@ def _told_cell(request: Request, verdicts: tuple[Verdict, ...], loss: Loss) -> C
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixRow:
-    """One action with its arguments: how it is read, and each node's cell (None: not well formed for that node)."""
+    """One action with its arguments, and each node's cell (None: the request is not well formed for that node)."""
 
     action: str
     arguments: tuple[tuple[str, str], ...]
@@ -149,7 +149,7 @@ class MatrixRow:
 
 
 def matrix_rows(names: Sequence[str], cells: Sequence[Cell]) -> list[MatrixRow]:
-    """Return cells, which come in the catalogue's order, as one row for each action and its arguments."""
+    """Return the cells, which must be in the catalogue's order, as one row for each action and its arguments."""
     by_row: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, Cell]] = {}
     for cell in cells:
         by_row.setdefault((cell.action, tuple(cell.arguments.items())), {})[cell.node] = cell

@@ -1,6 +1,6 @@
-"""A snapshot as people look at it: each node's verified facts, and what follows from them.
+"""A snapshot for people: each node's verified facts, and what follows from them.
 
-What cannot be told is None, never a guess; interfaces show it as unknown. Pure: no I/O, no clock.
+What cannot be told is None, never a guess, and is shown as unknown. Pure: no I/O, no clock.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ Remark = tuple[str, str]
 
 @dataclass
 class Observed:
-    """The verified facts by node, and of each node without them why."""
+    """The verified facts by node; and why there are none of a node: its report is missing, or forged."""
 
     facts: dict[str, Facts] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -30,14 +30,14 @@ class Observed:
 
 
 def observe(cluster: Cluster, status: Status) -> Observed:
-    """Return what the nodes' reports say in a status, each verified with the key that the configuration names."""
+    """Return what the reports in a status say, each verified with its node's key in the configuration."""
     return observe_snapshot(cluster, status.snapshot, status.facts)
 
 
 def observe_snapshot(cluster: Cluster, snapshot: Snapshot, redacted: dict[str, Facts]) -> Observed:
-    """Return what the nodes' reports say in a snapshot, each verified with the key that the configuration names.
+    """Return what the reports in a snapshot say, each verified with its node's key in the configuration.
 
-    `redacted` are the facts of those whose reports are not shown to the reader, who must believe the control plane.
+    `redacted` are facts of nodes whose reports the reader may not see, and so must trust the control plane for.
     """
     observed = Observed()
     for member in cluster.members:
@@ -56,7 +56,7 @@ def observe_snapshot(cluster: Cluster, snapshot: Snapshot, redacted: dict[str, F
 
 
 def primary_of(observed: Observed) -> Facts | None:
-    """Return the facts of the primary of the highest granted term that anyone who reports knows, if it reports."""
+    """Return the facts of the primary of the highest granted term in any report, if it reports itself."""
     granted = [facts.standing.granted for facts in observed.facts.values()]
     newest = max(granted, key=lambda each: each.term, default=None)
     facts = observed.facts.get(newest.node) if newest else None
@@ -64,7 +64,7 @@ def primary_of(observed: Observed) -> Facts | None:
 
 
 def lag_bytes(facts: Facts, observed: Observed) -> int | None:
-    """Return how far a node's WAL is behind that of the primary of the highest granted term, where both are known."""
+    """Return how far a node's WAL is behind that of `primary_of`; None if unknown or on another timeline."""
     primary = primary_of(observed)
     ahead = primary.instance.position if primary and primary.instance else None
     own = facts.instance.position if facts.instance else None
@@ -74,7 +74,7 @@ def lag_bytes(facts: Facts, observed: Observed) -> int | None:
 
 
 def sync_state(name: str, upstream: str, observed: Observed) -> Remark | None:
-    """Return how `upstream` sees the standby `name`, where it can be asked."""
+    """Return how `upstream` sees the standby `name`; None if it does not report."""
     facts = observed.facts.get(upstream)
     if facts is None or facts.instance is None or facts.instance.state is State.UNREACHABLE:
         return None
@@ -87,7 +87,7 @@ def sync_state(name: str, upstream: str, observed: Observed) -> Remark | None:
 
 
 def stream_remarks(observed: Observed) -> list[Remark]:
-    """Return what is unusual about how nodes send, receive and replay, each with its cause, as whole sentences."""
+    """Return what is unusual in how nodes send, receive and replay WAL, with the cause, as whole sentences."""
     found: list[Remark] = [("warn", said) for said in untaken(observed.facts)]
     for name, facts in observed.facts.items():
         instance = facts.instance
@@ -114,7 +114,7 @@ def stream_remarks(observed: Observed) -> list[Remark]:
 
 
 def _rings(observed: Observed) -> list[Remark]:
-    """Return which nodes stream from one another: two requests that were confirmed at one moment can come to that."""
+    """Return the nodes that stream from one another in a ring, as two requests confirmed at once can cause."""
     above = {name: facts.instance.attached for name, facts in observed.facts.items() if facts.instance}
     found = set[tuple[str, ...]]()
     for name in above:
@@ -131,7 +131,7 @@ def _rings(observed: Observed) -> list[Remark]:
 
 
 def _kept_remarks(facts: Facts) -> list[str]:
-    """Return what a node keeps that somebody should know of."""
+    """Return what is unusual in what a node keeps: disk, slots, cancelled queries."""
     keeping = facts.instance.keeping if facts.instance else NOTHING_SEEN
     found = list[str]()
     little = nearly_full(facts)
@@ -148,13 +148,13 @@ def _kept_remarks(facts: Facts) -> list[str]:
 
 
 def replayed_behind_bytes(facts: Facts, observed: Observed) -> int | None:
-    """Return how far a standby's replay is behind the primary's WAL, where that is known."""
+    """Return how far a standby's replay is behind the primary's WAL; None if unknown."""
     received, replay = lag_bytes(facts, observed), facts.instance.keeping.replay if facts.instance else None
     return None if received is None or replay is None else received + replay.unreplayed_bytes
 
 
 def behind_text(count: int | None, milliseconds: int | None) -> str:
-    """Return a lag for people, in bytes and in seconds; what nobody measured is not said."""
+    """Return a lag for people, in bytes and, if they were measured, in seconds."""
     if count is None:
         return "unknown"
     if milliseconds is None:
@@ -163,7 +163,7 @@ def behind_text(count: int | None, milliseconds: int | None) -> str:
 
 
 def lags(name: str, facts: Facts, observed: Observed) -> tuple[str, str]:
-    """Return how far a standby is behind, received and replayed, each in bytes and in seconds."""
+    """Return a standby's lag of receiving and of replaying, each in bytes and seconds."""
     upstream = facts.instance.attached if facts.instance else None
     above = observed.facts.get(upstream or "")
     senders = above.instance.senders if above and above.instance else ()

@@ -1,8 +1,8 @@
-"""The log's records as OCSF events of the class API Activity, for tools that gather events from everywhere.
+"""The log's records as OCSF events of the class API Activity, for tools that collect events from many sources.
 
-An OCSF event carries no proof: it says where the record stands (`metadata.log_name`, `metadata.sequence`), and what has
-no place in the schema is kept, whole, in `unmapped`. The log does not record where a caller called from, and so the
-required `src_endpoint` says that.
+An OCSF event carries no proof, but names its record (`metadata.log_name`, `metadata.sequence`). What has no place in
+the schema is kept in `unmapped`. The log does not record where a caller called from; `src_endpoint`, which is required,
+says so.
 
 Pure: no I/O, no clock. Source: OCSF 1.6.0, classes/api_activity (category 6, class 6003).
 """
@@ -40,13 +40,13 @@ STATUSES = {0: "Unknown", 1: "Success", 2: "Failure"}
 
 
 def epoch_milliseconds(at: str) -> int:
-    """Return the milliseconds since 1970 of a record's time in UTC; 0 where it is none."""
+    """Return a record's time as milliseconds since 1970; 0 if it is malformed."""
     known = instant(at)
     return (milliseconds_of(known) if known else None) or 0
 
 
 def _judged(record: Record) -> tuple[int, int]:
-    """Return the status and the severity of a record."""
+    """Return a record's OCSF status and severity."""
     if record.event in ("rejected", "refused"):
         return 2, 2
     if record.event in ("outcome", "established"):

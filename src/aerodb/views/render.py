@@ -1,7 +1,7 @@
-"""A plan as people read it: plain lines, each with a style's name, so that any interface can show them.
+"""A plan for people: plain lines, each with the name of a style, so that any interface can show them.
 
-What will happen, to which node, what cannot be undone, what could be lost, and which invariants are relied on, in that
-order. Control and bidirectional characters are escaped. Pure: no I/O, no clock.
+In this order: what will happen to which node, what cannot be undone, what could be lost, and which invariants are
+relied on. Control and bidirectional characters are escaped. Pure: no I/O, no clock.
 """
 
 import unicodedata
@@ -58,7 +58,7 @@ MARKS = {Result.HOLDS: ("good", "holds"), Result.VIOLATED: ("bad", "VIOLATED"), 
 
 
 def verdict_lines(verdicts: tuple[Verdict, ...]) -> list[Line]:
-    """Return a line (or more) a verdict: its mark, the invariant's id and the evidence."""
+    """Return one or more lines for each verdict: its mark, the invariant's id and the evidence."""
     lines = []
     for verdict in verdicts:
         style, mark = MARKS[verdict.result]
@@ -68,7 +68,7 @@ def verdict_lines(verdicts: tuple[Verdict, ...]) -> list[Line]:
 
 
 def _of_writes(plan: Plan) -> tuple[str, ...]:
-    """Return those notes that say whether commits can be acknowledged, which every plan begins its notes with."""
+    """Return the notes, the first of every plan, that say whether commits can be acknowledged."""
     return tuple(each for each in plan.notes if each.startswith("Writes "))
 
 
@@ -78,13 +78,13 @@ def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
 
 
 def redacted_plan_lines(plan: Plan, digest: str) -> list[Line]:
-    """Return a plan for who is not shown its exact text, of which `digest` is; it says so first."""
+    """Return a plan for a role that may not see its exact text, whose digest is `digest`; the first line says so."""
     said = "REDACTED for your role. This is not the plan's own text; its digest is of that text, whole."
     return [Line("warn", said), *_plan_lines(plan, digest)]
 
 
 def _by_earlier_rules(plan: Plan) -> list[Line]:
-    """Say of a plan by other rules than this build's own that it is one: as while a cluster is upgraded."""
+    """Say so if a plan was made by other rules than this build's own, as happens during an upgrade."""
     if plan.rules == RULES:
         return []
     said = f"By {named((plan.rules,))}: the newest rules that every node, and who asked, spoke. Here they are {RULES}."
@@ -142,7 +142,7 @@ def outcome_lines(outcome: Outcome) -> list[Line]:
 
 
 def unsigned_outcome_lines(result: str, code: str, message: str) -> list[Line]:
-    """Return what became of a request for people, where only the control plane says so."""
+    """Return an outcome for people that only the control plane states, without an agent's signature."""
     style = "warn" if result == "unknown" else "bad"
     head = Line(style, f"{result.upper()}, as the control plane says; no agent signed it")
     return [head, Line("plain", shown(f"  {code}: {message}" if code else f"  {message}"))]

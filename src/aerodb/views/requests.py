@@ -1,4 +1,4 @@
-"""Requests as people read them: each state's mark, and the words around a confirmation. Pure: no I/O, no clock."""
+"""Requests for people: the style of each state, and the words of a confirmation. Pure: no I/O, no clock."""
 
 from aerodb.protocol.api import AWAITS_SECOND
 
@@ -17,9 +17,9 @@ STATE_STYLES = {
     "rejected": "bad",
     "refused": "bad",
 }
-"""The style of each state of a request, and so of each result."""
+"""The style of each state of a request; results are states too."""
 
 
 def state_style(state: str) -> str:
-    """Return the style of a request's state; of one that is not known here, a warning's."""
+    """Return the style of a request's state; a warning's if the state is not known here."""
     return STATE_STYLES.get(state, "warn")

@@ -1,4 +1,4 @@
-"""A status as people read it: what a table of the nodes says of each, and the sentences that no table can say.
+"""A status for people: the cells of the table of nodes, and the sentences that do not fit into a table.
 
 Pure: no I/O, no clock.
 """
@@ -35,7 +35,7 @@ class Where(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """How a standby is fed: from which node (None: from none), how synchronously, and how far it is behind."""
+    """How a standby gets WAL: from which node (None: from none), whether synchronously, and with what lag."""
 
     upstream: str | None
     sync: Remark | None
@@ -44,7 +44,7 @@ class Stream(NamedTuple):
 
 
 def where(instance: Instance) -> Where:
-    """Return where a node's WAL ends, as far as the node can tell."""
+    """Return where a node's WAL ends; unknown parts are marked so."""
     position = instance.position
     if position is None:
         return Where(UNKNOWN, UNKNOWN, UNKNOWN)
@@ -53,7 +53,7 @@ def where(instance: Instance) -> Where:
 
 
 def stream(name: str, facts: Facts, observed: Observed) -> Stream | None:
-    """Return how a node is fed; None for a primary and for a witness, which nobody feeds."""
+    """Return how a node gets WAL; None for a primary and a witness, which get none."""
     if facts.instance is None or facts.standing.role == "primary":
         return None
     upstream = facts.instance.attached
@@ -63,7 +63,7 @@ def stream(name: str, facts: Facts, observed: Observed) -> Stream | None:
 
 
 def silence_remarks(observed: Observed) -> list[Remark]:
-    """Return which nodes of a snapshot nothing is known of, and why."""
+    """Return the nodes of a snapshot of which nothing is known, and why."""
     missing = [f"{name} could not be observed: {why}" for name, why in observed.missing.items()]
     forged = [f"{name}'s report is not believed: {why}" for name, why in observed.forged.items()]
     return [("bad", text) for text in (*missing, *forged)]
@@ -79,7 +79,7 @@ def earlier_remarks(status: Status) -> list[Remark]:
 
 
 def status_remarks(status: Status, observed: Observed) -> list[Remark]:
-    """Return what a table cannot say: first what could not be observed, then what is unusual."""
+    """Return what the table cannot say: first what could not be observed, then what is unusual."""
     found = silence_remarks(observed)
     found += comparison_sentences(status.log_views, status.log_size)
     found += certificate_sentences(status.certificates)
@@ -94,7 +94,7 @@ def status_remarks(status: Status, observed: Observed) -> list[Remark]:
 
 
 def profile_remarks(chain: Chain, status: Status, observed: Observed) -> list[Remark]:
-    """Return what a person must know who has verified `chain`, and is shown a status by a control plane."""
+    """Return what a person who has verified `chain` must know about a status that a control plane shows."""
     found = list[Remark]()
     if status.facts:
         found.append(("warn", "These facts are the control plane's word: your role is not shown the signed reports."))

@@ -1,15 +1,15 @@
-"""One order for what every node saw and for every record of the log. Clocks never decide it.
+"""Puts what every node saw and every record of the log into one order. Clocks never decide it.
 
-Certain are only these, and what follows from them:
-- Two entries of one source stand in its own sequence.
+Only this is certain, and what follows from it:
+- Two entries of one source have the order of that source's sequence numbers.
 - A request's confirmation is logged before any node begins it.
-- What a primary saw when its WAL ended at a position came before anything that was seen of the same term's WAL beyond
-  that position, anywhere; so too before a record whose snapshot shows the WAL beyond it.
+- What a primary saw when its WAL ended at a position came before everything, on any node or in a record's snapshot,
+  that shows the same term's WAL beyond that position.
 
-A sample of the standbys' lag has its place as an event of its agent has, and is shown as no entry.
+A sample of the standbys' lag is placed like an event of its agent, but is not shown as an entry.
 
-Every order that is shown agrees with all of these. Where they leave two entries open, term, WAL position and source
-decide which is shown first, and the second is marked as uncertain. The same input gives the same bytes.
+The order shown always agrees with what is certain. If that leaves the order of two entries open, term, WAL position and
+source decide which is shown first, and the second is marked as uncertain. The same input gives the same bytes.
 
 Pure: no I/O, no clock.
 """
@@ -27,7 +27,7 @@ from aerodb.protocol.timeline import Entry, Lag, Timeline
 
 LOG = "log"
 LogPlace = tuple[int, int]
-"""A WAL position: the term, and the byte."""
+"""A place in the WAL: the term, and the position in bytes."""
 NOWHERE: LogPlace = (0, 0)
 
 
@@ -57,7 +57,7 @@ class _Snapshot(msgspec.Struct):
 
 
 def places_in(snapshot: bytes) -> tuple[LogPlace, ...]:
-    """Return the highest WAL position that a recorded snapshot shows in each term, rising."""
+    """Return the highest WAL position in each term that a recorded snapshot shows, in order of the terms."""
     highest: dict[int, int] = {}
     for signed in msgspec.json.decode(snapshot, type=_Snapshot).reports.values():
         instance = msgspec.json.decode(signed.document, type=_Report).facts.instance
@@ -68,10 +68,11 @@ def places_in(snapshot: bytes) -> tuple[LogPlace, ...]:
 
 
 class Item(msgspec.Struct, kw_only=True, eq=False):
-    """An entry, or a sample of lag, on its way into the order.
+    """An entry or a sample of lag while it is being ordered.
 
-    `place` decides where it is shown; `seen` are the positions that it shows to have been reached, `writes` says that
-    they are the writer's own. `known` counts, for each source, how many of its entries certainly come before or are it.
+    `place` decides where it is shown if nothing is certain; `seen` are the WAL positions that it shows were reached;
+    `writes` says that they are the primary's own. `known` counts, for each source, its entries that certainly come
+    before this one, or are it.
     """
 
     entry: Entry
@@ -85,13 +86,13 @@ class Item(msgspec.Struct, kw_only=True, eq=False):
     sample: LagSample | None = None
 
     def is_within(self, node: str | None, term: int | None) -> bool:
-        """Tell whether it is about that node, and of that term (None: any)."""
+        """Tell whether the item concerns that node and that term (None: any)."""
         about = self.sample is not None or node in {None, self.entry.node}
         return about and term in {None, self.place[0]}
 
 
 def certain(first: Item, second: Item) -> bool:
-    """Tell whether `first` certainly came before `second`, once both are ordered."""
+    """Tell whether `first` certainly came before `second`; both must be ordered already."""
     return second.known[first.source] > first.index
 
 
@@ -139,7 +140,7 @@ def _of_sample(node: str, sample: LagSample) -> Entry:
 
 
 def _event_items(source: int, page: EventPage) -> list[Item]:
-    """Return one node's events, gaps and samples of lag, in its sequence; a sample follows the event that it names."""
+    """Return one node's events, gaps and samples of lag, in order; a sample follows the event that it names."""
     found: list[tuple[Entry, Event | LagSample | None]] = [(_of_event(event), event) for event in page.events]
     found += [(_of_lost(page.node, lost), None) for lost in page.lost]
     found += [(_of_sample(page.node, sample), sample) for sample in page.lags]
@@ -163,7 +164,7 @@ def _record_items(
     places_of: Callable[[str], tuple[LogPlace, ...]],
     ended: Mapping[str, LogPlace],
 ) -> list[Item]:
-    """Return the log's records; an outcome is shown where its node had come to when the request had ended."""
+    """Return the log's records; an outcome is placed where its node was when the request had ended."""
     items, place = [], NOWHERE
     if records and records[0][0] > 0:
         items.append(Item(entry=_of_lost(LOG, Lost(first=0, last=records[0][0] - 1)), source=0, index=0))
@@ -181,7 +182,7 @@ def _record_items(
 
 
 class _Causes:
-    """What certainly comes before an item, beyond the one before it in its own source."""
+    """Finds what certainly comes before an item, besides the previous item of its own source."""
 
     def __init__(self, chains: Sequence[Sequence[Item]]) -> None:
         self._confirmed = {item.entry.request: item for item in chains[0] if item.entry.what == "confirmed"}
@@ -206,7 +207,7 @@ class _Causes:
 
 
 def _merged(chains: Sequence[Sequence[Item]]) -> Iterator[Item]:
-    """Yield all items in an order that agrees with every certain one."""
+    """Yield all items in an order that agrees with all that is certain."""
     causes = _Causes(chains)
     waiting = [{id(item): list(causes.of(item)) for item in chain} for chain in chains]
     done = [0] * len(chains)
@@ -218,7 +219,7 @@ def _merged(chains: Sequence[Sequence[Item]]) -> Iterator[Item]:
         heads = [chain[done[at]] for at, chain in enumerate(chains) if done[at] < len(chain)]
         if not heads:
             return
-        # Sources that contradict one another leave none that is free; then they are shown as if nothing were certain.
+        # If sources contradict one another, no item is free; then they are shown as if nothing were certain.
         free = [item for item in heads if not blocked(item)] or heads
         item = min(free, key=lambda each: (each.place, each.late, each.source))
         before = [cause for cause in waiting[item.source][id(item)] if cause.index < done[cause.source]]
@@ -240,9 +241,9 @@ def ordered(
     places_of: Callable[[str], tuple[LogPlace, ...]],
     pages: Mapping[str, EventPage],
 ) -> tuple[Item, ...]:
-    """Return every entry and every sample in one order.
+    """Return all entries and samples in one order.
 
-    `places_of` gives the positions in a recorded snapshot, by its digest.
+    `places_of` returns the positions in a recorded snapshot, given its digest.
     """
     events = [_event_items(at, pages[node]) for at, node in enumerate(sorted(pages), start=1)]
     ended = {
@@ -255,7 +256,7 @@ def ordered(
 
 
 def entries(items: Sequence[Item], node: str | None = None, term: int | None = None) -> tuple[Entry, ...]:
-    """Return the entries of one node and of one term (None: of all), each with how it stands to the one before it."""
+    """Return the entries of one node and one term (None: of all), each with its relation to the one before it."""
     found: list[Entry] = []
     previous: Item | None = None
     for item in items:
@@ -268,7 +269,7 @@ def entries(items: Sequence[Item], node: str | None = None, term: int | None = N
 
 
 def lags(items: Sequence[Item], node: str | None = None, term: int | None = None) -> tuple[Lag, ...]:
-    """Return the samples of lag, each after as many of the entries as `entries` gives for the same node and term."""
+    """Return the samples of lag; `after` is the number of entries (by `entries`, same node and term) before each."""
     found: list[Lag] = []
     after = 0
     for item in items:
@@ -304,5 +305,5 @@ def sentence(entry: Entry) -> str:
 
 
 def silences(timeline: Timeline) -> dict[str, str]:
-    """Return of each node that gave no events why, as sentences without their subject."""
+    """Return, by node, why a node gave no events, as sentences without their subject."""
     return {name: f"gave no events: {why}" for name, why in timeline.missing.items()}

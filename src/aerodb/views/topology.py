@@ -1,7 +1,7 @@
-"""The topology as a drawing: who streams from whom, laid out as a tree from left to right.
+"""The topology as a drawing: which node streams from which, laid out as a tree from left to right.
 
-A node hangs below the upstream that its own settings name; where nobody can tell, it stands alone. Coordinates are
-whole numbers, and follow from the names and the upstreams alone. Pure: no I/O, no clock.
+A node is the child of the upstream that its own settings name; if that is unknown, it stands alone. Coordinates are
+whole numbers, and depend only on the names and the upstreams. Pure: no I/O, no clock.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ELBOW = 22
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """One node as it is drawn; `style` is the name of its look, `lines` what stands below its name and role."""
+    """One node as it is drawn; `lines` stand below its name and role."""
 
     name: str
     role: str
@@ -30,7 +30,7 @@ class Box:
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """A stream of WAL as it is drawn: its path and tip, its look, and its two texts with the place of the first."""
+    """A stream of WAL as it is drawn: its path and tip, and its two texts, the first of them at (`x`, `y`)."""
 
     upstream: str
     node: str
@@ -69,7 +69,7 @@ def _order(cluster: Cluster, observed: Observed) -> list[tuple[str, int]]:
 
     def walk(name: str, depth: int) -> None:
         if name in found:
-            return  # Nodes that stream from one another in a circle are drawn once each.
+            return  # Nodes that stream from one another in a ring are drawn once each.
         found[name] = depth
         for each in names:
             if upstreams[each] == name:
@@ -82,7 +82,7 @@ def _order(cluster: Cluster, observed: Observed) -> list[tuple[str, int]]:
 
 
 def _rows(order: list[tuple[str, int]]) -> dict[str, int]:
-    """Return the row of each node: a first child stands beside its upstream, every other opens a row."""
+    """Return the row of each node: a first child is in its upstream's row, every other begins a new one."""
     rows: dict[str, int] = {}
     row, before = -1, -1
     for name, depth in order:

@@ -1,8 +1,8 @@
-"""What a verification found, for people and as a document: of a folder, an export and an evidence file alike.
+"""The result of a verification, for people and as a document: of a log's folder, an export or an evidence file.
 
-Three things are told apart. Intact: whole, in order, as the log's key signed. Authentic: signed by those who were
-enrolled. Replayed: each plan is what the rules make of its snapshot. What was not checked is said, and why.
-Nothing here verifies or asks anything. Pure: no I/O, no clock.
+It tells three things apart. Intact: complete and in order, as the log's key signed. Authentic: signed by people and
+nodes that were enrolled. Replayed: each plan is what the rules make of its snapshot. It also says what was not checked,
+and why. Nothing is verified here. Pure: no I/O, no clock.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ INDENT = 13
 
 
 def verdict_lines(verdict: LogVerdict, silent: tuple[str, ...] = ()) -> Iterator[Line]:
-    """Yield what was found of a whole log; `silent` are the nodes that were asked what they have seen, in vain."""
+    """Yield the result for a whole log; `silent` are nodes that did not answer what they have seen of it."""
     size, meaning = verdict.verified.size, verdict.meaning
     for relation in verdict.relations:
         if relation.kind != "extends":
@@ -47,7 +47,7 @@ def verdict_lines(verdict: LogVerdict, silent: tuple[str, ...] = ()) -> Iterator
 
 
 def _cosigned_lines(found: Cosigned) -> Iterator[Line]:
-    """Yield who vouches for what was seen earlier: that it was the longest that they were shown, and one log."""
+    """Yield the log witnesses that cosigned what was seen earlier: it extends all that they saw before."""
     for each in found.by:
         yield _row(
             "cosigned", f"its {counted(found.size, 'records')}, by {each.name}, {time_of(each.seconds)} by its clock"
@@ -59,7 +59,7 @@ def _cosigned_lines(found: Cosigned) -> Iterator[Line]:
 
 
 def evidence_lines(examined: Examined) -> Iterator[Line]:
-    """Yield what evidence proves; all of it held that could be checked."""
+    """Yield what evidence proves, all checks that could be made having held."""
     if examined.meaning.whole:
         yield Line("good", "VERIFIED: every part of the evidence holds.")
     else:
@@ -82,7 +82,7 @@ def _headline(size: int, meaning: Meaning) -> Line:
 
 
 def meaning_lines(meaning: Meaning) -> Iterator[Line]:
-    """Yield what was found of the records' meaning: what holds, what fails, what was not checked, and why."""
+    """Yield the result for the records' meaning: what holds, what fails, what was not checked, and why."""
     unsigned = (PLAN, SEEN)
     held = {name: meaning.held[part] for part, name in COUNTED.items() if part in meaning.held and part not in unsigned}
     signed = ", ".join(counted(count, name) for name, count in held.items()) or "nothing"
@@ -105,7 +105,7 @@ def meaning_lines(meaning: Meaning) -> Iterator[Line]:
 
 
 def clock_lines(jumps: Jumps) -> Iterator[Line]:
-    """Yield where the clock went back, which proves nothing and disproves nothing: the order is the log's own."""
+    """Yield where the clock went back. It proves nothing either way, because the order is the log's own."""
     for each in jumps.kept:
         yield _row("clock", f"record {each.sequence} is of {each.at}; {jump_text(each.before)}", "warn")
     if jumps.count > len(jumps.kept):
@@ -130,7 +130,7 @@ def counted(count: int, plural: str) -> str:
 
 
 def verdict_document(verdict: LogVerdict, silent: tuple[str, ...] = ()) -> dict[str, object]:
-    """Return what was found of a whole log, as a document; `silent` is as in `verdict_lines`."""
+    """Return the result for a whole log, as a document; `silent` is as in `verdict_lines`."""
     return {
         "against": [_relation_document(relation) for relation in verdict.relations],
         "checkpoint": verdict.verified.checkpoint_text,
@@ -153,7 +153,7 @@ def _relation_document(relation: Relation) -> dict[str, object]:
 
 
 def meaning_document(meaning: Meaning) -> dict[str, object]:
-    """Return what was found of the records' meaning, as a part of a document."""
+    """Return the result for the records' meaning, as a part of a document."""
     return {
         "authentic": meaning.authentic,
         "failed": [{"part": each.part, "record": each.sequence, "why": each.why} for each in meaning.faults],

@@ -1,11 +1,10 @@
-"""The log's backup: one file, a copy of one moment, made while the log is written or not; and putting it back.
+"""The log's backup: making one file that is a copy of the log at one moment, and putting it back.
 
-- A backup is the log's database, whole, as it was at one moment: SQLite's online backup copies it inside one reading
-  transaction, whoever appends meanwhile. Nothing is written to the log.
-- It is called a backup only once it was verified, from its own file, to be intact and signed by the log's key. Until
-  then it has another name; it gets its own by a link, which never replaces anything. So a disk that fills up, or a
-  process that dies, leaves no half of it under that name.
-- What a backup takes the place of is moved aside and never removed: it is evidence.
+- A backup is a copy of the log's whole database. SQLite's online backup makes it inside one read transaction, so others
+  may append meanwhile. Nothing is written to the log.
+- The copy gets its final name only after it was verified, from its own file, to be intact and signed by the log's key.
+  It gets it by a hard link, which never replaces anything. So a full disk or a crash leaves no half of a backup.
+- Restoring moves what was there aside and never removes it: it is evidence.
 
 Source: SQLite's documentation of the Online Backup API; POSIX link and rename.
 """
@@ -33,7 +32,7 @@ _NEW, _REPLACED = ".restoring", ".replaced"
 
 
 def is_backup(path: Path) -> bool:
-    """Tell whether a file looks like a backup: an SQLite database. Whether it is one, its verification says.
+    """Tell whether a file is an SQLite database, as a backup is; only its verification tells whether it is a backup.
 
     Raises:
         OSError: it cannot be read.
@@ -44,10 +43,10 @@ def is_backup(path: Path) -> bool:
 
 @contextmanager
 def as_folder(backup: Path) -> Iterator[Path]:
-    """Hold a folder in which a backup stands as the log does, so that both are verified by the same code.
+    """Hold a folder in which a backup lies where a log's database does, so that the same code verifies both.
 
     Raises:
-        OSError: there is no place for temporary files.
+        OSError: no temporary folder can be made.
     """
     with TemporaryDirectory(prefix="aerodb-backup-") as name:
         (Path(name) / DATABASE).symlink_to(backup.absolute())
@@ -58,20 +57,20 @@ def as_folder(backup: Path) -> Iterator[Path]:
 
 
 def back_up(folder: Path, to: Path, vkey: str, progress: Progress = silent) -> Verified:
-    """Copy the log in `folder`, at one moment, into the new file `to`; return what was verified of the copy.
+    """Copy the log in `folder`, as it is at one moment, into the new file `to`, and verify the copy.
 
     Raises:
-        BackupFailed: `to` is there already, or it cannot be written; there is then no such file.
-        VerificationFailed: what was copied is not intact; there is then no such file.
+        BackupFailed: `to` exists already, which is left as it is; or it cannot be written.
+        VerificationFailed: the copy is not intact; `to` was not made.
         LogUnavailable: the folder has no log that can be opened.
         VerifierKeyInvalid: `vkey` is malformed.
     """
     if os.path.lexists(to):
-        raise BackupFailed(f"{to} is there already, and is not overwritten")
+        raise BackupFailed(f"{to} exists already, and is not overwritten")
     try:
         with TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as name:
             aside = Path(name)
-            aside.chmod(0o700)  # A umask may have taken even its owner's rights.
+            aside.chmod(0o700)  # A umask may have removed even its owner's rights.
             _copy(folder, aside / DATABASE, vkey)
             verified = verify_folder(aside, vkey, progress)
             os.link(aside / DATABASE, to)
@@ -86,9 +85,9 @@ def _copy(folder: Path, to: Path, vkey: str) -> None:
     os.fchmod(descriptor, 0o600)
     os.close(descriptor)
     with opened_folder(folder, vkey) as source, closing(create_scratch_copy(to)) as copy:
-        source.newest()  # The transaction reads from here on: what is appended later is not in the copy.
+        source.newest()  # This starts the read transaction: what is appended later is not in the copy.
         source.connection.backup(copy.connection)
-        copy.connection.execute("PRAGMA journal_mode = DELETE").fetchone()  # One file, that needs no other beside it.
+        copy.connection.execute("PRAGMA journal_mode = DELETE").fetchone()  # So that one file is the whole backup.
     sync_file(to)
 
 
@@ -96,7 +95,7 @@ def _copy(folder: Path, to: Path, vkey: str) -> None:
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """What was put back, what took its place before and where that is now, and what is known of that (0: nothing)."""
+    """What was put back; where the old files are now; and how many records the old log had (0: unknown)."""
 
     verified: Verified
     moved: tuple[Path, ...]
@@ -104,12 +103,12 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def restore(backup: Path, folder: Path, vkey: str, progress: Progress = silent) -> Restored:
-    """Put a backup in the place of the log in `folder`, which no process has open; what is there is moved aside.
+    """Put a backup in the place of the log in `folder`, which no process may have open; the old log is moved aside.
 
-    It may be done again where it was cut off: the backup is copied first, and what is moved is moved by its name.
+    It can be repeated if it was cut off: the backup is copied first, and the old files are moved by renaming.
 
     Raises:
-        BackupFailed: the disk refused; the message says what stands where.
+        BackupFailed: the disk refused; it can be done again.
         VerificationFailed: the backup is not intact, or is another cluster's.
         LogUnavailable: a process has the log open.
         VerifierKeyInvalid: `vkey` is malformed.
@@ -124,7 +123,7 @@ def restore(backup: Path, folder: Path, vkey: str, progress: Progress = silent) 
         new.rename(folder)
         sync_folder(folder.parent)
     except (OSError, sqlite3.Error) as error:
-        raise BackupFailed(f"{backup} could not be put back whole: {error}; do it again") from error
+        raise BackupFailed(f"putting back {backup} did not finish: {error}; do it again") from error
     finally:
         if held is not None:
             os.close(held)
@@ -132,7 +131,7 @@ def restore(backup: Path, folder: Path, vkey: str, progress: Progress = silent) 
 
 
 def _copied_back(backup: Path, new: Path, vkey: str, progress: Progress) -> Verified:
-    """Copy and verify a backup in the folder `new`, which what was cut off earlier may have left behind."""
+    """Copy a backup into the folder `new` and verify it there; leftovers of an earlier attempt are removed."""
     new.mkdir(mode=0o700, exist_ok=True)
     new.chmod(0o700)
     for leftover in new.iterdir():
@@ -150,9 +149,9 @@ def _noted_size(head: Head, vkey: str) -> int:
 
 
 def _size_in(folder: Path) -> int:
-    """Return how many records a log says that it has which is about to be moved away; 0 where it cannot say."""
+    """Return how many records the log that is about to be moved away has by its own word; 0 if it cannot be read."""
     with suppress(sqlite3.Error, TypeError), closing(open_to_read(folder / DATABASE, sealed=True)) as database:
-        return database.newest()[0]  # Read as if nobody wrote it, so that what is moved away stays as it was.
+        return database.newest()[0]  # Opened as sealed, so that reading does not change the files.
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Blobs: plans and snapshots, kept once, under the digest of their bytes."""
+"""Blobs: plans, snapshots and other documents, each stored once under the digest of its bytes."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ from aerodb.protocol import canonical
 
 
 def check_blobs(blobs: Mapping[str, bytes]) -> None:
-    """Check that each blob is text, and what its digest names.
+    """Check that each blob is UTF-8 text and matches its digest.
 
     Raises:
-        BlobMismatched: one is not.
+        BlobMismatched: one does not.
     """
     for digest, data in blobs.items():
         if canonical.digest(data) != digest:
@@ -24,10 +24,10 @@ def check_blobs(blobs: Mapping[str, bytes]) -> None:
 
 
 def insert_blobs(database: Database, record: Record, blobs: Mapping[str, bytes]) -> None:
-    """Insert the blobs, and check that what `record` needs is then there.
+    """Insert the blobs, and check that all blobs that `record` needs are then in the log.
 
     Raises:
-        BlobMismatched: it is not, or there is something else under a digest.
+        BlobMismatched: one is missing, or the log holds other bytes under a digest.
         sqlite3.Error: the database refused.
     """
     for digest, data in blobs.items():

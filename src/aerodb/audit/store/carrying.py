@@ -1,7 +1,8 @@
-"""Carrying over a log of the first form, which kept the tree's nodes and every checkpoint in tables of their own.
+"""Migrates a log of the first form, which kept the tree's nodes and every checkpoint in tables of their own.
 
-- It is done in one transaction, before anything else: the log is in one form or in the other, whole.
-- Nothing is believed: the tree is computed from the records, and must be the one that the newest checkpoint signs.
+- One transaction does it, before anything else, so the log is always wholly in one form or the other.
+- The old tree is not trusted: it is computed again from the records, and must be the one that the newest checkpoint
+  signs.
 """
 
 from contextlib import suppress
@@ -14,17 +15,17 @@ _ROWS_AT_ONCE = 256
 
 
 def is_first_form(database: Database) -> bool:
-    """Tell whether the log is one of the first form."""
+    """Tell whether the log has the first form."""
     query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'node'"
     return database.connection.execute(query).fetchone() is not None
 
 
 def carry_over(database: Database, vkey: str) -> None:
-    """Put a log of the first form into the present one.
+    """Bring a log of the first form into the present one.
 
     Raises:
-        VerificationFailed: its records are not those that its newest checkpoint was signed over; it is left as it was.
-        sqlite3.Error: the database refused; it is left as it was.
+        VerificationFailed: its records are not those that its newest checkpoint signs; the log is unchanged.
+        sqlite3.Error: the database refused; the log is unchanged.
     """
     execute = database.connection.execute
     execute("BEGIN IMMEDIATE")
@@ -45,7 +46,7 @@ def carry_over(database: Database, vkey: str) -> None:
 
 
 def _records_carried_over(database: Database) -> Frontier:
-    """Return the right edge of the tree of all the records, each of which has its new row."""
+    """Write each record's new row; return the right edge of the tree of all records."""
     query = "SELECT request, event, body FROM first WHERE sequence >= ? ORDER BY sequence LIMIT ?"
     frontier = Frontier()
     while rows := database.connection.execute(query, (frontier.size, _ROWS_AT_ONCE)).fetchall():

@@ -1,9 +1,9 @@
-"""The log's SQLite database: its schema, its connections, and each statement that is run on it.
+"""The log's SQLite database: its schema, its connections, and all statements that are run on it.
 
-- A record's row holds the nodes of the tree that the record completed, the leaf first: so an append writes one page for
+- A record's row holds the nodes of the tree that the record completed, the leaf first. So an append writes one page for
   the record and its nodes, one for the index over requests, and one for the checkpoint.
-- There is one checkpoint, the newest: it signs for everything before it. An older one says nothing that the tree does
-  not, and whoever was given one keeps it and asks for a proof that the newest extends it.
+- Only the newest checkpoint is kept: it signs for everything before it, and the tree can prove that it extends any
+  older one that somebody else has kept.
 
 Source: SQLite's documentation of WAL mode and of PRAGMA synchronous: FULL makes each commit durable.
 """
@@ -33,9 +33,9 @@ DatabaseRow = tuple[int, str, str, bytes, bytes]
 
 
 class Database:
-    """One connection to the log's database; it is used by one thread at a time.
+    """One connection to the log's database, for one thread at a time.
 
-    Every method raises sqlite3.Error where the database cannot do what is asked.
+    Every method raises sqlite3.Error if the database refuses.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -46,7 +46,7 @@ class Database:
         self.connection.close()
 
     def insert_record(self, row: DatabaseRow) -> None:
-        """Insert one record, with the nodes of the tree that it completed."""
+        """Insert one record with the tree nodes that it completed."""
         self.connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?)", row)
 
     def insert_checkpoint(self, size: int, text: str) -> None:
@@ -54,12 +54,12 @@ class Database:
         self.connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (size, text))
 
     def replace_checkpoint(self, old: tuple[int, str], new: tuple[int, str]) -> bool:
-        """Put a checkpoint (size and text) in the place of the one that there was; tell whether that was there."""
+        """Replace the checkpoint `old` (size and text) by `new`; return whether `old` was there."""
         query = "UPDATE checkpoint SET size = ?, text = ? WHERE size = ? AND text = ?"
         return self.connection.execute(query, (*new, *old)).rowcount == 1
 
     def insert_blob(self, digest: str, data: bytes) -> None:
-        """Insert one blob, unless there is one with this digest already."""
+        """Insert one blob, unless there already is one with this digest."""
         self.connection.execute("INSERT OR IGNORE INTO blob VALUES (?, ?)", (digest, data))
 
     def body(self, sequence: int) -> bytes | None:
@@ -67,17 +67,17 @@ class Database:
         return self._bytes("SELECT body FROM record WHERE sequence = ?", sequence)
 
     def rows(self, start: int, end: int) -> list[DatabaseRow]:
-        """Return the rows of the records from `start` up to but without `end`."""
+        """Return the rows of the records from `start` up to, but not including, `end`."""
         query = "SELECT * FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
         return self.connection.execute(query, (start, end)).fetchall()
 
     def row_and_checkpoint(self, sequence: int) -> tuple[object, ...] | None:
-        """Return one record's row, followed by size and text of the checkpoint; nothing unless there is one of each."""
+        """Return one record's row, then the checkpoint's size and text; None unless there is exactly one of each."""
         rows = self.connection.execute("SELECT * FROM record, checkpoint WHERE sequence = ?", (sequence,)).fetchall()
         return rows[0] if len(rows) == 1 else None
 
     def bodies(self, start: int, end: int) -> list[tuple[int, bytes]]:
-        """Return number and bytes of the records from `start` up to but without `end`."""
+        """Return number and bytes of the records from `start` up to, but not including, `end`."""
         query = "SELECT sequence, body FROM record WHERE sequence >= ? AND sequence < ? ORDER BY sequence"
         return self.connection.execute(query, (start, end)).fetchall()
 
@@ -86,9 +86,9 @@ class Database:
         yield from self.connection.execute("SELECT sequence, body FROM record WHERE sequence < ? ORDER BY 1", (end,))
 
     def by_request(self, request_from: str, request_to: str | None, end: int) -> Iterator[tuple[int, bytes]]:
-        """Yield number and bytes of the records below `end`, request by request, from one request up to another.
+        """Yield number and bytes of the records below `end`, ordered by request, of the requests in a range.
 
-        Where no other is given, they go on to the last, whatever it is called.
+        The range excludes `request_to`; None means up to and including the last request.
         """
         query = (
             "SELECT sequence, body FROM record WHERE request >= ? AND request < ? AND sequence < ? "
@@ -98,7 +98,7 @@ class Database:
         yield from self.connection.execute(query, (request_from, end_of_part, end))
 
     def sequences(self, request: str) -> tuple[int, ...]:
-        """Return the numbers of a request's records."""
+        """Return the numbers of a request's records, in order."""
         query = "SELECT sequence FROM record WHERE request = ? ORDER BY sequence"
         return tuple(sequence for (sequence,) in self.connection.execute(query, (request,)))
 
@@ -111,7 +111,7 @@ class Database:
         return found
 
     def newest(self) -> tuple[int, str]:
-        """Return the size that was signed, and its checkpoint."""
+        """Return the newest checkpoint: its size in records, and its text."""
         rows: list[tuple[int, str]] = self.connection.execute("SELECT size, text FROM checkpoint").fetchall()
         if len(rows) != 1:
             raise sqlite3.DatabaseError(f"there are {len(rows)} checkpoints, not one")
@@ -126,7 +126,7 @@ class Database:
         return self.connection.execute("SELECT 1 FROM blob WHERE digest = ?", (digest,)).fetchone() is not None
 
     def blob_digests(self, after: str, count: int) -> list[str]:
-        """Return the next `count` digests of blobs after the digest `after`, in their order as text."""
+        """Return the next `count` digests of blobs after the digest `after`, sorted as text."""
         query = "SELECT digest FROM blob WHERE digest > ? ORDER BY digest LIMIT ?"
         return [digest for (digest,) in self.connection.execute(query, (after, count))]
 
@@ -145,13 +145,13 @@ class Database:
         return None if row is None else row[0]
 
     def faults(self) -> list[str]:
-        """Return what SQLite's own check finds wrong, and whether the schema is not ours; nothing where all is well."""
+        """Return what SQLite's integrity check finds wrong, and whether the schema is not ours; empty if nothing."""
         found = [text for (text,) in self.connection.execute("PRAGMA integrity_check") if text != "ok"]
         return found if schema_of(self.connection) == _expected_schema() else [*found, "the schema is not the log's"]
 
 
 def schema_of(connection: sqlite3.Connection) -> list[tuple[str, str, str | None]]:
-    """Return the type, name and text of everything that the database defines: tables, indexes, triggers, views."""
+    """Return the type, name and SQL of every table, index, trigger and view."""
     return connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
 
 
@@ -173,7 +173,7 @@ def open_to_write(path: Path) -> Database:
 
 
 def create_scratch(path: Path) -> Database:
-    """Make a database at `path` that need not survive anything, with an open transaction."""
+    """Make a temporary database at `path`, without durability, and begin a transaction."""
     database = Database(sqlite3.connect(path, isolation_level=None))
     for pragma in ("journal_mode = OFF", "synchronous = OFF"):
         database.connection.execute(f"PRAGMA {pragma}").fetchone()
@@ -183,12 +183,12 @@ def create_scratch(path: Path) -> Database:
 
 
 def create_scratch_copy(path: Path) -> Database:
-    """Open the empty file at `path` for another database to be copied into, which counts only once it was verified."""
+    """Open the empty file at `path`, into which another database is copied; the copy must be verified before use."""
     return _open(path, "rw")
 
 
 def open_to_read(path: Path, *, sealed: bool = False) -> Database:
-    """Open the database at `path` without ever changing it; where `sealed`, without its write-ahead log."""
+    """Open the database at `path` read-only; if `sealed`, without SQLite's write-ahead log and locks."""
     database = _open(path, "ro&immutable=1" if sealed else "ro")
     database.connection.execute("PRAGMA query_only = ON")
     return database
@@ -202,7 +202,7 @@ def _open(path: Path, mode: str) -> Database:
 
 
 def create_schema(database: Database, but: tuple[str, ...] = ()) -> None:
-    """Define the tables (`but` those), inside the transaction that is open (executescript would commit it)."""
+    """Define all tables except `but`, inside the open transaction (which executescript would commit)."""
     for statement in _SCHEMA.strip().removesuffix(";").split(";\n"):
         if statement.split()[2] not in but:
             database.connection.execute(statement)

@@ -4,7 +4,7 @@ from aerodb.errors import AeroError
 
 
 class LogUnavailable(AeroError):
-    """The log cannot be read or written now; nothing half-written was left."""
+    """The log cannot be read or written now; nothing was written in part."""
 
     code = "control.log-unavailable"
     status = 503
@@ -12,7 +12,7 @@ class LogUnavailable(AeroError):
 
 
 class LogReplaced(AeroError):
-    """The log's files are not those that this process opened, or not those that were closed."""
+    """The log's files are not the ones that this process opened, or that were sealed at closing."""
 
     code = "control.log-replaced"
     status = 503
@@ -20,7 +20,7 @@ class LogReplaced(AeroError):
 
 
 class SearchBehind(AeroError):
-    """The index for searches is still being built; each question carries it on, so asking again ends it."""
+    """The index for searches is still being built. Each search continues the work, so ask again."""
 
     code = "control.search-behind"
     status = 503
@@ -36,7 +36,7 @@ class RecordUnknown(AeroError):
 
 
 class BlobMismatched(AeroError):
-    """A blob is not what its digest names, is not text, or a confirmation names a blob that is not there."""
+    """A blob does not match its digest, is not text, or is missing although a confirmation names it."""
 
     code = "control.blob-mismatched"
     status = 409
@@ -44,7 +44,7 @@ class BlobMismatched(AeroError):
 
 
 class BackupFailed(AeroError):
-    """The log's backup cannot be made or put back; what was not finished has another name than what was asked for."""
+    """The log's backup cannot be made or put back; an unfinished copy has a different name."""
 
     code = "control.backup-failed"
     status = 503

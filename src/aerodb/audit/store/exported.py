@@ -1,7 +1,7 @@
-"""An export, held like a log: its lines are carried into a database of their own, which is then verified as any is.
+"""Reads an export like a log: its lines are loaded into a temporary database, which is then verified as any other.
 
-- So a folder and an export are verified by one and the same code, and memory stays flat however long the export is.
-- The database is in a private folder that is gone afterwards; it takes about as much room as the export.
+- So the same code verifies folders and exports, and memory use does not grow with the export.
+- The database lies in a private folder that is deleted afterwards; it needs about as much disk as the export.
 """
 
 import sqlite3
@@ -25,11 +25,11 @@ from aerodb.errors import VerificationFailed
 
 @contextmanager
 def opened_export(lines: Iterable[bytes], vkey: str) -> Iterator[tuple[Database, Path]]:
-    """Hold an export's content open like that of a log's folder, to be verified; the lines are taken one by one.
+    """Hold an export's content open for verification, like that of a log's folder; lines are read one by one.
 
     Raises:
         VerificationFailed: a line is missing, malformed or out of order, or the checkpoint is not the log's.
-        LogUnavailable: there is no room for it where temporary files are kept.
+        LogUnavailable: the temporary folder has no room for it.
         VerifierKeyInvalid: `vkey` is malformed.
     """
     with TemporaryDirectory(prefix="aerodb-export-") as name:
@@ -46,11 +46,11 @@ def opened_export(lines: Iterable[bytes], vkey: str) -> Iterator[tuple[Database,
 
 
 def verify_export(lines: Iterable[bytes], vkey: str, progress: Progress = silent) -> Verified:
-    """Return what holds if `lines` are the export of an intact log: whole, unaltered and signed by the log's key.
+    """Verify that `lines` are the export of an intact log: complete, unaltered and signed by the log's key.
 
     Raises:
         VerificationFailed: anything is missing, added, altered, in another order, or not signed.
-        LogUnavailable: there is no room for it where temporary files are kept.
+        LogUnavailable: the temporary folder has no room for it.
         VerifierKeyInvalid: `vkey` is malformed.
     """
     with opened_export(lines, vkey) as (database, folder):
@@ -68,7 +68,7 @@ def _carry_in(lines: Iterator[ExportLine], path: Path) -> None:
 
 
 def _insert(database: Database, line: ExportLine, frontier: Frontier) -> Frontier:
-    """Insert what a line holds, as the log itself would have; return the right edge of the tree after it."""
+    """Insert a line's content as the log itself would; return the right edge of the tree after it."""
     if isinstance(line, CheckpointLine):
         database.insert_checkpoint(int(line.checkpoint.split("\n")[1]), line.checkpoint)
     elif isinstance(line, BlobLine):

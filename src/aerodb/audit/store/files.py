@@ -1,4 +1,4 @@
-"""The files of the log's folder: durable writes, the reserve, and whether the files are still ours.
+"""The files of the log's folder: durable writes, the reserve, and detecting that others changed the files.
 
 Source: POSIX fsync and rename; the order is write, fsync, rename, fsync of the folder.
 """
@@ -33,10 +33,10 @@ def sync_file(path: Path) -> None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, replacing what is there, so that a crash leaves either the old bytes or the new.
+    """Replace the contents of `path` by `data`; a crash leaves either the old bytes or the new.
 
     Raises:
-        OSError: the disk refused; `path` is then as it was.
+        OSError: the disk refused; `path` is as it was, or replaced if only the last fsync, the folder's, failed.
     """
     temporary = path.with_name(f".{path.name}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -52,17 +52,17 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 class Reserve:
-    """Disk space that is held so that an outcome can be recorded on a disk that is full.
+    """Disk space that is reserved so that an outcome can be recorded even on a full disk.
 
-    The space is allocated, not merely promised: the file's blocks exist. It is let go only for the record of what
-    was already done, never for permission to do more.
+    The file's blocks are really allocated. The space is released only to record what was already done, never to permit
+    more.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def ensure(self, size_bytes: int) -> None:
-        """Hold at least `size_bytes`, durably.
+        """Reserve at least `size_bytes`, durably.
 
         Raises:
             OSError: the disk has no room.
@@ -78,7 +78,7 @@ class Reserve:
         sync_folder(self._path.parent)
 
     def held_bytes(self) -> int:
-        """Return how much space is held: nothing where the file is missing or has holes."""
+        """Return how much space is reserved: 0 if the file is missing or has holes."""
         try:
             status = self._path.stat()
         except OSError:
@@ -86,7 +86,7 @@ class Reserve:
         return status.st_size if status.st_blocks * 512 >= status.st_size else 0
 
     def release(self) -> None:
-        """Let the space go.
+        """Release the space.
 
         Raises:
             OSError: the disk refused.
@@ -100,7 +100,7 @@ class Reserve:
 
 
 class FileMark(NamedTuple):
-    """One file as this process last left it; whoever replaces or writes the file changes it."""
+    """The state in which this process last left a file; replacing or writing the file changes it."""
 
     device: int
     inode: int
@@ -108,19 +108,19 @@ class FileMark(NamedTuple):
     modified_ns: int
 
     def is_file_of(self, other: "FileMark") -> bool:
-        """Tell whether both are marks of one and the same file, whatever was written to it in between."""
+        """Tell whether both are marks of the same file, whatever was written to it in between."""
         return (self.device, self.inode) == (other.device, other.inode)
 
 
 class Marker:
-    """Takes the marks of the database in one folder and of its write-ahead log."""
+    """Takes the marks of the database in one folder and of SQLite's write-ahead log beside it."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep where they lie."""
+        """Take marks in `folder`."""
         self._paths = str(folder / DATABASE), str(folder / f"{DATABASE}-wal")
 
     def marks(self) -> tuple[FileMark, FileMark]:
-        """Return the marks of both as they are at their paths now.
+        """Return the marks of the two files that are at their paths now.
 
         Raises:
             OSError: one of them is not there.
@@ -130,5 +130,5 @@ class Marker:
 
 
 def _mark(path: str) -> FileMark:
-    status = os.lstat(path)  # By name, many times an append: a Path would cost more than the call itself.
+    status = os.lstat(path)  # Each append calls this many times, and a Path would cost more than the call itself.
     return FileMark(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

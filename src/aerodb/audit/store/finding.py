@@ -1,4 +1,4 @@
-"""Searching the log: the index finds, the log proves, and what does not fit is never shown."""
+"""Searches the log: the index finds records, the log proves them, and a wrong hit is never shown."""
 
 import sqlite3
 from collections.abc import Callable
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class _IndexMistaken(Exception):
-    """The index named a record that is not what was searched for."""
+    """The index named a record that does not match the search."""
 
 
 def search(log: Log, query: Query, before: int | None = None, limit: int = PAGE_RECORDS_MAX) -> list[tuple[int, bytes]]:
-    """Return number and bytes of the newest `limit` records below `before` that match, falling.
+    """Return number and bytes of the newest `limit` records below `before` that match, the newest first.
 
     Raises:
         LogUnavailable: the log or every index of it cannot be read.
@@ -51,7 +51,7 @@ def newest_requests(log: Log, before: int | None = None, limit: int = PAGE_RECOR
 
 
 def _held_to(log: Log, number: int, fits: Callable[[Record], bool]) -> bytes:
-    """Return a record as it stands in the log, if it fits."""
+    """Return a record from the log, if it fits."""
     try:
         data = log.record(number)
     except RecordUnknown as error:
@@ -62,7 +62,7 @@ def _held_to(log: Log, number: int, fits: Callable[[Record], bool]) -> bytes:
 
 
 def _twice(log: Log, find: Callable[[], T]) -> T:
-    """Return what is found; a mistaken index is built anew, once."""
+    """Return what `find` does; if the index is wrong, build it anew and try once more."""
     try:
         try:
             return find()

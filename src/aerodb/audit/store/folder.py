@@ -1,8 +1,8 @@
-"""Whether a log's files are intact: all is computed again from the records, and compared with what is stored.
+"""Verifies that a log's files are intact: everything is computed again from the records and compared with the files.
 
-- Memory stays flat: rows are read a few at a time, whatever the log's size.
-- A long log is cut into parts, which all cores verify. A part begins with the stored tree's right edge at its first
-  record; the part before it checked exactly those nodes, so that together they check all that one pass would.
+- Memory use does not grow with the log: rows are read a few at a time.
+- A long log is cut into parts, which are verified on all cores. A part starts from the stored right edge of the tree at
+  its first record; the part before it verifies exactly those nodes. So together they verify all that one pass would.
 """
 
 import os
@@ -37,17 +37,17 @@ from aerodb.errors import VerificationFailed
 T = TypeVar("T")
 
 PART_RECORDS = 25_000
-"""How many records one part has: a third of a second's work. Starting another process costs about as much."""
+"""How many records a part has: about a third of a second's work, as long as another process takes to start."""
 
 _ROWS_AT_ONCE = 256
 _BLOBS_FROM = ("", *(f"sha256:{digit:x}" for digit in range(1, 16)), "t")
-"""Where the parts of the blobs begin; the first and the last leave none out, whatever its digest is called."""
+"""Where the parts of the blobs begin. Blobs with malformed digests fall into the first or the last part."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of the work: records from `start` up to `end`, or blobs from one digest up to another, or the file.
+    """One part of the work: the records from `start` to before `end`, or the blobs in a range of digests, or the file.
 
-    Where no digest ends it, a part of the blobs goes on to the last.
+    `digest_to` None means up to and including the last blob.
     """
 
     kind: str
@@ -58,7 +58,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify_folder(folder: Path, vkey: str, progress: Progress = silent, part_records: int = PART_RECORDS) -> Verified:
-    """Return what holds if the log in `folder` is intact: whole, unaltered and signed by the log's key.
+    """Verify that the log in `folder` is intact: complete, unaltered and signed by the log's key.
 
     Raises:
         VerificationFailed: something is missing, altered or not signed; the message says what.
@@ -71,13 +71,13 @@ def verify_folder(folder: Path, vkey: str, progress: Progress = silent, part_rec
 
 @contextmanager
 def opened_folder(folder: Path, vkey: str) -> Iterator[Database]:
-    """Hold one consistent state of the log in `folder` open, to be verified.
+    """Hold one consistent state of the log in `folder` open for verification.
 
-    Nothing is written, so this works while a server appends. A log that was closed is held to its seal too, and so to
-    every byte of its files.
+    Nothing is written, so this works while a server appends. A log that was closed must also match its seal, which
+    covers every byte of its files.
 
     Raises:
-        VerificationFailed: the files are not those that were sealed, or they are damaged.
+        VerificationFailed: the files are not the ones that were sealed, or they are damaged.
         LogUnavailable: the folder has no log that can be opened.
         VerifierKeyInvalid: `vkey` is malformed.
     """
@@ -101,7 +101,7 @@ def opened_folder(folder: Path, vkey: str) -> Iterator[Database]:
 
 @contextmanager
 def damage() -> Iterator[None]:
-    """Say in our words that the database is damaged."""
+    """Turn the database's errors into VerificationFailed."""
     try:
         yield
     except (sqlite3.Error, TypeError, ValueError) as error:
@@ -111,9 +111,9 @@ def damage() -> Iterator[None]:
 def verify_content(
     database: Database, vkey: str, folder: Path, progress: Progress = silent, part_records: int = PART_RECORDS
 ) -> Verified:
-    """Return what holds if the database's content is whole, unaltered and signed by the log's key.
+    """Verify that the database's content is complete, unaltered and signed by the log's key.
 
-    A long log's parts are verified by other processes, which open the database in `folder` by themselves.
+    Other processes verify a long log's parts; they open the database in `folder` themselves.
 
     Raises:
         VerificationFailed: something is missing, altered or not signed.
@@ -128,16 +128,16 @@ def verify_content(
             if part.kind == "records":
                 progress(part.end, size)
         if database.count() != size:
-            raise VerificationFailed(f"there are not exactly the rows of {size} records")
-        if blobs < database.count_blobs():  # Other processes may have seen more, which a server appended meanwhile.
-            raise VerificationFailed("there are blobs whose names are no digests")
-        # The parts have shown that every stored node is that of its records, and so the right edge is too.
+            raise VerificationFailed(f"the log does not have exactly {size} records, as its checkpoint says")
+        if blobs < database.count_blobs():  # Not `!=`: other processes may see blobs that a server appended meanwhile.
+            raise VerificationFailed("a blob is stored under a name that is not a digest")
+        # The parts have verified every stored node, and so those of the right edge.
         verify_head(frontier_of(database.node_hash, size), checkpoint)
     return Verified(size=size, checkpoint=checkpoint, checkpoint_text=text)
 
 
 def _verified(database: Database, folder: Path, parts: tuple[Part, ...], processes: int) -> Iterator[tuple[Part, int]]:
-    """Yield each part once it is verified, and how many rows it had."""
+    """Yield each part once it is verified, with its number of rows."""
     if processes == 1:
         yield from ((part, _verify_part(database, part)) for part in parts)
     else:
@@ -146,7 +146,7 @@ def _verified(database: Database, folder: Path, parts: tuple[Part, ...], process
 
 
 def _verified_checkpoint(size: int, text: str, vkey: str) -> Checkpoint:
-    """Return the stored checkpoint; it must be in the one form that the log gives it."""
+    """Return the stored checkpoint, verified; it must have exactly one signature, as the log stores it."""
     if text.count("\u2014 ") != 1:
         raise VerificationFailed(f"the checkpoint at {size} records has a signature that the log never stored")
     return verified_checkpoint(text, vkey)
@@ -161,18 +161,18 @@ def _parts(size: int, part_records: int) -> Iterator[Part]:
 
 
 def processes_for(size: int, part_records: int = PART_RECORDS) -> int:
-    """Return how many processes verify the folder of a log of `size` records: as many as this one has cores.
+    """Return how many processes verify a log of `size` records: as many as this one may use cores.
 
-    A log of no more than two parts is verified by this one alone, which is done before another one has started.
+    This process alone verifies a log of at most two parts: it is finished before another would have started.
     """
     return 1 if size <= 2 * part_records else len(os.sched_getaffinity(0))
 
 
 def side_by_side(work: Callable[..., T], calls: Sequence[tuple[object, ...]], processes: int) -> Iterator[T]:
-    """Yield what `work` gives for the arguments of each call, in order, done by so many processes.
+    """Call `work` with the arguments in each of `calls`, in so many processes; yield the results in order.
 
     Raises:
-        VerificationFailed: the first of the calls that failed, in order, raised it.
+        VerificationFailed: raised by the first call, in order, that failed.
     """
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
     try:
@@ -183,7 +183,7 @@ def side_by_side(work: Callable[..., T], calls: Sequence[tuple[object, ...]], pr
 
 
 def verify_part(folder: Path, part: Part) -> int:
-    """Verify one part of the log in `folder`, the work of one process; return how many rows it has.
+    """Verify one part of the log in `folder`, as one process's work; return its number of rows.
 
     Raises:
         VerificationFailed: something in it is missing, altered or not signed.
@@ -194,7 +194,7 @@ def verify_part(folder: Path, part: Part) -> int:
 
 @contextmanager
 def opened_again(folder: Path) -> Iterator[Database]:
-    """Hold the log in `folder` open in another process, which helps the one that checked what it is.
+    """Hold the log in `folder` open in a helping process; the main one has already checked its seal and form.
 
     Raises:
         VerificationFailed: it is damaged.
@@ -242,15 +242,15 @@ def _verify_rows(database: Database, start: int, end: int) -> None:
 
 
 def _verify_row(database: Database, row: DatabaseRow, frontier: Frontier) -> Frontier:
-    """Check one record and the nodes that it completed; return the frontier after it."""
+    """Verify one record and the nodes that it completed; return the right edge of the tree after it."""
     sequence, request, event, stored, body = row
     record = verified_record(sequence, body)
     if (sequence, request, event) != (frontier.size, record.request, record.event):
         raise VerificationFailed(f"record {frontier.size} is not filed under its number, request and event")
-    for digest in record.needs:  # Whether each is what it is named is checked once, with all the blobs.
+    for digest in record.needs:  # That blobs match their digests is verified elsewhere, once for each.
         if not database.has_blob(digest):
             raise VerificationFailed(f"record {sequence} names the blob {digest}, which is missing")
     nodes, grown = frontier.grown(leaf_hash(body))
     if b"".join(nodes) != stored:
-        raise VerificationFailed(f"the stored hash of record {sequence}, or of a node that it completes, is not theirs")
+        raise VerificationFailed(f"the stored hash of record {sequence}, or of a tree node that it completes, is wrong")
     return grown

@@ -1,7 +1,7 @@
-"""Version 1 of the configuration, found in a log by its digest: whoever trusts the digest alone needs no other file.
+"""Finds version 1 of the configuration in a log by its digest, so that a person who trusts the digest needs no file.
 
-- Nothing of the log is believed for it: a text counts by its own digest, which is computed here.
-- With what is found the log is verified afterwards, as with a cluster.json.
+- The log need not be trusted for this: a text is accepted by its digest, which is computed here.
+- The log is then verified with the version found, as with a cluster.json.
 """
 
 import sqlite3
@@ -24,10 +24,10 @@ from aerodb.protocol.cluster import Cluster
 
 
 def founding_in(path: Path, digest: str) -> Cluster:
-    """Return the version 1 of a digest, from a log's folder, a backup or an export.
+    """Return the version 1 with this digest, from a log's folder, a backup or an export.
 
     Raises:
-        VerificationFailed: nothing there has this digest, or what has it is no version 1.
+        VerificationFailed: nothing there has this digest, or it is not a version 1.
         LogUnavailable: there is no log that can be opened.
         OSError: the file cannot be read.
     """
@@ -42,10 +42,10 @@ def founding_in(path: Path, digest: str) -> Cluster:
 
 
 def trusted_founding(data: bytes | None, digest: str) -> Cluster:
-    """Return the version 1 in `data`, where that has the digest that is trusted.
+    """Return the version 1 in `data`, after checking its digest.
 
     Raises:
-        VerificationFailed: it has not, or is no version 1.
+        VerificationFailed: it has another digest, or is not a version 1.
     """
     if data is None or canonical.digest(data) != digest:
         raise VerificationFailed(f"nothing in it has the digest {digest}, which is trusted as that of version 1")

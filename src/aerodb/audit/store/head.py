@@ -1,13 +1,12 @@
-"""The head: the newest checkpoint once more, in a file of its own beside the log's folder.
+"""The head: a copy of the newest checkpoint, in a file beside the log's folder.
 
-A database whose end is cut off, or that is put back from a copy, is whole in itself. The head says what it was: a log
-that does not extend it lost something.
+A database that was cut off at its end, or replaced by an older copy, is consistent in itself. The head shows the loss:
+a log that does not extend it has lost records.
 
-- It is written after the commit that it is about is durable, so it never says more than the log had.
-- It is written in place, in two slots by turns, so that one of them is whole whenever the process dies; and it is given
-  to the system, not forced to the disk before the log is closed: a process that is killed loses nothing of it, and a
-  power failure at most makes it older, which says less and nothing wrong.
-- Nothing is believed of it but the log's own signature.
+- It is written after the commit is durable, so it never claims more than the log had.
+- It is written in place, into two slots by turns, so that one slot is always complete. It is synced only when the log
+  is closed: a killed process loses nothing of it, and a power failure makes it older at most, which is safe.
+- Only a checkpoint with the log's own signature is accepted from it.
 """
 
 import os
@@ -22,21 +21,21 @@ _SLOT_BYTES = 2_048
 
 
 def head_path(folder: Path) -> Path:
-    """Return where the head of the log in `folder` lies."""
+    """Return the path of the head of the log in `folder`."""
     return folder.with_name(folder.name + ENDING)
 
 
 class Head:
-    """The head of the log in one folder, whose checkpoints the key `vkey` signs. Used by one thread at a time."""
+    """The head of the log in one folder; `vkey` verifies its checkpoints. For one thread at a time."""
 
     def __init__(self, folder: Path, vkey: str) -> None:
-        """Keep where it lies; nothing is opened yet."""
+        """Prepare; nothing is opened yet."""
         self._path = head_path(folder)
         self._vkey = vkey
         self._descriptor: int | None = None
 
     def read(self) -> str:
-        """Return the newest checkpoint that it holds, or "" where it holds none.
+        """Return the newest checkpoint in the file; "" if there is none.
 
         Raises:
             OSError: it cannot be read.
@@ -48,7 +47,7 @@ class Head:
         return max(found)[1]
 
     def _slot(self, data: bytes) -> tuple[int, str]:
-        """Return size and text of the checkpoint in a slot; one that was cut off while it was written is none."""
+        """Return size and text of the checkpoint in a slot; -1 and "" if it is torn, empty or not signed by the log."""
         text = data.rstrip(b"\0").decode(errors="replace")
         try:
             return open_checkpoint(text, self._vkey).size, text
@@ -56,7 +55,7 @@ class Head:
             return -1, ""
 
     def write(self, size: int, checkpoint: str) -> None:
-        """Note the checkpoint at `size` records, in the place of the one before the last.
+        """Write the checkpoint at `size` records over the older slot.
 
         Raises:
             OSError: the disk refused.
@@ -69,7 +68,7 @@ class Head:
         os.pwrite(self._descriptor, data.ljust(_SLOT_BYTES, b"\0"), size % 2 * _SLOT_BYTES)
 
     def _opened(self) -> int:
-        """Return a descriptor of the file, which has its place on the disk from its beginning on."""
+        """Open the file, with its disk space allocated."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, 2 * _SLOT_BYTES)
@@ -80,11 +79,11 @@ class Head:
         return descriptor
 
     def forget(self) -> None:
-        """Remove it: of a log that begins anew."""
+        """Delete the file, for a log that begins anew."""
         self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Force it to the disk, and let it go."""
+        """Sync and close the file."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return

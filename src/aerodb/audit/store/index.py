@@ -1,12 +1,12 @@
-"""The index: a way to find records quickly, in a file of its own beside the log's folder, in which every byte counts.
+"""The search index over the log's records, in a file beside the log's folder (the folder itself is sealed).
 
-- It is no truth. It is made from the log alone, is neither signed nor sealed, and may be deleted at any time.
-- Whatever it finds is read from the log and held to the query; what does not fit makes it be built anew.
-- It names the tree's root that it was built up to. One that the log never had at that size makes it be built anew;
-  one that is older is carried on from there.
-- Appends leave it alone: what was appended since is caught up at the next search. One question catches up a bounded
-  number of records, and is refused where that was not all: it is never answered from an index that lags behind.
-- Where it cannot be written (a full disk), a temporary one takes its place for as long as the log is open.
+- It is not trusted. It is built from the log alone, is neither signed nor sealed, and may be deleted at any time.
+- Every hit is read from the log and checked against the query; a wrong hit makes the index be built anew.
+- It stores the size and root of the tree up to which it was built. If the log never had that root, the index is built
+  anew; if the log has grown since, it is continued.
+- Appends do not touch it; the next search catches up. One search catches up a bounded number of records, and is refused
+  if more are missing: a search is never answered from an index that lags behind.
+- If it cannot be written (a full disk), a temporary index replaces it for as long as the log is open.
 """
 
 import os
@@ -27,10 +27,10 @@ ENDING = ".index"
 T = TypeVar("T")
 
 CATCH_UP_RECORDS_MAX = 200_000
-"""How many records one question catches up at most: some seconds' work."""
+"""How many records one search catches up at most: some seconds' work."""
 
 BULK_RECORDS = 20_000
-"""From how many records on an empty index is filled first and ordered afterwards, which is several times faster."""
+"""From this many records on, an empty index is filled first and indexed afterwards, which is several times faster."""
 
 _ROWS_AT_ONCE = 5_000
 
@@ -67,7 +67,7 @@ _EQUALS = (("operator", "operator"), ("event", "event"), ("action", "action"), (
 
 
 class Indexed(msgspec.Struct, frozen=True):
-    """The parts of a record that it is found by; nothing is verified here, for nothing is believed."""
+    """The parts of a record that searches use; not verified, because hits are checked against the log."""
 
     request: str
     event: str
@@ -84,7 +84,7 @@ _DECODER = msgspec.json.Decoder(Indexed)
 
 
 class RecordSource(Protocol):
-    """What an index is built from."""
+    """The log that an index is built from."""
 
     @property
     def size(self) -> int:
@@ -101,7 +101,7 @@ class RecordSource(Protocol):
 
 
 class Index:
-    """The index of the log in one folder. Safe to use from several threads; it opens when it is first used."""
+    """The index of the log in one folder. Safe to use from several threads; opened when first used."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Index:
         catch_up_records_max: int = CATCH_UP_RECORDS_MAX,
         bulk_records: int = BULK_RECORDS,
     ) -> None:
-        """Keep where it lies and what it is built from."""
+        """Index the records of `source` in a file beside `folder`; nothing is opened yet."""
         self._catch_up_records_max, self._bulk_records = catch_up_records_max, bulk_records
         self._path = folder.with_name(folder.name + ENDING)
         self._source = source
@@ -123,7 +123,7 @@ class Index:
     # Following the log -------------------------------------------------------------------------------------------
 
     def _insert(self, rows: list[tuple[int, Indexed]], root: bytes) -> None:
-        """Note records in one transaction, up to the size at which the tree has this root."""
+        """Insert records in one transaction; `root` is the tree's root after the last of them."""
         connection = self._opened()
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -140,10 +140,10 @@ class Index:
         self._size = size
 
     def _catch_up(self) -> None:
-        """Note what is missing, many records at a time, so that memory stays flat.
+        """Insert the missing records in batches, so that memory use is bounded.
 
         Raises:
-            SearchBehind: that was more than one question catches up; the next one goes on.
+            SearchBehind: more are missing than one search catches up; the next search goes on.
         """
         begun = self._size
         if begun == 0 and not self._bulk and self._source.size >= self._bulk_records:
@@ -158,7 +158,7 @@ class Index:
         if self._bulk:
             self._opened().executescript(f"BEGIN;{_ORDERS}{_REQUESTS}COMMIT;")
         if self._bulk or self._size - begun >= _ROWS_AT_ONCE:
-            self._opened().execute("ANALYZE")  # So that SQLite knows which condition leaves the fewest records.
+            self._opened().execute("ANALYZE")  # So that SQLite applies the most selective condition first.
         self._bulk = False
 
     # Opening -----------------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ class Index:
         return self._connection
 
     def _open(self) -> None:
-        """Open the file if it is an index of this log; else make a new one."""
+        """Open the file if it is an index of this log, else make a new one."""
         try:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
             self._connection = _connected(self._path)
@@ -196,7 +196,7 @@ class Index:
         return size
 
     def _rebuild(self) -> None:
-        """Begin an empty index: in its file, or, where that cannot be, in a temporary one."""
+        """Begin an empty index in the file, or in a temporary one if the file cannot be written."""
         self._disconnect()
         try:
             for ending in ("", "-wal", "-shm", "-journal"):
@@ -209,7 +209,7 @@ class Index:
         self._size = 0
 
     def _rebuild_aside(self) -> None:
-        """Begin an empty index in SQLite's own temporary place."""
+        """Begin an empty index in a temporary database of SQLite's."""
         self._disconnect()
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         _create(self._connection)
@@ -230,12 +230,12 @@ class Index:
     # Finding -----------------------------------------------------------------------------------------------------
 
     def rebuild(self) -> None:
-        """Build it anew at the next search: it said what the log does not."""
+        """Empty the index, because it contradicts the log; the next search builds it anew."""
         with self._lock:
             self._rebuild()
 
     def find(self, query: Query, before: int, limit: int) -> list[int]:
-        """Return the numbers of the newest `limit` records below `before` that match, falling.
+        """Return the numbers of the newest `limit` records below `before` that match, the newest first.
 
         Raises:
             sqlite3.Error: it cannot be read, and cannot be built.
@@ -244,7 +244,7 @@ class Index:
         return self._asked(lambda connection: _find(connection, query, before, limit))
 
     def requests(self, before: int, limit: int) -> list[tuple[str, int]]:
-        """Return the newest `limit` requests whose first record lies below `before`, with that record's number.
+        """Return the newest `limit` requests whose first record is below `before`, with that record's number.
 
         Raises:
             sqlite3.Error: it cannot be read, and cannot be built.
@@ -254,7 +254,7 @@ class Index:
         return self._asked(lambda connection: connection.execute(statement, (before, limit)).fetchall())
 
     def _asked(self, ask: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what a question gives, once everything is noted; a damaged file is built anew, once."""
+        """Catch up with the log, then return what `ask` does; a damaged file is built anew, once."""
         with self._lock:
             try:
                 self._opened()
@@ -264,14 +264,14 @@ class Index:
                 self._rebuild()
             try:
                 self._catch_up()
-            except sqlite3.Error:  # The file's disk is full: a temporary one lies elsewhere.
+            except sqlite3.Error:  # The disk is full: continue with a temporary index elsewhere.
                 self._rebuild_aside()
                 self._catch_up()
             return ask(self._opened())
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    """Return a connection whose commits are ordered, and need not be durable: what is lost is caught up."""
+    """Return a connection whose commits are ordered but need not be durable: what is lost is caught up."""
     uri = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -312,7 +312,7 @@ def _insert_rows(connection: sqlite3.Connection, rows: list[tuple[int, Indexed]]
 
 
 def _insert_requests(connection: sqlite3.Connection, rows: list[tuple[int, Indexed]]) -> None:
-    """Note which of the records begin a request; all of them are entries already."""
+    """Insert the requests that begin with one of the records, which are already in the entries."""
     connection.executemany(
         "INSERT INTO request SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM entry WHERE request = ?2 AND sequence < ?1)",
         ((sequence, record.request) for sequence, record in rows if record.request),
@@ -320,7 +320,7 @@ def _insert_requests(connection: sqlite3.Connection, rows: list[tuple[int, Index
 
 
 def _find(connection: sqlite3.Connection, query: Query, before: int, limit: int) -> list[int]:
-    """Return the numbers that match. Every condition is one of a fixed set; what was typed is only ever a value."""
+    """Return the numbers that match. Conditions come from a fixed set; what a person typed is always a bound value."""
     conditions, values = ["entry.sequence < ?"], list[str | int]([before])
     tables = "entry"
     for name, column in _EQUALS:

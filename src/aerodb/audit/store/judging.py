@@ -1,10 +1,10 @@
-"""The verification of a whole log, in a folder or an export: intact, authentic, replayed, and what was not checked.
+"""Verifies a whole log, in a folder or an export: that it is intact, authentic and replayed, and what was not checked.
 
-- First all is held to what was signed; then every request's records are judged, one request after another, as the
-  records of an evidence file are (`aerodb.audit.meaning`).
-- The index over requests, which the first step has verified, puts a request's records together. So memory stays flat in
-  the number of records: no request is remembered once it is judged.
-- The requests of a long log are judged by all cores.
+- First everything is verified against the signed checkpoint. Then the records of each request are judged, one request
+  after another, as those of an evidence file are (`aerodb.audit.meaning`).
+- The index over requests, which the first step verifies, brings a request's records together. So memory use does not
+  grow with the log: a request is forgotten once it is judged.
+- The requests of a long log are judged on all cores.
 """
 
 import os
@@ -36,17 +36,17 @@ from aerodb.errors import VerificationFailed
 from aerodb.protocol.vkey import VerifierKey
 
 ALONE_RECORDS_MAX = 1_000
-"""Up to how many records one process judges alone: about as long as another one takes to start."""
+"""Up to this many records one process judges alone: it takes about as long as another process takes to start."""
 
 _PREFIXES = ("", *(f"{digit:x}" for digit in range(1, 16)), None)
-"""Where the parts of the requests begin and end: an id is hexadecimal; the first and the last part leave none out."""
+"""Where the parts of the requests begin and end. Ids are hexadecimal; all others fall into the first or last part."""
 
 RequestPart = tuple[str, str | None]
-"""From which request up to which a part goes; None: to the last."""
+"""A part's first request, and the one before which it ends; None means up to and including the last."""
 
 
 class How(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is told how many records are held to what was signed and how many are judged; what one process does alone."""
+    """How to verify: whom to tell the progress of each step, and up to how many records one process works alone."""
 
     intact: Progress = silent
     judged: Progress = silent
@@ -57,7 +57,7 @@ AS_USUAL = How()
 
 
 def judge_folder(folder: Path, trust: Trust, earlier: Sequence[Earlier] = (), how: How = AS_USUAL) -> LogVerdict:
-    """Return what holds of the log in `folder`, under the configurations that are trusted.
+    """Return the verdict on the log in `folder`, by the configurations that are trusted.
 
     Raises:
         VerificationFailed: it is not intact; the message says what is missing, altered or not signed.
@@ -70,11 +70,11 @@ def judge_folder(folder: Path, trust: Trust, earlier: Sequence[Earlier] = (), ho
 def judge_export(
     lines: Iterable[bytes], trust: Trust, earlier: Sequence[Earlier] = (), how: How = AS_USUAL
 ) -> LogVerdict:
-    """Return what holds of an export, under the configurations that are trusted; its lines are taken one by one.
+    """Return the verdict on an export, by the configurations that are trusted; its lines are read one by one.
 
     Raises:
         VerificationFailed: it is not intact; the message says what is missing, altered or not signed.
-        LogUnavailable: there is no room for it where temporary files are kept.
+        LogUnavailable: the temporary folder has no room for it.
     """
     with opened_export(lines, trust.cluster.log_key) as (database, folder):
         return _judged(database, folder, trust, earlier, how)
@@ -82,12 +82,12 @@ def judge_export(
 
 @contextmanager
 def earlier_log(path: Path, vkey: str, keys: Iterable[VerifierKey] = ()) -> Iterator[Earlier]:
-    """Hold an earlier log, in a folder, a backup or an export, open to be compared with; it is verified to be intact.
+    """Hold an earlier log, in a folder, a backup or an export, open for comparison, after verifying that it is intact.
 
-    `keys` are those of who may have cosigned it.
+    `keys` are those of the witnesses that may have cosigned it.
 
     Raises:
-        VerificationFailed, LogUnavailable: it is not, or cannot be opened.
+        VerificationFailed, LogUnavailable: it is not intact, or cannot be opened.
         OSError: the file cannot be read.
     """
     with _opened(path, vkey) as (database, folder):
@@ -124,7 +124,7 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Ea
         done += records
         how.judged(done, verified.size)
     if done != verified.size:
-        raise VerificationFailed(f"of {verified.size} records {done} are filed under a request, and could be judged")
+        raise VerificationFailed(f"{done} records were found by their requests, and {verified.size} are in the log")
     given_up = _given_up(database, tally.sum())
     for finding in (*trust.returned(tally.sum().spans), *_misnamed(database, given_up, verified.size)):
         tally.add(finding)
@@ -136,14 +136,14 @@ def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Ea
 
 
 def _given_up(database: Database, found: Meaning) -> tuple[GivingUp, ...]:
-    """Return what the restorations that the log tells of gave up."""
+    """Return what was given up by the restorations recorded in the log."""
     told = ((each.sequence, read_record(database.body(each.sequence) or b"{}")) for each in found.told)
     gaps = ((sequence, record.target, gap_in(record)) for sequence, record in told)
     return tuple(GivingUp(sequence, node, gap) for sequence, node, gap in gaps if gap is not None)
 
 
 def _misnamed(database: Database, given_up: tuple[GivingUp, ...], size: int) -> Iterator[Finding]:
-    """Yield which of the restorations name another beginning than this log's."""
+    """Yield a finding for each restoration whose restored checkpoint is not one of this log."""
     for act in given_up:
         if misnamed(act.gap, size, _roots(database)):
             said = f"it names {act.gap.restored} as restored, and this log does not begin with that"
@@ -153,7 +153,7 @@ def _misnamed(database: Database, given_up: tuple[GivingUp, ...], size: int) -> 
 def _parts_judged(
     database: Database, folder: Path, trust: Trust, size: int, processes: int
 ) -> Iterator[tuple[int, Meaning]]:
-    """Yield of each part of the requests how many records it has, and what they mean."""
+    """Yield for each part of the requests its number of records, and their meaning."""
     parts: tuple[RequestPart, ...] = tuple((begin or "", end) for begin, end in pairwise(_PREFIXES))
     if processes == 1:
         with damage():
@@ -163,7 +163,7 @@ def _parts_judged(
 
 
 def judge_part(folder: Path, trust: Trust, part: RequestPart, size: int) -> tuple[int, Meaning]:
-    """Judge one part of the requests of the log in `folder`: the work of one process.
+    """Judge one part of the requests of the log in `folder`, as one process's work.
 
     Raises:
         VerificationFailed: the database is damaged.

@@ -1,14 +1,14 @@
 """The audit log on disk: append, read back, prove.
 
-- One SQLite transaction holds a record with the nodes of the tree that it completes, its blobs, and the checkpoint that
-  is signed over it and replaces the one before; it is durable when COMMIT returns (WAL, synchronous=FULL), or nothing
-  of it is there.
+- One SQLite transaction holds a record, the tree nodes that it completes, its blobs, and the new signed checkpoint,
+  which replaces the one before. Either all of it is durable when COMMIT returns (SQLite's WAL mode, synchronous=FULL),
+  or none of it is there.
 - *Durable* is not *published*: `append` returns only after the record and its checkpoint were read back, by another
   connection, from files that are still the ones at their path.
-- Nobody else writes these files: the folder is locked, and a file that changed since this process last wrote it stops
-  everything.
-- Room for the record of what was done is held before it is done (`ensure_reserve`).
-- What was appended is noted in the head, beside the folder: so a log that lost its end knows it (`lost`).
+- No other process may write these files: the folder is locked, and if a file changed since this process last wrote it,
+  nothing more is appended.
+- Disk space for the record of an outcome is reserved before the action is dispatched (`ensure_reserve`).
+- The newest checkpoint is copied into the head, beside the folder, so a log that lost its end notices (`lost`).
 """
 
 import os
@@ -53,12 +53,12 @@ class Log(Readable):
     """
 
     def __init__(self, folder: Path, origin: str, key: Ed25519PrivateKey, progress: Progress = silent) -> None:
-        """Open the log in `folder`. One that was not closed is verified whole first, and `progress` told how far.
+        """Open the log in `folder`. If it was not closed, it is wholly verified first, and `progress` is told.
 
         Raises:
             LogUnavailable: there is none, it cannot be opened, or another process has it open.
-            LogReplaced: its seal, or its newest checkpoint, is not that of its files.
-            VerificationFailed: it was not closed, and its content does not verify.
+            LogReplaced: it was closed, and its files do not match the seal.
+            VerificationFailed: its content does not match its newest checkpoint.
         """
         self._folder = folder
         self._origin = origin
@@ -85,7 +85,7 @@ class Log(Readable):
 
     @classmethod
     def create(cls, folder: Path, origin: str, key: Ed25519PrivateKey) -> Self:
-        """Make a new, empty log in `folder` (made too, mode 700) and open it.
+        """Make a new, empty log in `folder`, which is made too (mode 700), and open it.
 
         Raises:
             LogUnavailable: there is one already, or the disk refused.
@@ -123,12 +123,12 @@ class Log(Readable):
         except BaseException:
             self._disconnect()
             raise
-        # A full disk must not keep anybody from reading the log: `ensure_reserve` says so before a dispatch.
+        # A full disk must not keep anybody from reading the log; before a dispatch `ensure_reserve` complains.
         with suppress(OSError):
             self._reserve.ensure(RESERVE_BYTES)
 
     def _compare_with_head(self) -> None:
-        """Hold the log against what its head says of it; one that does not extend it is left as it is, for looking."""
+        """Compare the log with its head; if the log does not extend it, keep the head as evidence of the loss."""
         noted = self._head.read()
         head = verified_checkpoint(noted, self._vkey) if noted else None
         kept = head is None or (
@@ -138,17 +138,17 @@ class Log(Readable):
         self._note_head()
 
     def _note_head(self) -> None:
-        """Note the newest checkpoint in the head, unless that still says what was lost; or no longer vouch for it."""
+        """Write the newest checkpoint to the head, unless that shows a loss; note whether the head is up to date."""
         if self._lost:
             return
         try:
             self._head.write(self.size, self._checkpoint)
             self._head_noted = True
-        except OSError:  # The record is durable: a head that says less says nothing wrong, and is written next time.
+        except OSError:  # The record is durable; an older head is not wrong, and the next append writes it again.
             self._head_noted = False
 
     def _break_seal(self) -> bool:
-        """Return whether the log was sealed; then its files are what they were, and the seal is gone."""
+        """Verify and remove the seal; return whether there was one."""
         if not is_sealed(self._folder):
             return False
         try:
@@ -167,12 +167,12 @@ class Log(Readable):
 
     @property
     def lost(self) -> str:
-        """The checkpoint that this log was once at and does not extend; empty where nothing shows that it lost any."""
+        """The checkpoint in the head that this log does not extend; empty if no loss is known."""
         return self._lost
 
     @property
     def verifier_key(self) -> str:
-        """The verifier key that this log's checkpoints are opened with."""
+        """The verifier key of this log's checkpoints."""
         return self._vkey
 
     # Appending ---------------------------------------------------------------------------------------------------
@@ -180,12 +180,12 @@ class Log(Readable):
     def append(self, record: Record, blobs: Mapping[str, bytes] | None = None) -> int:
         """Append `record`, with the `blobs` (by digest) that it names; return its number, from 0.
 
-        When this returns, both are durable, signed for, and were read back.
+        When this returns, all of it is durable, signed, and was read back.
 
         Raises:
-            RecordTooLarge: the record has more bytes than one may have.
+            RecordTooLarge: the record has too many bytes.
             NotCanonical: a text in it is not NFC.
-            BlobMismatched: a blob is not what its digest says, is not text, or a confirmation lacks one.
+            BlobMismatched: a blob does not match its digest, is not text, or is missing.
             LogUnavailable, LogReplaced: see the class.
         """
         body = encode_record(record)
@@ -211,7 +211,7 @@ class Log(Readable):
         return sequence
 
     def _commit(self, record: Record, blobs: Mapping[str, bytes], row: DatabaseRow, checkpoint: str) -> None:
-        """Write all of it in one transaction, which is durable when this returns; or nothing of it is there."""
+        """Write everything in one transaction: it is durable when this returns, or nothing was written."""
         database, size = self._writer, row[0]
         database.connection.execute("BEGIN IMMEDIATE")
         try:
@@ -222,7 +222,7 @@ class Log(Readable):
         except BaseException:
             with suppress(sqlite3.Error):
                 database.connection.execute("ROLLBACK")
-            with suppress(LogReplaced):  # Then the next append says it.
+            with suppress(LogReplaced):  # The next append will raise it.
                 self._remark()
             raise
 
@@ -231,15 +231,15 @@ class Log(Readable):
             raise LogReplaced("someone else appended to the log")
 
     def _remark(self) -> None:
-        """Take the files as this process just left them for ours; refuse others in their place."""
+        """Take new marks after this process wrote the files; refuse other files in their place."""
         marks = self._marks_now()
         if not all(mark.is_file_of(ours) for mark, ours in zip(marks, self._marks, strict=True)):
             raise LogReplaced(f"the files in {self._folder} are not those that this process opened")
         self._marks = marks
 
     def _read_back(self, row: DatabaseRow, checkpoint: str) -> None:
-        """Check that what was committed is what others will read; if not, nothing is ever appended again."""
-        self._fault = "what was written was not what was read back"
+        """Check that another connection reads what was committed; if not, this process never appends again."""
+        self._fault = "what was read back differs from what was written"
         self._remark()
         if self._reading.row_and_checkpoint(row[0]) != (*row, row[0] + 1, checkpoint):
             raise LogUnavailable(self._fault)
@@ -248,7 +248,7 @@ class Log(Readable):
     # Readiness ---------------------------------------------------------------------------------------------------
 
     def reserve(self, size_bytes: int) -> None:
-        """Hold `size_bytes` of disk space, so that the record of an outcome will fit; check that the files are ours.
+        """Reserve `size_bytes` of disk space for the record of an outcome, and check that the files are ours.
 
         Raises:
             LogUnavailable: the disk has no room.
@@ -259,11 +259,11 @@ class Log(Readable):
             self._reserve.ensure(size_bytes)
 
     def ensure_reserve(self) -> None:
-        """Hold the usual reserve; the server calls this before each dispatch. Raises as `reserve` does."""
+        """Make the usual reserve; the server calls this before each dispatch. Raises as `reserve` does."""
         self.reserve(RESERVE_BYTES)
 
     def writable(self) -> bool:
-        """Tell whether an append would likely work: the files are ours, and the reserve is held."""
+        """Tell whether an append would likely work: the files are ours, and the reserve and the head are up to date."""
         try:
             with self._held():
                 self._require_ours()
@@ -279,7 +279,7 @@ class Log(Readable):
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        """Hold the log for one thread, for a bounded time of waiting."""
+        """Lock the log for one thread, waiting LOCK_TIMEOUT_SECONDS at most."""
         if not self._lock.acquire(timeout=LOCK_TIMEOUT_SECONDS):
             raise LogUnavailable(f"the log was busy for {LOCK_TIMEOUT_SECONDS} seconds")
         try:
@@ -290,7 +290,7 @@ class Log(Readable):
             self._lock.release()
 
     def _require_ours(self) -> None:
-        """Refuse to go on with files that someone else replaced or wrote, or that failed to be read back."""
+        """Refuse to go on if someone else replaced or wrote the files, or if reading back failed."""
         self._require_files()
         if self._fault is not None:
             raise LogUnavailable(self._fault)
@@ -308,11 +308,11 @@ class Log(Readable):
     # Closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Verify the log whole, close it and seal its files. Closing twice does nothing.
+        """Verify the whole log, close it and seal its files. Closing twice does nothing.
 
         Raises:
-            LogUnavailable, LogReplaced: it is closed, but without a seal, so that opening it verifies it whole.
-            VerificationFailed: so it is, and what is in the files is not what was signed: they were changed.
+            LogUnavailable, LogReplaced: it was closed without a seal, so the next opening verifies it wholly.
+            VerificationFailed: the files were changed: they are not what was signed. It was closed without a seal.
         """
         try:
             with self._lock, disk():
@@ -336,14 +336,14 @@ class Log(Readable):
             self._release_folder()
 
     def _verify_what_is_sealed(self) -> None:
-        """Verify the files whole: that their marks are ours does not say that their bytes are."""
-        database = open_to_read(self._folder / DATABASE)  # The open connections hold pages in memory, not the files'.
+        """Verify the whole files: unchanged marks do not prove unchanged bytes."""
+        database = open_to_read(self._folder / DATABASE)  # The open connections would read pages cached in memory.
         try:
             verified = verify_content(database, self._vkey, self._folder, self._progress)
         finally:
             database.close()
         if verified.checkpoint_text != self._checkpoint:
-            raise VerificationFailed(f"the files hold another log, of {verified.size} records, than was written here")
+            raise VerificationFailed(f"the files hold a log of {verified.size} records that was not written here")
 
     def _checkpoint_wal(self) -> None:
         busy, _, _ = self._writer.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -1,4 +1,4 @@
-"""Making a log's files, and keeping other processes out of them."""
+"""Makes a log's files, and keeps other processes out of them."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from aerodb.audit.store.files import DATABASE, sync_folder
 
 @contextmanager
 def disk() -> Iterator[None]:
-    """Say in our words that the disk or the database refused."""
+    """Turn errors of the disk or the database into LogUnavailable."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -22,7 +22,7 @@ def disk() -> Iterator[None]:
 
 
 def lock_folder(folder: Path) -> int:
-    """Return a descriptor that keeps other processes from opening the log in `folder`."""
+    """Return a descriptor that locks the log in `folder` until it is closed."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,7 +33,7 @@ def lock_folder(folder: Path) -> int:
 
 
 def create_database(folder: Path, checkpoint: str) -> None:
-    """Make the database aside and put it in place whole, so that a crash leaves no half of it."""
+    """Make the database under another name and rename it, so that a crash leaves no half of it."""
     path, aside = folder / DATABASE, folder / f".{DATABASE}.new"
     if os.path.lexists(path):
         raise LogUnavailable(f"there is a log in {folder} already")

@@ -1,9 +1,8 @@
 """Reading the log: records, blobs and proofs, each checked as it is read.
 
-- What a record is checked against is the root that this process holds in its memory: it opened the log with it, or
-  signed it itself. The stored nodes only lead there. So whatever is changed in the files, whoever changes it together
-  with whatever else, is refused and not shown.
-- Many records are checked at once, by the nodes that they make complete together.
+- A record is checked against the root in this process's memory, which it verified at opening or signed itself. Stored
+  nodes only supply the path to that root. So no change of the files, however consistent, is ever shown.
+- Consecutive records are checked together, by the tree nodes that they complete.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ _NODES_MAX = 8_192
 
 
 class Readable:
-    """The reading half of a log; the other half holds the files, and gives what is used here."""
+    """The reading half of a log; the subclass holds the files and provides `_reading` and `_held`."""
 
     _frontier: tree.Frontier
     _nodes: dict[tuple[int, int], bytes]
@@ -52,7 +51,7 @@ class Readable:
             return self._proven(sequence)[0]
 
     def _proven(self, sequence: int) -> tuple[bytes, tuple[bytes, ...]]:
-        """Return a record's bytes, and the path from them to the root that this process holds."""
+        """Return a record's bytes, and the verified path from them to the root in memory."""
         body = self._reading.body(sequence) if 0 <= sequence < self.size else None
         if body is None and not 0 <= sequence < self.size:
             raise RecordUnknown(f"the log has {self.size} records, and none with the number {sequence}")
@@ -65,9 +64,9 @@ class Readable:
         return body, path
 
     def _node_hash(self, level: int, index: int) -> bytes:
-        """Return the hash of a complete node, which never changes, and so is kept in memory for a while.
+        """Return the hash of a complete node, from a cache if possible: such a node never changes.
 
-        It is believed no more than the files: all that it leads to is held to the root.
+        The cache is trusted no more than the files: every path is checked against the root.
         """
         found = self._nodes.get((level, index))
         if found is None:
@@ -78,10 +77,10 @@ class Readable:
         return found
 
     def records(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Yield number and bytes of the records from `start` up to but without `end` (default: all there are now).
+        """Yield number and bytes of the records from `start` up to, but not including, `end` (default: all so far).
 
         Raises:
-            VerificationFailed: one was altered; those before it were yielded, it is not.
+            VerificationFailed: one was altered; only records before it were yielded.
         """
         first, stop = max(start, 0), self.size if end is None else min(end, self.size)
         while first < stop:
@@ -92,10 +91,10 @@ class Readable:
             first = after
 
     def _checked_rows(self, first: int, stop: int) -> list[tuple[int, bytes]]:
-        """Return the records from `first` up to `stop`, all of which lead to the root that this process holds."""
+        """Return the records from `first` up to, but not including, `stop`, checked against the root in memory."""
         rows = self._reading.bodies(first, stop)
         if [sequence for sequence, _ in rows] != list(range(first, stop)):
-            raise VerificationFailed(f"not every record from {first} to {stop - 1} is there")
+            raise VerificationFailed(f"a record from {first} to {stop - 1} is missing")
         for level, index in tree.blocks(first, stop, _ROWS_LEVEL):
             begin, end = index << level, (index + 1) << level
             node = tree.block_root([tree.leaf_hash(body) for _, body in rows[begin - first : end - first]])
@@ -103,17 +102,17 @@ class Readable:
             if tree.root_from_inclusion(node, index, self.size, path, level) != self._frontier.root():
                 self._nodes.clear()
                 for sequence in range(begin, end):
-                    self._proven(sequence)  # Raises for the very record, where its own path shows which it is.
+                    self._proven(sequence)  # Raises for the altered record, if its own path shows which one it is.
                 raise VerificationFailed(f"the tree that is stored with the records {begin} to {end - 1} is altered")
         return rows
 
     def sequences_of(self, request: str) -> tuple[int, ...]:
-        """Return the numbers of the records about `request`, rising."""
+        """Return the numbers of the records about `request`, in order."""
         with self._held():
             return self._reading.sequences(request)
 
     def root_at(self, size: int) -> bytes:
-        """Return the root of the tree of the first `size` records, of which there are at least as many.
+        """Return the root of the tree of the first `size` records; the log must have that many.
 
         Raises:
             VerificationFailed: the stored tree was altered.
@@ -134,7 +133,7 @@ class Readable:
         return data
 
     def blobs(self) -> Iterator[tuple[str, bytes]]:
-        """Yield digest and bytes of every blob, in the digests' order.
+        """Yield digest and bytes of every blob, sorted by digest.
 
         Raises:
             VerificationFailed: one was altered or removed meanwhile.
@@ -153,7 +152,7 @@ class Readable:
             after = digests[-1]
 
     def proof(self, sequence: int) -> str:
-        """Return the proof that the record `sequence` is in the log, under the newest checkpoint.
+        """Return the inclusion proof of the record `sequence` under the newest checkpoint.
 
         Raises:
             RecordUnknown: there is none.
@@ -162,7 +161,7 @@ class Readable:
         return self.proofs((sequence,))[0]
 
     def proofs(self, sequences: Sequence[int]) -> tuple[str, ...]:
-        """Return the proofs of several records, all under one and the same checkpoint; raises as `proof` does."""
+        """Return the inclusion proofs of several records, all under the same checkpoint; raises as `proof` does."""
         with self._held():
             return tuple(self._proof(sequence) for sequence in sequences)
 
@@ -170,7 +169,7 @@ class Readable:
         return make_proof(sequence, self._proven(sequence)[1], self._checkpoint)
 
     def proof_under(self, sequence: int, checkpoint: str) -> str:
-        """Return the proof of a record under an earlier `checkpoint` of this log, whoever else has signed that.
+        """Return the inclusion proof of a record under an earlier `checkpoint`, keeping its signatures.
 
         Raises:
             RecordUnknown: the log, or the checkpoint, has no such record.
@@ -187,7 +186,7 @@ class Readable:
             return make_proof(sequence, path, checkpoint)
 
     def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
-        """Return the proof that the log at `new_size` records (default: the newest) extends the log at `old_size`.
+        """Return the consistency proof that the log at `new_size` records (default: now) extends that at `old_size`.
 
         Raises:
             RecordUnknown: the log never had that many records.
@@ -203,7 +202,7 @@ class Readable:
             return path
 
     def _root(self, size: int) -> bytes:
-        """Return the root at `size` records, of which the log at the root that this process holds is an extension."""
+        """Return the root at `size` records, after proving that the root in memory extends it."""
         root = tree.frontier_of(self._reading.node_hash, size).root()
         path = tree.consistency_path(self._reading.node_hash, size, self.size)
         if not tree.verify_consistency(size, root, self.size, self._frontier.root(), path):

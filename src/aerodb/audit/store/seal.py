@@ -1,9 +1,9 @@
-"""The seal of a closed log: what its files were, signed by the log's key.
+"""The seal of a closed log: the digests of its files, signed by the log's key.
 
-The tree holds whatever a record says; the seal holds every byte of the files, also those that say nothing.
+The tree covers what the records say; the seal covers every byte of the files, even those without meaning.
 
-- What is sealed was verified whole, after its digests were taken: so what a seal vouches for is what was verified, and
-  what somebody changes meanwhile is not what was sealed.
+- The files are verified after their digests are taken. So a change in between cannot be sealed: if the verification
+  reads it, it refuses; if not, the digests do not match.
 """
 
 import base64
@@ -61,7 +61,7 @@ def write_seal(folder: Path, files: dict[str, str], origin: str, key: Ed25519Pri
 
 
 def verify_seal(folder: Path, vkey: str) -> None:
-    """Check that the files in `folder` are those that were sealed.
+    """Check that the files in `folder` are the ones that were sealed.
 
     Raises:
         VerificationFailed: they are not, or the seal is not the log's.
@@ -86,7 +86,7 @@ def _open_seal(data: bytes, vkey: str) -> Seal:
 
 
 def remove_seal(folder: Path) -> None:
-    """Remove the seal, durably, before anything is written.
+    """Remove the seal durably; to be done before anything is written.
 
     Raises:
         OSError: the disk refused.

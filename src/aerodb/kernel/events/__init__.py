@@ -1,1 +1,1 @@
-"""The agent's journal of transitions: what it sees change on its own node, written down for people."""
+"""The agent's journal of events: the changes that it sees on its own node, written down for people."""

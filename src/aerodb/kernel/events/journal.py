@@ -1,10 +1,10 @@
-"""The journal of transitions on disk: append-only, bounded, never in anybody's way.
+"""The journal of events on disk: append-only, bounded in size, and never able to hold up or fail the agent.
 
-- One event a line, in segments named by their first sequence; the oldest segment goes when there are too many.
-- Sequences rise for ever; one that cannot be written is used up, and shows as lost.
-- Every line is handed to the operating system at once and never synced: the last second before a loss of power may
-  be missing, which nothing rests on.
-- Damage and a full disk never raise: what cannot be read or written is marked as a gap, and the journal goes on.
+- One event per line, in segments named by their first sequence number; the oldest are deleted when all grow too large.
+- Sequence numbers only rise; the number of an event that could not be written is not reused, and shows as lost.
+- Every line goes to the operating system at once and is never synced: a power failure may lose the newest events, on
+  which nothing depends.
+- Damage and a full disk raise nothing: what cannot be read or written becomes a gap, and the journal goes on.
 """
 
 import datetime as dt
@@ -28,18 +28,18 @@ TEXT_CHARACTERS_MAX = 300
 
 
 def _segment_of(path: Path) -> int:
-    """Return the first sequence of a segment, which its name says."""
+    """Return the first sequence number of a segment, from its name."""
     return int(path.stem)
 
 
 def _fit(text: str) -> str:
-    """Return a text as any may be written: in normal form C, without lone surrogates, not too long."""
+    """Return a text fit to be written: NFC, without lone surrogates, cut to the longest length allowed."""
     encodable = text.encode(errors="backslashreplace").decode()
     return unicodedata.normalize("NFC", encodable)[:TEXT_CHARACTERS_MAX]
 
 
 def _whole(segment: Path, bytes_max: int) -> bool:
-    """Tell whether a segment may be appended to."""
+    """Tell whether a segment may be appended to: it is not full, and its last line is complete."""
     with segment.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if size == 0 or size >= bytes_max:
@@ -53,10 +53,10 @@ def _from_text(kind: type, value: object) -> object:
 
 
 class EventJournal:
-    """One node's journal of transitions. One thread appends; any may read."""
+    """One node's journal of events. One thread appends; any thread may read."""
 
     def __init__(self, folder: Path, node: str, bytes_max: int = BYTES_MAX) -> None:
-        """Find where the journal in `folder` ends; it will hold about `bytes_max` at most."""
+        """Find the end of the journal in `folder`, which will hold at most about `bytes_max`."""
         self._folder, self._node, self._bytes_max = folder, node, bytes_max
         self._clock = f"system clock of {socket.gethostname()}"
         self._decoder = msgspec.json.Decoder(Event, dec_hook=_from_text)
@@ -65,7 +65,7 @@ class EventJournal:
 
     @property
     def last(self) -> int:
-        """Return the newest sequence; 0 where there is none yet."""
+        """Return the newest sequence number; 0 if there is none yet."""
         return self._last
 
     def _segments(self) -> list[Path]:
@@ -76,7 +76,7 @@ class EventJournal:
         return sorted(found, key=_segment_of)
 
     def _find_last(self) -> int:
-        """Return the highest sequence that was given out, as far as the files tell; each damaged line counts as one."""
+        """Return the highest sequence number used, as far as the files tell; each damaged line counts as one."""
         for path in reversed(self._segments()):
             sequence = _segment_of(path) - 1
             for line in self._lines(path):
@@ -100,9 +100,9 @@ class EventJournal:
     # Appending ---------------------------------------------------------------------------------------------------
 
     def append(self, transition: Transition, facts: Facts | None) -> bool:
-        """Write one transition as the newest event; tell whether it was written. Nothing is ever raised for the disk.
+        """Write one transition as the newest event; return whether it was written. A failing disk raises nothing.
 
-        An event that cannot be written is lost, and its sequence with it; the next one that can is preceded by a gap.
+        An event that cannot be written is lost with its sequence number; a gap is written before the next event.
         """
         if self._unwritten:
             first = self._last - self._unwritten + 1
@@ -139,7 +139,7 @@ class EventJournal:
         )
 
     def _write(self, event: Event) -> bool:
-        """Hand one line to the operating system, in one write."""
+        """Write one line with one system call."""
         line = canonical.encode(event) + b"\n"
         try:
             descriptor = os.open(self._current(event.sequence), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -154,7 +154,7 @@ class EventJournal:
         return whole
 
     def _current(self, sequence: int) -> Path:
-        """Return the segment to append to: the newest, or a new one where that is full or its last line is torn."""
+        """Return the segment to append to: the newest, or a new one if that is full or its last line is torn."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         segments = self._segments()
         if segments and _whole(segments[-1], self._bytes_max // SEGMENTS):
@@ -177,7 +177,7 @@ class EventJournal:
                     yield event
 
     def page(self, since: int, count: int = PAGE_EVENTS_MAX) -> EventPage:
-        """Return at most `count` events after the sequence `since`, rising, and what is lost between them."""
+        """Return at most `count` events after sequence number `since`, in order, and the numbers lost between them."""
         last = self._last
         events: list[Event] = []
         for event in self._events(since):
@@ -190,7 +190,7 @@ class EventJournal:
 
 
 def _lost(since: int, events: list[Event], end: int) -> tuple[Lost, ...]:
-    """Return the sequences after `since` and up to `end` that none of the events has."""
+    """Return the sequence numbers after `since`, up to and including `end`, that none of the events has."""
     found, expected = [], since + 1
     for event in events:
         if event.sequence > expected:

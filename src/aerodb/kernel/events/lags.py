@@ -1,6 +1,6 @@
-"""The lag of the standbys, sampled with each look of a primary's agent: in memory alone, bounded, for people.
+"""The lag of the standbys, sampled at each look of a primary's agent: only in memory, bounded, for people to see.
 
-An agent that starts anew has none of earlier; the journal of events says that nobody looked meanwhile.
+An agent that restarts has no earlier samples; the journal of events says that nobody looked in between.
 """
 
 import datetime as dt
@@ -31,11 +31,11 @@ class Lags:
 
     @property
     def samples(self) -> tuple[LagSample, ...]:
-        """Return the samples, rising."""
+        """Return the samples, the oldest first."""
         return self._samples
 
     def look(self, sighting: Sighting, events: int) -> None:
-        """Take a sample from one look, where the node is a primary; `events` is the newest sequence of the journal."""
+        """Take a sample from one look if the node is a primary; `events` is the journal's newest sequence number."""
         instance = sighting.facts.instance if sighting.facts else None
         if sighting.facts is None or (instance is not None and instance.state is State.UNREACHABLE):
             self._missed += bool(self._samples)

@@ -1,6 +1,6 @@
-"""What is observed of one node for people: its journal of events, its standbys' lag, and its metrics.
+"""What one node's observer keeps for people: the journal of events, the standbys' lag, and the metrics.
 
-An agent works without any of it: nothing that decides reads what is kept here.
+The agent works without any of it: no decision reads what is kept here.
 """
 
 import threading
@@ -26,10 +26,10 @@ class NodeObserved:
     """The observations of one agent's node."""
 
     def __init__(self, agent: Agent, node: Node) -> None:
-        """Open the journal of events; nothing is looked at yet.
+        """Open the journal of events; the first look comes later.
 
         Raises:
-            PostgresMissing, FolderClosed: PostgreSQL's programs are not there.
+            PostgresMissing, FolderClosed: PostgreSQL's programs cannot be found, or run.
         """
         self.journal = EventJournal(node.events, node.name)
         self._lags = Lags()
@@ -38,18 +38,18 @@ class NodeObserved:
         self._every_seconds = node.file.watches_every_seconds
 
     def start(self, asked_to_end: threading.Event) -> None:
-        """Look on and write down what changes until `asked_to_end` is set, unless the node is not to be watched."""
+        """Watch the node, unless its node.json says never, until `asked_to_end` is set."""
         if self._every_seconds:
             watch = Watch(self._sight, self.journal, self._lags, self._every_seconds, self._agent.remember)
             watch.start(asked_to_end)
 
     def page(self, since: int, count: int) -> EventPage:
-        """Return at most `count` events after the sequence `since`, and the samples of lag."""
-        lags = self._lags.samples  # Read first, so that none is of an event that the page does not know of.
+        """Return at most `count` events after sequence number `since`, and the samples of lag."""
+        lags = self._lags.samples  # Read first, so that no sample is newer than the events of the page.
         return msgspec.structs.replace(self.journal.page(since, count), lags=lags)
 
     def metrics(self) -> bytes:
-        """Look once, and return what is seen as metrics."""
+        """Look once, and return what was seen in Prometheus' text format."""
         from aerodb.kernel.metrics import families  # noqa: PLC0415 - an agent that nobody scrapes never loads it.
 
         sighting = self._sight.glance()

@@ -1,8 +1,8 @@
-"""The observer: looks at the agent's own node about once a second, and writes down what changed.
+"""The observer: it looks at the agent's own node about once a second and writes down what changed.
 
-- It only writes down. Nothing is begun, retried, restarted or decided by what it sees. That the node serves under a
-  weaker policy is the one thing that it makes the agent remember: what was acknowledged meanwhile is seen no other way.
-- It has a connection of its own and takes none of the agent's locks, so that it never holds up an operation.
+- It begins, retries, restarts and decides nothing. It makes the agent remember one thing: that the node serves under a
+  weaker policy, because nothing else shows what was acknowledged meanwhile.
+- It has its own connection and takes none of the agent's locks, so it never holds up an operation.
 - A look that hangs or fails is itself a transition; whatever goes wrong here, the agent goes on.
 """
 
@@ -25,13 +25,13 @@ NOTHING_YET = Sighting(facts=None, failure="nothing yet", trace=None, journal=()
 
 
 class Sight:
-    """How the observer looks: the agent's facts over its own connection, and what PostgreSQL says beyond them."""
+    """How the observer looks: the agent's facts, over its own connection, and more that PostgreSQL tells."""
 
     def __init__(self, agent: Agent, node: Node) -> None:
-        """Keep what to look with; nothing is looked at yet.
+        """Prepare to look; the first look comes later.
 
         Raises:
-            PostgresMissing, FolderClosed: PostgreSQL's programs are not there.
+            PostgresMissing, FolderClosed: PostgreSQL's programs cannot be found, or run.
         """
         self._agent = agent
         self._postgres = node.postgres("observer")
@@ -40,9 +40,9 @@ class Sight:
         self._looking.set_result(NOTHING_YET)
 
     def glance(self, known: tuple[JournalMark, ...] = ()) -> Sighting:
-        """Return what can be seen within LOOK_SECONDS_MAX, or that there is no answer; `known` is then the journal.
+        """Return what a look sees within LOOK_SECONDS_MAX; after that, a sighting without answer, with `known` in it.
 
-        A look that hangs goes on in its own thread, and whoever asks meanwhile waits for that one: none is added.
+        A look that hangs goes on in its own thread; callers that come meanwhile wait for it, and start no other.
         """
         with self._lock:
             if self._looking.done():
@@ -58,7 +58,7 @@ class Sight:
         asked.set_result(self._look())
 
     def _look(self) -> Sighting:
-        """Return what can be seen now, or why nothing can."""
+        """Look now, and return what is seen or why nothing is."""
         journal = self._agent.trail
         try:
             facts = self._agent.facts_through(self._postgres)
@@ -74,7 +74,7 @@ class Sight:
         try:
             return self._postgres.trace() if running and self._postgres is not None else None
         except AeroError:
-            return None  # It was there a moment ago; the next look says what became of it.
+            return None  # PostgreSQL answered a moment ago; the next look tells what became of it.
 
 
 class Watch:
@@ -88,13 +88,13 @@ class Watch:
         every_seconds: float,
         remember: Callable[[Facts], None],
     ) -> None:
-        """Keep what to look with, where to write, how often to look, and how the agent remembers what was seen."""
+        """Look every `every_seconds`, write into `journal` and `lags`, and pass the facts seen to `remember`."""
         self._sight, self._journal, self._lags, self._every_seconds = sight, journal, lags, every_seconds
         self._remember = remember
         self._seen: Seen | None = None
 
     def start(self, asked_to_end: threading.Event) -> None:
-        """Look and write, in a thread of its own, until `asked_to_end` is set; the process never waits for it."""
+        """Look and write in a daemon thread until `asked_to_end` is set."""
         threading.Thread(target=self._run, args=(asked_to_end,), name="observer", daemon=True).start()
 
     def _run(self, asked_to_end: threading.Event) -> None:
@@ -113,14 +113,14 @@ class Watch:
                 return
 
     def _begin(self) -> None:
-        """Mark that nobody looked between the last event of an earlier agent and now."""
+        """Write a gap: nobody looked between the previous agent's last event and now."""
         last = self._journal.last
         if last:
             gap = Transition(kind=Kind.GAP, subject="not looked at", before=str(last), after=str(last + 1))
             self._journal.append(gap, None)
 
     def turn(self) -> None:
-        """Look once, write what changed since the last look, and take a sample of the lag."""
+        """Look once, write down what changed since the last look, and sample the lag."""
         sighting = self._sight.glance(self._seen.journal if self._seen else ())
         now = see(self._seen, sighting)
         for transition in transitions(self._seen, now):

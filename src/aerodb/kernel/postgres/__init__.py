@@ -1,1 +1,1 @@
-"""One PostgreSQL instance, worked through its own programs and one connection."""
+"""One PostgreSQL instance, operated through its own programs and one connection."""

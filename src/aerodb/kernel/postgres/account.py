@@ -1,7 +1,7 @@
-"""The unprivileged user that PostgreSQL runs as, where the agent itself is root.
+"""The unprivileged user that PostgreSQL runs as if the agent is root.
 
-- PostgreSQL refuses to run as root; so every child drops to the account, and only children do.
-- Every folder above data and programs must be traversable by the account.
+- PostgreSQL refuses to run as root, so every child process drops to the account; the agent itself stays root.
+- The account must be able to traverse every folder above the data and the programs.
 """
 
 import grp
@@ -30,10 +30,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def account_for_children(preferred: str = "") -> Account | None:
-    """Return the account that children drop to; None where the agent is an ordinary user already.
+    """Return the account that child processes drop to; None if the agent is an ordinary user.
 
     Raises:
-        FolderClosed: root, and there is no such user.
+        FolderClosed: the agent is root, and there is no unprivileged user to drop to.
     """
     if os.geteuid() != 0:
         return None
@@ -48,7 +48,7 @@ def account_for_children(preferred: str = "") -> Account | None:
 
 
 def logins(account: Account | None) -> tuple[str, ...]:
-    """Return the operating system's users that an agent of this installation can be: this process's own, the account's.
+    """Return the operating system's users that may log in as the agent: this process's own, and the account's.
 
     Raises:
         FolderClosed: this process's user has no name.
@@ -71,7 +71,7 @@ def _above(path: Path) -> Iterator[Path]:
 
 
 def first_closed(path: Path, account: Account | None) -> Path | None:
-    """Return the first existing folder on the way to `path`, itself included, that `account` cannot enter; or None."""
+    """Return the first folder on the way to `path`, itself included, that `account` cannot enter, or None."""
     for folder in _above(path):
         try:
             found = folder.stat()
@@ -95,5 +95,5 @@ def _enterable(folder: Path, found: os.stat_result, account: Account | None) -> 
 
 
 def traversable(path: Path, account: Account | None) -> bool:
-    """Tell whether `account` (None: this process's own user) can go through every folder down to `path`."""
+    """Tell whether `account` (None: this process's own user) can enter every folder down to `path`."""
     return first_closed(path, account) is None

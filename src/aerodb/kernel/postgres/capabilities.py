@@ -1,6 +1,6 @@
-"""What PostgreSQL's versions have that the agent uses where it is there: one table, each with since when, and why.
+"""PostgreSQL features that only some versions have: one table, with the first version of each and its use.
 
-Nothing else asks for a version: what differs between versions is a line here, or nobody knows of it.
+No other code asks for the version: every difference that the agent knows of is a line here.
 
 Pure: no I/O, no clock. Source: PostgreSQL's release notes, section E of each version.
 """
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 OLDEST = 15
-"""The oldest major version that PostgreSQL's makers still mended when this was written; 14 is out of support."""
+"""The oldest major version that was still supported by the PostgreSQL project when this was written."""
 
 
 class Capability(StrEnum):
-    """One thing that some versions have: where it is a setting, its name."""
+    """One feature that only some versions have; the value is a setting's name."""
 
     ALLOW_ALTER_SYSTEM = "allow_alter_system"
     EVENT_TRIGGERS = "event_triggers"
@@ -23,7 +23,7 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Introduced:
-    """One line of the table: the first major version that has it, what it is used for, and what goes without it."""
+    """One line of the table: the first major version with it, what it is used for, and what happens without it."""
 
     since: int
     used: str
@@ -51,10 +51,10 @@ TABLE: dict[Capability, Introduced] = {
 
 
 def has(major: int, capability: Capability) -> bool:
-    """Tell whether a major version has something."""
+    """Tell whether a major version has `capability`."""
     return major >= TABLE[capability].since
 
 
 def had(major: int, values: Iterable[tuple[Capability, str]]) -> dict[str, str]:
-    """Return those settings, by name, that a major version has; an unknown one would be refused."""
+    """Return, by name, those of the settings that a major version has; PostgreSQL refuses unknown ones."""
     return {str(name): value for name, value in values if has(major, name)}

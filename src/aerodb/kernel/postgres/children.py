@@ -1,10 +1,10 @@
-"""Programs that one operation runs: none outlives its agent, and those that take long end when the agent is to end.
+"""Programs that an operation runs: none outlives its agent, and long-running ones are ended when the agent ends.
 
-- Where the system has `setpriv`, a program is killed by the system itself the moment its agent is gone.
-- What a program forks ends with it: pg_basebackup has a process of its own that receives WAL.
-- PostgreSQL's server is none of them: it goes on without its agent.
+- If `setpriv` is installed, the operating system ends a program at the moment its agent dies.
+- Processes that a program forks end with it: pg_basebackup forks one that receives WAL.
+- PostgreSQL's server is not among them: it goes on without its agent.
 
-Source: prctl(2), PR_SET_PDEATHSIG: kept by what is executed, not by what is forked, so it never reaches the server.
+Source: prctl(2), PR_SET_PDEATHSIG: it survives exec but not fork, so it never reaches the server.
 """
 
 import os
@@ -22,13 +22,13 @@ _SETPRIV = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin")
 
 
 _WITH_ALL_IT_FORKED = """trap 'kill -9 0' TERM; "$@" & wait $!"""
-"""A shell that leads a process group: told that its parent is gone, it ends the whole group, itself included."""
+"""A shell that leads a process group: at SIGTERM, sent when its parent dies, it kills the whole group and itself."""
 
 
 def group_bound_to_parent(command: Sequence[str]) -> list[str]:
-    """Return the command as one that is killed with all that it forked when the process that runs it ends.
+    """Wrap a command so that it is killed, with all that it forked, when the process that runs it dies.
 
-    It must lead a process group of its own: whatever is in its group ends with it.
+    It must lead a process group of its own, because its whole group is killed. Without `setpriv` it is not wrapped.
     """
     if not _SETPRIV:
         return list(command)
@@ -36,7 +36,7 @@ def group_bound_to_parent(command: Sequence[str]) -> list[str]:
 
 
 def bound_to_parent(command: Sequence[str]) -> list[str]:
-    """Return the command as one that is killed when the process that runs it ends, where the system can do so."""
+    """Wrap a command so that it is killed when the process that runs it dies, if `setpriv` is installed."""
     return [_SETPRIV, "--pdeathsig", "KILL", "--", *command] if _SETPRIV else list(command)
 
 
@@ -51,10 +51,10 @@ class Children:
 
     @contextmanager
     def started(self, command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-        """Start a program, and end it where the block is left before it has ended.
+        """Start a program; kill it if the block is left by an exception.
 
         Raises:
-            CommandFailed: the agent is ending, and nothing is started any more.
+            CommandFailed: the agent is ending, so nothing is started any more.
         """
         with self._lock:
             if self._ended:
@@ -75,11 +75,11 @@ class Children:
 
     @property
     def ended(self) -> bool:
-        """Tell whether none may start any more: the agent is ending."""
+        """Tell whether the agent is ending, so that no program may start any more."""
         return self._ended
 
     def end(self) -> None:
-        """End those that run, and let none start any more."""
+        """Kill the programs that run, and let none start any more."""
         with self._lock:
             self._ended = True
             for child in self._alive:
@@ -87,7 +87,7 @@ class Children:
 
 
 def _kill(child: "subprocess.Popen[str]") -> None:
-    """End a program with all that it has forked; it is alone in its process group, or has ended."""
+    """Kill a program with all that it forked, by its process group, unless it has ended."""
     if child.returncode is not None:
         return
     with suppress(ProcessLookupError):

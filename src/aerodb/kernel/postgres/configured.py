@@ -1,7 +1,6 @@
-"""The settings that PostgreSQL would start with, in its own words (`postgres -C`), whichever file says so.
+"""The settings that PostgreSQL would start with, from whichever file, as `postgres -C` prints them.
 
-- They are asked for anew only if a file that is read for them changed: the main one, postgresql.auto.conf, and all that
-  these include.
+- They are read again only if one of their files changed: the main one, postgresql.auto.conf, or one that these include.
 
 Source: PostgreSQL manual 19.1 (setting parameters), postgres(1).
 """
@@ -25,13 +24,13 @@ SettingMark = tuple[tuple[str, int, int], ...]
 
 
 def included(path: Path, text: str) -> Iterator[Path]:
-    """Yield the files and folders that the settings file at `path` names to be read too."""
+    """Yield the files and folders that the settings file at `path` includes."""
     for match in _INCLUDE.finditer(text):
         yield path.parent / (match[2].replace("''", "'") if match[3] is None else match[3])
 
 
 def _read_for(path: Path, depth: int = 0) -> Iterator[Path]:
-    """Yield `path` and all that is read for it; a folder stands for the settings files in it."""
+    """Yield `path` and all files that it includes; a folder yields itself and the settings files in it."""
     if path.is_dir():
         yield path
         for each in sorted(path.glob("*.conf")):
@@ -47,15 +46,15 @@ class Configured:
     """The watched settings of an instance that is down."""
 
     def __init__(self, installation: Installation, place: Place) -> None:
-        """Keep where to ask; nothing is asked yet."""
+        """Prepare; nothing is read yet."""
         self._installation, self._place = installation, place
         self._known: tuple[SettingMark, dict[str, str]] | None = None
 
     def read(self, data: Path) -> dict[str, str]:
-        """Return the watched settings, by name, as the data folder would start with them.
+        """Return the watched settings, by name, that PostgreSQL would start with in the data folder.
 
         Raises:
-            CommandFailed: PostgreSQL would not start with its files as they are.
+            CommandFailed: PostgreSQL does not accept its settings files.
             OSError: a file cannot be read.
         """
         mark = self._mark(data)
@@ -69,12 +68,12 @@ class Configured:
             yield from _read_for(start)
 
     def _named(self, data: Path) -> set[str]:
-        """Return the words that stand in the files: a setting that none names is as PostgreSQL has it by itself."""
+        """Return all words in the files; a setting that is not among them has PostgreSQL's default."""
         files = (path for path in self._files(data) if path.is_file())
         return {word for path in files for word in _WORD.findall(path.read_bytes().lower().decode(errors="replace"))}
 
     def _mark(self, data: Path) -> SettingMark:
-        """Return what changes whenever a file that is read does."""
+        """Return a value that changes whenever one of the files does."""
         found = []
         for path in self._files(data):
             status = path.stat() if path.exists() else None

@@ -1,7 +1,7 @@
 """The control file, as pg_controldata prints it.
 
 - "Latest checkpoint location" is the START of the checkpoint's record; see `waldump.shutdown_end`.
-- Of one that runs, its timeline is stale after a promotion; what never goes stale is read: segments, `least`.
+- Of one that runs, the timeline is stale after a promotion; only what never goes stale is read: segments, `least`.
 """
 
 import re
@@ -50,15 +50,15 @@ class ControlFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def clean(self) -> bool:
-        """Tell whether the last shutdown was a clean one, as a primary or in recovery."""
+        """Tell whether PostgreSQL was shut down cleanly, as a primary or in recovery."""
         return self.state in {SHUT_DOWN, SHUT_DOWN_IN_RECOVERY}
 
 
 def parse_control_file(text: str) -> ControlFile:
-    """Return what pg_controldata printed under LC_ALL=C.
+    """Parse what pg_controldata printed under LC_ALL=C.
 
     Raises:
-        WalUnreadable: a field is missing or is not what it should be.
+        WalUnreadable: a field is missing or malformed.
     """
     fields: dict[str, str] = {}
     for line in text.splitlines():
@@ -89,7 +89,7 @@ def read_control_file(installation: Installation, data: Path) -> ControlFile:
 
     Raises:
         CommandFailed: pg_controldata failed.
-        WalUnreadable: the file is damaged (its checksum does not fit), or is printed otherwise than expected.
+        WalUnreadable: the file is damaged (its checksum is wrong), or its printed form is unexpected.
     """
     ended = installation.run("pg_controldata", "-D", data, timeout_seconds=20)
     if re.search(r"WARNING", ended.output + ended.error):

@@ -1,11 +1,11 @@
-"""Before a data folder is copied: what the source holds, where each part of the copy goes, and whether there is room.
+"""Checks before a data folder is copied: what the source holds, where each part of the copy goes, and whether it fits.
 
-- The source is asked itself (BASE_BACKUP, given up before its first byte of data), so that nothing is begun that cannot
-  end.
-- A tablespace goes into the node's home, beside the copy: its place on the source may be the source's own, or that of
-  the folder which the copy replaces. A WAL that lies on a volume of its own goes to that volume.
+- The source itself is asked (a BASE_BACKUP that is cancelled before its first byte of data), so that no copy is begun
+  that cannot be finished.
+- A tablespace goes into the node's home, beside the copy: its path on the source may be in use here, by the source or
+  by the folder that the copy replaces. If the WAL is on a volume of its own, the copy's WAL goes there too.
 
-CopySource: PostgreSQL manual 54.4 (BASE_BACKUP), pg_basebackup(1).
+Source: PostgreSQL manual 54.4 (BASE_BACKUP), pg_basebackup(1).
 """
 
 import os
@@ -23,15 +23,15 @@ from aerodb.kernel.postgres.errors import CopyUnfit
 
 ASK = b"BASE_BACKUP (LABEL 'aerodb asks', PROGRESS, CHECKPOINT 'fast', WAIT false, MANIFEST 'no')"
 ASK_SECONDS_MAX = 600.0
-"""The source runs a checkpoint first."""
+"""Long, because the source runs a pg checkpoint first."""
 POLL_SECONDS = 0.2
 LOG_BYTES = 128 << 20
-"""What is kept free for the WAL that is written while the copy is made."""
+"""The space that must be free for the WAL that is written while the copy is made."""
 _ATTEMPT = re.compile(r"\.data-\d{4,}(\.[0-9a-f]+)?$")
 
 
 class CopySource(msgspec.Struct, frozen=True, kw_only=True):
-    """What a copy would hold: its bytes without the WAL, and the source's tablespaces outside its data folder."""
+    """What a copy would hold: its size in bytes without WAL, and the source's tablespaces outside its data folder."""
 
     size_bytes: int
     tablespaces: tuple[str, ...]
@@ -45,7 +45,7 @@ class CopyLayout(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def arguments(self) -> list[str]:
-        """Return what pg_basebackup is told."""
+        """Return the layout as arguments of pg_basebackup."""
         mapped = [f"--tablespace-mapping={_escaped(old)}={_escaped(str(new))}" for old, new in self.tablespaces]
         return [*mapped, *([f"--waldir={self.log}"] if self.log else [])]
 
@@ -55,10 +55,10 @@ def _escaped(path: str) -> str:
 
 
 def _results(connection: abc.PGconn, given_up: Callable[[], bool]) -> Iterator[abc.PGresult]:
-    """Yield results as they come, until there are none, the time is up, or it is given up.
+    """Yield results as they come, until there are no more.
 
     Raises:
-        CopyUnfit: the source did not answer in time.
+        CopyUnfit: the source did not answer in time, or `given_up` says that the agent is ending.
     """
     end = time.monotonic() + ASK_SECONDS_MAX
     while True:
@@ -76,10 +76,10 @@ def _results(connection: abc.PGconn, given_up: Callable[[], bool]) -> Iterator[a
 
 
 def ask_source(conninfo: str, password: str, given_up: Callable[[], bool]) -> CopySource:
-    """Return what a copy from the source would hold; nothing is waited for any more once it is `given_up`.
+    """Return what a copy from the source would hold; stop waiting for the answer once `given_up` returns true.
 
     Raises:
-        CopyUnfit: the source does not say.
+        CopyUnfit: the source cannot be asked, or does not say.
     """
     connection = pq.PGconn.connect(f"{conninfo} dbname=replication replication=true password={password}".encode())
     try:
@@ -106,7 +106,7 @@ def _source(result: abc.PGresult) -> CopySource:
 
 
 def layout_of(source: CopySource, beside: Path, current: Path | None) -> CopyLayout:
-    """Return where the parts of a copy go that is made at `beside`, which names this attempt alone.
+    """Return where the parts of a copy at `beside` go; each attempt has its own `beside`.
 
     `current` is the data folder in use, if there is one.
     """
@@ -124,10 +124,10 @@ def layout_of(source: CopySource, beside: Path, current: Path | None) -> CopyLay
 
 
 def refuse_unfit(source: CopySource, home: Path, layout: CopyLayout) -> None:
-    """Refuse a copy for which there is no room, or whose WAL's volume cannot be written to.
+    """Refuse a copy that does not fit, or whose WAL has a volume of its own that cannot be written to.
 
     Raises:
-        CopyUnfit: so it is.
+        CopyUnfit: the copy cannot be made.
     """
     needed, free = source.size_bytes + LOG_BYTES, _free_bytes(home)
     if free < needed:
@@ -135,7 +135,7 @@ def refuse_unfit(source: CopySource, home: Path, layout: CopyLayout) -> None:
     if layout.log is not None:
         above = layout.log.parent
         if not os.access(above, os.W_OK | os.X_OK):
-            raise CopyUnfit(f"the WAL's volume is at {above}, where no folder can be made for the copy's")
+            raise CopyUnfit(f"no folder for the copy's WAL can be made in {above}, on the volume of the WAL")
         if _free_bytes(above) < LOG_BYTES:
             raise CopyUnfit(f"the WAL's volume at {above} has {_free_bytes(above)} bytes left")
 

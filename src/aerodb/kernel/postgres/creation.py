@@ -22,14 +22,14 @@ from aerodb.protocol.epoch import EPOCH_FIRST
 
 
 class Passwords(msgspec.Struct, frozen=True, kw_only=True):
-    """The passwords of one database system: the application's, one a node for replication; the superuser has none."""
+    """A cluster's passwords: the application's, and one per node for replication. The superuser has none."""
 
     application: str
     replication: Mapping[str, str]
 
 
 def make_home(installation: Installation, place: Place, passwords: Passwords) -> None:
-    """Make an instance's home: settings, and its replication password for the agent alone.
+    """Make an instance's home: its settings, and its replication password, which only the agent can read.
 
     Raises:
         FileExistsError: there is one already.
@@ -76,7 +76,7 @@ def make_primary(installation: Installation, place: Place, passwords: Passwords)
 
 
 def _fill(place: Place, passwords: Passwords) -> None:
-    """Make the roles and the table of terms; no standby exists yet, so nothing waits for one."""
+    """Make the roles and the tables of terms and epochs, without waiting for a standby: none exists yet."""
     connect = psycopg.connect(
         host=place.socket, port=place.port, user=settings.SUPERUSER, dbname="postgres", autocommit=True,
         options="-c synchronous_commit=local",

@@ -1,4 +1,4 @@
-"""What can go wrong between the agent and PostgreSQL; one class a reason. Pure: no I/O, no clock."""
+"""What can go wrong between the agent and PostgreSQL: one error per reason. Pure: no I/O, no clock."""
 
 from aerodb.errors import AeroError
 
@@ -18,7 +18,7 @@ class FolderClosed(AeroError):
 
 
 class FolderBroken(AeroError):
-    """A node's home folder is not as the agent left it."""
+    """A node's home folder is not in the state in which the agent left it."""
 
     code = "kernel.folder-broken"
     status = 409
@@ -48,14 +48,14 @@ class StartFailed(AeroError):
 
 
 class StopUnfinished(AeroError):
-    """PostgreSQL was told to shut down and has not exited in time."""
+    """PostgreSQL was told to shut down, but has not exited in time."""
 
     code = "kernel.postgres-stop-unfinished"
     title = "PostgreSQL has not finished shutting down"
 
 
 class NotRunning(AeroError):
-    """The operation needs a running PostgreSQL, and it does not run."""
+    """PostgreSQL is down, and the operation needs it to run."""
 
     code = "kernel.postgres-not-running"
     status = 409
@@ -63,7 +63,7 @@ class NotRunning(AeroError):
 
 
 class AlreadyRunning(AeroError):
-    """The operation needs a PostgreSQL that does not run, and it runs."""
+    """PostgreSQL runs, and the operation needs it to be down."""
 
     code = "kernel.postgres-running"
     status = 409
@@ -71,7 +71,7 @@ class AlreadyRunning(AeroError):
 
 
 class RoleConflict(AeroError):
-    """The data folder would start in another role than the one asked for, or the server is in another role."""
+    """The data folder would not start in the role that the operation needs."""
 
     code = "kernel.postgres-role-conflict"
     status = 409
@@ -79,7 +79,7 @@ class RoleConflict(AeroError):
 
 
 class PostgresUnreachable(AeroError):
-    """PostgreSQL's process is there and does not answer."""
+    """PostgreSQL's process is there, but does not answer."""
 
     code = "kernel.postgres-unreachable"
     status = 503
@@ -87,7 +87,7 @@ class PostgresUnreachable(AeroError):
 
 
 class ServerForeign(AeroError):
-    """A server answers that is not the one that was meant: another process, data folder or settings file."""
+    """Another server answers than the one meant: it has another process, data folder or settings file."""
 
     code = "kernel.postgres-foreign"
     status = 409
@@ -102,14 +102,14 @@ class StatementFailed(AeroError):
 
 
 class SettingsNotLive(AeroError):
-    """The settings are written, and PostgreSQL has not taken them up in time."""
+    """The settings are written, but PostgreSQL has not applied them in time."""
 
     code = "kernel.settings-not-live"
     title = "PostgreSQL has not taken up its settings"
 
 
 class DetachUnfinished(AeroError):
-    """The upstream is gone from the settings, and the end of receiving and replaying was not seen in time."""
+    """The upstream is removed from the settings, but the end of receiving and replaying was not seen in time."""
 
     code = "kernel.detach-unfinished"
     title = "The standby is not verifiably detached"
@@ -124,14 +124,14 @@ class StillReceiving(AeroError):
 
 
 class PromotionUnfinished(AeroError):
-    """PostgreSQL was told to promote and has not left recovery in time."""
+    """PostgreSQL was told to promote, but has not left recovery in time."""
 
     code = "kernel.promotion-unfinished"
     title = "The promotion has not finished"
 
 
 class WalUnreadable(AeroError):
-    """The write-ahead log, the control file or a history file does not read as expected."""
+    """The WAL, the control file or a history file is damaged, or is not of the expected form."""
 
     code = "kernel.log-unreadable"
     title = "PostgreSQL's WAL cannot be read"

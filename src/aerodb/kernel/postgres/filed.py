@@ -1,4 +1,4 @@
-"""What the settings files of a running PostgreSQL hold by now, and when it last read them: statements only.
+"""What the settings files of a running PostgreSQL hold now, and when it last read them: statements and a judgement.
 
 Source: PostgreSQL manual 53.8 to 53.10 (pg_file_settings, pg_hba_file_rules, pg_ident_file_mappings).
 """
@@ -37,14 +37,14 @@ select json_build_object(
     .replace(":loaded", LOADED)
     .replace(":least", ", ".join(map("'{}'".format, LEAST)))
 )
-"""What the settings files hold by now; a setting that waits for the next start is no error, though it is skipped.
+"""What the settings files hold now. PostgreSQL marks a setting that waits for the next start as an error; we do not.
 
-`chosen` are those of the settings that a standby must have high enough which the next start would change.
+`chosen` are the settings that the next start would change, among those that a standby must have high enough.
 """
 
 
 def too_low(chosen: dict[str, str], least: dict[str, int]) -> tuple[str, ...]:
-    """Return which settings the next start would take up below what the WAL asks of a standby, each as a sentence."""
+    """Return, each as a sentence, the settings that the next start would set lower than the WAL asks of a standby."""
     return tuple(
         f"{name} is {value}, and the WAL asks for {least[name]}"
         for name, value in sorted(chosen.items())

@@ -1,6 +1,6 @@
-"""The data folders of one instance: a copy of another node's, and its taking the old one's place.
+"""The data folders of one instance: making a copy of another node's, and putting it in use.
 
-- A base backup is made under a name that is never started, and takes the old folder's place by one rename.
+- A base backup is made under a name that PostgreSQL is never started with. One rename puts it in use.
 
 Source: PostgreSQL manual 25.3 (base backups).
 """
@@ -25,10 +25,10 @@ _COPY_END = re.compile(r"write-ahead log end point: ([0-9A-F]+/[0-9A-F]+)")
 
 
 def end_of_copy(said: str) -> Lsn:
-    """Return where the WAL of a base backup ends, from what pg_basebackup says of its work.
+    """Return the end of a base backup's WAL, from the messages of pg_basebackup.
 
     Raises:
-        WalUnreadable: it does not say so.
+        WalUnreadable: the messages do not tell.
     """
     found = _COPY_END.search(said)
     if found is None:
@@ -40,7 +40,7 @@ class DataFolders:
     """The data folders of one instance."""
 
     def __init__(self, ground: Ground) -> None:
-        """Keep what the instance stands on; nothing is copied yet."""
+        """Prepare; nothing is copied yet."""
         self._ground = ground
         self._place = ground.place
         self._copied: str | None = None
@@ -55,10 +55,10 @@ class DataFolders:
             return None
 
     def _laid_out(self, upstream: str, beside: Path) -> CopyLayout:
-        """Return where a copy's parts go that is made at `beside`, once it is known to fit.
+        """Return where the parts of a copy at `beside` go, after checking that it fits.
 
         Raises:
-            CopyUnfit: there is no room for it, or the source does not say what it holds.
+            CopyUnfit: it does not fit, or the source does not say what it holds.
         """
         conninfo = settings.copy_conninfo(self._place, *self._ground.address_of(upstream))
         source = ask_source(conninfo, self._place.replication_secret.read_text(encoding="ascii"), self._ending)
@@ -67,7 +67,7 @@ class DataFolders:
         return layout
 
     def fits(self, upstream: str) -> None:
-        """Return where a copy of the upstream's data folder has room; nothing is begun.
+        """Check that a copy of the upstream's data folder fits; nothing is begun.
 
         Raises:
             CopyUnfit: see `copying.refuse_unfit`.
@@ -75,16 +75,16 @@ class DataFolders:
         self._laid_out(upstream, self._place.home / "data-asked")
 
     def copy(self, upstream: str) -> Lsn:
-        """Make a new data folder from the upstream, durable and finished, not in use; return where its WAL ends.
+        """Copy the upstream into a new data folder, durably, without putting it in use; return the end of its WAL.
 
         Raises:
-            CommandFailed: pg_basebackup failed; what it left is named .partial and is never started.
-            WalUnreadable: it does not say where the copy's WAL ends.
-            CopyUnfit: it has no room, and was not begun.
+            CommandFailed: pg_basebackup failed; what it left behind is named .partial and is never started.
+            WalUnreadable: pg_basebackup does not say where the copy's WAL ends.
+            CopyUnfit: the copy does not fit, and was not begun.
         """
         host, port = self._ground.address_of(upstream)
         finished = self._place.home / f"data-{self._place.next_number():04d}"
-        # The name is this attempt's alone: whatever an earlier one may still write, it writes elsewhere.
+        # Each attempt has its own name, so an earlier attempt that still writes does so elsewhere.
         attempt = f"{finished.name}.{secrets.token_hex(8)}"
         partial = finished.with_name(f"{attempt}.partial")
         layout = self._laid_out(upstream, finished.with_name(attempt))
@@ -100,17 +100,17 @@ class DataFolders:
         )  # fmt: skip
         end = end_of_copy(ended.error)
         write_durably(partial / "standby.signal", b"", self._ground.owner)
-        draw_identity(partial, self._ground.owner)  # It came with the source's.
+        draw_identity(partial, self._ground.owner)  # The copy has brought the source's identity along.
         partial.replace(finished)
         sync_folder(self._place.home)
         self._copied = finished.name
         return end
 
     def swap(self) -> None:
-        """Make the folder that was copied last the one in use, by one rename.
+        """Put the folder that was copied last in use, by one rename.
 
         Raises:
-            FolderBroken: this process has copied none.
+            FolderBroken: this process has made no copy.
         """
         if self._copied is None:
             raise FolderBroken(f"nothing was copied into {self._place.home} that could be put in use")

@@ -1,4 +1,4 @@
-"""What the parts of an instance share: where it is, its programs, its session, and how its files are written."""
+"""What the parts of an instance share: its place, its programs, its session, and writing its files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from aerodb.kernel.postgres.session import PostgresSession
 
 @dataclass(frozen=True)
 class Ground:
-    """What an instance stands on; `address_of` tells where a node's PostgreSQL listens (host, port)."""
+    """What the parts of an instance share; `address_of` returns where a node's PostgreSQL listens (host, port)."""
 
     installation: Installation
     place: Place
@@ -23,10 +23,10 @@ class Ground:
 
     @property
     def owner(self) -> tuple[int, int] | None:
-        """Return who owns what PostgreSQL reads: the account that runs it; None where that is this process's own."""
+        """Return the owner of the files that PostgreSQL reads (uid, gid); None if that is this process's own user."""
         account = self.installation.account
         return account.owner if account else None
 
     def write(self, path: Path, text: str) -> None:
-        """Write a file durably, as its owner's."""
+        """Write a file durably, for the account that runs PostgreSQL."""
         write_durably(path, text.encode(), self.owner)

@@ -1,4 +1,4 @@
-"""Timeline history files: their content, strictly; a timeline's number alone proves nothing.
+"""Strict reading of timeline history files, because a timeline's number alone proves nothing.
 
 Source: PostgreSQL manual 26.3.6; access/timeline.c: lines of parent timeline, tab, switch point, tab, reason.
 """
@@ -17,10 +17,10 @@ _LINE = re.compile(r"(\d+)\t([0-9A-Fa-f]+/[0-9A-Fa-f]+)\t.*")
 
 
 def parse_history(timeline: int, text: str) -> History:
-    """Return (timeline, where it began), oldest first, `timeline` last.
+    """Return pairs of a timeline and the position where it began, the oldest first and `timeline` last.
 
     Raises:
-        WalUnreadable: a line that is not of a history, or numbers or positions that do not rise.
+        WalUnreadable: a line is malformed, or numbers or positions do not rise.
     """
     branches: list[tuple[int, Lsn]] = []
     begin = Lsn(0)
@@ -52,10 +52,10 @@ def history_file(data: Path, timeline: int) -> Path:
 
 
 def read_history(data: Path, timeline: int) -> History:
-    """Return the history of `timeline` as the data folder holds it; timeline 1 has none and needs none.
+    """Return the history of `timeline` from the data folder; timeline 1 needs no file.
 
     Raises:
-        WalUnreadable: the file is missing or is not a history.
+        WalUnreadable: the file is missing or malformed.
     """
     if timeline == 1:
         return ((1, Lsn(0)),)

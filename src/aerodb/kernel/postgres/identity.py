@@ -1,7 +1,8 @@
-"""A data folder's identity: a token drawn when the folder is made, in a file inside it.
+"""A data folder's identity: a random token in a file inside it, drawn when the folder is made.
 
-- What an agent remembers of a WAL is bound to it: another folder, put in use by whatever hand, is never taken for it.
-- A base backup carries the source's file along, so a copy gets a token of its own before it is finished.
+- What an agent remembers of a WAL is bound to the token, so it is never applied to another folder that somebody put in
+  use.
+- A base backup copies the source's token along, so a copy gets a token of its own before it is finished.
 """
 
 import re
@@ -22,7 +23,7 @@ def draw_identity(data: Path, owner: tuple[int, int] | None) -> str:
 
 
 def read_identity(data: Path) -> str | None:
-    """Return the identity of a data folder; None where it cannot be read, or is none."""
+    """Return the identity of a data folder; None if it is missing, unreadable or malformed."""
     try:
         text = (data / FILE).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

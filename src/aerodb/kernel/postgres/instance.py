@@ -1,6 +1,6 @@
-"""One PostgreSQL instance, worked through its own binaries and one local connection.
+"""One PostgreSQL instance, operated through its own programs and one local connection.
 
-What works on its replication and on its data folders are parts of their own.
+Its replication (`replicating`) and its data folders (`folders`) are modules of their own.
 
 Source: PostgreSQL manual 26 (high availability), 25.3 (base backups).
 """
@@ -36,7 +36,7 @@ SETTLE_SECONDS_MAX = 30.0
 
 
 class Postgres:
-    """The instance at `place`; `address_of` tells where a node's PostgreSQL listens (host, port)."""
+    """The instance at `place`; `address_of` returns where a node's PostgreSQL listens (host, port)."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Postgres:
         address_of: Callable[[str], tuple[str, int]],
         purpose: str = "agent",
     ) -> None:
-        """Look at nothing yet; `purpose` is what its one connection tells PostgreSQL that it is for."""
+        """Prepare; nothing is looked at yet. `purpose` becomes part of the connection's application_name."""
         self._installation = installation
         self._place = place
         self._session = PostgresSession(place, installation.major, purpose)
@@ -57,25 +57,25 @@ class Postgres:
         self.data = DataFolders(ground)
 
     def interrupt(self) -> None:
-        """End what may take long: a copy, a checkpoint. None is begun any more; all other waits are short."""
+        """End what may take long, a copy or a pg checkpoint, and let none begin any more; all other waits are short."""
         self._children.end()
         self._session.lasting.end()
 
     @property
     def running(self) -> bool:
-        """Tell whether its process lives."""
+        """Tell whether the postmaster lives."""
         return process.postmaster(self._place) is not None
 
     @property
     def gone(self) -> bool:
-        """Tell whether no process works in the data folder at all, nor is about to."""
+        """Tell whether no process works in the data folder, or is about to."""
         try:
             return not self.running and not process.survivors(self._place)
         except AeroError:
-            return True  # There is no folder in which one could.
+            return True  # There is no folder that a process could work in.
 
     def accepts(self) -> bool:
-        """Tell whether the postmaster accepts a new connection: then it has taken up what it was sent before."""
+        """Tell whether the postmaster accepts a new connection; then it has acted on all signals sent before."""
         return self._session.accepts()
 
     def look(self, standing: Standing, noted: Noted) -> Instance:
@@ -88,11 +88,11 @@ class Postgres:
 
     @property
     def quorum(self) -> int:
-        """Return k, how many standbys must flush a commit, as it is configured."""
+        """Return the configured k: how many standbys must flush a commit."""
         return self._place.quorum
 
     def identity(self) -> str | None:
-        """Return the identity of the data folder in use; None where it cannot be read.
+        """Return the identity of the data folder in use; None if it cannot be read.
 
         Raises:
             FolderBroken: there is no such folder.
@@ -100,7 +100,7 @@ class Postgres:
         return read_identity(self._place.data())
 
     def serving(self) -> Serving | None:
-        """Return what a load balancer is told by; None where it does not run, or does not answer. It reads no WAL."""
+        """Return what the answer to a load balancer rests on; None if PostgreSQL is down or silent. Reads no WAL."""
         if not self.running:
             return None
         try:
@@ -109,10 +109,10 @@ class Postgres:
             return None
 
     def trace(self) -> Trace:
-        """Return what a running PostgreSQL says of itself beyond its facts.
+        """Return what a running PostgreSQL tells of itself beyond its facts.
 
         Raises:
-            Unreachable, StatementFailed: it does not answer, or not so.
+            PostgresUnreachable, StatementFailed: PostgreSQL does not answer, or refuses the statement.
         """
         return read_trace(self._session)
 
@@ -120,17 +120,18 @@ class Postgres:
         """Run a CHECKPOINT.
 
         Raises:
-            Unreachable, StatementFailed: it failed, has not ended in CHECKPOINT_SECONDS_MAX, or the agent is ending.
+            PostgresUnreachable: PostgreSQL does not answer.
+            StatementFailed: it failed, took longer than CHECKPOINT_SECONDS_MAX, or the agent is ending.
         """
         self._session.lasting.run("checkpoint", CHECKPOINT_SECONDS_MAX)
 
     def reload(self) -> None:
-        """Have PostgreSQL read its settings files again.
+        """Make PostgreSQL read its settings files again, and wait until it has.
 
         Raises:
             NotRunning: it does not run.
-            SettingsNotLive: it has not said so in time; it takes the signal up as soon as it works again.
-            Unreachable, StatementFailed: it does not answer.
+            SettingsNotLive: it has not done so in time, but will as soon as it works again.
+            PostgresUnreachable, StatementFailed: PostgreSQL does not answer, or refuses a statement.
         """
         before = self._session.loaded()
         process.reload(self._place)
@@ -147,18 +148,18 @@ class Postgres:
         process.stop(self._place)
 
     def start(self, *, standby: bool) -> None:
-        """Start PostgreSQL as what its standing says.
+        """Start PostgreSQL in the role that the standing says.
 
         Raises:
-            RoleConflict: the folder would start as something else.
+            RoleConflict: the folder would start as a standby, and is to be a primary.
             AlreadyRunning, StartFailed: see `process.start`.
         """
         signal_file = self._place.data() / "standby.signal"
         if standby and not signal_file.exists():
             self._ground.write(signal_file, "")
         if signal_file.exists() and not standby:
-            raise RoleConflict(f"the folder of {self._place.name} would not start as the standing says")
-        self._session.close()  # A connection to a server that died before says nothing of this one.
+            raise RoleConflict(f"{self._place.name} stands as a primary, and its data folder would start as a standby")
+        self._session.close()  # A connection to a server that has died is of no use for the new one.
         process.start(self._installation, self._place)
         try:
             self._session.refuse_foreign()

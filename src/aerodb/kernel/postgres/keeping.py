@@ -1,7 +1,7 @@
-"""What a node keeps, as PostgreSQL and the file system say: replay, slots, pg_wal, free space, unlogged relations.
+"""What a node keeps, by PostgreSQL and the file system: replay, slots, pg_wal, free space, unlogged relations.
 
-- What PostgreSQL says comes with the one look at it; the rest is read from the folders, whether it runs or not.
-- An unlogged relation has an init fork, on standbys too. A folder is listed anew only when it has changed.
+- PostgreSQL's part comes with the one look at it; the rest is read from the folders, whether it runs or not.
+- Unlogged relations are counted by their init forks, which standbys have too. Only changed folders are listed again.
 
 Source: PostgreSQL manual 27.2 (statistics), 9.28 (functions), 73.5 (the initialization fork).
 """
@@ -39,7 +39,7 @@ KEEPING = """(select json_build_object(
 
 
 def said_of(found: dict[str, Any]) -> Keeping:
-    """Return what a running PostgreSQL says that it keeps."""
+    """Return PostgreSQL's part of what a node keeps."""
     return Keeping(
         replay=Replay(**found["replay"]) if found["replay"] else None,
         capacity=Capacity(**found["capacity"]),
@@ -49,21 +49,21 @@ def said_of(found: dict[str, Any]) -> Keeping:
 
 
 def _begin(first: str | None, segment_bytes: int) -> Lsn | None:
-    """Return where the segment begins whose name, without its timeline, is `first`."""
+    """Return where the segment `first` begins; `first` is its name without the timeline. None if there is none."""
     if first is None or len(first) != SEGMENT_DIGITS:
         return None
     return Lsn((int(first[:8], 16) << 32) + int(first[8:], 16) * segment_bytes)
 
 
 class Folders:
-    """What the folders of one instance hold; a folder that has not changed is not listed again."""
+    """The file system's part of what one instance keeps; a folder that has not changed is not listed again."""
 
     def __init__(self) -> None:
-        """Know nothing yet."""
+        """Begin with no folder listed."""
         self._listed: dict[Path, tuple[int, int]] = {}
 
     def kept(self, keeping: Keeping, data: Path) -> Keeping:
-        """Return `keeping` with what the folders below `data` tell; what cannot be read stays unknown."""
+        """Return `keeping` with the file system's part added; what cannot be read is unknown."""
         try:
             volume: Volume | None = min(map(_volume, (data, data / "pg_wal")), key=lambda each: each.free_bytes)
         except OSError:
@@ -81,7 +81,7 @@ class Folders:
         return sum(count for _, count in counts.values())
 
     def _count(self, folder: Path) -> tuple[int, int]:
-        """Return when a database's folder changed last, and how many init forks are in it."""
+        """Return a database folder's last change in nanoseconds, and the number of init forks in it."""
         changed = folder.stat().st_mtime_ns
         known = self._listed.get(folder)
         if known is not None and known[0] == changed:
@@ -91,7 +91,7 @@ class Folders:
 
 
 def _volume(folder: Path) -> Volume:
-    """Return a volume's room, in steps: others write there too, and two looks at a still node should say the same."""
+    """Return a volume's space, rounded: others write there too, but two looks at an idle node should agree."""
     found = os.statvfs(folder)
     size, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
     step = min(max(size // 100, STEP_BYTES_MIN), STEP_BYTES_MAX)

@@ -1,6 +1,6 @@
-"""Statements of the agent's that may take long: each over a connection of its own, bounded, and cut short at the end.
+"""The agent's long-running statements: each has its own connection and a time limit, and is cancelled at the end.
 
-So looks go on meanwhile over the connection that is kept, and an agent that is told to end waits for none of them.
+So looks go on over the connection that is kept, and an agent that is told to end need not wait.
 """
 
 import threading
@@ -16,7 +16,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 
 class Lasting:
-    """The statement that takes long just now; `connect` opens a connection whose statements may take that long."""
+    """Runs long statements; `connect` opens a connection whose statements may take the given number of seconds."""
 
     def __init__(self, connect: Callable[[float], Connection]) -> None:
         """Open nothing yet."""
@@ -29,7 +29,8 @@ class Lasting:
         """Run one statement.
 
         Raises:
-            PostgresUnreachable, ServerForeign: it does not answer; whether the statement took effect is unknown.
+            PostgresUnreachable: PostgreSQL does not answer; whether the statement took effect is unknown.
+            ServerForeign: another server answers; nothing was run.
             StatementFailed: PostgreSQL refused it, it took too long, or the agent is ending.
         """
         try:
@@ -51,7 +52,7 @@ class Lasting:
             self._under_way = connection
 
     def end(self) -> None:
-        """Cancel the statement that runs, and let none begin any more."""
+        """Cancel the statement under way, and let none begin any more."""
         with self._lock:
             self._ended = True
             if self._under_way is not None:

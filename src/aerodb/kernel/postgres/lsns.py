@@ -13,7 +13,7 @@ _PRINTED = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 def printed_lsn(text: str) -> Lsn:
-    """Return the position that a program printed, zero-padded or not.
+    """Parse a position as PostgreSQL's programs print it, zero-padded or not.
 
     Raises:
         WalUnreadable: it is not a position.
@@ -25,7 +25,7 @@ def printed_lsn(text: str) -> Lsn:
 
 
 def record_end(start: Lsn, length_bytes: int, segment_bytes: int, *, switches: bool = False) -> Lsn:
-    """Return where the record ends that starts at `start`: the position that a standby's flush must reach.
+    """Return the end of the record that starts at `start`: the position that a standby's flush must reach.
 
     `switches` is true for a segment switch, which fills its segment.
     """

@@ -1,8 +1,8 @@
-"""What one PostgreSQL instance is like now: running, or read from its files when it is down.
+"""The facts of one PostgreSQL instance: asked of it while it runs, read from its files while it is down.
 
-- A running one tells by itself; a stopped one is read by PostgreSQL's own tools, from the control file and the WAL.
-- A timeline's number proves nothing; its history file's content and the grant that told its term do.
-- Facts come in parts: a part that cannot be read is named, with why, and is unknown. No part's failure hides another.
+- The control file and the WAL of a stopped one are read with PostgreSQL's own tools.
+- A timeline's number proves nothing; the content of its history file, and the grant that gave its term, do.
+- Facts come in parts: a part that cannot be read is unknown, and the reason is named. It hides no other part.
 """
 
 import re
@@ -35,19 +35,19 @@ from aerodb.rules.position import Noted, is_of, lineage_of, position_down, posit
 
 _SEGMENT = re.compile(r"([0-9A-F]{8})[0-9A-F]{16}")
 BRANCHES_MIN = 2
-"""So many timelines a WAL has that was carried onto another; the first one of a cluster is told by its making."""
+"""The number of timelines from which the last one's origin is read; a cluster's first timeline needs no origin."""
 COMMITS_BYTES_MAX = 64 << 20
-"""How much of a WAL that was shut down is read for its last commits."""
+"""How much WAL is read for the last commits after a clean shutdown."""
 
 
 def _newest_timeline(place: Place) -> int:
-    """Return the highest timeline that the data folder has WAL of."""
+    """Return the highest timeline of which the data folder has WAL."""
     names = (_SEGMENT.fullmatch(path.name) for path in (place.data() / "pg_wal").iterdir())
     return max((int(match[1], 16) for match in names if match), default=1)
 
 
 class Down(msgspec.Struct, frozen=True, kw_only=True):
-    """What the files of a node that is down say; None where they do not."""
+    """What the files of a stopped node say; None is unknown."""
 
     control_file: ControlFile | None
     timeline: int
@@ -59,14 +59,14 @@ class Down(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> State:
-        """Return how PostgreSQL ended."""
+        """Return how PostgreSQL ended: stopped or crashed; unreadable if the files do not tell."""
         if self.control_file is None or self.end is None:
             return State.UNREADABLE
         return State.STOPPED if self.control_file.clean else State.CRASHED
 
     @property
     def shutdown(self) -> Lsn | None:
-        """Return the end of the shutdown checkpoint's record, where it was a clean shutdown as a primary."""
+        """Return the end of the shutdown checkpoint's record; None if it was not a clean shutdown as a primary."""
         return self.end if self.control_file is not None and self.control_file.state == SHUT_DOWN else None
 
 
@@ -87,7 +87,7 @@ class Observer:
         self._origins: dict[tuple[str, int, Lsn], str] = {}
 
     def look(self, node: str, standing: Standing, noted: Noted) -> Instance:
-        """Return the instance's facts now; `standing` and `noted` are what its agent has durably noted."""
+        """Return the instance's facts now; `standing` and `noted` are what its agent has recorded durably."""
         seen, parts = self._look(node, standing, noted), Parts()
         unused = parts.read("unused folders", self._unused.list) or ()
         return msgspec.structs.replace(seen, unused=unused, damage=(*seen.damage, *parts.damage))
@@ -105,7 +105,7 @@ class Observer:
         return self._look_running(standing, seen, stopping=stopping or is_stopping(self._place))
 
     def _folder(self) -> str:
-        """Return the name of the data folder in use; empty where none is named."""
+        """Return the name of the data folder in use; empty if there is none."""
         try:
             return self._place.link.readlink().name
         except OSError:
@@ -127,7 +127,7 @@ class Observer:
         return (self._place.conf / "standing.conf").read_text(encoding="utf-8")
 
     def _origin(self, identity: str | None, lineage: tuple[Branch, ...]) -> str | None:
-        """Return with what the last timeline begins, where its term is untold; read once."""
+        """Return what the last timeline begins with, if its term is unknown; it is read once and cached."""
         if identity is None or len(lineage) < BRANCHES_MIN or lineage[-1].term is not None:
             return None
         last = lineage[-1]
@@ -185,7 +185,7 @@ class Observer:
         )
 
     def _files(self, seen: PostgresSeen, standing: str | None) -> SettingsFiles | msgspec.UnsetType:
-        """Return what the settings files hold by now; nothing where that cannot be read."""
+        """Return what the settings files hold now; UNSET if that cannot be read."""
         found = seen.files
         if found is None or standing is None:
             return msgspec.UNSET
@@ -203,7 +203,7 @@ class Observer:
         )
 
     def _drift(self, seen: PostgresSeen, standing: str) -> tuple[str, ...]:
-        """Return what was changed behind the agent's back, in force or in a file that the next reload takes up."""
+        """Return the settings changed behind the agent's back, whether in force or in a file for the next reload."""
         wanted = expected(self._place, standing)
         changed = {*differing(wanted, seen.settings), *differing(wanted, DEFAULTS | seen.filed)}
         weaker = ["synchronous_commit of a role or database"] if seen.overrides else []
@@ -212,7 +212,7 @@ class Observer:
     # Down -------------------------------------------------------------------------------------------------------
 
     def _read_down(self) -> Down:
-        """Return what the files say; they are read anew only if they changed, and for all who ask meanwhile."""
+        """Return what the files say. They are read again only if they changed, and once for all concurrent callers."""
         with self._reading:
             mark = self._mark()
             if self._down is None or mark is None or self._down[0] != mark:
@@ -220,7 +220,7 @@ class Observer:
             return self._down[1]
 
     def _mark(self) -> tuple[object, ...] | None:
-        """Return what changes whenever the control file or the WAL does; None where that cannot be told."""
+        """Return a value that changes whenever the control file or the WAL does; None if they cannot be read."""
         try:
             data = self._place.data()
             segments = tuple(sorted((entry.name, entry.stat().st_mtime_ns) for entry in (data / "pg_wal").iterdir()))
@@ -266,14 +266,15 @@ class Observer:
         )
 
     def _look_absent(self, node: str, standing: Standing, noted: Noted) -> Instance:
-        """Return the facts of a node of whose server nothing is seen: down, unless one may be there all the same."""
+        """Return the facts of a node without a visible server: it is down, unless a server may be there unseen."""
         unseen = stranger(self._place)
         return self._silent(unseen) if unseen else self._look_down(node, standing, noted)
 
     def _read_shut(self, down: Down) -> tuple[tuple[Commit, ...] | None, Lsn | None]:
-        """Return the last commits in a WAL that was shut down cleanly, and from where on it was read; read once.
+        """Return the last commits after a clean shutdown, and the position from which the WAL was read; read once.
 
-        No demotion waits for it: the WAL of a primary that steps down, or has, is known by its pledge.
+        A demotion must not wait for it, so it is not called while a primary steps down, nor once its pledge tells its
+        position.
         """
         with self._reading:
             if self._shut is None or self._shut[0] is not down:
@@ -337,7 +338,7 @@ class Observer:
         )
 
     def _served(self, control_file: ControlFile | None) -> bool | None:
-        """Tell whether the folder was out of recovery when PostgreSQL last used it; a copy never started was not."""
+        """Tell whether PostgreSQL last used the folder out of recovery; a copy that was never started counts as not."""
         if control_file is None:
             return None
         return control_file.state not in IN_RECOVERY and not (self._place.data() / "backup_label").exists()
@@ -352,7 +353,7 @@ class Observer:
     # Neither ----------------------------------------------------------------------------------------------------
 
     def _silent(self, why: str) -> Instance:
-        """Return what is known of a process that does not answer, or cannot be looked into."""
+        """Return what is known of a process that does not answer, or cannot be inspected."""
         parts = Parts()
         parts.damage.append(f"process: {why}")
         control_file = parts.read("control file", lambda: read_control_file(self._installation, self._place.data()))
@@ -381,7 +382,7 @@ class Observer:
 
 
 def _position(timeline: int, seen: PostgresSeen, standing: Standing, lineage: tuple[Branch, ...]) -> Position:
-    """Return where a running node's WAL ends; its term is unknown where the rows of the terms cannot be read."""
+    """Return the end of a running node's WAL; its term is unknown if the rows of the terms cannot be read."""
     if seen.rows is None:
         return Position(term=None, bound=None, timeline=timeline, lsn=seen.end)
     return position_running(lineage, seen.end, seen.rows, standing.followed if seen.recovery else None)

@@ -1,4 +1,4 @@
-"""Facts come in parts: a part that cannot be read is named with its reason, and the others stand."""
+"""Facts come in parts: a part that cannot be read is named with its reason, and hides no other."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,14 +9,14 @@ T = TypeVar("T")
 
 
 class Parts:
-    """What of a node could not be read, and why."""
+    """Collects which parts of a node could not be read, and why."""
 
     def __init__(self) -> None:
-        """Begin whole."""
+        """Begin with no damage."""
         self.damage: list[str] = []
 
     def read(self, part: str, reading: Callable[[], T]) -> T | None:
-        """Return what `reading` returns; None where it cannot, which is then noted under the name of the part."""
+        """Return what `reading` returns; if it fails, note that under the name of the part and return None."""
         try:
             return reading()
         except (AeroError, OSError, ValueError) as error:

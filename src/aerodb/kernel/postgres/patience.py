@@ -1,6 +1,6 @@
-"""A connection that waits so long for an answer and no longer: a stopped process takes questions and answers none.
+"""A connection that stops waiting after a time: a process that was stopped accepts questions, but never answers.
 
-A statement's own time limit is kept by the very process that may be stopped; this one is kept here.
+`statement_timeout` does not help, because the very process that may be stopped enforces it.
 """
 
 from typing import Any
@@ -12,16 +12,16 @@ INTERVAL_SECONDS = 0.1
 
 
 class OutOfPatience(psycopg.OperationalError):
-    """PostgreSQL has not answered in time; what was asked may still take effect."""
+    """PostgreSQL has not answered in time; the statement may still take effect."""
 
 
 class PatientConnection(psycopg.Connection[dict[str, Any]]):
-    """A connection whose every wait ends after `seconds_max` (None: as long as it takes); it is then of no more use."""
+    """A connection whose waits end after `seconds_max` (None: never). After such a timeout it cannot be used again."""
 
     seconds_max: float | None = None
 
     def wait(self, gen: PQGen[RV], interval: float = INTERVAL_SECONDS, timeout: float | None = None) -> RV:
-        """Wait for what a statement gives.
+        """Wait for the result of a statement.
 
         Raises:
             OutOfPatience: it took too long.

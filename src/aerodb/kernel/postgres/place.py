@@ -1,10 +1,10 @@
-"""Where one PostgreSQL instance lives, and by which name and address it is known.
+"""Where one PostgreSQL instance lives, and its name and address.
 
-home/data        -> data-0001     the folder in use; replaced by one rename, the old folder stays
+home/data        -> data-0001     the link to the folder in use; one rename replaces it, and the old folder stays
 home/data-0001                    a data folder
-home/data-0002.6f12.partial       a base backup that is not finished: never started; each attempt has a name of its own
-home/conf/                        all settings, outside the data folder, so that no base backup carries them along
-home/run/                         PostgreSQL's log
+home/data-0002.6f12.partial       an unfinished base backup: never started; each attempt has a name of its own
+home/conf/                        all settings, outside the data folder, so that no base backup copies them
+home/run/                         the server log
 home/secret/                      the agent's own secrets; PostgreSQL's account cannot read them
 """
 
@@ -22,7 +22,7 @@ _FOLDER = re.compile(r"data-(\d{4,})((?:\.[0-9a-f]+)?\.partial)?")
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """One instance's name, home folder, address and synchronous policy.
 
-    `quorum` is k, how many standbys must flush a commit; `data_nodes` are the names of all nodes that hold data;
+    `quorum` is k, the number of standbys that must flush a commit; `data_nodes` are the names of all nodes with data;
     `addresses` are the networks (CIDR) from which peers and applications may log in.
     """
 
@@ -46,14 +46,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def log(self) -> Path:
-        """Return the file that PostgreSQL's messages go to."""
+        """Return the path of the server log."""
         return self.home / "run" / "postgres.log"
 
     @property
     def socket(self) -> str:
-        """Return the abstract socket at which the agent reaches its PostgreSQL: no file, and no limit to a path.
+        """Return the name of the abstract socket over which the agent reaches PostgreSQL: no file, no limit to a path.
 
-        The colon makes psycopg take it for a place on this machine, and look no name up.
+        The colon makes psycopg treat it as local, and not look it up as a host's name.
         """
         return f"@:aerodb-{hashlib.sha256(str(self.home).encode()).hexdigest()[:24]}"
 
@@ -64,14 +64,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def passfile(self) -> Path:
-        """Return PostgreSQL's own file (libpq's form) with the replication password; it is there while attached."""
+        """Return the libpq password file that PostgreSQL reads for replication; it exists only while attached."""
         return self.conf / "replication.pgpass"
 
     def data(self) -> Path:
-        """Return the real data folder in use.
+        """Return the data folder in use, with links resolved.
 
         Raises:
-            FolderBroken: there is none, or what the link names is not a finished data folder of this home.
+            FolderBroken: there is no link, or it does not name a finished data folder of this home.
         """
         try:
             target = self.link.readlink()
@@ -84,15 +84,15 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return folder
 
     def next_number(self) -> int:
-        """Return the number of the next data folder: above all that are there, and above the one that was in use.
+        """Return the number of the next data folder: above all existing ones, and above the one that the link names.
 
-        What the link names counts though it is gone: by the name of the folder in use an outcome is told.
+        The latter counts even if it was deleted, because outcomes are told by the name of the folder in use.
         """
         named = _FOLDER.match(self.link.readlink().name) if self.link.is_symlink() else None
         return max([*self.folders(), int(named[1]) if named else 0]) + 1
 
     def unused(self) -> list[Path]:
-        """Return the data folders that are not in use, finished or not, by name."""
+        """Return the data folders that are not in use, finished or not, sorted by name."""
         current = self.link.resolve().name
         return sorted(path for path in self.home.iterdir() if _FOLDER.fullmatch(path.name) and path.name != current)
 

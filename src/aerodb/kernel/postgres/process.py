@@ -1,8 +1,8 @@
-"""The postmaster: whether it runs, starting it, stopping it, nudging it.
+"""The postmaster: telling whether it runs, starting it, stopping it, making it reload.
 
-- PostgreSQL runs on when its agent dies: pg_ctl puts it into a session of its own.
-- A stop is over when the process is gone; a start, when PostgreSQL says that it is ready.
-- Every wait is on a condition, polled closely, and bounded.
+- PostgreSQL survives its agent: pg_ctl puts it into a session of its own.
+- A stop is finished when the process is gone, a start when PostgreSQL says that it is ready.
+- Every wait is for a condition that is polled often, and is bounded in time.
 
 Source: PostgreSQL manual 18.3, 18.5 and pg_ctl; miscadmin.h (the lines of postmaster.pid).
 """
@@ -30,7 +30,7 @@ _SHUTS_DOWN = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def wait_until(condition: Callable[[], bool], seconds_max: float, poll_seconds: float = POLL_SECONDS) -> bool:
-    """Wait until `condition` holds, polling; tell whether it did in time."""
+    """Poll until `condition` holds; return whether it did in time."""
     end = time.monotonic() + seconds_max
     while not condition():
         if time.monotonic() > end:
@@ -40,7 +40,7 @@ def wait_until(condition: Callable[[], bool], seconds_max: float, poll_seconds: 
 
 
 def _lines_in(folder: Path) -> list[str]:
-    """Return the lines of a data folder's lock file; none where there is none.
+    """Return the lines of a data folder's lock file; none if there is no such file.
 
     Raises:
         PermissionError: it cannot be read.
@@ -52,7 +52,7 @@ def _lines_in(folder: Path) -> list[str]:
 
 
 def _pid_in(folder: Path) -> int | None:
-    """Return the process id that a data folder's lock file names; the process may be gone, or be another.
+    """Return the process id in a data folder's lock file; the process may be gone, or another one by now.
 
     Raises:
         PermissionError: it cannot be read.
@@ -76,7 +76,7 @@ def _named_pid(place: Place) -> int | None:
 
 
 def _is_dead(pid: int) -> bool:
-    """Tell whether a process has ended and is listed only because nobody has collected it yet.
+    """Tell whether a process is a zombie: it has ended, but its parent has not collected it yet.
 
     Raises:
         FileNotFoundError, ProcessLookupError: it is not even listed.
@@ -86,7 +86,7 @@ def _is_dead(pid: int) -> bool:
 
 
 def postmaster(place: Place) -> int | None:
-    """Return the postmaster's process id, where it lives: a process that works in this very data folder."""
+    """Return the process id of a living postmaster that works in the data folder in use; None if there is none."""
     pid = _named_pid(place)
     if pid is None:
         return None
@@ -94,14 +94,14 @@ def postmaster(place: Place) -> int | None:
         working = Path(f"/proc/{pid}/cwd").readlink()
         dead = _is_dead(pid)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return None  # Gone; or the number is another user's process now, which `stranger` tells.
+        return None  # It is gone, or its number is now another user's process, which `stranger` finds.
     return pid if not dead and working == place.data().resolve() else None
 
 
 def stranger(place: Place) -> str:
-    """Return why it cannot be told that no server works with the node's data, where `postmaster` knows of none.
+    """Return why a server may work with the node's data although `postmaster` finds none.
 
-    Empty where none does.
+    Empty if certainly none does.
     """
     for folder in (place.link, *place.folders().values()):
         try:
@@ -117,7 +117,7 @@ def stranger(place: Place) -> str:
 
 
 def _may_be_server(pid: int, folder: Path) -> bool:
-    """Tell whether a process may be a server that works in `folder`: it does, or nobody lets us see."""
+    """Tell whether a process may be a server that works in `folder`: it is one, or cannot be inspected."""
     try:
         if _is_dead(pid):
             return False
@@ -129,7 +129,7 @@ def _may_be_server(pid: int, folder: Path) -> bool:
 
 
 def _named(pid: int) -> str:
-    """Return the name of a process's program; empty where it cannot be told."""
+    """Return the name of a process's program; empty if that cannot be told."""
     try:
         return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -137,7 +137,7 @@ def _named(pid: int) -> str:
 
 
 def _lives_unseen(pid: int) -> bool:
-    """Tell whether a process lives that the system does not even list for us."""
+    """Tell whether a process lives although the system does not list it for this user."""
     try:
         os.kill(pid, 0)
     except PermissionError:
@@ -148,9 +148,9 @@ def _lives_unseen(pid: int) -> bool:
 
 
 def _collected(place: Place) -> bool:
-    """Tell whether no dead postmaster is listed any more; PostgreSQL takes a listed one for alive, and will not start.
+    """Tell whether no zombie postmaster is left; PostgreSQL takes it for alive, and would not start.
 
-    A killed one stays listed until the system's first process collects it, which may take seconds.
+    A killed postmaster stays a zombie until the system's first process collects it, which may take seconds.
     """
     pid = _named_pid(place)
     try:
@@ -166,10 +166,10 @@ def says_ready(place: Place) -> bool:
 
 
 def is_stopping(place: Place) -> bool:
-    """Tell whether the postmaster shuts down, or has been sent a signal to that it has not taken up yet.
+    """Tell whether the postmaster is shutting down, or has a pending signal to do so.
 
-    A signal that was taken up in the instant before shows in neither. Whoever must be sure opens a connection
-    afterwards: a postmaster takes up what it was sent before it accepts the next one.
+    For an instant after it took the signal, neither shows. To be sure, open a connection afterwards: a postmaster acts
+    on its signals before it accepts the next connection.
     """
     lines, pid = _pid_lines(place), _named_pid(place)
     if len(lines) >= 8 and lines[7].strip() == "stopping":
@@ -183,9 +183,9 @@ def is_stopping(place: Place) -> bool:
 
 
 def survivors(place: Place) -> bool:
-    """Tell whether any process works in the data folder, or is about to: one that lost its postmaster, or has none yet.
+    """Tell whether any process works in the data folder, or is about to, even without a postmaster.
 
-    A promotion or a start may go on in it, although the folder names no postmaster that lives.
+    A promotion or a start may be under way there although the folder names no living postmaster.
     """
     data = place.data().resolve()
     named = str(data).encode()
@@ -206,9 +206,9 @@ def start(installation: Installation, place: Place) -> None:
     """Start PostgreSQL and return when it accepts connections.
 
     Raises:
-        AlreadyRunning: it runs.
-        StartFailed: it ended, or is not ready in time; the message ends with the end of its server log. It says "not
-            executed" only where the process is gone and never said that it was ready.
+        AlreadyRunning: it runs, or may run unseen.
+        StartFailed: it ended, or was not ready in time; the message ends with the end of its server log. It says "not
+            executed" only if the process is gone and never said that it was ready.
     """
     if postmaster(place) is not None:
         raise AlreadyRunning(f"PostgreSQL of {place.name} runs already")
@@ -221,7 +221,7 @@ def start(installation: Installation, place: Place) -> None:
     if installation.account:
         os.chown(place.log, *installation.account.owner)
     begin, data = place.log.stat().st_size, place.data()
-    # The shell gets folder and log in double quotes, where a path's own signs would mean something: so it gets no path.
+    # pg_ctl passes folder and log to a shell in double quotes, where characters of a path could be special: so none is.
     log = os.path.relpath(place.log.parent.resolve() / place.log.name, data)
     installation.run(
         "pg_ctl", "start", "-W", "-s", "-D", ".", "-l", log, "-o", options, timeout_seconds=30, folder=data
@@ -238,7 +238,7 @@ def start(installation: Installation, place: Place) -> None:
 
 
 def _becomes_ready(place: Place) -> bool:
-    """Wait until PostgreSQL is ready, or gone, or the time is over; tell whether it said that it is ready."""
+    """Wait until PostgreSQL is ready or gone, or time is up; return whether it said that it is ready."""
     seen = False
 
     def over() -> bool:
@@ -251,7 +251,7 @@ def _becomes_ready(place: Place) -> bool:
 
 
 def _ended(place: Place, begin: int) -> bool:
-    """Tell whether PostgreSQL gave up before it wrote its process id."""
+    """Tell whether PostgreSQL gave up, by a FATAL line in its server log."""
     return "FATAL" in _log_end(place, begin)
 
 
@@ -262,7 +262,7 @@ def _log_end(place: Place, begin: int) -> str:
 
 
 def stop(place: Place) -> None:
-    """Shut PostgreSQL down in fast mode and return when its process is gone.
+    """Shut PostgreSQL down in fast mode, and return when its process is gone.
 
     Raises:
         NotRunning: it does not run.
@@ -284,7 +284,7 @@ def stop(place: Place) -> None:
 
 
 def reload(place: Place) -> None:
-    """Make a running PostgreSQL read its settings again.
+    """Tell a running PostgreSQL to read its settings again, without waiting for it.
 
     Raises:
         NotRunning: it does not run.

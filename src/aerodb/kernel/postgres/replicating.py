@@ -1,9 +1,9 @@
-"""From whom one instance receives, and whether it is a primary: cutting and naming its upstream, promoting, terms.
+"""The replication of one instance: detaching from and attaching to an upstream, promoting, writing a term's row.
 
-- An upstream is named in the durable settings first, and only then is PostgreSQL told.
-- A detached standby's position is final: no receiver process, none that could log in, no restore command, and every
-  whole record replayed. The receiver's password is there only while there is an upstream: whatever the startup process
-  still believes of its settings, nothing is received any more.
+- An upstream is first named in the durable settings; only then is PostgreSQL told.
+- A detached standby's position is final: no receiver runs or could log in, there is no restore command, and every
+  complete record is replayed. The receiver's password file exists only while there is an upstream, so nothing is
+  received even if the startup process still uses old settings.
 
 Source: PostgreSQL manual 26 (high availability).
 """
@@ -17,14 +17,14 @@ from aerodb.protocol.lsn import Lsn
 
 SETTLE_SECONDS_MAX = 30.0
 LOCALLY = ("set local synchronous_commit = local", "set local lock_timeout = '30s'")
-"""What holds for the transaction that writes a term's row alone."""
+"""Settings only for the transaction that writes a term's row."""
 TERM_ROW = (
     "insert into aerodb.terms (term, timeline, node, quorum) values (%(term)s, "
     "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, %(node)s, %(quorum)s)"
 )
 EPOCHS = "create table if not exists aerodb.epochs (term integer primary key, epoch integer not null)"
-"""The epoch of each term's row stands beside it, in the same transaction: agents of 0.1.0 read the rows of the terms
-as they know them, and no other column. A term that has none there is of the first epoch, as all were before."""
+"""A term's epoch has a table of its own, because agents of 0.1.0 accept no further column in the rows of the terms. It
+is written in the same transaction. A term without an epoch there is of the first epoch, as all were before."""
 EPOCH_ROW = "insert into aerodb.epochs (term, epoch) values (%(term)s, %(epoch)s)"
 NUDGE_POLLS = 20
 
@@ -33,13 +33,13 @@ class Replicating:
     """The replication of one instance."""
 
     def __init__(self, ground: Ground) -> None:
-        """Keep what the instance stands on."""
+        """Prepare; nothing is changed yet."""
         self._ground = ground
         self._place = ground.place
         self._session = ground.session
 
     def _name_upstream(self, upstream: str | None) -> str:
-        """Write the upstream durably; return the primary_conninfo that must then be in force."""
+        """Write the upstream (None: none) durably; return the primary_conninfo that must then be in force."""
         where = (upstream, *self._ground.address_of(upstream)) if upstream else None
         self._let_receiver_log_in(allowed=upstream is not None)
         text = settings.standing_text(self._place, where)
@@ -55,7 +55,7 @@ class Replicating:
             sync_folder(self._place.conf)
 
     def _take_up(self, conninfo: str) -> None:
-        """Make a running PostgreSQL take up the settings, and see that it did."""
+        """Make a running PostgreSQL apply the settings, and wait until it has."""
         process.reload(self._place)
 
         def live() -> bool:
@@ -67,12 +67,12 @@ class Replicating:
             raise SettingsNotLive(f"PostgreSQL of {self._place.name} has not taken up its upstream")
 
     def detach(self) -> None:
-        """Cut the receiver, and return when nothing is received any more and every whole record is replayed.
+        """Cut the WAL receiver, and return when nothing is received any more and every complete record is replayed.
 
-        One that is down receives nothing; it is then detached once it starts.
+        If PostgreSQL is down, only the settings change, and it starts detached.
 
         Raises:
-            SettingsNotLive, DetachUnfinished: not in time.
+            SettingsNotLive, DetachUnfinished: it was not done in time.
         """
         if process.postmaster(self._place) is None:
             self._name_upstream(None)
@@ -86,10 +86,10 @@ class Replicating:
             raise DetachUnfinished(f"{self._place.name} still receives, or has not replayed all that it received")
 
     def attach(self, upstream: str) -> None:
-        """Name the upstream in the durable settings; a PostgreSQL that is down becomes a standby by its signal file.
+        """Name the upstream in the durable settings; if PostgreSQL is down, also make it start as a standby.
 
         Raises:
-            SettingsNotLive: a running one did not take it up in time.
+            SettingsNotLive: a running PostgreSQL did not apply them in time.
         """
         if process.postmaster(self._place) is not None:
             self._take_up(self._name_upstream(upstream))
@@ -100,12 +100,12 @@ class Replicating:
     def promote(self) -> None:
         """Promote, and return when PostgreSQL is out of recovery.
 
-        A promotion that arrives just as the startup process begins to wait would sleep a full retry interval; a
-        reload wakes it, so one is sent again and again while waiting.
+        If the promotion arrives just as the startup process begins to wait, it sleeps for a full retry interval. A
+        reload wakes it, so reloads are sent repeatedly while waiting.
 
         Raises:
-            StillReceiving: it is attached.
-            PromotionUnfinished: not in time.
+            StillReceiving: an upstream is still named.
+            PromotionUnfinished: it was not done in time.
         """
         if settings.upstream_in((self._place.conf / "standing.conf").read_text(encoding="utf-8")):
             raise StillReceiving(f"{self._place.name} is still attached")
@@ -123,10 +123,10 @@ class Replicating:
             raise PromotionUnfinished(f"{self._place.name} has not left recovery in time", executed="unknown")
 
     def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
-        """Write the term's row, waiting for no standby, and return the log's end after it.
+        """Write the term's row without waiting for a standby; return the end of the WAL after it.
 
         Raises:
-            Unreachable, StatementFailed: PostgreSQL does not answer, or refuses.
+            PostgresUnreachable, StatementFailed: PostgreSQL does not answer, or refuses.
         """
         row = {"term": term, "node": self._place.name, "quorum": quorum}
         self._session.run_together(

@@ -1,4 +1,4 @@
-"""Who receives from a node, as pg_stat_replication says, and what a load balancer is told by.
+"""Who receives WAL from a node, by pg_stat_replication; and the statement behind the answers to load balancers.
 
 Source: PostgreSQL manual 27.2.4 (pg_stat_replication), 27.2.6 (pg_stat_wal_receiver).
 """
@@ -8,7 +8,7 @@ from typing import Any
 from aerodb.protocol.facts import Sender
 from aerodb.protocol.lsn import Lsn
 
-# What a standby has flushed was flushed here before; the own end is read after what it says, so nothing is ahead of it.
+# A standby flushes only what was flushed here before. Our end is read after its report, so it cannot be ahead of us.
 SENDERS = """(select coalesce(json_agg(json_build_object('role', usename, 'name', application_name, 'state', state,
      'sync', sync_state, 'sent', sent_lsn::text, 'flushed', flush_lsn::text, 'replayed', replay_lsn::text,
      'ahead', case when pg_is_in_recovery() then false else coalesce(flush_lsn > pg_current_wal_flush_lsn(), false) end,
@@ -32,12 +32,12 @@ select json_build_object(
 
 
 def read_lsn(text: str | None) -> Lsn | None:
-    """Return a WAL position that PostgreSQL prints, or None where it has none."""
+    """Parse a WAL position; None stays None."""
     return None if text is None else Lsn.parse(text)
 
 
 def senders_in(found: list[dict[str, Any]]) -> tuple[Sender, ...]:
-    """Return the receivers that logged in under the role of the node that they say they are."""
+    """Return the receivers that logged in under the replication role of the node that they claim to be."""
     return tuple(
         Sender(
             node=row["name"],

@@ -1,8 +1,8 @@
-"""The agent's own connection to its PostgreSQL: one round trip for all that it looks at.
+"""The agent's own connection to its PostgreSQL. One statement returns nearly all that a look needs.
 
-- It is over a local socket, by the operating system's word for who is at each end: no password in the database cuts the
-  agent off, and no other server is taken for its own.
-- Every setting that the agent's statements rest on is set by the session itself.
+- It uses a local socket, and the operating system tells who is at each end: no changed password locks the agent out,
+  and no other server is taken for its own.
+- The session itself sets every setting that the agent's statements depend on.
 
 Source: PostgreSQL manual 27.2 (statistics views), 9.28 (recovery and control functions).
 """
@@ -38,7 +38,7 @@ from aerodb.rules.position import TermRow
 from aerodb.rules.serving import Serving
 
 STATEMENT_SECONDS_MAX = 60.0
-"""What PostgreSQL gives a statement of the agent's, unless it is one that is known to take long."""
+"""The timeout of the agent's statements, other than those known to take long (`lasting`)."""
 
 LOOK = """
 select json_build_object(
@@ -92,11 +92,11 @@ where usename = %(own)s and application_name = 'aerodb agent' and pid <> pg_back
 
 
 class PostgresSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a running PostgreSQL says of itself, in one look.
+    """What one look at a running PostgreSQL returns.
 
-    `rows` are those of the terms, None where they cannot be read, which `damage` then says. `settings` are in force,
-    `filed` are in the files that the next reload takes up. `end` is where its WAL ends; `timeline` is None on a standby
-    that does not receive; `checkpoint` is where the last finished checkpoint (on a standby: restartpoint) begins.
+    `rows` are the rows of the terms; None if they cannot be read, and `damage` says why. `settings` are in force;
+    `filed` are in the files, for the next reload. `end` is the end of the WAL; `timeline` is None on a standby that
+    does not receive; `checkpoint` is where the last finished pg checkpoint (on a standby: restartpoint) begins.
     """
 
     system: str
@@ -128,7 +128,7 @@ def _receiver(found: dict[str, Any] | None) -> Receiver | None:
 
 
 def _for_others(live: dict[str, str | None], filed: dict[str, str]) -> dict[str, str]:
-    """Return the settings as others have them: where one is set for the agent's own role, as the files say."""
+    """Return the settings that hold for other sessions: one set for the agent's role is taken from the files."""
     return {
         name: value if value is not None else filed.get(name, DEFAULTS.get(name, "")) for name, value in live.items()
     }
@@ -178,23 +178,23 @@ def _seen(
 
 
 def _listener(connection: Connection) -> int:
-    """Return the process that listens at the other end, as the system says it: a server cannot say another."""
+    """Return the id of the process that listens at the other end, by the operating system: it cannot be forged."""
     with socket.socket(fileno=os.dup(connection.fileno())) as same:
         credentials = same.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", credentials)[0])
 
 
 LOOK_SECONDS_MAX = 2
+"""The timeout for accepting a connection and for answering a look; beyond it PostgreSQL counts as silent."""
 READING_SECONDS_MAX = 1.0
-"""How long a look waits for what a standby finds in the WAL that it received; longer, and it is taken as unread."""
-"""What PostgreSQL is given to accept a connection, or to answer what merely looks: then it is taken for silent."""
+"""How long a look waits for a standby to read the WAL that it received; beyond it the WAL counts as not replayed."""
 
 
 class PostgresSession:
-    """One connection as the superuser, opened when it is needed, kept, and never shared by two threads at once."""
+    """One connection as the superuser: opened when needed, kept open, used by one thread at a time."""
 
     def __init__(self, place: Place, major: int, purpose: str = "agent") -> None:
-        """Keep the place, PostgreSQL's major version, and what it is told that the connection is for; open nothing."""
+        """Open nothing yet; `purpose` becomes part of the connection's application_name."""
         self._place, self._major = place, major
         self._purpose = purpose
         self._lock = threading.Lock()
@@ -202,7 +202,7 @@ class PostgresSession:
         self.lasting = Lasting(partial(self._connected, purpose))
 
     def accepts(self) -> bool:
-        """Tell whether PostgreSQL accepts another connection, which is closed at once."""
+        """Tell whether PostgreSQL accepts one more connection, which is closed at once."""
         try:
             self._connected(f"{self._purpose} asks").close()
         except (psycopg.Error, ServerForeign):
@@ -215,10 +215,10 @@ class PostgresSession:
         return self._connection
 
     def _connected(self, purpose: str, seconds_max: float = STATEMENT_SECONDS_MAX) -> PatientConnection:
-        """Return a new connection to the very process that works in the data folder.
+        """Open a connection to the very process that works in the data folder.
 
         Raises:
-            psycopg.OperationalError: there is none.
+            psycopg.OperationalError: connecting failed.
             ServerForeign: another process answers.
         """
         connection = PatientConnection.connect(
@@ -237,7 +237,7 @@ class PostgresSession:
         if listener != own:
             connection.close()
             raise ServerForeign(
-                f"at the socket of {self._place.name} another process answers than the one in its folder"
+                f"another process answers at the socket of {self._place.name} than the one in its data folder"
             )
         return connection
 
@@ -251,10 +251,11 @@ class PostgresSession:
     def run(
         self, statement: str, parameters: dict[str, Any] | None = None, seconds_max: float | None = None
     ) -> list[dict[str, Any]]:
-        """Return the rows of one statement, which PostgreSQL answers within `seconds_max` (None: as long as it takes).
+        """Return the rows of one statement, waiting at most `seconds_max` for it (None: as long as it takes).
 
         Raises:
             PostgresUnreachable: PostgreSQL does not answer; whether the statement took effect is unknown.
+            ServerForeign: another process answers than the one in the data folder; nothing was run.
             StatementFailed: PostgreSQL refused it.
         """
         with self._lock:
@@ -267,7 +268,7 @@ class PostgresSession:
                 raise self._failure(error) from error
 
     def run_together(self, *statements: tuple[str, dict[str, Any]]) -> None:
-        """Run statements in one transaction: all of them, or none; what one sets for the transaction ends with it.
+        """Run statements in one transaction: all take effect or none does.
 
         Raises:
             PostgresUnreachable, StatementFailed: as `run`.
@@ -283,7 +284,7 @@ class PostgresSession:
                 raise self._failure(error) from error
 
     def _failure(self, error: psycopg.Error) -> AeroError:
-        """Return what an error means: that PostgreSQL refused, or, where the connection is gone, that it is silent."""
+        """Return what an error means: PostgreSQL refused, or, if the connection is gone, it does not answer."""
         lives = self._connection is not None and not self._connection.closed
         if lives and (error.sqlstate is not None or not isinstance(error, psycopg.OperationalError)):
             return StatementFailed(f"PostgreSQL of {self._place.name} refused: {error.diag.message_primary or error}")
@@ -293,9 +294,9 @@ class PostgresSession:
         return PostgresUnreachable(f"PostgreSQL of {self._place.name} does not answer: {error}")
 
     def _read(self, statement: str, parameters: dict[str, Any]) -> Any:
-        """Return the one value that a statement which only reads tells; a connection that had died is opened anew.
+        """Return the one value of a statement that only reads; a connection that had died is reopened.
 
-        A PostgreSQL that takes the question and does not answer is given LOOK_SECONDS_MAX, once.
+        If PostgreSQL accepts the statement but does not answer within LOOK_SECONDS_MAX, it is not asked again.
         """
         try:
             found = self.run(statement, parameters, LOOK_SECONDS_MAX)
@@ -306,21 +307,21 @@ class PostgresSession:
         return found[0]["found"]
 
     def look(self) -> PostgresSeen:
-        """Return what PostgreSQL says of itself now; a connection that had died is opened anew, once.
+        """Return what PostgreSQL says of itself now; a connection that had died is reopened once.
 
         Raises:
-            PostgresUnreachable, StatementFailed: it does not answer, or not so.
+            PostgresUnreachable, StatementFailed: it does not answer, or refuses a statement.
         """
-        # What a session has done by its end is seen by a statement that begins after that: so they are counted first.
+        # Sessions are counted first: what a session did before it ended is visible to every later statement.
         lingering = self._read(LINGERING, {"own": SUPERUSER})
-        rows, damage = self._terms()  # First: a row that is seen is of WAL that the look then counts in.
+        rows, damage = self._terms()  # Before the look, so that its end of WAL includes every row seen here.
         found = self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER, "capacity": list(CAPACITY)})
         self._refuse_other_files(found["folder"], found["configuration"])
         seen = _seen(found | self._when_read(found), lingering, rows, damage)
         return msgspec.structs.replace(seen, files=self._files())
 
     def _files(self) -> dict[str, Any] | None:
-        """Return what the settings files hold, or None where one cannot be opened, which PostgreSQL then refuses to."""
+        """Return what the settings files hold; None if PostgreSQL refuses, because it cannot open one of them."""
         try:
             found: dict[str, Any] = self._read(FILES, {})
         except StatementFailed:
@@ -328,15 +329,15 @@ class PostgresSession:
         return found
 
     def loaded(self) -> str:
-        """Return when this very session last read the settings files, or when the postmaster had as it began.
+        """Return when this session last read the settings files; at first, when the postmaster had.
 
         Raises:
-            Unreachable, StatementFailed: as `run`.
+            PostgresUnreachable, StatementFailed: as `run`.
         """
         return str(self._read(f"select {LOADED} as found", {}))
 
     def _when_read(self, found: dict[str, Any]) -> dict[str, Any]:
-        """Return what changes of a look once a standby has read what it received, or has replayed more of it."""
+        """Return the part of a look that changes once a standby has read what it received, or replayed more of it."""
         read = found
         end = time.monotonic() + READING_SECONDS_MAX
         while is_reading(read) and read["replayed"] == found["replayed"] and time.monotonic() < end:
@@ -345,10 +346,10 @@ class PostgresSession:
         return read
 
     def refuse_foreign(self) -> None:
-        """Refuse a server that does not use the folder and the settings that are meant.
+        """Refuse a server that does not use this instance's data folder and settings.
 
         Raises:
-            ServerForeign: so it is.
+            ServerForeign: it uses others.
             PostgresUnreachable, StatementFailed: as `run`.
         """
         found = self.run("select current_setting('data_directory') as folder, current_setting('config_file') as file")
@@ -358,21 +359,21 @@ class PostgresSession:
         meant = self._place.data().resolve(), (self._place.conf / "postgresql.conf").resolve()
         if (Path(folder).resolve(), Path(configuration).resolve()) != meant:
             raise ServerForeign(
-                f"PostgreSQL of {self._place.name} uses {folder} and the settings {configuration}, not what is noted"
+                f"PostgreSQL of {self._place.name} uses {folder} and the settings {configuration}: they are not its own"
             )
 
     def _terms(self) -> tuple[tuple[TermRow, ...] | None, tuple[str, ...]]:
-        """Return the rows of the terms, or None and why they cannot be read: a lock, or the table is gone."""
+        """Return the rows of the terms; or None and why they cannot be read, such as a lock or a missing table."""
         try:
             return tuple(TermRow(**row) for row in self._read(TERMS, {})), ()
         except StatementFailed as error:
             return None, (f"terms: {error.message}",)
 
     def serving(self) -> Serving:
-        """Return what a load balancer is told by; no WAL and no table is read for it.
+        """Return what the answer to a load balancer rests on; reads no WAL and no table.
 
         Raises:
-            PostgresUnreachable, StatementFailed: as of `look`.
+            PostgresUnreachable, StatementFailed: as `look`.
         """
         found = self._read(SERVING, {})
         return Serving(

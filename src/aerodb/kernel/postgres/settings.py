@@ -1,9 +1,9 @@
-"""The settings of one instance: written by its agent, outside the data folder, and compared with what is in force.
+"""The settings of one instance: its agent writes them outside the data folder, and compares them with those in force.
 
 - postgresql.conf is written once; standing.conf names the upstream and changes with the node's standing.
-- `ANY k (all nodes)` is the same text on every node: a node never matches itself.
-- What is in force and what was written differ only if somebody changed it behind the agent's back: that is drift, where
-  a proof rests on it and the value is not as good. What no proof rests on is everybody's own.
+- `ANY k (all nodes)` is the same text on every node, because a node never is its own standby.
+- Drift is a difference between what was written and what is in force: somebody changed it behind the agent's back. It
+  counts only for settings that a proof depends on, and only if the value is not as good. All others are free to change.
 
 Pure: no I/O, no clock. Source: PostgreSQL manual 19 (server configuration), 20.1 (pg_hba.conf).
 """
@@ -19,9 +19,9 @@ from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 SUPERUSER = "aerodb"
 APPLICATION = "app"
 AGENT = "agent"
-"""The map of pg_ident.conf that names who may log in as the superuser."""
+"""The map in pg_ident.conf of the users who may log in as the superuser."""
 WATCHED = (*POLICY_SETTINGS, *RECEIVER_SETTINGS)
-"""The settings that proofs rest on."""
+"""The settings that proofs depend on."""
 ON = frozenset({"on", "true", "yes", "1"})
 AS_GOOD = {
     "fsync": ON,
@@ -29,7 +29,7 @@ AS_GOOD = {
     "synchronous_commit": ON | {"remote_apply"},
     "wal_level": frozenset({"replica", "logical"}),
 }
-"""Where more than one value, or spelling of it, is as good as what the agent wrote."""
+"""The settings for which other values, or spellings, are as good as what the agent wrote."""
 DEFAULTS = dict.fromkeys(WATCHED, "") | {
     "fsync": "on",
     "full_page_writes": "on",
@@ -37,13 +37,13 @@ DEFAULTS = dict.fromkeys(WATCHED, "") | {
     "synchronous_commit": "on",
     "wal_level": "replica",
 }
-"""PostgreSQL's own, where no file sets them."""
+"""PostgreSQL's own values, for settings that no file sets."""
 
 _UPSTREAM = re.compile(r"^# upstream: (\S+)$", re.MULTILINE)
 
 
 def given(place: Place, data: Path) -> list[str]:
-    """Return what PostgreSQL is given on its command line, which no file can overrule: where its files are, and itself.
+    """Return PostgreSQL's command-line options, which no file can override: where its files and its socket are.
 
     `data` is the data folder.
     """
@@ -58,17 +58,17 @@ def given(place: Place, data: Path) -> list[str]:
 
 
 def quoted(value: str) -> str:
-    """Return a value as postgresql.conf spells it."""
+    """Return a value quoted for postgresql.conf."""
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def replication_role(node: str) -> str:
-    """Return the role under which a node's receiver logs in: one a node, so that a sender knows who receives."""
+    """Return the role under which a node's WAL receiver logs in: one per node, so that the sender knows who it is."""
     return f"aerodb_{node}"
 
 
 def standby_names(place: Place) -> str:
-    """Return the synchronous policy: k of all data nodes (empty where k is 0)."""
+    """Return the synchronous policy: any k of all data nodes (empty if k is 0)."""
     if place.quorum == 0:
         return ""
     names = ", ".join(f'"{name}"' for name in place.data_nodes)
@@ -76,17 +76,17 @@ def standby_names(place: Place) -> str:
 
 
 def passfile_line(node: str, password: str) -> str:
-    """Return the password file (libpq's form) by which a node's receiver logs in."""
+    """Return the libpq password file with which a node's WAL receiver logs in."""
     return f"*:*:*:{replication_role(node)}:{password}\n"
 
 
 def conninfo_quoted(value: str) -> str:
-    """Return a value as a connection string spells it (PostgreSQL manual 32.1.1.1)."""
+    """Return a value quoted for a connection string (PostgreSQL manual 32.1.1.1)."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def conninfo(place: Place, host: str, port: int) -> str:
-    """Return how this node's receiver reaches an upstream."""
+    """Return the connection string of this node's WAL receiver to an upstream."""
     return (
         f"host={host} port={port} user={replication_role(place.name)} application_name={place.name} "
         f"passfile={conninfo_quoted(str(place.passfile))} connect_timeout=5"
@@ -94,10 +94,10 @@ def conninfo(place: Place, host: str, port: int) -> str:
 
 
 def copy_conninfo(place: Place, host: str, port: int) -> str:
-    """Return how a base backup for this node reaches an upstream.
+    """Return the connection string of a base backup for this node from an upstream.
 
-    It reports what it has flushed, as a receiver does; under the node's own name that would count as the node's flush,
-    and a commit would be acknowledged by a folder that is not in use. So it has a name that no node can have.
+    A base backup reports flushes as a WAL receiver does. Under the node's own name they would count for synchronous
+    commit, though the folder is not in use. So it uses a name that no node can have.
     """
     return (
         f"host={host} port={port} user={replication_role(place.name)} application_name='copy for {place.name}' "
@@ -151,7 +151,7 @@ def upstream_in(text: str) -> str | None:
 
 
 def hba_text(place: Place) -> str:
-    """Return pg_hba.conf: the agent by its operating system's user, all others by passwords from the known networks."""
+    """Return pg_hba.conf: the agent logs in by its operating system user, others by password from known networks."""
     lines = [f"local all {SUPERUSER} peer map={AGENT}"]
     for network in place.addresses:
         lines.append(f"host {APPLICATION} {APPLICATION} {network} scram-sha-256")
@@ -160,15 +160,15 @@ def hba_text(place: Place) -> str:
 
 
 def ident_text(users: Iterable[str]) -> str:
-    """Return pg_ident.conf: which users of the operating system log in as the agent does."""
+    """Return pg_ident.conf: which operating system users may log in as the agent."""
     return "".join(f'{AGENT} "{user}" {SUPERUSER}\n' for user in users)
 
 
 def own_options(major: int, seconds_max: float) -> str:
-    """Return what the agent's sessions set for themselves, whatever is set for its role, its database or the server.
+    """Return the settings of the agent's own sessions; they override those of its role, its database and the server.
 
-    A statement is given `seconds_max`. What the synchronous policy is must be seen as it is for others: so that is set
-    by no session, but for one transaction.
+    A statement's timeout is `seconds_max`. The synchronous policy is not among them, because the agent must see it as
+    it is for others.
     """
     values = {
         "statement_timeout": f"{seconds_max:.0f}s",
@@ -193,7 +193,7 @@ def own_options(major: int, seconds_max: float) -> str:
 
 
 def expected(place: Place, standing: str) -> dict[str, str]:
-    """Return what the watched settings should be in force; `standing` is standing.conf's text."""
+    """Return the values that the watched settings should have; `standing` is standing.conf's text."""
     found = re.search(r"^primary_conninfo = '(.*)'$", standing, re.MULTILINE)
     return DEFAULTS | {
         "primary_conninfo": found[1].replace("''", "'").replace("\\\\", "\\") if found else "",
@@ -206,5 +206,5 @@ def _as_good(name: str, live: str, wanted: str) -> bool:
 
 
 def differing(wanted: Mapping[str, str], live: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the watched settings that are neither as wanted nor as good; one that this version lacks is none."""
+    """Return the watched settings whose value is neither as wanted nor as good; any absent from `live` is skipped."""
     return tuple(name for name in WATCHED if name in live and not _as_good(name, live[name], wanted[name]))

@@ -1,4 +1,4 @@
-"""How much disk the data folders take that are kept and not in use."""
+"""The disk space taken by data folders that are kept but not in use."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ from aerodb.kernel.postgres.place import Place
 from aerodb.protocol.facts import UnusedFolder
 
 BLOCK_BYTES = 512
-"""The unit of `st_blocks`, whatever the file system's own is."""
+"""The unit of `st_blocks`, whatever the file system's block size."""
 
 
 def _taken_bytes(folder: Path) -> int:
-    """Return what a folder and all in it take on disk; what vanishes meanwhile takes nothing."""
+    """Return the disk space in bytes of all that is in a folder; what vanishes meanwhile is skipped."""
     taken = 0
     for above, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -23,15 +23,15 @@ def _taken_bytes(folder: Path) -> int:
 
 
 class Unused:
-    """The unused data folders of one node; nobody writes into a finished one, so each is measured once."""
+    """The unused data folders of one node; each is measured once, because nobody writes into a finished one."""
 
     def __init__(self, place: Place) -> None:
-        """Keep where they are; nothing is measured yet."""
+        """Prepare; nothing is measured yet."""
         self._place = place
         self._known: dict[tuple[str, int], int] = {}
 
     def list(self) -> tuple[UnusedFolder, ...]:
-        """Return them by name.
+        """Return the unused folders, sorted by name.
 
         Raises:
             OSError: the node's home cannot be read.

@@ -1,4 +1,4 @@
-"""What a running PostgreSQL says of itself beyond its facts: for people to read, never for a judgement.
+"""What a running PostgreSQL tells of itself beyond its facts: for people to read, never for a judgement.
 
 Source: PostgreSQL manual 27.2 (pg_stat_activity), 53.20 (pg_replication_slots), 53.25 (pg_settings).
 """
@@ -10,7 +10,7 @@ from aerodb.kernel.postgres.session import PostgresSession
 from aerodb.kernel.postgres.settings import WATCHED
 from aerodb.protocol.events import Trace
 
-# Through JSON, a column that an older version does not have is null; then a slot is invalid whose WAL is lost.
+# Through to_jsonb, a column that an older version lacks is null; there, a slot is invalid if its WAL is lost.
 TRACE = """
 select json_build_object(
   'started', to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
@@ -28,7 +28,7 @@ _PORT = re.compile(r"\bport=(\S+)")
 
 
 def _shown(name: str, value: str) -> str:
-    """Return a setting without what may be a secret: of a connection only where it leads."""
+    """Return a setting without secrets: of a connection string only host and port."""
     if name != "primary_conninfo" or not value:
         return value
     host, port = _HOST.search(value), _PORT.search(value)
@@ -36,10 +36,10 @@ def _shown(name: str, value: str) -> str:
 
 
 def read_trace(session: PostgresSession) -> Trace:
-    """Return what PostgreSQL says.
+    """Ask PostgreSQL for its trace.
 
     Raises:
-        Unreachable, StatementFailed: it does not answer, or not so.
+        PostgresUnreachable, StatementFailed: PostgreSQL does not answer, or refuses the statement.
     """
     found: dict[str, Any] = session.run(TRACE, {"watched": list(WATCHED)})[0]["found"]
     return Trace(

@@ -1,8 +1,8 @@
-"""The write-ahead log of a stopped data folder: where it ends, what its last record is, which commits it holds.
+"""The WAL of a stopped data folder: where it ends, what its last record is, which commits it holds.
 
-- A position is where a record ENDS; pg_waldump prints where it starts, so the end is worked out from its length.
-- The error that pg_waldump prints at the end of the WAL is normal, and is the sign that it has read to the end.
-- What is printed is read as it comes, and little of it is kept: a WAL may be long, and a record may be huge.
+- A position is where a record ENDS. pg_waldump prints where it starts, so the end is computed from its length.
+- The error that pg_waldump prints at the end of the WAL is normal, and shows that it has read to the end.
+- Its output is read as it comes and little of it is kept: a WAL may be long, and a record may be huge.
 """
 
 import itertools
@@ -27,7 +27,7 @@ _RANGE = re.compile(r"WAL statistics between \S+ and ([0-9A-F]+/[0-9A-F]+):\s*")
 _COMMITS = {"COMMIT", "COMMIT_PREPARED"}
 DUMP_SECONDS_MAX = 300
 BEGINNING_RECORDS = "5"
-"""Within so many records a recovery's end is found, where that is what a timeline begins with."""
+"""How many of a timeline's first records are searched for the end of recovery, with which a promotion begins one."""
 
 
 def _records(text: str) -> Iterable[re.Match[str]]:
@@ -35,10 +35,10 @@ def _records(text: str) -> Iterable[re.Match[str]]:
 
 
 def _segments(data: Path, timeline: int, start: Lsn, segment_bytes: int) -> tuple[str, str] | None:
-    """Return the names of the segment that holds `start` and of the last that follows it without a gap.
+    """Return the name of the segment that holds `start`, and of the last one that follows it without a gap.
 
-    None where the first is not there. pg_waldump is told both: left to itself, it learns the segments' size from the
-    first file that the folder happens to list, and fails where that one is new and still empty.
+    None if the first is missing. pg_waldump is given both: otherwise it takes the segment size from whichever file the
+    folder lists first, and fails if that one is new and still empty.
     """
     a_gigabyte = (1 << 32) // segment_bytes
     names = {path.name for path in (data / "pg_wal").iterdir()}
@@ -55,10 +55,10 @@ def _segments(data: Path, timeline: int, start: Lsn, segment_bytes: int) -> tupl
 
 
 def readable_from(data: Path, timeline: int, lsn: Lsn, end: Lsn, segment_bytes: int) -> Lsn:
-    """Return from where on, at or after `lsn`, the segments of a timeline are there without a gap up to `end`."""
+    """Return the first position, at or after `lsn`, from which a timeline's segments have no gap up to `end`."""
     a_gigabyte = (1 << 32) // segment_bytes
     names = {path.name for path in (data / "pg_wal").iterdir()}
-    first = wanted = max(end.value - 1, 0) // segment_bytes  # A WAL can end where a segment begins that is not there.
+    first = wanted = max(end.value - 1, 0) // segment_bytes  # WAL can end where the next segment, not made yet, begins.
     while wanted >= lsn.value // segment_bytes:
         if f"{timeline:08X}{wanted // a_gigabyte:08X}{wanted % a_gigabyte:08X}" not in names:
             break
@@ -75,12 +75,12 @@ def _dump(
     *arguments: str,
     wanted: bytes,
 ) -> str:
-    """Return the last lines with `wanted` that pg_waldump prints from `start` on; none where there is no such segment.
+    """Return the last lines with `wanted` that pg_waldump prints from `start` on; none if the segment is missing.
 
-    The error at the end of the WAL is accepted, any other is not.
+    The error at the end of the WAL is accepted.
 
     Raises:
-        CommandFailed, WalUnreadable: another error.
+        CommandFailed, WalUnreadable: pg_waldump reports another error.
     """
     segments = _segments(data, timeline, start, segment_bytes)
     if segments is None:
@@ -95,7 +95,7 @@ def _dump(
 
 
 def shutdown_end(installation: Installation, data: Path, control_file: ControlFile) -> Lsn | None:
-    """Return the end of the shutdown checkpoint's record; None where it was not a clean shutdown as a primary.
+    """Return the end of the shutdown checkpoint's record; None if it was not a clean shutdown as a primary.
 
     Raises:
         WalUnreadable: the record that the control file names is not a shutdown checkpoint.
@@ -121,10 +121,10 @@ def shutdown_end(installation: Installation, data: Path, control_file: ControlFi
 
 
 def end_of_wal(installation: Installation, data: Path, control_file: ControlFile) -> tuple[int, Lsn]:
-    """Return the timeline and the end of the last complete record in a stopped folder: where recovery would end.
+    """Return where recovery of a stopped folder would end: the timeline, and the end of the last complete record.
 
     Raises:
-        WalUnreadable, CommandFailed: the WAL cannot be read, or lacks what the control file says that it has.
+        WalUnreadable, CommandFailed: the WAL cannot be read, or lacks what the control file says must be there.
     """
     shut = shutdown_end(installation, data, control_file)
     if shut is not None:
@@ -143,10 +143,10 @@ def end_of_wal(installation: Installation, data: Path, control_file: ControlFile
 
 
 def _refuse_short(end: Lsn, control_file: ControlFile) -> None:
-    """Refuse a WAL that ends before what the control file says to be in it.
+    """Refuse a WAL that ends before a position that the control file requires.
 
     Raises:
-        WalUnreadable: so it does.
+        WalUnreadable: it ends too early.
     """
     for needed, what in (
         (control_file.pg_checkpoint, "the last checkpoint"),
@@ -157,7 +157,7 @@ def _refuse_short(end: Lsn, control_file: ControlFile) -> None:
 
 
 def _newest_history(data: Path, control_file: ControlFile) -> History:
-    """Return the history that recovery would follow: the newest that the control file's timeline leads to."""
+    """Return the history that recovery would follow: of the newest timeline branching off after the pg checkpoint."""
     newest = control_file.timeline
     while history_file(data, newest + 1).exists():
         newest += 1
@@ -172,10 +172,10 @@ def _newest_history(data: Path, control_file: ControlFile) -> History:
 def _last_end(
     installation: Installation, data: Path, timeline: int, start: Lsn, control_file: ControlFile
 ) -> Lsn | None:
-    """Return the end of the last complete record at or after `start`, or None where there is none.
+    """Return the end of the last complete record at or after `start`; None if there is none.
 
-    pg_waldump's statistics say where they end, and spare it from printing what the records hold: a logical message of
-    100 MB would be 300 MB of text.
+    pg_waldump's statistics tell the end without printing the records: a logical message of 100 MB would be 300 MB of
+    text.
     """
     text = _dump(installation, data, timeline, start, control_file.segment_bytes, "--stats", wanted=b"^WAL statistics")
     found = _RANGE.fullmatch(text)
@@ -183,10 +183,10 @@ def _last_end(
 
 
 def beginning(installation: Installation, data: Path, timeline: int, begin: Lsn, segment_bytes: int) -> str | None:
-    """Return what tells a timeline that begins at `begin` from any other of that number: how its recovery ended, when.
+    """Return what distinguishes a timeline from any other with its number: its first record, the end of recovery.
 
-    A promotion writes that first, with the time in microseconds (xlog.c, CreateEndOfRecoveryRecord). None where it is
-    no longer there, or the timeline begins otherwise.
+    A promotion writes that record first, with the time in microseconds (xlog.c, CreateEndOfRecoveryRecord). None if it
+    is gone, or the timeline begins otherwise.
 
     Raises:
         WalUnreadable, CommandFailed: the WAL cannot be read.
@@ -200,7 +200,7 @@ def beginning(installation: Installation, data: Path, timeline: int, begin: Lsn,
 def commits_after(
     installation: Installation, data: Path, timeline: int, lsn: Lsn, segment_bytes: int
 ) -> tuple[Commit, ...]:
-    """Return the last transactions that `timeline` committed at or after `lsn`, in the WAL's order.
+    """Return the last transactions committed on `timeline` at or after `lsn`, in the order of the WAL.
 
     At most COMMITS_MAX.
 
@@ -212,7 +212,7 @@ def commits_after(
 
 
 def _commit(match: re.Match[str]) -> Commit:
-    """Return one commit; a prepared one names its transaction in its description."""
+    """Return one commit; that of a prepared transaction has the transaction's id in its description."""
     rest = match[6].lstrip(": ")
     prepared = re.match(r"(\d+): ?(.*)", rest)
     xid = int(prepared[1]) if prepared else int(match[3])
