@@ -93,6 +93,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return False
 
     @property
+    def people(self) -> str:
+        """Return who asked, and who signed as the second person where that is recorded, for people."""
+        return self.operator if self.seconded is None else f"{self.operator} and {self.seconded.operator}"
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Return the digests of the blobs without which this record could not be judged again."""
         rests = (self.plan, self.snapshot, self.endorsement) if self.event in _RESTING else ()

@@ -294,7 +294,7 @@ def _event(entry: LogEntry) -> EventLine:
     """Return what a record says to who may not read it."""
     record = read_record(entry.record.encode())
     return EventLine(
-        sequence=entry.sequence, at=record.at, event=record.event, operator=record.operator, result=record.result,
+        sequence=entry.sequence, at=record.at, event=record.event, operator=record.people, result=record.result,
         code=record.code, invariants=record.invariants,
     )  # fmt: skip
 

@@ -205,7 +205,7 @@ def _signature(chain: Chain, records: list[Record], plan_text: str) -> str:
         return f"{NOT_VERIFIED}: {shown(error.message)}"
     touch = ", with a key that demands a touch" if confirmed.touch else ""
     second = confirmed.seconded
-    then = f"; then {shown(second.operator)}, as the second person" if second is not None else ""
+    then = f"; {shown(second.operator)} signed second" if second is not None else ""
     return f"{shown(confirmed.operator)} signed the plan {confirmed.plan}{touch}{then}"
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from aerodb.audit.record import LaterRecord, RecordOne
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Ask, Done, Planned, RequestLine, Requests
+from aerodb.protocol.api import Ask, Decision, Done, Planned, RequestLine, Requests
 from aerodb.protocol.chain import step_of
 from aerodb.protocol.change import Change, step_text
 from aerodb.protocol.cluster import Role
@@ -98,6 +98,8 @@ def test_both_sign_the_same_plan_and_both_signatures_are_logged(room: MemoryClus
         RecordOne, LaterRecord, LaterRecord, RecordOne,
     ]  # fmt: skip
     assert confirmed.seconded is not None
+    seen = canonical.decode(room.caller("olga").get(f"/v1/requests/{planned.request}"), Decision)
+    assert [each.operator for each in seen.events] == ["alice", "alice", "alice and bob", "alice"]
     assert (confirmed.signature, confirmed.seconded.operator, confirmed.operator) == (signed.signature, "bob", "alice")
 
 
