@@ -10,8 +10,7 @@ from aerodb.rules.election import election_loss
 from aerodb.rules.invariants import STATEMENTS
 from aerodb.rules.specification import Action, no_loss
 from aerodb.rules.view import View
-from docs.generator.raises import raised_by
-from docs.generator.text import GENERATED, anchor, code_link, items, table
+from docs.generator.text import GENERATED, anchor, items, table
 
 LOSSES: dict[Callable[[View], Loss], str] = {
     no_loss: "Always: no commit can be lost, since the action discards no WAL.",
@@ -93,17 +92,16 @@ def _sections(action: Action) -> Iterator[tuple[str, str]]:
             [tuple(_bare(action, text) for text in (each.when, each.leaves, each.then)) for each in action.failures],
         ),
     )
-    yield "Errors", _errors(action)
+    yield "Errors", ERRORS
 
 
-def _errors(action: Action) -> str:
-    found = dict.fromkeys(error.code for error in raised_by(action.operate))
-    rows = items(code_link(code, "../errors.md") for code in found)
-    return (
-        "A request can be refused at every step of its life: see [the errors of each step](../errors.md#by-step-of-a-"
-        "requests-life). While the operation itself runs, it can end with these, and what was executed then is judged "
-        f"from PostgreSQL's own state at the commit point:\n\n{rows}"
-    )
+ERRORS = (
+    "A request can be refused at every step of its life: see [the errors by who refuses](../errors.md#by-who-refuses). "
+    "While the operation itself runs, it can end with those of "
+    "[the node's PostgreSQL and its programs](../errors.md#the-nodes-postgresql-and-its-programs), or of "
+    "[the node](../errors.md#the-node-its-three-locks-its-durable-state) where its durable state cannot be written. What "
+    "was executed then is judged from PostgreSQL's own state at the commit point."
+)
 
 
 def page(action: Action) -> str:

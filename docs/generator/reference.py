@@ -1,34 +1,38 @@
 """The invariants, the errors and the permissions."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
+from pkgutil import walk_packages
 
+import aerodb
 from aerodb.actions import catalogue
 from aerodb.api import routes
-from aerodb.cli.act import act
 from aerodb.cli.failures import exit_code
-from aerodb.control.access import Access
-from aerodb.control.confirm import Confirmer
-from aerodb.control.explain import Explainer
 from aerodb.control.roles import matrix_text
 from aerodb.errors import AeroError
-from aerodb.kernel.agent import Agent
 from aerodb.rules.invariants import RULES, STABILITY, STATEMENTS
-from aerodb.transport.client import Client
-from docs.generator.raises import errors, raised_by
 from docs.generator.text import GENERATED, anchor, code_link, items, table
 
-STEPS: dict[str, tuple[Callable[..., object], ...]] = {
-    "Requested: authority, snapshot, plan, record": (Explainer.ask,),
-    "Confirmed and logged: the signature, the log": (Confirmer.confirm,),
-    "Dispatched and judged again: the three locks, by the node itself": (Agent.run,),
-    "Its outcome asked for: the control plane": (Access.outcome,),
-    "Its outcome asked for: the node": (Agent.outcome,),
-    "Between two processes, at any step": (Client.get, Client.post),
-    "On the operator's own machine": (act,),
+WHO = {
+    "aerodb.rules": "Whoever explains or judges: control plane, node, command line, verification",
+    "aerodb.actions": "What an action asks of its arguments",
+    "aerodb.protocol": "Whoever reads a document, a key, a name or a signature",
+    "aerodb.past": "Whoever meets another release",
+    "aerodb.audit": "The audit log, and verification",
+    "aerodb.control": "The control plane",
+    "aerodb.web": "The admin UI",
+    "aerodb.registration": "The page on which an authenticator is registered",
+    "aerodb.transport": "Between two processes, at any step",
+    "aerodb.kernel": "The node: its three locks, its durable state",
+    "aerodb.kernel.postgres": "The node's PostgreSQL and its programs",
+    "aerodb.logwitness": "A log witness",
+    "aerodb.cli": "The command line, on the person's own machine",
+    "aerodb.local": "`aerodb init` and `aerodb up`, on this machine",
+    "aerodb.errors": "Any part",
 }
-"""The steps of a request's life, and the functions that are those steps."""
+"""Who refuses, by where in the code the error stands."""
 
 DOMAINS = {
     "input": "What was asked for, typed or sent is not of the right form. Nothing was looked at.",
@@ -36,6 +40,27 @@ DOMAINS = {
     "kernel": "A node refused or failed; its words are passed on as they are.",
     "transport": "Two processes could not speak, or the answer did not come.",
 }
+
+
+@cache
+def errors() -> tuple[type[AeroError], ...]:
+    """Return every error of the project, by its code and then its name."""
+    for found in walk_packages(aerodb.__path__, "aerodb."):
+        if not found.name.endswith("__main__"):
+            import_module(found.name)
+
+    def below(kind: type[AeroError]) -> Iterator[type[AeroError]]:
+        for each in kind.__subclasses__():
+            if each.__module__.startswith("aerodb."):
+                yield each
+                yield from below(each)
+
+    return tuple(sorted(set(below(AeroError)), key=lambda each: (each.code, each.__module__, each.__name__)))
+
+
+def package_of(kind: type[AeroError]) -> str:
+    """Return where in the code an error stands: the innermost of the places that `WHO` names."""
+    return max((each for each in WHO if f"{kind.__module__}.".startswith(f"{each}.")), key=len)
 
 
 def _meaning(kind: type[AeroError]) -> str:
@@ -62,7 +87,7 @@ def _row(code: str, kinds: tuple[type[AeroError], ...]) -> tuple[str, ...]:
 
 
 def errors_page() -> str:
-    """Return the page of all errors, by domain and by step."""
+    """Return the page of all errors, by domain and by who refuses."""
     intro = (
         "Every refusal has a stable code, `domain.reason`. Over HTTP it is a problem (RFC 9457) with the status below; on "
         "the command line it is a line on stderr and the exit code below, or 3 where what was executed is unknown. Each "
@@ -72,12 +97,10 @@ def errors_page() -> str:
     for domain, what in DOMAINS.items():
         rows = [_row(code, kinds) for code, kinds in by_code().items() if code.startswith(f"{domain}.")]
         parts.append(f"## {domain}\n\n{what}\n\n{table(('code', 'HTTP', 'exit', 'title', 'meaning'), rows)}")
-    parts.append(
-        "## By step of a request's life\n\nRead from the source: what each step can raise, itself or in what it calls."
-    )
-    for step, functions in STEPS.items():
-        codes = dict.fromkeys(kind.code for kind in raised_by(*functions))
-        parts.append(f"### {step}\n\n{items(code_link(code, '') for code in codes)}")
+    parts.append("## By who refuses")
+    for package, who in WHO.items():
+        codes = sorted({kind.code for kind in errors() if package_of(kind) == package})
+        parts.append(f"### {who}\n\n{items(code_link(code, '') for code in codes)}")
     return "\n\n".join(parts) + "\n"
 
 

@@ -10,8 +10,7 @@ from aerodb.rules.invariants import Invariant
 from docs.generate import pages
 from docs.generator.actions import LOSSES, claims_of
 from docs.generator.picture import layers
-from docs.generator.raises import raised_by
-from docs.generator.reference import STEPS, by_code
+from docs.generator.reference import WHO, by_code, errors, package_of
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -59,15 +58,9 @@ def test_every_error_has_one_line_and_one_title(code: str) -> None:
     assert len({kind.title for kind in by_code()[code]}) == 1
 
 
-def test_errors_are_found_through_the_hands_to_postgresql() -> None:
-    """What an action can end with is read from the real raise sites, down to PostgreSQL's process and programs."""
-    found = {name: {kind.code for kind in raised_by(action.operate)} for name, action in catalogue().items()}
-    assert {"kernel.postgres-stop-unfinished", "kernel.postgres-not-running"} <= found["stop"]
-    assert {"kernel.promotion-unfinished", "kernel.still-receiving", "kernel.state-changed"} <= found["promote"]
-    assert {"kernel.postgres-command-failed", "kernel.postgres-start-failed"} <= found["reclone"]
-    assert "kernel.postgres-statement-failed" in found["checkpoint"]
-    assert "kernel.promotion-unfinished" not in found["stop"]
-    assert all(raised_by(*functions) for functions in STEPS.values())
+def test_every_error_says_who_refuses() -> None:
+    """Each error stands in a place that the page of errors names, and each place has errors."""
+    assert {package_of(kind) for kind in errors()} == set(WHO)
 
 
 def test_every_loss_statement_is_described() -> None:

@@ -14,7 +14,7 @@ from aerodb.protocol.chain import founded
 from aerodb.rules.explain import explain
 from aerodb.rules.view import ReportForged
 from aerodb.views.matrix import matrix
-from docs.generator.raises import errors
+from docs.generator.reference import errors
 from tests.architecture.test_contracts import LIVING
 from tests.unit.rules.scenes import CLUSTER, healthy, request_for, snapshot_of
 

@@ -73,18 +73,18 @@ class Unbound(MemoryHands):
 class SinceForgotten(MemoryHands):
     """Hands that sign pledges without the candidacies pledged since the last grant."""
 
-    def sign(self, document: Pledge | Grant) -> Signed:
+    def sign(self, document: Pledge | Grant, rules: str) -> Signed:
         """Sign, with `since` left empty."""
-        return super().sign(replace(document, since=()) if isinstance(document, Pledge) else document)
+        return super().sign(replace(document, since=()) if isinstance(document, Pledge) else document, rules)
 
 
 class GrantForgotten(MemoryHands):
     """Hands that sign pledges without the last grant that the node was told of."""
 
-    def sign(self, document: Pledge | Grant) -> Signed:
+    def sign(self, document: Pledge | Grant, rules: str) -> Signed:
         """Sign, with the first grant in the last one's place."""
         first = Candidacy(term=1, node=self._cluster.genesis)
-        return super().sign(replace(document, granted=first) if isinstance(document, Pledge) else document)
+        return super().sign(replace(document, granted=first) if isinstance(document, Pledge) else document, rules)
 
 
 class Unstopped(MemoryHands):

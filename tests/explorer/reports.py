@@ -26,7 +26,7 @@ from aerodb.rules.position import (
 from aerodb.rules.view import Peer, open_grant, open_pledge, peer_of
 from tests.explorer.world import ROW, SHUTDOWN, Node, identity
 
-SOUND = SettingsFiles(loaded="", faults=(), drift=(), pending=())
+SOUND = SettingsFiles(loaded="", faults=(), drift=(), pending=(), low=())
 WEAK = replace(SOUND, drift=("synchronous_standby_names",))
 """What settings files hold that nobody, or somebody, has put a weaker policy into."""
 

@@ -44,6 +44,37 @@ def test_a_node_that_does_not_come_back_is_said_to_be_down(fresh: Running) -> No
     wait_until(fresh.settled)
 
 
+@pytest.mark.parametrize("value", ["50", "0x32"])
+def test_a_standby_with_less_than_its_primary_is_not_stopped(shared: Running, value: str) -> None:
+    """PostgreSQL would refuse to start on it: what the next start takes up is held against what the WAL asks for."""
+    before, file = instance_of(shared, "n3").started, shared.home("n3") / "conf" / "postgresql.conf"
+    text = file.read_text(encoding="utf-8")
+    append_to(file, f"max_connections = {value}\n")
+    planned = shared.api.ask("restart", "n3")
+    reloading = shared.api.ask("reload", "n3")
+    file.write_text(text, encoding="utf-8")
+    assert not planned.accepted
+    assert f"max_connections is {value}, and the WAL asks for 100" in planned.plan
+    assert reloading.accepted
+    assert instance_of(shared, "n3").started == before
+
+
+def test_a_setting_that_was_taken_out_of_the_files_is_its_own_default(fresh: Running) -> None:
+    """A primary raised it; a standby whose files no longer name it would start with the default, and so not at all."""
+    for node in ("n2", "n3", "n1"):
+        append_to(fresh.home(node) / "conf" / "postgresql.conf", "max_connections = 123\n")
+        fresh.api.do("restart", node)
+        wait_until(fresh.settled)
+    file = fresh.home("n3") / "conf" / "postgresql.conf"
+    file.write_text(file.read_text(encoding="utf-8").replace("max_connections = 123\n", ""), encoding="utf-8")
+    planned = fresh.api.ask("restart", "n3")
+    assert not planned.accepted
+    assert "and the WAL asks for 123" in planned.plan
+    reloading = fresh.api.ask("reload", "n3")
+    assert reloading.accepted
+    assert "Not taken up before n3 is started anew: max_connections." in reloading.plan
+
+
 def test_a_file_that_is_wrong_ends_nothing(shared: Running) -> None:
     """An error that PostgreSQL sees in its files is a rejection: the server runs on, and was never touched."""
     before, file = instance_of(shared, "n1").started, shared.home("n1") / "conf" / "postgresql.conf"

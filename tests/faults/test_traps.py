@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from aerodb.errors import AeroError
-from aerodb.kernel.postgres.waldump import end_of_log
+from aerodb.kernel.postgres.waldump import end_of_wal
 from aerodb.local.demo import kill_postgres
 from aerodb.local.writer import Writer
 from aerodb.protocol.facts import State
@@ -156,7 +156,7 @@ def test_a_new_and_empty_segment_misleads_nobody(fresh: Running) -> None:
 
 def test_the_end_of_the_log_is_where_recovery_ends(fresh: Running) -> None:
     """A crashed primary's position, read from its files, is the position that it recovers to."""
-    from aerodb.kernel.postgres.control import read_control
+    from aerodb.kernel.postgres.control_file import read_control_file
     from aerodb.kernel.postgres.installation import find_installation
 
     run(fresh, "n1", "create table t as select generate_series(1, 20000) as n")
@@ -165,7 +165,7 @@ def test_the_end_of_the_log_is_where_recovery_ends(fresh: Running) -> None:
     told = instance_of(fresh, "n1").position
     assert told is not None
     installation = find_installation()
-    assert end_of_log(installation, data, read_control(installation, data)) == (1, told.lsn)
+    assert end_of_wal(installation, data, read_control_file(installation, data)) == (1, told.lsn)
     fresh.api.do("start", "n1")
     log = (fresh.home("n1") / "run" / "postgres.log").read_text(encoding="utf-8")
     redone = [line for line in log.splitlines() if "redo done at" in line or "invalid record length at" in line]

@@ -20,6 +20,7 @@ from aerodb.local.writer import Writer
 from aerodb.past.speaking import FIRST, HEADER, RulesApart
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Plan
+from aerodb.rules.explain import TargetSilent
 from aerodb.rules.invariants import RULES
 from tests.faults.conftest import Ground, Running
 from tests.faults.releases import MixedStage, types, unpacked
@@ -133,6 +134,8 @@ def test_the_control_plane_first(old: tuple[Running, MixedStage], golden: Path) 
         code, said = types(running.layout, None, "explain", "checkpoint", "n3")
         assert code == 0
         assert f"By {FIRST} (AeroDB 0.1.0)" in said
+        code, said = types(running.layout, None, "status")
+        assert (code, f"n3 speaks {FIRST} (AeroDB 0.1.0)" in said, "n1 speaks" in said) == (0, True, False), said
         assert types(running.layout, golden, "status")[0] == 0
         stage.replace("n3", None)
         assert switches(running, "n3", "n1") == {RULES}
@@ -192,3 +195,21 @@ def test_a_node_that_was_rolled_back_after_people_changed_holds_up_nobody(fresh:
     code, said = types(fresh.layout, golden, "status")
     assert (code, RulesApart.code in said, "Traceback" in said) == (1, True, False), said
     assert {does(fresh, "demote", "n1", for_="n2"), does(fresh, "promote", "n2")} == {RULES}
+
+
+def test_a_node_that_pledged_by_the_newer_rules_and_was_rolled_back_holds_up_nobody(
+    fresh: Running, golden: Path
+) -> None:
+    """Its own pledge is one that the older release cannot read: it says so, acts on nothing, and is back when it is."""
+    fresh.stage.stop_with_postgres()
+    stage = MixedStage(fresh.layout, None)
+    fresh.stage = stage
+    assert not stage.start_what_starts(threading.Event(), READY_SECONDS_MAX)
+    assert does(fresh, "fence", "n3", for_="n3") == RULES
+    stage.replace("n3", golden)
+    code, said = types(fresh.layout, None, "status")
+    assert (code, "unknown field `epoch`" in said) == (0, True), said
+    assert refused(fresh, "stop", "n3").code == TargetSilent.code
+    assert {does(fresh, "demote", "n1", for_="n2"), does(fresh, "promote", "n2")} == {RULES}
+    stage.replace("n3", None)
+    assert does(fresh, "follow", "n3", upstream="n2") == RULES

@@ -44,7 +44,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
 def is_newer(before: Instance, now: Instance) -> bool:
     """Tell whether a checkpoint has finished that was not there before.
 
-    On a primary it must have begun after the request: at or beyond the end of the log then. On a standby the last one
+    On a primary it must have begun after the request: at or beyond the end of the WAL then. On a standby the last one
     that the primary wrote counts, whenever that was.
     """
     if now.checkpoint is None:

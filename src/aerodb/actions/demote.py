@@ -21,7 +21,7 @@ from aerodb.rules.view import View, standing_term
 
 
 def successor_streams(view: View) -> Verdict:
-    """Judge whether the successor is there to receive the last of the log before writes stop."""
+    """Judge whether the successor is there to receive the last of the WAL before writes stop."""
     successor, instance = view.argument("for"), view.own.facts.instance
     sender = next((each for each in instance.senders if each.node == successor), None) if instance else None
     if sender is None:
@@ -32,7 +32,7 @@ def successor_streams(view: View) -> Verdict:
         return violated(Invariant.SUCCESSOR_STREAMS, f"{successor} is {sender.sync_state}, not a synchronous standby")
     position = instance.position if instance else None
     if sender.ahead or stalled(sender, position.lsn if position else None):
-        said = "has another log" if sender.ahead else f"has said nothing for {sender.silent_seconds} s"
+        said = "has another WAL" if sender.ahead else f"has said nothing for {sender.silent_seconds} s"
         return violated(Invariant.SUCCESSOR_STREAMS, f"{successor} is connected to {view.node}, and {said}")
     return successor_replays(view, successor) or holds(
         Invariant.SUCCESSOR_STREAMS, f"{successor} streams from {view.node} ({sender.sync_state})"
@@ -86,11 +86,11 @@ def settle(hands: Hands, plan: Plan) -> Standing:
         since=after.since,
         quorum=instance.quorum if instance else None,
     )
-    return replace(after, pledge=hands.sign(pledge))
+    return replace(after, pledge=hands.sign(pledge, plan.rules))
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
-    """Checkpoint, judge again, shut down cleanly (the commit point), and pledge with the end of the log as position.
+    """Checkpoint, judge again, shut down cleanly (the commit point), and pledge with the end of the WAL as position.
 
     A checkpoint can take minutes, and the successor can be lost meanwhile: then nothing is stopped.
     """
@@ -119,7 +119,7 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
             "can never be made",
         )
     if instance is not None and instance.state is State.STOPPED and instance.shutdown is not None:
-        return Established(result="executed", evidence=f"shut down cleanly; the log ends at {instance.shutdown}")
+        return Established(result="executed", evidence=f"shut down cleanly; the WAL ends at {instance.shutdown}")
     if instance is not None and instance.state is State.STOPPED:
         return Established(result="not executed", evidence="PostgreSQL was shut down in recovery, not as a primary")
     return not_shut_down(before, now)
@@ -148,7 +148,7 @@ ACTION = Action(
     effects=(
         "{node} runs a checkpoint and shuts down cleanly. ALL WRITES STOP, until {for} is promoted by a request of its "
         "own.",
-        "{node} pledges term {term} to {for}; its log ends with the shutdown checkpoint, which {for} receives.",
+        "{node} pledges term {term} to {for}; its WAL ends with the shutdown checkpoint, which {for} receives.",
         "{node} stays down until a person starts it or lets it follow.",
     ),
     irreversible=(
@@ -167,7 +167,7 @@ ACTION = Action(
         Failure(
             when="PostgreSQL does not shut down in time.",
             leaves="Unknown until it has: the shutdown goes on by itself.",
-            then="Look at the PostgreSQL log and ask for the outcome.",
+            then="Look at PostgreSQL's server log and ask for the outcome.",
         ),
         Failure(
             when="The agent dies after the shutdown and before the pledge is durable.",

@@ -1,6 +1,6 @@
 """fence: a standby (or a witness) stops receiving WAL and pledges a new term to one candidate.
 
-A node that stands as a primary pledges too, once its PostgreSQL is down: with the end of its log, as a detached standby
+A node that stands as a primary pledges too, once its PostgreSQL is down: with the end of its WAL, as a detached standby
 from then on. So a primary that was stopped, or crashed, is no dead end.
 """
 
@@ -87,7 +87,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     hands.replication.detach()
     view = judge_again(hands, order)
     candidacy = candidacy_of(view)
-    standing = pledge_with(hands, view, candidacy, detached(hands.standing()))
+    standing = pledge_with(hands, view, candidacy, detached(hands.standing()), order.plan.rules)
     hands.cross(order.plan.request.id)
     hands.write_standing(standing)
     instance = view.own.facts.instance
@@ -151,7 +151,7 @@ ACTION = Action(
         Failure(
             when="The receiver does not end, or replay does not finish, in time.",
             leaves="Not executed. The node is detached and has pledged nothing.",
-            then="Look at the node's PostgreSQL log; request fence or follow anew.",
+            then="Look at the node's server log; request fence or follow anew.",
         ),
     ),
     outage="Commits wait where too few synchronous standbys are left.",

@@ -39,7 +39,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     view = judge_again(hands, order)
     candidacy, standing = Candidacy(term=view.term, node=view.node), hands.standing()
     if standing.pledged != candidacy:
-        hands.write_standing(pledge_with(hands, view, candidacy, standing))
+        hands.write_standing(pledge_with(hands, view, candidacy, standing, order.plan.rules))
     elif own_history(view, standing) != standing:
         hands.write_standing(own_history(view, standing))
     hands.cross(order.plan.request.id)
@@ -57,7 +57,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
 def settle(hands: Hands, plan: Plan) -> Standing:
     """Return the standing of the primary that the target has become, the term's row written first if it is missing.
 
-    Without the row, a log that ends in this term could not be told from one of a later term on the same timeline.
+    Without the row, a WAL that ends in this term could not be told from one of a later term on the same timeline.
     Where PostgreSQL is down nothing can be written: the grant alone tells the term then, as the one node whose history
     it is. Otherwise a node that died between its promotion and its row could neither start nor pledge.
     """
@@ -90,7 +90,7 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
         return Established(result="executed", evidence=done)
     if instance.state in {State.STOPPED, State.CRASHED}:
         return Established(
-            result="not executed", evidence=f"PostgreSQL is {instance.state}, and its log has no new timeline"
+            result="not executed", evidence=f"PostgreSQL is {instance.state}, and its WAL has no new timeline"
         )
     if instance.state is not State.RUNNING or not instance.recovery:
         return SILENT
@@ -106,7 +106,7 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
 
 
 def _says_promoted(before: Instance, now: Instance) -> str:
-    """Return what shows that PostgreSQL was promoted: it is out of recovery, or its log has a timeline of its own."""
+    """Return what shows that PostgreSQL was promoted: it is out of recovery, or its WAL has a timeline of its own."""
     if now.state is State.RUNNING and now.recovery is False:
         return "PostgreSQL is out of recovery" + (f" on timeline {now.lineage[-1].timeline}" if now.lineage else "")
     streams = now.attached is not None or now.receiver is not None
@@ -114,7 +114,7 @@ def _says_promoted(before: Instance, now: Instance) -> str:
         return ""  # What another may have sent is no promotion.
     newest = now.lineage[-1]
     branched = newest.timeline > before.lineage[-1].timeline and now.position.lsn > newest.begin
-    return f"the log goes on beyond the beginning of timeline {newest.timeline}" if branched else ""
+    return f"the WAL goes on beyond the beginning of timeline {newest.timeline}" if branched else ""
 
 
 ACTION = Action(

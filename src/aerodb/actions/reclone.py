@@ -1,7 +1,7 @@
 """reclone: a node's data folder is made anew from the primary; the old folder stays.
 
 - The node ends acknowledging before the copy begins, so that the copy holds all that it ever acknowledged, and owes
-  that to every election, durably, before its log is discarded.
+  that to every election, durably, before its WAL is discarded.
 - The standing is bound to the new folder after the rename: in between, nothing that is remembered is taken for true
   of it.
 """
@@ -60,7 +60,7 @@ def source_runs(view: View) -> Verdict:
 
 
 def final(view: View) -> Owed | None:
-    """Return how far the log that is to be discarded may have acknowledged, as it ends now; None is unknown."""
+    """Return how far the WAL that is to be discarded may have acknowledged, as it ends now; None is unknown."""
     instance = view.own.facts.instance
     position = instance.position if instance else None
     if position is None or position.bound is None:
@@ -69,19 +69,19 @@ def final(view: View) -> Owed | None:
 
 
 def vote_kept(view: View) -> Verdict:
-    """Judge whether what the discarded log may have acknowledged can stay in the node's vote.
+    """Judge whether what the discarded WAL may have acknowledged can stay in the node's vote.
 
-    Where the log does not tell, it can only have acknowledged for primaries up to the newest one, whose log holds all
+    Where the WAL does not tell, it can only have acknowledged for primaries up to the newest one, whose WAL holds all
     that: so the source must be that one, and the node must be down, or it could go on meanwhile.
     """
     upstream, owed, instance = view.argument("upstream"), final(view), view.own.facts.instance
     if owed is not None:
         return holds(
             Invariant.VOTE_KEPT,
-            f"the log of {view.node} ends in term {owed.term}; its vote goes on as if it still had that log",
+            f"the WAL of {view.node} ends in term {owed.term}; its vote goes on as if it still had that WAL",
         )
     if instance is None or instance.state not in DOWN:
-        return unknown(Invariant.VOTE_KEPT, f"{view.node} cannot tell where its log ends while it runs; stop it first")
+        return unknown(Invariant.VOTE_KEPT, f"{view.node} cannot tell where its WAL ends while it runs; stop it first")
     term = granted_term(view, upstream)
     if term is None:
         return unknown(Invariant.VOTE_KEPT, f"{upstream} shows no grant of its own")
@@ -90,7 +90,7 @@ def vote_kept(view: View) -> Verdict:
     if promise:
         return violated(Invariant.VOTE_KEPT, f"{promise}, above the term {term} of {upstream}")
     evidence = (
-        f"{view.node} cannot tell where its log ends; {len(standings)} of {len(view.cluster.members)} members state "
+        f"{view.node} cannot tell where its WAL ends; {len(standings)} of {len(view.cluster.members)} members state "
         f"that they have promised nobody else a term above {term}, which {upstream} holds ({', '.join(standings)}); "
         f"{view.cluster.majority} are needed"
     )
@@ -129,7 +129,7 @@ def _acknowledged(view: View, parted: Divergence) -> str:
     policy = instance is not None and instance.quorum is not None and not instance.drift
     if grant is None or term is None or term >= grant.term or parted.by_term or not policy:
         return (
-            "Whether any of it was synchronously acknowledged cannot be told: the log does not show its term, or under "
+            "Whether any of it was synchronously acknowledged cannot be told: the WAL does not show its term, or under "
             "which policy it was written."
         )
     return (
@@ -154,7 +154,7 @@ def loss(view: View) -> Loss:
     if parted is None:
         return Loss(
             claim="none",
-            statement=f"Nothing is lost: the log of {view.node} is part of the history of {upstream}.",
+            statement=f"Nothing is lost: the WAL of {view.node} is part of the history of {upstream}.",
             arithmetic=(),
         )
     return Loss(
@@ -163,16 +163,16 @@ def loss(view: View) -> Loss:
         f"beyond {parted.fork}, where the histories part; they stay in the old data folder. "
         f"{_acknowledged(view, parted)}",
         arithmetic=(
-            f"the log of {view.node} ends {parted.excess_bytes} bytes beyond {parted.fork}",
+            f"the WAL of {view.node} ends {parted.excess_bytes} bytes beyond {parted.fork}",
             commits_beyond(view, parted),
         ),
     )
 
 
 def relinquished(view: View, standing: Standing) -> Standing:
-    """Return the standing of a node that acknowledges nothing any more, and owes what its log may have acknowledged.
+    """Return the standing of a node that acknowledges nothing any more, and owes what its WAL may have acknowledged.
 
-    It knows of the source's grant from now on; the grant's history is not that of the log that it still has.
+    It knows of the source's grant from now on; the grant's history is not that of the WAL that it still has.
     """
     peer, owed = view.peers[view.argument("upstream")], final(view)
     grant, signed = grant_of(view, view.argument("upstream")), peer.facts.standing.grant
@@ -242,7 +242,7 @@ ACTION = Action(
     ),
     effects=(
         "{node} is detached: it acknowledges no commit until it streams again, and its vote goes on as if it still had "
-        "the log that is discarded.",
+        "the WAL that is discarded.",
         "A complete copy of {upstream}'s data is made into a new folder on {node}.",
         "PostgreSQL on {node} is stopped if it runs, the new folder takes the old one's place by one rename, and "
         "PostgreSQL is started as a standby of {upstream}.",

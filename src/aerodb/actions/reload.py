@@ -118,7 +118,7 @@ ACTION = Action(
         Failure(
             when="PostgreSQL does not take the signal up in time.",
             leaves="Unknown while it does not answer: it takes the signal up as soon as it works again.",
-            then="Look at the PostgreSQL log and ask for the outcome.",
+            then="Look at PostgreSQL's server log and ask for the outcome.",
         ),
         Failure(
             when="A file is changed between the judgement and the reload, and has an error then.",

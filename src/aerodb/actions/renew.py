@@ -34,7 +34,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     view = judge_again(hands, order)
     candidacy = Candidacy(term=view.term, node=view.node)
     if hands.standing().pledged != candidacy:
-        hands.write_standing(pledge_with(hands, view, candidacy, hands.standing()))
+        hands.write_standing(pledge_with(hands, view, candidacy, hands.standing(), order.plan.rules))
     hands.cross(order.plan.request.id)
     end = hands.replication.write_term(view.term, view.cluster.quorum, view.cluster.epoch)
     hands.write_standing(take_grant(hands, order.plan))
@@ -54,16 +54,16 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
             evidence="PostgreSQL does not answer, so the term's row cannot be read; ask again when it runs",
         )
     if instance.position.term is None:
-        return Established(result="unknown", evidence="the terms in the log cannot be read; ask again")
+        return Established(result="unknown", evidence="the terms in the WAL cannot be read; ask again")
     if instance.position.term >= plan.term:
-        return Established(result="executed", evidence=f"the row of term {instance.position.term} is in the log")
+        return Established(result="executed", evidence=f"the row of term {instance.position.term} is in the WAL")
     if instance.load.lingering > 0:
         return Established(
             result="unknown",
             evidence=f"{instance.load.lingering} of the agent's earlier sessions are still there, and one may be about "
             "to write the row; ask again when they have ended, or stop the node, start it, and ask again",
         )
-    return Established(result="not executed", evidence=f"there is no row of term {plan.term} in the log")
+    return Established(result="not executed", evidence=f"there is no row of term {plan.term} in the WAL")
 
 
 ACTION = Action(

@@ -19,7 +19,7 @@ from aerodb.actions.stop import says_down
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import configuration_agrees, journal_settled, running_fits, settings_loadable
+from aerodb.rules.condition import configuration_agrees, journal_settled, running_fits, settings_startable
 from aerodb.rules.foresight import restarted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
@@ -38,7 +38,7 @@ def judge(view: View) -> tuple[Verdict, ...]:
         starts_under_its_policy(view),
         starts_from_its_upstream(view),
         running_fits(view, State.RUNNING),
-        settings_loadable(view),
+        settings_startable(view),
         no_higher_grant(view),
     )
 
@@ -112,12 +112,12 @@ ACTION = Action(
         Failure(
             when="PostgreSQL does not shut down in time.",
             leaves="Unknown until it has: the shutdown goes on by itself, and nothing starts it again afterwards.",
-            then="Look at the PostgreSQL log, ask for the outcome, then request start.",
+            then="Look at PostgreSQL's server log, ask for the outcome, then request start.",
         ),
         Failure(
             when="PostgreSQL shuts down, and does not start: for want of memory, or by a setting that is sound in "
-            "its files and cannot be had, as a max_connections of a standby below that of its primary.",
-            leaves="Executed, and DOWN: its own log says why; the error repeats the end of it.",
+            "its files and cannot be had, as a library that is not there.",
+            leaves="Executed, and DOWN: its server log says why; the error repeats the end of it.",
             then="Mend the cause, then request start.",
         ),
         Failure(

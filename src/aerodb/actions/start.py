@@ -189,7 +189,7 @@ ACTION = Action(
     failures=(
         Failure(
             when="PostgreSQL refuses to start.",
-            leaves="Not executed. Its own log says why; the error repeats the end of it.",
+            leaves="Not executed. Its server log says why; the error repeats the end of it.",
             then="Mend the cause, then request start anew.",
         ),
         Failure(

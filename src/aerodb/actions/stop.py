@@ -46,7 +46,7 @@ def says_down(instance: Instance | None) -> str:
     """Say how a PostgreSQL that has no process any more went down."""
     if instance is not None and instance.state is State.STOPPED:
         return "PostgreSQL was shut down cleanly"
-    return "PostgreSQL is down, without a clean shutdown: its next start recovers from its log"
+    return "PostgreSQL is down, without a clean shutdown: its next start recovers from its WAL"
 
 
 def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Established:
@@ -83,7 +83,7 @@ ACTION = Action(
         Failure(
             when="PostgreSQL does not shut down in time.",
             leaves="Unknown until it has: the shutdown goes on by itself.",
-            then="Look at the PostgreSQL log and ask for the outcome.",
+            then="Look at PostgreSQL's server log and ask for the outcome.",
         ),
         Failure(
             when="The agent dies after the shutdown.",

@@ -102,6 +102,7 @@ class Reader:
             log_writable=self._log.writable(),
             log_views=self._comparisons.reported(collected.everyone),
             certificates=expiry.known(),
+            earlier=collected.earlier(speaks),
         )
 
     def _matrix(self, collected: Collected, operator: str) -> tuple[Cell, ...]:

@@ -18,6 +18,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import structural
 from aerodb.protocol.plan import Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
+from aerodb.rules.invariants import RULES
 from aerodb.rules.view import Peer, open_report
 from aerodb.tracing import span
 
@@ -34,6 +35,11 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     differ: tuple[str, ...]
     rules: str
     speaking: dict[str, str]
+
+    def earlier(self, speaks: Rules) -> dict[str, str] | msgspec.UnsetType:
+        """Return who speaks earlier rules than the control plane, and which, for who speaks these; unset: nobody."""
+        found = {name: rules for name, rules in self.speaking.items() if rules != RULES}
+        return found if found and RULES in speaks else msgspec.UNSET
 
 
 def asked_for(cluster: Cluster, speaks: Rules) -> Rules:

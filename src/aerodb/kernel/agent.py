@@ -44,9 +44,8 @@ from aerodb.rules.invariants import RULES
 from aerodb.rules.late import digests, late_peers
 from aerodb.rules.operation import carry_out
 from aerodb.rules.policy import remembered
-from aerodb.rules.position import Noted
 from aerodb.rules.serving import Serving
-from aerodb.rules.view import View, open_grant, open_pledge
+from aerodb.rules.view import View, noted_of
 from aerodb.tracing import note, span
 
 
@@ -125,17 +124,8 @@ class Agent:
     def _instance(self, postgres: Postgres | None) -> Instance | None:
         if postgres is None:
             return None
-        return postgres.look(self._store.standing, self._noted())
-
-    def _noted(self) -> Noted:
-        """Return what the node's standing holds of its own word."""
-        standing, cluster = self._store.standing, self.cluster
-        return Noted(
-            pledge=open_pledge(cluster, self._node.name, standing.pledge) if standing.pledge else None,
-            grant=open_grant(cluster, standing.grant) if standing.grant else None,
-            genesis=cluster.genesis,
-            configured=cluster.quorum,
-        )
+        standing = self._store.standing
+        return postgres.look(standing, noted_of(self.cluster, self._node.name, standing))
 
     @property
     def trail(self) -> tuple[JournalMark, ...]:
@@ -319,7 +309,7 @@ class Agent:
         request, action = work.plan.request.id, work.plan.request.action
         try:
             with span("operate", request=request, action=action, node=self._node.name):
-                evidence = carry_out(action_named(action), self._hands.speaking(work.plan.rules), work)
+                evidence = carry_out(action_named(action), self._hands, work)
         except Exception as error:  # noqa: BLE001 - whatever failed, PostgreSQL's own state says what was executed
             failure = error if isinstance(error, AeroError) else OperationFailed(repr(error))
             say("operation failed", failure=error, request=request)
@@ -335,7 +325,7 @@ class Agent:
         try:
             found = as_watched(self._found(plan, work.view.own.facts), failure)
             if found.result == "executed":
-                self._hands.write_standing(action.settle(self._hands.speaking(plan.rules), plan))
+                self._hands.write_standing(action.settle(self._hands, plan))
         except Exception as error:  # noqa: BLE001 - not even that can be seen: unknown, to be asked for
             found = specification.Established(result="unknown", evidence=f"nothing can be seen: {error}")
         outcome = self._answers.signed(
@@ -383,7 +373,7 @@ class Agent:
         plan = canonical.decode(begun.plan.encode(), Plan)
         found = self._found(plan, begun.before)
         if found.result == "executed":
-            self._hands.write_standing(action_named(plan.request.action).settle(self._hands.speaking(plan.rules), plan))
+            self._hands.write_standing(action_named(plan.request.action).settle(self._hands, plan))
         request, evidence = begun.request, (found.evidence,)
         outcome = self._answers.signed(request, begun.plan, found.result, evidence=evidence, established=True)
         return self._answers.last(request, outcome) if found.ends else outcome

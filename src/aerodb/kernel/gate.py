@@ -8,7 +8,7 @@ from pathlib import Path
 from aerodb.errors import AeroError
 from aerodb.kernel.node import Node
 from aerodb.kernel.postgres.configured import Configured
-from aerodb.kernel.postgres.control import read_control
+from aerodb.kernel.postgres.control_file import read_control_file
 from aerodb.kernel.postgres.identity import read_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
@@ -61,7 +61,7 @@ def files_of(node: Node, store: Store) -> Files:
         data = place.data()
         standing = (place.conf / "standing.conf").read_text(encoding="utf-8")
         return Files(
-            control=read_control(installation, data).state,
+            control=read_control_file(installation, data).state,
             signal=(data / "standby.signal").exists(),
             copied=(data / "backup_label").exists(),
             attached=upstream_in(standing),

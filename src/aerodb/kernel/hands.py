@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -16,7 +15,6 @@ from aerodb.protocol.authority import Grant, Pledge, Standing
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed, sign
-from aerodb.rules.invariants import RULES
 
 
 @dataclass
@@ -107,7 +105,7 @@ class NodeData:
         self._work.postgres.data.fits(upstream)
 
     def copy(self, upstream: str) -> Lsn:
-        """Make a new data folder from `upstream`; return where its log ends."""
+        """Make a new data folder from `upstream`; return where its WAL ends."""
         self._work.step = f"the agent copies the data of {upstream}"
         return self._work.postgres.data.copy(upstream)
 
@@ -153,7 +151,6 @@ class NodeHands:
         self._versions = versions
         self._look = look
         self._work = Work(name, store, postgres)
-        self._rules = RULES
         self.process = NodeProcess(self._work)
         self.replication = NodeReplication(self._work)
         self.data = NodeData(self._work)
@@ -176,14 +173,9 @@ class NodeHands:
         """Make `standing` the durable standing."""
         self._store.write_standing(standing)
 
-    def speaking(self, rules: str) -> Self:
-        """Return the hands themselves, which sign from now on in the words of these rules: a plan's."""
-        self._rules = rules
-        return self
-
-    def sign(self, document: Pledge | Grant) -> Signed:
-        """Return `document` signed with the node's key, in the words of the plan that it comes of."""
-        return sign(said_in(self._rules, document), self._name, self._key)
+    def sign(self, document: Pledge | Grant, rules: str) -> Signed:
+        """Return `document` signed with the node's key, in the words of the rules of the plan that it comes of."""
+        return sign(said_in(rules, document), self._name, self._key)
 
     def cross(self, request: str) -> None:
         """Note durably that the effect of `request` can happen from now on."""

@@ -171,6 +171,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     shown a checkpoint that is not.
 
     `certificates` are those that the control plane holds, or was shown since it started, and when they expire.
+
+    `earlier` are the nodes that speak no rules as new as the control plane's, each with the newest that it speaks. It
+    is left out where there are none, and for who speaks none so new either: they would not know of it.
     """
 
     cluster: str
@@ -188,6 +191,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     redacted: tuple[str, ...] = ()
     log_views: tuple[Comparison, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    earlier: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class AsOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

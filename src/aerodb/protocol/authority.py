@@ -2,7 +2,7 @@
 
 - A pledge is durable before it is signed, and is never taken back.
 - A grant is signed by the primary that it makes, after the fact.
-- A log position is compared as (term of its last WAL, LSN), in that order.
+- A WAL position is compared as (term of its last WAL, LSN), in that order.
 
 Pure: no I/O, no clock.
 """
@@ -39,19 +39,19 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Owed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far a log that a node no longer has may have acknowledged; `term` None is unknown: no log reaches that."""
+    """How far a WAL that a node no longer has may have acknowledged; `term` None is unknown: no WAL reaches that."""
 
     term: int | None
     lsn: Lsn
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a node's log ends.
+    """Where a node's WAL ends.
 
     `term` is the term of its last WAL as the WAL itself shows it: what the node may claim as a candidate; None is
     unknown. `bound` is the highest term in which the node may have flushed WAL for a primary that was waiting for it:
     what a candidate must match. The two differ only between the moment a node begins to follow a granted primary and
-    the arrival of that term's first row. `owed` is what a log that the node discarded may have acknowledged and this
+    the arrival of that term's first row. `owed` is what a WAL that the node discarded may have acknowledged and this
     one does not provably reach: a candidate must reach it too.
     """
 
@@ -87,7 +87,7 @@ def _lifted_pledge(first: PledgeOne) -> "Pledge":
 class Pledge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A promise: from now on nothing below `term`, and in `term` only `candidate`.
 
-    `epoch` is that of the configuration which the node had taken when it pledged. `position` is the node's final log
+    `epoch` is that of the configuration which the node had taken when it pledged. `position` is the node's final WAL
     position (None for a witness). `granted` is the highest grant it knows, `since` every candidacy it has pledged above
     that grant, this one included. `quorum` is the weakest k that its WAL shows to have been in force; None is unknown.
     """
@@ -132,7 +132,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A primary's statement that it holds `term`, and on which history.
 
     `epoch` is that of the pledges that it rests on, which `pledges` names by their documents' digests. `lineage` is the
-    primary's whole history, oldest first; `begin` is where its authority in this term begins in the log.
+    primary's whole history, oldest first; `begin` is where its authority in this term begins in the WAL.
     """
 
     FORMAT: ClassVar[Format] = Format(kind="grant", version=2, earlier=GrantOne, lifted=_lifted_grant)
@@ -150,7 +150,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Followed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Under which granted term a standby began to follow its upstream, and where its log ended then (None: unknown)."""
+    """Under which granted term a standby began to follow its upstream, and where its WAL ended then (None: unknown)."""
 
     term: int
     lsn: Lsn | None
@@ -164,8 +164,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     above `granted`, rising. `lineage` is the last history that a grant told this node. `weakened` is true where it was
     seen to serve as a primary under a weaker policy than the configuration's, until nothing of that is left.
 
-    What is remembered of a log (`lineage`, `followed`, the position while PostgreSQL is down) is of the log in the data
-    folder whose identity is `folder` ("": a witness), and of no other. `owed` is what logs that the node has discarded
+    What is remembered of a WAL (`lineage`, `followed`, the position while PostgreSQL is down) is of the WAL in the data
+    folder whose identity is `folder` ("": a witness), and of no other. `owed` is what WALs that the node has discarded
     may have acknowledged; it only rises.
     """
 

@@ -71,7 +71,7 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
         "load commits commits_since checkpoint identity unused started stopping served origin keeping files",
         "folder drift damage",
     ),
-    SettingsFiles: _fields("loaded", "faults drift pending"),
+    SettingsFiles: _fields("loaded", "faults drift pending low"),
     UnusedFolder: _fields("bytes", "name"),
     Receiver: _fields("status flushed", "upstream"),
     Sender: _fields(

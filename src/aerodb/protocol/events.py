@@ -88,7 +88,7 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One change, where it was seen. A gap names in `before` and `after` the sequences between which nothing is known.
 
-    `sequence` rises by one for ever, on one node. `term` and `lsn` are the node's log position at that look (None:
+    `sequence` rises by one for ever, on one node. `term` and `lsn` are the node's WAL position at that look (None:
     unknown), `writing` whether its PostgreSQL was out of recovery and running then; `entries` counts the requests in
     its journal. `at` is RFC 3339 in UTC as the clock that `clock` names showed it.
     """

@@ -40,7 +40,7 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Sender(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of pg_stat_replication, for a receiver that logged in as the node that it says it is.
 
-    `ahead` is true where it says that it has flushed beyond the end of the sending primary's own log: then its log is
+    `ahead` is true where it says that it has flushed beyond the end of the sending primary's own WAL: then its WAL is
     another. `silent_seconds` is how long ago it last said anything, where that is
     longer than it ever is, or where it has something to confirm (0: neither); `flush_lag_milliseconds` and
     `replay_lag_milliseconds` how long what it last confirmed took it (None: not known, or nothing to confirm).
@@ -81,7 +81,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One committed transaction as the log shows it: its xid, where its record starts, and the time in it."""
+    """One committed transaction as the WAL shows it: its xid, where its record starts, and the time in it."""
 
     xid: int
     lsn: Lsn
@@ -100,12 +100,14 @@ class SettingsFiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `faults` are the errors in them, in PostgreSQL's words, with file and line. `drift` names the settings that proofs
     rest on which the files set otherwise than the agent wrote. `pending` names those that wait for the next start.
+    `low` are those that it would take up below what the WAL asks of a standby, each with both values.
     """
 
     loaded: str
     faults: tuple[str, ...]
     drift: tuple[str, ...]
     pending: tuple[str, ...]
+    low: tuple[str, ...]
 
 
 class InstanceOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,12 +115,12 @@ class InstanceOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Facts come in parts: what could not be read is named in `damage` ("part: why"), and is unknown in its field.
     `system` is the system identifier (empty: unknown), `folder` the name of the data folder in use. `recovery` says
-    whether it is (or, stopped, would start) in recovery; None is unknown. `position` is where its log ends; None is
+    whether it is (or, stopped, would start) in recovery; None is unknown. `position` is where its WAL ends; None is
     unknown. `lineage` is its history, oldest first, the current timeline last. `quorum` is the weakest k in force that
     its WAL shows; None is unknown. `attached` is the upstream named by its settings (None: none). `drift` names
     settings that differ from what the agent wrote. `replayed` is true where everything received has been replayed.
     `shutdown` is the end of the shutdown checkpoint's record where PostgreSQL was shut down cleanly as a primary.
-    `commits` are the last ones in the log from `commits_since` on, oldest first, at most COMMITS_MAX; None: the log was
+    `commits` are the last ones in the WAL from `commits_since` on, oldest first, at most COMMITS_MAX; None: the WAL was
     not read for them. `checkpoint` is where the last finished checkpoint (on a standby: restartpoint) begins, and so
     crash recovery would. `identity` is that of the data folder in use, drawn when it was made; None: it cannot be read.
     `unused` are the data folders that are kept and not in use. `started` is when the running PostgreSQL was started, as

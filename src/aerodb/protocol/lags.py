@@ -26,7 +26,7 @@ class LagSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What a primary's agent saw in one look, or the most of what it saw in several, one after the other.
 
     It stands for `looks`; in `missed` looks between the sample before it and this one nothing could be seen. It was
-    taken after the event whose sequence is `events` and before the next. `term` and `lsn` are the primary's log
+    taken after the event whose sequence is `events` and before the next. `term` and `lsn` are the primary's WAL
     position then (of several looks: at the last). A standby that was not connected is not in `standbys`. `at` is RFC
     3339 in UTC, by the clock that the same agent's events name.
     """

@@ -18,13 +18,13 @@ class Lsn:
     value: int
 
     def __init__(self, value: int) -> None:
-        """Make the position `value` bytes into the log.
+        """Make the position `value` bytes into the WAL.
 
         Raises:
             ValueError: `value` does not fit 64 bits.
         """
         if not 0 <= value < 1 << 64:
-            raise ValueError(f"{value} is not a log position")
+            raise ValueError(f"{value} is not a WAL position")
         object.__setattr__(self, "value", value)
 
     @classmethod
@@ -36,14 +36,14 @@ class Lsn:
         """
         match = _FORM.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise ValueError(f"{text!r} is not a log position")
+            raise ValueError(f"{text!r} is not a WAL position")
         found = cls((int(match[1], 16) << 32) | int(match[2], 16))
         if str(found) != text:
-            raise ValueError(f"{text!r} is not spelled as PostgreSQL spells a log position")
+            raise ValueError(f"{text!r} is not spelled as PostgreSQL spells a WAL position")
         return found
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("a log position is immutable")
+        raise AttributeError("a WAL position is immutable")
 
     def __str__(self) -> str:
         return f"{self.value >> 32:X}/{self.value & 0xFFFFFFFF:X}"

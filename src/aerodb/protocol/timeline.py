@@ -18,7 +18,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     `order` says how it stands to the entry before it: certainly after it, or after it only because one of the two must
     be shown first. `what` is the record's event or the kind of transition, `subject` what it was of, `before` and
-    `after` its values; for a gap, the sequences between which nothing is known. `term` and `lsn` are the log position
+    `after` its values; for a gap, the sequences between which nothing is known. `term` and `lsn` are the WAL position
     that the source knew then (None: unknown). `at` is shown and never trusted. `request`, `plan` and `snapshot` lead to
     the decision, and to the cluster as of then.
     """

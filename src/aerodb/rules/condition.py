@@ -143,6 +143,22 @@ def settings_loadable(view: View) -> Verdict:
     return holds(invariant, f"the settings files of {view.node} hold no error, and change nothing that proofs rest on")
 
 
+def settings_startable(view: View) -> Verdict:
+    """Judge whether the target's files may be taken up by a start: a standby's also have what its WAL asks for.
+
+    Source: PostgreSQL manual 26.4.3.
+    """
+    judged, instance = settings_loadable(view), view.own.facts.instance
+    if judged.result != "holds" or instance is None or not isinstance(instance.files, SettingsFiles):
+        return judged
+    if instance.files.low and view.own.facts.standing.role == "standby":
+        return violated(
+            Invariant.SETTINGS_LOADABLE,
+            f"{view.node} would not start as a standby with what its files hold: {'; '.join(instance.files.low)}",
+        )
+    return judged
+
+
 def stands_as(view: View, *allowed: str) -> Verdict:
     """Judge whether the target's standing is one of the `allowed` roles, whatever its PostgreSQL is."""
     role = view.own.facts.standing.role

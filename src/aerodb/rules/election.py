@@ -3,13 +3,13 @@
 - Election quorum: pledges for (T, C) from a majority of all members, witnesses counted, C's own included.
 - Commit quorum: they include at least d - k of the d data nodes; or, where k is too small for that, the last granted
   primary and every candidate pledged above that grant, as the pledges themselves tell them.
-- WAL prefix: C's log position is at least that of every pledge, and of what a log that a voter, or C itself, has
+- WAL prefix: C's WAL position is at least that of every pledge, and of what a WAL that a voter, or C itself, has
   discarded may have acknowledged.
 - C has pledged nothing further, and T is granted to nobody.
 - A pledge that is not kept counts for nothing: the election holds without it, or not at all.
 - A renewal where k is 2 or more: every data node has pledged. A commit that waits across the renewal is acknowledged
   in the new term, and a standby that streams on untold could be all that a later election meets of those who flushed
-  it, with a log that ends in the old term (Raft section 5.4.2: entries of earlier terms are not counted).
+  it, with a WAL that ends in the old term (Raft section 5.4.2: entries of earlier terms are not counted).
 
 Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), section 5.4.1.
 """
@@ -108,19 +108,19 @@ def term_rises(view: View, candidacy: Candidacy) -> Verdict:
 
 
 def position_known(view: View, candidacy: Candidacy) -> Verdict:
-    """Judge whether the target can tell where its log ends, or needs not tell its term to pledge `candidacy`."""
+    """Judge whether the target can tell where its WAL ends, or needs not tell its term to pledge `candidacy`."""
     instance = view.own.facts.instance
     if instance is None:
-        return holds(Invariant.POSITION_KNOWN, f"{view.node} is a witness and holds no log")
+        return holds(Invariant.POSITION_KNOWN, f"{view.node} is a witness and holds no WAL")
     position = instance.position
     if position is None:
-        return unknown(Invariant.POSITION_KNOWN, f"{view.node} cannot tell where its log ends")
+        return unknown(Invariant.POSITION_KNOWN, f"{view.node} cannot tell where its WAL ends")
     if position.term is None or position.bound is None:
         says = f"{view.node} cannot tell the term of its timeline {position.timeline}"
         if is_untold(view.own.facts) and began_below(view, candidacy):
             return holds(Invariant.POSITION_KNOWN, f"{says}; it began below term {candidacy.term}, and counts as such")
         return unknown(Invariant.POSITION_KNOWN, says)
-    return holds(Invariant.POSITION_KNOWN, f"the log of {view.node} is of term {position.term}")
+    return holds(Invariant.POSITION_KNOWN, f"the WAL of {view.node} is of term {position.term}")
 
 
 def election_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
@@ -188,14 +188,14 @@ def renewal_quorum(view: View, pledges: dict[str, Pledge]) -> Verdict:
 
 
 def _owes(name: str, owed: Owed) -> str:
-    return f"a log that {name} has discarded may have acknowledged up to term {said(owed.term)}, {owed.lsn}"
+    return f"a WAL that {name} has discarded may have acknowledged up to term {said(owed.term)}, {owed.lsn}"
 
 
 def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
-    """Judge whether the candidate's log reaches at least as far as every pledge's, with what its maker owes."""
+    """Judge whether the candidate's WAL reaches at least as far as every pledge's, with what its maker owes."""
     own = pledges[view.node].position
     if own is None:
-        return violated(Invariant.WAL_PREFIX, f"{view.node} holds no log")
+        return violated(Invariant.WAL_PREFIX, f"{view.node} holds no WAL")
     if own.owed is not None:
         return (violated if reaches_owed(own, own.owed) is False else unknown)(
             Invariant.WAL_PREFIX, f"{view.node} ends at term {said(own.term)}, {own.lsn}; {_owes(view.node, own.owed)}"
@@ -208,7 +208,7 @@ def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
         voter = bounded(view, pledges, name, pledge.position)
         found = reaches(own, voter)
         if found is None:
-            return unknown(Invariant.WAL_PREFIX, f"the term of the log of {view.node} or of {name} is not known")
+            return unknown(Invariant.WAL_PREFIX, f"the term of the WAL of {view.node} or of {name} is not known")
         if not found:
             owed = f"; {_owes(name, pledge.position.owed)}" if pledge.position.owed else ""
             return violated(
@@ -221,16 +221,16 @@ def wal_prefix(view: View, pledges: dict[str, Pledge]) -> Verdict:
 
 
 def _contains_all(view: View, pledges: dict[str, Pledge]) -> Verdict:
-    """Judge a candidate that cannot tell the term of its last timeline: it must contain the log of every voter."""
+    """Judge a candidate that cannot tell the term of its last timeline: it must contain the WAL of every voter."""
     voters = {name: each for name, each in pledges.items() if name != view.node and each.position is not None}
-    says = f"{view.node} cannot tell the term of the timeline that its log ends on"
+    says = f"{view.node} cannot tell the term of the timeline that its WAL ends on"
     for name, pledge in voters.items():
         found = contains(view, name, pledge)
         if found is None:
-            return unknown(Invariant.WAL_PREFIX, f"{says}, and whether it contains the log of {name} is not known")
+            return unknown(Invariant.WAL_PREFIX, f"{says}, and whether it contains the WAL of {name} is not known")
         if not found:
-            return violated(Invariant.WAL_PREFIX, f"{says}, and its log does not contain that of {name}")
-    return holds(Invariant.WAL_PREFIX, f"{says}; it contains the log of {', '.join(voters) or 'all that pledged'}")
+            return violated(Invariant.WAL_PREFIX, f"{says}, and its WAL does not contain that of {name}")
+    return holds(Invariant.WAL_PREFIX, f"{says}; it contains the WAL of {', '.join(voters) or 'all that pledged'}")
 
 
 def candidacy_stands(view: View) -> Verdict:
@@ -336,6 +336,6 @@ def election_loss(view: View, quorum: Quorum = commit_quorum) -> Loss:
         claim="cannot be proven",
         statement=f"It cannot be proven that no acknowledged commit is lost: no pledge from {', '.join(silent)}."
         if silent
-        else "It cannot be proven that no acknowledged commit is lost: the logs do not show it.",
+        else "It cannot be proven that no acknowledged commit is lost: the WAL does not show it.",
         arithmetic=arithmetic,
     )

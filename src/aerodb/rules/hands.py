@@ -44,7 +44,7 @@ class ReplicationHands(Protocol):
         """Promote PostgreSQL and return when it is out of recovery."""
 
     def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
-        """Write the term's row, committed locally (not waiting for standbys), and return the log's end after it."""
+        """Write the term's row, committed locally (not waiting for standbys), and return the WAL's end after it."""
 
 
 class DataHands(Protocol):
@@ -54,7 +54,7 @@ class DataHands(Protocol):
         """Return where a copy of the data folder of `upstream` has room, and a place for each part; begin nothing."""
 
     def copy(self, upstream: str) -> Lsn:
-        """Make a new data folder from `upstream` (pg_basebackup), durable, not in use; return where its log ends."""
+        """Make a new data folder from `upstream` (pg_basebackup), durable, not in use; return where its WAL ends."""
 
     def swap(self) -> None:
         """Make the newest copied data folder the one in use, by one rename; the old folder stays."""
@@ -101,8 +101,8 @@ class Hands(Protocol):
     def write_standing(self, standing: Standing) -> None:
         """Make `standing` the durable standing: written, fsynced, renamed, folder fsynced."""
 
-    def sign(self, document: Pledge | Grant) -> Signed:
-        """Return `document` signed with the node's key."""
+    def sign(self, document: Pledge | Grant, rules: str) -> Signed:
+        """Return `document` signed with the node's key, in the words of the rules of the plan that it comes of."""
 
     def cross(self, request: str) -> None:
         """Note durably in the journal that the effect of `request` can happen from now on.

@@ -71,7 +71,7 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     ),
     Invariant.POSITION_KNOWN: (
         "Position known",
-        "The node can tell the term and the place where its own log ends.",
+        "The node can tell the term and the place where its own WAL ends.",
     ),
     Invariant.SUCCESSOR_STREAMS: (
         "Successor streams",
@@ -85,7 +85,7 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     Invariant.PLEDGES_KEPT: (
         "Pledges kept",
         "The pledges that the election rests on are kept, as each pledger's own report shows: it serves as no primary, "
-        "receives from nobody that it does not stand for, and its log ends where it pledged.",
+        "receives from nobody that it does not stand for, and its WAL ends where it pledged.",
     ),
     Invariant.ELECTION_QUORUM: (
         "Election quorum",
@@ -97,8 +97,8 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     ),
     Invariant.WAL_PREFIX: (
         "WAL prefix",
-        "The candidate's log reaches at least as far, by (term, LSN), as the log of every node that pledged, and as "
-        "whatever a log that one of them, or the candidate, has discarded may have acknowledged.",
+        "The candidate's WAL reaches at least as far, by (term, LSN), as the WAL of every node that pledged, and as "
+        "whatever a WAL that one of them, or the candidate, has discarded may have acknowledged.",
     ),
     Invariant.CANDIDACY_STANDS: (
         "Candidacy stands",
@@ -114,7 +114,7 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     ),
     Invariant.VOTE_KEPT: (
         "Vote kept",
-        "What the log that the action discards may have acknowledged stays in the node's vote: where that log ends is "
+        "What the WAL that the action discards may have acknowledged stays in the node's vote: where that WAL ends is "
         "known, or the node is down, and a majority of members states that it has promised nobody else a term above "
         "the source's, so that nothing is in it that a copy of the source does not reach.",
     ),
@@ -125,7 +125,7 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     ),
     Invariant.WAL_ANCESTRY: (
         "WAL ancestry",
-        "The node's log is a prefix of the upstream's: its history is part of the upstream's history, and it ends at "
+        "The node's WAL is a prefix of the upstream's: its history is part of the upstream's history, and it ends at "
         "or before the place where they part.",
     ),
     Invariant.NO_CYCLE: (
@@ -138,7 +138,7 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     ),
     Invariant.REPLAY_RUNS: (
         "Replay runs",
-        "A running standby replays what it receives; paused, it can neither tell where its log ends nor be promoted.",
+        "A running standby replays what it receives; paused, it can neither tell where its WAL ends nor be promoted.",
     ),
     Invariant.GAP_NAMED: (
         "Gap named",
@@ -148,7 +148,7 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     Invariant.SETTINGS_LOADABLE: (
         "Settings loadable",
         "The settings files on the node hold no error, set what proofs rest on as its agent wrote it, and name the "
-        "upstream that is in force.",
+        "upstream that is in force. Those of a standby that is to start again are as high as its WAL asks for.",
     ),
     Invariant.STEP_FOLLOWS: (
         "Step follows",

@@ -49,7 +49,7 @@ def held_up(view: View) -> tuple[str, ...]:
     if instance is None:
         return ()
     longer = tuple(
-        f"{each} streams from {view.node}, and its log is longer than what it was sent: as long as that is so, "
+        f"{each} streams from {view.node}, and its WAL is longer than what it was sent: as long as that is so, "
         f"PostgreSQL on {view.node} does NOT SHUT DOWN before {each} is fenced, is stopped, or follows another node."
         for each in ahead(instance)
     )
@@ -72,7 +72,7 @@ def pinning(view: View, node: str, facts: Facts) -> tuple[str, ...]:
     )
     held = max((each.held_bytes or 0 for each in slots), default=0)
     return (
-        f"Replication slots stay on {node} ({kinds}): they keep {sized(held)} of WAL now, and more as its log grows, "
+        f"Replication slots stay on {node} ({kinds}): they keep {sized(held)} of WAL now, and more as its WAL grows, "
         f"until they are used or dropped there{'' if node == view.node else '; ' + view.node + ' has none of them'}.",
     )
 

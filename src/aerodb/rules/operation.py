@@ -29,7 +29,7 @@ def learned(standing: Standing, view: View) -> Standing:
 
     A witness, a detached standby, and a standby whose own WAL shows that it was carried into the term are told. One
     that streams on from another is not: that would promise what its receiver does not keep. Nor is a node that stands
-    as a primary: the term of its log is told by its own grant. The history that goes with a grant is told only where
+    as a primary: the term of its WAL is told by its own grant. The history that goes with a grant is told only where
     the node's own WAL says the very same.
     """
     shown = [(peer.grant, peer.facts.standing.grant) for peer in view.peers.values()]
@@ -88,7 +88,7 @@ REPLACED = Established(
     evidence="the data folder in which it would have happened was replaced since: it cannot happen any more, and "
     "whether it had happened there cannot be told",
 )
-"""What is established of an operation on a log that was replaced since."""
+"""What is established of an operation on a WAL that was replaced since."""
 
 
 def is_replaced(before: Facts, now: Facts) -> bool:
@@ -122,14 +122,17 @@ def not_shut_down(before: Facts, now: Facts) -> Established:
     return Established(result="not executed", evidence=f"PostgreSQL runs since {new.started}, and does not shut down")
 
 
-def pledge_with(hands: Hands, view: View, candidacy: Candidacy, standing: Standing) -> Standing:
-    """Return `standing` with `candidacy` promised and the signed pledge in it; writing it makes the pledge."""
-    pledge = prospective_pledge(view, candidacy)
-    return replace(promised(own_history(view, standing), candidacy), pledge=hands.sign(pledge))
+def pledge_with(hands: Hands, view: View, candidacy: Candidacy, standing: Standing, rules: str) -> Standing:
+    """Return `standing` with `candidacy` promised and the signed pledge in it; writing it makes the pledge.
+
+    It is signed in the words of `rules`, the plan's.
+    """
+    pledge = hands.sign(prospective_pledge(view, candidacy), rules)
+    return replace(promised(own_history(view, standing), candidacy), pledge=pledge)
 
 
 def own_history(view: View, standing: Standing) -> Standing:
-    """Return `standing` with nothing told of a history but that of the log which the target has now."""
+    """Return `standing` with nothing told of a history but that of the WAL which the target has now."""
     instance = view.own.facts.instance
     return trimmed(standing, instance.lineage if instance else ())
 
@@ -156,4 +159,4 @@ def take_grant(hands: Hands, plan: Plan, *, begins: bool = False) -> Standing:
         quorum=(instance.quorum if instance else None) or 0,
         pledges=tuple(sorted(plan.reports.values())),
     )
-    return granted(standing, grant, hands.sign(grant), own=standing.pledged.term <= plan.term)
+    return granted(standing, grant, hands.sign(grant, plan.rules), own=standing.pledged.term <= plan.term)

@@ -2,7 +2,7 @@
 
 - A pledger serves as no primary: its PostgreSQL is down, or in recovery.
 - It receives from nobody but the upstream that it stands for, and from nobody at all where it stands detached.
-- Where it stands detached, its log ends where its pledge says.
+- Where it stands detached, its WAL ends where its pledge says.
 - What its report does not show is not known, and counts as not kept.
 
 Pure: no I/O, no clock.
@@ -75,16 +75,16 @@ def _receiving(instance: Instance, upstream: str | None) -> Breach | None:
 
 
 def _moved(peer: Peer, instance: Instance, pledge: Pledge) -> Breach | None:
-    """Return whether a detached log has gone beyond the place that was pledged; one that follows may."""
+    """Return whether a detached WAL has gone beyond the place that was pledged; one that follows may."""
     pledged, now = pledge.position, instance.position
     if peer.facts.standing.upstream is not None or pledged is None:
         return None
     if now is None:
-        return Breach(why="cannot tell where its log ends now", seen=False)
+        return Breach(why="cannot tell where its WAL ends now", seen=False)
     if now.timeline == pledged.timeline and now.lsn <= pledged.lsn:
         return None
     return Breach(
-        why=f"pledged with its log at {pledged.lsn} of timeline {pledged.timeline}, and is at {now.lsn} of timeline "
+        why=f"pledged with its WAL at {pledged.lsn} of timeline {pledged.timeline}, and is at {now.lsn} of timeline "
         f"{now.timeline}",
         seen=True,
     )

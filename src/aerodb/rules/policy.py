@@ -3,7 +3,7 @@
 - Seen weaker than configured while the node serves as a primary, it is remembered, durably: a commit may have been
   acknowledged by this node alone.
 - It is forgotten once nothing of that is left: the policy is right again, and as many synchronous standbys as it names
-  have flushed all of the log; or another node was elected since, by rules that counted it.
+  have flushed all of the WAL; or another node was elected since, by rules that counted it.
 
 Pure: no I/O, no clock.
 """
@@ -34,7 +34,7 @@ def may_have_acknowledged_alone(facts: Facts) -> bool:
 
 
 def _all_flushed(instance: Instance, count: int) -> bool:
-    """Tell whether `count` synchronous standbys have flushed the log as far as it went when it was looked at."""
+    """Tell whether `count` synchronous standbys have flushed the WAL as far as it went when it was looked at."""
     if instance.position is None:
         return False
     end = instance.position.lsn

@@ -1,10 +1,10 @@
-"""Where a log ends and in which term; which of two logs is ahead; which is a prefix of which.
+"""Where a WAL ends and in which term; which of two WALs is ahead; which is a prefix of which.
 
-- A log's term is read from the log: from the rows that primaries write first in their terms, and from the timeline
+- A WAL's term is read from the WAL: from the rows that primaries write first in their terms, and from the timeline
   switch itself where a grant tells its term. A timeline whose term cannot be told makes the position unknown.
-- A voter's bound is never below what it may have acknowledged; a candidate's claim is never above what its log shows.
-- What a node remembers of a log counts only for the data folder that it is of: for another one it is not known.
-- What a discarded log may have acknowledged is owed by its node's vote, until the log in use provably reaches it.
+- A voter's bound is never below what it may have acknowledged; a candidate's claim is never above what its WAL shows.
+- What a node remembers of a WAL counts only for the data folder that it is of: for another one it is not known.
+- What a discarded WAL may have acknowledged is owed by its node's vote, until the WAL in use provably reaches it.
 - Ancestry is judged from the histories' content. The same timeline number on two nodes proves nothing.
 
 Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), sections 5.4.1 and 5.4.2; PostgreSQL manual 26.3.6.
@@ -54,7 +54,7 @@ def lineage_of(
 def position_running(
     lineage: Sequence[Branch], lsn: Lsn, rows: Sequence[TermRow], followed: Followed | None
 ) -> Position:
-    """Return the position of a log that PostgreSQL itself can read."""
+    """Return the position of a WAL that PostgreSQL itself can read."""
     current = lineage[-1]
     term = None if current.term is None else max([current.term, *(row.term for row in rows)])
     bound = term
@@ -77,9 +77,9 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def quorum_down(standing: Standing, node: str, noted: Noted, position: Position) -> int | None:
-    """Return the weakest k that the log of a node shows which PostgreSQL is not there to read; None is unknown.
+    """Return the weakest k that the WAL of a node shows which PostgreSQL is not there to read; None is unknown.
 
-    It is what the node has signed of the very log that it has: as its primary, in its grant; as one that was detached,
+    It is what the node has signed of the very WAL that it has: as its primary, in its grant; as one that was detached,
     in its pledge.
     """
     if standing.role == "primary" and standing.granted.node == node:
@@ -94,11 +94,11 @@ def quorum_down(standing: Standing, node: str, noted: Noted, position: Position)
 def position_down(
     lineage: Sequence[Branch], lsn: Lsn, standing: Standing, node: str, pledged: Position | None
 ) -> Position:
-    """Return the position of a log that PostgreSQL is not there to read.
+    """Return the position of a WAL that PostgreSQL is not there to read.
 
-    Only two cases can be told: a primary's own log, whose term is its grant's, and the log of a detached node, whose
+    Only two cases can be told: a primary's own WAL, whose term is its grant's, and the WAL of a detached node, whose
     position its pledge has stated (`pledged`). A primary that has pledged a higher term to itself may have been
-    renewed: the row of that term may be in its log.
+    renewed: the row of that term may be in its WAL.
     """
     timeline = lineage[-1].timeline
     if standing.role == "primary" and standing.granted.node == node:
@@ -116,19 +116,19 @@ def said(term: int | None) -> str:
 
 
 def is_of(standing: Standing, identity: str | None) -> bool:
-    """Tell whether what the standing remembers of a log is of the data folder with that identity."""
+    """Tell whether what the standing remembers of a WAL is of the data folder with that identity."""
     return bool(identity) and standing.folder == identity
 
 
 def told_of(standing: Standing, identity: str | None) -> tuple[Branch, ...]:
-    """Return the history that the node was told of the log in the data folder with that identity."""
+    """Return the history that the node was told of the WAL in the data folder with that identity."""
     return standing.lineage if is_of(standing, identity) else ()
 
 
 def voted(position: Position, standing: Standing, identity: str | None) -> Position:
-    """Return a log's position as its node may vote with it, `identity` being that of the data folder in use.
+    """Return a WAL's position as its node may vote with it, `identity` being that of the data folder in use.
 
-    The terms are not known where what the node remembers is of another folder. `owed` is there as long as the log does
+    The terms are not known where what the node remembers is of another folder. `owed` is there as long as the WAL does
     not provably reach it.
     """
     if not is_of(standing, identity):
@@ -138,16 +138,16 @@ def voted(position: Position, standing: Standing, identity: str | None) -> Posit
 
 
 def reaches_owed(candidate: Position, owed: Owed) -> bool | None:
-    """Tell whether a log reaches what a discarded one may have acknowledged; None where it cannot be told."""
+    """Tell whether a WAL reaches what a discarded one may have acknowledged; None where it cannot be told."""
     if candidate.term is None or owed.term is None:
         return None
     return (candidate.term, candidate.lsn) >= (owed.term, owed.lsn)
 
 
 def reaches(candidate: Position, voter: Position) -> bool | None:
-    """Tell whether the candidate's log reaches at least as far as the voter's; None where it cannot be told.
+    """Tell whether the candidate's WAL reaches at least as far as the voter's; None where it cannot be told.
 
-    A voter whose log was replaced votes as if it still had the old one too.
+    A voter whose WAL was replaced votes as if it still had the old one too.
     """
     if candidate.term is None or voter.bound is None:
         return None
@@ -168,9 +168,9 @@ class Divergence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def divergence(own: Sequence[Branch], end: Lsn, upstream: Sequence[Branch]) -> Divergence | None:
-    """Return None where the log that ends at `end` belongs to the upstream's history, else where they part.
+    """Return None where the WAL that ends at `end` belongs to the upstream's history, else where they part.
 
-    On one and the same last branch the two are prefixes of one log, whichever is ahead: a branch has one writer. And
+    On one and the same last branch the two are prefixes of one WAL, whichever is ahead: a branch has one writer. And
     where both know the same term of a branch, all before it is the same, though the term of some of it is untold.
 
     Raises:

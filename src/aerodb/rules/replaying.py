@@ -35,7 +35,7 @@ def replay_runs(view: View) -> Verdict:
     if instance.keeping.replay is not None and instance.keeping.replay.paused:
         return violated(
             Invariant.REPLAY_RUNS,
-            f"replay on {view.node} is paused, so where its log ends cannot be made final, and it cannot be promoted; "
+            f"replay on {view.node} is paused, so where its WAL ends cannot be made final, and it cannot be promoted; "
             "resume it there (pg_wal_replay_resume), or, where a setting is below the primary's, raise it and stop and "
             "start the node",
         )
@@ -73,7 +73,7 @@ def hold_ups(instance: Instance) -> tuple[str, ...]:
 
 
 def ahead(instance: Instance) -> tuple[str, ...]:
-    """Return which nodes stream from this one although their logs are longer than what it has sent them.
+    """Return which nodes stream from this one although their WALs are longer than what it has sent them.
 
     A sender that shuts down waits until what its receiver has flushed equals what was sent (walsender.c,
     WalSndDone): here never, and no time limit ends it, since the receiver answers.

@@ -31,9 +31,9 @@ class LagMalformed(AeroError):
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """What a running PostgreSQL says of itself when a load balancer asks: no log is read for it.
+    """What a running PostgreSQL says of itself when a load balancer asks: no WAL is read for it.
 
-    `receiver` is the WAL receiver's status (empty: there is none), `behind_bytes` how much of the upstream's log, as
+    `receiver` is the WAL receiver's status (empty: there is none), `behind_bytes` how much of the upstream's WAL, as
     far as the receiver was told of it, is not replayed (None: unknown), `paused` whether replay is paused.
     """
 

@@ -134,7 +134,7 @@ def no_notes(view: View) -> tuple[str, ...]:
 
 
 def no_loss(view: View) -> Loss:
-    """State that the action can lose no commit, since it discards no log."""
+    """State that the action can lose no commit, since it discards no WAL."""
     del view
     return Loss(claim="none", statement="No commit can be lost: the action discards no WAL.", arithmetic=())
 

@@ -2,8 +2,8 @@
 
 - The pledged term never falls; in one term a node pledges to one candidate.
 - `since` keeps every candidacy pledged above the highest grant known, and forgets only what a grant has settled.
-- What a discarded log may have acknowledged is owed for ever; what is owed only rises.
-- A history is told of the log that the node has, or follows by right: knowing of a grant tells nothing of it.
+- What a discarded WAL may have acknowledged is owed for ever; what is owed only rises.
+- A history is told of the WAL that the node has, or follows by right: knowing of a grant tells nothing of it.
 
 Pure: no I/O, no clock.
 """
@@ -61,7 +61,7 @@ def informed(standing: Standing, grant: Grant, signed: Signed) -> Standing:
     """Return the standing with `grant` known: what was pledged at or below it is settled.
 
     Learning of a grant above the pledged term raises the pledged term to it. The grant's history is not taken for that
-    of the node's own log.
+    of the node's own WAL.
     """
     candidacy = Candidacy(term=grant.term, node=grant.node)
     pledged = candidacy if grant.term > standing.pledged.term else standing.pledged
@@ -75,7 +75,7 @@ def informed(standing: Standing, grant: Grant, signed: Signed) -> Standing:
 
 
 def granted(standing: Standing, grant: Grant, signed: Signed, *, own: bool) -> Standing:
-    """Return the standing with `grant` known, of a node whose log is part of the grant's history.
+    """Return the standing with `grant` known, of a node whose WAL is part of the grant's history.
 
     `own` makes the node its primary.
     """
@@ -88,9 +88,9 @@ def granted(standing: Standing, grant: Grant, signed: Signed, *, own: bool) -> S
 
 
 def trimmed(standing: Standing, history: Sequence[Branch]) -> Standing:
-    """Return the standing with nothing told of branches that the node's own log, of that `history`, does not have.
+    """Return the standing with nothing told of branches that the node's own WAL, of that `history`, does not have.
 
-    Else a branch that the log gets later, from elsewhere, could be taken for its namesake.
+    Else a branch that the WAL gets later, from elsewhere, could be taken for its namesake.
     """
     own = {(branch.timeline, branch.begin) for branch in history}
     kept = tuple(branch for branch in standing.lineage if (branch.timeline, branch.begin) in own)
@@ -98,7 +98,7 @@ def trimmed(standing: Standing, history: Sequence[Branch]) -> Standing:
 
 
 def owing(standing: Standing, owed: Owed) -> Standing:
-    """Return the standing of a node whose vote goes on as if its log reached `owed`; what was owed only rises."""
+    """Return the standing of a node whose vote goes on as if its WAL reached `owed`; what was owed only rises."""
 
     def rank(each: Owed) -> tuple[bool, int, Lsn]:
         return each.term is None, each.term or 0, each.lsn
@@ -107,9 +107,9 @@ def owing(standing: Standing, owed: Owed) -> Standing:
 
 
 def copied(standing: Standing, source: str, folder: str) -> Standing:
-    """Return the standing of a node that follows `source` with a copy of its log, in the folder of that identity.
+    """Return the standing of a node that follows `source` with a copy of its WAL, in the folder of that identity.
 
-    Of the new log nothing is known but what the source's grant tells, if that is the last one known here.
+    Of the new WAL nothing is known but what the source's grant tells, if that is the last one known here.
     """
     last = standing.granted
     told: tuple[Branch, ...] = ()
@@ -131,7 +131,7 @@ def copied(standing: Standing, source: str, folder: str) -> Standing:
 def following(standing: Standing, upstream: str, term: int, end: Lsn | None) -> Standing:
     """Return the standing of a standby that streams from `upstream` under the granted `term` (0: told none).
 
-    `end` is where its log ends as it begins (None: unknown, which counts as the worst). What it may have acknowledged
+    `end` is where its WAL ends as it begins (None: unknown, which counts as the worst). What it may have acknowledged
     under an earlier, higher term is not forgotten.
     """
     before = standing.followed

@@ -1,11 +1,11 @@
-"""Following: whom a node may stream from, and whether its log allows it.
+"""Following: whom a node may stream from, and whether its WAL allows it.
 
 - A primary is followed only by its signed grant, for a term at or above the one the node has pledged, and at or above
   that of the node's own WAL: an upstream can carry a node into a term before anybody tells it.
 - A standby is followed (cascading) only by its signed statement that it has pledged at least as high as that, or has
   WAL of such a term: a standby promoted later in a lower term would otherwise carry along a node that had promised
   better. (No node pledges a term at or below that of its WAL, so its WAL is as good as a pledge.)
-- In both cases only if the node's log is a prefix of the upstream's.
+- In both cases only if the node's WAL is a prefix of the upstream's.
 
 Pure: no I/O, no clock.
 """
@@ -78,8 +78,8 @@ def upstream_authority(view: View, upstream: str) -> Verdict:
 def strayed(peer: Peer, cluster: Cluster) -> bool:
     """Tell whether a node that stands as a standby, and is down, was out of recovery beyond what it has noted.
 
-    Somebody promoted or started it past its agent: what its log has gone on to is nobody's history, even where the
-    timeline has the number and the beginning of another's. A former primary's log ends where its pledge says, or where
+    Somebody promoted or started it past its agent: what its WAL has gone on to is nobody's history, even where the
+    timeline has the number and the beginning of another's. A former primary's WAL ends where its pledge says, or where
     it was told to follow.
     """
     standing, instance = peer.facts.standing, peer.facts.instance
@@ -92,7 +92,7 @@ def strayed(peer: Peer, cluster: Cluster) -> bool:
 
 
 def parting(view: View, upstream: str) -> Divergence | None:
-    """Return where the target's log and the upstream's history part; None where the target's is a prefix.
+    """Return where the target's WAL and the upstream's history part; None where the target's is a prefix.
 
     Raises:
         TermUntold: it cannot be told.
@@ -112,7 +112,7 @@ def parting(view: View, upstream: str) -> Divergence | None:
 
 
 def wal_ancestry(view: View, upstream: str) -> Verdict:
-    """Judge whether the target's log is a prefix of the upstream's."""
+    """Judge whether the target's WAL is a prefix of the upstream's."""
     try:
         parted = parting(view, upstream)
     except KeyError:
@@ -126,7 +126,7 @@ def wal_ancestry(view: View, upstream: str) -> Verdict:
     except TermUntold as untold:
         return unknown(Invariant.WAL_ANCESTRY, f"the term of timeline {untold.timeline} is not known")
     if parted is None:
-        return holds(Invariant.WAL_ANCESTRY, f"the log of {view.node} is part of the history of {upstream}")
+        return holds(Invariant.WAL_ANCESTRY, f"the WAL of {view.node} is part of the history of {upstream}")
     return violated(
         Invariant.WAL_ANCESTRY,
         f"diverged: {view.node} has {parted.excess_bytes} bytes of WAL beyond {parted.fork}, where its history and "
@@ -135,10 +135,10 @@ def wal_ancestry(view: View, upstream: str) -> Verdict:
 
 
 def commits_beyond(view: View, parted: Divergence) -> str:
-    """Return which commits only the target has, as far as its log shows them."""
+    """Return which commits only the target has, as far as its WAL shows them."""
     instance = view.own.facts.instance
     if instance is None or instance.commits is None or instance.commits_since is None:
-        return "which commits are beyond it is not known: the log was not read for them"
+        return "which commits are beyond it is not known: the WAL was not read for them"
     since = instance.commits_since
     where = "" if since <= parted.fork else f" from {since} on; what is between {parted.fork} and there was not read"
     found = [commit for commit in instance.commits if commit.lsn >= parted.fork]

@@ -1,11 +1,11 @@
-"""A log that ends on a timeline of which nobody has told the term: how an election does without knowing it.
+"""A WAL that ends on a timeline of which nobody has told the term: how an election does without knowing it.
 
 A standby is carried onto its upstream's new timeline at once. Where the new primary is lost for good before its term's
 row came, nobody may be left who could tell the term; where a hand promoted the upstream, there is none.
 
-- As a candidate it is held against each voter by ancestry, not by terms: it must contain the voter's whole log. Two
+- As a candidate it is held against each voter by ancestry, not by terms: it must contain the voter's whole WAL. Two
   that were both carried along are known by the record with which their last timeline begins.
-- As a voter its log counts as of the highest term that was possible: whoever was elected had the pledges of a majority.
+- As a voter its WAL counts as of the highest term that was possible: whoever was elected had the pledges of a majority.
   Another majority, with pledges for this term, meets that one, and each of its pledges names the last grant and every
   candidacy since.
 
@@ -21,7 +21,7 @@ from aerodb.rules.view import Peer, View
 
 
 def is_untold(facts: Facts) -> bool:
-    """Tell whether a standby can tell the terms of its log, but for the timeline that it ends on."""
+    """Tell whether a standby can tell the terms of its WAL, but for the timeline that it ends on."""
     standing, instance = facts.standing, facts.instance
     if standing.role != "standby" or instance is None or instance.position is None or len(instance.lineage) <= 1:
         return False
@@ -57,9 +57,9 @@ def _unelected(candidate: Peer | None, candidacy: Candidacy) -> bool:
 
 
 def contains(view: View, voter: str, pledge: Pledge) -> bool | None:
-    """Tell whether the target's log contains the whole log that the voter pledged with; None where it cannot be told.
+    """Tell whether the target's WAL contains the whole WAL that the voter pledged with; None where it cannot be told.
 
-    The voter's own report tells its history; a pledge that is kept has its log where the pledge says.
+    The voter's own report tells its history; a pledge that is kept has its WAL where the pledge says.
     """
     own, peer, position = view.own.facts.instance, view.peers.get(voter), pledge.position
     other = peer.facts.instance if peer else None
@@ -78,7 +78,7 @@ def contains(view: View, voter: str, pledge: Pledge) -> bool | None:
 
 
 def _has_more(own: Instance, other: Instance, position: Position) -> bool | None:
-    """Tell whether the first of two logs that end on untold timelines of one number and one beginning has the other.
+    """Tell whether the first of two WALs that end on untold timelines of one number and one beginning has the other.
 
     The record that such a timeline begins with tells whether it is one timeline, or two that were begun apart.
     """

@@ -9,12 +9,13 @@ from functools import lru_cache
 import msgspec
 
 from aerodb.errors import AeroError
-from aerodb.protocol.authority import Candidacy, Grant, Pledge
+from aerodb.protocol.authority import Candidacy, Grant, Pledge, Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Report
 from aerodb.protocol.formats import MadeLater
 from aerodb.protocol.plan import Request
 from aerodb.protocol.signed import Signed, open_signed
+from aerodb.rules.position import Noted
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +138,20 @@ def open_grant(cluster: Cluster, signed: Signed) -> Grant:
         raise ReportForged(f"the grant of {signed.signer} cannot be verified: {error.message}") from error
     _own_document(cluster, signed.signer, (grant.cluster, grant.node), ReportForged)
     return grant
+
+
+def noted_of(cluster: Cluster, node: str, standing: Standing) -> Noted:
+    """Return what the standing of a node holds of its own word, verified.
+
+    Raises:
+        PledgeForged, ReportForged, ClusterForeign: a signed part is not what it says.
+    """
+    return Noted(
+        pledge=open_pledge(cluster, node, standing.pledge) if standing.pledge else None,
+        grant=open_grant(cluster, standing.grant) if standing.grant else None,
+        genesis=cluster.genesis,
+        configured=cluster.quorum,
+    )
 
 
 def peer_of(cluster: Cluster, facts: Facts) -> Peer:

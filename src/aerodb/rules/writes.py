@@ -1,9 +1,9 @@
 """Can commits be acknowledged now? One judgement over what the nodes report, for every screen, plan and health check.
 
 - A commit is acknowledged by the holder of the newest grant alone, while it runs out of recovery, and, where k standbys
-  must flush first, while k of them stream from it whose logs are known to be no other's.
+  must flush first, while k of them stream from it whose WALs are known to be no other's.
 - A standby counts where the primary says that it streams and counts, and where nothing that either reports contradicts
-  that: a log that has parted, a standby that says that it receives nothing.
+  that: a WAL that has parted, a standby that says that it receives nothing.
 - Unknown is not yes: a node that gives no report may still run, and acknowledges only what k others could flush.
 
 Pure: no I/O, no clock.
@@ -33,7 +33,7 @@ def newest_grant(facts: Mapping[str, Facts]) -> Candidacy | None:
 
 
 def parted(standby: Facts | None, primary: Instance) -> bool:
-    """Tell whether a standby's own report shows that its log is no part of the primary's history."""
+    """Tell whether a standby's own report shows that its WAL is no part of the primary's history."""
     own = standby.instance if standby else None
     if own is None or own.position is None or not own.lineage or not primary.lineage:
         return False
@@ -139,7 +139,7 @@ def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance:
     found = [each for each in instance.senders if flushes(each)]
     strays = [each.node for each in found if each.ahead or parted(facts.get(each.node), instance)]
     counted = tuple(each.node for each in found if each.node not in strays and not denied(facts.get(each.node), node))
-    stray = tuple(f"{name} streams from {node}, and its log is no part of {node}'s history." for name in strays)
+    stray = tuple(f"{name} streams from {node}, and its WAL is no part of {node}'s history." for name in strays)
     base = Writes(
         acknowledged="no",
         node=node,

@@ -64,7 +64,7 @@ def primary_of(observed: Observed) -> Facts | None:
 
 
 def lag_bytes(facts: Facts, observed: Observed) -> int | None:
-    """Return how far a node's log is behind that of the primary of the highest granted term, where both are known."""
+    """Return how far a node's WAL is behind that of the primary of the highest granted term, where both are known."""
     primary = primary_of(observed)
     ahead = primary.instance.position if primary and primary.instance else None
     own = facts.instance.position if facts.instance else None
@@ -148,7 +148,7 @@ def _kept_remarks(facts: Facts) -> list[str]:
 
 
 def replayed_behind_bytes(facts: Facts, observed: Observed) -> int | None:
-    """Return how far a standby's replay is behind the primary's log, where that is known."""
+    """Return how far a standby's replay is behind the primary's WAL, where that is known."""
     received, replay = lag_bytes(facts, observed), facts.instance.keeping.replay if facts.instance else None
     return None if received is None or replay is None else received + replay.unreplayed_bytes
 
@@ -197,7 +197,7 @@ def node_remarks(facts: Facts) -> list[Remark]:
     if instance is not None and instance.position is not None and instance.position.owed is not None:
         owed = instance.position.owed
         found.append(
-            ("warn", f"owes what a discarded log may have acknowledged, up to term {said(owed.term)}, {owed.lsn}")
+            ("warn", f"owes what a discarded WAL may have acknowledged, up to term {said(owed.term)}, {owed.lsn}")
         )
     if instance is not None and standing.role == "standby" and instance.attached != standing.upstream:
         found.append(("bad", f"should follow {standing.upstream or 'nobody'}; its settings say otherwise"))

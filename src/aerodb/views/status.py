@@ -6,6 +6,7 @@ Pure: no I/O, no clock.
 from typing import NamedTuple
 
 from aerodb.audit.comparison import comparison_sentences
+from aerodb.past.speaking import named
 from aerodb.protocol.api import Status
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.facts import Facts, Instance
@@ -26,7 +27,7 @@ def writes_style(found: Writes) -> str:
 
 
 class Where(NamedTuple):
-    """Where a node's log ends: the term, the timeline, the WAL position."""
+    """Where a node's WAL ends: the term, the timeline, the WAL position."""
 
     term: Remark
     timeline: Remark
@@ -43,7 +44,7 @@ class Stream(NamedTuple):
 
 
 def where(instance: Instance) -> Where:
-    """Return where a node's log ends, as far as the node can tell."""
+    """Return where a node's WAL ends, as far as the node can tell."""
     position = instance.position
     if position is None:
         return Where(UNKNOWN, UNKNOWN, UNKNOWN)
@@ -68,11 +69,21 @@ def silence_remarks(observed: Observed) -> list[Remark]:
     return [("bad", text) for text in (*missing, *forged)]
 
 
+def earlier_remarks(status: Status) -> list[Remark]:
+    """Return which nodes hold all to earlier rules, being of an earlier release."""
+    earlier = status.earlier or {}
+    return [
+        ("warn", f"{name} speaks {named((rules,))}: plans and judgements are by these until it is upgraded.")
+        for name, rules in sorted(earlier.items())
+    ]
+
+
 def status_remarks(status: Status, observed: Observed) -> list[Remark]:
     """Return what a table cannot say: first what could not be observed, then what is unusual."""
     found = silence_remarks(observed)
     found += comparison_sentences(status.log_views, status.log_size)
     found += certificate_sentences(status.certificates)
+    found += earlier_remarks(status)
     if not status.consistent:
         found.append(("bad", "The cluster changed while it was looked at: the reports are not of one state."))
     if not status.log_writable:

@@ -3,12 +3,12 @@
 Certain are only these, and what follows from them:
 - Two entries of one source stand in its own sequence.
 - A request's confirmation is logged before any node begins it.
-- What a primary saw when its log ended at a position came before anything that was seen of the same term's log beyond
-  that position, anywhere; so too before a record whose snapshot shows the log beyond it.
+- What a primary saw when its WAL ended at a position came before anything that was seen of the same term's WAL beyond
+  that position, anywhere; so too before a record whose snapshot shows the WAL beyond it.
 
 A sample of the standbys' lag has its place as an event of its agent has, and is shown as no entry.
 
-Every order that is shown agrees with all of these. Where they leave two entries open, term, log position and source
+Every order that is shown agrees with all of these. Where they leave two entries open, term, WAL position and source
 decide which is shown first, and the second is marked as uncertain. The same input gives the same bytes.
 
 Pure: no I/O, no clock.
@@ -27,7 +27,7 @@ from aerodb.protocol.timeline import Entry, Lag, Timeline
 
 LOG = "log"
 LogPlace = tuple[int, int]
-"""A log position: the term, and the byte."""
+"""A WAL position: the term, and the byte."""
 NOWHERE: LogPlace = (0, 0)
 
 
@@ -57,7 +57,7 @@ class _Snapshot(msgspec.Struct):
 
 
 def places_in(snapshot: bytes) -> tuple[LogPlace, ...]:
-    """Return the highest log position that a recorded snapshot shows in each term, rising."""
+    """Return the highest WAL position that a recorded snapshot shows in each term, rising."""
     highest: dict[int, int] = {}
     for signed in msgspec.json.decode(snapshot, type=_Snapshot).reports.values():
         instance = msgspec.json.decode(signed.document, type=_Report).facts.instance

@@ -49,7 +49,7 @@ def running(name: str, lsn: Lsn, primary: str, others: tuple[str, ...]) -> Insta
         quorum=1,
         attached=None if leads else primary,
         restores=False,
-        files=SettingsFiles(loaded="2030-01-01T00:00:00.000000Z", faults=(), drift=(), pending=()),
+        files=SettingsFiles(loaded="2030-01-01T00:00:00.000000Z", faults=(), drift=(), pending=(), low=()),
         receiver=None if leads else Receiver(status="streaming", upstream=primary, flushed=lsn),
         replayed=True,
         senders=tuple(sender(each, lsn) for each in others) if leads else (),

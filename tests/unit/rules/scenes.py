@@ -214,7 +214,7 @@ def scenes() -> dict[str, Scene]:
     return {name: having_seen(scene) for name, scene in found.items()}
 
 
-FILES = SettingsFiles(loaded="2030-01-31T12:30:00.000000Z", faults=(), drift=(), pending=())
+FILES = SettingsFiles(loaded="2030-01-31T12:30:00.000000Z", faults=(), drift=(), pending=(), low=())
 """What is told of settings files in which nothing is wrong."""
 
 

@@ -63,7 +63,7 @@ BREACHES: dict[str, Callable[[Scene, str], Scene]] = {
         scene, name, position=Position(term=None, bound=None, timeline=2, lsn=Lsn(5000))
     ),
     "did not write": lambda scene, name: with_instance(scene, name, drift=("primary_conninfo",)),
-    "where its log ends now": lambda scene, name: with_instance(scene, name, position=None),
+    "where its WAL ends now": lambda scene, name: with_instance(scene, name, position=None),
 }
 
 
@@ -108,7 +108,7 @@ def test_a_pledger_that_lawfully_follows_keeps_its_pledge() -> None:
 
 @pytest.mark.parametrize("state", [State.STOPPED, State.CRASHED])
 def test_a_primary_that_is_down_can_pledge(state: State) -> None:
-    """Stopped or crashed, with the end of its own log; running, it cannot."""
+    """Stopped or crashed, with the end of its own WAL; running, it cannot."""
     scene = with_instance(healthy(), "n1", senders=())
     assert set(failing(scene, "fence", "n1", for_="n2")) == {"running-fits"}
     plan = plan_of(with_instance(scene, "n1", state=state), "fence", "n1", for_="n2")

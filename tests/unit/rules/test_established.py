@@ -181,7 +181,7 @@ def test_a_shutdown_may_still_come(action: str, now: Facts, found: Found) -> Non
 
 
 def test_a_process_that_is_gone_is_stopped_and_not_demoted() -> None:
-    """A stop wants PostgreSQL down, and it is; a demotion needs the end of the log that a clean shutdown leaves."""
+    """A stop wants PostgreSQL down, and it is; a demotion needs the end of the WAL that a clean shutdown leaves."""
     now = changed("n1", state=State.CRASHED, started=None)
     assert judged("stop", "n1", healthy(), now) == "executed"
     assert judged("demote", "n1", healthy(), now) == "not executed"

@@ -1,4 +1,4 @@
-"""Positions and histories, against logs that are compared byte by byte."""
+"""Positions and histories, against WALs that are compared byte by byte."""
 
 import itertools
 
@@ -25,12 +25,12 @@ POSITIONS = st.builds(
     lambda term, lsn: Position(term=term, bound=term, timeline=1, lsn=Lsn(lsn)), st.integers(1, 4), st.integers(0, 4)
 )
 Log = tuple[tuple[int, ...], tuple[Branch, ...]]
-"""A log as its bytes, each the term that wrote it, and the history that PostgreSQL would tell of it."""
+"""A WAL as its bytes, each the term that wrote it, and the history that PostgreSQL would tell of it."""
 
 
 @given(POSITIONS, POSITIONS, POSITIONS)
 def test_reaching_is_a_total_preorder(one: Position, two: Position, three: Position) -> None:
-    """Of two logs one reaches the other; reaching is transitive; and it is the order of (term, LSN)."""
+    """Of two WALs one reaches the other; reaching is transitive; and it is the order of (term, LSN)."""
     assert reaches(one, one)
     assert reaches(one, two) or reaches(two, one)
     if reaches(one, two) and reaches(two, three):
@@ -40,21 +40,21 @@ def test_reaching_is_a_total_preorder(one: Position, two: Position, three: Posit
 
 @given(POSITIONS, POSITIONS, st.sampled_from(["candidate", "voter"]))
 def test_an_unknown_term_reaches_nothing(one: Position, two: Position, whose: str) -> None:
-    """Where a term cannot be told, it is unknown whether one log reaches the other: never yes."""
+    """Where a term cannot be told, it is unknown whether one WAL reaches the other: never yes."""
     unknown = Position(term=None, bound=None, timeline=1, lsn=one.lsn)
     assert (reaches(unknown, two) if whose == "candidate" else reaches(two, unknown)) is None
 
 
 @given(POSITIONS, POSITIONS, POSITIONS)
 def test_a_voter_that_discarded_a_log_votes_with_both(candidate: Position, old: Position, new: Position) -> None:
-    """A candidate reaches the new log and what the old one may have acknowledged, or it does not reach the voter."""
+    """A candidate reaches the new WAL and what the old one may have acknowledged, or it does not reach the voter."""
     standing = replace(genesis("n2", "n1", witness=False, folder="f"), owed=Owed(term=old.bound, lsn=old.lsn))
     assert reaches(candidate, voted(new, standing, "f")) == (reaches(candidate, old) and reaches(candidate, new))
 
 
 @given(POSITIONS, POSITIONS)
 def test_what_is_owed_is_shown_until_it_is_reached(old: Position, new: Position) -> None:
-    """A node owes nothing any more as soon as its own log provably reaches what the discarded one held."""
+    """A node owes nothing any more as soon as its own WAL provably reaches what the discarded one held."""
     standing = replace(genesis("n2", "n1", witness=False, folder="f"), owed=Owed(term=old.bound, lsn=old.lsn))
     assert (voted(new, standing, "f").owed is None) == reaches(new, old)
     untold = replace(new, term=None, bound=None)
@@ -63,7 +63,7 @@ def test_what_is_owed_is_shown_until_it_is_reached(old: Position, new: Position)
 
 @given(POSITIONS, POSITIONS)
 def test_an_unknown_term_that_is_owed_is_reached_by_nobody(candidate: Position, new: Position) -> None:
-    """Where the term of a discarded log was not known, no candidate is shown to reach its voter."""
+    """Where the term of a discarded WAL was not known, no candidate is shown to reach its voter."""
     standing = replace(genesis("n2", "n1", witness=False, folder="f"), owed=Owed(term=None, lsn=Lsn(0)))
     assert not reaches(candidate, voted(new, standing, "f"))
 
@@ -80,7 +80,7 @@ def test_what_is_remembered_of_another_folder_is_not_known(position: Position, i
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Log]:
-    """Return logs that grew from one another: each a copy of a prefix of another, or promoted from one, and written."""
+    """Return WALs that grew from one another: each a copy of a prefix of another, or promoted from one, and written."""
     logs: list[Log] = [((1, 1), (Branch(timeline=1, begin=Lsn(0), term=1),))]
     for term in range(2, draw(st.integers(3, 6))):
         data, branches = draw(st.sampled_from(logs))
@@ -96,7 +96,7 @@ def histories(draw: st.DrawFn) -> list[Log]:
 
 
 def _common(one: tuple[int, ...], two: tuple[int, ...]) -> int:
-    """Return how many bytes two logs share."""
+    """Return how many bytes two WALs share."""
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
 
 
@@ -118,7 +118,7 @@ def test_divergence_is_what_the_bytes_say(logs: list[Log]) -> None:
 
 @given(histories(), st.data())
 def test_a_copy_of_a_prefix_always_follows(logs: list[Log], data: st.DataObject) -> None:
-    """No false alarm: a standby that was cut off anywhere in its upstream's log is a prefix of it."""
+    """No false alarm: a standby that was cut off anywhere in its upstream's WAL is a prefix of it."""
     theirs, branches = data.draw(st.sampled_from(logs))
     cut = data.draw(st.integers(0, len(theirs)))
     kept = tuple(branch for branch in branches if branch.begin.value < cut) or branches[:1]
@@ -132,7 +132,7 @@ def _forgotten(branches: tuple[Branch, ...], which: set[int]) -> tuple[Branch, .
 
 @given(histories(), st.data())
 def test_an_untold_term_is_never_held_to_be_the_same(logs: list[Log], data: st.DataObject) -> None:
-    """Whatever terms are not known, of either: where it is told at all how two logs stand, the bytes say the same."""
+    """Whatever terms are not known, of either: where it is told at all how two WALs stand, the bytes say the same."""
     (own, ours), (theirs, branches) = data.draw(st.sampled_from(logs)), data.draw(st.sampled_from(logs))
     indices = st.sets(st.integers(0, max(len(ours), len(branches)) - 1))
     ours, branches = _forgotten(ours, data.draw(indices)), _forgotten(branches, data.draw(indices))
@@ -163,7 +163,7 @@ def test_a_told_branch_tells_of_all_before_it(logs: list[Log], data: st.DataObje
 
 @given(st.integers(1, 9), st.one_of(st.none(), st.integers(0, 9)), st.integers(0, 9), st.integers(1, 4))
 def test_a_voters_bound_is_never_below_its_log(term: int, since: int | None, end: int, followed: int) -> None:
-    """The bound covers the log's own term, and the followed term as soon as anything was received under it."""
+    """The bound covers the WAL's own term, and the followed term as soon as anything was received under it."""
     lineage = (Branch(timeline=1, begin=Lsn(0), term=1),)
     rows = (TermRow(term=term, timeline=1, node="n1", quorum=1),)
     position = position_running(

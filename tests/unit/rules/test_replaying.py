@@ -82,7 +82,7 @@ def test_a_successor_with_a_lower_setting_is_rejected(name: str) -> None:
     "change", [{"silent_seconds": 30}, {"silent_seconds": 2, "flushed": Lsn(4999)}, {"ahead": True}]
 )
 def test_a_successor_that_is_stuck_or_another_log_is_rejected(change: dict[str, object]) -> None:
-    """It is shown as streaming, and would not receive the last of the log."""
+    """It is shown as streaming, and would not receive the last of the WAL."""
     assert set(failing(plan(sender(healthy(), "n2", **change), "demote", "n1", for_="n2"))) == {"successor-streams"}
     assert failing(plan(sender(healthy(), "n2", silent_seconds=29), "demote", "n1", for_="n2")) == {}
 
@@ -110,7 +110,7 @@ def test_a_receiver_with_a_longer_log_is_named_before_a_shutdown_waits_for_it(
     """Such a sender never ends by itself: the plan names whom to cut off first."""
     longer = sender(healthy(), "n3", sent=Lsn(4000), flushed=Lsn(5000))
     said = "\n".join(plan(longer, action, "n1", **arguments).notes)
-    assert "n3 streams from n1, and its log is longer" in said
+    assert "n3 streams from n1, and its WAL is longer" in said
     level = sender(healthy(), "n3", sent=Lsn(5000), flushed=Lsn(5000))
     assert "is longer" not in "\n".join(plan(level, action, "n1", **arguments).notes)
 

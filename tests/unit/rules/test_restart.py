@@ -76,6 +76,15 @@ def test_files_with_which_it_would_not_come_back_end_nothing(node: str) -> None:
         assert failed(with_files(healthy(), files), node) == [Invariant.SETTINGS_LOADABLE]
 
 
+def test_a_standby_that_would_start_no_more_is_not_stopped() -> None:
+    """With less than its WAL asks for a standby does not start; a primary does, and nobody is held up by a reload."""
+    scene = with_files(healthy(), replace(FILES, low=("max_connections is 50, and the WAL asks for 100",)))
+    assert failed(scene, "n2") == [Invariant.SETTINGS_LOADABLE]
+    assert failed(scene, "n1") == []
+    reload = catalogue()["reload"]
+    assert explain(CLUSTER, reload, request_for(reload, "n2", {}), snapshot_of(scene)).accepted
+
+
 def test_what_it_takes_up_is_said() -> None:
     """A setting that waited for a start is named in the plan."""
     scene = with_files(healthy(), replace(FILES, pending=("max_connections",)))

@@ -33,7 +33,7 @@ def _grant(candidacy: Candidacy) -> Grant:
 
 
 def _may_pledge(standing: Standing, candidacy: Candidacy) -> bool:
-    """Ask the real rule, for a node whose log is of term 1."""
+    """Ask the real rule, for a node whose WAL is of term 1."""
     scene = with_standing(healthy(), "n2", pledged=standing.pledged, granted=standing.granted, since=standing.since)
     view = view_for(request_for(catalogue()["fence"], "n2", {"for": candidacy.node}), scene)
     return term_rises(replace(view, term=candidacy.term), candidacy).result == "holds"

@@ -1,4 +1,4 @@
-"""A timeline whose term nobody has told: its log can be elected, and can vote, within the two bounds that are known."""
+"""A timeline whose term nobody has told: its WAL can be elected, and can vote, within the two bounds that are known."""
 
 from msgspec.structs import replace
 
@@ -86,7 +86,7 @@ def test_it_pledges_nothing_that_somebody_else_may_hold() -> None:
 
 
 def test_it_is_elected_over_a_log_that_it_contains() -> None:
-    """n1's log does not go beyond the place where n3's history leaves timeline 1."""
+    """n1's WAL does not go beyond the place where n3's history leaves timeline 1."""
     scene = pledged(LOST, "n1", Candidacy(term=3, node="n3"))
     scene = with_instance(scene, "n1", state=State.RUNNING, recovery=True)
     found = judged(scene, "promote", "n3")
@@ -95,7 +95,7 @@ def test_it_is_elected_over_a_log_that_it_contains() -> None:
 
 
 def test_it_is_not_elected_over_a_log_that_goes_beyond_where_its_timeline_began() -> None:
-    """n1 went on in term 1 while a hand promoted n3's upstream: however far n3's log reaches, it lacks that."""
+    """n1 went on in term 1 while a hand promoted n3's upstream: however far n3's WAL reaches, it lacks that."""
     scene = pledged(LOST, "n1", Candidacy(term=3, node="n3"))
     scene = with_instance(scene, "n1", state=State.RUNNING, recovery=True)
     position = Position(term=1, bound=1, timeline=1, lsn=Lsn(5001))
@@ -111,7 +111,7 @@ def test_it_is_not_elected_over_a_log_of_the_term_that_it_cannot_tell() -> None:
 
 
 def test_its_vote_counts_as_of_the_newest_term_that_was_possible() -> None:
-    """n1, whose log is of term 2, is elected with n3's pledge where it reaches as far; a log of term 1 is not."""
+    """n1, whose WAL is of term 2, is elected with n3's pledge where it reaches as far; a WAL of term 1 is not."""
     for_n1 = Candidacy(term=3, node="n1")
     for own, expected in ((5100, set()), (5099, {Invariant.WAL_PREFIX})):
         scene = pledged(pledged(told(LOST, "n1", lsn=own), "n3", for_n1), "n1", for_n1)

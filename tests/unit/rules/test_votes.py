@@ -1,4 +1,4 @@
-"""Nodes whose log is replaced: what they may have acknowledged stays in their vote; sources, rings and claims."""
+"""Nodes whose WAL is replaced: what they may have acknowledged stays in their vote; sources, rings and claims."""
 
 import pytest
 from msgspec.structs import replace
@@ -38,7 +38,7 @@ def verdict(scene: Scene, invariant: Invariant, action: str, target: str, **argu
 
 
 def owes(scene: Scene, node: str, lsn: int, term: int | None = 1) -> Scene:
-    """Return the scene with a node that discarded a log which ended at `lsn`, and does not reach that."""
+    """Return the scene with a node that discarded a WAL which ended at `lsn`, and does not reach that."""
     owed, instance = Owed(term=term, lsn=Lsn(lsn)), scene[node].instance
     assert instance is not None
     assert instance.position is not None
@@ -56,7 +56,7 @@ def elected(scene: Scene, voter: str) -> Scene:
 
 
 def test_a_candidate_that_discarded_acknowledged_wal_is_not_elected() -> None:
-    """The issue's first loss: n3's new log ends before what its old one acknowledged, and n2 was down meanwhile."""
+    """The issue's first loss: n3's new WAL ends before what its old one acknowledged, and n2 was down meanwhile."""
     found = verdict(elected(owes(healthy(), "n3", 9000), "n2"), Invariant.WAL_PREFIX, "promote", "n3")
     assert found.result is Result.VIOLATED
     assert "n3 has discarded" in found.evidence
@@ -64,7 +64,7 @@ def test_a_candidate_that_discarded_acknowledged_wal_is_not_elected() -> None:
 
 
 def test_a_voter_that_discarded_acknowledged_wal_is_to_be_reached() -> None:
-    """A candidate must reach what the voter's old log may have acknowledged, not only what its new one holds."""
+    """A candidate must reach what the voter's old WAL may have acknowledged, not only what its new one holds."""
     found = verdict(elected(owes(healthy(), "n2", 9000), "n2"), Invariant.WAL_PREFIX, "promote", "n3")
     assert found.result is Result.VIOLATED
     assert "n2 has discarded" in found.evidence
@@ -73,7 +73,7 @@ def test_a_voter_that_discarded_acknowledged_wal_is_to_be_reached() -> None:
 
 
 def test_two_data_nodes_and_a_witness_elect_no_log_that_was_cut_short() -> None:
-    """The witness holds no log, so what the candidate itself owes is all that stands against it."""
+    """The witness holds no WAL, so what the candidate itself owes is all that stands against it."""
     cluster, for_n2 = cluster_of(witness=True), Candidacy(term=2, node="n2")
     for owing_node, result in ((True, Result.VIOLATED), (False, Result.HOLDS)):
         scene = owes(healthy(cluster), "n2", 9000) if owing_node else healthy(cluster)
@@ -93,7 +93,7 @@ def test_what_is_owed_in_an_unknown_term_is_reached_by_nobody() -> None:
 
 
 def test_what_is_owed_only_rises() -> None:
-    """A second discarded log adds to the first; an unknown term is above all."""
+    """A second discarded WAL adds to the first; an unknown term is above all."""
     standing = healthy()["n2"].standing
     low, high, untold = Owed(term=1, lsn=Lsn(9)), Owed(term=2, lsn=Lsn(1)), Owed(term=None, lsn=Lsn(0))
     assert owing(owing(standing, high), low).owed == high
@@ -115,7 +115,7 @@ def test_a_log_that_tells_its_end_is_owed_up_to_there() -> None:
 
 
 def test_a_grant_that_is_known_is_not_the_history_of_the_log_that_is_kept() -> None:
-    """The old folder never gets the new primary's history: a diverged log would count as part of it."""
+    """The old folder never gets the new primary's history: a diverged WAL would count as part of it."""
     scene, lineage = forked()
     view = view_for(request_for(catalogue()["reclone"], "n1", {"upstream": "n2"}), scene)
     after = relinquished(view, scene["n1"].standing)
@@ -159,7 +159,7 @@ def test_commits_wait_while_the_only_other_standby_is_copied() -> None:
 
 @pytest.mark.parametrize("action", ["follow", "reclone"])
 def test_a_source_is_at_least_of_the_targets_own_term(action: str) -> None:
-    """A node that its upstream carried into term 2, untold, takes no log from the primary of term 1."""
+    """A node that its upstream carried into term 2, untold, takes no WAL from the primary of term 1."""
     carried = with_instance(healthy(), "n3", position=Position(term=2, bound=2, timeline=2, lsn=Lsn(5000)))
     found = verdict(carried, Invariant.UPSTREAM_AUTHORITY, action, "n3", upstream="n1")
     assert found.result is Result.VIOLATED
@@ -201,7 +201,7 @@ def test_the_history_of_another_folder_proves_no_ancestry(node: str) -> None:
 
 
 def test_no_primary_starts_on_another_folder_than_its_own() -> None:
-    """An older folder, put in use by a hand, would serve an older log in the term of the newer one."""
+    """An older folder, put in use by a hand, would serve an older WAL in the term of the newer one."""
     down = with_instance(healthy(), "n1", state=State.CRASHED, senders=())
     assert verdict(down, Invariant.ROLE_FITS, "start", "n1").result is Result.HOLDS
     for identity in ("another", None):
@@ -210,7 +210,7 @@ def test_no_primary_starts_on_another_folder_than_its_own() -> None:
 
 
 def test_a_branch_that_a_log_does_not_have_is_not_told_of_later() -> None:
-    """Detached, a node forgets what it was told of branches that its log never got: a namesake may come."""
+    """Detached, a node forgets what it was told of branches that its WAL never got: a namesake may come."""
     told = (*FIRST, Branch(timeline=2, begin=Lsn(5000), term=2))
     standing = replace(healthy()["n3"].standing, lineage=told)
     assert trimmed(standing, FIRST).lineage == FIRST
@@ -257,7 +257,7 @@ def test_nothing_acknowledged_is_claimed_only_where_it_follows() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"commits": None, "commits_since": None}, "not known: the log was not read"),
+        ({"commits": None, "commits_since": None}, "not known: the WAL was not read"),
         ({"commits": (), "commits_since": Lsn(4400)}, "no commit is seen beyond it"),
         ({"commits": (), "commits_since": Lsn(4800)}, "what is between 0/1194 and there was not read"),
         (
@@ -276,7 +276,7 @@ def test_none_is_said_only_of_what_was_read(changes: dict[str, object], said: st
 
 
 def test_a_reclone_ends_acknowledging_before_it_copies_and_binds_after_the_rename() -> None:
-    """Detached and owing before the copy; nothing of the new log is written before the rename."""
+    """Detached and owing before the copy; nothing of the new WAL is written before the rename."""
     hands = hands_in(healthy(), "n3")
     catalogue()["reclone"].operate(hands, order_in(healthy(), "reclone", "n3", upstream="n1"))
     assert hands.done == [

@@ -65,13 +65,13 @@ def test_a_standby_that_does_not_count_is_not_counted(sync_state: str) -> None:
 
 
 def test_a_standby_whose_log_has_parted_proves_nothing() -> None:
-    """It streams, and PostgreSQL counts it; what it flushes is not the primary's log, so nothing is promised."""
+    """It streams, and PostgreSQL counts it; what it flushes is not the primary's WAL, so nothing is promised."""
     scene = _senders_without(healthy(), "n3")
     apart = (Branch(timeline=1, begin=Lsn(0), term=1), Branch(timeline=2, begin=Lsn(4000), term=2))
     position = Position(term=2, bound=2, timeline=2, lsn=Lsn(6000))
     found = _found(with_instance(scene, "n2", lineage=apart, position=position))
     assert (found.acknowledged, found.standbys) == ("unknown", ())
-    assert found.details == ("n2 streams from n1, and its log is no part of n1's history.",)
+    assert found.details == ("n2 streams from n1, and its WAL is no part of n1's history.",)
 
 
 @pytest.mark.parametrize("change", [{"receiver": None}, {"attached": None}, {"state": State.CRASHED}])

@@ -3,7 +3,7 @@
 - The source is asked itself (BASE_BACKUP, given up before its first byte of data), so that nothing is begun that cannot
   end.
 - A tablespace goes into the node's home, beside the copy: its place on the source may be the source's own, or that of
-  the folder which the copy replaces. A log that lies on a volume of its own goes to that volume.
+  the folder which the copy replaces. A WAL that lies on a volume of its own goes to that volume.
 
 CopySource: PostgreSQL manual 54.4 (BASE_BACKUP), pg_basebackup(1).
 """
@@ -26,19 +26,19 @@ ASK_SECONDS_MAX = 600.0
 """The source runs a checkpoint first."""
 POLL_SECONDS = 0.2
 LOG_BYTES = 128 << 20
-"""What is kept free for the log that is written while the copy is made."""
+"""What is kept free for the WAL that is written while the copy is made."""
 _ATTEMPT = re.compile(r"\.data-\d{4,}(\.[0-9a-f]+)?$")
 
 
 class CopySource(msgspec.Struct, frozen=True, kw_only=True):
-    """What a copy would hold: its bytes without the log, and the source's tablespaces outside its data folder."""
+    """What a copy would hold: its bytes without the WAL, and the source's tablespaces outside its data folder."""
 
     size_bytes: int
     tablespaces: tuple[str, ...]
 
 
 class CopyLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the parts of a copy go: each tablespace, and the log (None: into the copy itself)."""
+    """Where the parts of a copy go: each tablespace, and the WAL (None: into the copy itself)."""
 
     tablespaces: tuple[tuple[str, Path], ...]
     log: Path | None
@@ -124,20 +124,20 @@ def layout_of(source: CopySource, beside: Path, current: Path | None) -> CopyLay
 
 
 def refuse_unfit(source: CopySource, home: Path, layout: CopyLayout) -> None:
-    """Refuse a copy for which there is no room, or whose log's volume cannot be written to.
+    """Refuse a copy for which there is no room, or whose WAL's volume cannot be written to.
 
     Raises:
         CopyUnfit: so it is.
     """
     needed, free = source.size_bytes + LOG_BYTES, _free_bytes(home)
     if free < needed:
-        raise CopyUnfit(f"the copy takes {needed} bytes with its log; the volume of {home} has {free} left")
+        raise CopyUnfit(f"the copy takes {needed} bytes with its WAL; the volume of {home} has {free} left")
     if layout.log is not None:
         above = layout.log.parent
         if not os.access(above, os.W_OK | os.X_OK):
-            raise CopyUnfit(f"the log's volume is at {above}, where no folder can be made for the copy's")
+            raise CopyUnfit(f"the WAL's volume is at {above}, where no folder can be made for the copy's")
         if _free_bytes(above) < LOG_BYTES:
-            raise CopyUnfit(f"the log's volume at {above} has {_free_bytes(above)} bytes left")
+            raise CopyUnfit(f"the WAL's volume at {above} has {_free_bytes(above)} bytes left")
 
 
 def _free_bytes(folder: Path) -> int:

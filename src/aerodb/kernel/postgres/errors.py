@@ -130,8 +130,8 @@ class PromotionUnfinished(AeroError):
     title = "The promotion has not finished"
 
 
-class LogUnreadable(AeroError):
+class WalUnreadable(AeroError):
     """The write-ahead log, the control file or a history file does not read as expected."""
 
     code = "kernel.log-unreadable"
-    title = "PostgreSQL's log cannot be read"
+    title = "PostgreSQL's WAL cannot be read"

@@ -13,7 +13,7 @@ from pathlib import Path
 from aerodb.kernel.durable import sync_folder, write_durably
 from aerodb.kernel.postgres import settings
 from aerodb.kernel.postgres.copying import CopyLayout, ask_source, layout_of, refuse_unfit
-from aerodb.kernel.postgres.errors import FolderBroken, LogUnreadable
+from aerodb.kernel.postgres.errors import FolderBroken, WalUnreadable
 from aerodb.kernel.postgres.ground import Ground
 from aerodb.kernel.postgres.identity import draw_identity
 from aerodb.kernel.postgres.lsns import printed_lsn
@@ -25,14 +25,14 @@ _COPY_END = re.compile(r"write-ahead log end point: ([0-9A-F]+/[0-9A-F]+)")
 
 
 def end_of_copy(said: str) -> Lsn:
-    """Return where the log of a base backup ends, from what pg_basebackup says of its work.
+    """Return where the WAL of a base backup ends, from what pg_basebackup says of its work.
 
     Raises:
-        LogUnreadable: it does not say so.
+        WalUnreadable: it does not say so.
     """
     found = _COPY_END.search(said)
     if found is None:
-        raise LogUnreadable(f"pg_basebackup does not say where the copy ends: {said.strip()[-300:]}")
+        raise WalUnreadable(f"pg_basebackup does not say where the copy ends: {said.strip()[-300:]}")
     return printed_lsn(found[1])
 
 
@@ -75,11 +75,11 @@ class DataFolders:
         self._laid_out(upstream, self._place.home / "data-asked")
 
     def copy(self, upstream: str) -> Lsn:
-        """Make a new data folder from the upstream, durable and finished, not in use; return where its log ends.
+        """Make a new data folder from the upstream, durable and finished, not in use; return where its WAL ends.
 
         Raises:
             CommandFailed: pg_basebackup failed; what it left is named .partial and is never started.
-            LogUnreadable: it does not say where the copy's log ends.
+            WalUnreadable: it does not say where the copy's WAL ends.
             CopyUnfit: it has no room, and was not begun.
         """
         host, port = self._ground.address_of(upstream)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from aerodb.kernel.postgres.errors import LogUnreadable
+from aerodb.kernel.postgres.errors import WalUnreadable
 from aerodb.kernel.postgres.lsns import printed_lsn
 from aerodb.protocol.lsn import Lsn
 
@@ -20,7 +20,7 @@ def parse_history(timeline: int, text: str) -> History:
     """Return (timeline, where it began), oldest first, `timeline` last.
 
     Raises:
-        LogUnreadable: a line that is not of a history, or numbers or positions that do not rise.
+        WalUnreadable: a line that is not of a history, or numbers or positions that do not rise.
     """
     branches: list[tuple[int, Lsn]] = []
     begin = Lsn(0)
@@ -29,11 +29,11 @@ def parse_history(timeline: int, text: str) -> History:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise LogUnreadable(f"the history of timeline {timeline} has the line {line!r}")
+            raise WalUnreadable(f"the history of timeline {timeline} has the line {line!r}")
         branches.append((int(match[1]), begin))
         switched = printed_lsn(match[2])
         if switched < begin:
-            raise LogUnreadable(f"the history of timeline {timeline} goes back from {begin} to {switched}")
+            raise WalUnreadable(f"the history of timeline {timeline} goes back from {begin} to {switched}")
         begin = switched
     branches.append((timeline, begin))
     _refuse_unordered(timeline, branches)
@@ -43,7 +43,7 @@ def parse_history(timeline: int, text: str) -> History:
 def _refuse_unordered(timeline: int, branches: Sequence[tuple[int, Lsn]]) -> None:
     numbers = [number for number, _ in branches]
     if numbers[0] < 1 or any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
-        raise LogUnreadable(f"the history of timeline {timeline} names the timelines {numbers}")
+        raise WalUnreadable(f"the history of timeline {timeline} names the timelines {numbers}")
 
 
 def history_file(data: Path, timeline: int) -> Path:
@@ -55,15 +55,15 @@ def read_history(data: Path, timeline: int) -> History:
     """Return the history of `timeline` as the data folder holds it; timeline 1 has none and needs none.
 
     Raises:
-        LogUnreadable: the file is missing or is not a history.
+        WalUnreadable: the file is missing or is not a history.
     """
     if timeline == 1:
         return ((1, Lsn(0)),)
     try:
         text = history_file(data, timeline).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise LogUnreadable(f"the history of timeline {timeline} cannot be read: {error}") from error
+        raise WalUnreadable(f"the history of timeline {timeline} cannot be read: {error}") from error
     branches = parse_history(timeline, text)
     if len(branches) == 1:
-        raise LogUnreadable(f"the history of timeline {timeline} is empty")
+        raise WalUnreadable(f"the history of timeline {timeline} is empty")
     return branches

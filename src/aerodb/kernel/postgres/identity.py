@@ -1,6 +1,6 @@
 """A data folder's identity: a token drawn when the folder is made, in a file inside it.
 
-- What an agent remembers of a log is bound to it: another folder, put in use by whatever hand, is never taken for it.
+- What an agent remembers of a WAL is bound to it: another folder, put in use by whatever hand, is never taken for it.
 - A base backup carries the source's file along, so a copy gets a token of its own before it is finished.
 """
 

@@ -82,7 +82,7 @@ class Postgres:
         """Return the instance's facts now.
 
         Raises:
-            AeroError: the folder or the log cannot be read.
+            AeroError: the folder or the WAL cannot be read.
         """
         return self._observer.look(self._place.name, standing, noted)
 
@@ -100,7 +100,7 @@ class Postgres:
         return read_identity(self._place.data())
 
     def serving(self) -> Serving | None:
-        """Return what a load balancer is told by; None where it does not run, or does not answer. It reads no log."""
+        """Return what a load balancer is told by; None where it does not run, or does not answer. It reads no WAL."""
         if not self.running:
             return None
         try:

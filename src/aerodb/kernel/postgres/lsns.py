@@ -1,11 +1,11 @@
-"""Log positions as PostgreSQL's programs print them, and the arithmetic of WAL pages. Pure: no I/O, no clock.
+"""WAL positions as PostgreSQL's programs print them, and the arithmetic of WAL pages. Pure: no I/O, no clock.
 
-Source: PostgreSQL's access/xlog_internal.h (page headers of 24 bytes, 40 at a segment's start; records aligned to 8).
+Source: PostgreSQL's access/xlog internal.h (page headers of 24 bytes, 40 at a segment's start; records aligned to 8).
 """
 
 import re
 
-from aerodb.kernel.postgres.errors import LogUnreadable
+from aerodb.kernel.postgres.errors import WalUnreadable
 from aerodb.protocol.lsn import Lsn
 
 PAGE_BYTES = 8192
@@ -16,11 +16,11 @@ def printed_lsn(text: str) -> Lsn:
     """Return the position that a program printed, zero-padded or not.
 
     Raises:
-        LogUnreadable: it is not a position.
+        WalUnreadable: it is not a position.
     """
     match = _PRINTED.fullmatch(text.strip())
     if match is None:
-        raise LogUnreadable(f"{text!r} is not a log position")
+        raise WalUnreadable(f"{text!r} is not a WAL position")
     return Lsn((int(match[1], 16) << 32) | int(match[2], 16))
 
 

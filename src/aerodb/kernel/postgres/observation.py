@@ -7,24 +7,24 @@
 
 import re
 import threading
-from collections.abc import Callable
-from typing import TypeVar
 
 import msgspec
 
 from aerodb.errors import AeroError
 from aerodb.kernel.postgres.configured import Configured
-from aerodb.kernel.postgres.control import SHUT_DOWN, Control, read_control
+from aerodb.kernel.postgres.control_file import SHUT_DOWN, ControlFile, read_control_file
+from aerodb.kernel.postgres.filed import too_low
 from aerodb.kernel.postgres.history import History, read_history
 from aerodb.kernel.postgres.identity import read_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.keeping import Folders
+from aerodb.kernel.postgres.parts import Parts
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import is_stopping, postmaster, stranger
 from aerodb.kernel.postgres.session import PostgresSeen, PostgresSession
 from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstream_in
 from aerodb.kernel.postgres.sizes import Unused
-from aerodb.kernel.postgres.waldump import beginning, commits_after, end_of_log, readable_from
+from aerodb.kernel.postgres.waldump import beginning, commits_after, end_of_wal, readable_from
 from aerodb.protocol.authority import Branch, Position, Standing
 from aerodb.protocol.facts import Commit, Instance, SettingsFiles, State
 from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
@@ -34,27 +34,10 @@ from aerodb.rules.gate import IN_RECOVERY
 from aerodb.rules.position import Noted, is_of, lineage_of, position_down, position_running, quorum_down, told_of, voted
 
 _SEGMENT = re.compile(r"([0-9A-F]{8})[0-9A-F]{16}")
-T = TypeVar("T")
 BRANCHES_MIN = 2
-"""So many timelines a log has that was carried onto another; the first one of a cluster is told by its making."""
+"""So many timelines a WAL has that was carried onto another; the first one of a cluster is told by its making."""
 COMMITS_BYTES_MAX = 64 << 20
-"""How much of a log that was shut down is read for its last commits."""
-
-
-class Parts:
-    """What of a node could not be read, and why."""
-
-    def __init__(self) -> None:
-        """Begin whole."""
-        self.damage: list[str] = []
-
-    def read(self, part: str, reading: Callable[[], T]) -> T | None:
-        """Return what `reading` returns; None where it cannot, which is then noted under the name of the part."""
-        try:
-            return reading()
-        except (AeroError, OSError, ValueError) as error:
-            self.damage.append(f"{part}: {error.message if isinstance(error, AeroError) else error}")
-            return None
+"""How much of a WAL that was shut down is read for its last commits."""
 
 
 def _newest_timeline(place: Place) -> int:
@@ -66,7 +49,7 @@ def _newest_timeline(place: Place) -> int:
 class Down(msgspec.Struct, frozen=True, kw_only=True):
     """What the files of a node that is down say; None where they do not."""
 
-    control: Control | None
+    control_file: ControlFile | None
     timeline: int
     end: Lsn | None
     history: History
@@ -77,14 +60,14 @@ class Down(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def state(self) -> State:
         """Return how PostgreSQL ended."""
-        if self.control is None or self.end is None:
+        if self.control_file is None or self.end is None:
             return State.UNREADABLE
-        return State.STOPPED if self.control.clean else State.CRASHED
+        return State.STOPPED if self.control_file.clean else State.CRASHED
 
     @property
     def shutdown(self) -> Lsn | None:
         """Return the end of the shutdown checkpoint's record, where it was a clean shutdown as a primary."""
-        return self.end if self.control is not None and self.control.state == SHUT_DOWN else None
+        return self.end if self.control_file is not None and self.control_file.state == SHUT_DOWN else None
 
 
 class Observer:
@@ -158,7 +141,7 @@ class Observer:
 
     def _read_origin(self, last: Branch) -> str | None:
         data = self._place.data()
-        segment_bytes = read_control(self._installation, data).segment_bytes
+        segment_bytes = read_control_file(self._installation, data).segment_bytes
         return beginning(self._installation, data, last.timeline, last.begin, segment_bytes)
 
     # Running ----------------------------------------------------------------------------------------------------
@@ -168,7 +151,7 @@ class Observer:
         parts.damage += seen.damage
         timeline = seen.timeline or 0
         if seen.recovery:
-            timeline = max(timeline, parts.read("log", lambda: _newest_timeline(self._place)) or 0)
+            timeline = max(timeline, parts.read("WAL", lambda: _newest_timeline(self._place)) or 0)
         history = parts.read("history", lambda: read_history(self._place.data(), timeline)) if timeline else None
         text = parts.read(SETTINGS, self._standing_text)
         identity = self._identity()
@@ -203,13 +186,20 @@ class Observer:
 
     def _files(self, seen: PostgresSeen, standing: str | None) -> SettingsFiles | msgspec.UnsetType:
         """Return what the settings files hold by now; nothing where that cannot be read."""
-        if seen.files is None or standing is None:
+        found = seen.files
+        if found is None or standing is None:
+            return msgspec.UNSET
+        chosen, data = found["chosen"], self._place.data()
+        try:
+            low = too_low(chosen, read_control_file(self._installation, data).least) if chosen else ()
+        except AeroError:
             return msgspec.UNSET
         return SettingsFiles(
-            loaded=seen.files["loaded"],
-            faults=tuple(seen.files["faults"]),
+            loaded=found["loaded"],
+            faults=tuple(found["faults"]),
             drift=differing(expected(self._place, standing), DEFAULTS | seen.filed),
-            pending=tuple(seen.files["pending"]),
+            pending=tuple(found["pending"]),
+            low=low,
         )
 
     def _drift(self, seen: PostgresSeen, standing: str) -> tuple[str, ...]:
@@ -230,7 +220,7 @@ class Observer:
             return self._down[1]
 
     def _mark(self) -> tuple[object, ...] | None:
-        """Return what changes whenever the control file or the log does; None where that cannot be told."""
+        """Return what changes whenever the control file or the WAL does; None where that cannot be told."""
         try:
             data = self._place.data()
             segments = tuple(sorted((entry.name, entry.stat().st_mtime_ns) for entry in (data / "pg_wal").iterdir()))
@@ -241,10 +231,12 @@ class Observer:
     def _read_files(self) -> Down:
         parts, installation = Parts(), self._installation
         data = parts.read("data folder", self._place.data)
-        control = parts.read("control file", lambda: read_control(installation, data)) if data is not None else None
-        if data is None or control is None:
+        control_file = (
+            parts.read("control file", lambda: read_control_file(installation, data)) if data is not None else None
+        )
+        if data is None or control_file is None:
             return Down(
-                control=None,
+                control_file=None,
                 timeline=0,
                 end=None,
                 history=(),
@@ -252,16 +244,19 @@ class Observer:
                 commits_since=None,
                 damage=tuple(parts.damage),
             )
-        timeline, end = parts.read("log", lambda: end_of_log(installation, data, control)) or (control.timeline, None)
+        timeline, end = parts.read("WAL", lambda: end_of_wal(installation, data, control_file)) or (
+            control_file.timeline,
+            None,
+        )
         history = parts.read("history", lambda: read_history(data, timeline)) or ()
         commits: tuple[Commit, ...] | None = None
-        begin = max(control.redo, history[-1][1]) if history else control.redo
-        if history and end is not None and control.state != SHUT_DOWN:
+        begin = max(control_file.redo, history[-1][1]) if history else control_file.redo
+        if history and end is not None and control_file.state != SHUT_DOWN:
             commits = parts.read(
-                "commits", lambda: commits_after(installation, data, timeline, begin, control.segment_bytes)
+                "commits", lambda: commits_after(installation, data, timeline, begin, control_file.segment_bytes)
             )
         return Down(
-            control=control,
+            control_file=control_file,
             timeline=timeline,
             end=end,
             history=history,
@@ -276,9 +271,9 @@ class Observer:
         return self._silent(unseen) if unseen else self._look_down(node, standing, noted)
 
     def _read_shut(self, down: Down) -> tuple[tuple[Commit, ...] | None, Lsn | None]:
-        """Return the last commits in a log that was shut down cleanly, and from where on it was read; read once.
+        """Return the last commits in a WAL that was shut down cleanly, and from where on it was read; read once.
 
-        No demotion waits for it: the log of a primary that steps down, or has, is known by its pledge.
+        No demotion waits for it: the WAL of a primary that steps down, or has, is known by its pledge.
         """
         with self._reading:
             if self._shut is None or self._shut[0] is not down:
@@ -286,16 +281,16 @@ class Observer:
             return self._shut[1]
 
     def _last_commits(self, down: Down) -> tuple[tuple[Commit, ...] | None, Lsn | None]:
-        control, end = down.control, down.end
-        if control is None or end is None or not down.history:
+        control_file, end = down.control_file, down.end
+        if control_file is None or end is None or not down.history:
             return None, None
         timeline, begin = down.history[-1]
         wanted = max(begin, Lsn(max(end.value - COMMITS_BYTES_MAX, 0)))
 
         def read() -> tuple[tuple[Commit, ...], Lsn]:
             data = self._place.data()
-            since = readable_from(data, timeline, wanted, end, control.segment_bytes)
-            return commits_after(self._installation, data, timeline, since, control.segment_bytes), since
+            since = readable_from(data, timeline, wanted, end, control_file.segment_bytes)
+            return commits_after(self._installation, data, timeline, since, control_file.segment_bytes), since
 
         return Parts().read("commits", read) or (None, None)
 
@@ -313,7 +308,7 @@ class Observer:
         if commits is None and not stepping_down and (position is None or position != pledged):
             commits, since = self._read_shut(down)
         return Instance(
-            system=down.control.system if down.control else "",
+            system=down.control_file.system if down.control_file else "",
             folder=self._folder(),
             version=self._installation.version,
             state=down.state,
@@ -333,19 +328,19 @@ class Observer:
             load=None,
             commits=commits,
             commits_since=since,
-            checkpoint=down.control.redo if down.control else None,
+            checkpoint=down.control_file.redo if down.control_file else None,
             identity=identity,
-            served=self._served(down.control),
+            served=self._served(down.control_file),
             origin=self._origin(identity, lineage),
             damage=tuple(dict.fromkeys(parts.damage)),
             keeping=self._kept(NOTHING_SEEN),
         )
 
-    def _served(self, control: Control | None) -> bool | None:
+    def _served(self, control_file: ControlFile | None) -> bool | None:
         """Tell whether the folder was out of recovery when PostgreSQL last used it; a copy never started was not."""
-        if control is None:
+        if control_file is None:
             return None
-        return control.state not in IN_RECOVERY and not (self._place.data() / "backup_label").exists()
+        return control_file.state not in IN_RECOVERY and not (self._place.data() / "backup_label").exists()
 
     def _would_start_with(self) -> dict[str, str]:
         with self._reading:
@@ -360,9 +355,9 @@ class Observer:
         """Return what is known of a process that does not answer, or cannot be looked into."""
         parts = Parts()
         parts.damage.append(f"process: {why}")
-        control = parts.read("control file", lambda: read_control(self._installation, self._place.data()))
+        control_file = parts.read("control file", lambda: read_control_file(self._installation, self._place.data()))
         return Instance(
-            system=control.system if control else "",
+            system=control_file.system if control_file else "",
             folder=self._folder(),
             version=self._installation.version,
             state=State.UNREACHABLE,
@@ -386,7 +381,7 @@ class Observer:
 
 
 def _position(timeline: int, seen: PostgresSeen, standing: Standing, lineage: tuple[Branch, ...]) -> Position:
-    """Return where a running node's log ends; its term is unknown where the rows of the terms cannot be read."""
+    """Return where a running node's WAL ends; its term is unknown where the rows of the terms cannot be read."""
     if seen.rows is None:
         return Position(term=None, bound=None, timeline=timeline, lsn=seen.end)
     return position_running(lineage, seen.end, seen.rows, standing.followed if seen.recovery else None)

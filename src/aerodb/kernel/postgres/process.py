@@ -207,7 +207,7 @@ def start(installation: Installation, place: Place) -> None:
 
     Raises:
         AlreadyRunning: it runs.
-        StartFailed: it ended, or is not ready in time; the message ends with the end of its own log. It says "not
+        StartFailed: it ended, or is not ready in time; the message ends with the end of its server log. It says "not
             executed" only where the process is gone and never said that it was ready.
     """
     if postmaster(place) is not None:

@@ -32,7 +32,7 @@ select json_build_object(
 
 
 def read_lsn(text: str | None) -> Lsn | None:
-    """Return a log position that PostgreSQL prints, or None where it has none."""
+    """Return a WAL position that PostgreSQL prints, or None where it has none."""
     return None if text is None else Lsn.parse(text)
 
 

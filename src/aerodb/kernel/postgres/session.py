@@ -95,7 +95,7 @@ class PostgresSeen(msgspec.Struct, frozen=True, kw_only=True):
     """What a running PostgreSQL says of itself, in one look.
 
     `rows` are those of the terms, None where they cannot be read, which `damage` then says. `settings` are in force,
-    `filed` are in the files that the next reload takes up. `end` is where its log ends; `timeline` is None on a standby
+    `filed` are in the files that the next reload takes up. `end` is where its WAL ends; `timeline` is None on a standby
     that does not receive; `checkpoint` is where the last finished checkpoint (on a standby: restartpoint) begins.
     """
 
@@ -369,7 +369,7 @@ class PostgresSession:
             return None, (f"terms: {error.message}",)
 
     def serving(self) -> Serving:
-        """Return what a load balancer is told by; no log and no table is read for it.
+        """Return what a load balancer is told by; no WAL and no table is read for it.
 
         Raises:
             PostgresUnreachable, StatementFailed: as of `look`.

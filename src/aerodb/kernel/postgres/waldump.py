@@ -1,8 +1,8 @@
 """The write-ahead log of a stopped data folder: where it ends, what its last record is, which commits it holds.
 
 - A position is where a record ENDS; pg_waldump prints where it starts, so the end is worked out from its length.
-- The error that pg_waldump prints at the end of the log is normal, and is the sign that it has read to the end.
-- What is printed is read as it comes, and little of it is kept: a log may be long, and a record may be huge.
+- The error that pg_waldump prints at the end of the WAL is normal, and is the sign that it has read to the end.
+- What is printed is read as it comes, and little of it is kept: a WAL may be long, and a record may be huge.
 """
 
 import itertools
@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from aerodb.kernel.postgres.control import SHUT_DOWN, Control
-from aerodb.kernel.postgres.errors import LogUnreadable
+from aerodb.kernel.postgres.control_file import SHUT_DOWN, ControlFile
+from aerodb.kernel.postgres.errors import WalUnreadable
 from aerodb.kernel.postgres.history import History, history_file, read_history
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.lsns import printed_lsn, record_end
@@ -58,7 +58,7 @@ def readable_from(data: Path, timeline: int, lsn: Lsn, end: Lsn, segment_bytes: 
     """Return from where on, at or after `lsn`, the segments of a timeline are there without a gap up to `end`."""
     a_gigabyte = (1 << 32) // segment_bytes
     names = {path.name for path in (data / "pg_wal").iterdir()}
-    first = wanted = max(end.value - 1, 0) // segment_bytes  # A log can end where a segment begins that is not there.
+    first = wanted = max(end.value - 1, 0) // segment_bytes  # A WAL can end where a segment begins that is not there.
     while wanted >= lsn.value // segment_bytes:
         if f"{timeline:08X}{wanted // a_gigabyte:08X}{wanted % a_gigabyte:08X}" not in names:
             break
@@ -77,10 +77,10 @@ def _dump(
 ) -> str:
     """Return the last lines with `wanted` that pg_waldump prints from `start` on; none where there is no such segment.
 
-    The error at the end of the log is accepted, any other is not.
+    The error at the end of the WAL is accepted, any other is not.
 
     Raises:
-        CommandFailed, LogUnreadable: another error.
+        CommandFailed, WalUnreadable: another error.
     """
     segments = _segments(data, timeline, start, segment_bytes)
     if segments is None:
@@ -90,80 +90,94 @@ def _dump(
         lines=COMMITS_MAX, wanted=re.compile(wanted), timeout_seconds=DUMP_SECONDS_MAX, accept=(0, 1),
     )  # fmt: skip
     if ended.code and not _END.search(ended.error):
-        raise LogUnreadable(f"pg_waldump: {ended.error.strip()[-500:]}")
+        raise WalUnreadable(f"pg_waldump: {ended.error.strip()[-500:]}")
     return ended.output
 
 
-def shutdown_end(installation: Installation, data: Path, control: Control) -> Lsn | None:
+def shutdown_end(installation: Installation, data: Path, control_file: ControlFile) -> Lsn | None:
     """Return the end of the shutdown checkpoint's record; None where it was not a clean shutdown as a primary.
 
     Raises:
-        LogUnreadable: the record that the control file names is not a shutdown checkpoint.
+        WalUnreadable: the record that the control file names is not a shutdown checkpoint.
     """
-    if control.state != SHUT_DOWN:
+    if control_file.state != SHUT_DOWN:
         return None
     text = _dump(
-        installation, data, control.timeline, control.checkpoint, control.segment_bytes, "-n", "1", wanted=b"rmgr: "
+        installation,
+        data,
+        control_file.timeline,
+        control_file.pg_checkpoint,
+        control_file.segment_bytes,
+        "-n",
+        "1",
+        wanted=b"rmgr: ",
     )
     found = next(iter(_records(text)), None)
-    if found is None or found[5] != "CHECKPOINT_SHUTDOWN" or printed_lsn(found[4]) != control.checkpoint:
-        raise LogUnreadable(f"the record at {control.checkpoint} is not the shutdown checkpoint: {text[:300]!r}")
-    return record_end(control.checkpoint, int(found[2]), control.segment_bytes)
+    if found is None or found[5] != "CHECKPOINT_SHUTDOWN" or printed_lsn(found[4]) != control_file.pg_checkpoint:
+        raise WalUnreadable(
+            f"the record at {control_file.pg_checkpoint} is not the shutdown checkpoint: {text[:300]!r}"
+        )
+    return record_end(control_file.pg_checkpoint, int(found[2]), control_file.segment_bytes)
 
 
-def end_of_log(installation: Installation, data: Path, control: Control) -> tuple[int, Lsn]:
+def end_of_wal(installation: Installation, data: Path, control_file: ControlFile) -> tuple[int, Lsn]:
     """Return the timeline and the end of the last complete record in a stopped folder: where recovery would end.
 
     Raises:
-        LogUnreadable, CommandFailed: the log cannot be read, or lacks what the control file says that it has.
+        WalUnreadable, CommandFailed: the WAL cannot be read, or lacks what the control file says that it has.
     """
-    shut = shutdown_end(installation, data, control)
+    shut = shutdown_end(installation, data, control_file)
     if shut is not None:
-        return control.timeline, shut
-    history = _newest_history(data, control)
+        return control_file.timeline, shut
+    history = _newest_history(data, control_file)
     for index in range(len(history) - 1, -1, -1):
         timeline, begin = history[index]
-        if timeline < control.timeline:
+        if timeline < control_file.timeline:
             break
-        start = max(begin, control.redo)
-        end = _last_end(installation, data, timeline, start, control)
+        start = max(begin, control_file.redo)
+        end = _last_end(installation, data, timeline, start, control_file)
         if end is not None and end > begin:
-            _refuse_short(end, control)
+            _refuse_short(end, control_file)
             return timeline, end
-    raise LogUnreadable(f"no record can be read at {control.redo}, where recovery would begin")
+    raise WalUnreadable(f"no record can be read at {control_file.redo}, where recovery would begin")
 
 
-def _refuse_short(end: Lsn, control: Control) -> None:
-    """Refuse a log that ends before what the control file says to be in it.
+def _refuse_short(end: Lsn, control_file: ControlFile) -> None:
+    """Refuse a WAL that ends before what the control file says to be in it.
 
     Raises:
-        LogUnreadable: so it does.
+        WalUnreadable: so it does.
     """
-    for needed, what in ((control.checkpoint, "the last checkpoint"), (control.recovery_end, "a consistent state")):
-        if end < needed or end == control.checkpoint:
-            raise LogUnreadable(f"the log ends at {end}, before {what} at {needed}")
+    for needed, what in (
+        (control_file.pg_checkpoint, "the last checkpoint"),
+        (control_file.recovery_end, "a consistent state"),
+    ):
+        if end < needed or end == control_file.pg_checkpoint:
+            raise WalUnreadable(f"the WAL ends at {end}, before {what} at {needed}")
 
 
-def _newest_history(data: Path, control: Control) -> History:
+def _newest_history(data: Path, control_file: ControlFile) -> History:
     """Return the history that recovery would follow: the newest that the control file's timeline leads to."""
-    newest = control.timeline
+    newest = control_file.timeline
     while history_file(data, newest + 1).exists():
         newest += 1
-    for timeline in range(newest, control.timeline, -1):
+    for timeline in range(newest, control_file.timeline, -1):
         history = read_history(data, timeline)
         ends = {old: following for (old, _), (_, following) in itertools.pairwise(history)}
-        if control.timeline in ends and control.checkpoint <= ends[control.timeline]:
+        if control_file.timeline in ends and control_file.pg_checkpoint <= ends[control_file.timeline]:
             return history
-    return read_history(data, control.timeline)
+    return read_history(data, control_file.timeline)
 
 
-def _last_end(installation: Installation, data: Path, timeline: int, start: Lsn, control: Control) -> Lsn | None:
+def _last_end(
+    installation: Installation, data: Path, timeline: int, start: Lsn, control_file: ControlFile
+) -> Lsn | None:
     """Return the end of the last complete record at or after `start`, or None where there is none.
 
     pg_waldump's statistics say where they end, and spare it from printing what the records hold: a logical message of
     100 MB would be 300 MB of text.
     """
-    text = _dump(installation, data, timeline, start, control.segment_bytes, "--stats", wanted=b"^WAL statistics")
+    text = _dump(installation, data, timeline, start, control_file.segment_bytes, "--stats", wanted=b"^WAL statistics")
     found = _RANGE.fullmatch(text)
     return printed_lsn(found[1]) if found else None
 
@@ -175,7 +189,7 @@ def beginning(installation: Installation, data: Path, timeline: int, begin: Lsn,
     no longer there, or the timeline begins otherwise.
 
     Raises:
-        LogUnreadable, CommandFailed: the log cannot be read.
+        WalUnreadable, CommandFailed: the WAL cannot be read.
     """
     text = _dump(installation, data, timeline, begin, segment_bytes, "-n", BEGINNING_RECORDS, wanted=b"rmgr: ")
     ends = (each for each in _records(text) if each[5] == "END_OF_RECOVERY")
@@ -186,12 +200,12 @@ def beginning(installation: Installation, data: Path, timeline: int, begin: Lsn,
 def commits_after(
     installation: Installation, data: Path, timeline: int, lsn: Lsn, segment_bytes: int
 ) -> tuple[Commit, ...]:
-    """Return the last transactions that `timeline` committed at or after `lsn`, in the log's order.
+    """Return the last transactions that `timeline` committed at or after `lsn`, in the WAL's order.
 
     At most COMMITS_MAX.
 
     Raises:
-        LogUnreadable, CommandFailed: the log cannot be read.
+        WalUnreadable, CommandFailed: the WAL cannot be read.
     """
     text = _dump(installation, data, timeline, lsn, segment_bytes, "-r", "Transaction", wanted=b"desc: COMMIT")
     return tuple(_commit(match) for match in _records(text) if match[5] in _COMMITS)

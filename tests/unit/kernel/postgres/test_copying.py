@@ -22,7 +22,7 @@ def test_each_tablespace_has_a_place_of_this_attempts_own(tmp_path: Path) -> Non
 
 
 def test_a_log_inside_the_folder_needs_nothing(tmp_path: Path) -> None:
-    """Neither a folder whose log lies in it, nor one that is gone, sends the copy's log elsewhere."""
+    """Neither a folder whose WAL lies in it, nor one that is gone, sends the copy's WAL elsewhere."""
     (tmp_path / "data-0001" / "pg_wal").mkdir(parents=True)
     for current in (tmp_path / "data-0001", tmp_path / "gone", None):
         assert layout_of(_source(), tmp_path / "data-0002.ab", current).arguments == []

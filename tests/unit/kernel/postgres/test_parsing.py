@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aerodb.kernel.postgres.control import parse_control
-from aerodb.kernel.postgres.errors import LogUnreadable
+from aerodb.kernel.postgres.control_file import parse_control_file
+from aerodb.kernel.postgres.errors import WalUnreadable
+from aerodb.kernel.postgres.filed import too_low
 from aerodb.kernel.postgres.history import parse_history
 from aerodb.kernel.postgres.lsns import PAGE_BYTES, printed_lsn, record_end
 from aerodb.protocol.lsn import Lsn
@@ -24,6 +25,11 @@ Latest checkpoint's PrevTimeLineID:   1
 Minimum recovery ending location:     0/0
 Min recovery ending loc's timeline:   0
 wal_log_hints setting:                on
+max_connections setting:              100
+max_worker_processes setting:         8
+max_wal_senders setting:              10
+max_prepared_xacts setting:           0
+max_locks_per_xact setting:           64
 Bytes per WAL segment:                16777216
 Data page checksum version:           1
 """
@@ -42,7 +48,7 @@ def test_anything_else_is_no_position(text: str) -> None:
     """Either it is a position, or it is refused in our words."""
     try:
         found = printed_lsn(text)
-    except LogUnreadable:
+    except WalUnreadable:
         return
     assert Lsn.parse(str(found)) == found
 
@@ -97,20 +103,29 @@ def test_histories_are_read_as_written(steps: list[tuple[int, int]]) -> None:
 )  # fmt: skip
 def test_what_is_no_history_is_refused(text: str) -> None:
     """Wrong columns, numbers that do not rise, positions that go back, a timeline that is its own parent."""
-    with pytest.raises(LogUnreadable):
+    with pytest.raises(WalUnreadable):
         parse_history(3, text)
 
 
 def test_the_control_file() -> None:
     """Every field that matters, as pg_controldata prints it."""
-    found = parse_control(CONTROL)
+    found = parse_control_file(CONTROL)
     assert (found.system, found.clean, found.timeline, found.previous_timeline) == ("7500000000000000001", True, 2, 1)
-    assert (found.checkpoint, found.segment_bytes, found.log_hints) == (Lsn.parse("0/3000028"), SEGMENT_BYTES, True)
-    assert not parse_control(CONTROL.replace("shut down", "in production")).clean
+    assert (found.pg_checkpoint, found.segment_bytes, found.log_hints) == (Lsn.parse("0/3000028"), SEGMENT_BYTES, True)
+    assert not parse_control_file(CONTROL.replace("shut down", "in production")).clean
 
 
 @pytest.mark.parametrize("line", [line for line in CONTROL.splitlines()[1:] if line])
 def test_a_control_file_without_a_field_is_refused(line: str) -> None:
     """A field that is missing, or that is not what it should be, is an error and no default."""
-    with pytest.raises(LogUnreadable):
-        parse_control(CONTROL.replace(line, ""))
+    with pytest.raises(WalUnreadable):
+        parse_control_file(CONTROL.replace(line, ""))
+
+
+@pytest.mark.parametrize(
+    ("value", "low"),
+    [("99", True), ("100", False), ("101", False), ("0x64", True), ("", True), ("many", True), ("-1", True)],
+)
+def test_what_a_standby_would_start_with_too_little_of(value: str, *, low: bool) -> None:
+    """It is held against what the WAL asks for; what is no plain number is not known to be enough."""
+    assert bool(too_low({"max_connections": value}, parse_control_file(CONTROL).least)) is low

@@ -1,4 +1,4 @@
-"""Which part of a log can be read: its segments, as far back as they are there without a gap."""
+"""Which part of a WAL can be read: its segments, as far back as they are there without a gap."""
 
 from pathlib import Path
 

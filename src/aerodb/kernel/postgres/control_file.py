@@ -1,7 +1,7 @@
 """The control file, as pg_controldata prints it.
 
 - "Latest checkpoint location" is the START of the checkpoint's record; see `waldump.shutdown_end`.
-- It is read only where PostgreSQL does not run: in a running one its timeline is stale after a promotion.
+- Of one that runs, its timeline is stale after a promotion; what never goes stale is read: segments, `least`.
 """
 
 import re
@@ -9,21 +9,35 @@ from pathlib import Path
 
 import msgspec
 
-from aerodb.kernel.postgres.errors import LogUnreadable
+from aerodb.kernel.postgres.errors import WalUnreadable
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.lsns import printed_lsn
 from aerodb.protocol.lsn import Lsn
 
 SHUT_DOWN = "shut down"
 SHUT_DOWN_IN_RECOVERY = "shut down in recovery"
+LEAST = {
+    "max_connections": "max_connections setting",
+    "max_worker_processes": "max_worker_processes setting",
+    "max_wal_senders": "max_wal_senders setting",
+    "max_prepared_transactions": "max_prepared_xacts setting",
+    "max_locks_per_transaction": "max_locks_per_xact setting",
+}
+"""The settings that a standby must have at least as high as its primary had them, and how the control file calls them.
+
+Source: PostgreSQL manual 26.4.3.
+"""
 
 
-class Control(msgspec.Struct, frozen=True, kw_only=True):
-    """The control file's fields that matter here."""
+class ControlFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The control file's fields that matter here.
+
+    `least` is what the WAL says of the primary's settings: a standby with less neither replays on nor starts.
+    """
 
     system: str
     state: str
-    checkpoint: Lsn
+    pg_checkpoint: Lsn
     redo: Lsn
     timeline: int
     previous_timeline: int
@@ -32,6 +46,7 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     segment_bytes: int
     checksums: bool
     log_hints: bool
+    least: dict[str, int]
 
     @property
     def clean(self) -> bool:
@@ -39,11 +54,11 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in {SHUT_DOWN, SHUT_DOWN_IN_RECOVERY}
 
 
-def parse_control(text: str) -> Control:
+def parse_control_file(text: str) -> ControlFile:
     """Return what pg_controldata printed under LC_ALL=C.
 
     Raises:
-        LogUnreadable: a field is missing or is not what it should be.
+        WalUnreadable: a field is missing or is not what it should be.
     """
     fields: dict[str, str] = {}
     for line in text.splitlines():
@@ -51,10 +66,10 @@ def parse_control(text: str) -> Control:
         if colon:
             fields[name.strip()] = value.strip()
     try:
-        return Control(
+        return ControlFile(
             system=str(int(fields["Database system identifier"])),
             state=fields["Database cluster state"],
-            checkpoint=printed_lsn(fields["Latest checkpoint location"]),
+            pg_checkpoint=printed_lsn(fields["Latest checkpoint location"]),
             redo=printed_lsn(fields["Latest checkpoint's REDO location"]),
             timeline=int(fields["Latest checkpoint's TimeLineID"]),
             previous_timeline=int(fields["Latest checkpoint's PrevTimeLineID"]),
@@ -63,19 +78,20 @@ def parse_control(text: str) -> Control:
             segment_bytes=int(fields["Bytes per WAL segment"]),
             checksums=fields["Data page checksum version"] != "0",
             log_hints=fields["wal_log_hints setting"] == "on",
+            least={name: int(fields[label]) for name, label in LEAST.items()},
         )
     except (KeyError, ValueError) as error:
-        raise LogUnreadable(f"the control file's {error} cannot be read") from error
+        raise WalUnreadable(f"the control file's {error} cannot be read") from error
 
 
-def read_control(installation: Installation, data: Path) -> Control:
+def read_control_file(installation: Installation, data: Path) -> ControlFile:
     """Return the control file of a data folder.
 
     Raises:
         CommandFailed: pg_controldata failed.
-        LogUnreadable: the file is damaged (its checksum does not fit), or is printed otherwise than expected.
+        WalUnreadable: the file is damaged (its checksum does not fit), or is printed otherwise than expected.
     """
     ended = installation.run("pg_controldata", "-D", data, timeout_seconds=20)
     if re.search(r"WARNING", ended.output + ended.error):
-        raise LogUnreadable(f"pg_controldata warns of {data}: {(ended.error or ended.output)[:500]}")
-    return parse_control(ended.output)
+        raise WalUnreadable(f"pg_controldata warns of {data}: {(ended.error or ended.output)[:500]}")
+    return parse_control_file(ended.output)
