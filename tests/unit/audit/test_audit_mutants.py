@@ -1,13 +1,38 @@
 """Each check of the log's meaning is there for something: without it, some forgery goes unnoticed."""
 
+import sys
+from importlib import import_module
 from itertools import groupby
-from types import ModuleType
+from types import FrameType, ModuleType
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.unit.audit.forging import FORGERIES, Forged, Forgery
-from tests.unit.audit.mutants import Mutant, judge_of, mutants
+from tests.unit.audit.mutants import CHECKS, MEANING, Mutant, judge_of, mutants
 from tests.unit.audit.seconding import SECOND_FORGERIES, Seconded
+
+Lines = set[tuple[str, int]]
+"""Lines of the judge's modules, each with its module's name."""
+
+
+class Made(NamedTuple):
+    """A forgery, the log in which it was made, and the lines that the judge passes through in it and in no honest one.
+
+    `skips` are the lines that it passes through in the honest one alone.
+    """
+
+    forgery: Forgery
+    log: Forged
+    passes: Lines
+    skips: Lines
+
+    def far(self, mutant: Mutant) -> int:
+        """Return how many lines from a mutant's the judge first goes another way: who is near is likely to notice."""
+        own = (abs(line - mutant.line) for module, line in self.passes if module == mutant.module)
+        gone = (line - mutant.line for module, line in self.skips if module == mutant.module and line > mutant.line)
+        return min([*own, *gone], default=sys.maxsize)
+
 
 REDUNDANT = {
     "checks: raise Unfounded('the plan on record is of another request')":
@@ -17,15 +42,37 @@ REDUNDANT = {
 
 
 @pytest.fixture(scope="session")
-def forged(honest: Forged, honest_second: Seconded) -> list[tuple[Forgery, Forged]]:
+def forged(honest: Forged, honest_second: Seconded) -> list[Made]:
     """Return every forgery, made."""
     made = []
     for whole, forgeries in ((honest, FORGERIES), (honest_second, SECOND_FORGERIES)):
+        usual = passed(whole)
         for forgery in forgeries:
             log = whole.copy()
             forgery.make(log)
-            made.append((forgery, log))
+            lines = passed(log)
+            made.append(Made(forgery, log, lines - usual, usual - lines))
     return made
+
+
+def passed(log: Forged) -> Lines:
+    """Return the lines that the judge passes through in a log."""
+    lines, names = Lines(), {str(import_module(each).__file__): each for each in (CHECKS, MEANING)}
+
+    def called(frame: FrameType, event: str, arg: object) -> Any:
+        del arg
+        module = names.get(frame.f_code.co_filename)
+        if module is not None and event == "line":
+            lines.add((module, frame.f_lineno))
+        return called if module is not None else None
+
+    before = sys.gettrace()
+    sys.settrace(called)
+    try:
+        found(import_module(MEANING), log)
+    finally:
+        sys.settrace(before)
+    return lines
 
 
 def found(judge: ModuleType, log: Forged) -> set[tuple[str, int, str]]:
@@ -43,10 +90,7 @@ def found(judge: ModuleType, log: Forged) -> set[tuple[str, int, str]]:
 
 
 def test_every_check_is_needed(
-    honest: Forged,
-    honest_second: Seconded,
-    forged: list[tuple[Forgery, Forged]],
-    monkeypatch: pytest.MonkeyPatch,
+    honest: Forged, honest_second: Seconded, forged: list[Made], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With any one check dropped, some forgery is not named as it must be, or an honest log is accused."""
     survivors = [each for each in mutants() if not _noticed(each, (honest, honest_second), forged, monkeypatch)]
@@ -54,13 +98,14 @@ def test_every_check_is_needed(
     assert told == set(REDUNDANT), "\n".join(f"{each.module}:{each.line}: {each.dropped}" for each in survivors)
 
 
-def _noticed(
-    mutant: Mutant, honest: tuple[Forged, ...], forged: list[tuple[Forgery, Forged]], monkeypatch: pytest.MonkeyPatch
-) -> bool:
+def _noticed(mutant: Mutant, honest: tuple[Forged, ...], forged: list[Made], monkeypatch: pytest.MonkeyPatch) -> bool:
     judge = judge_of(mutant, monkeypatch)
     if _accuses(judge, honest[0]):
         return True
-    if any((forgery.state, forgery.sequence, forgery.part) not in found(judge, log) for forgery, log in forged):
+    if any(
+        (forgery.state, forgery.sequence, forgery.part) not in found(judge, log)
+        for forgery, log, _, _ in sorted(forged, key=lambda made: made.far(mutant))
+    ):
         return True
     return any(_accuses(judge, log) for log in honest[1:])
 

@@ -18,7 +18,15 @@ from msgspec.structs import replace
 from aerodb.audit import note, proof, tree
 from aerodb.audit.cosignature import cosign
 from aerodb.audit.export import export
-from aerodb.audit.record import RECORD_BYTES_MAX, Record, RecordEvent, RecordTooLarge, decode_record, encode_record
+from aerodb.audit.record import (
+    RECORD_BYTES_MAX,
+    Record,
+    RecordEventOne,
+    RecordOne,
+    RecordTooLarge,
+    decode_record,
+    encode_record,
+)
 from aerodb.audit.store import (
     BlobMismatched,
     Log,
@@ -41,10 +49,10 @@ SNAPSHOT = b'{"snapshot":1}'
 BLOBS = {canonical.digest(PLAN): PLAN, canonical.digest(SNAPSHOT): SNAPSHOT}
 
 
-def a_record(number: int, event: RecordEvent = "requested") -> Record:
+def a_record(number: int, event: RecordEventOne = "requested") -> Record:
     """Return one record; a confirmation names the plan and the snapshot."""
     request = f"r{number // 2}"
-    record = Record(event=event, at="2026-01-01T00:00:00Z", clock="test", request=request, operator="ada")
+    record = RecordOne(event=event, at="2026-01-01T00:00:00Z", clock="test", request=request, operator="ada")
     plan, snapshot = canonical.digest(PLAN), canonical.digest(SNAPSHOT)
     return replace(record, plan=plan, snapshot=snapshot) if event == "confirmed" else record
 
@@ -145,11 +153,11 @@ APPEND_FOREVER = """
 import sys
 from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from aerodb.audit.record import Record
+from aerodb.audit.record import RecordOne
 from aerodb.audit.store import Log
 log = Log.create(Path(sys.argv[1]), "aerodb.log/test", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 while True:
-    record = Record(event="requested", at="2026-01-01T00:00:00Z", clock="test", request="r", operator="ada")
+    record = RecordOne(event="requested", at="2026-01-01T00:00:00Z", clock="test", request="r", operator="ada")
     print(log.append(record), flush=True)
 """
 
