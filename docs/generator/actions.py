@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator
 
 from aerodb.actions import catalogue
+from aerodb.protocol.classes import MEANINGS
 from aerodb.protocol.plan import Loss
 from aerodb.rules.arguments import KINDS, Argument
 from aerodb.rules.election import election_loss
@@ -70,6 +71,11 @@ def _sections(action: Action) -> Iterator[tuple[str, str]]:
         else "None.",
     )
     yield "Authority", f"A person whose role is {action.authority} ([permissions](../permissions.md))."
+    yield (
+        "Class",
+        f"{action.of_class}: {MEANINGS[action.of_class]}. A configuration can ask for a "
+        "[second person](../operating.md#a-second-person) for a class.",
+    )
     yield "What happens", items(_bare(action, each) for each in action.effects)
     yield "What cannot be undone", items(_bare(action, each) for each in action.irreversible) or "Nothing."
     yield "Outage", action.outage

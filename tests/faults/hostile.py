@@ -20,7 +20,7 @@ from aerodb.control.record import Recorder
 from aerodb.kernel.node import read_node
 from aerodb.protocol import canonical
 from aerodb.protocol.facts import Report
-from aerodb.protocol.plan import Order, Outcome, Plan, Request, Result, Snapshot, late_nonce
+from aerodb.protocol.plan import Confirmation, Order, Outcome, Plan, Request, Result, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed, sign
 from aerodb.protocol.sshsig import sign_with_key
 from aerodb.rules.explain import explain
@@ -100,7 +100,7 @@ class Hostile:
         text = canonical.encode(plan).decode()
         signature = sign_with_key(operator_key(self.running.layout), text.encode())
         self._recorder.planned(plan, text, canonical.encode(snapshot), ())
-        sequence = self._recorder.confirmed(plan, text, signature, touch=False)
+        sequence = self._recorder.confirmed(plan, Confirmation(plan=text, signature=signature), touch=False)
         gap = gap_of(plan.request)
         seen = self.running.impostor.seen(plan.request.target, gap.restored.size if gap else None)
         record = self.log.record(sequence).decode()

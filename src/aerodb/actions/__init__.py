@@ -8,8 +8,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from aerodb.errors import AeroError
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.confirmation import Confirmed
 from aerodb.protocol.marks import Gap
-from aerodb.protocol.plan import Request
+from aerodb.protocol.plan import Confirmation, Request
+from aerodb.rules.second import check_seconded, second_due
 from aerodb.rules.specification import Action
 
 
@@ -29,6 +32,25 @@ def gap_of(request: Request) -> Gap | None:
     """
     gives_up = action_named(request.action).gives_up
     return gives_up(request) if gives_up else None
+
+
+def needs_second(cluster: Cluster, request: Request) -> bool:
+    """Tell whether a second person must sign a request's plan under a version; of an unknown action, no.
+
+    A request for an action that there is not is refused for that.
+    """
+    action = catalogue().get(request.action)
+    return action is not None and second_due(cluster, action)
+
+
+def second_of(cluster: Cluster, request: Request, signed: Confirmation) -> Confirmed | None:
+    """Return what the second signature over a request's plan proves; None where none is asked, and none is there.
+
+    Raises:
+        SecondMissing, SecondRefused: see `check_seconded`.
+    """
+    action = catalogue().get(request.action)
+    return check_seconded(cluster, action, request, signed) if action is not None else None
 
 
 @cache

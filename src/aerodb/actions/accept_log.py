@@ -8,6 +8,7 @@
 - It changes no authority, and no id that the node has used becomes free.
 """
 
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.marks import Gap, read_mark, stated_mark
@@ -136,6 +137,7 @@ ACTION = Action(
         ),
     ),
     authority=Role.OPERATOR,
+    of_class=ActionClass.LOG,
     invariants=(Invariant.GAP_NAMED,),
     effects=(
         "{node} gives up the audit log {seen} that it saw.",

@@ -4,6 +4,7 @@
 - PostgreSQL goes on with a checkpoint whose client is gone, so as long as one is under way the outcome is unknown.
 """
 
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -79,6 +80,7 @@ ACTION = Action(
     target="running primary or standby",
     arguments=(),
     authority=Role.OPERATOR,
+    of_class=ActionClass.RUNNING,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

@@ -10,6 +10,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.chain import changed
 from aerodb.protocol.change import VersionStep, read_step, said
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Cluster, Role
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Plan, Verdict
@@ -97,6 +98,11 @@ def notes(view: View) -> tuple[str, ...]:
             f"It holds on {view.node} from then on, and on every other node only once that node has taken it: until "
             f"then what {step.change.name} could confirm there, they still can.",
         )
+    if step.change.kind == "second-person":
+        told += (
+            f"It holds on {view.node} from then on, and on every other node only once that node has taken it: until "
+            "then what the version before asks is enough there.",
+        )
     try:
         left = changed(view.cluster, step.change)
     except AeroError:
@@ -145,7 +151,7 @@ ACTION = Action(
     name="configure",
     title="Change the configuration of {node}",
     summary="A node takes the next version of the configuration, which differs from its own by exactly one change: a "
-    "person enrolled, revoked, given another key or another role.",
+    "person enrolled, revoked, given another key or another role; or for which actions a second person must sign.",
     target="granted primary first, then each other node",
     arguments=(
         Argument(
@@ -158,6 +164,7 @@ ACTION = Action(
         ),
     ),
     authority=Role.OPERATOR,
+    of_class=ActionClass.CONFIGURATION,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Candidacy, Pledge, Standing
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -134,6 +135,7 @@ ACTION = Action(
         Argument(name="for", option="--for", help="the successor that is to be promoted", word="for", itself=False),
     ),
     authority=Role.OPERATOR,
+    of_class=ActionClass.AUTHORITY,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

@@ -5,6 +5,7 @@ from then on. So a primary that was stopped, or crashed, is no dead end.
 """
 
 from aerodb.protocol.authority import Candidacy
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -122,6 +123,7 @@ ACTION = Action(
         Argument(name="for", option="--for", help="the candidate that the pledge is for", word="for", itself=True),
     ),
     authority=Role.OPERATOR,
+    of_class=ActionClass.AUTHORITY,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

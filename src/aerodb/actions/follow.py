@@ -9,6 +9,7 @@
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Standing
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -109,6 +110,7 @@ ACTION = Action(
         Argument(name="upstream", option="--upstream", help="the node to stream from", word="to", itself=False),
     ),
     authority=Role.OPERATOR,
+    of_class=ActionClass.RUNNING,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

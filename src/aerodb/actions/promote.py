@@ -6,6 +6,7 @@
 """
 
 from aerodb.protocol.authority import Candidacy, Standing
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -124,6 +125,7 @@ ACTION = Action(
     target="running standby",
     arguments=(),
     authority=Role.OPERATOR,
+    of_class=ActionClass.AUTHORITY,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

@@ -8,6 +8,7 @@
 
 from aerodb.actions.follow import process_fits
 from aerodb.protocol.authority import Owed, Standing
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Loss, Plan, Verdict
@@ -231,6 +232,7 @@ ACTION = Action(
         Argument(name="upstream", option="--upstream", help="the primary to copy from", word="from", itself=False),
     ),
     authority=Role.OPERATOR,
+    of_class=ActionClass.DATA,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

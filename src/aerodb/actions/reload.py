@@ -5,6 +5,7 @@
 - What the files hold wrongly is refused before, in PostgreSQL's own words: it would be skipped without a sign.
 """
 
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, SettingsFiles, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -97,6 +98,7 @@ ACTION = Action(
     target="running primary or standby",
     arguments=(),
     authority=Role.OPERATOR,
+    of_class=ActionClass.RUNNING,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

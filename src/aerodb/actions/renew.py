@@ -1,6 +1,7 @@
 """renew: a running primary is granted a higher term without stopping; an election that was given up ends so."""
 
 from aerodb.protocol.authority import Candidacy
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Loss, Plan, Verdict
@@ -73,6 +74,7 @@ ACTION = Action(
     target="running primary",
     arguments=(),
     authority=Role.OPERATOR,
+    of_class=ActionClass.AUTHORITY,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

@@ -16,6 +16,7 @@ from aerodb.actions.start import (
 )
 from aerodb.actions.start import notes as before_a_start
 from aerodb.actions.stop import says_down
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -89,6 +90,7 @@ ACTION = Action(
     target="running primary or standby",
     arguments=(),
     authority=Role.OPERATOR,
+    of_class=ActionClass.RUNNING,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Standing
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -167,6 +168,7 @@ ACTION = Action(
     target="node that is down",
     arguments=(),
     authority=Role.OPERATOR,
+    of_class=ActionClass.RUNNING,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Standing
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
@@ -66,6 +67,7 @@ ACTION = Action(
     target="node whose PostgreSQL has a process",
     arguments=(),
     authority=Role.OPERATOR,
+    of_class=ActionClass.RUNNING,
     invariants=(
         Invariant.CONFIGURATION_AGREES,
         Invariant.ROLE_FITS,

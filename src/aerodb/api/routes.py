@@ -75,6 +75,10 @@ def _confirm(call: Call) -> Done:
     return call.access.confirm(call.path["request"], confirmation.signature)
 
 
+def _sign_first(call: Call) -> RequestLine:
+    return call.access.sign_first(call.path["request"], canonical.decode(call.body, Confirm).signature)
+
+
 def _decline(call: Call) -> RequestLine:
     return call.access.decline(call.path["request"])
 
@@ -273,6 +277,10 @@ ENDPOINTS = (
     Endpoint(
         method="POST", path="/v1/requests/{request}/confirmation", takes=Confirm, gives=Done, answer=_confirm,
         summary="Confirm a plan by a signature or an assertion over its exact bytes; runs it, and returns the outcome.",
+    ),
+    Endpoint(
+        method="POST", path="/v1/requests/{request}/signature", takes=Confirm, gives=RequestLine, answer=_sign_first,
+        summary="Sign a plan of one's own first, where a second person must sign it too; runs nothing.",
     ),
     Endpoint(
         method="POST", path="/v1/requests/{request}/decline", gives=RequestLine, answer=_decline,

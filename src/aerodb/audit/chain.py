@@ -1,6 +1,7 @@
 """Verifying along the chain: from version 1, which is trusted outright, to every later version by what proves it.
 
-- Who signed a version is judged by the version before: an operator of it, with the key that it enrols.
+- Who signed a version is judged by the version before: an operator of it, with the key that it enrols; and a second
+  person, where that version asks for one for anything.
 - The confirmation stands in the log, and what the plan names is exactly the change that the version makes.
 - Where the node's outcome is at hand, the node signed that it took the version by this very plan.
 
@@ -9,8 +10,10 @@ Pure: no I/O, no clock.
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
 from msgspec.structs import replace
 
+from aerodb.actions import second_of
 from aerodb.audit.checks import Asked, check_confirmation, check_outcome
 from aerodb.audit.contradictions import Whole
 from aerodb.audit.findings import Finding
@@ -26,7 +29,7 @@ from aerodb.protocol.chain import Chain, changed, founded, opened
 from aerodb.protocol.change import read_step
 from aerodb.protocol.cluster import Cluster, read_configuration
 from aerodb.protocol.envelope import Envelope
-from aerodb.protocol.plan import Plan, plan_digest
+from aerodb.protocol.plan import Confirmation, Plan, plan_digest
 
 CONFIGURE = "configure"
 _MARK = b'"action":"configure"'
@@ -40,13 +43,13 @@ class EnvelopeInvalid(AeroError):
     title = "A version of the configuration is not proven"
 
 
-def made(before: Cluster, plan_text: str, signature: str) -> tuple[Plan, Cluster]:
-    """Return the plan that `signature` confirms, and the version that it makes of `before`.
+def made(before: Cluster, signed: Confirmation) -> tuple[Plan, Cluster]:
+    """Return the plan that `signed` confirms, and the version that it makes of `before`.
 
     Raises:
         AeroError: it is no plan to change this version, or nobody has confirmed it who may under this version.
     """
-    plan = canonical.decode(canonical.utf8(plan_text), Plan)
+    plan = canonical.decode(canonical.utf8(signed.plan), Plan)
     if not plan.intact() or not plan.accepted:
         raise EnvelopeInvalid("the plan is altered, or a rejection")
     if (plan.cluster, plan.configuration, plan.request.action) != (before.id, before.digest, CONFIGURE):
@@ -55,7 +58,8 @@ def made(before: Cluster, plan_text: str, signature: str) -> tuple[Plan, Cluster
     after = changed(before, step.change)
     if (after.version, after.digest) != (step.version, step.digest):
         raise EnvelopeInvalid("the plan names another version than its change makes")
-    check_confirmation(before, plan.request.operator, plan_text, signature)
+    check_confirmation(before, plan.request.operator, signed.plan, signed.signature)
+    second_of(before, plan.request, signed)
     return plan, after
 
 
@@ -67,7 +71,7 @@ def open_envelope(before: Cluster, envelope: Envelope) -> tuple[Cluster, int]:
     """
     try:
         after = opened(before, envelope.document)
-        plan, signed = made(before, envelope.plan, envelope.signature)
+        plan, signed = made(before, _confirmed_in(envelope))
         if signed.digest != after.digest:
             raise EnvelopeInvalid("the plan that was signed is of another version")
         _check_logged(before, plan, envelope)
@@ -78,10 +82,17 @@ def open_envelope(before: Cluster, envelope: Envelope) -> tuple[Cluster, int]:
     return after, at
 
 
+def _confirmed_in(envelope: Envelope) -> Confirmation:
+    second = envelope.second or msgspec.UNSET
+    return Confirmation(plan=envelope.plan, signature=envelope.signature, second=second)
+
+
 def _check_logged(before: Cluster, plan: Plan, envelope: Envelope) -> None:
     record = decode_record(canonical.utf8(envelope.record))
-    said = (record.event, record.request, record.plan, record.signature, record.configuration)
-    if said != ("confirmed", plan.request.id, plan_digest(envelope.plan), envelope.signature, before.digest):
+    signatures = (record.signature, record.seconded)
+    said = (record.event, record.request, record.plan, signatures, record.configuration)
+    wanted = (envelope.signature, envelope.second)
+    if said != ("confirmed", plan.request.id, plan_digest(envelope.plan), wanted, before.digest):
         raise EnvelopeInvalid("the record is not that of the confirmation")
     open_proof(envelope.proof, before.log_key, canonical.utf8(envelope.record))
 
@@ -169,7 +180,8 @@ def _made_by(known: Mapping[str, Cluster], confirmed: Record | None, record: Rec
     if before is None or text is None or confirmed is None or record.outcome is None:
         return None
     try:
-        plan, after = made(before, text.decode(), confirmed.signature)
+        second = confirmed.seconded or msgspec.UNSET
+        plan, after = made(before, Confirmation(plan=text.decode(), signature=confirmed.signature, second=second))
         asked = Asked(plan.request.id, plan.request.target, plan_digest(text.decode()))
         check_outcome(before, asked, "executed", record.outcome)
     except (AeroError, UnicodeError):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from aerodb.actions import action_named
+from aerodb.actions import action_named, second_of
 from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, Record
 from aerodb.errors import AeroError
 from aerodb.past import held
@@ -20,7 +20,7 @@ from aerodb.protocol import canonical, confirmation, webauthn
 from aerodb.protocol.api import Replayed
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.confirmation import Confirmed
-from aerodb.protocol.plan import Outcome, Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.plan import Confirmation, Outcome, Plan, Request, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.protocol.sshkey import parse_line
 from aerodb.rules.explain import explain_unsafe, failed, peers_of
@@ -84,6 +84,20 @@ def check_confirmation(cluster: Cluster, operator: str, plan_text: str, signatur
         SshsigInvalid, AssertionInvalid, KeyMalformed: the signature is not theirs, or not over this plan.
     """
     return confirmation.verify(cluster, may_sign(cluster, operator), signature, canonical.utf8(plan_text))
+
+
+def check_second(cluster: Cluster, record: Record, plan_text: str) -> Confirmed | None:
+    """Return what the second signature in a confirmation's record proves; None where none is due, and none is there.
+
+    Raises:
+        SecondMissing, SecondRefused: it is due and not there, not another operator's over this plan, or not due.
+        Unfounded: the record says otherwise whether a key was touched.
+    """
+    signed = Confirmation(plan=plan_text, signature=record.signature, second=record.seconded or msgspec.UNSET)
+    proven = second_of(cluster, record.asked, signed)
+    if (proven is not None and proven.proof.touch) != record.second_touched:
+        raise Unfounded("whether the second person's key was touched is recorded otherwise")
+    return proven
 
 
 def check_endorsement(cluster: Cluster, record: Record, text: str) -> None:

@@ -27,6 +27,7 @@ SNAPSHOT = "the snapshot"
 PLAN = "the plan"
 RULES_OF_PLAN = "the rules"
 CONFIRMATION = "the operator's signature"
+SECOND = "the second person's signature"
 OUTCOME = "the outcome"
 LATE = "what was said after the confirmation"
 ENDORSEMENT = "the endorsement"
@@ -36,6 +37,7 @@ SEEN = "what nodes had seen of the log"
 
 COUNTED = {
     CONFIRMATION: "confirmations",
+    SECOND: "second signatures",
     OUTCOME: "outcomes",
     ENDORSEMENT: "endorsements",
     SNAPSHOT: "reports",

@@ -2,6 +2,8 @@
 
 - A request is asked once, confirmed at most once and only after it was planned, and has an outcome only after it was
   confirmed. A plan that was declined or lapsed is never confirmed. Refusals may come at any time, and change nothing.
+- Where its configuration asks for a second person, a plan is signed first by who asked, and then confirmed by another
+  operator: the confirmation holds both signatures. Nowhere else is one signed first.
 - Each record is judged under the configuration that it names, where that is trusted; else it is unchecked, and said so.
 - A confirmation is the enrolled operator's signature over exactly the recorded plan; the plan is computed again from
   its snapshot, whose reports are their nodes'; an outcome is signed by the target; late reports were made for the
@@ -16,6 +18,7 @@ Pure: no I/O, no clock; records and blobs are passed in.
 
 from collections.abc import Iterable, Iterator
 
+from aerodb.actions import needs_second
 from aerodb.audit import findings as part
 from aerodb.audit.checks import (
     Asked,
@@ -25,6 +28,7 @@ from aerodb.audit.checks import (
     check_outcome,
     check_plan,
     check_recorded,
+    check_second,
     check_snapshot,
     computed_again,
     enrolled,
@@ -37,6 +41,7 @@ from aerodb.audit.logged import Logged, checked, failed, gap, held, noted, refus
 from aerodb.audit.record import Record, out_of_place
 from aerodb.audit.restoration import restoration
 from aerodb.audit.search import instant
+from aerodb.audit.sentences import replayed_so, signed_so
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import BlobOf
 from aerodb.errors import AeroError
@@ -44,7 +49,7 @@ from aerodb.past.held import RulesOther
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster, read_configuration
 from aerodb.protocol.formats import MadeLater
-from aerodb.protocol.plan import Outcome, Plan, Snapshot, late_nonce
+from aerodb.protocol.plan import Outcome, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID
 from aerodb.rules.late import digests
@@ -52,7 +57,8 @@ from aerodb.rules.view import Peer
 
 _AFTER: dict[str, tuple[str, ...]] = {
     "": ("requested", "rejected"),
-    "requested": ("confirmed", "declined", "lapsed"),
+    "requested": ("signed", "confirmed", "declined", "lapsed"),
+    "signed": ("confirmed", "declined", "lapsed"),
     "rejected": (),
     "declined": (),
     "lapsed": (),
@@ -67,11 +73,6 @@ _ABOUT_PEOPLE = ("endorsed", "read", "refused", "signed-in", "signed-out")
 
 _INSIDE_MAX = 64
 """How many of a person's newest sessions are remembered, so that memory stays flat: more than ever go on at once."""
-
-_METHODS = {
-    "ssh": "with their enrolled SSH key",
-    "webauthn": "with an authenticator that their enrolled SSH key endorsed",
-}
 
 
 def judged(trust: Trust, entries: Iterable[Logged], blob: BlobOf, whole: Whole | None = None) -> Iterator[Finding]:
@@ -91,6 +92,7 @@ class _Story:
         self._trust, self._blob, self._whole = trust, blob, whole
         self._last = ""
         self._first: Record | None = None
+        self._signature = ""
         self._confirmed = ""
         self._ended = False
         self._signed = ""
@@ -130,12 +132,16 @@ class _Story:
         if cluster is not None:
             if planned:
                 yield from self._planned(cluster, entry)
-            elif event == "confirmed":
+            elif event in ("signed", "confirmed"):
                 yield checked(entry, part.CONFIRMATION, lambda: self._confirmation(cluster, entry))
+                if event == "confirmed":
+                    yield from self._seconded(cluster, entry)
             elif event in ("outcome", "established"):
                 yield from self._outcome(cluster, entry)
             else:
                 yield from self._let_go(cluster, entry)
+        if event == "signed":
+            self._signature = record.signature
         if event == "confirmed" and not self._confirmed:
             self._confirmed = entry.text
         self._last, self._ended = event, self._ended or event == "outcome"
@@ -217,7 +223,7 @@ class _Story:
             return gap(entry, part.RULES_OF_PLAN, error.message)
         except (AeroError, UnicodeError) as error:
             return refused(entry, part.PLAN, error)
-        return held(entry, part.PLAN, _replayed(plan, text, record))
+        return held(entry, part.PLAN, replayed_so(plan, text, record))
 
     # Confirmations --------------------------------------------------------------------------------------------------
 
@@ -229,9 +235,24 @@ class _Story:
         confirmed = check_confirmation(cluster, record.operator, self._text(record.plan), record.signature)
         if confirmed.proof.touch != record.touch:
             raise Unfounded("whether a key was touched is recorded otherwise")
-        touched = ", which was touched" if record.touch else ""
-        method = _METHODS[confirmed.method]
-        return f"Record {entry.sequence}: {record.operator} signed exactly this plan, {method}{touched}."
+        if record.event == "signed" and not needs_second(cluster, record.asked):
+            raise Unfounded("it awaits a second person, and the configuration asks for none here")
+        return signed_so(entry, record.operator, confirmed, touched=record.touch)
+
+    def _seconded(self, cluster: Cluster, entry: Logged) -> Iterator[Finding]:
+        """Yield what holds of a confirmation's second signature: that it is there where it is due, and nowhere else."""
+        record = entry.record
+        try:
+            proven = check_second(cluster, record, self._text(record.plan))
+        except (AeroError, UnicodeError) as error:
+            yield failed(entry, part.SECOND, str(error))
+            return
+        if proven is None or record.seconded is None:
+            return
+        if record.signature != self._signature:
+            yield failed(entry, part.SECOND, f"it holds another signature of {record.operator} than was logged first")
+        second = record.seconded.operator
+        yield held(entry, part.SECOND, signed_so(entry, second, proven, touched=record.second_touched))
 
     def _let_go(self, cluster: Cluster, entry: Logged) -> Iterator[Finding]:
         """Yield what holds of a plan that was declined or lapsed, which nobody signs."""
@@ -357,14 +378,3 @@ class _Story:
             if outcome.established and not outcome.late:
                 return  # What is established afterwards rests on the node's journal and its PostgreSQL.
             yield failed(entry, part.OUTCOME, f"{record.target} judged by other late reports than the log holds")
-
-
-# Findings -------------------------------------------------------------------------------------------------------------
-
-
-def _replayed(plan: Plan, text: str, record: Record) -> str:
-    said = "acceptable" if plan.accepted else "a rejection"
-    return (
-        f"The plan, computed again here from its snapshot by {plan.rules}, is byte for byte the recorded one: "
-        f"{said}, {len(text.encode())} bytes, {record.plan}."
-    )

@@ -1,6 +1,7 @@
 """One record of the audit log: what was asked, answered, confirmed, or came of it.
 
-A record is its canonical bytes; the tree is over exactly those. Pure: no I/O, no clock.
+A record is its canonical bytes; the tree is over exactly those. Version 1 is what release 0.1.0 wrote, byte for byte.
+Only a record that says something new, which is of a second person, is of version 2. Pure: no I/O, no clock.
 """
 
 from functools import lru_cache
@@ -11,14 +12,14 @@ import msgspec
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, formats
 from aerodb.protocol.formats import Format
-from aerodb.protocol.plan import Request
+from aerodb.protocol.plan import Request, Second
 from aerodb.protocol.signed import Signed
 
 RECORD_BYTES_MAX = 65_535
 MESSAGE_CHARACTERS_MAX = 4_000
 """How much of an outcome's or a refusal's message is recorded."""
 
-RecordEvent = Literal[
+RecordEventOne = Literal[
     "requested",
     "rejected",
     "refused",
@@ -32,6 +33,10 @@ RecordEvent = Literal[
     "signed-in",
     "signed-out",
 ]
+"""The events of version 1."""
+
+RecordEvent = Literal[RecordEventOne, "signed"]
+"""All events: "signed" is of a requester's confirmation that awaits a second person's."""
 
 
 class RecordTooLarge(AeroError):
@@ -43,7 +48,7 @@ class RecordTooLarge(AeroError):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One record. What does not apply to its event is empty.
+    """One record, of whichever version. What does not apply to its event is empty.
 
     `at` is RFC 3339 in UTC, as read from the clock that `clock` names; order is the log's own, never `at`'s.
     `plan`, `snapshot` and `endorsement` are digests of blobs in the log; `signature` is the operator's confirmation of
@@ -53,8 +58,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     the record is about a person and no request: of a sensitive read, `arguments` say what was read; of signing
     in and out, which session, and which program opened it.
     """
-
-    FORMAT: ClassVar[Format] = Format(kind="record")
 
     kind: Literal["record"] = "record"
     event: RecordEvent
@@ -80,6 +83,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     outcome: Signed | None = None
 
     @property
+    def seconded(self) -> Second | None:
+        """Return the second person's confirmation; None where none is recorded, as in all of version 1."""
+        return None
+
+    @property
+    def second_touched(self) -> bool:
+        """Tell whether it shows that the second person's security key or authenticator was touched."""
+        return False
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Return the digests of the blobs without which this record could not be judged again."""
         rests = (self.plan, self.snapshot, self.endorsement) if self.event in _RESTING else ()
@@ -94,17 +107,55 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         )  # fmt: skip
 
 
-_RESTING = frozenset({"requested", "rejected", "confirmed", "endorsed"})
+class RecordOne(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One record. What does not apply to its event is empty."""
+
+    FORMAT: ClassVar[Format] = Format(kind="record")
+
+    event: RecordEventOne
+
+
+def _as_it_is(first: RecordOne) -> RecordOne:
+    """Return a record of version 1: it stays what it is, since its bytes are a leaf of the log."""
+    return first
+
+
+class LaterRecord(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A record that says something of a second person: that one is awaited, or how they confirmed.
+
+    `second` is their confirmation, and `second_touch` whether it shows that a security key or an authenticator was
+    touched. `signature` is the requester's, who signed first.
+    """
+
+    FORMAT: ClassVar[Format] = Format(kind="record", version=2, earlier=RecordOne, lifted=_as_it_is)
+
+    format: Literal[2] = 2
+    second: Second | None = None
+    second_touch: bool = False
+
+    @property
+    def seconded(self) -> Second | None:
+        """Return the second person's confirmation."""
+        return self.second
+
+    @property
+    def second_touched(self) -> bool:
+        """Tell whether it shows a touch."""
+        return self.second_touch
+
+
+_RESTING = frozenset({"requested", "rejected", "signed", "confirmed", "endorsed"})
 """The events whose records name what they rest on."""
 
 
-_ALWAYS = ("kind", "event", "at", "clock", "request", "operator", "configuration")
+_ALWAYS = ("kind", "format", "event", "at", "clock", "request", "operator", "configuration")
 _WORDS = ("action", "target", "arguments", "reason")
 _MORE: dict[RecordEvent, tuple[str, ...]] = {
     "requested": (*_WORDS, "plan", "snapshot", "invariants"),
     "rejected": (*_WORDS, "plan", "snapshot", "invariants"),
     "refused": (*_WORDS, "plan", "result", "code", "message", "invariants"),
-    "confirmed": (*_WORDS, "plan", "snapshot", "signature", "touch"),
+    "signed": (*_WORDS, "plan", "snapshot", "signature", "touch"),
+    "confirmed": (*_WORDS, "plan", "snapshot", "signature", "touch", "second", "second_touch"),
     "outcome": (*_WORDS, "plan", "late", "result", "code", "message", "outcome"),
     "established": (*_WORDS, "plan", "late", "result", "code", "message", "outcome"),
     "endorsed": ("endorsement", "signature", "touch"),
@@ -118,10 +169,16 @@ _MORE: dict[RecordEvent, tuple[str, ...]] = {
 
 
 def out_of_place(record: Record) -> tuple[str, ...]:
-    """Return the fields that a record has, and that say nothing in a record of its event."""
-    bare = Record(event=record.event, at="", clock="", request="", operator="")
-    others = set(Record.__struct_fields__) - {*_ALWAYS, *_MORE[record.event]}
-    return tuple(sorted(name for name in others if getattr(record, name) != getattr(bare, name)))
+    """Return the fields that a record has, and that say nothing in a record of its event.
+
+    So is the number of version 2 in one that says nothing new.
+    """
+    bare = type(record)(event=record.event, at="", clock="", request="", operator="")
+    others = set(record.__struct_fields__) - {*_ALWAYS, *_MORE[record.event]}
+    found = {name for name in others if getattr(record, name) != getattr(bare, name)}
+    later = isinstance(record, LaterRecord)
+    needless = {"format"} if later and record.event != "signed" and record.seconded is None else set()
+    return tuple(sorted(found | needless))
 
 
 def encode_record(record: Record) -> bytes:
@@ -146,7 +203,7 @@ def decode_record(data: bytes) -> Record:
     """
     if len(data) > RECORD_BYTES_MAX:
         raise RecordTooLarge(f"the record has {len(data)} bytes; at most {RECORD_BYTES_MAX} are kept")
-    return canonical.decode(data, Record)
+    return canonical.decode(data, LaterRecord)
 
 
 def read_record(data: bytes) -> Record:
@@ -156,7 +213,7 @@ def read_record(data: bytes) -> Record:
         msgspec.DecodeError: they are none.
         MadeLater: they are a later version's.
     """
-    return formats.read(data, Record, _read)
+    return formats.read(data, LaterRecord, _read)
 
 
 def _read(data: bytes, kind: Any) -> Any:

@@ -79,14 +79,16 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         if record.event != "confirmed" or then is None or last is None or last[1].version <= then.version:
             return
         at, now = last
-        person, before = now.operator(record.operator), then.operator(record.operator)
-        acts = person is not None and not person.revoked and person.role is Role.OPERATOR
-        if person is None or before is None or not acts or person.ssh_key != before.ssh_key:
-            said = (
-                f"{record.target} had taken version {now.version} of the configuration before (record {at}), under "
-                f"which {record.operator} could not confirm it so any more"
-            )
-            yield Finding(state="fails", part=CONFIRMATION, sequence=sequence, said=said)
+        signers = (record.operator, *((record.seconded.operator,) if record.seconded else ()))
+        for name in signers:
+            person, before = now.operator(name), then.operator(name)
+            acts = person is not None and not person.revoked and person.role is Role.OPERATOR
+            if person is None or before is None or not acts or person.ssh_key != before.ssh_key:
+                said = (
+                    f"{record.target} had taken version {now.version} of the configuration before (record {at}), under "
+                    f"which {name} could not confirm it so any more"
+                )
+                yield Finding(state="fails", part=CONFIRMATION, sequence=sequence, said=said)
 
     def returned(self, spans: Mapping[str, Span]) -> Iterator[Finding]:
         """Yield where the log goes back to an earlier configuration; `spans` are by the configurations' digests."""

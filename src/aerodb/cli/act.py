@@ -3,6 +3,7 @@
 - Nothing is sent unless a person is at a terminal; there is no option that confirms.
 - What is signed is the plan's exact text, after it was checked here and shown whole.
 - The confirmation is sent once. Whatever goes wrong after that, what became of it is unknown until it is asked for.
+- Where a second person is due, the requester's signature is recorded, and nothing is sent before theirs.
 """
 
 import unicodedata
@@ -12,10 +13,10 @@ from functools import partial
 
 import click
 
-from aerodb.actions import action_named
+from aerodb.actions import action_named, needs_second
 from aerodb.cli import verification
 from aerodb.cli.chained import under
-from aerodb.cli.failures import BY_RESULT, REJECTED, TerminalMissing
+from aerodb.cli.failures import BY_RESULT, OK, REJECTED, TerminalMissing
 from aerodb.cli.outcome import show_outcome, unknown_from_here
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
@@ -30,6 +31,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.rules.arguments import Argument
 from aerodb.rules.explain import check_request
+from aerodb.rules.second import who_could
 from aerodb.rules.specification import Action
 from aerodb.tracing import note
 from aerodb.views.render import plan_lines
@@ -148,14 +150,20 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
     terminal.line("  Computed again on this machine from the nodes' signed reports: the same bytes.", "dim")
     if not plan.accepted:
         return REJECTED
-    typed = _typed(terminal, node)
+    typed = _typed(terminal, plan, mine=plan.request.operator == profile.operator)
     if typed is None:
         terminal.line(f"Not confirmed. It still awaits: aerodb confirm {request}", "bad")
         return REJECTED
-    if typed != node:
+    mine = plan.request.operator == profile.operator
+    if typed != node and mine:
         declined(session, profile, request)
         return REJECTED
+    if typed != node:
+        terminal.line("Not signed, and nothing is recorded: another operator still may, or who asked declines.", "bad")
+        return REJECTED
     signature = sign(profile, terminal, text.encode(), by_agent=by_agent)
+    if mine and needs_second(profile.cluster, plan.request):
+        return signed_first(session, profile, plan, signature)
     terminal.line(f"Signed. Sent once; {node} judges again, then acts. Waiting for its answer...", "dim")
     caller = session.connect(profile, EXECUTION_TIMEOUT_SECONDS)
     with unknown_from_here(request):
@@ -164,6 +172,24 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
         show_outcome(terminal, profile.cluster, request, node, plan_digest(text), done)
     note(outcome=done.result, code=done.code)
     return BY_RESULT[done.result]
+
+
+def signed_first(session: Session, profile: Profile, plan: Plan, signature: str) -> int:
+    """Have the requester's signature recorded, and say who signs next; return the exit code.
+
+    Raises:
+        AeroError: it cannot be recorded, or the plan awaits nothing any more. Nothing is executed by it.
+    """
+    terminal, request = session.terminal, plan.request.id
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    body = canonical.encode(Confirm(signature=signature))
+    line = read(caller.post(request_path(request, "/signature"), body), RequestLine)
+    could = ", ".join(who_could(profile.cluster, plan.request.operator))
+    terminal.line(escape(f"{line.state.upper()}: your signature is recorded. Nothing was sent, or executed."), "warn")
+    terminal.line(escape(f"One of them signs the same plan next ({could}):"))
+    terminal.line(f"  aerodb confirm {request}", "heading")
+    note(outcome=line.state)
+    return OK
 
 
 def _normal(reason: str) -> str:
@@ -193,10 +219,13 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     return planned, plan, judging
 
 
-def _typed(terminal: Terminal, node: str) -> str | None:
+def _typed(terminal: Terminal, plan: Plan, *, mine: bool) -> str | None:
     terminal.line("")
-    terminal.line("Anything else declines it for good, which is recorded; Ctrl-C leaves it waiting.", "dim")
-    return terminal.ask(f"{CONFIRMING} ({node}): ")
+    if mine:
+        terminal.line("Anything else declines it for good, which is recorded; Ctrl-C leaves it waiting.", "dim")
+    else:
+        terminal.line(escape(f"You sign second, after {plan.request.operator}. Anything else signs nothing."), "dim")
+    return terminal.ask(f"{CONFIRMING} ({plan.request.target}): ")
 
 
 def declined(session: Session, profile: Profile, request: str) -> None:

@@ -10,6 +10,7 @@ from aerodb.cli.failures import OK
 from aerodb.cli.session import ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
+from aerodb.protocol.classes import MEANINGS
 from aerodb.rules.arguments import KINDS
 from aerodb.rules.invariants import STATEMENTS
 from aerodb.rules.specification import Action
@@ -51,6 +52,7 @@ def document(action: Action) -> dict[str, Any]:
             for each in action.arguments
         ],
         "authority": str(action.authority),
+        "class": str(action.of_class),
         "invariants": [str(invariant) for invariant in action.invariants],
         "effects": action.effects,
         "irreversible": action.irreversible,
@@ -77,6 +79,7 @@ def show_action(terminal: Terminal, action: Action) -> None:
         IRREVERSIBLE: action.irreversible,
         "OUTAGE": (action.outage,),
         "COMMIT POINT": (action.commit_point,),
+        "CLASS": (f"{action.of_class}: {MEANINGS[action.of_class]}",),
         "INVARIANTS": tuple(f"{each}: {STATEMENTS[each][1]}" for each in action.invariants),
         "HOW IT CAN FAIL": tuple(f"{each.when} {each.leaves} {each.then}" for each in action.failures),
     }

@@ -2,6 +2,7 @@
 
 import click
 
+from aerodb.actions import catalogue
 from aerodb.audit.record import decode_record
 from aerodb.cli.chained import shown_chain
 from aerodb.cli.failures import OK, UNVERIFIED
@@ -14,6 +15,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.envelope import Envelope
 from aerodb.protocol.sshkey import parse_line
 from aerodb.protocol.words import whole_words_of
+from aerodb.rules.second import second_due
 from aerodb.views.observed import Observed, observe
 from aerodb.views.versions import taken_remark
 
@@ -35,6 +37,7 @@ def configuration(session: Session, *, as_json: bool) -> int:
     observed = observe(profile.cluster, read(caller.get("/v1/status"), api.Status))
     show_versions(session.terminal, chain, answer.envelopes)
     show_people(session.terminal, chain.newest)
+    show_asking(session.terminal, chain.newest)
     return OK if show_taken(session.terminal, chain, observed) else UNVERIFIED
 
 
@@ -58,6 +61,17 @@ def show_people(terminal: Terminal, newest: Cluster) -> None:
         key = parse_line(person.ssh_key).fingerprint if person.ssh_key else "no key"
         state = "revoked" if person.revoked else str(person.role)
         terminal.line(escape(f"  {person.name:<16}{state:<10}{key}"), "dim" if person.revoked else "plain")
+
+
+def show_asking(terminal: Terminal, newest: Cluster) -> None:
+    """Show for which actions a second person is asked, and who could be one."""
+    terminal.line("Second person", "heading")
+    if not newest.second_asked:
+        terminal.line("  asked for nothing: one operator confirms alone", "dim")
+        return
+    for each in catalogue().values():
+        if second_due(newest, each):
+            terminal.line(escape(f"  {each.name:<16}of the class {each.of_class}"))
 
 
 def show_taken(terminal: Terminal, chain: Chain, observed: Observed) -> bool:

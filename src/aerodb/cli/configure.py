@@ -1,4 +1,4 @@
-"""Changing who may act: the next version of the configuration, made on the primary, and taken by each other node."""
+"""Changing who may act, and what takes two: the next version, made on the primary, and taken by each other node."""
 
 from pathlib import Path
 
@@ -12,23 +12,27 @@ from aerodb.cli.failures import ChangeUnclear, FileUnusable
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.protocol import api
 from aerodb.protocol.chain import REVOKED, Chain, step_of
-from aerodb.protocol.change import Change, VersionStep, step_text
+from aerodb.protocol.change import ASKED, NOT_ASKED, Change, VersionStep, step_text
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Cluster, Role
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.sshkey import parse_line
 from aerodb.rules.versions import taken
 from aerodb.views.observed import observe
 
+CLASS = click.Choice([str(each) for each in ActionClass])
 KEY_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What a person typed: one of the five, and what goes with it."""
+    """What a person typed: one of the seven, and what goes with it."""
 
     enrol: str | None
     revoke: str | None
     re_key: str | None
     re_role: str | None
+    second_person: str | None
+    no_second_person: str | None
     take: bool
     role: str | None
     key: Path | None
@@ -39,9 +43,14 @@ class Wanted(Struct, frozen=True, kw_only=True):
         Raises:
             ChangeUnclear: so it is.
         """
-        kinds = [self.enrol, self.revoke, self.re_key, self.re_role, "take" if self.take else None]
+        people = [self.enrol, self.revoke, self.re_key, self.re_role]
+        kinds = [*people, self.second_person, self.no_second_person, "take" if self.take else None]
         if sum(each is not None for each in kinds) != 1:
-            raise ChangeUnclear("name exactly one of --enrol, --revoke, --re-key, --re-role and --take", field="change")
+            raise ChangeUnclear(
+                "name exactly one of --enrol, --revoke, --re-key, --re-role, --second-person, --no-second-person and "
+                "--take",
+                field="change",
+            )
         if (self.role is not None) != (self.enrol is not None or self.re_role is not None):
             raise ChangeUnclear("--role goes with --enrol and --re-role, and with nothing else", field="role")
         if self.key is not None and self.enrol is None and self.re_key is None:
@@ -56,6 +65,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 @click.option("--revoke", metavar="NAME", help="Revoke a person, for good.")
 @click.option("--re-key", metavar="NAME", help="Give a person another key; with --key.")
 @click.option("--re-role", metavar="NAME", help="Give a person another role; with --role.")
+@click.option("--second-person", type=CLASS, help="Ask for a second person for actions of a class.")
+@click.option("--no-second-person", type=CLASS, help="Ask for one no more.")
 @click.option("--take", is_flag=True, help="Take the next version that the primary has taken.")
 @click.option("--role", type=click.Choice([str(role) for role in Role]), help="The person's role.")
 @click.option("--key", type=KEY_FILE, help="A file with the person's SSH public key.")
@@ -63,10 +74,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
 @click.option("--ssh-agent", is_flag=True, help="Sign by the ssh-agent, even where a key file is.")
 @click.pass_obj
 def configure(session: Session, /, node: str, reason: str, *, ssh_agent: bool, **typed: object) -> int:
-    """Change who may act: one version on one node, the primary first.
+    """Change who may act, and what a second person must sign: one version on one node, the primary first.
 
-    The primary makes the version by --enrol, --revoke, --re-key or --re-role; each other node takes it by --take. Until
-    a node has taken a revocation, it does not hold there. See: aerodb configuration
+    The primary makes the version by one of the changes; each other node takes it by --take. Until a node has taken a
+    change, it does not hold there. See: aerodb configuration
     """
     wanted = Wanted(**typed)  # type: ignore[arg-type]
     wanted.check()
@@ -103,6 +114,10 @@ def _step(chain: Chain, facts: Facts, wanted: Wanted) -> VersionStep:
 
 def _change(before: Cluster, wanted: Wanted) -> Change:
     """Return the change that a person typed, with what is so before it."""
+    if wanted.second_person is not None:
+        return Change(kind="second-person", name=wanted.second_person, before=NOT_ASKED, after=ASKED)
+    if wanted.no_second_person is not None:
+        return Change(kind="second-person", name=wanted.no_second_person, before=ASKED, after=NOT_ASKED)
     name = wanted.enrol or wanted.revoke or wanted.re_key or wanted.re_role or ""
     person, role = before.operator(name), wanted.role or ""
     key = _key_in(wanted.key) if wanted.key is not None else ""

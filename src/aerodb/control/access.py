@@ -112,6 +112,10 @@ class Access:
         """Log a confirmation, send the order, once, and return the outcome. Raises what `Confirmer.confirm` does."""
         return self._parts.confirmer.confirm(self.person, request, signature)
 
+    def sign_first(self, request: str, signature: str) -> RequestLine:
+        """Log the requester's signature, where a second person is due. Raises what `Confirmer.sign_first` does."""
+        return self._parts.confirmer.sign_first(self.person, request, signature)
+
     def decline(self, request: str) -> RequestLine:
         """Let a plan go unconfirmed, for good. Raises what `Confirmer.decline` does."""
         return self._parts.confirmer.decline(self.person, request)

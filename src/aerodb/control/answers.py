@@ -30,7 +30,7 @@ from aerodb.protocol.credentials import (
 from aerodb.protocol.envelope import Configurations, Envelope
 from aerodb.protocol.holdings import HeldRequest
 from aerodb.protocol.lags import StandbyLag
-from aerodb.protocol.plan import Loss, Plan, Request, Snapshot, Verdict
+from aerodb.protocol.plan import Loss, Plan, Request, Second, Snapshot, Verdict
 from aerodb.protocol.writes import Writes
 
 LIVE: dict[type[msgspec.Struct], str] = {
@@ -55,10 +55,11 @@ RECORDED: dict[type[msgspec.Struct], str] = {
     api.ProvenEntry: "record proof",
     Evidence: "plan snapshot late entries chain taken",
     EvidenceEntry: "record proof",
-    Envelope: "plan signature record proof outcome outcome_proof",
+    Envelope: "plan signature second record proof outcome outcome_proof",
 }
 PUBLIC: frozenset[type[msgspec.Struct]] = frozenset({
-    Certificate, Change, Cluster, Configurations, Cosigning, Link, Member, Operator, Request, StandbyLag, timeline.Lag,
+    Certificate, Change, Cluster, Configurations, Cosigning, Link, Member, Operator, Request, Second, StandbyLag,
+    timeline.Lag,
     api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.Compared, api.EventLine, api.Found, api.Comparison,
     api.Records, api.Replayed, api.RequestLine, api.Requests, api.SessionLine, api.SignedIn, api.Status, api.Ticket,
     api.WhoAmI,

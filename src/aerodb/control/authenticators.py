@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from aerodb.audit.record import Record
+from aerodb.audit.record import decode_record
 from aerodb.control.errors import (
     CredentialForeign,
     CredentialKnown,
@@ -63,7 +63,7 @@ class Authenticators:
         """Yield the endorsed credentials of the log whose owner's enrolled key still is the one that signed."""
         log = self._recorder.log
         for sequence in log.sequences_of(""):
-            record = canonical.decode(log.record(sequence), Record)
+            record = decode_record(log.record(sequence))
             person = self._cluster.operator(record.operator)
             text = log.blob(record.endorsement) if record.event == "endorsed" else None
             if person is None or person.revoked or text is None:

@@ -2,8 +2,11 @@
 
 from typing import NamedTuple
 
+import msgspec
+
 from aerodb.actions import gap_of
 from aerodb.audit.comparison import check_comparisons, path_texts, seen_by
+from aerodb.audit.record import Record
 from aerodb.control.agents import Agents
 from aerodb.control.comparison import Comparisons
 from aerodb.control.cosigning import LogWitnesses
@@ -39,7 +42,7 @@ class Dispatcher:
         self._comparisons = comparisons
         self._witnesses = witnesses
 
-    def _order(self, plan: Plan, text: str, signature: str, logged: _Logged, seen: int, late: Snapshot) -> Order:
+    def _order(self, plan: Plan, signed: Confirmation, logged: _Logged, seen: int, late: Snapshot) -> Order:
         """Return everything that the agent, who has seen the log at the size `seen`, needs to check the three locks."""
         log = self._recorder.log
         check_comparisons((seen_by(plan.request.target, seen, log.size),), log.size)
@@ -50,8 +53,9 @@ class Dispatcher:
         proof, paths = self._recorder.proof_since(logged.sequence, sizes, cosigned)
         say("request dispatched", request=plan.request.id, target=plan.request.target)
         return Order(
-            plan=text,
-            signature=signature,
+            plan=signed.plan,
+            signature=signed.signature,
+            second=signed.second,
             record=log.record(logged.sequence).decode(),
             proof=proof,
             consistency=path_texts(paths[0]),
@@ -60,18 +64,18 @@ class Dispatcher:
             restored=path_texts(paths[1]) if gap else (),
         )
 
-    def dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
+    def dispatch(self, plan: Plan, signed: Confirmation, sequence: int) -> Done:
         """Send the order, once, record what came back, and return it.
 
         A failure to reach the agent is an outcome too: not executed where nothing was sent, else unknown. So it is
         where log witnesses do not cosign what the configuration demands that they do.
         """
         with span("dispatch", kind="client", request=plan.request.id, node=plan.request.target):
-            done = self._dispatch(plan, text, signature, sequence)
+            done = self._dispatch(plan, signed, sequence)
             note(outcome=done.result, code=done.code)
             return done
 
-    def _dispatch(self, plan: Plan, text: str, signature: str, sequence: int) -> Done:
+    def _dispatch(self, plan: Plan, confirmed: Confirmation, sequence: int) -> Done:
         cosigned = self._cosigned()
         collected = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
         late, gap = collected.snapshot, gap_of(plan.request)
@@ -82,13 +86,13 @@ class Dispatcher:
             logged = _Logged(sequence, cosigned)
             signed = self._agents.order(
                 plan.request.target,
-                lambda seen: self._order(plan, text, signature, logged, seen, late),
+                lambda seen: self._order(plan, confirmed, logged, seen, late),
                 gap.restored.size if gap else None,
             )
             became = self._became(plan.request, signed)
         except AeroError as error:
             became = Became(result=error.executed, signed=None, code=error.code, message=error.message)
-        return self._recorded(plan.request, plan_digest(text), became, late=canonical.encode(late))
+        return self._recorded(plan.request, plan_digest(confirmed.plan), became, late=canonical.encode(late))
 
     def _cosigned(self) -> str | AeroError:
         """Return the cosigned checkpoint, before the late reports are asked for, which stay young so; or why not."""
@@ -101,16 +105,19 @@ class Dispatcher:
         outcome = self._agents.opened(request.target, request.id, signed)
         return Became(result=outcome.result, signed=signed, code=outcome.code, message=outcome.message)
 
-    def establish(self, request: Request, plan: str, signature: str) -> Done:
+    def establish(self, request: Request, confirmed: Record) -> Done:
         """Ask the agent what became of a request, record its answer as established afterwards, and return it.
+
+        `confirmed` is the record of its confirmation.
 
         Raises:
             AeroError: the agent does not say; then nothing is recorded.
         """
-        text = (self._recorder.log.blob(plan) or b"").decode()
-        shown = Confirmation(plan=text, signature=signature)
+        text = (self._recorder.log.blob(confirmed.plan) or b"").decode()
+        second = confirmed.seconded or msgspec.UNSET
+        shown = Confirmation(plan=text, signature=confirmed.signature, second=second)
         became = self._became(request, self._agents.outcome(request.target, request.id, shown))
-        return self._recorded(request, plan, became, established=True)
+        return self._recorded(request, confirmed.plan, became, established=True)
 
     def ask_lost(self, node: str, request: str) -> Done:
         """Ask the node that holds a request what became of it; the log has lost it, and so nothing is recorded.

@@ -8,7 +8,7 @@ import msgspec
 
 from aerodb.actions import action_named
 from aerodb.audit.checks import explained_by
-from aerodb.audit.record import Record, read_record
+from aerodb.audit.record import decode_record, read_record
 from aerodb.audit.store import newest_requests
 from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
@@ -31,15 +31,22 @@ from aerodb.rules.invariants import Invariant
 from aerodb.rules.specification import Action
 from aerodb.tracing import note, span
 
+AWAITING = ("requested", "signed")
+"""After which records a plan awaits a confirmation: its requester's, or a second person's."""
+
 LEFT_OVER_MAX = 500
 """How many of the newest requests a new process looks at for plans that an earlier one left behind."""
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that awaits its confirmation, in this process alone."""
+    """A plan that awaits its confirmation, in this process alone.
+
+    `signature` is the requester's, where that is logged and a second person is awaited.
+    """
 
     plan: Plan
     text: str
+    signature: str = ""
 
 
 def rules_for(cluster: Cluster, action: Action, speaks: Rules) -> Rules:
@@ -76,6 +83,21 @@ def _apart(who: str, why: str) -> RulesApart:
     return RulesApart(f"{why}: upgrade {who} first", field="target", invariants=(Invariant.CONFIGURATION_AGREES,))
 
 
+def refuse_untaken(cluster: Cluster, plan: Plan, name: str) -> None:
+    """Refuse who is an operator in the newest version, and not yet in `cluster`, under which a plan was made.
+
+    Raises:
+        VersionUntaken: so it is.
+    """
+    person = cluster.operator(name)
+    if person is None or person.role is not Role.OPERATOR or not person.ssh_key:
+        raise VersionUntaken(
+            f"{plan.request.target} has taken version {cluster.version} of the configuration, in which {name} is "
+            "no operator with a key: somebody who is has it take the next one first (configure)",
+            request=plan.request.id,
+        )
+
+
 class Explainer:
     """Makes plans. The ones that were accepted wait in memory: they lapse with this process, which is recorded."""
 
@@ -97,7 +119,7 @@ class Explainer:
         return self._pending.get(request)
 
     def awaits(self, request: str) -> bool:
-        """Tell whether a request is on its way to a plan, awaits its confirmation, or is just being given one."""
+        """Tell whether a request is on its way to a plan, awaits a confirmation, or is just being given one."""
         with self._lock:
             return request in self._pending or request in self._under_way
 
@@ -114,6 +136,11 @@ class Explainer:
             if found is not None:
                 with self._lock:
                     self._under_way.discard(request)
+
+    def put_back(self, pending: Pending, signature: str) -> None:
+        """Let a plan that its caller has taken wait on, with its requester's logged signature, for a second person."""
+        with self._lock:
+            self._pending[pending.plan.request.id] = msgspec.structs.replace(pending, signature=signature)
 
     def close(self) -> None:
         """Record that whatever still awaits its confirmation lapses with this process."""
@@ -132,7 +159,7 @@ class Explainer:
         with suppress(AeroError):
             for request, _ in newest_requests(log, None, LEFT_OVER_MAX):
                 records = [read_record(log.record(each)) for each in log.sequences_of(request)]
-                if telling(records).event == "requested":
+                if telling(records).event in AWAITING:
                     found.append((records[0].asked, records[0].plan))
         return tuple(found)
 
@@ -145,7 +172,7 @@ class Explainer:
         with suppress(AeroError):
             self._comparisons.check()
             for request, plan in plans:
-                self._recorder.gone(request, "lapsed", plan, "its process has ended, and nobody had confirmed it")
+                self._recorder.gone(request, "lapsed", plan, "its process has ended, and it was not confirmed")
 
     def ask(self, person: Operator, request_id: str, ask: Ask, speaks: Rules = SPOKEN) -> Planned:
         """Return the recorded plan of a new request, by rules that who asks speaks.
@@ -186,7 +213,7 @@ class Explainer:
         sequences = log.sequences_of(request.id)
         if not sequences:
             return
-        records = [canonical.decode(log.record(each), Record) for each in sequences]
+        records = [decode_record(log.record(each)) for each in sequences]
         first, last = records[0], telling(records)
         same = (first.action, first.target, first.arguments, first.reason, first.operator) == (
             request.action, request.target, request.arguments, request.reason, request.operator,
@@ -200,27 +227,12 @@ class Explainer:
         require(person, Right.REQUEST)
         require_authority(person, request.action, action_named(request.action).authority)
         plan, text, snapshot = self._explained(request, speaks)
-        self._refuse_untaken(plan)
+        refuse_untaken(self._recorder.versions.chain.judging(plan.configuration), plan, plan.request.operator)
         self._recorder.planned(plan, text, canonical.encode(snapshot), failed(plan.verdicts))
         if plan.accepted:
             with self._lock:
                 self._pending[request.id] = Pending(plan=plan, text=text)
         return Planned(request=request.id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
-
-    def _refuse_untaken(self, plan: Plan) -> None:
-        """Refuse who is an operator in the newest version, and not yet in the one that the target judges by.
-
-        Raises:
-            VersionUntaken: so it is.
-        """
-        cluster, name = self._recorder.versions.chain.judging(plan.configuration), plan.request.operator
-        person = cluster.operator(name)
-        if person is None or person.role is not Role.OPERATOR or not person.ssh_key:
-            raise VersionUntaken(
-                f"{plan.request.target} has taken version {cluster.version} of the configuration, in which {name} is "
-                "no operator with a key: somebody who is has it take the next one first (configure)",
-                request=plan.request.id,
-            )
 
     def _explained(self, request: Request, speaks: Rules) -> tuple[Plan, str, Snapshot]:
         """Return the plan of a request and its text, and the snapshot that it was made from."""

@@ -6,7 +6,7 @@ Its only durable state is the log. It runs no loop, no timer, no retry.
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from aerodb.audit.record import Record
+from aerodb.audit.record import decode_record
 from aerodb.audit.store import Log
 from aerodb.control.access import Access, PlaneParts
 from aerodb.control.agents import Agents, Rules
@@ -144,5 +144,5 @@ class ControlPlane:
         sequences = self._log.sequences_of(named) if named else ()
         asked = Request(id=named, action="", target="", arguments={}, operator=caller.name, reason="")
         if sequences:
-            asked = canonical.decode(self._log.record(sequences[0]), Record).asked
+            asked = decode_record(self._log.record(sequences[0])).asked
         self._recorder.refused(asked, error, caller.name)

@@ -9,7 +9,7 @@ from aerodb.audit.contradictions import Whole
 from aerodb.audit.evidence import Evidence, EvidenceRecord
 from aerodb.audit.findings import Finding
 from aerodb.audit.logged import Logged
-from aerodb.audit.record import Record, read_record
+from aerodb.audit.record import Record, decode_record, read_record
 from aerodb.audit.search import Query
 from aerodb.audit.store import Log, RecordUnknown, newest_requests, search
 from aerodb.audit.trust import Trust
@@ -270,7 +270,7 @@ class Reader:
             RequestNotFound: nothing.
         """
         entries = self.records(request)
-        records = [canonical.decode(data, Record) for _, data in entries]
+        records = [decode_record(data) for _, data in entries]
         plan = next((record.plan for record in records if record.plan), "")
         snapshot = next((record.snapshot for record in records if record.snapshot), "")
         return Decision(
@@ -288,7 +288,7 @@ class Reader:
             RequestNotFound: the log knows no such request.
         """
         decision = self.decision(request)
-        records = [canonical.decode(entry.record.encode(), Record) for entry in decision.records]
+        records = [decode_record(entry.record.encode()) for entry in decision.records]
         record, late = records[0], next((each.late for each in records if each.late), "")
         return Evidence(
             founding=canonical.encode(self._versions.chain.founding).decode(),
@@ -327,6 +327,7 @@ class Reader:
             document=canonical.encode(version).decode(),
             plan=decision.plan or "",
             signature=opened[at].signature,
+            second=opened[at].seconded,
             record=found[at][0].record,
             proof=found[at][1],
             outcome="" if outcome is None else found[outcome][0].record,
@@ -359,7 +360,7 @@ class Reader:
             RequestNotFound: the log holds no plan of it.
             RulesOther: the plan was made by other rules.
         """
-        records = [canonical.decode(data, Record) for _, data in self.records(request)]
+        records = [decode_record(data) for _, data in self.records(request)]
         found = next((record for record in records if record.plan and record.snapshot), None)
         blobs = (
             [self._log.blob(digest) for digest in (found.plan, found.snapshot, found.configuration)] if found else []
@@ -376,7 +377,7 @@ class Reader:
             RequestNotFound: there are none.
         """
         entries = [
-            Logged(sequence=sequence, text=data.decode(), record=canonical.decode(data, Record))
+            Logged(sequence=sequence, text=data.decode(), record=decode_record(data))
             for sequence, data in self.records(request)
         ]
         founding = Trust(clusters=(self._versions.chain.founding,))
@@ -384,14 +385,14 @@ class Reader:
         whole = Whole(self._log.size, self._log.root_at)
         return tuple(judged_along(trust, entries, self._log.blob, whole))
 
-    def unresolved(self, request: str) -> tuple[Request, str, str]:
-        """Return a confirmed request, its plan's digest and its signature, for its outcome to be asked for.
+    def unresolved(self, request: str) -> tuple[Request, Record]:
+        """Return a confirmed request, and the record of its confirmation, for its outcome to be asked for.
 
         Raises:
             RequestNotFound, NeverConfirmed: there is nothing to ask for.
         """
-        records = [canonical.decode(data, Record) for _, data in self.records(request)]
+        records = [decode_record(data) for _, data in self.records(request)]
         confirmed = next((record for record in records if record.event == "confirmed"), None)
         if confirmed is None:
             raise NeverConfirmed("the log holds no confirmation of it, so it was never sent", request=request)
-        return confirmed.asked, confirmed.plan, confirmed.signature
+        return confirmed.asked, confirmed

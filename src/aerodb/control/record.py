@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from aerodb.audit.note import stated_size
-from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, Record
+from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, LaterRecord, Record, RecordOne
 from aerodb.audit.store import Log
 from aerodb.control.allowance import Allowance
 from aerodb.control.meters import Meters
@@ -22,15 +22,20 @@ from aerodb.control.versions import KnownVersions
 from aerodb.errors import AeroError, Executed
 from aerodb.logs import say
 from aerodb.protocol import canonical
-from aerodb.protocol.api import RequestLine
+from aerodb.protocol.api import AWAITS_SECOND, RequestLine
 from aerodb.protocol.cluster import Cluster, Operator, read_configuration
-from aerodb.protocol.plan import Plan, Request, plan_digest
+from aerodb.protocol.plan import Confirmation, Plan, Request, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.tracing import span
 from aerodb.transport.counts import turned_away
 from aerodb.transport.errors import REFUSES_THE_CALLER
 
-SAID = {"requested": "planned", "outcome": "has its outcome", "established": "had its outcome established"}
+SAID = {
+    "requested": "planned",
+    "signed": "signed first",
+    "outcome": "has its outcome",
+    "established": "had its outcome established",
+}
 
 
 def about(person: Operator) -> Request:
@@ -50,8 +55,8 @@ def line_of(records: Sequence[Record], *, awaits: bool) -> RequestLine:
     """Return a request as it stands in a list, from its records; `awaits` tells whether it can still be confirmed."""
     first, last = records[0], telling(records)
     state: str = last.event
-    if last.event == "requested":
-        state = "planned" if awaits else "lapsed"
+    if last.event in ("requested", "signed"):
+        state = ("planned" if last.event == "requested" else AWAITS_SECOND) if awaits else "lapsed"
     elif last.event in {"outcome", "established"}:
         state = last.result
     return RequestLine(
@@ -96,7 +101,8 @@ class Recorder:
         self._clock = f"system clock of {socket.gethostname()}"
 
     def _write(self, request: Request, event: str, blobs: Mapping[str, bytes], **fields: object) -> int:
-        record = Record(
+        kind = LaterRecord if event == "signed" or "second" in fields else RecordOne
+        record: Record = kind(
             event=event,  # type: ignore[arg-type]
             at=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             clock=self._clock,
@@ -153,12 +159,21 @@ class Recorder:
             invariants=failed,
         )
 
-    def confirmed(self, plan: Plan, text: str, signature: str, *, touch: bool) -> int:
-        """Record a confirmation, before anything is sent."""
+    def signed_first(self, plan: Plan, text: str, signature: str, *, touch: bool) -> int:
+        """Record the requester's confirmation of a plan that a second person must sign too; nothing is sent yet."""
         digest = plan_digest(text)
         return self._write(
-            plan.request, "confirmed", {}, plan=digest, snapshot=plan.snapshot, signature=signature, touch=touch
+            plan.request, "signed", {}, plan=digest, snapshot=plan.snapshot, signature=signature, touch=touch
         )
+
+    def confirmed(self, plan: Plan, signed: Confirmation, *, touch: bool, second_touch: bool = False) -> int:
+        """Record a confirmation, the second person's with it where there is one, before anything is sent."""
+        second = signed.seconded
+        more = {"second": second, "second_touch": second_touch} if second is not None else {}
+        return self._write(
+            plan.request, "confirmed", {}, plan=plan_digest(signed.plan), snapshot=plan.snapshot,
+            signature=signed.signature, touch=touch, **more,
+        )  # fmt: skip
 
     def gone(self, request: Request, event: Literal["declined", "lapsed"], plan: str, why: str) -> int:
         """Record that a plan awaits its confirmation no more: its requester declined it, or its process ended."""

@@ -1,19 +1,21 @@
 """The first two locks, as the node itself checks them: signed, and logged.
 
 - Signed: an enrolled operator's confirmation of the exact bytes of a plan for this node, this configuration and
-  these rules: their SSH signature, or an assertion by an authenticator that their SSH key endorsed.
-- Logged: an inclusion proof of the confirmation's record, under a signed checkpoint that extends the last one seen, and
-  that as many log witnesses have cosigned as the node's configuration demands.
+  these rules: their SSH signature, or an assertion by an authenticator that their SSH key endorsed. Where the node's
+  configuration asks for a second person, another operator's over the same bytes.
+- Logged: an inclusion proof of the confirmation's record, which holds exactly those signatures, under a signed
+  checkpoint that extends the last one seen, and that as many log witnesses have cosigned as the node's configuration
+  demands.
 - Nothing that the control plane says is believed beyond what these show.
 
 Pure: no I/O, no clock.
 """
 
-from aerodb.actions import action_named, gap_of
+from aerodb.actions import action_named, gap_of, second_of
 from aerodb.audit.cosignature import cosigned_by, only_by
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint, parse_verifier_key, stated_size
 from aerodb.audit.proof import open_proof
-from aerodb.audit.record import Record
+from aerodb.audit.record import decode_record
 from aerodb.audit.tree import verify_consistency
 from aerodb.errors import AeroError
 from aerodb.kernel.errors import (
@@ -102,6 +104,7 @@ def signed_plan(chain: Chain, node: str, order: Order) -> Plan:
     Raises:
         NotCanonical, PlanNotWhole, PlanForeign, RequestMalformed: it is no order for this node.
         OperatorRefused, SignatureRefused: nobody who may has signed it.
+        SecondMissing, SecondRefused: a second person is due, and none who may has signed it.
     """
     named = canonical.decode(canonical.utf8(order.plan), Plan).configuration
     cluster = chain.judging(named)
@@ -115,7 +118,8 @@ def check_confirmed(chain: Chain, node: str, request: str, unverified: Confirmat
     """Check that somebody who is enrolled has confirmed `request` for this node, for its id to be used up unexecuted.
 
     That takes nothing but the signature: under another configuration than now, too, and by somebody who is revoked. A
-    key counts as it was enrolled in the version that the plan names, where the node has taken that.
+    key counts as it was enrolled in the version that the plan names, where the node has taken that; so does whether a
+    second person is due.
 
     Raises:
         ConfirmationMissing: nobody has.
@@ -141,6 +145,8 @@ def _check_confirmed(chain: Chain, node: str, request: str, unverified: Confirma
     if person is None or not person.ssh_key:
         raise OperatorRefused(f"{plan.request.operator!r} is not enrolled with a key")
     _check_signature(cluster, person, unverified.plan, unverified.signature)
+    if chain.named(plan.configuration) is not None:
+        second_of(cluster, plan.request, unverified)
 
 
 def signer_of(cluster: Cluster, plan: Plan) -> Operator:
@@ -166,8 +172,10 @@ def check_signed(cluster: Cluster, plan: Plan, order: Order) -> None:
 
     Raises:
         OperatorRefused, SignatureRefused: it does not open.
+        SecondMissing, SecondRefused: it does not open without the second person, who is due by this version.
     """
     _check_signature(cluster, signer_of(cluster, plan), order.plan, order.signature)
+    second_of(cluster, plan.request, order.confirmation)
 
 
 def _check_signature(cluster: Cluster, person: Operator, plan: str, signature: str) -> None:
@@ -190,13 +198,14 @@ def check_logged(cluster: Cluster, plan: Plan, order: Order, seen: LogSeen) -> L
     """
     try:
         text = canonical.utf8(order.record)
-        record = canonical.decode(text, Record)
+        record = decode_record(text)
         proven = open_proof(order.proof, cluster.log_key, text)
     except AeroError as error:
         raise NotLogged(error.message) from error
-    wanted = ("confirmed", plan.request.id, plan_digest(order.plan), order.signature)
-    if (record.event, record.request, record.plan, record.signature) != wanted:
-        raise NotLogged("the logged record is not the confirmation of this plan with this signature")
+    signed = order.confirmation
+    wanted = ("confirmed", plan.request.id, plan_digest(signed.plan), signed.signature, signed.seconded)
+    if (record.event, record.request, record.plan, record.signature, record.seconded) != wanted:
+        raise NotLogged("the logged record is not the confirmation of this plan with these signatures")
     new, gap = proven.checkpoint, gap_of(plan.request)
     if gap is None:
         _check_extends(cluster, new, order.consistency, seen.checkpoint)

@@ -15,6 +15,9 @@ from aerodb.protocol.plan import Loss, Plan, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.writes import Writes
 
+AWAITS_SECOND = "awaits a second person"
+"""The state of a request whose plan its requester has signed, and a second person has not yet."""
+
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of POST /v1/requests; the request's id is the Idempotency-Key header."""
@@ -215,6 +218,7 @@ class AsOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class RequestLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One request in a list. `state` is how far it came: rejected, refused, planned, confirmed, or its outcome.
 
+    Where a second person is due, it is `AWAITS_SECOND` between the two signatures.
     A plan that can no longer be confirmed is declined, by its requester, or lapsed, with the process that made it.
     """
 

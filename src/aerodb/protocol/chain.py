@@ -6,7 +6,8 @@
   the same version is whether two digests are equal.
 - A name is used once, for ever: who was revoked keeps their entry. So is a key: nobody is enrolled with a key that
   anybody in the version before has.
-- Somebody can always act: at least one operator with a key is left.
+- Somebody can always act: at least one operator with a key is left, and at least two, whose keys differ, where a second
+  person is asked for anything.
 - The epoch stands still: a change of people is no change of members, node keys or k.
 
 Pure: no I/O, no clock.
@@ -20,11 +21,13 @@ from msgspec.structs import replace
 
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.change import Change, Link, VersionStep
+from aerodb.protocol.change import ASKED, NOT_ASKED, Change, Link, VersionStep
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Cluster, LaterCluster, Operator, Role, read_configuration
 from aerodb.protocol.sshkey import parse_line, refuse_weak
 
-OPERATORS_MIN = 1
+OPERATORS_MIN, OPERATORS_SECOND_MIN = 1, 2
+"""How many operators with a key any version has, and how many where a second person is asked for anything."""
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 REVOKED = "revoked"
 
@@ -54,13 +57,15 @@ def changed(before: Cluster, change: Change) -> Cluster:
     Raises:
         ChangeRefused: it cannot be made: naming why.
     """
-    people = _PEOPLE[change.kind](before, change)
-    acting = [each for each in people if each.role is Role.OPERATOR and each.ssh_key and not each.revoked]
-    if len(acting) < OPERATORS_MIN:
-        raise ChangeRefused(f"{change.kind} {change.name} would leave no operator with a key: nobody could act again")
+    second = before.second_asked
+    if change.kind == "second-person":
+        people, second = before.operators, _asking(second, change)
+    else:
+        people = _PEOPLE[change.kind](before, change)
+    _refuse_too_few(people, second, change)
     link = Link(version=before.version + 1, epoch=before.epoch, previous=before.digest, change=change)
     said = {name: getattr(before, name) for name in Cluster.__struct_fields__}
-    return LaterCluster(**{**said, "operators": people}, chain=link)
+    return LaterCluster(**{**said, "operators": people}, chain=link, second=second)
 
 
 def step_of(before: Cluster, change: Change) -> VersionStep:
@@ -71,6 +76,28 @@ def step_of(before: Cluster, change: Change) -> VersionStep:
     """
     after = changed(before, change)
     return VersionStep(version=after.version, digest=after.digest, change=change)
+
+
+def _asking(before: tuple[str, ...], change: Change) -> tuple[str, ...]:
+    """Return the classes for which a second person is asked after a change of them."""
+    if change.name not in list(ActionClass):
+        raise ChangeRefused(f"{change.name!r} is no class of actions; there are {', '.join(ActionClass)}", field="name")
+    was = ASKED if change.name in before else NOT_ASKED
+    _require((was, NOT_ASKED if was == ASKED else ASKED), change)
+    return tuple(sorted({*before} ^ {change.name}))
+
+
+def _refuse_too_few(people: tuple[Operator, ...], second: tuple[str, ...], change: Change) -> None:
+    """Refuse a change after which nobody could act, or nobody could be the second person: one key is one person."""
+    able = (each for each in people if each.role is Role.OPERATOR and each.ssh_key and not each.revoked)
+    acting = {key_blob(each) for each in able}
+    if len(acting) < OPERATORS_MIN:
+        raise ChangeRefused(f"{change.kind} {change.name} would leave no operator with a key: nobody could act again")
+    if second and len(acting) < OPERATORS_SECOND_MIN:
+        raise ChangeRefused(
+            f"{change.kind} {change.name} would leave fewer than two operators with a key of their own, and a second "
+            f"person is asked for {', '.join(second)}: nobody could be it"
+        )
 
 
 def _enrolled(before: Cluster, change: Change) -> tuple[Operator, ...]:
@@ -147,6 +174,14 @@ def _role(text: str) -> Role:
         return Role(text)
     except ValueError as error:
         raise ChangeRefused(f"{text!r} is no role; there are {', '.join(Role)}", field="role") from error
+
+
+def key_blob(person: Operator) -> bytes:
+    """Return what tells a person's key from others': its bytes, whatever comment it has. No key is its text."""
+    try:
+        return parse_line(person.ssh_key).blob
+    except AeroError:
+        return person.ssh_key.encode()
 
 
 def _new_key(before: Cluster, name: str, line: str) -> str:

@@ -10,7 +10,9 @@ import msgspec
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 
-ChangeKind = Literal["enrol", "revoke", "re-key", "re-role"]
+ChangeKind = Literal["enrol", "revoke", "re-key", "re-role", "second-person"]
+ASKED, NOT_ASKED = "asked", "not asked"
+"""Whether a second person is asked for a class of actions."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,7 +20,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     enrol: before is empty, after the role and, where there is one, the SSH public key ("operator ssh-ed25519 AAAA").
     revoke: before is the role, after "revoked". re-key: both are SSH public keys; before is empty where there was none.
-    re-role: both are roles.
+    re-role: both are roles. second-person: `name` is a class of actions, and both are "asked" or "not asked".
     """
 
     kind: ChangeKind
@@ -84,3 +86,6 @@ def said(change: Change) -> str:
             return f"gives {change.name} the key {change.after} in place of {change.before or 'none'}"
         case "re-role":
             return f"makes {change.name} {change.after}; before: {change.before}"
+        case "second-person":
+            asks = "asks for a second person" if change.after == ASKED else "asks no more for a second person"
+            return f"{asks} for actions of the class {change.name}"

@@ -136,6 +136,11 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return None
 
     @property
+    def second_asked(self) -> tuple[str, ...]:
+        """Return the classes of actions for which a second person is asked, by name; none of version 1."""
+        return ()
+
+    @property
     def version(self) -> int:
         """Return which version of the configuration this is."""
         return 1 if self.link is None else self.link.version
@@ -202,7 +207,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class LaterCluster(Cluster, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A version of the configuration that follows another one: all that version 1 says, and how it came about.
 
-    `chain` says which version it is, and what it changed.
+    `chain` says which version it is, and what it changed. `second` names the classes of actions, sorted, that a second
+    person must sign too.
     """
 
     FORMAT: ClassVar[Format] = Format(
@@ -215,11 +221,17 @@ class LaterCluster(Cluster, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kind: Literal["configuration"] = "configuration"
     format: Literal[2] = 2
     chain: Link
+    second: tuple[str, ...] = ()
 
     @property
     def link(self) -> Link:
         """Return where it stands in the chain."""
         return self.chain
+
+    @property
+    def second_asked(self) -> tuple[str, ...]:
+        """Return the classes of actions for which a second person is asked."""
+        return self.second
 
 
 def read_configuration(data: bytes) -> Cluster:

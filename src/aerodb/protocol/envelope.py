@@ -7,13 +7,16 @@ from typing import Literal
 
 import msgspec
 
+from aerodb.protocol.plan import Second
+
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One version: its exact text, and the request by which it was made.
 
-    `plan` is the exact text of the plan, `signature` the confirmation of it, `record` the exact text of that
-    confirmation's record, and `proof` its inclusion proof. `outcome` is the exact text of the record of what the node
-    signed that took it, and `outcome_proof` its inclusion proof; both are empty where that is not on record.
+    `plan` is the exact text of the plan, `signature` the requester's confirmation of it, `second` the second person's
+    where one was due, `record` the exact text of that confirmation's record, and `proof` its inclusion proof. `outcome`
+    is the exact text of the record of what the node signed that took it, and `outcome_proof` its inclusion proof; both
+    are empty where that is not on record.
     """
 
     kind: Literal["configuration"] = "configuration"
@@ -24,6 +27,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     proof: str
     outcome: str
     outcome_proof: str
+    second: Second | None = None
 
 
 class Configurations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

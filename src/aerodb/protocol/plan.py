@@ -101,6 +101,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.sealed().digest == self.digest
 
 
+class Second(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The second person's confirmation of a plan: who it is, and their signature over the plan's exact bytes."""
+
+    operator: str
+    signature: str
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that one agent needs in order to check the three locks by itself.
 
@@ -111,6 +118,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     the plan rests on; `late` what the peers said once the confirmation was logged, made for `late_nonce` of its record.
     Who is not in `late` was silent then. `restored` are the base64 hashes that connect what the request names as
     restored, where it names that; `consistency` then connects the newest checkpoint that the agent saw within it.
+    `second` is the second person's confirmation, and is left out where none is asked.
     """
 
     plan: str
@@ -121,16 +129,29 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reports: dict[str, Signed]
     late: dict[str, Signed]
     restored: tuple[str, ...] = ()
+    second: Second | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def confirmation(self) -> "Confirmation":
+        """Return what was signed, and by whom."""
+        return Confirmation(plan=self.plan, signature=self.signature, second=self.second)
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An operator's confirmation as it was logged: the plan's exact text, and the signature over it.
+    """A confirmation as it was logged: the plan's exact text, the requester's signature over it, and the second's.
 
-    A node that does not know a request uses its id up only for whoever shows this.
+    `second` is left out where no second person is asked. A node that does not know a request uses its id up only for
+    whoever shows this.
     """
 
     plan: str
     signature: str
+    second: Second | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def seconded(self) -> Second | None:
+        """Return the second person's confirmation, or None."""
+        return self.second or None
 
 
 class Extent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

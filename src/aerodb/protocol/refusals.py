@@ -11,6 +11,22 @@ class SignatureInvalid(AeroError):
     title = "The signature is not valid"
 
 
+class SecondMissing(AeroError):
+    """The configuration asks for a second person for this action, and none has signed."""
+
+    code = "kernel.second-missing"
+    status = 403
+    title = "A second person has not signed"
+
+
+class SecondRefused(AeroError):
+    """Whoever signed as the second person is none: the requester, nobody who may, or not over this plan."""
+
+    code = "kernel.second-refused"
+    status = 403
+    title = "The second signature does not count"
+
+
 class RequestForeign(AeroError):
     """Only who asked may confirm."""
 

@@ -20,6 +20,7 @@ from aerodb.protocol.plan import Plan, Request, Result, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 from aerodb.rules.arguments import Given, RequestMalformed, check_argument
 from aerodb.rules.invariants import RULES
+from aerodb.rules.second import second_notes
 from aerodb.rules.specification import Action
 from aerodb.rules.versions import untaken
 from aerodb.rules.view import Peer, View, open_report, peer_of
@@ -190,6 +191,7 @@ def explain_unsafe(
         notes=(
             *action.writes(view),
             *action.notes(view),
+            *second_notes(view, action),
             *untaken(everybody),
             *silent,
         ),

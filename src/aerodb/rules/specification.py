@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Standing
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Cluster, Role
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.marks import Gap
@@ -88,7 +89,8 @@ class Action:
     never happen any more. `settle` gives the standing that goes with an executed one.
     `writes` says, as a plan's first notes, whether commits can be acknowledged now and afterwards.
     `gives_up` is of the one action by which a node accepts another audit log than the one that it saw: what it names.
-    `since` is the number of the rules that the action came with: earlier ones make no plan of it.
+    `since` is the number of the rules that the action came with: earlier ones make no plan of it. `of_class` is its
+    class: a configuration asks for a second person by classes.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Action:
     target: str
     arguments: tuple[Argument, ...]
     authority: Role
+    of_class: ActionClass
     invariants: tuple[Invariant, ...]
     effects: tuple[str, ...]
     irreversible: tuple[str, ...]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from aerodb.audit.checks import Asked, Unfounded, check_confirmation, check_outcome, check_recorded
+from aerodb.audit.checks import Asked, Unfounded, check_confirmation, check_outcome, check_recorded, check_second
 from aerodb.audit.proof import fault_of, open_proof
 from aerodb.audit.record import Record, read_record
 from aerodb.errors import AeroError
@@ -200,10 +200,13 @@ def _signature(chain: Chain, records: list[Record], plan_text: str) -> str:
     try:
         cluster = _version(chain, confirmed)
         check_confirmation(cluster, confirmed.operator, plan_text, confirmed.signature)
+        check_second(cluster, confirmed, plan_text)
     except AeroError as error:
         return f"{NOT_VERIFIED}: {shown(error.message)}"
     touch = ", with a key that demands a touch" if confirmed.touch else ""
-    return f"{shown(confirmed.operator)} signed the plan {confirmed.plan}{touch}"
+    second = confirmed.seconded
+    then = f"; then {shown(second.operator)}, as the second person" if second is not None else ""
+    return f"{shown(confirmed.operator)} signed the plan {confirmed.plan}{touch}{then}"
 
 
 def _version(chain: Chain, record: Record) -> Cluster:

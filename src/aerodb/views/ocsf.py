@@ -24,6 +24,7 @@ ACTIVITIES: dict[RecordEvent, tuple[int, str]] = {
     "requested": (1, "Create"),
     "rejected": (1, "Create"),
     "refused": (99, "Refuse"),
+    "signed": (3, "Update"),
     "confirmed": (3, "Update"),
     "outcome": (3, "Update"),
     "established": (3, "Update"),
@@ -60,7 +61,7 @@ def event_of(sequence: int, record: Record, origin: str) -> dict[str, Any]:
     left = {
         field: value
         for field, value in msgspec.to_builtins(record).items()
-        if field not in ("kind", "at", "request", "operator", "action", "target", "reason") and value
+        if field not in ("kind", "format", "at", "request", "operator", "action", "target", "reason") and value
     }
     event: dict[str, Any] = {
         "category_uid": CLASS // 1000,

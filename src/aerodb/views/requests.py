@@ -1,10 +1,13 @@
 """Requests as people read them: each state's mark, and the words around a confirmation. Pure: no I/O, no clock."""
 
+from aerodb.protocol.api import AWAITS_SECOND
+
 NOTHING_ASKED = "There is no request yet."
 CONFIRMING = "To confirm, type the node's name"
 
 STATE_STYLES = {
     "planned": "plain",
+    AWAITS_SECOND: "warn",
     "confirmed": "warn",
     "declined": "dim",
     "lapsed": "dim",

@@ -120,9 +120,15 @@ def _of_record(sequence: int, record: Record, places: tuple[LogPlace, ...]) -> E
         source=LOG, sequence=sequence, kind="record", order="start", what=record.event, node=record.target,
         subject=" ".join(f"--{name} {value}" for name, value in sorted(record.arguments.items())),
         after=record.result, term=term, lsn=Lsn(lsn) if places else None, at=record.at, clock=record.clock,
-        request=record.request, operator=record.operator, action=record.action, code=record.code, plan=record.plan,
+        request=record.request, operator=_signers(record), action=record.action, code=record.code, plan=record.plan,
         snapshot=record.snapshot,
     )  # fmt: skip
+
+
+def _signers(record: Record) -> str:
+    """Return who asked, and who signed as the second person where that is recorded."""
+    second = record.seconded
+    return record.operator if second is None else f"{record.operator} and {second.operator}"
 
 
 def _of_sample(node: str, sample: LagSample) -> Entry:

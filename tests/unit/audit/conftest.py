@@ -3,9 +3,16 @@
 import pytest
 
 from tests.unit.audit.forging import Forged, genuine
+from tests.unit.audit.seconding import Seconded, seconded
 
 
 @pytest.fixture(scope="session")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Forged:
     """Return the content of a log in which everything holds."""
     return genuine(tmp_path_factory.mktemp("genuine"))
+
+
+@pytest.fixture(scope="session")
+def honest_second(tmp_path_factory: pytest.TempPathFactory) -> Seconded:
+    """Return the content of a log with second persons, in which everything holds."""
+    return seconded(tmp_path_factory.mktemp("seconded"))

@@ -32,11 +32,21 @@ class Mutant(NamedTuple):
 
 
 def mutants() -> Iterator[Mutant]:
-    """Yield every mutant."""
+    """Yield every mutant of the judge."""
     for name in (CHECKS, MEANING):
-        source = _source(name)
-        for at in _mutable(ast.parse(source)):
-            yield from _at(name, source, at)
+        yield from mutants_of(name)
+
+
+def mutants_of(name: str) -> Iterator[Mutant]:
+    """Yield every mutant of one module."""
+    source = _source(name)
+    for at in _mutable(ast.parse(source)):
+        yield from _at(name, source, at)
+
+
+def made_of(mutant: Mutant) -> ModuleType:
+    """Return a module with a mutant in it; the real one stays as it is."""
+    return _made(mutant.module, mutant.tree)
 
 
 def _mutable(tree: ast.Module) -> list[int]:

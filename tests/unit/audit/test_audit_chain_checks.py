@@ -11,7 +11,7 @@ from aerodb.protocol.chain import changed, step_of
 from aerodb.protocol.change import Change, step_text
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.envelope import Envelope
-from aerodb.protocol.plan import Order, Plan
+from aerodb.protocol.plan import Confirmation, Order, Plan
 from tests.unit.audit.test_audit_chain import (
     AFTERWARDS,
     BLOBS,
@@ -44,6 +44,11 @@ def stepping(**changes: object) -> Plan:
     return asking(arguments={"change": step_text(replace(STEP, **changes))})
 
 
+def made_by(plan: str, signature: str) -> tuple[Plan, Cluster]:
+    """Return the plan that a signature confirms, and the version that it makes of version 1."""
+    return made(ONE, Confirmation(plan=plan, signature=signature))
+
+
 SIGNED: dict[str, tuple[Order, str]] = {
     "a rejection": (order_of(replace(PLAN, accepted=False)), "a rejection"),
     "another cluster": (order_of(replace(PLAN, cluster="another")), "to change this version"),
@@ -61,7 +66,7 @@ def test_whatever_else_an_operator_signed_makes_no_version(name: str) -> None:
     """The plan is whole, and signed with the very key that counts: it is no plan of this change to this version."""
     order, why = SIGNED[name]
     with pytest.raises(AeroError, match=why):
-        made(ONE, order.plan, order.signature)
+        made_by(order.plan, order.signature)
 
 
 def test_a_plan_that_was_altered_makes_no_version() -> None:
@@ -69,7 +74,7 @@ def test_a_plan_that_was_altered_makes_no_version() -> None:
     text = TAKING.plan.replace(f'"term":{PLAN.term}', f'"term":{PLAN.term + 1}', 1)
     assert text != TAKING.plan
     with pytest.raises(EnvelopeInvalid, match="altered"):
-        made(ONE, text, TAKING.signature)
+        made_by(text, TAKING.signature)
 
 
 # Envelopes ------------------------------------------------------------------------------------------------------------

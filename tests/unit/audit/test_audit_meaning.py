@@ -11,7 +11,7 @@ from aerodb.audit.evidence import examine
 from aerodb.audit.export import export
 from aerodb.audit.findings import RULES_OF_PLAN, Meaning
 from aerodb.audit.meaning import _ABOUT_PEOPLE, _AFTER
-from aerodb.audit.record import _ALWAYS, _MORE, Record, RecordEvent
+from aerodb.audit.record import _ALWAYS, _MORE, LaterRecord, RecordEvent
 from aerodb.audit.store import How, Log, LogVerdict, judge_export, judge_folder, verify_folder
 from aerodb.audit.store.database import open_to_write
 from aerodb.audit.store.files import DATABASE
@@ -137,7 +137,7 @@ def test_every_event_and_every_field_has_its_place() -> None:
     events = set(get_args(RecordEvent))
     assert set(_AFTER) | set(_ABOUT_PEOPLE) == events | {""}
     assert set(_MORE) == events
-    assert {*_ALWAYS, *(name for each in _MORE.values() for name in each)} == set(Record.__struct_fields__)
+    assert {*_ALWAYS, *(name for each in _MORE.values() for name in each)} == set(LaterRecord.__struct_fields__)
 
 
 def test_a_plan_of_another_request_is_not_replayed(honest: Forged) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.audit.forging import FORGERIES, Forged, Forgery
 from tests.unit.audit.mutants import CHECKS, MEANING, Mutant, judge_of, mutants
+from tests.unit.audit.seconding import SECOND_FORGERIES, Seconded
 
 Lines = set[tuple[str, int]]
 """Lines of the judge's modules, each with its module's name."""
@@ -41,14 +42,16 @@ REDUNDANT = {
 
 
 @pytest.fixture(scope="session")
-def forged(honest: Forged) -> list[Made]:
+def forged(honest: Forged, honest_second: Seconded) -> list[Made]:
     """Return every forgery, made."""
-    made, usual = [], passed(honest)
-    for forgery in FORGERIES:
-        log = honest.copy()
-        forgery.make(log)
-        lines = passed(log)
-        made.append(Made(forgery, log, lines - usual, usual - lines))
+    made = []
+    for whole, forgeries in ((honest, FORGERIES), (honest_second, SECOND_FORGERIES)):
+        usual = passed(whole)
+        for forgery in forgeries:
+            log = whole.copy()
+            forgery.make(log)
+            lines = passed(log)
+            made.append(Made(forgery, log, lines - usual, usual - lines))
     return made
 
 
@@ -86,18 +89,27 @@ def found(judge: ModuleType, log: Forged) -> set[tuple[str, int, str]]:
     return wrong
 
 
-def test_every_check_is_needed(honest: Forged, forged: list[Made], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_check_is_needed(
+    honest: Forged, honest_second: Seconded, forged: list[Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With any one check dropped, some forgery is not named as it must be, or an honest log is accused."""
-    survivors = [each for each in mutants() if not _noticed(each, honest, forged, monkeypatch)]
+    survivors = [each for each in mutants() if not _noticed(each, (honest, honest_second), forged, monkeypatch)]
     told = {f"{each.module.rpartition('.')[2]}: {each.dropped}" for each in survivors}
     assert told == set(REDUNDANT), "\n".join(f"{each.module}:{each.line}: {each.dropped}" for each in survivors)
 
 
-def _noticed(mutant: Mutant, honest: Forged, forged: list[Made], monkeypatch: pytest.MonkeyPatch) -> bool:
+def _noticed(mutant: Mutant, honest: tuple[Forged, ...], forged: list[Made], monkeypatch: pytest.MonkeyPatch) -> bool:
     judge = judge_of(mutant, monkeypatch)
-    if not {state for state, _, _ in found(judge, honest)} <= {"holds", "noted"}:
+    if _accuses(judge, honest[0]):
         return True
-    return any(
+    if any(
         (forgery.state, forgery.sequence, forgery.part) not in found(judge, log)
         for forgery, log, _, _ in sorted(forged, key=lambda made: made.far(mutant))
-    )
+    ):
+        return True
+    return any(_accuses(judge, log) for log in honest[1:])
+
+
+def _accuses(judge: ModuleType, log: Forged) -> bool:
+    """Tell whether a judge finds anything wrong in a log in which everything holds."""
+    return not {state for state, _, _ in found(judge, log)} <= {"holds", "noted"}

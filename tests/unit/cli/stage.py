@@ -76,10 +76,10 @@ def key_bytes(key: Ed25519PrivateKey) -> bytes:
 class Stage:
     """A cluster of three nodes and a witness, its control plane, and the operator alice with her profile folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Found the cluster, and write the profile folder."""
+    def __init__(self, folder: Path, *others: str) -> None:
+        """Found the cluster, and write the profile folder; `others` are operators too."""
         self.folder = folder
-        self.room = room = MemoryCluster(folder, {"alice": Role.OPERATOR})
+        self.room = room = MemoryCluster(folder, dict.fromkeys(("alice", *others), Role.OPERATOR))
         self.cluster, self.log, self.log_key, self.keys = room.cluster, room.log, room.log_key, room.keys
         self.own, self.missing = room.people["alice"], room.silent
         self.sent = list[tuple[str, str, dict[str, str]]]()
@@ -87,12 +87,16 @@ class Stage:
         self.fail = dict[str, BaseException]()
         self.behind = list[str]()
         self.breaks_off: int | None = None
-        self._way = room.caller("alice")
-        self.profile = folder / "operator"
-        self.profile.mkdir()
-        (self.profile / "profile.json").write_text('{"control": "localhost:1", "operator": "alice"}')
+        self.sits("alice")
+
+    def sits(self, name: str) -> None:
+        """Let another operator sit down at the terminal, with their own profile folder."""
+        self.name, self._way = name, self.room.caller(name)
+        self.profile = self.folder / ("operator" if name == "alice" else f"operator-{name}")
+        self.profile.mkdir(exist_ok=True)
+        (self.profile / "profile.json").write_text(f'{{"control": "localhost:1", "operator": "{name}"}}')
         (self.profile / "cluster.json").write_bytes(canonical.encode(self.cluster))
-        (self.profile / "id_ed25519").write_bytes(key_bytes(self.own))
+        (self.profile / "id_ed25519").write_bytes(key_bytes(self.room.people[name]))
 
     # The cluster ------------------------------------------------------------------------------------------------------
 
@@ -167,7 +171,7 @@ class Stage:
     # A person ---------------------------------------------------------------------------------------------------------
 
     def run(self, *words: str, typed: str = "", terminal: bool = True) -> Shown:
-        """Run one command as alice does; `typed` is what she types."""
+        """Run one command as alice does, or who sits there; `typed` is what they type."""
         streams = Screen(typed), Screen(), Screen()
         for stream in streams:
             stream.terminal = terminal
@@ -176,7 +180,7 @@ class Stage:
         return Shown(code, streams[1].getvalue(), streams[2].getvalue())
 
     def _connect(self, profile: Profile, timeout_seconds: float) -> "Stage":
-        assert profile.operator == "alice"
+        assert profile.operator == self.name
         assert timeout_seconds > 0
         return self
 
@@ -214,9 +218,9 @@ class Stage:
 
 
 @contextmanager
-def stage_in(folder: Path) -> Iterator[Stage]:
+def stage_in(folder: Path, *others: str) -> Iterator[Stage]:
     """Yield a stage; its log is closed afterwards."""
-    stage = Stage(folder)
+    stage = Stage(folder, *others)
     try:
         yield stage
     finally:

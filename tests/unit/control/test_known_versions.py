@@ -17,7 +17,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.chain import changed
 from aerodb.protocol.change import Change
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.plan import Confirmation, Plan, Request, Snapshot, plan_digest
 from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import explain
 from aerodb.rules.view import peer_of
@@ -100,7 +100,7 @@ def test_a_new_process_knows_what_the_log_holds(log: Log) -> None:
         plan = replace(explain_under(request, cluster, snapshot), request=request)
         text = canonical.encode(plan).decode()
         recorder.planned(plan, text, canonical.encode(snapshot), ())
-        recorder.confirmed(plan, text, "x", touch=False)
+        recorder.confirmed(plan, Confirmation(plan=text, signature="x"), touch=False)
         recorder.versions.executed(request)
         became = Became(result="executed", signed=Signed(document="{}", signer="n1", signature=""), code="", message="")
         recorder.outcome(request, plan_digest(text), became, established=False)
@@ -123,7 +123,7 @@ def test_a_record_names_the_version_that_its_plan_was_made_under(log: Log) -> No
     snapshot = snapshot_of(having(healthy(ONE), n1=TWO), ONE)
     request = request_for(action_named("fence"), "n3", {"for": "n2"})
     plan, text = planned(recorder, request, ONE, snapshot)
-    recorder.confirmed(plan, text, "x", touch=False)
+    recorder.confirmed(plan, Confirmation(plan=text, signature="x"), touch=False)
     recorder.signed("ada", "in", {})
     configurations = [read_record(log.record(at)).configuration for at in range(3)]
     assert configurations == [ONE.digest, ONE.digest, TWO.digest]

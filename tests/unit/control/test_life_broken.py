@@ -16,7 +16,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Confirm, Done, Planned, RequestLine, Status
 from aerodb.protocol.facts import State
-from aerodb.protocol.plan import Plan
+from aerodb.protocol.plan import Confirmation, Plan
 from aerodb.protocol.sshsig import sign_with_key
 from aerodb.rules.explain import LOOK_ID
 from aerodb.transport.errors import Refused
@@ -32,13 +32,14 @@ def touch_log(room: MemoryCluster) -> None:
     os.utime(room.folder / "log" / "log.db", ns=(0, 0))
 
 
-def logged_and_not_sent(room: MemoryCluster, planned: Planned) -> tuple[str, int]:
-    """Log a confirmation and do no more, as a control plane does that is killed there; return signature and record."""
+def logged_and_not_sent(room: MemoryCluster, planned: Planned) -> tuple[Confirmation, int]:
+    """Log a confirmation and do no more, as a control plane does that is killed there; return it and its record."""
     signature = sign_with_key(room.people["alice"], planned.plan.encode())
     plan = canonical.decode(planned.plan.encode(), Plan)
-    sequence = room.plane._recorder.confirmed(plan, planned.plan, signature, touch=False)
+    signed = Confirmation(plan=planned.plan, signature=signature)
+    sequence = room.plane._recorder.confirmed(plan, signed, touch=False)
     room.begin()
-    return signature, sequence
+    return signed, sequence
 
 
 def at_once(*calls: Callable[[], None]) -> None:
@@ -184,12 +185,12 @@ def test_an_outcome_that_cannot_be_recorded_is_still_told(room: MemoryCluster) -
 def test_what_was_logged_and_never_sent_is_given_up_for_good(room: MemoryCluster) -> None:
     """The node signs that it was never asked; the genuine order, sent after that, is refused with that same answer."""
     planned = ask(room)
-    signature, sequence = logged_and_not_sent(room, planned)
+    signed, sequence = logged_and_not_sent(room, planned)
     assert events(room, planned) == ["requested", "confirmed"]
     given_up = outcome(room, planned)
     assert (given_up.result, given_up.code) == ("not executed", "kernel.request-unknown")
     plan = canonical.decode(planned.plan.encode(), Plan)
-    late: Done = room.plane._parts.dispatcher.dispatch(plan, planned.plan, signature, sequence)
+    late: Done = room.plane._parts.dispatcher.dispatch(plan, signed, sequence)
     assert (late.result == "executed", room.servers["n3"].done) == (False, [])
     assert outcome(room, planned).outcome == given_up.outcome
 

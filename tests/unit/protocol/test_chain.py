@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.chain import Chain, ChangeRefused, VersionRefused, chained, changed, founded, opened, step_of
-from aerodb.protocol.change import Change, StepMalformed, read_step, said, step_text
+from aerodb.protocol.change import ASKED, NOT_ASKED, Change, StepMalformed, read_step, said, step_text
 from aerodb.protocol.cluster import Cluster, LaterCluster, Operator, Role
 from tests.unit.protocol.signers import rsa_key
 from tests.unit.rules.scenes import cluster_of
@@ -106,6 +106,62 @@ def test_what_cannot_be_changed_is_refused_with_its_reason(change: Change, why: 
     with pytest.raises(ChangeRefused, match=why) as error:
         changed(FOUNDING, change)
     assert (error.value.code, error.value.executed) == ("input.change-refused", "not executed")
+
+
+def asking(name: str, before: str = NOT_ASKED, after: str = ASKED) -> Change:
+    """Return the change that asks for a second person for a class of actions, unless told otherwise."""
+    return Change(kind="second-person", name=name, before=before, after=after)
+
+
+ASKS = changed(FOUNDING, asking("data"))
+
+
+def test_a_second_person_is_asked_for_and_no_more() -> None:
+    """A version names the classes, sorted; what is asked is dropped by another change, and people stay as they were."""
+    assert (FOUNDING.second_asked, ASKS.second_asked) == ((), ("data",))
+    more = changed(ASKS, asking("authority"))
+    assert (more.second_asked, more.operators) == (("authority", "data"), FOUNDING.operators)
+    assert changed(more, asking("data", ASKED, NOT_ASKED)).second_asked == ("authority",)
+    assert changed(more, enrol("zoe")).second_asked == more.second_asked
+    assert opened(FOUNDING, text_of(ASKS)) == ASKS
+    assert said(asking("data")) == "asks for a second person for actions of the class data"
+    assert said(asking("data", ASKED, NOT_ASKED)) == "asks no more for a second person for actions of the class data"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (asking("everything"), "no class of actions; there are authority, data"),
+        (asking(""), "no class of actions"),
+        (asking("data"), "the change says"),  # It is asked already: nothing would change.
+        (asking("data", ASKED, ASKED), "the change says"),
+        (asking("log", ASKED, NOT_ASKED), "the change says"),
+        (asking("log", "", ASKED), "the change says"),
+        (revoke("bob"), "fewer than two operators with a key of their own, and a second person is asked for data"),
+        (Change(kind="re-role", name="ada", before="operator", after="auditor"), "fewer than two operators"),
+    ],
+)
+def test_what_leaves_no_second_person_is_refused(change: Change, why: str) -> None:
+    """Nor is there an unknown class, or a change of nothing; with a third operator one can be revoked again."""
+    with pytest.raises(ChangeRefused, match=why):
+        changed(ASKS, change)
+
+
+def test_two_names_with_one_key_are_one_operator() -> None:
+    """A founding document that enrols one key twice leaves nobody who could be the second person."""
+    twin = Operator(name="twin", role=Role.OPERATOR, ssh_key=f"{key_of('ada')} of another machine")
+    alone = replace(FOUNDING, operators=(FOUNDING.operators[0], twin))
+    with pytest.raises(ChangeRefused, match="key of their own"):
+        changed(alone, asking("data"))
+    assert changed(changed(alone, enrol("zoe")), asking("data")).second_asked == ("data",)
+    assert changed(changed(ASKS, enrol("zoe")), revoke("bob")).second_asked == ("data",)
+
+
+def test_a_version_that_asks_otherwise_than_its_change_makes_is_refused() -> None:
+    """A rule that is dropped by the way, or slipped in, is not what the change makes."""
+    for forged in (replace(ASKS, second=()), replace(changed(FOUNDING, enrol("zoe")), second=("log",))):
+        with pytest.raises(VersionRefused, match="not what its change makes"):
+            opened(FOUNDING, text_of(forged))
 
 
 def test_a_retired_name_and_a_retired_key_never_come_back() -> None:

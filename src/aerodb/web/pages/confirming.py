@@ -10,12 +10,14 @@ from aerodb.control.roles import Right
 from aerodb.errors import AeroError
 from aerodb.views.credentials import endorsement_words
 from aerodb.web.errors import NotTyped
-from aerodb.web.pages.requests import path_of
+from aerodb.web.pages.requests import path_of, turn_of
 from aerodb.web.visit import Json, Onward, Page, Visit
 
 
 def confirm(visit: Visit) -> Onward:
     """Carry a confirmation to the control plane, once, and go on to the request's page, where its outcome stands.
+
+    Where a second person is due, the requester's is a signature that awaits theirs.
 
     Raises:
         NotTyped: the name of the node was not typed.
@@ -27,7 +29,11 @@ def confirm(visit: Visit) -> Onward:
         raise NotTyped(f"type {decision.line.target} to confirm", field="typed", request=request)
     try:
         signature = visit.access.assertion(visit.sent("response"))
-        visit.access.confirm(request, signature)
+        turn = turn_of(visit, decision)
+        if turn.two and turn.mine:
+            visit.access.sign_first(request, signature)
+        else:
+            visit.access.confirm(request, signature)
     except ConfirmationReplayed:
         return Onward(to=path_of(request))
     except AeroError as error:

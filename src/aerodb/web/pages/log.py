@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 from aerodb.actions import catalogue
 from aerodb.audit.clocks import jump_text
-from aerodb.audit.findings import CONFIRMATION, Finding, FindingState
+from aerodb.audit.findings import CONFIRMATION, SECOND, Finding, FindingState
 from aerodb.audit.proof import fault_of
-from aerodb.audit.record import Record, RecordEvent
+from aerodb.audit.record import Record, RecordEvent, decode_record
 from aerodb.audit.search import Query, required_instant
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
@@ -60,7 +60,7 @@ def proven_by(cluster: Cluster, entry: LogEntry | ProvenEntry, proof: str) -> Pr
     """Return a record with what its proof is worth."""
     text, back = entry.record, entry.went_back_from
     return ProvenRecord(
-        sequence=entry.sequence, record=canonical.decode(text.encode(), Record), text=text, proof=proof,
+        sequence=entry.sequence, record=decode_record(text.encode()), text=text, proof=proof,
         fault=fault_of(proof, cluster.log_key, entry.sequence, text), clock=jump_text(back) if back else "",
     )  # fmt: skip
 
@@ -180,7 +180,19 @@ def signed_by(confirmed: ProvenRecord, findings: tuple[Finding, ...]) -> dict[st
             said = "verified here, over the plan's exact bytes" if held else f"does not verify: {finding.said}"
             verdict = Line("good" if held else "bad", said)
     method = confirmation.method_of(confirmed.record.signature)
-    return {"record": confirmed.record, "method": method, "verdict": verdict}
+    return {"record": confirmed.record, "method": method, "verdict": verdict, "second": second_by(confirmed, findings)}
+
+
+def second_by(confirmed: ProvenRecord, findings: tuple[Finding, ...]) -> dict[str, Any] | None:
+    """Return the second person's signature in a confirmation, and what was found of it; None where none is due."""
+    second = confirmed.record.seconded
+    found = [each for each in findings if (each.part, each.sequence) == (SECOND, confirmed.sequence)]
+    wrong = [each.said for each in found if each.state != "holds"]
+    if second is None and not wrong:
+        return None
+    held = bool(found) and not wrong
+    said = "verified here, over the plan's exact bytes" if held else f"does not verify: {'; '.join(wrong)}"
+    return {"second": second, "verdict": Line("good" if held else "bad", said)}
 
 
 def _replayed(visit: Visit) -> dict[str, Any]:

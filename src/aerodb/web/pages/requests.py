@@ -9,24 +9,25 @@ import hashlib
 import hmac
 import unicodedata
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from aerodb.actions import action_named, catalogue
+from aerodb.actions import action_named, catalogue, needs_second
 from aerodb.audit.checks import Asked, check_outcome
-from aerodb.audit.record import Record
+from aerodb.audit.record import Record, decode_record
 from aerodb.control.errors import RequestKnown
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Ask, Decision
+from aerodb.protocol.api import AWAITS_SECOND, Ask, Decision
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan
 from aerodb.protocol.words import words_of
 from aerodb.rules.arguments import KINDS
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
+from aerodb.rules.second import who_could
 from aerodb.rules.specification import Action
 from aerodb.views.render import Line, outcome_lines, plan_lines, redacted_plan_lines, unsigned_outcome_lines
 from aerodb.views.requests import CONFIRMING, NOTHING_ASKED, state_style
@@ -120,6 +121,36 @@ def ask(visit: Visit) -> Onward:
     return Onward(to=path_of(request))
 
 
+# Whose turn it is -----------------------------------------------------------------------------------------------------
+
+
+class Turn(NamedTuple):
+    """Who signs a plan next: `waits` for a signature at all, `two` are due, the requester has signed `first`.
+
+    `mine` is of who asked, `signs` of whose turn it is; `could` are who could be the second person.
+    """
+
+    waits: bool
+    two: bool
+    first: bool
+    mine: bool
+    signs: bool
+    could: tuple[str, ...]
+
+
+def turn_of(visit: Visit, decision: Decision) -> Turn:
+    """Return whose signature a request awaits, as the person who looks sees it."""
+    line, name = decision.line, visit.person.name
+    plan = shown_plan(decision)["plan"]
+    mine, first = line.operator == name, line.state == AWAITS_SECOND
+    waits = plan is not None and (first or line.state == "planned")
+    under = visit.access.configuration(plan.configuration) if waits else visit.access.cluster
+    two = waits and needs_second(under, plan.request)
+    could = who_could(under, line.operator) if two else ()
+    signs = waits and (name in could if first else mine)
+    return Turn(waits=waits, two=two, first=first, mine=mine, signs=signs, could=could)
+
+
 # One request ----------------------------------------------------------------------------------------------------------
 
 
@@ -130,21 +161,18 @@ def one(visit: Visit) -> Page:
         RequestNotFound: the log knows none of that id.
     """
     decision = visit.access.decision(visit.path["request"], sensitive=False)
-    line = decision.line
-    mine = line.operator == visit.person.name
-    waits = line.state == "planned"
+    line, turn = decision.line, turn_of(visit, decision)
     values = {
         **shown_plan(decision),
         "line": line,
+        "turn": turn,
         "records": [*records_of(decision), *((each.sequence, each) for each in decision.events)],
         "redacted": bool(decision.events),
         "outcome": outcome_of(visit.access.cluster, decision),
-        "waits": waits,
         "confirming": CONFIRMING,
-        "mine": mine,
         "over": line.state if line.state in {"declined", "lapsed"} else "",
         "words": words_of(line.plan).split(" ") if line.plan else [],
-        "options": options_for(visit, decision.plan) if waits and mine and decision.plan else "",
+        "options": options_for(visit, decision.plan) if turn.signs and decision.plan else "",
         "may_ask_outcome": visit.person.role == "operator" and line.state in {"confirmed", "unknown"},
     }
     return Page(template="request.html", here="/requests", values=values)
@@ -163,7 +191,7 @@ def shown_plan(decision: Decision) -> dict[str, Any]:
 
 def records_of(decision: Decision) -> list[tuple[int, Record]]:
     """Return a decision's records with their numbers."""
-    return [(entry.sequence, canonical.decode(entry.record.encode(), Record)) for entry in decision.records]
+    return [(entry.sequence, decode_record(entry.record.encode())) for entry in decision.records]
 
 
 def outcome_of(cluster: Cluster, decision: Decision) -> list[Line]:
