@@ -18,6 +18,7 @@ TESTS = (
     "rules/test_versions.py", "rules/test_versions_checks.py",
     "audit/test_audit_chain.py", "audit/test_audit_chain_checks.py", "kernel/test_versions.py",
     "kernel/test_versions_checks.py", "control/test_known_versions.py", "control/test_known_versions_checks.py",
+    "audit/test_audit_second.py",
 )  # fmt: skip
 ALIKE = {
     "protocol.chain.opened: found.link is None is False":
