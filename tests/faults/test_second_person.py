@@ -28,7 +28,7 @@ def everywhere(running: Running, *change: str) -> None:
 def signed_first(running: Running, *words: str) -> str:
     """Ask for something as the operator, who reads the plan and signs it; return the request's id."""
     shown = typed(running, "operator", *words, *REASON, answer=words[1])
-    assert (shown.code, "AWAITS A SECOND PERSON" in shown.plain) == (0, True), shown.plain + shown.err
+    assert (shown.code, "AWAITS A SECOND PERSON" in shown.plain) == (8, True), shown.plain + shown.err
     return asked(running)[0]
 
 

@@ -247,11 +247,11 @@ class _Story:
         except (AeroError, UnicodeError) as error:
             yield failed(entry, part.SECOND, str(error))
             return
-        if proven is None or record.seconded is None:
+        if proven is None:
             return
         if record.signature != self._signature:
             yield failed(entry, part.SECOND, f"it holds another signature of {record.operator} than was logged first")
-        second = record.seconded.operator
+        second = record.seconded.operator if record.seconded is not None else ""
         yield held(entry, part.SECOND, signed_so(entry, second, proven, cluster, touched=record.second_touched))
 
     def _let_go(self, cluster: Cluster, entry: Logged) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ import click
 from aerodb.actions import action_named, needs_second
 from aerodb.cli import verification
 from aerodb.cli.chained import under
-from aerodb.cli.failures import BY_RESULT, OK, REJECTED, TerminalMissing
+from aerodb.cli.failures import AWAITED, BY_RESULT, REJECTED, TerminalMissing
 from aerodb.cli.outcome import show_outcome, unknown_from_here
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
@@ -189,7 +189,7 @@ def signed_first(session: Session, profile: Profile, plan: Plan, signature: str)
     terminal.line(escape(f"One of them signs the same plan next ({could}):"))
     terminal.line(f"  aerodb confirm {request}", "heading")
     note(outcome=line.state)
-    return OK
+    return AWAITED
 
 
 def _normal(reason: str) -> str:

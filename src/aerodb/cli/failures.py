@@ -1,12 +1,13 @@
 """What the command line itself refuses, and the exit code of every error.
 
 The exit codes are part of the interface: 0 done, 1 rejected or not executed, 2 usage or input, 3 unknown,
-4 transport, 5 not a terminal, 6 verification failed, 7 (of `status`) commits are not known to be acknowledged.
+4 transport, 5 not a terminal, 6 verification failed, 7 (of `status`) commits are not known to be acknowledged,
+8 signed, and a second person is awaited.
 """
 
 from aerodb.errors import AeroError, EvidenceInvalid, VerificationFailed
 
-OK, REJECTED, USAGE, UNKNOWN, TRANSPORT, NOT_A_TERMINAL, UNVERIFIED, NO_WRITES = range(8)
+OK, REJECTED, USAGE, UNKNOWN, TRANSPORT, NOT_A_TERMINAL, UNVERIFIED, NO_WRITES, AWAITED = range(9)
 
 BY_DOMAIN = {"input": USAGE, "transport": TRANSPORT}
 BY_RESULT = {"executed": OK, "not executed": REJECTED, "unknown": UNKNOWN}

@@ -38,7 +38,7 @@ def states(stage: Stage) -> str:
 def test_the_requester_signs_and_is_told_who_signs_next(stage: Stage) -> None:
     """Nothing is sent; the plan names who could be the second person, and the list shows that one is awaited."""
     shown = stage.run(*STOP, typed="n3\n")
-    assert shown.code == 0, shown.plain + shown.err
+    assert shown.code == 8, shown.plain + shown.err
     assert "A SECOND PERSON must sign this plan after alice" in shown.plain
     assert "Could: bob." in " ".join(shown.plain.split())
     assert "AWAITS A SECOND PERSON: your signature is recorded. Nothing was sent, or executed." in shown.plain
