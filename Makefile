@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything that they need: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-observability tour lint explore attack bench docs release clean
+.PHONY: help install demo test floors test-browser test-observability tour lint explore attack bench docs release clean
 
 # The first that really runs: a version manager's launcher may be on the PATH for a version that is not in use.
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -34,8 +34,11 @@ install: $(STAMP) ## Install AeroDB and its locked dependencies into .venv.
 demo: $(STAMP) ## Show switchovers and a failover on a real cluster of three nodes, under load.
 	$(RUN) -m aerodb demo
 
-test: $(STAMP) ## Pass every test: lint, types, rules, explorer, real processes, faults.
-	$(RUN) -m pytest -n 2 --dist loadgroup
+test: $(STAMP) ## Pass every test: lint, types, rules, explorer, real processes, faults; what decides stays covered.
+	$(RUN) -m pytest -n 2 --dist loadgroup -p tests.covered
+
+floors: $(STAMP) ## Run the unit tests, and raise the floors under what they cover of what decides.
+	$(RUN) -m pytest -n 2 --dist loadgroup -p tests.covered --raise-floors tests/unit
 
 # Playwright drives the system's Chromium, and brings none of its own.
 $(BROWSER): $(STAMP)

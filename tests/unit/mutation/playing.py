@@ -67,6 +67,8 @@ class Playing:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run everything once as it is, and then with each mutation."""
+        if session.testsfailed:
+            raise session.Interrupted("not all tests could be collected")
         items = {item.nodeid: item for item in session.items}
         self._learn(items)
         missed = [each.name for each in self._all() if not self._noticed(each, items)]
