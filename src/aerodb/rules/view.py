@@ -114,9 +114,12 @@ def open_pledge(cluster: Cluster, node: str, signed: Signed) -> Pledge:
     Raises:
         PledgeForged: the signature is not the node's, or the pledge speaks for another.
         ClusterForeign: it is a pledge of another cluster.
+        MadeLater: it is in a later format than this build reads.
     """
     try:
         pledge = _open_pledge(signed, cluster.member(node).public_key)
+    except MadeLater:
+        raise
     except AeroError as error:
         raise PledgeForged(f"the pledge of {node} cannot be verified: {error.message}") from error
     _own_document(cluster, node, (pledge.cluster, pledge.node), PledgeForged)
@@ -174,14 +177,16 @@ def open_report(cluster: Cluster, node: str, signed: Signed, nonce: str) -> Peer
     """Return the verified statements of `node`, made for `nonce`.
 
     Raises:
-        ReportForged: the signature is not the node's, the report speaks for another, or this build cannot read it.
+        ReportForged: the signature is not the node's, or the report speaks for another.
         ReportStale: it was made for another request.
         ClusterForeign: it is of another cluster.
         PledgeForged: the pledge inside it cannot be verified.
-        MadeLater: the grant inside it is in a later format.
+        MadeLater: the report, or the pledge or grant inside it, is in a later format than this build reads.
     """
     try:
         report = open_signed(signed, Report, cluster.member(node).public_key)
+    except MadeLater:
+        raise
     except AeroError as error:
         raise ReportForged(f"the report of {node} cannot be verified: {error.message}") from error
     _own_document(cluster, node, (report.cluster, report.node), ReportForged)

@@ -1,5 +1,7 @@
 """Signed statements: only what the named node signed, for this cluster and this request, is believed."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,9 +9,10 @@ from msgspec.structs import replace
 
 from aerodb.errors import AeroError
 from aerodb.protocol.authority import Candidacy
-from aerodb.protocol.signed import Signed
+from aerodb.protocol.formats import MadeLater
+from aerodb.protocol.signed import Signed, sign
 from aerodb.rules.view import highest_term, open_grant, open_pledge, open_report, peer_of, standing_term
-from tests.unit.rules.scenes import CLUSTER, REQUEST, grant_of, healthy, pledged, reports_of
+from tests.unit.rules.scenes import CLUSTER, KEYS, REQUEST, grant_of, healthy, pledged, reports_of, with_standing
 
 SCENE = pledged(healthy(), "n2", Candidacy(term=2, node="n2"))
 REPORT = reports_of(SCENE)["n2"]
@@ -100,3 +103,21 @@ def test_a_signature_has_one_text() -> None:
     for other in set(alphabet) - {text[-3]}:
         with pytest.raises(AeroError):
             open_report(CLUSTER, "n2", replace(REPORT, signature=f"{text[:-3]}{other}=="), REQUEST)
+
+
+def _later(signed: Signed) -> Signed:
+    """Return a signed document as its own node would have it in a format that no build has yet."""
+    return sign(json.loads(signed.document) | {"format": 99}, signed.signer, KEYS[signed.signer])
+
+
+def test_what_a_later_release_says_is_called_later_and_nobody_a_forger() -> None:
+    """A report, a pledge and a grant that their node signed, in a format that this build does not read."""
+    pledge = with_standing(SCENE, "n2", pledge=_later(PLEDGE or GRANT))
+    told = (
+        lambda: open_report(CLUSTER, "n2", _later(REPORT), REQUEST),
+        lambda: open_report(CLUSTER, "n2", reports_of(pledge)["n2"], REQUEST),
+        lambda: open_grant(CLUSTER, _later(GRANT)),
+    )
+    for call in told:
+        with pytest.raises(MadeLater):
+            call()
