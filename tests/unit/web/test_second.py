@@ -97,7 +97,7 @@ def test_the_second_person_confirms_in_the_browser(room: MemoryCluster) -> None:
     assert events(room, planned) == ["requested", "signed", "confirmed", "outcome"]
     shown = page(room, planned, "bob", "decision.html")
     assert "By the second person" in shown
-    assert "verified here, over the plan's exact bytes" in shown.partition("By the second person")[2]
+    assert "good verified here, over the plan" in shown.partition("By the second person")[2]
 
 
 def test_a_double_click_is_one_signature(room: MemoryCluster) -> None:
