@@ -1,7 +1,8 @@
 """What happens in a golden past: a real cluster, real people's requests, and all that they leave behind.
 
-In its log are, among others: signatures by a file's key and by an authenticator, a switchover, a failover, a node that
-comes back, and requests that were rejected, not executed, declined, refused and lapsed.
+In its log are, among others: signatures by a file's key, by an authenticator and by two people, changes of the
+configuration, a switchover, a failover, a node that comes back, and requests that were rejected, not executed,
+declined, refused and lapsed.
 """
 
 import json
@@ -22,6 +23,8 @@ from aerodb.logwitness.folder import add_log, make_witness, read_witness
 from aerodb.transport.errors import Refused
 from tests.faults.conftest import Running
 from tests.faults.people import Api
+from tests.faults.test_configure import second_operator
+from tests.faults.test_second_person import by_two, everywhere
 from tests.faults.test_web import Window
 from tests.faults.waiting import wait_until
 from tests.unit.protocol.authenticator import SoftAuthenticator
@@ -70,7 +73,8 @@ class Story:
             StoryBroken: something did not come about.
         """
         chapters: tuple[Callable[[], None], ...] = (
-            self._first_rows, self._signed_by_people, self._switchover, self._refusals, self._given_up, self._failover,
+            self._first_rows, self._signed_by_people, self._two_people, self._switchover, self._refusals,
+            self._given_up, self._failover,
         )  # fmt: skip
         for chapter in chapters:
             chapter()
@@ -106,6 +110,17 @@ class Story:
         planned = self._api.ask("checkpoint", "n2", reason=REASON)
         self._api.confirm_by(key, planned)
         self.requests["executed-by-authenticator"] = planned.request
+
+    def _two_people(self) -> None:
+        """Let the auditor become an operator, two people act where that is asked for, and all be as it was."""
+        second_operator(self._running)
+        everywhere(self._running, "--second-person", "running")
+        self.requests["executed-by-two"] = by_two(self._running, "stop", "n3")
+        by_two(self._running, "start", "n3")
+        self.requests["configured-by-two"] = by_two(self._running, "configure", "n1", "--no-second-person", "running")
+        for node in ("n2", "n3"):
+            by_two(self._running, "configure", node, "--take")
+        everywhere(self._running, "--re-role", "auditor", "--role", "auditor")
 
     def _switchover(self) -> None:
         self._do("", "follow", "n3", upstream="n2")
