@@ -13,10 +13,11 @@ import msgspec
 from aerodb.audit.evidence import Evidence
 from aerodb.audit.evidence import EvidenceRecord as EvidenceEntry
 from aerodb.protocol import api, timeline
+from aerodb.protocol.authenticator import EnrolledAuthenticator
 from aerodb.protocol.certificates import Certificate
 from aerodb.protocol.change import Change, Link
 from aerodb.protocol.classification import CLASSES, Class, Unclassed
-from aerodb.protocol.cluster import Cluster, Cosigning, Member, Operator
+from aerodb.protocol.cluster import Cluster, Cosigning, LaterCluster, Member, Operator
 from aerodb.protocol.credentials import (
     Authenticator,
     AuthenticatorList,
@@ -58,7 +59,8 @@ RECORDED: dict[type[msgspec.Struct], str] = {
     Envelope: "plan signature second record proof outcome outcome_proof",
 }
 PUBLIC: frozenset[type[msgspec.Struct]] = frozenset({
-    Certificate, Change, Cluster, Configurations, Cosigning, Link, Member, Operator, Request, Second, StandbyLag,
+    Certificate, Change, Cluster, Configurations, Cosigning, EnrolledAuthenticator, LaterCluster, Link, Member,
+    Operator, Request, Second, StandbyLag,
     timeline.Lag,
     api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.Compared, api.EventLine, api.Found, api.Comparison,
     api.Records, api.Replayed, api.RequestLine, api.Requests, api.SessionLine, api.SignedIn, api.Status, api.Ticket,
