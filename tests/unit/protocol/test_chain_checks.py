@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from aerodb.protocol import canonical
-from aerodb.protocol.chain import Chain, ChangeRefused, VersionRefused, changed, opened, read_founding
-from aerodb.protocol.change import Change
+from aerodb.protocol.chain import Chain, ChangeRefused, VersionRefused, changed, key_blob, opened, read_founding
+from aerodb.protocol.change import Change, said
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from tests.unit.protocol.test_chain import FOUNDING, SECOND, enrol, key_of, linked, revoke, text_of
 
@@ -56,3 +56,9 @@ def test_a_digest_that_nobody_knows_is_judged_by_the_newest_version() -> None:
     assert {digest: chain.judging(digest) for digest in judging} == judging
     assert chain.judging("sha256:other") == SECOND
     assert (chain.founding, chain.newest) == (FOUNDING, SECOND)
+
+
+def test_what_is_no_key_or_no_authenticator_is_told_as_it_stands() -> None:
+    """A key that cannot be read is told from others by its text; an authenticator that is none is said as it is."""
+    assert key_blob(Operator(name="ann", role=Role.OPERATOR, ssh_key="no key")) == b"no key"
+    assert said(Change(kind="enrol-authenticator", name="ann", before="", after="x")).endswith("authenticator x of ann")
