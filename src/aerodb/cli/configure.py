@@ -119,5 +119,5 @@ def ask_step(
     if code == OK and others:
         session.terminal.line("Then have each other node take it; where it is not taken it does not hold:", "warn")
         for name in others:
-            session.terminal.line(escape(f"  aerodb configure {name} --take"))
+            session.terminal.line(escape(f'  aerodb configure {name} --take --reason "..."'))
     return code
