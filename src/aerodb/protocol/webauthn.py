@@ -278,6 +278,18 @@ def _check_signature(public: PublicKey, signature: bytes, message: bytes) -> Non
 # The chain --------------------------------------------------------------------------------------------------------
 
 
+def foreign_part(endorsement: Endorsement, cluster: Cluster, operator: str) -> str:
+    """Return what an endorsement is for in place of this person, cluster and admin UI; empty where it is for these."""
+    parts = (
+        ("cluster", endorsement.cluster, cluster.id),
+        ("operator", endorsement.operator, operator),
+        ("origin", endorsement.origin, cluster.web_origin),
+        ("relying party", endorsement.rp_id, cluster.rp_id),
+    )
+    wrong = (f"{what} {found!r}, not {wanted!r}" for what, found, wanted in parts if not wanted or found != wanted)
+    return next(wrong, "")
+
+
 def open_endorsement(cluster: Cluster, person: Operator, text: str, signature: str) -> Endorsement:
     """Return the endorsement in `text`, if `person` signed it and it is for this cluster and its admin UI.
 
@@ -289,14 +301,9 @@ def open_endorsement(cluster: Cluster, person: Operator, text: str, signature: s
         endorsement = canonical.decode(text.encode(), Endorsement)
     except (AeroError, UnicodeEncodeError) as error:
         raise AssertionInvalid(f"the credential is not endorsed by {person.name}: {error}") from error
-    for what, found, wanted in (
-        ("cluster", endorsement.cluster, cluster.id),
-        ("operator", endorsement.operator, person.name),
-        ("origin", endorsement.origin, cluster.web_origin),
-        ("relying party", endorsement.rp_id, cluster.rp_id),
-    ):
-        if not wanted or found != wanted:
-            raise AssertionInvalid(f"the endorsement is for the {what} {found!r}, not {wanted!r}")
+    wrong = foreign_part(endorsement, cluster, person.name)
+    if wrong:
+        raise AssertionInvalid(f"the endorsement is for the {wrong}")
     return endorsement
 
 

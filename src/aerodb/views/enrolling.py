@@ -94,13 +94,9 @@ def checked(cluster: Cluster, listed: Authenticator, of: str) -> Endorsement:
         webauthn.public_key(endorsement.public_key)
     except (AeroError, UnicodeEncodeError) as error:
         raise CredentialAltered(f"what is said of it cannot be read: {error}") from error
-    for what, found, wanted in (
-        ("cluster", endorsement.cluster, cluster.id),
-        ("operator", endorsement.operator, of),
-        ("origin", endorsement.origin, cluster.web_origin),
-        ("relying party", endorsement.rp_id, cluster.rp_id),
-        ("credential", endorsement.credential, listed.credential),
-    ):
-        if not wanted or found != wanted:
-            raise CredentialAltered(f"it is for the {what} {found!r}, not {wanted!r}")
+    wrong = webauthn.foreign_part(endorsement, cluster, of)
+    if wrong:
+        raise CredentialAltered(f"it is for the {wrong}")
+    if endorsement.credential != listed.credential:
+        raise CredentialAltered(f"it is for the credential {endorsement.credential!r}, not {listed.credential!r}")
     return endorsement
