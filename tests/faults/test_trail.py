@@ -23,6 +23,7 @@ from tests.unit.protocol.authenticator import SoftAuthenticator
 BODIES = {
     "/v1/requests": Ask(action="stop", target="n3", arguments={}, reason="a test"),
     "/v1/requests/{request}/confirmation": Confirm(signature="x"),
+    "/v1/requests/{request}/signature": Confirm(signature="x"),
     "/v1/authenticators": Register(response="{}"),
 }
 ALLOWED = {"/v1/sessions"}

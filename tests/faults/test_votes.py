@@ -246,7 +246,7 @@ def test_commits_are_none_only_where_the_log_was_read(fresh: Running) -> None:
     pg_ctl(fresh, "n3", "promote", "-w")
     for name in ("one", "two", "three"):
         run(fresh, "n3", f"set synchronous_commit = local; create table only_{name} (n int)")
-    assert "not known: the log was not read" in failing(fresh, "follow", "n3", upstream="n1")["wal-ancestry"]
+    assert "not known: the WAL was not read" in failing(fresh, "follow", "n3", upstream="n1")["wal-ancestry"]
     pg_ctl(fresh, "n3", "stop", "-m", "fast", "-w")
     assert "3 commit(s) are seen beyond it; the newest" in failing(fresh, "follow", "n3", upstream="n1")["wal-ancestry"]
     planned = canonical.decode(fresh.api.ask("reclone", "n3", upstream="n1").plan.encode(), Plan)
