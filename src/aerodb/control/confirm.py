@@ -56,13 +56,12 @@ class Confirmer:
             return self._confirm(person, asked, signature)
 
     def _confirm(self, person: Operator, asked: Request, signature: str) -> Done:
-        request_id = asked.id
         with self._recorder.refusals(asked, person.name):
-            pending = self._pending(person, request_id)
+            pending = self._pending(person, asked.id)
             signed, touches = self._checked(person, pending, signature)
             self._comparisons.check_request(pending.plan.request)
             self._recorder.log.ensure_reserve()
-        with self._decided(request_id):
+        with self._decided(pending):
             sequence = self._recorder.confirmed(pending.plan, signed, touch=touches[0], second_touch=touches[1])
         self._recorder.versions.confirmed(pending.plan.request)
         return self._dispatcher.dispatch(pending.plan, signed, sequence)
@@ -82,7 +81,7 @@ class Confirmer:
             pending = self._own(person, request_id)
             touch = self._checked_first(person, pending, signature)
             self._comparisons.check_request(pending.plan.request)
-        with self._decided(request_id):
+        with self._decided(pending):
             self._recorder.signed_first(pending.plan, pending.text, signature, touch=touch)
             self._explainer.put_back(pending, signature)
         return line_of(self._records(request_id), awaits=True)
@@ -100,17 +99,17 @@ class Confirmer:
         with self._recorder.refusals(asked, person.name):
             pending = self._own(person, request_id)
             self._comparisons.check()
-        with self._decided(request_id):
+        with self._decided(pending):
             self._recorder.gone(asked, "declined", plan_digest(pending.text), "")
         return line_of(self._records(request_id), awaits=False)
 
     @contextmanager
-    def _decided(self, request_id: str) -> Iterator[None]:
-        """Take a plan, alone, while what becomes of it is recorded."""
-        with self._explainer.taken(request_id) as taken:
-            if taken is None:
+    def _decided(self, pending: Pending) -> Iterator[None]:
+        """Take a plan, alone and as it was looked at, while what becomes of it is recorded."""
+        with self._explainer.taken(pending) as taken:
+            if not taken:
                 raise ConfirmationReplayed(
-                    "what becomes of it was just decided", request=request_id, executed="unknown"
+                    "what becomes of it was just decided", request=pending.plan.request.id, executed="unknown"
                 )
             yield
 

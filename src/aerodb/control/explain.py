@@ -124,16 +124,22 @@ class Explainer:
             return request in self._pending or request in self._under_way
 
     @contextmanager
-    def taken(self, request: str) -> Iterator[Pending | None]:
-        """Let the plan go, and hold it while what becomes of it is recorded: whoever takes it is the only one."""
+    def taken(self, pending: Pending) -> Iterator[bool]:
+        """Let a plan go, and hold it while what becomes of it is recorded: whoever takes it is the only one.
+
+        Yields false where it awaits nothing any more, or something else than when the caller looked at it: one that was
+        signed meanwhile is another one.
+        """
+        request = pending.plan.request.id
         with self._lock:
-            found = self._pending.pop(request, None)
-            if found is not None:
+            found = self._pending.get(request) is pending
+            if found:
+                del self._pending[request]
                 self._under_way.add(request)
         try:
             yield found
         finally:
-            if found is not None:
+            if found:
                 with self._lock:
                     self._under_way.discard(request)
 
@@ -144,10 +150,10 @@ class Explainer:
 
     def close(self) -> None:
         """Record that whatever still awaits its confirmation lapses with this process."""
-        for request in list(self._pending):
-            with self.taken(request) as found:
-                if found is not None:
-                    self.lapse(((found.plan.request, plan_digest(found.text)),))
+        for pending in list(self._pending.values()):
+            with self.taken(pending) as found:
+                if found:
+                    self.lapse(((pending.plan.request, plan_digest(pending.text)),))
 
     def left_over(self) -> tuple[tuple[Request, str], ...]:
         """Return the requests, with their plans' digests, that await a confirmation by the log alone.

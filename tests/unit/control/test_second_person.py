@@ -164,6 +164,20 @@ def test_the_requester_signs_once(room: MemoryCluster) -> None:
     assert events(room, planned) == ["requested", "refused", "signed", "refused"]
 
 
+def test_a_first_signature_that_was_checked_before_another_was_logged_is_not_logged(room: MemoryCluster) -> None:
+    """Two windows sign first at once: one signature is logged, the other's plan is not what was looked at any more."""
+    planned = asked(room)
+    explainer = room.plane._parts.explainer
+    looked_at = explainer.pending(planned.request)
+    assert looked_at is not None
+    sign_first(room, planned)
+    with explainer.taken(looked_at) as taken:
+        assert not taken
+    assert explainer.awaits(planned.request)
+    assert confirm(room, planned, "bob").result == "executed"
+    assert events(room, planned) == ["requested", "signed", "confirmed", "outcome"]
+
+
 def test_a_signature_of_another_requests_plan_counts_for_nothing(room: MemoryCluster) -> None:
     """What the second person signed of one plan confirms no other, however alike they are."""
     planned = asked(room)
