@@ -11,7 +11,7 @@ from aerodb.audit.makers import VersionMaker
 from aerodb.protocol.api import Status
 from aerodb.protocol.authenticator import EnrolledAuthenticator, fingerprint, short_name
 from aerodb.protocol.chain import Chain
-from aerodb.protocol.change import Change, said
+from aerodb.protocol.change import ASKED, Change, said
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.sshkey import parse_line
 from aerodb.protocol.words import whole_words_of
@@ -24,8 +24,8 @@ ASKING_NONE = "asked for nothing: one operator confirms alone"
 """What is said where no second person is asked for."""
 FOUNDING_SAID = "the founding document, trusted outright"
 """What version 1 is, in words."""
-TAKES_AWAY = frozenset({"revoke", "re-key", "re-role", "revoke-authenticator"})
-"""The kinds of change that take something from somebody, who still has it wherever the version is not taken yet."""
+UNHELD = frozenset({"revoke", "re-key", "re-role", "revoke-authenticator", "second-person"})
+"""The kinds of change of which people must know where they do not hold: somebody has lost something, or two sign."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,14 +148,21 @@ def _untaken(chain: Chain, observed: Observed, name: str) -> tuple[Cluster, ...]
 
 
 def _unheld(chain: Chain, observed: Observed, name: str) -> tuple[str, ...]:
-    """Say what somebody lost and still has on a node, since it has not taken the version yet."""
+    """Say of what was taken away, and of what takes two, that it does not hold on a node that has not taken it yet."""
     return tuple(
-        f"On {name} version {each.version} does not hold yet ({change.kind} {change.name}): what {change.name} could "
-        "confirm there before, they still can."
+        f"On {name} version {each.version} does not hold yet ({change.kind} {change.name}): {_still(change)}."
         for each in _untaken(chain, observed, name)
         for change in changes_of((each,))
-        if change.kind in TAKES_AWAY
+        if change.kind in UNHELD
     )
+
+
+def _still(change: Change) -> str:
+    """Return what goes on where a change does not hold yet."""
+    if change.kind != "second-person":
+        return f"what {change.name} could confirm there before, they still can"
+    alone = "one operator still confirms alone there" if change.after == ASKED else "two still sign there"
+    return f"for actions of the class {change.name} {alone}"
 
 
 def taken_remark(chain: Chain, observed: Observed, name: str) -> Remark:

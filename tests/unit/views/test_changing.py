@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from aerodb.audit.makers import VersionMaker
 from aerodb.protocol.chain import Chain, ChangeRefused, changed, founded
-from aerodb.protocol.change import Change
+from aerodb.protocol.change import ASKED, NOT_ASKED, Change
 from aerodb.protocol.cluster import Operator, Role
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.sshkey import KeyMalformed
@@ -154,3 +154,21 @@ def test_each_version_stands_with_who_made_it() -> None:
         (2, "request 0"), (3, "request 1"), (4, "request 2"),
     ]  # fmt: skip
     assert [each.digest for each in shown().versions] == list(CHAIN.path[1:])
+
+
+def test_where_a_second_person_is_not_asked_yet_is_said() -> None:
+    """Who reads that an action takes two is told on which node it does not, and the other way round."""
+    asks = Change(kind="second-person", name="running", before=NOT_ASKED, after=ASKED)
+    drops = Change(kind="second-person", name="running", before=ASKED, after=NOT_ASKED)
+    for changes, said in (
+        ((asks,), "one operator still confirms alone there"),
+        ((asks, drops), "two still sign there"),
+    ):
+        chain = chain_of(*changes)
+        makers = [VersionMaker(request="r", operator="ana", target="n1", at="then", reason="why") for _ in changes]
+        behind = len(changes)
+        facts = {"n1": facts_at(chain, behind + 1), "n2": facts_at(chain, behind, "n2")}
+        assert chain_shown(chain, makers, Observed(facts=facts)).unheld == (
+            f"On n2 version {behind + 1} does not hold yet (second-person running): for actions of the class running "
+            f"{said}.",
+        )
