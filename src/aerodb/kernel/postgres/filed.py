@@ -3,9 +3,12 @@
 Source: PostgreSQL manual 53.8 to 53.10 (pg_file_settings, pg_hba_file_rules, pg_ident_file_mappings).
 """
 
+import re
+
 from aerodb.kernel.postgres.control_file import LEAST
 
 LOADED = """to_char(pg_conf_load_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+_DECIMAL = re.compile(r"0|[1-9][0-9]*")
 _REMOVED = """'^parameter "([^"]+)" cannot be changed without restarting the server$'"""
 """What PostgreSQL says, of no file and no line, of a setting that the files no longer name. Source: its guc.c."""
 FILES = (
@@ -44,9 +47,12 @@ select json_build_object(
 
 
 def too_low(chosen: dict[str, str], least: dict[str, int]) -> tuple[str, ...]:
-    """Return, each as a sentence, the settings that the next start would set lower than the WAL asks of a standby."""
+    """Return, each as a sentence, the settings that the next start would set lower than the WAL asks of a standby.
+
+    A number in another form counts as too low: PostgreSQL reads one with a leading zero as octal.
+    """
     return tuple(
         f"{name} is {value}, and the WAL asks for {least[name]}"
         for name, value in sorted(chosen.items())
-        if not value.isdecimal() or int(value) < least[name]
+        if _DECIMAL.fullmatch(value) is None or int(value) < least[name]
     )

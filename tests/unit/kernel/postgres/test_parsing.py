@@ -124,7 +124,19 @@ def test_a_control_file_without_a_field_is_refused(line: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "low"),
-    [("99", True), ("100", False), ("101", False), ("0x64", True), ("", True), ("many", True), ("-1", True)],
+    [
+        ("99", True),
+        ("100", False),
+        ("101", False),
+        ("0x64", True),
+        ("", True),
+        ("many", True),
+        ("-1", True),
+        ("0144", True),
+        ("0101", True),
+        ("100\n", True),
+        ("100.0", True),
+    ],
 )
 def test_what_a_standby_would_start_with_too_little_of(value: str, *, low: bool) -> None:
     """It is held against what the WAL asks for; what is no plain number is not known to be enough."""
