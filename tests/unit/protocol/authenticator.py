@@ -189,30 +189,26 @@ def endorsed(
     return text, sshsig.sign_with_key(key or file_key("ed25519"), text.encode(), namespace)
 
 
-def assertion_of(response: str, endorsement: tuple[str, str], **changes: str) -> str:
-    """Return a browser's response as the text of a confirmation, changed as told."""
+def _answered(response: str) -> dict[str, Any]:
+    """Return what a browser's response holds, as a confirmation names it."""
     parsed = json.loads(response)
-    values: dict[str, Any] = {
+    return {
         "credential": parsed["id"],
         "authenticator_data": parsed["response"]["authenticatorData"],
         "client_data": parsed["response"]["clientDataJSON"],
         "signature": parsed["response"]["signature"],
-        "endorsement": endorsement[0],
-        "endorsement_signature": endorsement[1],
     }
-    return canonical.encode(Assertion(**values | changes)).decode()
+
+
+def assertion_of(response: str, endorsement: tuple[str, str], **changes: str) -> str:
+    """Return a browser's response as the text of a confirmation, changed as told."""
+    said = {"endorsement": endorsement[0], "endorsement_signature": endorsement[1]}
+    return canonical.encode(Assertion(**_answered(response) | said | changes)).decode()
 
 
 def bare_assertion(response: str, **changes: str) -> str:
     """Return a browser's response as a confirmation under a later version of the configuration, changed as told."""
-    parsed = json.loads(response)
-    values: dict[str, Any] = {
-        "credential": parsed["id"],
-        "authenticator_data": parsed["response"]["authenticatorData"],
-        "client_data": parsed["response"]["clientDataJSON"],
-        "signature": parsed["response"]["signature"],
-    }
-    return canonical.encode(LaterAssertion(**values | changes)).decode()
+    return canonical.encode(LaterAssertion(**_answered(response) | changes)).decode()
 
 
 def enrolled(key: SoftAuthenticator, name: str = "ana") -> EnrolledAuthenticator:
