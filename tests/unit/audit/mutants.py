@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -40,8 +41,8 @@ def mutants() -> Iterator[Mutant]:
 def mutants_of(name: str) -> Iterator[Mutant]:
     """Yield every mutant of one module."""
     source = _source(name)
-    for at in _mutable(ast.parse(source)):
-        yield from _at(name, source, at)
+    for at, choice in _mutable(ast.parse(source)):
+        yield _at(name, source, at, choice)
 
 
 def made_of(mutant: Mutant) -> ModuleType:
@@ -49,14 +50,15 @@ def made_of(mutant: Mutant) -> ModuleType:
     return _made(mutant.module, mutant.tree)
 
 
-def _mutable(tree: ast.Module) -> list[int]:
-    """Return the places, in `ast.walk`'s order, of the nodes that can be mutated."""
+def _mutable(tree: ast.Module) -> list[tuple[int, int]]:
+    """Return the places, in `ast.walk`'s order, of the nodes that can be mutated, once for each way."""
     whole = list(ast.walk(tree))
     guards = {id(part) for node in whole if isinstance(node, ast.If) for part in ast.walk(node.test)}
     return [
-        at
+        (at, choice)
         for at, node in enumerate(whole)
-        if _choices(node) and (not isinstance(node, ast.BoolOp) or id(node) in guards)
+        if not isinstance(node, ast.BoolOp) or id(node) in guards
+        for choice in range(_choices(node))
     ]  # An `or` elsewhere words a sentence, or gives a default.
 
 
@@ -67,25 +69,24 @@ def _source(name: str) -> str:
     return Path(spec.origin).read_text(encoding="utf-8")
 
 
-def _at(name: str, source: str, at: int) -> Iterator[Mutant]:
-    """Yield the mutants of one node of the source; each has a tree of its own."""
-    for choice in range(_choices(list(ast.walk(ast.parse(source)))[at])):
-        tree = ast.parse(source)
-        node = list(ast.walk(tree))[at]
-        line = getattr(node, "lineno", 0)
-        dropped = ast.unparse(node).split("\n")[0]
-        if isinstance(node, ast.Compare):
-            left, right = node.left, node.comparators[0]
-            assert isinstance(left, ast.Tuple)
-            assert isinstance(right, ast.Tuple)
-            dropped = ast.unparse(left.elts.pop(choice))
-            right.elts.pop(choice)
-        elif isinstance(node, ast.BoolOp):
-            dropped = ast.unparse(node.values[choice])
-            node.values[choice] = ast.Constant(value=False)
-        else:
-            tree = _Passing(line).visit(tree)
-        yield Mutant(name, line, dropped, ast.fix_missing_locations(tree))
+def _at(name: str, source: str, at: int, choice: int) -> Mutant:
+    """Return one mutant of one node of the source, with a tree of its own."""
+    tree = ast.parse(source)
+    node = next(islice(ast.walk(tree), at, None))
+    line = getattr(node, "lineno", 0)
+    dropped = ast.unparse(node).split("\n")[0]
+    if isinstance(node, ast.Compare):
+        left, right = node.left, node.comparators[0]
+        assert isinstance(left, ast.Tuple)
+        assert isinstance(right, ast.Tuple)
+        dropped = ast.unparse(left.elts.pop(choice))
+        right.elts.pop(choice)
+    elif isinstance(node, ast.BoolOp):
+        dropped = ast.unparse(node.values[choice])
+        node.values[choice] = ast.Constant(value=False)
+    else:
+        tree = _Passing(line).visit(tree)
+    return Mutant(name, line, dropped, ast.fix_missing_locations(tree))
 
 
 def _choices(node: ast.AST) -> int:

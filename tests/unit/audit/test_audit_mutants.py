@@ -1,13 +1,16 @@
 """Each check of the log's meaning is there for something: without it, some forgery goes unnoticed."""
 
 import sys
+from collections import defaultdict
+from collections.abc import Iterator
 from importlib import import_module
-from itertools import groupby
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 
+from aerodb.audit.logged import Logged
+from aerodb.audit.meaning import judged
 from tests.unit.audit.forging import FORGERIES, Forged, Forgery
 from tests.unit.audit.mutants import CHECKS, MEANING, Mutant, judge_of, mutants
 from tests.unit.audit.seconding import SECOND_FORGERIES, Seconded
@@ -19,7 +22,7 @@ Lines = set[tuple[str, int]]
 class Made(NamedTuple):
     """A forgery, the log in which it was made, and the lines that the judge passes through in it and in no honest one.
 
-    `skips` are the lines that it passes through in the honest one alone.
+    `skips` are the lines that it passes through in the honest request that is most like it, and not in it.
     """
 
     forgery: Forgery
@@ -46,17 +49,19 @@ def forged(honest: Forged, honest_second: Seconded) -> list[Made]:
     """Return every forgery, made."""
     made = []
     for whole, forgeries in ((honest, FORGERIES), (honest_second, SECOND_FORGERIES)):
-        usual = passed(whole)
+        usual = [passed(whole, entries) for entries in requests(whole)]
+        everywhere = set[tuple[str, int]]().union(*usual)
         for forgery in forgeries:
             log = whole.copy()
             forgery.make(log)
-            lines = passed(log)
-            made.append(Made(forgery, log, lines - usual, usual - lines))
+            lines = passed(log, requests(log, forgery.sequence)[0])
+            alike = max(usual, key=lambda honest_lines: len(honest_lines & lines))
+            made.append(Made(forgery, log, lines - everywhere, alike - lines))
     return made
 
 
-def passed(log: Forged) -> Lines:
-    """Return the lines that the judge passes through in a log."""
+def passed(log: Forged, entries: list[Logged]) -> Lines:
+    """Return the lines that the judge passes through in one request of a log."""
     lines, names = Lines(), {str(import_module(each).__file__): each for each in (CHECKS, MEANING)}
 
     def called(frame: FrameType, event: str, arg: object) -> Any:
@@ -66,27 +71,36 @@ def passed(log: Forged) -> Lines:
             lines.add((module, frame.f_lineno))
         return called if module is not None else None
 
+    trust, whole = log.trust, log.whole
     before = sys.gettrace()
     sys.settrace(called)
     try:
-        found(import_module(MEANING), log)
+        list(judged(trust, entries, log.blobs.get, whole))
     finally:
         sys.settrace(before)
     return lines
 
 
-def found(judge: ModuleType, log: Forged) -> set[tuple[str, int, str]]:
-    """Return what a judge finds wrong or unchecked in a log's content; one that breaks down finds that."""
-    entries = sorted(log.entries(), key=lambda entry: entry.record.request)
-    trust = log.trust
-    wrong = set()
-    for _, of_one in groupby(entries, key=lambda entry: entry.record.request):
+def findings(judge: ModuleType, log: Forged, at: int = 0) -> Iterator[tuple[str, int, str]]:
+    """Yield what a judge finds wrong or unchecked in a log's content, beginning with the request of the record `at`.
+
+    A judge that breaks down finds that.
+    """
+    trust, whole = log.trust, log.whole
+    for entries in requests(log, at):
         try:
-            for finding in judge.judged(trust, of_one, log.blobs.get, log.whole):
-                wrong.add((finding.state, finding.sequence, finding.part))
+            for finding in judge.judged(trust, entries, log.blobs.get, whole):
+                yield finding.state, finding.sequence, finding.part
         except Exception as error:  # noqa: BLE001 - a mutant may break down where the check was.
-            wrong.add(("breaks", 0, repr(error)))
-    return wrong
+            yield "breaks", 0, repr(error)
+
+
+def requests(log: Forged, at: int = 0) -> list[list[Logged]]:
+    """Return the entries of each request, or of none; those of the record `at` come first."""
+    of_each: dict[str, list[Logged]] = defaultdict(list)
+    for entry in log.entries():
+        of_each[entry.record.request].append(entry)
+    return sorted(of_each.values(), key=lambda entries: all(entry.sequence != at for entry in entries))
 
 
 def test_every_check_is_needed(
@@ -103,7 +117,7 @@ def _noticed(mutant: Mutant, honest: tuple[Forged, ...], forged: list[Made], mon
     if _accuses(judge, honest[0]):
         return True
     if any(
-        (forgery.state, forgery.sequence, forgery.part) not in found(judge, log)
+        (forgery.state, forgery.sequence, forgery.part) not in findings(judge, log, forgery.sequence)
         for forgery, log, _, _ in sorted(forged, key=lambda made: made.far(mutant))
     ):
         return True
@@ -112,4 +126,4 @@ def _noticed(mutant: Mutant, honest: tuple[Forged, ...], forged: list[Made], mon
 
 def _accuses(judge: ModuleType, log: Forged) -> bool:
     """Tell whether a judge finds anything wrong in a log in which everything holds."""
-    return not {state for state, _, _ in found(judge, log)} <= {"holds", "noted"}
+    return any(state not in ("holds", "noted") for state, _, _ in findings(judge, log))

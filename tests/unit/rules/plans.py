@@ -123,9 +123,14 @@ def _states() -> Iterator[tuple[str, Cluster, Scene, str]]:
         yield f"elected, {node} {what}", CLUSTER, changed, node
 
 
+@cache
+def _possible(action: str, cluster: Cluster) -> tuple[Request, ...]:
+    return tuple(possible(action_named(action), cluster))
+
+
 def _asked(action: Action, cluster: Cluster, state: str, changed: str) -> Iterator[Request]:
     """Yield the requests for an action that a state is worth: where one node was `changed`, those that are about it."""
-    for request in possible(action, cluster):
+    for request in _possible(action.name, cluster):
         about = changed in (request.target, *request.arguments.values())
         told = action.every_arguments(cluster) is not None or "log" in state or not changed
         if told and (about or not changed or action.name in ON_OTHERS):

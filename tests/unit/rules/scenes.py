@@ -269,9 +269,9 @@ def enrolling(cluster: Cluster) -> str:
 def possible(action: Action, cluster: Cluster = CLUSTER) -> Iterator[Request]:
     """Yield every well-formed request for an action."""
     names = [member.name for member in cluster.members]
+    values_of = [each.values(cluster) or _unlisted(each, cluster) for each in action.arguments]
     for target in names:
-        unlisted = {"log": MARKS, "step": (enrolling(cluster),)}
-        for values in itertools.product(*(each.values(cluster) or unlisted[each.kind] for each in action.arguments)):
+        for values in itertools.product(*values_of):
             arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
             request = request_for(action, target, arguments)
             try:
@@ -279,6 +279,11 @@ def possible(action: Action, cluster: Cluster = CLUSTER) -> Iterator[Request]:
             except AeroError:
                 continue
             yield request
+
+
+def _unlisted(argument: Argument, cluster: Cluster) -> tuple[str, ...]:
+    """Return values of an argument that no configuration lists."""
+    return MARKS if argument.kind == "log" else (enrolling(cluster),)
 
 
 def argument_of(kind: KindName) -> Argument:

@@ -189,17 +189,21 @@ PAIRS = [
 ]
 
 
-def _broken_late(name: str, invariant: Invariant) -> list[tuple[View, dict[str, Peer]]]:
-    """Return views in which everything held, and what the peers say of the same cluster now."""
-    found = []
+def _broken_late(name: str, invariant: Invariant) -> Iterator[tuple[View, dict[str, Peer]]]:
+    """Yield views in which everything held, and what the peers say of the same cluster now."""
     for request, scene in _held(name):
-        broken = [*BREAKERS[invariant](scene, request), *BREAKERS[Invariant.NO_HIGHER_GRANT](scene, request)]
-        broken += [{node: facts for node, facts in scene.items() if node != gone} for gone in scene]
-        broken += [with_instance(scene, node, keeping=PAUSED) for node in scene if scene[node].instance is not None]
-        for late in broken:
+        view = view_for(request, scene)
+        for late in _broken(request, scene, invariant):
             restored = {**late, request.target: scene[request.target]}
-            found.append((view_for(request, scene), view_for(request, restored).peers))
-    return found
+            yield view, view_for(request, restored).peers
+
+
+def _broken(request: Request, scene: Scene, invariant: Invariant) -> Iterator[Scene]:
+    """Yield the scene with an invariant broken, with a higher promise, and without what one node says."""
+    yield from BREAKERS[invariant](scene, request)
+    yield from BREAKERS[Invariant.NO_HIGHER_GRANT](scene, request)
+    yield from ({node: facts for node, facts in scene.items() if node != gone} for gone in scene)
+    yield from (with_instance(scene, node, keeping=PAUSED) for node in scene if scene[node].instance is not None)
 
 
 def _held(name: str) -> Iterator[tuple[Request, Scene]]:
