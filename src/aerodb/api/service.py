@@ -1,6 +1,7 @@
 """The control plane's HTTP service: authenticates by certificate, decodes, calls the control plane, encodes."""
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any
 
 from starlette.applications import Starlette
@@ -116,9 +117,15 @@ def _access(plane: ControlPlane, endpoint: Endpoint, request: Request) -> Access
         raise
 
 
+@cache
+def _described() -> dict[str, Any]:
+    """Return the API's description: it is of this build, whoever's control plane answers, and made once."""
+    return document()
+
+
 def application(plane: ControlPlane) -> Starlette:
     """Return the control plane's application."""
-    described = document()
+    described = _described()
 
     async def openapi(request: Request) -> Response:
         plane.caller(caller_in(request.scope))

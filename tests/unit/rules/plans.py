@@ -22,9 +22,9 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Candidacy, Grant, Pledge
 from aerodb.protocol.cluster import Cluster, LaterCluster
-from aerodb.protocol.facts import Facts, Report
+from aerodb.protocol.facts import Report
 from aerodb.protocol.plan import Plan, Request, Snapshot
-from aerodb.protocol.signed import Signed, sign
+from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import explain_unsafe, opened_view
 from aerodb.rules.invariants import RULES
 from aerodb.rules.specification import Action
@@ -32,7 +32,6 @@ from aerodb.rules.view import Peer, View, open_report
 from tests.unit.protocol.structs import structs
 from tests.unit.rules.scenes import (
     CLUSTER,
-    KEYS,
     REQUEST,
     Scene,
     cluster_of,
@@ -41,6 +40,7 @@ from tests.unit.rules.scenes import (
     healthy,
     pledged,
     possible,
+    reports_of,
     scenes,
     sized,
 )
@@ -75,18 +75,13 @@ class Made(NamedTuple):
 
 
 @cache
-def _signed(cluster: str, name: str, facts: Facts) -> Signed:
-    return sign(Report(cluster=cluster, node=name, nonce=REQUEST, facts=facts), name, KEYS[name])
-
-
-@cache
 def _opened(name: str, signed: Signed) -> Peer:
     """Return what a report says, verified once: a node has the same key in every cluster here."""
     return open_report(_EVERYONE, name, signed, REQUEST)
 
 
 def _snapshot(scene: Scene, cluster: Cluster) -> Snapshot:
-    reports = {name: _signed(cluster.id, name, facts) for name, facts in scene.items()}
+    reports = reports_of(scene, cluster)
     missing = {member.name: "transport.silent: no" for member in cluster.members if member.name not in scene}
     return Snapshot(cluster=cluster.id, nonce=REQUEST, reports=reports, missing=missing)
 

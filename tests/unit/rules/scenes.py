@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Iterator
+from functools import cache, lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
@@ -18,11 +19,11 @@ from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Request, Snapshot
 from aerodb.protocol.signed import Signed, public_text, sign
 from aerodb.rules.arguments import Argument, KindName
-from aerodb.rules.explain import check_request, opened_view, peers_of
+from aerodb.rules.explain import check_request, opened_view
 from aerodb.rules.invariants import RULES
 from aerodb.rules.specification import Action
 from aerodb.rules.standing import detached, genesis, granted, promised
-from aerodb.rules.view import View
+from aerodb.rules.view import Peer, View, open_report
 
 NAMES = ("n1", "n2", "n3")
 EVERYONE = (*(f"n{at}" for at in range(1, 10)), "w")
@@ -201,6 +202,11 @@ def switched(cluster: Cluster = CLUSTER) -> Scene:
 
 def scenes() -> dict[str, Scene]:
     """Return every scene by its name."""
+    return {name: dict(scene) for name, scene in _scenes().items()}
+
+
+@cache
+def _scenes() -> dict[str, Scene]:
     down = with_instance(healthy(), "n1", state=State.CRASHED, senders=())
     fenced = pledged(healthy(), "n3", Candidacy(term=2, node="n1"))
     found = {
@@ -233,10 +239,13 @@ def having_seen(scene: Scene, checkpoint: str = "") -> Scene:
 
 def reports_of(scene: Scene, cluster: Cluster = CLUSTER, nonce: str = REQUEST) -> dict[str, Signed]:
     """Return the signed reports of a scene."""
-    return {
-        name: sign(Report(cluster=cluster.id, node=name, nonce=nonce, facts=facts), name, KEYS[name])
-        for name, facts in scene.items()
-    }
+    return {name: _reported(cluster.id, name, nonce, facts) for name, facts in scene.items()}
+
+
+@lru_cache(maxsize=1 << 14)
+def _reported(cluster: str, name: str, nonce: str, facts: Facts) -> Signed:
+    """Return one report, signed once: the same key signs the same words by the same bytes."""
+    return sign(Report(cluster=cluster, node=name, nonce=nonce, facts=facts), name, KEYS[name])
 
 
 def snapshot_of(scene: Scene, cluster: Cluster = CLUSTER) -> Snapshot:
@@ -255,8 +264,19 @@ def request_for(action: Action, target: str, arguments: dict[str, str]) -> Reque
 def view_for(request: Request, scene: Scene, cluster: Cluster = CLUSTER) -> View:
     """Return the view of a request in a scene."""
     snapshot = snapshot_of(scene, cluster)
-    everyone = peers_of(cluster, snapshot.reports, snapshot.nonce)
+    assert set(scene) <= {member.name for member in cluster.members}
+    everyone = {
+        member.name: _opened(cluster, member.name, snapshot.reports[member.name])
+        for member in cluster.members
+        if member.name in scene
+    }
     return opened_view(cluster, catalogue()[request.action], request, everyone, snapshot)
+
+
+@lru_cache(maxsize=1 << 14)
+def _opened(cluster: Cluster, name: str, signed: Signed) -> Peer:
+    """Return what a report says, verified once."""
+    return open_report(cluster, name, signed, REQUEST)
 
 
 def enrolling(cluster: Cluster) -> str:
