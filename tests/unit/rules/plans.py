@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
+from itertools import count
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -132,19 +133,28 @@ def _asked(action: Action, cluster: Cluster, state: str, changed: str) -> Iterat
             yield request
 
 
-def plans(*only: str) -> Iterator[Made]:
-    """Yield every plan, or those of some actions."""
+def plans(*only: str, every: int = 1) -> Iterator[Made]:
+    """Yield every plan, or those of some actions; or each one in so many of these: the others are not made."""
+    place = count()
     for state, cluster, scene, changed in _states():
         snapshot = _snapshot(scene, cluster)
         everyone = {name: _opened(name, signed) for name, signed in snapshot.reports.items()}
         for action in (action_named(name) for name in only or catalogue()):
             for request in _asked(action, cluster, state, changed):
-                try:
-                    text = canonical.encode(explain_unsafe(cluster, action, request, snapshot, everyone)).decode()
-                    again = tuple(_judged(opened_view(cluster, action, request, everyone, snapshot), action))
-                except AeroError as error:
-                    text, again = error.code, ()
-                yield Made(action.name, state, cluster, request, snapshot, text, again)
+                if next(place) % every == 0:
+                    text, again = _explained(cluster, action, request, snapshot, everyone)
+                    yield Made(action.name, state, cluster, request, snapshot, text, again)
+
+
+def _explained(
+    cluster: Cluster, action: Action, request: Request, snapshot: Snapshot, everyone: dict[str, Peer]
+) -> tuple[str, tuple[str, ...]]:
+    """Return a plan's text, or the code of why there is none; and what a node says that judges again."""
+    try:
+        text = canonical.encode(explain_unsafe(cluster, action, request, snapshot, everyone)).decode()
+        return text, tuple(_judged(opened_view(cluster, action, request, everyone, snapshot), action))
+    except AeroError as error:
+        return error.code, ()
 
 
 def _judged(view: View, action: Action) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Plays tests against mutations: `python -m tests.unit.mutation.playing MODULES -- TESTS` names what no test finds.
+"""Plays tests against mutations: `python -m tests.mutation.playing MODULES -- TESTS` names what no test finds.
 
 A process of its own, in which pytest collects the tests once. Each test is run once with nothing wrong, and must pass;
 then, for each mutation, those that pass through its line are run, first those that noticed one in the same function,
@@ -18,7 +18,7 @@ import coverage
 import pytest
 from _pytest.runner import runtestprotocol
 
-from tests.unit.mutation.mutating import Mutation, mutations
+from tests.mutation.mutating import Mutation, mutations
 
 FOUND = "mutations: "
 """What the line begins with that says what no test finds, as a list in JSON."""

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.mutation.playing import FOUND
+from tests.mutation.playing import FOUND
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 MODULES = (
     "aerodb.protocol.change", "aerodb.protocol.chain", "aerodb.rules.versions", "aerodb.audit.chain",
     "aerodb.audit.trust", "aerodb.kernel.versions", "aerodb.control.versions",
@@ -58,7 +58,7 @@ def test_every_fault_in_the_chain_is_found() -> None:
     Whoever adds a check adds what fails without it, to one of the files in `TESTS` or a new one there.
     """
     played = [f"tests/unit/{each}" for each in TESTS]
-    command = [sys.executable, "-m", "tests.unit.mutation.playing", *MODULES, "--", *played]
+    command = [sys.executable, "-m", "tests.mutation.playing", *MODULES, "--", *played]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     told = [line for line in ended.stdout.splitlines() if line.startswith(FOUND)]
