@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from aerodb.audit.note import verifier_key
 from aerodb.audit.record import Record, RecordOne, decode_record, encode_record
 from aerodb.audit.search import InstantMalformed, Query, instant, matches, required_instant
 from aerodb.audit.store import Log, SearchBehind, newest_requests, search, verify_folder
@@ -266,6 +267,15 @@ def test_an_index_that_cannot_be_written_fails_neither_appends_nor_searches(tmp_
         assert len(search(log, Query(operator="ada"))) == 11
 
 
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a log of ten records whose process died."""
+    folder = tmp_path_factory.mktemp("crashed")
+    with ten(folder / "log"):
+        shutil.copytree(folder / "log", folder / "crashed")
+    return folder / "crashed"
+
+
 @pytest.mark.parametrize(
     ("statement_text", "said"),
     [
@@ -276,19 +286,24 @@ def test_an_index_that_cannot_be_written_fails_neither_appends_nor_searches(tmp_
         ("INSERT INTO blob VALUES ('zzz', x'78')", "is altered"),
     ],
 )
-def test_side_by_side_finds_what_one_pass_finds(tmp_path: Path, statement_text: str, said: str) -> None:
+def test_side_by_side_finds_what_one_pass_finds(crashed: Path, tmp_path: Path, statement_text: str, said: str) -> None:
     """A log that is verified in parts by several processes is held to the same as one that is verified in one."""
-    log = ten(tmp_path / "log")
-    shutil.copytree(tmp_path / "log", tmp_path / "crashed")
-    log.close()
-    told: list[tuple[int, int]] = []
-    assert verify_folder(tmp_path / "crashed", log.verifier_key, lambda *far: told.append(far), 4).size == 10
-    assert told == [(4, 10), (8, 10), (10, 10)]
+    key = verifier_key(ORIGIN, KEY.public_key().public_bytes_raw())
+    shutil.copytree(crashed, tmp_path / "crashed")
     statement(statement_text)(tmp_path / "crashed" / "log.db")
     with pytest.raises(VerificationFailed, match=said):
-        verify_folder(tmp_path / "crashed", log.verifier_key, part_records=4)
+        verify_folder(tmp_path / "crashed", key, part_records=4)
     with pytest.raises(VerificationFailed, match=said):
-        verify_folder(tmp_path / "crashed", log.verifier_key)
+        verify_folder(tmp_path / "crashed", key)
+
+
+def test_side_by_side_an_honest_log_is_whole(crashed: Path, tmp_path: Path) -> None:
+    """Each part is told of once it is verified."""
+    shutil.copytree(crashed, tmp_path / "crashed")
+    told: list[tuple[int, int]] = []
+    key = verifier_key(ORIGIN, KEY.public_key().public_bytes_raw())
+    assert verify_folder(tmp_path / "crashed", key, lambda *far: told.append(far), 4).size == 10
+    assert told == [(4, 10), (8, 10), (10, 10)]
 
 
 @pytest.mark.parametrize(
