@@ -140,13 +140,17 @@ def _asked(action: Action, cluster: Cluster, state: str, changed: str) -> Iterat
             yield request_for(action, member.name, {"change": step})
 
 
-def plans(*only: str) -> Iterator[Made]:
-    """Yield every plan, or those of some actions."""
+def plans(*only: str, every: int = 1) -> Iterator[Made]:
+    """Yield all plans, or those of some actions, or `every` so manieth of them."""
+    at = 0
     for state, cluster, scene, changed in _states():
         snapshot = _snapshot(scene, cluster)
         everyone = {name: _opened(name, signed) for name, signed in snapshot.reports.items()}
         for action in (action_named(name) for name in only or catalogue()):
             for request in _asked(action, cluster, state, changed):
+                at += 1
+                if at % every:
+                    continue
                 try:
                     text = canonical.encode(explain_unsafe(cluster, action, request, snapshot, everyone)).decode()
                     again = tuple(_judged(opened_view(cluster, action, request, everyone, snapshot), action))
