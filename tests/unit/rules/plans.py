@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
-from itertools import count
+from itertools import product
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -31,6 +31,7 @@ from aerodb.rules.invariants import RULES
 from aerodb.rules.specification import Action
 from aerodb.rules.view import Peer, View, open_report
 from tests.unit.protocol.structs import structs
+from tests.unit.rules.people import peopled, steps
 from tests.unit.rules.scenes import (
     CLUSTER,
     REQUEST,
@@ -42,6 +43,7 @@ from tests.unit.rules.scenes import (
     pledged,
     possible,
     reports_of,
+    request_for,
     scenes,
     sized,
 )
@@ -117,6 +119,8 @@ def _states() -> Iterator[tuple[str, Cluster, Scene, str]]:
         yield f"with a witness, demoted, {node} {what}", witnessed, changed, node
     for what, node, changed in variations(having_seen(_elected(CLUSTER))):
         yield f"elected, {node} {what}", CLUSTER, changed, node
+    for name, cluster, scene in peopled():
+        yield name, cluster, scene, ""
 
 
 @cache
@@ -131,30 +135,28 @@ def _asked(action: Action, cluster: Cluster, state: str, changed: str) -> Iterat
         told = action.every_arguments(cluster) is not None or "log" in state or not changed
         if told and (about or not changed or action.name in ON_OTHERS):
             yield request
+    if action.name == "configure" and cluster.version > 1:
+        for step, member in product(steps(cluster), cluster.members):
+            yield request_for(action, member.name, {"change": step})
 
 
 def plans(*only: str, every: int = 1) -> Iterator[Made]:
-    """Yield every plan, or those of some actions; or each one in so many of these: the others are not made."""
-    place = count()
+    """Yield all plans, or those of some actions, or `every` so manieth of them."""
+    at = 0
     for state, cluster, scene, changed in _states():
         snapshot = _snapshot(scene, cluster)
         everyone = {name: _opened(name, signed) for name, signed in snapshot.reports.items()}
         for action in (action_named(name) for name in only or catalogue()):
             for request in _asked(action, cluster, state, changed):
-                if next(place) % every == 0:
-                    text, again = _explained(cluster, action, request, snapshot, everyone)
-                    yield Made(action.name, state, cluster, request, snapshot, text, again)
-
-
-def _explained(
-    cluster: Cluster, action: Action, request: Request, snapshot: Snapshot, everyone: dict[str, Peer]
-) -> tuple[str, tuple[str, ...]]:
-    """Return a plan's text, or the code of why there is none; and what a node says that judges again."""
-    try:
-        text = canonical.encode(explain_unsafe(cluster, action, request, snapshot, everyone)).decode()
-        return text, tuple(_judged(opened_view(cluster, action, request, everyone, snapshot), action))
-    except AeroError as error:
-        return error.code, ()
+                at += 1
+                if at % every:
+                    continue
+                try:
+                    text = canonical.encode(explain_unsafe(cluster, action, request, snapshot, everyone)).decode()
+                    again = tuple(_judged(opened_view(cluster, action, request, everyone, snapshot), action))
+                except AeroError as error:
+                    text, again = error.code, ()
+                yield Made(action.name, state, cluster, request, snapshot, text, again)
 
 
 def _judged(view: View, action: Action) -> Iterator[str]:
