@@ -8,6 +8,7 @@ from aerodb.audit.store import Log
 from aerodb.control.versions import KnownVersions, makers
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan
+from aerodb.protocol.refusals import PlanNotPending
 from aerodb.rules.explain import explain
 from aerodb.rules.view import peer_of
 from tests.unit.control import test_known_versions
@@ -48,6 +49,15 @@ def report(versions: KnownVersions, **taken: Cluster) -> None:
 def test_which_plans_are_of_a_version_that_their_node_has_left(under: Cluster, node: str, passed: int) -> None:
     """By its own signed outcome: it has taken a later one than the plan names; of an unknown one nothing is said."""
     assert known().passed(plan_under(under, node)) == passed
+
+
+def test_a_confirmation_for_a_version_that_its_node_has_left_is_refused_before_it_is_logged() -> None:
+    """It says which node, and which version, and of which request; where the node has left none, nothing is refused."""
+    plan = plan_under(ONE)
+    with pytest.raises(PlanNotPending, match="n1 has taken version 3 of the configuration since the plan") as refused:
+        known().refuse_passed(plan)
+    assert refused.value.request == plan.request.id
+    known().refuse_passed(plan_under(THREE))
 
 
 def test_a_report_tells_as_an_outcome_does_and_nothing_is_untold() -> None:

@@ -67,6 +67,12 @@ print(RULES in held.frozen(), count, len(versions), other)
 """What is asked of a build that holds the rules of now twice: living, and frozen."""
 
 
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """Return another build, as yet the same as this one."""
+    return Build(tmp_path)
+
+
 def _say(*what: str) -> str:
     return f"from tests.unit.rules.plans import lines; print(chr(10).join(lines(*{what})))"
 
