@@ -15,7 +15,7 @@ from tests.unit.neighbours.cluster import MemoryCluster
 from tests.unit.neighbours.life import PEOPLE, act, ask, confirm, events, outcome
 from tests.unit.neighbours.wire import Killed
 
-STORY = (
+STORY: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("checkpoint", "n1", {}),
     ("follow", "n3", {"upstream": "n2"}),
     ("fence", "w1", {"for": "n2"}),
