@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -213,6 +213,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> MemoryCluster:
     return MemoryCluster(tmp_path_factory.mktemp("shared"), PEOPLE)
 
 
+@settings(max_examples=30)
 @given(part=st.sampled_from(ASKED), text=TEXTS)
 def test_whatever_a_person_sends_is_a_plan_or_a_refusal_of_theirs(shared: MemoryCluster, part: str, text: str) -> None:
     """In each part of a question: planned, or refused as their input, never as a failure of ours; and all on record."""

@@ -219,7 +219,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(two=st.booleans(), steps=st.lists(STEP, min_size=25, max_size=25))
 def test_whatever_happens_nothing_is_done_twice_or_said_otherwise(two: bool, steps: list[tuple[Any, ...]]) -> None:  # noqa: FBT001 - hypothesis passes it by name.
     """Each request is carried out at most once, and logged before; what is said of it is what the node did.

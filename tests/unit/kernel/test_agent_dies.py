@@ -23,8 +23,6 @@ STORY: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("promote", "n2", {}),
     ("follow", "n1", {"upstream": "n2"}),
     ("start", "n1", {}),
-    ("stop", "n1", {}),
-    ("start", "n1", {}),
 )
 STEPS_MAX = 12
 """More than any action takes on PostgreSQL."""
