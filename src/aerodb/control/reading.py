@@ -55,7 +55,7 @@ def _matrix_of(chain: Chain, snapshot: Snapshot, operator: str) -> Iterator[Cell
     """Yield the matrix of a recorded snapshot, by the rules in which its nodes spoke, where they are one and held."""
     told = {rules_told(signed) for signed in snapshot.reports.values()}
     rules = told.pop() if len(told) == 1 else RULES
-    if rules in frozen():
+    if rules != RULES and rules in frozen():  # A release's own rules are frozen too.
         return matrix_then(rules, chain.founding, snapshot, operator)
     return matrix(chain, snapshot, operator)
 
@@ -140,8 +140,9 @@ class Reader:
         """Return the configuration under which a snapshot was taken, where the log holds it; else the one of now."""
         for signed in snapshot.reports.values():
             named = canonical.decode(signed.document.encode(), Report).facts.configuration
-            if self._log.blob(named) is not None:
-                return self.configuration(named)
+            known = self._versions.chain.named(named)  # Looked up first: so the state is shown without the log, too.
+            if known is not None or self._log.blob(named) is not None:
+                return known or self.configuration(named)
         return self._cluster
 
     def chain_of(self, snapshot: Snapshot) -> Chain:
