@@ -5,15 +5,25 @@ the stable code (`domain.reason`), a message for people, and whether anything wa
 Pure: no I/O, no clock.
 """
 
+import unicodedata
 from typing import Literal
 
 Domain = Literal["input", "control", "kernel", "transport"]
 Executed = Literal["executed", "not executed", "unknown"]
 
 
+def writable(text: str) -> str:
+    """Return a text as it can be signed and stored: in Unicode's normal form C, lone surrogates escaped.
+
+    Texts that others chose, as what PostgreSQL or a disk says, come in any form.
+    """
+    return unicodedata.normalize("NFC", text.encode(errors="backslashreplace").decode())
+
+
 class AeroError(Exception):
     """The root of every error that reaches a user.
 
+    `message` can be signed and stored, whatever it quotes: an error must not hide what it is about.
     `code` is stable and documented; `field` names the input at fault, if there is one;
     `invariants` names the violated invariants, if a rule refused; `executed` says whether
     anything was executed when the error was raised; `recorded` whether the log already holds it.
@@ -34,8 +44,8 @@ class AeroError(Exception):
         detail: dict[str, str] | None = None,
     ) -> None:
         """Keep the message and what a caller needs in order to act on it."""
-        super().__init__(message)
-        self.message = message
+        self.message = writable(message)
+        super().__init__(self.message)
         self.field = field
         self.invariants = invariants
         self.executed: Executed = executed

@@ -11,7 +11,7 @@ import msgspec
 
 from aerodb.control.errors import OutcomeForged
 from aerodb.control.meters import Meters
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, Executed
 from aerodb.past.speaking import QUERY, SPOKEN, stated
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
@@ -64,6 +64,19 @@ def _unanswered(unverified: Signed) -> bool:
     except msgspec.DecodeError:
         return False
     return instance is not None and instance.state == State.UNREACHABLE
+
+
+@contextmanager
+def _known(executed: Executed) -> Iterator[None]:
+    """Have errors say what is known here of what was executed: the word of who answers counts only where it is signed.
+
+    `executed` is what every error inside says.
+    """
+    try:
+        yield
+    except AeroError as error:
+        error.executed = executed
+        raise
 
 
 class Agents:
@@ -167,7 +180,7 @@ class Agents:
         Raises:
             AeroError: it does not say.
         """
-        with self._kept(node) as kept, self._meters.call(node, "holdings"):
+        with _known("not executed"), self._kept(node) as kept, self._meters.call(node, "holdings"):
             kept.ensure(CHEAP, ANSWER_SECONDS_MAX)
             return read_answer(kept.get(f"/v1/holdings?nonce={nonce}"), Signed)
 
@@ -196,7 +209,9 @@ class Agents:
             AeroError, of which `executed` is unknown: it was sent, and no signed outcome came back.
         """
         with self._kept(node) as kept:
-            return self._run(node, kept, made_for(self._seen(node, kept, within)))
+            with _known("not executed"):
+                order = made_for(self._seen(node, kept, within))
+            return self._run(node, kept, order)
 
     def _seen(self, node: str, kept: Kept, within: int | None) -> int:
         with self._meters.call(node, "checkpoint"):
@@ -247,18 +262,18 @@ class Agents:
         """Ask a node what became of a request, showing the confirmation that was logged.
 
         Raises:
-            AeroError: it does not say.
+            AeroError, of which `executed` is unknown: it does not say.
         """
-        with self._meters.call(node, "outcome"):
+        with _known("unknown"), self._meters.call(node, "outcome"):
             shown = canonical.encode(confirmation)
             body = self._client(node, LOOK_SECONDS_MAX).post(f"/v1/outcomes/{request}", shown)
-        return read_answer(body, Signed)
+            return read_answer(body, Signed)
 
-    def opened(self, node: str, request: str, signed: Signed) -> Outcome:
-        """Return a verified outcome.
+    def opened(self, node: str, request: str, signed: Signed, plan: str | None = None) -> Outcome:
+        """Return a verified outcome; `plan` is the digest of the request's plan, where that is known.
 
         Raises:
-            OutcomeForged: it is not the node's word on this request.
+            OutcomeForged: it is not the node's word on this request and on that plan.
         """
         try:
             outcome = open_signed(signed, Outcome, self._cluster.member(node).public_key)
@@ -268,4 +283,7 @@ class Agents:
             ) from error
         if (outcome.cluster, outcome.node, outcome.request) != (self._cluster.id, node, request):
             raise OutcomeForged(f"the outcome by {node} is of another request", executed="unknown")
+        never_came = outcome.plan == "" and outcome.result != "executed"  # The agent was never shown a plan of it.
+        if plan is not None and not never_came and outcome.plan != plan:
+            raise OutcomeForged(f"the outcome by {node} is of another plan", executed="unknown")
         return outcome

@@ -16,7 +16,7 @@ from aerodb.control.comparison import Comparisons
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.errors import ConfirmationReplayed, RejectionUnconfirmable, RequestNotFound
 from aerodb.control.explain import Explainer, Pending, refuse_untaken
-from aerodb.control.record import Recorder, line_of
+from aerodb.control.record import Recorder, asking, line_of, telling
 from aerodb.control.roles import Right, require, require_authority
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
@@ -121,10 +121,10 @@ class Confirmer:
 
     def _asked(self, request_id: str) -> Request:
         """Return the request as it was recorded."""
-        sequences = self._recorder.log.sequences_of(request_id)
-        if not sequences:
+        records = self._records(request_id)
+        if not records:
             raise RequestNotFound(f"the log knows no request {request_id!r}", field="request")
-        return decode_record(self._recorder.log.record(sequences[0])).asked
+        return asking(records).asked
 
     def _cluster(self, pending: Pending) -> Cluster:
         """Return the version that a plan was made under: keys count as they are enrolled there."""
@@ -198,14 +198,14 @@ class Confirmer:
         return [decode_record(log.record(each)) for each in log.sequences_of(request_id)]
 
     def _why_not_pending(self, request_id: str) -> AeroError:
-        events = {record.event: record for record in self._records(request_id)}
+        records = self._records(request_id)
+        events = {record.event: record for record in records}
         if "rejected" in events:
             return RejectionUnconfirmable(
                 "the plan is a rejection, and final", request=request_id, invariants=events["rejected"].invariants
             )
         if "confirmed" in events:
-            last = events.get("established") or events.get("outcome")
-            became = last.result if last else "unknown"
+            became = telling(records).result or "unknown"
             return ConfirmationReplayed(f"the request was confirmed before; its outcome: {became}", request=request_id)
         if "declined" in events:
             return PlanNotPending("it was declined by who asked; ask anew", request=request_id)

@@ -78,7 +78,8 @@ class Dispatcher:
     def _dispatch(self, plan: Plan, confirmed: Confirmation, sequence: int) -> Done:
         cosigned = self._cosigned()
         collected = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
-        late, gap = collected.snapshot, gap_of(plan.request)
+        late, gap, digest = collected.snapshot, gap_of(plan.request), plan_digest(confirmed.plan)
+        said = canonical.encode(late)  # Before anything is sent: afterwards nothing may fail but the recording.
         try:
             if isinstance(cosigned, AeroError):
                 raise cosigned
@@ -89,10 +90,10 @@ class Dispatcher:
                 lambda seen: self._order(plan, confirmed, logged, seen, late),
                 gap.restored.size if gap else None,
             )
-            became = self._became(plan.request, signed)
+            became = self._became(plan.request, digest, signed)
         except AeroError as error:
             became = Became(result=error.executed, signed=None, code=error.code, message=error.message)
-        return self._recorded(plan.request, plan_digest(confirmed.plan), became, late=canonical.encode(late))
+        return self._recorded(plan.request, digest, became, late=said)
 
     def _cosigned(self) -> str | AeroError:
         """Return the cosigned checkpoint, before the late reports are asked for, which stay young so; or why not."""
@@ -101,8 +102,8 @@ class Dispatcher:
         except AeroError as error:
             return error
 
-    def _became(self, request: Request, signed: Signed) -> Became:
-        outcome = self._agents.opened(request.target, request.id, signed)
+    def _became(self, request: Request, plan: str, signed: Signed) -> Became:
+        outcome = self._agents.opened(request.target, request.id, signed, plan)
         return Became(result=outcome.result, signed=signed, code=outcome.code, message=outcome.message)
 
     def establish(self, request: Request, confirmed: Record) -> Done:
@@ -111,19 +112,20 @@ class Dispatcher:
         `confirmed` is the record of its confirmation.
 
         Raises:
-            AeroError: the agent does not say; then nothing is recorded.
+            AeroError, of which `executed` is unknown: the agent does not say; then nothing is recorded.
         """
         text = (self._recorder.log.blob(confirmed.plan) or b"").decode()
         second = confirmed.seconded or msgspec.UNSET
         shown = Confirmation(plan=text, signature=confirmed.signature, second=second)
-        became = self._became(request, self._agents.outcome(request.target, request.id, shown))
+        signed = self._agents.outcome(request.target, request.id, shown)
+        became = self._became(request, confirmed.plan, signed)
         return self._recorded(request, confirmed.plan, became, established=True)
 
     def ask_lost(self, node: str, request: str) -> Done:
         """Ask the node that holds a request what became of it; the log has lost it, and so nothing is recorded.
 
         Raises:
-            AeroError: the node does not say.
+            AeroError, of which `executed` is unknown: the node does not say.
         """
         signed = self._agents.outcome(node, request, Confirmation(plan="", signature=""))
         outcome = self._agents.opened(node, request, signed)

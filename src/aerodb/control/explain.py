@@ -14,7 +14,7 @@ from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import KeyReused, RequestKnown, VersionUntaken
 from aerodb.control.gaps import Gaps
-from aerodb.control.record import Recorder, telling
+from aerodb.control.record import Recorder, asking, telling
 from aerodb.control.roles import Right, require, require_authority
 from aerodb.control.snapshot import Collected, asked_for, collect_consistent
 from aerodb.errors import AeroError
@@ -111,7 +111,8 @@ class Explainer:
         self._recorder = recorder
         self._comparisons = comparisons
         self._lock = threading.Lock()
-        self._under_way: set[str] = set()
+        self._asked: set[str] = set()
+        self._decided: set[str] = set()
         self._pending: dict[str, Pending] = {}
 
     def pending(self, request: str) -> Pending | None:
@@ -125,7 +126,8 @@ class Explainer:
         """
         with self._lock:
             pending = self._pending.get(request)
-            return request in self._under_way or bool(pending and not self._recorder.versions.passed(pending.plan))
+            waits = pending is not None and not self._recorder.versions.passed(pending.plan)
+            return waits or request in self._asked or request in self._decided
 
     @contextmanager
     def taken(self, pending: Pending) -> Iterator[bool]:
@@ -139,13 +141,13 @@ class Explainer:
             found = self._pending.get(request) is pending
             if found:
                 del self._pending[request]
-                self._under_way.add(request)
+                self._decided.add(request)
         try:
             yield found
         finally:
             if found:
                 with self._lock:
-                    self._under_way.discard(request)
+                    self._decided.discard(request)
 
     def put_back(self, pending: Pending, signature: str) -> None:
         """Let a plan that its caller has taken wait on, with its requester's logged signature, for a second person."""
@@ -170,7 +172,7 @@ class Explainer:
             for request, _ in newest_requests(log, None, LEFT_OVER_MAX):
                 records = [read_record(log.record(each)) for each in log.sequences_of(request)]
                 if telling(records).event in AWAITING:
-                    found.append((records[0].asked, records[0].plan))
+                    found.append((asking(records).asked, asking(records).plan))
         return tuple(found)
 
     def lapse(self, plans: Iterable[tuple[Request, str]]) -> None:
@@ -206,17 +208,23 @@ class Explainer:
             return self._ask(person, request, speaks)
 
     def _ask(self, person: Operator, request: Request, speaks: Rules) -> Planned:
-        self._refuse_known(request)
-        with self._lock:
-            if request.id in self._under_way:
-                raise RequestKnown("the request is under way", request=request.id, executed="unknown")
-            self._under_way.add(request.id)
-        try:
+        with self._asking(request.id):
+            self._refuse_known(request)
             with self._recorder.refusals(request):
                 return self._plan(person, request, speaks)
+
+    @contextmanager
+    def _asking(self, request_id: str) -> Iterator[None]:
+        """Hold an id from before it is looked up until its plan awaits its confirmation: whoever holds it is alone."""
+        with self._lock:
+            if request_id in self._asked:
+                raise RequestKnown("the request is under way", request=request_id, executed="unknown")
+            self._asked.add(request_id)
+        try:
+            yield
         finally:
             with self._lock:
-                self._under_way.discard(request.id)
+                self._asked.discard(request_id)
 
     def _refuse_known(self, request: Request) -> None:
         log = self._recorder.log
@@ -224,7 +232,7 @@ class Explainer:
         if not sequences:
             return
         records = [decode_record(log.record(each)) for each in sequences]
-        first, last = records[0], telling(records)
+        first, last = asking(records), telling(records)
         same = (first.action, first.target, first.arguments, first.reason, first.operator) == (
             request.action, request.target, request.arguments, request.reason, request.operator,
         )  # fmt: skip

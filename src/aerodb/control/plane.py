@@ -21,7 +21,7 @@ from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
-from aerodb.control.record import Recorder
+from aerodb.control.record import Recorder, asking
 from aerodb.control.roles import person_of
 from aerodb.control.snapshot import asked_for, collect
 from aerodb.errors import AeroError
@@ -144,5 +144,5 @@ class ControlPlane:
         sequences = self._log.sequences_of(named) if named else ()
         asked = Request(id=named, action="", target="", arguments={}, operator=caller.name, reason="")
         if sequences:
-            asked = decode_record(self._log.record(sequences[0])).asked
+            asked = asking(decode_record(self._log.record(each)) for each in sequences).asked
         self._recorder.refused(asked, error, caller.name)

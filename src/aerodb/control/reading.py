@@ -16,7 +16,7 @@ from aerodb.audit.trust import Trust
 from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
-from aerodb.control.record import line_of
+from aerodb.control.record import asking, line_of
 from aerodb.control.snapshot import Collected, asked_for, collect
 from aerodb.control.versions import KnownVersions, configuring
 from aerodb.errors import VerificationFailed
@@ -55,7 +55,7 @@ def _matrix_of(chain: Chain, snapshot: Snapshot, operator: str) -> Iterator[Cell
     """Yield the matrix of a recorded snapshot, by the rules in which its nodes spoke, where they are one and held."""
     told = {rules_told(signed) for signed in snapshot.reports.values()}
     rules = told.pop() if len(told) == 1 else RULES
-    if rules in frozen():
+    if rules != RULES and rules in frozen():  # A release's own rules are frozen too.
         return matrix_then(rules, chain.founding, snapshot, operator)
     return matrix(chain, snapshot, operator)
 
@@ -134,14 +134,15 @@ class Reader:
     def requester(self, request: str) -> str | None:
         """Return who asked for a request, or None where the log knows no such request."""
         sequences = self._log.sequences_of(request)
-        return read_record(self._log.record(sequences[0])).operator if sequences else None
+        return asking(read_record(self._log.record(each)) for each in sequences).operator if sequences else None
 
     def cluster_of(self, snapshot: Snapshot) -> Cluster:
         """Return the configuration under which a snapshot was taken, where the log holds it; else the one of now."""
         for signed in snapshot.reports.values():
             named = canonical.decode(signed.document.encode(), Report).facts.configuration
-            if self._log.blob(named) is not None:
-                return self.configuration(named)
+            known = self._versions.chain.named(named)  # Looked up first: so the state is shown without the log, too.
+            if known is not None or self._log.blob(named) is not None:
+                return known or self.configuration(named)
         return self._cluster
 
     def chain_of(self, snapshot: Snapshot) -> Chain:
@@ -289,7 +290,7 @@ class Reader:
         """
         decision = self.decision(request)
         records = [decode_record(entry.record.encode()) for entry in decision.records]
-        record, late = records[0], next((each.late for each in records if each.late), "")
+        record, late = asking(records), next((each.late for each in records if each.late), "")
         return Evidence(
             founding=canonical.encode(self._versions.chain.founding).decode(),
             chain=self.configurations().envelopes,

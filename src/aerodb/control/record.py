@@ -7,7 +7,7 @@ import datetime as dt
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -46,14 +46,26 @@ def about(person: Operator) -> Request:
 def telling(records: Sequence[Record]) -> Record:
     """Return which of a request's records tells what became of it: the last one that is no refusal, where one is.
 
-    What is refused afterwards, whoever tried it, changes nothing about the request.
+    What is refused afterwards, whoever tried it, changes nothing about the request. Nor does an answer that was lost,
+    where the node has signed meanwhile what became of it: that record tells.
     """
-    return next((each for each in reversed(records) if each.event != "refused"), records[-1])
+    final = (each for each in reversed(records) if each.outcome is not None and each.result != "unknown")
+    return next(final, next((each for each in reversed(records) if each.event != "refused"), records[-1]))
+
+
+def asking(records: Iterable[Record]) -> Record:
+    """Return which of a request's records, in order, tells what was asked: the first that is no refusal, where one is.
+
+    Somebody may be turned away under an id before anything is planned under it.
+    """
+    rest = iter(records)
+    first = next(rest)
+    return first if first.event != "refused" else next((each for each in rest if each.event != "refused"), first)
 
 
 def line_of(records: Sequence[Record], *, awaits: bool) -> RequestLine:
     """Return a request as it stands in a list, from its records; `awaits` tells whether it can still be confirmed."""
-    first, last = records[0], telling(records)
+    first, last = asking(records), telling(records)
     state: str = last.event
     if last.event in ("requested", "signed"):
         state = ("planned" if last.event == "requested" else AWAITS_SECOND) if awaits else "lapsed"

@@ -14,7 +14,7 @@ import threading
 import msgspec
 
 from aerodb.actions import action_named
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, writable
 from aerodb.kernel import locks
 from aerodb.kernel.alone import alone_in
 from aerodb.kernel.answers import Answers
@@ -327,7 +327,7 @@ class Agent:
             if found.result == "executed":
                 self._hands.write_standing(action.settle(self._hands, plan))
         except Exception as error:  # noqa: BLE001 - not even that can be seen: unknown, to be asked for
-            found = specification.Established(result="unknown", evidence=f"nothing can be seen: {error}")
+            found = specification.Established(result="unknown", evidence=writable(f"nothing can be seen: {error}"))
         outcome = self._answers.signed(
             request, order.plan, found.result, failure, evidence=(found.evidence,), late=digests(order.late)
         )

@@ -1,14 +1,16 @@
 """Errors over HTTP. Source: RFC 9457 (problem details), with our own members beside its own."""
 
+import re
 from typing import TypeVar
 
 import msgspec
 
-from aerodb.errors import AeroError, Executed
+from aerodb.errors import AeroError, Executed, writable
 from aerodb.protocol import canonical
 from aerodb.transport.errors import AnswerMalformed, Refused
 
 MEDIA_TYPE = "application/problem+json"
+_CODE = re.compile(r"(input|control|kernel|transport)\.[a-z0-9-]{1,60}")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,24 +30,24 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def problem_of(error: AeroError) -> Problem:
-    """Return `error` as a problem; lone surrogates, which UTF-8 cannot encode, are escaped."""
+    """Return `error` as a problem."""
     return Problem(
         type=f"urn:aerodb:error:{error.code}",
         title=error.title,
         status=error.status,
-        detail=_told(error.message),
+        detail=error.message,
         code=error.code,
         domain=error.domain,
         executed=error.executed,
         invariants=error.invariants,
-        field=None if error.field is None else _told(error.field),
-        request=None if error.request is None else _told(error.request),
-        more={name: _told(value) for name, value in error.detail.items()},
+        field=_written(error.field),
+        request=_written(error.request),
+        more={name: writable(value) for name, value in error.detail.items()},
     )
 
 
-def _told(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+def _written(text: str | None) -> str | None:
+    return None if text is None else writable(text)
 
 
 def problem_bytes(error: AeroError) -> bytes:
@@ -54,21 +56,26 @@ def problem_bytes(error: AeroError) -> bytes:
 
 
 def refused_by(status: int, body: bytes) -> AeroError:
-    """Return an error answer as an error: the other side's refusal, or AnswerMalformed if it is no problem document."""
+    """Return an error answer as an error: the other side's refusal, or AnswerMalformed if it is no problem document.
+
+    Whatever its texts are, they can be signed and stored here. Its status is that with which the answer came.
+    """
     try:
         problem = msgspec.json.decode(body, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
+        problem = None
+    if problem is None or not _CODE.fullmatch(problem.code):
         said = body[:200].decode(errors="replace")
         return AnswerMalformed(f"HTTP {status}: {said}")
     refused = Refused(
         problem.detail,
-        field=problem.field,
-        invariants=problem.invariants,
+        field=_written(problem.field),
+        invariants=tuple(map(writable, problem.invariants)),
         executed=problem.executed,
-        request=problem.request,
-        detail=problem.more,
+        request=_written(problem.request),
+        detail={writable(name): writable(value) for name, value in problem.more.items()},
     )
-    refused.code, refused.status, refused.title = problem.code, problem.status, problem.title
+    refused.code, refused.status, refused.title = problem.code, status, writable(problem.title)
     return refused
 
 

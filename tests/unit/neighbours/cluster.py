@@ -38,7 +38,7 @@ from aerodb.transport.certificates import Authority
 from aerodb.transport.errors import Interrupted, Unreachable
 from aerodb.transport.tls import Caller, Tls, tls_in
 from tests.unit.neighbours.postgres import MemoryPostgres, running
-from tests.unit.neighbours.wire import KeptWire, Wire
+from tests.unit.neighbours.wire import Between, KeptWire, Wire
 from tests.unit.protocol.authenticator import ORIGIN
 
 NODES, WITNESS = ("n1", "n2", "n3"), "w1"
@@ -120,6 +120,8 @@ class MemoryCluster:
         """The nodes that nobody reaches, and why."""
         self.cut = dict[str, str]()
         """The nodes whose answers to an order, or to what became of one, never arrive, and why."""
+        self.between = dict[str, Between]()
+        """Who stands between the control plane and a node."""
         self.begin()
 
     def _configured(self, people: dict[str, Role]) -> Cluster:
@@ -177,7 +179,9 @@ class MemoryCluster:
 
     def way(self, node: str) -> Wire:
         """Return the control plane's way to a node's agent."""
-        return Wire(self.houses[node].service, CONTROL, lambda: self._silence(node), lambda: self._loss(node))
+        wire = Wire(self.houses[node].service, CONTROL, lambda: self._silence(node), lambda: self._loss(node))
+        wire.between = self.between.get(node, wire.between)
+        return wire
 
     def _silence(self, node: str) -> AeroError | None:
         return Unreachable(self.silent[node]) if node in self.silent else None

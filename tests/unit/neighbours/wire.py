@@ -21,6 +21,13 @@ from aerodb.transport.problem import refused_by
 from aerodb.transport.tls import Caller
 
 Scope = dict[str, Any]
+Between = Callable[[str, Callable[[], bytes]], bytes]
+"""Who stands between a caller and a service: given a path and a way to the genuine answer, it answers, or raises."""
+
+
+def nobody_between(_: str, genuine: Callable[[], bytes]) -> bytes:
+    """Return what the service answers."""
+    return genuine()
 
 
 class Killed(BaseException):
@@ -92,8 +99,12 @@ class Wire(Client):
         """Keep what to call; nothing is called yet."""
         self._app, self._caller, self._silent, self._cut = app, caller, silent, cut
         self.headers = {HEADER: stated(SPOKEN)}
+        self.between: Between = nobody_between
 
     def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
+        return self.between(path, lambda: self._genuine(method, path, body, headers))
+
+    def _genuine(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         silent = self._silent()
         if silent is not None:
             raise silent

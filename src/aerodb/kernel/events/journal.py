@@ -10,12 +10,12 @@
 import datetime as dt
 import os
 import socket
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from aerodb.errors import writable
 from aerodb.protocol import canonical
 from aerodb.protocol.events import Event, EventPage, Kind, Lost, Transition
 from aerodb.protocol.facts import Facts, State
@@ -34,8 +34,7 @@ def _segment_of(path: Path) -> int:
 
 def _fit(text: str) -> str:
     """Return a text fit to be written: NFC, without lone surrogates, cut to the longest length allowed."""
-    encodable = text.encode(errors="backslashreplace").decode()
-    return unicodedata.normalize("NFC", encodable)[:TEXT_CHARACTERS_MAX]
+    return writable(text)[:TEXT_CHARACTERS_MAX]
 
 
 def _whole(segment: Path, bytes_max: int) -> bool:

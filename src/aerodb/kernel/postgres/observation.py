@@ -10,7 +10,7 @@ import threading
 
 import msgspec
 
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, writable
 from aerodb.kernel.postgres.configured import Configured
 from aerodb.kernel.postgres.control_file import SHUT_DOWN, ControlFile, read_control_file
 from aerodb.kernel.postgres.filed import too_low
@@ -196,10 +196,10 @@ class Observer:
             return msgspec.UNSET
         return SettingsFiles(
             loaded=found["loaded"],
-            faults=tuple(found["faults"]),
+            faults=tuple(map(writable, found["faults"])),
             drift=differing(expected(self._place, standing), DEFAULTS | seen.filed),
             pending=tuple(found["pending"]),
-            low=low,
+            low=tuple(map(writable, low)),
         )
 
     def _drift(self, seen: PostgresSeen, standing: str) -> tuple[str, ...]:

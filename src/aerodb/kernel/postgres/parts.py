@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, writable
 
 T = TypeVar("T")
 
@@ -20,5 +20,5 @@ class Parts:
         try:
             return reading()
         except (AeroError, OSError, ValueError) as error:
-            self.damage.append(f"{part}: {error.message if isinstance(error, AeroError) else error}")
+            self.damage.append(f"{part}: {error.message if isinstance(error, AeroError) else writable(str(error))}")
             return None
