@@ -69,21 +69,24 @@ def confirms(room: MemoryCluster, planned: Planned, name: str, typed: str = "n3"
 def test_each_sees_whose_signature_is_awaited(room: MemoryCluster) -> None:
     """The requester first, then whoever could be the second person; an observer may read it, and sign nothing."""
     planned = ask(room)
-    assert "nothing is sent before one of them has signed the same plan: bob" in page(room, planned, "alice")
+    assert "nothing is sent before another operator has signed the same plan. Who could: bob." in page(
+        room, planned, "alice"
+    )
     for name in ("bob", "olga"):
         assert "Only alice, who asked, can sign this first; a second person signs after that (bob)" in page(
             room, planned, name
         )
     assert confirms(room, planned, "alice").to == f"/requests/{planned.request}"
-    assert "You have signed it. It awaits a second person, and nothing is sent before: bob." in page(
-        room, planned, "alice"
+    assert (
+        "You have signed it. It awaits a second person, and nothing is sent before they have signed. Who could: bob."
+        in page(room, planned, "alice")
     )
     second = page(room, planned, "bob")
-    assert "alice asked for this and has signed it. Your signature makes it a confirmation" in second
+    assert "alice asked for this and has signed it. Your signature completes the confirmation" in second
     assert "Digest words" in second
     assert "/decline" not in second
     assert "/decline" in page(room, planned, "alice")
-    assert "It awaits a second person, and nothing is sent before: bob." in page(room, planned, "olga")
+    assert "It awaits a second person, and nothing is sent before they have signed." in page(room, planned, "olga")
     assert room.servers["n3"].done == []
 
 
@@ -98,7 +101,13 @@ def test_the_second_person_confirms_in_the_browser(room: MemoryCluster) -> None:
     assert events(room, planned) == ["requested", "signed", "confirmed", "outcome"]
     shown = page(room, planned, "bob", "decision.html")
     assert "By the second person" in shown
-    assert "good verified here, over the plan" in shown.partition("By the second person")[2]
+    second = shown.partition("By the second person")[2]
+    assert "good verified here, over the plan" in second
+    assert "<dd>bob, by their SSH key</dd>" in second
+    said = page(room, planned, "bob").partition("Records")[2]
+    for event, people in (("requested", "alice"), ("signed", "alice"), ("confirmed", "alice and bob")):
+        assert f'<td>{event} <span class="muted">by {people}</span></td>' in said
+        assert f"<b>{event}</b> by {people} " in shown
 
 
 def test_a_double_click_is_one_signature(room: MemoryCluster) -> None:
