@@ -186,3 +186,4 @@ def test_what_is_so_already_is_said_to_be(stage: Stage, words: tuple[str, ...], 
     """Asking for what is asked for, or no more for what is not: it names what is asked for now."""
     shown = stage.run("configure", "n1", *words, "--reason", "people change", typed="n1\n")
     assert (shown.code, said in shown.err) == (2, True), shown.err
+    assert "the classes that take two people now: running" in shown.err

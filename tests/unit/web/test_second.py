@@ -1,6 +1,7 @@
 """A request's page where a second person is due: each sees whose signature it awaits, and signs only in their turn."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from aerodb.web.rendering import template_block
 from aerodb.web.visit import Onward, Page, Visit
 from tests.unit.neighbours.cluster import MemoryCluster
 from tests.unit.neighbours.life import PEOPLE, ask, ask_for_seconds, events
+from tests.unit.web.test_configuration import shown
 
 
 @pytest.fixture
@@ -108,6 +110,20 @@ def test_the_second_person_confirms_in_the_browser(room: MemoryCluster) -> None:
     for event, people in (("requested", "alice"), ("signed", "alice"), ("confirmed", "alice and bob")):
         assert f'<td>{event} <span class="muted">by {people}</span></td>' in said
         assert f"<b>{event}</b> by {people} " in shown
+
+
+def test_the_log_s_pages_name_both_people_and_say_changes_in_words(room: MemoryCluster) -> None:
+    """A list of records, and each by itself: who signed, and what a change of the configuration changed."""
+    planned = ask(room)
+    confirms(room, planned, "alice")
+    confirms(room, planned, "bob")
+    call = visit(room, planned, "alice")
+    listed = " ".join(shown(log.audit(call), call).split())
+    assert "<td>confirmed</td><td>alice and bob</td>" in listed
+    assert '<span class="wrap">version 2: asks for a second person for actions of the class running</span>' in listed
+    number = listed.partition("<td>confirmed</td>")[0].rpartition('<a href="/audit/')[2].partition('"')[0]
+    one = shown(log.record(replace(call, path={"sequence": number})), call)
+    assert "confirmed, by alice and bob, at" in one
 
 
 def test_a_double_click_is_one_signature(room: MemoryCluster) -> None:
