@@ -10,6 +10,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from docs import generate
 from release import past, shapes
 from release.changelog import released
 from release.checks import check_ready
@@ -40,6 +41,7 @@ def release(version: str, uv: Path) -> None:
     changelog = past.ROOT / "CHANGELOG.md"
     today = dt.datetime.now(dt.UTC).date().isoformat()
     changelog.write_text(released(changelog.read_text(encoding="utf-8"), version, today), encoding="utf-8")
+    generate.main()  # Which release made what stands in a derived page.
 
 
 def main() -> int:

@@ -41,11 +41,13 @@ def moved(releases: int) -> Mended:
 class Build:
     """One other build."""
 
-    def __init__(self, folder: Path) -> None:
-        """Copy this build's package into `folder`, as if none of its rules had ever been released."""
+    def __init__(self, folder: Path, *, released: bool = False) -> None:
+        """Copy this build's package into `folder`; unless `released`, as if none of its rules had ever been."""
         self.folder, self.package, self.digests = folder, folder / "aerodb", folder / "frozen.txt"
-        shutil.copytree(SOURCE, self.package, ignore=shutil.ignore_patterns("__pycache__", "rules_*"))
-        told(self.package / "past" / "releases.py", {})
+        unreleased = () if released else ("rules_*",)
+        shutil.copytree(SOURCE, self.package, ignore=shutil.ignore_patterns("__pycache__", *unreleased))
+        if not released:
+            told(self.package / "past" / "releases.py", {})
         self.digests.write_text(HEAD, encoding="utf-8")
 
     def frozen(self, release: str) -> "Build":

@@ -1,3 +1,3 @@
 """AeroDB: PostgreSQL clusters that change only when a person says so."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from aerodb import __version__
 from aerodb.errors import AeroError
 from aerodb.transport.client import Client
 from aerodb.transport.errors import Refused
@@ -50,7 +51,7 @@ def test_agents_and_control_plane_are_scraped(shared: Running) -> None:
 def test_who_may_scrape(shared: Running, name: str) -> None:
     """A monitor, an enrolled person and the control plane may; an agent may not."""
     for folder in (shared.layout.profile("observer"), shared.layout.control):
-        assert ("aerodb_build_info", ("0.1.0",)) in scrape(shared, name, folder)
+        assert ("aerodb_build_info", (__version__,)) in scrape(shared, name, folder)
     with pytest.raises(Refused) as error:
         scrape(shared, name, shared.layout.node("n2"))
     assert error.value.code == "control.role-denied"

@@ -73,6 +73,8 @@ def _of_node(kept: Kept, node: str) -> Iterator[Document]:
     yield "node file", (folder / "node.json").read_bytes()
     for name, kind in _KINDS_IN_STATE.items():
         yield kind, (folder / "state" / name).read_bytes()
+    if (folder / "state" / "configuration.json").exists():
+        yield "taken versions", (folder / "state" / "configuration.json").read_bytes()
     standing = msgspec.json.decode((folder / "state" / "standing.json").read_bytes())
     for kind in ("pledge", "grant"):
         if standing[kind] is not None:

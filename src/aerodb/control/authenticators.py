@@ -38,7 +38,6 @@ from aerodb.protocol.credentials import (
     RequestOptions,
 )
 from aerodb.protocol.plan import Plan
-from aerodb.protocol.refusals import PlanNotPending
 from aerodb.protocol.webauthn import Assertion, Endorsement, LaterAssertion
 from aerodb.registration import CHALLENGE_BYTES, creation_options, parsed, read_registration
 
@@ -183,25 +182,6 @@ class Authenticators:
 
     def _under(self, configuration: str) -> Cluster:
         return self._recorder.versions.chain.judging(configuration)
-
-    def refuse_passed(self, person: Operator, plan: Plan) -> None:
-        """Refuse to carry an assertion to a node that would only refuse it, for a version that it has taken since.
-
-        What an authenticator confirmed, logged after its node took a version under which it does not count, fails
-        verification for good; so what is known to come too late is not logged.
-
-        Raises:
-            PlanNotPending: so it is.
-        """
-        version = self._recorder.versions.passed(plan)
-        if not version:
-            return
-        with self._recorder.refusals(plan.request, person.name):
-            raise PlanNotPending(
-                f"{plan.request.target} has taken version {version} of the configuration since the plan was made: ask "
-                "anew",
-                request=plan.request.id,
-            )
 
     def assertion(self, configuration: str, response: str) -> str:
         """Return a browser's response as the text of a confirmation under the version with a digest.

@@ -59,9 +59,10 @@ class Confirmer:
         with self._recorder.refusals(asked, person.name):
             pending = self._pending(person, asked.id)
             signed, touches = self._checked(person, pending, signature)
+            self._recorder.versions.refuse_passed(pending.plan)
             self._comparisons.check_request(pending.plan.request)
             self._recorder.log.ensure_reserve()
-        with self._decided(pending):
+        with self._decided(pending, person.name):
             sequence = self._recorder.confirmed(pending.plan, signed, touch=touches[0], second_touch=touches[1])
         self._recorder.versions.confirmed(pending.plan.request)
         return self._dispatcher.dispatch(pending.plan, signed, sequence)
@@ -80,8 +81,9 @@ class Confirmer:
         with self._recorder.refusals(asked, person.name):
             pending = self._own(person, request_id)
             touch = self._checked_first(person, pending, signature)
+            self._recorder.versions.refuse_passed(pending.plan)
             self._comparisons.check_request(pending.plan.request)
-        with self._decided(pending):
+        with self._decided(pending, person.name):
             self._recorder.signed_first(pending.plan, pending.text, signature, touch=touch)
             self._explainer.put_back(pending, signature)
         return line_of(self._records(request_id), awaits=True)
@@ -99,19 +101,23 @@ class Confirmer:
         with self._recorder.refusals(asked, person.name):
             pending = self._own(person, request_id)
             self._comparisons.check()
-        with self._decided(pending):
+        with self._decided(pending, person.name):
             self._recorder.gone(asked, "declined", plan_digest(pending.text), "")
         return line_of(self._records(request_id), awaits=False)
 
     @contextmanager
-    def _decided(self, pending: Pending) -> Iterator[None]:
+    def _decided(self, pending: Pending, by: str) -> Iterator[None]:
         """Take a plan, alone and as it was looked at, while what becomes of it is recorded."""
         with self._explainer.taken(pending) as taken:
             if not taken:
                 raise ConfirmationReplayed(
                     "what becomes of it was just decided", request=pending.plan.request.id, executed="unknown"
                 )
-            yield
+            try:
+                yield
+            except PlanNotPending as error:  # In this very moment its node has taken a later version.
+                self._recorder.refused(pending.plan.request, error, by)
+                raise
 
     def _asked(self, request_id: str) -> Request:
         """Return the request as it was recorded."""
@@ -203,4 +209,8 @@ class Confirmer:
             return ConfirmationReplayed(f"the request was confirmed before; its outcome: {became}", request=request_id)
         if "declined" in events:
             return PlanNotPending("it was declined by who asked; ask anew", request=request_id)
-        return PlanNotPending("the process that made the plan is gone; ask anew", request=request_id)
+        return PlanNotPending(
+            "the plan awaits nothing any more: the process that made it has ended, or what was decided could not be "
+            "recorded; ask anew",
+            request=request_id,
+        )

@@ -119,9 +119,13 @@ class Explainer:
         return self._pending.get(request)
 
     def awaits(self, request: str) -> bool:
-        """Tell whether a request is on its way to a plan, awaits a confirmation, or is just being given one."""
+        """Tell whether a request is on its way to a plan, awaits a confirmation, or is just being given one.
+
+        What its node would refuse, for a version of the configuration that it has taken since, awaits none.
+        """
         with self._lock:
-            return request in self._pending or request in self._under_way
+            pending = self._pending.get(request)
+            return request in self._under_way or bool(pending and not self._recorder.versions.passed(pending.plan))
 
     @contextmanager
     def taken(self, pending: Pending) -> Iterator[bool]:

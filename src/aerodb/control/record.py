@@ -100,7 +100,9 @@ class Recorder:
         self._allowance = Allowance(time.monotonic)
         self._clock = f"system clock of {socket.gethostname()}"
 
-    def _write(self, request: Request, event: str, blobs: Mapping[str, bytes], **fields: object) -> int:
+    def _write(
+        self, request: Request, event: str, blobs: Mapping[str, bytes], confirms: Plan | None = None, **fields: object
+    ) -> int:
         kind = LaterRecord if event == "signed" or "second" in fields else RecordOne
         record: Record = kind(
             event=event,  # type: ignore[arg-type]
@@ -115,6 +117,8 @@ class Recorder:
             **fields,  # type: ignore[arg-type]
         )
         with span("record", event=event, request=request.id), self._lock:
+            if confirms is not None:
+                self.versions.refuse_passed(confirms)  # What a node takes is known before it is logged: see dispatch.
             under = self._version(record.plan, blobs)  # Which version is the newest goes by the log's own order.
             record = msgspec.structs.replace(record, configuration=under.digest)
             sequence = self.log.append(record, {under.digest: canonical.encode(under), **blobs})
@@ -160,18 +164,26 @@ class Recorder:
         )
 
     def signed_first(self, plan: Plan, text: str, signature: str, *, touch: bool) -> int:
-        """Record the requester's confirmation of a plan that a second person must sign too; nothing is sent yet."""
+        """Record the requester's confirmation of a plan that a second person must sign too; nothing is sent yet.
+
+        Raises:
+            PlanNotPending: the plan's node has taken a later version of the configuration by now.
+        """
         digest = plan_digest(text)
         return self._write(
-            plan.request, "signed", {}, plan=digest, snapshot=plan.snapshot, signature=signature, touch=touch
+            plan.request, "signed", {}, plan, plan=digest, snapshot=plan.snapshot, signature=signature, touch=touch
         )
 
     def confirmed(self, plan: Plan, signed: Confirmation, *, touch: bool, second_touch: bool = False) -> int:
-        """Record a confirmation, the second person's with it where there is one, before anything is sent."""
+        """Record a confirmation, the second person's with it where there is one, before anything is sent.
+
+        Raises:
+            PlanNotPending: the plan's node has taken a later version of the configuration by now.
+        """
         second = signed.seconded
         more = {"second": second, "second_touch": second_touch} if second is not None else {}
         return self._write(
-            plan.request, "confirmed", {}, plan=plan_digest(signed.plan), snapshot=plan.snapshot,
+            plan.request, "confirmed", {}, plan, plan=plan_digest(signed.plan), snapshot=plan.snapshot,
             signature=signed.signature, touch=touch, **more,
         )  # fmt: skip
 

@@ -20,6 +20,7 @@ from aerodb.protocol.change import Change, read_step
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Plan, Request
+from aerodb.protocol.refusals import PlanNotPending
 from aerodb.rules.versions import taken
 from aerodb.rules.view import Peer
 
@@ -63,6 +64,22 @@ class KnownVersions:
         """Return the version that a plan's node is known to have taken since the plan was made; 0 where none is."""
         under, taken_there = self._chain.named(plan.configuration), self._takes.get(plan.request.target, 1)
         return taken_there if under is not None and taken_there > under.version else 0
+
+    def refuse_passed(self, plan: Plan) -> None:
+        """Refuse a confirmation which its node would only refuse, for a version that it is known to have taken since.
+
+        In the log it would be for good: whose key the later version replaced would fail verification by it.
+
+        Raises:
+            PlanNotPending: so it is.
+        """
+        version = self.passed(plan)
+        if version:
+            raise PlanNotPending(
+                f"{plan.request.target} has taken version {version} of the configuration since the plan was made: ask "
+                "anew",
+                request=plan.request.id,
+            )
 
     def read_back(self, log: Log) -> None:
         """Learn what the log holds of the chain.

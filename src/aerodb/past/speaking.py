@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from aerodb.errors import AeroError
 from aerodb.past.held import held, number_of
@@ -139,14 +140,14 @@ def rules_told(unverified: Signed) -> str:
 
 def facts_in(rules: str, facts: Facts) -> Facts | FactsOne:
     """Return a node's facts in the format of `rules`, which they then name."""
-    return facts_in_one(facts, rules) if rules == FIRST else facts
+    return facts_in_one(facts, rules) if rules == FIRST else replace(facts, rules=rules)
 
 
 def report_in(rules: str, cluster: str, nonce: str, facts: Facts) -> Report | ReportOne:
     """Return the report of a node's facts, in the format of `rules`."""
     if rules == FIRST:
         return ReportOne(cluster=cluster, node=facts.node, nonce=nonce, facts=facts_in_one(facts, rules))
-    return Report(cluster=cluster, node=facts.node, nonce=nonce, facts=facts)
+    return Report(cluster=cluster, node=facts.node, nonce=nonce, facts=replace(facts, rules=rules))
 
 
 def said_in(rules: str, document: Pledge | Grant | Outcome) -> msgspec.Struct:
@@ -202,6 +203,6 @@ def _peers_in(rules: str, peers: Mapping[str, Peer]) -> dict[str, object]:
 
 
 def _peer_in(rules: str, peer: Peer, naming: str) -> dict[str, object]:
-    facts = facts_in_one(peer.facts, naming) if rules == FIRST else peer.facts
+    facts = facts_in_one(peer.facts, naming) if rules == FIRST else replace(peer.facts, rules=naming)
     pledge, grant = (said and said_in(rules, said) for said in (peer.pledge, peer.grant))
     return {"facts": facts, "pledge": pledge, "grant": grant}

@@ -27,8 +27,7 @@ from aerodb.protocol.chain import step_of
 from aerodb.protocol.change import Change, step_text
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator
-from aerodb.protocol.plan import Plan, Request
-from aerodb.protocol.refusals import PlanNotPending
+from aerodb.protocol.plan import Request
 from aerodb.protocol.webauthn import AssertionInvalid, challenge_of
 from aerodb.registration import RegistrationInvalid, ResponseMalformed
 from tests.unit.kernel.test_agent import PLAN
@@ -298,20 +297,3 @@ def test_a_challenge_given_out_before_does_not_pass_the_bound(log: Log) -> None:
     with pytest.raises(CredentialsPending):
         authenticators.finish(person("ana"), SoftAuthenticator(identity=b"over").registers(challenge))
     assert len(mine(authenticators)) == PENDING_A_PERSON_MAX
-
-
-def test_what_comes_too_late_for_its_node_is_not_carried(log: Log) -> None:
-    """A plan's node took a version meanwhile: it would refuse, and the log would hold what counts for nothing."""
-    authenticators = begun(log)
-    plan = canonical.decode(plan_under(cluster()).encode(), Plan)
-    authenticators.refuse_passed(person("ana"), plan)
-    grown(authenticators, enrolling(SoftAuthenticator()))  # On n1.
-    authenticators.refuse_passed(person("ana"), replace(plan, request=replace(plan.request, target="n2")))
-    newest = authenticators._recorder.versions.newest
-    authenticators.refuse_passed(person("ana"), replace(plan, configuration=newest.digest))
-    with pytest.raises(PlanNotPending, match="n1 has taken version 2"):
-        authenticators.refuse_passed(person("ana"), plan)
-    records = [decode_record(data) for _, data in log.records()]
-    assert [(each.event, each.code, each.request) for each in records] == [
-        ("refused", "control.plan-not-pending", plan.request.id)
-    ]

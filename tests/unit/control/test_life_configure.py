@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from aerodb.audit.record import read_record
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Ask, Done, Planned, Status
+from aerodb.protocol.api import Ask, Done, Planned, Requests, Status
 from aerodb.protocol.chain import changed, step_of
 from aerodb.protocol.change import Change, step_text
 from aerodb.protocol.cluster import Cluster
@@ -25,6 +25,7 @@ from tests.unit.neighbours.life import STOP, act, ask, confirm, events, outcome,
 
 REVOKED = Change(kind="revoke", name="bob", before="operator", after="revoked")
 CHECKPOINT = Ask(action="checkpoint", target="n1", arguments={}, reason="a test")
+FENCE = Ask(action="fence", target="w1", arguments={"for": "n2"}, reason="a test")
 NEW_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
@@ -56,6 +57,12 @@ def change(room: MemoryCluster, before: Cluster, made: Change, node: str = "n1")
 def plan_of(planned: Planned) -> Plan:
     """Return a plan."""
     return canonical.decode(planned.plan.encode(), Plan)
+
+
+def shown(room: MemoryCluster, planned: Planned) -> str:
+    """Return a request's state, as the list shows it."""
+    found = canonical.decode(room.caller("alice").get("/v1/requests"), Requests)
+    return next(line.state for line in found.requests if line.request == planned.request)
 
 
 def versions(room: MemoryCluster) -> dict[str, int]:
@@ -129,18 +136,19 @@ def test_a_change_that_nobody_carried_out_changes_nobody(room: MemoryCluster) ->
 def test_a_key_counts_where_and_as_long_as_the_node_has_it(room: MemoryCluster) -> None:
     """The plan's own version says which key signs it: the old one until the node has taken the new, and no longer.
 
-    What was signed by the old one before, and arrives afterwards, the node refuses with its signature.
+    What the old one signs of a plan of before is not even logged: it would fail verification there, for good.
     """
     late = ask(room, CHECKPOINT, "bob")
     change(room, room.cluster, rekeyed(room))
-    done = confirm(room, late, "bob")
-    assert (done.result, done.code) == ("not executed", "kernel.version-passed")
-    assert done.outcome is not None
+    with pytest.raises(Refused) as refused:
+        confirm(room, late, "bob")
+    assert (refused.value.code, refused.value.executed) == ("control.plan-not-pending", "not executed")
+    assert events(room, late) == ["requested", "refused"]
     here = ask(room, CHECKPOINT, "bob")
     with pytest.raises(Refused) as refused:
         confirm(room, here, "bob")
     assert refused.value.code == "kernel.signature-invalid"
-    behind = ask(room, Ask(action="fence", target="w1", arguments={"for": "n2"}, reason="x"), "bob")
+    behind = ask(room, FENCE, "bob")
     assert confirm(room, behind, "bob").result == "executed"
     old, room.people["bob"] = room.people["bob"], NEW_KEY
     assert confirm(room, here, "bob").result == "executed"
@@ -163,13 +171,53 @@ def test_who_was_enrolled_acts_where_it_was_taken_and_is_told_so_elsewhere(room:
     assert confirm(room, ask(room, STOP, "zoe"), "zoe").result == "executed"
 
 
+# Plans of before ------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_that_its_node_has_left_behind_awaits_nothing(room: MemoryCluster) -> None:
+    """Whoever signs it, by whatever key: it is listed as lapsed, only why is logged of it, and it can be declined."""
+    late, other = ask(room, CHECKPOINT), ask(room, FENCE)
+    change(room, room.cluster, rekeyed(room))
+    assert [shown(room, each) for each in (late, other)] == ["lapsed", "planned"]
+    with pytest.raises(Refused, match="n1 has taken version 2 of the configuration since the plan was made: ask anew"):
+        confirm(room, late)
+    assert (events(room, late), room.servers["n1"].done) == (["requested", "refused"], [])
+    room.caller("alice").post(f"/v1/requests/{late.request}/decline", b"{}")
+    assert shown(room, late) == "declined"
+    assert confirm(room, other).result == "executed"
+
+
+def test_a_node_that_takes_a_version_while_a_confirmation_is_logged_is_told_of_none(room: MemoryCluster) -> None:
+    """Each is recorded or refused in the log's own order: what the log shows as taken before is never confirmed after.
+
+    The version is taken after the confirmation was checked, and before it is written.
+    """
+    late = ask(room, CHECKPOINT, "bob")
+    recorder, seen = room.plane._recorder, list[str]()
+    there = recorder.log.ensure_reserve
+
+    def meanwhile() -> None:
+        """Let a node take a version in between, once."""
+        if not seen:
+            seen.append("")
+            change(room, room.cluster, rekeyed(room))
+        there()
+
+    recorder.log.ensure_reserve = meanwhile  # type: ignore[method-assign]
+    with pytest.raises(Refused) as refused:
+        confirm(room, late, "bob")
+    assert (refused.value.code, refused.value.executed) == ("control.plan-not-pending", "not executed")
+    assert (events(room, late), room.servers["n1"].done) == (["requested", "refused"], [])
+    assert shown(room, late) == "lapsed"
+
+
 # Versions -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_plan_for_a_node_that_is_behind_is_made_and_recorded_under_its_own_version(room: MemoryCluster) -> None:
     """Each record names the version that its plan was made under; what is of no plan is under the newest."""
     second = change(room, room.cluster, REVOKED)
-    planned = ask(room, Ask(action="fence", target="w1", arguments={"for": "n2"}, reason="x"))
+    planned = ask(room, FENCE)
     assert plan_of(planned).configuration == room.cluster.digest
     assert any("w1 has taken version 1 of the configuration, of 2" in note for note in plan_of(planned).notes)
     assert confirm(room, planned).result == "executed"

@@ -331,14 +331,29 @@ def test_who_is_an_operator_no_more_is_no_second_person(room: MemoryCluster, mad
 
 
 def test_a_plan_of_the_version_before_is_not_executed(room: MemoryCluster) -> None:
-    """Where the node took the revocation meanwhile, both signatures count, and the plan does not any more."""
+    """Where the node took the revocation meanwhile, both signatures count, and the plan does not: neither is logged."""
     planned = asked(room)
     sign_first(room, planned)
     question = change(room, "n1", revoked("dora"))
     for node in ("n1", "n3"):
         assert act_by_two(room, replace(question, target=node)).result == "executed"
-    done = confirm(room, planned, "bob")
-    assert (done.result, done.code, room.servers["n3"].done) == ("not executed", "kernel.version-passed", [])
+    with pytest.raises(Refused) as why:
+        confirm(room, planned, "bob")
+    assert (*refused(why), room.servers["n3"].done) == ("control.plan-not-pending", "not executed", [])
+    assert (events(room, planned), state(room, planned)) == (["requested", "signed", "refused"], "lapsed")
+
+
+def test_a_plan_of_the_version_before_is_not_signed_first(room: MemoryCluster) -> None:
+    """The requester is told at once that nobody can make a confirmation of it, and the log holds no signature."""
+    planned = asked(room)
+    question = change(room, "n1", revoked("dora"))
+    for node in ("n1", "n3"):
+        assert act_by_two(room, replace(question, target=node)).result == "executed"
+    with pytest.raises(Refused) as why:
+        sign_first(room, planned)
+    assert (refused(why), events(room, planned)) == (
+        ("control.plan-not-pending", "not executed"), ["requested", "refused"],
+    )  # fmt: skip
 
 
 def test_who_is_enrolled_since_is_no_second_person_yet(room: MemoryCluster) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
+from itertools import product
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -30,6 +31,7 @@ from aerodb.rules.invariants import RULES
 from aerodb.rules.specification import Action
 from aerodb.rules.view import Peer, View, open_report
 from tests.unit.protocol.structs import structs
+from tests.unit.rules.people import peopled, steps
 from tests.unit.rules.scenes import (
     CLUSTER,
     KEYS,
@@ -41,6 +43,7 @@ from tests.unit.rules.scenes import (
     healthy,
     pledged,
     possible,
+    request_for,
     scenes,
     sized,
 )
@@ -121,6 +124,8 @@ def _states() -> Iterator[tuple[str, Cluster, Scene, str]]:
         yield f"with a witness, demoted, {node} {what}", witnessed, changed, node
     for what, node, changed in variations(having_seen(_elected(CLUSTER))):
         yield f"elected, {node} {what}", CLUSTER, changed, node
+    for name, cluster, scene in peopled():
+        yield name, cluster, scene, ""
 
 
 def _asked(action: Action, cluster: Cluster, state: str, changed: str) -> Iterator[Request]:
@@ -130,15 +135,22 @@ def _asked(action: Action, cluster: Cluster, state: str, changed: str) -> Iterat
         told = action.every_arguments(cluster) is not None or "log" in state or not changed
         if told and (about or not changed or action.name in ON_OTHERS):
             yield request
+    if action.name == "configure" and cluster.version > 1:
+        for step, member in product(steps(cluster), cluster.members):
+            yield request_for(action, member.name, {"change": step})
 
 
-def plans(*only: str) -> Iterator[Made]:
-    """Yield every plan, or those of some actions."""
+def plans(*only: str, every: int = 1) -> Iterator[Made]:
+    """Yield all plans, or those of some actions, or `every` so manieth of them."""
+    at = 0
     for state, cluster, scene, changed in _states():
         snapshot = _snapshot(scene, cluster)
         everyone = {name: _opened(name, signed) for name, signed in snapshot.reports.items()}
         for action in (action_named(name) for name in only or catalogue()):
             for request in _asked(action, cluster, state, changed):
+                at += 1
+                if at % every:
+                    continue
                 try:
                     text = canonical.encode(explain_unsafe(cluster, action, request, snapshot, everyone)).decode()
                     again = tuple(_judged(opened_view(cluster, action, request, everyone, snapshot), action))

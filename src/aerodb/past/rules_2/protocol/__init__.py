@@ -1,0 +1,1 @@
+"""What crosses a wire or is signed: facts, plans, pledges, grants, outcomes; canonical bytes."""

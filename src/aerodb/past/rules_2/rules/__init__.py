@@ -1,0 +1,1 @@
+"""Pure judgement: facts in, verdicts and plans out."""
