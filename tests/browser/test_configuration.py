@@ -18,6 +18,7 @@ from tests.faults.test_configure import versions
 
 pytestmark = pytest.mark.timeout(600)
 NARROW = {"width": 390, "height": 844}
+ROW_PIXELS_MAX = 220
 
 
 @pytest.fixture
@@ -77,6 +78,8 @@ def fits(visitor: Visitor, path: str) -> None:
         assert table.evaluate("panel => panel.scrollWidth <= panel.clientWidth"), path
     visitor.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], path
+    rows = visitor.page.locator("tbody tr").evaluate_all("rows => rows.map(row => row.getBoundingClientRect().height)")
+    assert max(rows, default=0) <= ROW_PIXELS_MAX, path
     visitor.page.set_viewport_size({"width": 1360, "height": 900})
 
 
@@ -113,12 +116,13 @@ def test_enrolled_rekeyed_and_revoked_in_the_browser(operator: Visitor, fresh: R
     assert alice.types("checkpoint", "n1", "--reason", "by the old key").code != 0
     taken_elsewhere(operator, fresh, base + 2)
     fits(operator, "/requests")
+    fits(operator, "/audit")
     operator.picture("requests-of-people")
 
     chosen(operator, "revoke", "n1")
     page.locator("input[name=name][value=alice]").check()
     sent(operator, "alice leaves")
-    operator.goto("/configuration")
+    fits(operator, "/configuration")
     assert page.get_by_text(f"On n2 version {base + 3} does not hold yet (revoke alice)").count() == 1
     operator.picture("configuration")
     page.set_viewport_size(NARROW)  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from aerodb.protocol.plan import Plan
 from aerodb.protocol.refusals import PlanNotPending, RequestForeign
 from aerodb.rules.second import who_could
 from aerodb.views.observed import observe
+from aerodb.views.requests import LAPSED
 
 WAITING = frozenset({"planned", "rejected", AWAITS_SECOND})
 """The states of a request whose plan is shown to who would confirm it; a rejection is shown, and not offered."""
@@ -45,7 +46,8 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     decision = read(caller.get(request_path(request)), Decision)
     if decision.plan is None or decision.line.state not in WAITING or _over(decision):
-        raise PlanNotPending(f"it awaits no confirmation; its state: {decision.line.state}", request=request)
+        why = f": {LAPSED}; ask anew" if decision.line.state == "lapsed" else ""
+        raise PlanNotPending(f"it awaits no confirmation; its state: {decision.line.state}{why}", request=request)
     plan = verification.read_plan(decision.plan)
     if plan.request.id != request:
         raise PlanAltered("the plan on record is of another request")

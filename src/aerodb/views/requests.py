@@ -11,6 +11,11 @@ from aerodb.protocol.sshkey import parse_line
 
 NOTHING_ASKED = "There is no request yet."
 CONFIRMING = "To confirm, type the node's name"
+LAPSED = (
+    "its node has taken another version of the configuration since, or the process that made it is gone or could not "
+    "record its confirmation"
+)
+"""Why a plan that lapsed awaits nothing any more."""
 
 REASON_OPTION = '--reason "..."'
 """What every command that asks for something takes, as it stands in the commands that are shown."""

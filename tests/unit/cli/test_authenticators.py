@@ -64,7 +64,7 @@ def test_an_authenticator_is_enrolled_by_a_plan_that_shows_it(stage: Stage, pend
     for said in (
         f"Authenticator {pending.name} of alice", pending.fingerprint, pending.credential, "never copied",
         words_of(canonical.digest(pending.endorsement.encode())), "Whoever served that page could have put a key",
-        "Then have each other node take it", "aerodb configure n2 --take",
+        "Not taken everywhere yet", "aerodb configure n2 --take",
     ):  # fmt: skip
         assert said in text, said
     assert enrolled(stage, "n2") == []

@@ -2,6 +2,7 @@
 
 import html
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from aerodb.protocol.chain import changed
 from aerodb.protocol.change import Change
 from aerodb.protocol.envelope import Configurations, Envelope
 from aerodb.protocol.sshkey import parse_line
+from aerodb.rules.versions import taken
 from tests.unit.cli.stage import Stage, stage_in
 from tests.unit.protocol.test_chain import key_of
 
@@ -69,6 +71,22 @@ def test_a_change_is_said_in_words_wherever_records_are_listed(stage: Stage, tmp
         text = html.unescape(" ".join(shown.split()))
         assert said in text
         assert not re.search(r"configure n1 (--)?change {", text)
+
+
+def test_who_types_what_is_shown_next_has_every_version_taken_everywhere(stage: Stage) -> None:
+    """A node that is two versions behind takes them one by one: it is named until it has the newest."""
+    shown = ""
+    for role in ("auditor", "observer"):
+        who = ("--enrol", f"new-{role}", "--role", role)
+        shown = stage.run("configure", "n1", *who, *REASON, typed="n1\n").plain
+    assert '  aerodb configure n2 --take --reason "..."   # 2 times: a version each' in shown
+    typed = 0
+    while "Next:" in shown:
+        typed += 1
+        words = shlex.split(shown.partition("Next:")[2].splitlines()[1], comments=True)
+        shown = stage.run(*words[1:], typed=f"{words[2]}\n").plain
+    assert typed == 2 * 3  # n2, n3 and the witness.
+    assert {len(taken(facts)) for facts in stage.facts.values()} == {3}
 
 
 def test_a_chain_that_begins_elsewhere_is_refused(stage: Stage) -> None:

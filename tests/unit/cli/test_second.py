@@ -91,6 +91,22 @@ def test_who_cannot_sign_second_is_told_who_could(tmp_path: Path) -> None:
         assert not any("sensitive" in path for _, path, _ in stage.sent[before:])
 
 
+def test_what_lapsed_is_said_to_have(stage: Stage) -> None:
+    """A plan that its node left behind while it waited: why nobody can sign it any more, and what to do."""
+    stage.run(*STOP, typed="n3\n")
+    waits = last(stage)
+    words = ("configure", "n1", "--enrol", "zoe", "--role", "auditor", "--reason", "she audits")
+    for node, change in (("n1", words), ("n3", ("configure", "n3", "--take", "--reason", "she audits"))):
+        stage.sits("alice")
+        stage.run(*change, typed=f"{node}\n")
+        stage.sits("bob")
+        assert stage.run("confirm", last(stage), typed=f"{node}\n").code == 0
+    shown = stage.run("confirm", waits, typed="n3\n")
+    assert (shown.code, "type the node's name" in shown.plain) == (1, False)
+    assert "its state: lapsed: its node has taken another version of the configuration since" in shown.err
+    assert "ask anew" in shown.err
+
+
 def test_who_cannot_sign_is_told_that_the_plan_waits(stage: Stage) -> None:
     """A key that is not the enrolled one signs nothing, and declines nothing: that the plan waits is said."""
     path = stage.profile / "id_ed25519"
@@ -103,7 +119,7 @@ def test_who_cannot_sign_is_told_that_the_plan_waits(stage: Stage) -> None:
 def test_the_second_person_of_a_change_is_told_who_takes_it_next(stage: Stage) -> None:
     """They complete it, so it is they who have what comes next in front of them; the requester has gone."""
     words = ("configure", "n1", "--enrol", "zoe", "--role", "auditor", "--reason", "she audits")
-    assert "have each other node take it" not in stage.run(*words, typed="n1\n").plain
+    assert "Not taken everywhere yet" not in stage.run(*words, typed="n1\n").plain
     stage.sits("bob")
     shown = stage.run("confirm", last(stage), typed="n1\n")
     assert shown.code == 0, shown.plain + shown.err
