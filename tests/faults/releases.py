@@ -1,8 +1,8 @@
 """A cluster whose parts are of two releases: each part runs the code of a wheel that was released, or this build's.
 
-The wheels stand in `tests/golden/wheels`: built once from the commit of the release (`git archive COMMIT`, `uv build
---wheel`), and kept, since a clone need not hold the history, and building one needs a network. A wheel is pure Python:
-it is unpacked, and runs by the interpreter and the libraries of the build under test.
+A release's wheel is part of its golden past; that of 0.1.0, which was cut before this was so, stands in
+`tests/golden/wheels`. They are kept, since a clone need not hold the history, and building one needs a network. A wheel
+is pure Python: it is unpacked, and runs by the interpreter and the libraries of the build under test.
 """
 
 import hashlib
@@ -17,14 +17,17 @@ from aerodb import private
 from aerodb.local.layout import Layout
 from aerodb.local.stage import Stage
 
-WHEELS = Path(__file__).parents[1] / "golden" / "wheels"
+GOLDEN = Path(__file__).parents[1] / "golden"
+WHEELS = GOLDEN / "wheels"
 
 
 def unpacked(version: str, folder: Path) -> Path:
     """Return a released version's code, unpacked into a folder that every account can go through."""
-    (wheel,) = WHEELS.glob(f"aerodb-{version}-*.whl")
-    kept = (WHEELS / "SHA256SUMS").read_text(encoding="ascii").splitlines()
-    assert f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}  {wheel.name}" in kept
+    (wheel,) = [
+        path for place in (GOLDEN / version / "wheel", WHEELS) for path in place.glob(f"aerodb-{version}-*.whl")
+    ]
+    kept = [path.read_text(encoding="ascii") for path in (WHEELS / "SHA256SUMS", GOLDEN / "DIGESTS")]
+    assert hashlib.sha256(wheel.read_bytes()).hexdigest() in "".join(kept)
     with zipfile.ZipFile(wheel) as file:
         file.extractall(folder)
     folder.chmod(0o755)

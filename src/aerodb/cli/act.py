@@ -133,6 +133,7 @@ def person_profile(session: Session) -> Profile:
         TerminalMissing: there is none.
         ProfileUnusable: see `Session.profile`.
     """
+    session.acts = True
     if not session.terminal.interactive:
         raise TerminalMissing("an action is confirmed by a person: stdin and stdout must both be a terminal")
     return session.profile()

@@ -1,5 +1,6 @@
 """What the actions are, from the catalogue itself; and who the control plane takes one for."""
 
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -12,9 +13,41 @@ from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
 from aerodb.protocol.classes import MEANINGS
 from aerodb.rules.arguments import KINDS
-from aerodb.rules.invariants import STATEMENTS
+from aerodb.rules.invariants import STABILITY, STATEMENTS, Invariant, Stability
 from aerodb.rules.specification import Action
 from aerodb.views.render import EFFECTS, IRREVERSIBLE, wrapped
+
+INVARIANTS: dict[str | None, Invariant] = {each.value: each for each in STATEMENTS}
+"""The invariants by their names."""
+JUDGED: dict[Stability, str] = {
+    "stable": "When the plan is made, and again by the node that would act.",
+    "unstable": "When the plan is made, again by the node that would act, and a last time on what the other nodes say "
+    "once the confirmation is in the audit log: it rests on them, and they may have changed.",
+}
+"""When an invariant is judged, by what it rests on."""
+
+
+def _names() -> list[str]:
+    return [*actions.catalogue(), *(each.value for each in STATEMENTS)]
+
+
+def _completed(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    del ctx, param
+    return [name for name in _names() if name.startswith(incomplete)]
+
+
+def _action(name: str) -> Action:
+    """Return the action of a name.
+
+    Raises:
+        ActionUnknown: it is neither an action's nor an invariant's; what is nearly it is named.
+    """
+    found = actions.catalogue().get(name)
+    if found is not None:
+        return found
+    near = get_close_matches(name, _names())
+    meant = f"did you mean {' or '.join(near)}?" if near else "aerodb catalogue lists the actions"
+    raise actions.ActionUnknown(f"neither an action nor an invariant is called {name!r}: {meant}", field="name")
 
 
 class Whoami(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,15 +58,20 @@ class Whoami(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 @click.command()
-@click.argument("action", required=False)
+@click.argument("name", metavar="[ACTION | INVARIANT]", required=False, shell_complete=_completed)
 @json_option
 @click.pass_obj
-def catalogue(session: Session, action: str | None, *, as_json: bool) -> int:
-    """List the actions, or explain one: its invariants, its commit point, and how it can fail."""
-    chosen = [actions.action_named(action)] if action else list(actions.catalogue().values())
+def catalogue(session: Session, name: str | None, *, as_json: bool) -> int:
+    """List the actions, or explain one: its invariants, its commit point, and how it can fail.
+
+    Given the name of an invariant, as plans show it, say what it demands, and which actions rely on it.
+    """
+    if name in INVARIANTS:
+        return _show_invariant(session.terminal, INVARIANTS[name], as_json=as_json)
+    chosen = [_action(name)] if name else list(actions.catalogue().values())
     if as_json:
         session.terminal.document(canonical.encode([document(each) for each in chosen]))
-    elif action:
+    elif name:
         show_action(session.terminal, chosen[0])
     else:
         rows = [(("heading", each.name), ("plain", each.summary)) for each in chosen]
@@ -60,6 +98,21 @@ def document(action: Action) -> dict[str, Any]:
         "commit_point": action.commit_point,
         "failures": [{"when": each.when, "leaves": each.leaves, "then": each.then} for each in action.failures],
     }
+
+
+def _show_invariant(terminal: Terminal, invariant: Invariant, *, as_json: bool) -> int:
+    title, statement = STATEMENTS[invariant]
+    by = [action.name for action in actions.catalogue().values() if invariant in action.invariants]
+    if as_json:
+        said = {"name": str(invariant), "title": title, "statement": statement, "stability": STABILITY[invariant]}
+        terminal.document(canonical.encode({**said, "actions": by}))
+        return OK
+    sentences = {str(invariant): statement, "JUDGED": JUDGED[STABILITY[invariant]], "RELIED ON BY": ", ".join(by)}
+    for heading, text in sentences.items():
+        terminal.line(heading, "heading")
+        for part in wrapped(text, 4, "    "):
+            terminal.line(part)
+    return OK
 
 
 def usage(action: Action) -> str:

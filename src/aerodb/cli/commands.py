@@ -5,13 +5,14 @@ from importlib import import_module
 
 import click
 
-from aerodb.cli.failures import REJECTED, USAGE, ProgramFailed, Stopped, exit_code
-from aerodb.cli.help import COMMANDS, TYPED, action_names, help_text
+from aerodb.cli.failures import OK, REJECTED, USAGE, ProgramFailed, Stopped, exit_code
+from aerodb.cli.groups import LazyGroup
+from aerodb.cli.help import COMMANDS, TYPED, action_names, help_text, version_text
 from aerodb.cli.session import Session, profile_option
 from aerodb.errors import AeroError
 
 
-class Root(click.Group):
+class Root(LazyGroup):
     """The group of all commands; each is imported when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -42,7 +43,19 @@ class Root(click.Group):
 def root() -> click.Group:
     """Return the group of all commands."""
     settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-    return Root("aerodb", context_settings=settings, params=[profile_option()])
+    return Root("aerodb", context_settings=settings, params=[profile_option(), version_option()])
+
+
+def version_option() -> click.Option:
+    """Return the option that says which version this is, and does no more."""
+
+    def said(context: click.Context, _parameter: click.Parameter, value: object) -> None:
+        if value and not context.resilient_parsing:
+            context.ensure_object(Session).terminal.line(version_text())
+            context.exit(OK)
+
+    return click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=said,
+                        help="Show the version.")  # fmt: skip
 
 
 def run(arguments: Sequence[str], session: Session) -> int:
@@ -53,10 +66,10 @@ def run(arguments: Sequence[str], session: Session) -> int:
         error.show(session.terminal.stderr)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
-        session.terminal.problem(Stopped("stopped by hand"))
+        session.terminal.problem(Stopped("stopped by hand"), acts=session.acts)
         return REJECTED
     except AeroError as error:
-        session.terminal.problem(error)
+        session.terminal.problem(error, acts=session.acts)
         return exit_code(error)
     except Exception as error:  # noqa: BLE001 - the last resort: a person is shown a sentence, never a stack trace.
         return _failed(session, error)
@@ -65,5 +78,5 @@ def run(arguments: Sequence[str], session: Session) -> int:
 
 def _failed(session: Session, error: Exception) -> int:
     failure = ProgramFailed(f"{type(error).__name__}: {error}")
-    session.terminal.problem(failure)
+    session.terminal.problem(failure, acts=session.acts)
     return exit_code(failure)

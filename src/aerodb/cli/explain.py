@@ -7,6 +7,7 @@ import click
 from aerodb.actions import action_named, catalogue
 from aerodb.cli.act import argument_option, node_argument
 from aerodb.cli.failures import OK, REJECTED, PlanAltered
+from aerodb.cli.groups import LazyGroup
 from aerodb.cli.remembered import check_log
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.verification import planned_plan
@@ -15,7 +16,7 @@ from aerodb.rules.specification import Action
 from aerodb.views.render import plan_lines, redacted_plan_lines
 
 
-class Explain(click.Group):
+class Explain(LazyGroup):
     """One command for each action of the catalogue."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

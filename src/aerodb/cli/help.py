@@ -5,6 +5,8 @@ One action of the catalogue is one command; the catalogue's names are its files'
 
 from pathlib import Path
 
+from aerodb import __version__
+
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look": {
         "status": ("look", "The cluster as it is now, and which actions would be accepted."),
@@ -44,7 +46,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "serve": ("daemons", "The control plane."),
         "witness-log": ("witnesslog", "A log witness: it cosigns what extends all that it saw of a log."),
     },
+    "Shell": {
+        "completion": ("completion", "The script by which bash, zsh or fish completes what you type."),
+    },
 }
+COMPLETE_VARIABLE = "_AERODB_COMPLETE"
+"""How a shell's script asks what it can complete, instead of running a command: its words are in the environment."""
 TYPED = {"configure": "configure"}
 """The actions whose command is not the generated one, since what they take is not typed as it is; and its module."""
 COMMANDS = {name: module for section in SECTIONS.values() for name, (module, _) in section.items()}
@@ -67,6 +74,11 @@ Exit codes:
   6  verification failed
   7  of status: no commit is known to be acknowledged now
   8  signed; a second person has to sign the same plan: `aerodb confirm REQUEST`"""
+
+
+def version_text() -> str:
+    """Return what `aerodb --version` says."""
+    return f"aerodb {__version__}"
 
 
 def action_names() -> list[str]:

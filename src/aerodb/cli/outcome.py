@@ -56,7 +56,10 @@ def unknown_from_here(request: str) -> Iterator[None]:
     except Unverified as error:
         error.executed, error.request = "unknown", request
         raise
-    except (Exception, KeyboardInterrupt) as error:
+    except KeyboardInterrupt as error:
+        why = "you stopped waiting for the answer; what was sent goes on, and does not stop with you"
+        raise OutcomeUnknown(why, executed="unknown", request=request) from error
+    except Exception as error:
         why = error.message if isinstance(error, AeroError) else f"{type(error).__name__} {error}"
         raise OutcomeUnknown(f"no answer was understood: {why}", executed="unknown", request=request) from error
 

@@ -36,11 +36,16 @@ def _connect(profile: "Profile", timeout_seconds: float) -> "Caller":
 
 @dataclass
 class Session:
-    """What a command works with. `folder` is the profile folder that the command line named, if it did."""
+    """What a command works with.
+
+    `folder` is the profile folder that the command line named, if it did. `acts` says that the command may have
+    something executed, so that an error must say whether it did.
+    """
 
     terminal: Terminal = field(default_factory=Terminal)
     connect: Connect = _connect
     folder: Path | None = None
+    acts: bool = False
 
     def profile(self) -> "Profile":
         """Return the person's profile.

@@ -99,14 +99,18 @@ class Terminal:
         """Show one line beside what a command answers."""
         self._put(self.stderr, escape(text), "warn")
 
-    def problem(self, error: AeroError) -> None:
-        """Show an error: its code, message, field, invariants, and whether anything was executed."""
+    def problem(self, error: AeroError, *, acts: bool = True) -> None:
+        """Show an error: its code, message, field and invariants, and whether anything was executed.
+
+        Where the command only looks (`acts` is false) that is said only if it is not that nothing was.
+        """
         self._put(self.stderr, escape(f"{error.code}: {error.message}"), "bad")
         if error.field:
             self._put(self.stderr, escape(f"  field       {error.field}"), "plain")
         if error.invariants:
             self._put(self.stderr, escape(f"  invariants  {', '.join(error.invariants)}"), "bad")
-        self._put(self.stderr, f"  {EXECUTED[error.executed]}", "warn" if error.executed == "unknown" else "plain")
+        if acts or error.executed != "not executed":
+            self._put(self.stderr, f"  {EXECUTED[error.executed]}", "warn" if error.executed == "unknown" else "plain")
         if error.executed == "unknown" and error.request:
             self._put(self.stderr, escape(f"  Nothing is sent again. Ask: aerodb outcome {error.request}"), "warn")
 
