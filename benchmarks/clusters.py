@@ -24,6 +24,7 @@ from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.session import PostgresSession
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
+from aerodb.local.size import Size
 from aerodb.local.stage import Stage
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Done, Planned
@@ -206,7 +207,7 @@ class Clusters:
     def _made(self, name: str) -> Layout:
         layout = Layout(root=self._root / name)
         begun = time.monotonic()
-        make_cluster(layout.root, 3, ports_from=PORTS_FROM)
+        make_cluster(layout.root, Size().at_free_ports(PORTS_FROM))
         say(f"  cluster {name} made in {time.monotonic() - begun:.1f} s")
         return layout
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from aerodb.kernel.postgres.installation import find_installation
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
+from aerodb.local.size import Size
 from aerodb.local.stage import READY_SECONDS_MAX
 from release import past
 from release.story import Story, StoryBroken, keep
@@ -38,7 +39,7 @@ def make(version: str, uv: Path) -> None:
 
 def _play(layout: Layout, made: Path, place: Path) -> int:
     """Make a cluster, play the story on it, keep what it left, and shut it down; return how many rows it holds."""
-    make_cluster(layout.root, NODES, ports_from=PORTS_FROM)
+    make_cluster(layout.root, Size(nodes=NODES).at_free_ports(PORTS_FROM))
     running = Running(layout)
     try:
         troubles = running.stage.start_what_starts(threading.Event(), READY_SECONDS_MAX)

@@ -232,12 +232,15 @@ def log_witness(folder: Path, address: str, *, log_format: Form) -> int:
     return 0
 
 
-def init(folder: Path) -> int:
-    """Make a new cluster of three nodes in `folder`, and start nothing."""
+def init(folder: Path, asked: dict[str, int]) -> int:
+    """Make a new cluster in `folder`, of the size that is `asked` for, and start nothing."""
+    import msgspec
+
     from aerodb.local.making import make_cluster
+    from aerodb.local.size import Size
     from aerodb.local.up import founding_lines
 
-    cluster = make_cluster(folder, 3)
+    cluster = make_cluster(folder, msgspec.convert(asked, Size), lambda step: _say(f"Making {step}"))
     _say(f"cluster {cluster.name} ({cluster.id}) made in {folder}")
     for line in founding_lines(cluster):
         _say(line)
@@ -275,11 +278,11 @@ def replace_authority(folder: Path) -> int:
     return 0
 
 
-def up(folder: Path, nodes: int) -> int:
-    """Make or reopen the cluster in `folder` and run it until Ctrl-C."""
+def up(folder: Path, asked: dict[str, int]) -> int:
+    """Make or reopen the cluster in `folder`, of the size that is `asked` for, and run it until Ctrl-C."""
     from aerodb.local.up import up as run
 
-    return run(folder, nodes)
+    return run(folder, asked)
 
 
 def demo(folder: Path | None) -> int:

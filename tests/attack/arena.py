@@ -10,24 +10,20 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec.structs import replace
 
-from aerodb.kernel.node import NodeFile
-from aerodb.kernel.store import Store
 from aerodb.local.layout import Layout
 from aerodb.local.making import Making
+from aerodb.local.size import Size
 from aerodb.local.stage import Stage
-from aerodb.protocol import canonical, sshkey
+from aerodb.protocol import sshkey
 from aerodb.protocol.cluster import Operator, Role
-from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import Authority, write_private
 from tests.attack.script import Shape
 from tests.faults.conftest import Running, _end_postgres
 
 SECOND = "second"
 ROOT = Path(__file__).parents[2]
-NODES = {"three": 3, "witness": 3, "five": 5}
-QUORUM = {"three": 1, "witness": 1, "five": 2}
+SIZES = {"three": Size(), "witness": Size(nodes=2, witness=True), "five": Size(nodes=5, quorum=2)}
 
 
 class WithTwo(Making):
@@ -45,45 +41,11 @@ class WithTwo(Making):
         write_private(self._layout.profile(SECOND) / "id_ed25519", pem)
 
 
-class WithWitness(WithTwo):
-    """The making of a cluster whose last member holds no data."""
-
-    def __init__(self, layout: Layout, nodes: int, quorum: int, ports_from: int) -> None:
-        """Draw as for data nodes, and make a witness of the last."""
-        super().__init__(layout, nodes, quorum, ports_from)
-        *data, last = self.cluster.members
-        witness = replace(last, witness=True, postgres_host="", postgres_port=0)
-        self.cluster = replace(self.cluster, members=(*data, witness))
-
-    def _make_monitor(self, authority: Authority) -> None:
-        super()._make_monitor(authority)
-        name = self.cluster.members[-1].name
-        folder = self._layout.node(name)
-        folder.mkdir()
-        folder.chmod(0o711)
-        authority.issue(folder, name, "agent")
-        write_private(folder / "cluster.json", canonical.encode(self.cluster))
-        pem = self._keys[name].private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        write_private(folder / "node.key", pem)
-        Store.create(folder / "state", genesis(name, self.cluster.genesis, witness=True))
-
-    def make(self) -> None:
-        """Make all, and the witness's own description after that of the data nodes."""
-        super().make()
-        name = self.cluster.members[-1].name
-        first = canonical.decode((self._layout.node("n1") / "node.json").read_bytes(), NodeFile)
-        file = replace(first, name=name, home=str(self._layout.node(name).resolve() / "postgres"))
-        write_private(self._layout.node(name) / "node.json", canonical.encode(file))
-
-
 def make(root: Path, shape: Shape, ports_from: int) -> None:
     """Make a cluster of a shape."""
-    kind = WithWitness if shape == "witness" else WithTwo
     previous = os.umask(0o077)
     try:
-        kind(Layout(root=root), NODES[shape], QUORUM[shape], ports_from).make()
+        WithTwo(Layout(root=root), SIZES[shape].at_free_ports(ports_from)).make()
     finally:
         os.umask(previous)
 

@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 
 from tests.attack import evidence
-from tests.attack.arena import QUORUM, SECOND, Arena
+from tests.attack.arena import SECOND, SIZES, Arena
 from tests.attack.campaigns import Campaigns, data_nodes_by_role
 from tests.attack.checker import Checked, check
 from tests.attack.chronicle import Chronicle, Watcher
@@ -279,7 +279,7 @@ class Round:
         return History(
             seed=self.script.seed,
             shape=self.script.shape,
-            quorum=QUORUM[self.script.shape],
+            quorum=SIZES[self.script.shape].quorum,
             acks=tuple(ack for writer in self.writers for ack in writer.acks),
             hands=tuple(chronicle.hands),
             calls=tuple(calls.values()),

@@ -12,6 +12,7 @@ from pathlib import Path
 from aerodb.local.demo import kill_postgres
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
+from aerodb.local.size import Size
 from aerodb.local.stage import Stage
 from aerodb.local.writer import Writer
 from tests.browser.browsing import Visitor, chromium
@@ -28,7 +29,7 @@ def _cluster() -> Iterator[tuple[Layout, Stage]]:
     """Run a cluster called orders, under a writer's load."""
     folder = Path(tempfile.mkdtemp(prefix="aerodb-tour-", dir="/var/tmp"))
     folder.chmod(0o711)
-    make_cluster(folder / "orders", 3, ports_from=int(os.environ.get("AERODB_TEST_PORTS", "12000")))
+    make_cluster(folder / "orders", Size().at_free_ports(int(os.environ.get("AERODB_TEST_PORTS", "12000"))))
     layout = Layout(root=folder / "orders")
     stage = Stage(layout)
     stage.start()

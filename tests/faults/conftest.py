@@ -21,6 +21,7 @@ import pytest
 
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
+from aerodb.local.size import Size
 from aerodb.local.stage import READY_SECONDS_MAX, Stage
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
@@ -119,7 +120,7 @@ class Ground:
         if os.geteuid() == 0:
             folder.chmod(0o711)  # PostgreSQL's account must be able to go through.
         self._cluster, self._template = folder / "cluster", folder / "template"
-        make_cluster(self._cluster, 3, ports_from=ports_from)
+        make_cluster(self._cluster, Size().at_free_ports(ports_from))
         self._cluster.rename(self._template)
         self._running: Running | None = None
 

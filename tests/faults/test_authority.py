@@ -11,16 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from aerodb.local.demo import kill_postgres
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
+from aerodb.local.size import Size
 from aerodb.local.writer import Writer
 from aerodb.protocol import canonical
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Plan
-from aerodb.rules.standing import genesis
 from aerodb.rules.ways import Step, failover, planned
 from tests.faults.behind import facts_of, instance_of, pg_ctl, run
 from tests.faults.conftest import Running, _end_postgres, _folder_above
@@ -155,16 +153,14 @@ def test_a_standby_whose_upstream_reports_starts_streaming(fresh: Running) -> No
 
 
 @contextmanager
-def cluster_of(ports_from: int, nodes: int, quorum: int, *, witness: str = "") -> Iterator[Running]:
-    """Run a cluster of another size, of which the node called `witness` holds no data."""
+def cluster_of(ports_from: int, size: Size) -> Iterator[Running]:
+    """Run a cluster of another size."""
     folder = Path(tempfile.mkdtemp(prefix="aerodb-authority-", dir=_folder_above()))
     folder.chmod(0o711)
     layout = Layout(root=folder / "cluster")
     running: Running | None = None
     try:
-        make_cluster(layout.root, nodes, quorum=quorum, ports_from=ports_from + 500)
-        if witness:
-            _make_witness(layout, witness)
+        make_cluster(layout.root, size.at_free_ports(ports_from + 500))
         running = Running(layout)
         running.stage.start()
         yield running
@@ -174,22 +170,6 @@ def cluster_of(ports_from: int, nodes: int, quorum: int, *, witness: str = "") -
             for node in running.cluster.data_nodes:
                 _end_postgres(running, node)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_witness(layout: Layout, name: str) -> None:
-    """Make a node that was made with data into a witness, everywhere."""
-    cluster = layout.cluster()
-    members = tuple(
-        replace(each, witness=True, postgres_host="", postgres_port=0) if each.name == name else each
-        for each in cluster.members
-    )
-    for path in layout.root.rglob("cluster.json"):
-        path.write_bytes(canonical.encode(replace(cluster, members=members)))
-    for path in layout.root.glob("nodes/*/postgres/conf/*.conf"):  # Who flushes commits names data nodes alone.
-        text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace(f", {name})", ")").replace(f', "{name}")', ")"), encoding="utf-8")
-    standing = genesis(name, cluster.genesis, witness=True)
-    (layout.node(name) / "state" / "standing.json").write_bytes(canonical.encode(standing))
 
 
 def lose(running: Running, node: str) -> None:
@@ -213,26 +193,26 @@ def walk(running: Running, steps: tuple[Step, ...]) -> None:
 
 def test_a_stopped_primary_and_a_witness_fenced_for_a_node_that_is_lost(ports_from: int) -> None:
     """Two data nodes and a witness: n1 pledges while it is down, the witness again, and n1 is the primary anew."""
-    with cluster_of(ports_from, 3, 1, witness="n3") as running:
+    with cluster_of(ports_from, Size(nodes=2, witness=True)) as running:
         running.api.do("stop", "n1")
-        running.api.do("fence", "n3", for_="n2")
+        running.api.do("fence", "w1", for_="n2")
         lose(running, "n2")
         assert set(failing(running, "start", "n1")) == {"no-higher-grant"}
         running.api.do("fence", "n1", for_="n1")
-        running.api.do("fence", "n3", for_="n1")
+        running.api.do("fence", "w1", for_="n1")
         running.api.do("start", "n1")
         running.api.do("promote", "n1")
         bring_agent_back(running, "n2")
         running.api.do("follow", "n2", upstream="n1")
         assert acknowledged_again(running)
         assert facts_of(running, "n1").standing.granted.term == 3
-        running.api.do("fence", "n3", for_="n2")
-        assert facts_of(running, "n3").standing.granted == facts_of(running, "n1").standing.granted
+        running.api.do("fence", "w1", for_="n2")
+        assert facts_of(running, "w1").standing.granted == facts_of(running, "n1").standing.granted
 
 
 def test_a_crashed_primary_without_synchronous_standbys_pledges_from_its_files(ports_from: int) -> None:
     """K = 0: its log ends beyond the others', so it is elected itself, and nothing that it acknowledged is lost."""
-    with cluster_of(ports_from, 3, 0) as running:
+    with cluster_of(ports_from, Size(quorum=0)) as running:
         writer = Writer(running.layout.dsn())
         writer.start()
         assert writer.wait_for_more(20)
@@ -252,7 +232,7 @@ def test_a_crashed_primary_without_synchronous_standbys_pledges_from_its_files(p
 
 def test_four_data_nodes_switch_over_and_fail_over_by_the_way_that_is_laid_out(ports_from: int) -> None:
     """A demotion before anybody was fenced is refused, and nothing stops; the ways go through, and lose nothing."""
-    with cluster_of(ports_from, 4, 1) as running:
+    with cluster_of(ports_from, Size(nodes=4)) as running:
         writer = Writer(running.layout.dsn())
         writer.start()
         assert writer.wait_for_more(10)

@@ -10,6 +10,7 @@ import pytest
 from aerodb.kernel.postgres.installation import find_installation
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
+from aerodb.local.size import Size
 from aerodb.protocol.facts import State
 from tests.faults.behind import connect, facts_of, instance_of, run
 from tests.faults.conftest import Ground, Running
@@ -99,7 +100,7 @@ def odd(ground: Ground, ports_from: int) -> Iterator[Running]:
     """Return a cluster below a folder whose name a shell would read, and a settings file must quote."""
     ground.end()
     root = ground._cluster.parent / 'it\'s a "$HOME" = \\one, `two`'
-    make_cluster(root, 3, ports_from=ports_from)
+    make_cluster(root, Size().at_free_ports(ports_from))
     running = Running(Layout(root=root))
     try:
         running.stage.start()

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from aerodb.local.making import free_ports
+from aerodb.local.size import free_ports
 from aerodb.transport.errors import Refused
 from tests.faults.conftest import Running
 from tests.faults.people import Api, new_id

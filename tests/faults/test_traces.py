@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aerodb.local.making import free_ports
+from aerodb.local.size import free_ports
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Done, Planned
 from aerodb.protocol.sshsig import sign_with_key

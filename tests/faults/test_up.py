@@ -1,9 +1,12 @@
 """`aerodb up` on a cluster of which a part is sick: what starts, starts; what does not is said; Ctrl-C stops all."""
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,18 +15,20 @@ import pytest
 
 from aerodb.kernel.postgres.installation import find_installation
 from aerodb.local.demo import kill_postgres
+from aerodb.local.layout import Layout
+from aerodb.local.size import Size
 from aerodb.protocol.facts import State
 from tests.faults.behind import facts_of, instance_of, run
-from tests.faults.conftest import Running
+from tests.faults.conftest import Running, _folder_above
 from tests.faults.waiting import wait_until
 
 
 class Up:
     """`aerodb up`, in the foreground of nobody."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, words: tuple[str, ...]) -> None:
         """Start it on the cluster's folder."""
-        command = [sys.executable, "-m", "aerodb", "up", "--folder", str(running.layout.root)]
+        command = [sys.executable, "-m", "aerodb", "up", "--folder", str(running.layout.root), *words]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -41,9 +46,9 @@ class Up:
 
 
 @contextmanager
-def up(running: Running) -> Iterator[Up]:
-    """Run `aerodb up` on a cluster that was stopped."""
-    one = Up(running)
+def up(running: Running, *words: str) -> Iterator[Up]:
+    """Run `aerodb up`, with more words, on a cluster that was stopped."""
+    one = Up(running, words)
     try:
         yield one
     finally:
@@ -155,3 +160,54 @@ def _command(pid: int) -> str:
 def _has_ended(pid: int) -> bool:
     """Tell whether a process has ended, and waits to be collected."""
     return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
+
+
+def test_what_something_else_answers_for_is_not_counted_as_its_own(fresh: Running) -> None:
+    """Another process listens where n2's agent would: that is named, the others serve, and Ctrl-C ends one's own."""
+    fresh.stage.stop_with_postgres()
+    host, _, port = fresh.cluster.member("n2").agent.rpartition(":")
+    with socket.create_server((host, int(port))) as other, up(fresh) as one:
+        said = one.greeting.partition("NOT UP")[2].partition("Connect:")[0]
+        assert f"the agent of n2 was not started: something else listens on {host}:{port}" in said
+        assert instance_of(fresh, "n1").state is State.RUNNING
+        run(fresh, "n1", "create table served (n int)")
+        assert one.interrupt() == 0
+        assert other.fileno() >= 0
+        assert not any(_lives(fresh, node) for node in ("n1", "n3"))
+
+
+def test_an_agent_of_before_is_not_counted_either(fresh: Running) -> None:
+    """A second `up` on the same folder begins nothing and ends nothing: all that answers is the first one's."""
+    before = {node: fresh.postmaster(node) for node in fresh.cluster.data_nodes}
+    with up(fresh) as one:
+        assert one.greeting.count("was not started: something else listens") == 4
+        one.interrupt()
+    assert {node: fresh.postmaster(node) for node in fresh.cluster.data_nodes} == before
+    assert all(_lives(fresh, node) for node in before)
+    assert fresh.api.status().consistent
+
+
+def test_a_cluster_with_a_witness_is_made_and_told_what_for(ports_from: int) -> None:
+    """As typed: its size, its ports; each step is said; it holds an election with the witness's pledge."""
+    first = Size(nodes=2, witness=True).at_free_ports(ports_from + 300).ports_from
+    root = Path(tempfile.mkdtemp(prefix="aerodb-size-", dir=_folder_above())) / "cluster"
+    words = ["--nodes", "2", "--witness", "--quorum", "1", "--ports-from", str(first)]
+    try:
+        root.parent.chmod(0o711)
+        command = [sys.executable, "-m", "aerodb", "init", "--folder", str(root), *words]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert [line for line in said.splitlines() if line.startswith("Making ")] == [
+            "Making keys and certificates", "Making PostgreSQL on n1", "Making copies of it to n2",
+        ]  # fmt: skip
+        running = Running(Layout(root=root))
+        with up(running, *words) as one:
+            assert "NOT UP" not in one.greeting
+            running.api.do("demote", "n1", for_="n2")
+            running.api.do("fence", "w1", for_="n2")
+            running.api.do("promote", "n2")
+            assert one.interrupt() == 0
+        command = [sys.executable, "-m", "aerodb", "up", "--folder", str(root), "--nodes", "3"]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (refused.returncode, "input.size-refused" in refused.stderr) == (2, True)
+    finally:
+        shutil.rmtree(root.parent)

@@ -3,6 +3,7 @@
 The assembly is imported when a command runs, never before: the command line itself is a client and nothing more.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,32 @@ def _run(name: str, **arguments: Any) -> int:
     return code
 
 
+def size_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add what a new cluster's size is asked for by; what is left out is None."""
+    for option in (
+        click.option("--ports-from", type=click.IntRange(1, 65_535), metavar="PORT",
+                     help="The first of a run of ports, all free.  [default: the first free run from 7400 on]"),
+        click.option("--quorum", type=click.IntRange(0, 8), metavar="K",
+                     help="How many standbys must flush a commit before it is acknowledged.  [default: 1]"),
+        click.option("--witness", is_flag=True, default=None, help="Add a member that votes and holds no data."),
+        click.option("--nodes", type=click.IntRange(2, 9), metavar="N", help="How many data nodes.  [default: 3]"),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 @click.command()
 @click.option(
     "--folder", type=FOLDER, default=FOLDER_DEFAULT, show_default=True, help="Where the cluster lives; made if need be."
 )
-@click.option("--nodes", type=click.IntRange(2, 9), default=3, show_default=True, help="How many PostgreSQL nodes.")
-def up(folder: Path, nodes: int) -> int:
+@size_options
+def up(folder: Path, **size: int | None) -> int:
     """Run a whole cluster on this machine: PostgreSQL, its agents, the control plane."""
-    return _run("up", folder=folder, nodes=nodes)
+    return _run("up", folder=folder, asked=_asked(size))
+
+
+def _asked(size: dict[str, int | None]) -> dict[str, int]:
+    return {name: value for name, value in size.items() if value is not None}
 
 
 @click.command()
@@ -70,9 +89,10 @@ def serve(folder: Path, *, log_format: str) -> int:
 
 @click.command()
 @click.option("--folder", type=FOLDER, required=True, help="Where the new cluster's folders are made.")
-def init(folder: Path) -> int:
+@size_options
+def init(folder: Path, **size: int | None) -> int:
     """Make the folders, keys and configuration of a new cluster."""
-    return _run("init", folder=folder)
+    return _run("init", folder=folder, asked=_asked(size))
 
 
 @click.command()

@@ -20,6 +20,7 @@ from aerodb.local.errors import StoryBroken
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
 from aerodb.local.person import Person, Said
+from aerodb.local.size import Size
 from aerodb.local.stage import Stage
 from aerodb.local.writer import Writer
 from aerodb.rules.ways import failover
@@ -155,7 +156,7 @@ def demo(given: Path | None) -> int:
             root.parent.chmod(0o711)  # PostgreSQL's account must be able to traverse it.
         begun = time.monotonic()
         _quiet_line(f"Making a cluster of three PostgreSQL nodes in {root} ...")
-        make_cluster(root, 3)
+        make_cluster(root, Size())
         layout = Layout(root=root)
         stage = Stage(layout)
         try:

@@ -27,6 +27,14 @@ class PortsTaken(AeroError):
     title = "No free ports"
 
 
+class SizeRefused(AeroError):
+    """No cluster can be of the size that was asked for, or the one in the folder is of another."""
+
+    code = "input.size-refused"
+    status = 400
+    title = "The cluster cannot be of this size"
+
+
 class ProcessFailed(AeroError):
     """A process of the cluster ended, or was not ready in time."""
 

@@ -8,8 +8,8 @@
 import os
 import re
 import secrets
-import socket
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from aerodb.kernel.postgres.creation import Passwords, make_home, make_primary
 from aerodb.kernel.postgres.installation import COPIES, Installation, find_installation
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
-from aerodb.local.errors import FolderTaken, PortsTaken
+from aerodb.local.errors import FolderTaken
 from aerodb.local.layout import Layout
 from aerodb.local.monitor import monitor_files
 from aerodb.local.profiles import pem, write_key, write_profile
+from aerodb.local.size import HOST, Size, ports_of
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.cluster import Cluster, Member, Operator, Role
 from aerodb.protocol.signed import public_text
@@ -35,22 +36,8 @@ from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import Authority, write_private
 from aerodb.transport.metrics import MONITOR
 
-PORTS_FROM, PORTS_TO, PORTS_STEP = 7400, 32_000, 40
-HOST = "127.0.0.1"
+WITNESS = "w1"
 LABEL_CHARACTERS_MAX = 40
-
-
-def free_ports(count: int, begin: int = PORTS_FROM) -> list[int]:
-    """Return a run of `count` free ports, below those that the system lends out.
-
-    Raises:
-        PortsTaken: there is none.
-    """
-    for first in range(begin, PORTS_TO, PORTS_STEP):
-        ports = list(range(first, first + count))
-        if all(_free(port) for port in ports):
-            return ports
-    raise PortsTaken("no run of free ports on the loopback interface")
 
 
 def web_host(name: str, identity: str) -> str:
@@ -62,27 +49,21 @@ def web_host(name: str, identity: str) -> str:
     return "-".join([*([label] if label else []), identity[:8]]) + ".localhost"
 
 
-def _free(port: int) -> bool:
-    with socket.socket() as tried:
-        try:
-            tried.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
 class Making:
-    """One cluster in the making: `nodes` data nodes, k = `quorum`."""
+    """One cluster in the making."""
 
-    def __init__(self, layout: Layout, nodes: int, quorum: int, ports_from: int = PORTS_FROM) -> None:
+    def __init__(self, layout: Layout, size: Size) -> None:
         """Draw the keys and the configuration; nothing is written yet.
 
         Raises:
+            SizeRefused: no cluster can be of this size.
             PortsTaken: there are not enough free ports.
         """
+        size.refuse_odd()
         self._layout = layout
-        names = [f"n{number}" for number in range(1, nodes + 1)]
-        ports = free_ports(2 + 2 * nodes, ports_from)
+        data = [f"n{number}" for number in range(1, size.nodes + 1)]
+        names = [*data, *([WITNESS] if size.witness else [])]
+        ports = ports_of(size)
         self._keys = {name: Ed25519PrivateKey.generate() for name in names}
         self._log_key, self._operator_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
         identity = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
@@ -92,16 +73,16 @@ class Making:
             members=tuple(
                 Member(
                     name=name,
-                    witness=False,
+                    witness=name not in data,
                     agent=f"{HOST}:{ports[1 + index]}",
-                    postgres_host=HOST,
-                    postgres_port=ports[1 + nodes + index],
+                    postgres_host=HOST if name in data else "",
+                    postgres_port=ports[1 + len(names) + index] if name in data else 0,
                     public_key=public_text(self._keys[name]),
                 )
                 for index, name in enumerate(names)
             ),
             operators=self._people(),
-            quorum=quorum,
+            quorum=size.quorum,
             genesis=names[0],
             log_key=verifier_key(f"aerodb.log/{identity}", self._log_key.public_key().public_bytes_raw()),
             control=f"{HOST}:{ports[0]}",
@@ -110,7 +91,7 @@ class Making:
         )
         self._passwords = Passwords(
             application=secrets.token_urlsafe(24),
-            replication={name: secrets.token_urlsafe(24) for name in names},
+            replication={name: secrets.token_urlsafe(24) for name in data},
         )
 
     def _people(self) -> tuple[Operator, ...]:
@@ -122,8 +103,8 @@ class Making:
             Operator(name="observer", role=Role.OBSERVER),
         )
 
-    def make(self) -> None:
-        """Write everything, the configuration last.
+    def make(self, progress: Callable[[str], None] = lambda _: None) -> None:
+        """Write everything, the configuration last; `progress` is told what is begun.
 
         Raises:
             FolderTaken: the folder holds something already.
@@ -138,6 +119,7 @@ class Making:
         for folder in (root, root / "nodes"):
             folder.mkdir(exist_ok=True)
             folder.chmod(mode)
+        progress("keys and certificates")
         self._layout.logs.mkdir(mode=0o700)
         authority = Authority(self.cluster.id)
         self._layout.authority.mkdir(mode=0o700)
@@ -146,7 +128,10 @@ class Making:
         self._make_people(authority)
         self._make_monitor(authority)
         homes = {name: self._make_node(authority, installation, name, mode) for name in self.cluster.data_nodes}
-        self._make_data(installation, homes)
+        for member in self.cluster.members:
+            if member.witness:
+                self._make_witness(authority, member.name, mode)
+        self._make_data(installation, homes, progress)
         write_private(self._layout.configuration, canonical.encode(self.cluster))
 
     def _make_control(self, authority: Authority) -> None:
@@ -175,11 +160,25 @@ class Making:
             (folder / path).parent.mkdir(mode=0o700, exist_ok=True)
             write_private(folder / path, data)
 
-    def _make_node(self, authority: Authority, installation: Installation, name: str, mode: int) -> Path:
+    def _make_folder(self, authority: Authority, name: str, mode: int) -> Path:
+        """Make an agent's folder, with its keys and the configuration."""
         folder = self._layout.node(name)
         folder.mkdir()
         folder.chmod(mode)
         authority.issue(folder, name, "agent")
+        write_private(folder / "cluster.json", canonical.encode(self.cluster))
+        write_private(folder / "node.key", pem(self._keys[name], serialization.PrivateFormat.PKCS8))
+        return folder
+
+    def _make_witness(self, authority: Authority, name: str, mode: int) -> None:
+        """Make the folder of a member that votes and holds no data."""
+        folder = self._make_folder(authority, name, mode)
+        file = NodeFile(name=name, home=str(folder.resolve() / "postgres"), binaries="", account="", starts="standby")
+        write_private(folder / "node.json", canonical.encode(file))
+        Store.create(folder / "state", genesis(name, self.cluster.genesis, witness=True))
+
+    def _make_node(self, authority: Authority, installation: Installation, name: str, mode: int) -> Path:
+        folder = self._make_folder(authority, name, mode)
         home = folder.resolve() / "postgres"
         if not traversable(folder, installation.account):
             home = COPIES / self.cluster.id / name
@@ -188,17 +187,16 @@ class Making:
                 above.chmod(0o711)
         file = NodeFile(name=name, home=str(home), binaries="", account="", starts="standby")
         write_private(folder / "node.json", canonical.encode(file))
-        write_private(folder / "cluster.json", canonical.encode(self.cluster))
-        write_private(folder / "node.key", pem(self._keys[name], serialization.PrivateFormat.PKCS8))
         make_home(installation, place_of(self.cluster, name, home), self._passwords)
         return home
 
-    def _make_data(self, installation: Installation, homes: dict[str, Path]) -> None:
+    def _make_data(self, installation: Installation, homes: dict[str, Path], progress: Callable[[str], None]) -> None:
         """Make the first primary, copy it to the standbys, and shut it down again; `up` starts them all."""
         first = self.cluster.genesis
         places = {name: place_of(self.cluster, name, home) for name, home in homes.items()}
         addresses = {member.name: (member.postgres_host, member.postgres_port) for member in self.cluster.members}
         instances = {name: Postgres(installation, place, addresses.__getitem__) for name, place in places.items()}
+        progress(f"PostgreSQL on {first}")
         make_primary(installation, places[first], self._passwords)
 
         def copy(name: str) -> None:
@@ -206,24 +204,26 @@ class Making:
             instances[name].data.swap()
             instances[name].replication.attach(first)
 
+        standbys = [name for name in places if name != first]
+        progress(f"copies of it to {', '.join(standbys)}")
         with ThreadPoolExecutor() as pool:
-            list(pool.map(copy, [name for name in places if name != first]))
+            list(pool.map(copy, standbys))
         instances[first].stop()
         for name, instance in instances.items():  # A standing is bound to the data folder that it is of.
             standing = genesis(name, first, witness=False, folder=instance.identity() or "")
             Store.create(self._layout.node(name) / "state", standing)
 
 
-def make_cluster(root: Path, nodes: int, *, quorum: int = 1, ports_from: int = PORTS_FROM) -> Cluster:
-    """Make a new cluster in `root`; return its configuration.
+def make_cluster(root: Path, size: Size, progress: Callable[[str], None] = lambda _: None) -> Cluster:
+    """Make a new cluster in `root`; return its configuration. `progress` is told what is begun.
 
     Raises:
-        FolderTaken, PortsTaken, AeroError: see `Making`.
+        SizeRefused, FolderTaken, PortsTaken, AeroError: see `Making`.
     """
     previous = os.umask(0o077)
     try:
-        making = Making(Layout(root=root), nodes, quorum if nodes > 1 else 0, ports_from)
-        making.make()
+        making = Making(Layout(root=root), size)
+        making.make(progress)
     finally:
         os.umask(previous)
     return making.cluster

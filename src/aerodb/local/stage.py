@@ -22,6 +22,7 @@ from aerodb.kernel.node import read_node
 from aerodb.kernel.store import Store
 from aerodb.local.errors import ProcessFailed
 from aerodb.local.layout import Layout
+from aerodb.local.size import is_free
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Status
 from aerodb.protocol.authority import Standing
@@ -125,17 +126,33 @@ class Stage:
         longer than `postgres_seconds_max`; or once `ended` is set.
         """
         proven = self.primaries()
-        for member in self.cluster.members:
-            judged = proven.get(member.name)
-            self.start_agent(member.name, as_it_stands=judged is not None and judged.result is Result.HOLDS)
-        self.start_control()
-        troubles = _left_down(proven)
-        for name in [*(member.name for member in self.cluster.members), "control"]:
+        taken = self._taken()
+        for name in [member.name for member in self.cluster.members if member.name not in taken]:
+            judged = proven.get(name)
+            self.start_agent(name, as_it_stands=judged is not None and judged.result is Result.HOLDS)
+        if "control" not in taken:
+            self.start_control()
+        troubles = {**_left_down(proven), **taken}
+        for name in self._processes:
             try:
                 self.wait_for(name, ended)
             except ProcessFailed as error:
                 troubles[name] = error.message
         return {**self._not_running(troubles, ended, postgres_seconds_max), **troubles}
+
+    def _taken(self) -> dict[str, str]:
+        """Return, by name, which part cannot listen, since something else does where it would.
+
+        That is not begun, and whatever answers there is not taken for it.
+        """
+        places = {member.name: member.agent for member in self.cluster.members} | {"control": self.cluster.control}
+        found = {}
+        for name, address in places.items():
+            host, _, port = address.rpartition(":")
+            if not is_free(int(port), host):
+                part = "the control plane" if name == "control" else f"the agent of {name}"
+                found[name] = f"{part} was not started: something else listens on {address}"
+        return found
 
     def _not_running(self, troubles: dict[str, str], ended: threading.Event, seconds_max: float) -> dict[str, str]:
         """Wait until PostgreSQL runs on every node without trouble; return, by node, where it does not."""

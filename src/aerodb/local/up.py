@@ -8,10 +8,13 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
+
 from aerodb.kernel.node import read_node
-from aerodb.local.errors import FolderIncomplete
+from aerodb.local.errors import FolderIncomplete, SizeRefused
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
+from aerodb.local.size import Size, size_of
 from aerodb.local.stage import Stage
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Result
@@ -19,18 +22,39 @@ from aerodb.protocol.words import whole_words_of
 from aerodb.rules.ways import planned
 
 
-def reopen_or_make(layout: Layout, nodes: int) -> bool:
-    """Make the cluster if there is none; return whether it was made.
+def reopen_or_make(layout: Layout, asked: dict[str, int]) -> bool:
+    """Make the cluster if there is none; return whether it was made. What was `asked` of its size must hold.
 
     Raises:
         FolderIncomplete: making it was interrupted earlier.
+        SizeRefused: the cluster that is there is of another size than was asked for, or none can be of that size.
+        PortsTaken: a port that is needed is not free.
     """
     if layout.configuration.exists():
+        _refuse_other(layout.cluster(), asked)
         return False
     if layout.control.exists():
         raise FolderIncomplete(f"{layout.root}: the cluster was never finished; remove the folder, or take another")
-    make_cluster(layout.root, nodes)
+    make_cluster(layout.root, msgspec.convert(asked, Size), _say_step)
     return True
+
+
+def _refuse_other(cluster: Cluster, asked: dict[str, int]) -> None:
+    found = size_of(cluster)
+    other = {name: getattr(found, name) for name, value in asked.items() if getattr(found, name) != value}
+    if other:
+        said = ", ".join(f"{name.replace('_', '-')} {_shown(value)}" for name, value in other.items())
+        raise SizeRefused(f"the cluster in this folder was made otherwise: {said}; leave it out, or take another")
+
+
+def _shown(value: int) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
+
+
+def _say_step(step: str) -> None:
+    """Say what making a cluster is at."""
+    sys.stdout.write(f"Making {step}\n")
+    sys.stdout.flush()
 
 
 def greeting(layout: Layout, stage: Stage, seconds: float, troubles: dict[str, str], *, made: bool) -> str:
@@ -112,8 +136,10 @@ def _elsewhere(layout: Layout, stage: Stage) -> list[str]:
     ]
 
 
-def up(root: Path, nodes: int) -> int:
+def up(root: Path, asked: dict[str, int]) -> int:
     """Make or reopen the cluster in `root`, run it until SIGINT or SIGTERM, and stop it cleanly.
+
+    `asked` are the parts of its size that the command line named.
 
     Returns 0; or 1 if PostgreSQL still runs on a node, which is named.
     """
@@ -122,7 +148,7 @@ def up(root: Path, nodes: int) -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    made = reopen_or_make(layout, nodes)
+    made = reopen_or_make(layout, asked)
     stage = Stage(layout)
     try:
         troubles = stage.start_what_starts(ended)

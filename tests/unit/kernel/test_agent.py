@@ -3,6 +3,7 @@
 The agents here are a witness's: all that is judged and journaled is real, and there is no PostgreSQL to start.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from aerodb.audit.record import Record, encode_record
 from aerodb.audit.tree import leaf_hash
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
+from aerodb.kernel.alone import LOCK
 from aerodb.kernel.errors import AgentAlone, Busy, ConfirmationMissing, RequestDuplicate
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.node import Node, NodeFile
@@ -293,10 +295,11 @@ def test_an_agent_that_ends_waits_for_its_operation(held: tuple[Agent, threading
 
 
 def test_there_is_one_agent_a_node(node: Node) -> None:
-    """A second one is refused for as long as the first lives, also while that one ends."""
+    """A second one is refused for as long as the first lives, also while that one ends; it is told which process."""
     first = Agent(node)
-    with pytest.raises(AgentAlone):
+    with pytest.raises(AgentAlone, match=rf"another agent \(process {os.getpid()}\) is at work"):
         Agent(node)
+    assert (node.state / LOCK).read_text() == f"{os.getpid()}\n"
     first.end()
     with pytest.raises(AgentAlone):
         Agent(node)

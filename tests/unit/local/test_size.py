@@ -1,0 +1,89 @@
+"""Of which size a new cluster is: what cannot be is refused, and a port that is taken is named."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aerodb.local.errors import PortsTaken, SizeRefused
+from aerodb.local.layout import Layout
+from aerodb.local.making import Making
+from aerodb.local.size import HOST, PORT_MAX, Size, is_free, ports_of, size_of
+from aerodb.local.up import reopen_or_make
+from aerodb.protocol import canonical
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """Yield a port on which somebody listens."""
+    with socket.create_server((HOST, 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@given(
+    st.builds(
+        Size,
+        nodes=st.integers(1, 9),
+        witness=st.booleans(),
+        quorum=st.integers(-1, 10),
+        ports_from=st.one_of(st.just(0), st.integers(-5, 70_000)),
+    )
+)
+def test_what_no_cluster_can_be_is_refused(size: Size) -> None:
+    """More standbys than there are cannot flush a commit, and there are no ports beyond the last one."""
+    fits = 0 <= size.quorum <= size.nodes - 1
+    ports = size.ports_from == 0 or (size.ports_from > 0 and size.ports_from + size.ports - 1 <= PORT_MAX)
+    if fits and ports:
+        size.refuse_odd()
+        return
+    with pytest.raises(SizeRefused) as error:
+        size.refuse_odd()
+    assert (error.value.field, error.value.executed) == ("quorum" if not fits else "ports-from", "not executed")
+
+
+def test_a_port_that_is_taken_is_named(taken: int, tmp_path: Path) -> None:
+    """Wherever in the run it is; nothing is made, and a run that is searched for leaves it out."""
+    size = Size(nodes=2, ports_from=taken - 3)
+    with pytest.raises(PortsTaken, match=f"port {taken} of {HOST} is taken; 6 are needed from {taken - 3} on"):
+        ports_of(size)
+    with pytest.raises(PortsTaken, match=f"port {taken} "):
+        reopen_or_make(Layout(root=tmp_path / "cluster"), {"nodes": 2, "ports_from": taken - 3})
+    assert not (tmp_path / "cluster").exists()
+    assert not is_free(taken)
+
+
+@pytest.mark.parametrize("witness", [False, True])
+def test_every_member_has_ports_of_its_own_from_the_first_on(tmp_path: Path, *, witness: bool) -> None:
+    """In the configuration: control plane, agents, PostgreSQL on data nodes alone, admin UI; and the size is told."""
+    size = Size(nodes=2, witness=witness, quorum=1).at_free_ports(28_000)
+    made = Making(Layout(root=tmp_path), size).cluster
+    agents = [int(member.agent.rpartition(":")[2]) for member in made.members]
+    data = [member.postgres_port for member in made.members if not member.witness]
+    ports = [int(made.control.rpartition(":")[2]), *agents, *data, int(made.web.rpartition(":")[2])]
+    assert ports == list(range(size.ports_from, size.ports_from + size.ports))
+    assert [member.name for member in made.members if member.witness] == (["w1"] if witness else [])
+    assert (made.quorum, size_of(made)) == (1, size)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"nodes": 3}, "nodes 2"),
+        ({"witness": True, "quorum": 1}, "witness no"),
+        ({"ports_from": 1}, "ports-from "),
+        ({"nodes": 5, "quorum": 0}, "nodes 2, quorum 1"),
+    ],
+)
+def test_a_cluster_that_is_there_is_not_made_otherwise(asked: dict[str, int], why: str, tmp_path: Path) -> None:
+    """What is asked of its size must hold, and is never left unheard; what is not asked for may be anything."""
+    layout = Layout(root=tmp_path)
+    cluster = Making(layout, Size(nodes=2)).cluster
+    layout.configuration.write_bytes(canonical.encode(cluster))
+    with pytest.raises(SizeRefused, match=why):
+        reopen_or_make(layout, asked)
+    same = msgspec.structs.asdict(size_of(cluster))
+    assert [reopen_or_make(layout, each) for each in ({}, {"nodes": 2}, same)] == [False] * 3
