@@ -18,6 +18,7 @@ from tests.faults.test_configure import versions
 
 pytestmark = pytest.mark.timeout(600)
 NARROW = {"width": 390, "height": 844}
+ROW_PIXELS_MAX = 220
 
 
 @pytest.fixture
@@ -70,6 +71,18 @@ def taken_elsewhere(visitor: Visitor, running: Running, version: int) -> None:
     assert visitor.page.get_by_role("link", name="Ask n").count() == 0
 
 
+def fits(visitor: Visitor, path: str) -> None:
+    """Hold a page to fit: its tables into a wide window, all else into a narrow one, whatever it holds."""
+    visitor.goto(path)
+    for table in visitor.page.locator(".panel.scroll").all():
+        assert table.evaluate("panel => panel.scrollWidth <= panel.clientWidth"), path
+    visitor.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], path
+    rows = visitor.page.locator("tbody tr").evaluate_all("rows => rows.map(row => row.getBoundingClientRect().height)")
+    assert max(rows, default=0) <= ROW_PIXELS_MAX, path
+    visitor.page.set_viewport_size({"width": 1360, "height": 900})
+
+
 def test_enrolled_rekeyed_and_revoked_in_the_browser(operator: Visitor, fresh: Running) -> None:
     """From the form to every node: who was enrolled acts, by their new key after it changed, and then no more."""
     page, line, base = operator.page, issued(fresh, "alice"), max(versions(fresh).values())
@@ -97,13 +110,19 @@ def test_enrolled_rekeyed_and_revoked_in_the_browser(operator: Visitor, fresh: R
     page.locator("input[name=name][value=alice]").check()
     page.locator("#key").fill(of_public(key.public_key()).line)
     sent(operator, "alice lost her key")
+    assert page.get_by_role("link", name="Configuration").count() == 2  # Beside the section's: who takes it next.
+    fits(operator, f"/decisions/{page.url.rpartition('/')[2]}")
+    fits(operator, "/configuration/change?node=n2&kind=take")
     assert alice.types("checkpoint", "n1", "--reason", "by the old key").code != 0
     taken_elsewhere(operator, fresh, base + 2)
+    fits(operator, "/requests")
+    fits(operator, "/audit")
+    operator.picture("requests-of-people")
 
     chosen(operator, "revoke", "n1")
     page.locator("input[name=name][value=alice]").check()
     sent(operator, "alice leaves")
-    operator.goto("/configuration")
+    fits(operator, "/configuration")
     assert page.get_by_text(f"On n2 version {base + 3} does not hold yet (revoke alice)").count() == 1
     operator.picture("configuration")
     page.set_viewport_size(NARROW)  # type: ignore[arg-type]

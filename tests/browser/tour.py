@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,9 +16,12 @@ from aerodb.local.size import Size
 from aerodb.local.stage import Stage
 from aerodb.local.writer import Writer
 from tests.browser.browsing import Visitor, chromium
+from tests.browser.test_configuration import chosen, sent
+from tests.browser.test_second import signs
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 WHY = "kernel update on n1"
+WHY_TWO = "two people replace a node's data"
 
 
 @contextmanager
@@ -42,6 +46,8 @@ def _cluster() -> Iterator[tuple[Layout, Stage]]:
 def _take(visitor: Visitor, name: str, *, dark: bool = False, whole: bool = False) -> None:
     """Keep one picture."""
     visitor.page.emulate_media(color_scheme="dark" if dark else "light")
+    if whole:
+        visitor.page.evaluate("window.scrollTo(0, 0)")  # Else the side, which stays in sight, stands in the middle.
     visitor.page.screenshot(path=PICTURES / f"{name}.png", full_page=whole)
     sys.stdout.write(f"docs/pictures/{name}.png\n")
 
@@ -62,12 +68,50 @@ def _register(visitor: Visitor) -> None:
     visitor.enrol()
 
 
+def _joins(visitor: Visitor, layout: Layout) -> None:
+    """Let alice join as an operator."""
+    key = _issued(layout, "alice")
+    chosen(visitor, "enrol", "n1")
+    visitor.page.locator("#name").fill("alice")
+    visitor.page.locator("input[name=role][value=operator]").check()
+    visitor.page.locator("#key").fill(key)
+    visitor.page.locator("#reason").fill("alice joins")
+    _take(visitor, "configuration-form", whole=True)
+    sent(visitor, "alice joins")
+    _taken(visitor, "alice joins", "n2", "n3")
+
+
+def _rule(visitor: Visitor) -> None:
+    """Ask for a second person where a node's data is replaced."""
+    chosen(visitor, "second-person", "n1")
+    visitor.page.locator("input[name=name][value=data]").check()
+    sent(visitor, WHY_TWO)
+    _taken(visitor, WHY_TWO, "n2")
+    visitor.goto("/configuration")
+    _take(visitor, "configuration", whole=True)
+    _taken(visitor, WHY_TWO, "n3")
+
+
+def _issued(layout: Layout, name: str) -> str:
+    """Make somebody's profile, as the runbook has it; return their public key."""
+    words = ["certificate", "issue", name, "--role", "operator", "--folder", str(layout.root)]
+    subprocess.run([sys.executable, "-m", "aerodb", *words], env=os.environ, capture_output=True, check=True)
+    return (layout.profile(name) / "id_ed25519.pub").read_text(encoding="utf-8")
+
+
+def _taken(visitor: Visitor, reason: str, *nodes: str) -> None:
+    """Have nodes take the next version, each by the link that the page has beside it."""
+    for node in nodes:
+        visitor.goto("/configuration")
+        visitor.page.get_by_role("link", name=f"Ask {node} to take the next").click()
+        sent(visitor, reason)
+
+
 def _switchover(visitor: Visitor) -> None:
     visitor.fill("follow", "n3", WHY, upstream="n2")
     _take(visitor, "form")
     visitor.do("follow", "n3", WHY, upstream="n2")
     visitor.ask("demote", "n1", WHY, for_="n2")
-    visitor.page.locator("#confirm").scroll_into_view_if_needed()
     _take(visitor, "plan", whole=True)
     visitor.press_confirm("n1")
     visitor.page.locator("#outcome").wait_for(timeout=60_000)
@@ -89,6 +133,24 @@ def _failover(visitor: Visitor, layout: Layout, stage: Stage) -> None:
     visitor.do("follow", "n1", "n2 is dead", upstream="n3")
 
 
+def _two(visitor: Visitor, second: Visitor, stage: Stage) -> None:
+    """Bring n2 back by a new copy of its data, which two people sign, each with an authenticator of their own."""
+    stage.start_agent("n2", leave_down=True)
+    stage.wait_for("n2")
+    request = visitor.ask("reclone", "n2", "n2 comes back", upstream="n3")
+    signs(visitor, request)
+    visitor.page.get_by_text("It awaits a second person").wait_for()
+    visitor.page.get_by_role("heading", name="Confirm").scroll_into_view_if_needed()
+    _take(visitor, "second-awaited")
+    second.goto(f"/requests/{request}")
+    second.page.locator("#confirm").evaluate("heading => heading.scrollIntoView()")
+    second.page.locator("#typed").fill("n2")
+    _take(second, "second-signs", dark=True)
+    second.press_confirm("n2")
+    second.page.locator("#outcome").wait_for(timeout=60_000)
+    second.page.get_by_text("EXECUTED on n2").wait_for()
+
+
 def _read(visitor: Visitor) -> None:
     visitor.goto("/timeline")
     _take(visitor, "timeline")
@@ -108,10 +170,16 @@ def main() -> None:
         visitor = Visitor(browser, layout)
         _look(visitor)
         _register(visitor)
+        _joins(visitor, layout)
+        second = Visitor(browser, layout, "alice")
+        second.register()
+        _rule(visitor)
         _switchover(visitor)
         _failover(visitor, layout, stage)
+        _two(visitor, second, stage)
         _read(visitor)
-        visitor.close()
+        for each in (second, visitor):
+            each.close()
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def test_registered_enrolled_confirmed_revoked_verified(fresh: Running, tmp_path
     assert refusal(lambda: api.confirm_by(key, behind)) == "kernel.signature-invalid"
     fresh.restart_control()  # Between the primary's version and the others'.
     listed = person(fresh).types("authenticators").text
-    assert "on n1; not yet on n2, n3 (aerodb configure n2 --take)" in " ".join(listed.split())
+    assert "on n1; not yet on n2, n3: aerodb configure n2 --take" in " ".join(listed.split())
     typed(fresh, "n3", "--take")
     stopped = api.confirm_by(key, api.ask("stop", "n3"))
     assert stopped.result == "executed"

@@ -162,7 +162,7 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
     if typed != node:
         terminal.line("Not signed, and nothing is recorded: another operator still may, or who asked declines.", "bad")
         return REJECTED
-    signature = sign(profile, terminal, text.encode(), by_agent=by_agent)
+    signature = _signature(profile, terminal, request, text, by_agent=by_agent)
     if mine and needs_second(profile.cluster, plan.request):
         return signed_first(session, profile, plan, signature)
     terminal.line(f"Signed. Sent once; {node} judges again, then acts. Waiting for its answer...", "dim")
@@ -173,6 +173,19 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
         show_outcome(terminal, profile.cluster, request, node, plan_digest(text), done)
     note(outcome=done.result, code=done.code)
     return BY_RESULT[done.result]
+
+
+def _signature(profile: Profile, terminal: Terminal, request: str, text: str, *, by_agent: bool) -> str:
+    """Return the signature over a plan; where none can be made, say that the plan goes on waiting.
+
+    Raises:
+        AeroError: as `sign` says.
+    """
+    try:
+        return sign(profile, terminal, text.encode(), by_agent=by_agent)
+    except AeroError:
+        terminal.line(f"Nothing was signed. The plan still awaits its confirmation: aerodb confirm {request}", "warn")
+        raise
 
 
 def signed_first(session: Session, profile: Profile, plan: Plan, signature: str) -> int:
@@ -187,7 +200,7 @@ def signed_first(session: Session, profile: Profile, plan: Plan, signature: str)
     line = read(caller.post(request_path(request, "/signature"), body), RequestLine)
     could = ", ".join(who_could(profile.cluster, plan.request.operator))
     terminal.line(escape(f"{line.state.upper()}: your signature is recorded. Nothing was sent, or executed."), "warn")
-    terminal.line(escape(f"One of them signs the same plan next ({could}):"))
+    terminal.line(escape(f"Another operator signs the same plan next (who could: {could}):"))
     terminal.line(f"  aerodb confirm {request}", "heading")
     note(outcome=line.state)
     return AWAITED

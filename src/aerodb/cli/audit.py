@@ -138,7 +138,7 @@ def _show(session: Session, entries: tuple[LogEntry, ...]) -> None:
 
 def _row(entry: LogEntry) -> list[Cell]:
     record = _decoded(entry)
-    texts = (record.event, record.request, record.operator, record.action, record.target)
+    texts = (record.event, record.request, record.people, record.action, record.target)
     result = record.result or record.code or "-"
     back = entry.went_back_from
     at: Cell = ("warn", f"{record.at}, the clock went back from {back}") if back else ("plain", record.at)

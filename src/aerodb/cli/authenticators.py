@@ -17,6 +17,7 @@ from aerodb.protocol.credentials import Authenticator, AuthenticatorList
 from aerodb.views.credentials import holding
 from aerodb.views.enrolling import awaiting
 from aerodb.views.observed import Observed, observe, primary_of
+from aerodb.views.requests import REASON_OPTION
 
 PATH = "/v1/authenticators"
 HEAD = ("NAME", "WHOSE", "STATE", "KEY", "COPIES", "CONFIRMS", "CREDENTIAL")
@@ -48,7 +49,8 @@ def authenticators(session: Session, *, as_json: bool) -> int:
         of = "" if each.operator == profile.operator else f" --of {each.operator}"
         node = primary.node if primary else "PRIMARY"
         session.terminal.line(
-            f"Awaits its enrolment: aerodb configure {node} --enrol-authenticator {each.name}{of}", "dim"
+            f"Awaits its enrolment: aerodb configure {node} --enrol-authenticator {each.name}{of} {REASON_OPTION}",
+            "dim",
         )
     return OK
 

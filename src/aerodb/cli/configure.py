@@ -14,12 +14,12 @@ from aerodb.cli.chained import shown_chain
 from aerodb.cli.failures import OK
 from aerodb.cli.keyfile import KEY_FILE, line_in
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
-from aerodb.cli.terminal import escape
+from aerodb.cli.taking import show_untaken
 from aerodb.protocol import api
 from aerodb.protocol.change import VersionStep, step_text
+from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.credentials import AuthenticatorList
-from aerodb.rules.versions import taken
 from aerodb.views.changing import (
     KINDS,
     ChangeUnclear,
@@ -37,7 +37,8 @@ from aerodb.views.observed import Observed, observe
 def _help(kind: KindOfChange) -> str:
     needs = [f"--{part}" for part in kind.needs if part != "name"]
     goes = [*needs, *(f"--{part} where there is one" for part in kind.may if part != "of")]
-    return f"{kind.summary}{'; with ' if goes else ''}{', and '.join(goes)}."
+    classes = f": {', '.join(ActionClass)}" if kind.named == "CLASS" else ""
+    return f"{kind.summary}{classes}{'; with ' if goes else ''}{', and '.join(goes)}."
 
 
 def kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,10 +115,6 @@ def ask_step(
     Returns the exit code, as `act` does, and raises what it does.
     """
     code = act(session, action_named("configure"), node, {"change": step_text(step)}, reason, by_agent=by_agent)
-    there = {name for name, facts in observed.facts.items() if len(taken(facts)) >= step.version}
-    others = [each.name for each in session.profile().cluster.members if each.name not in {*there, node}]
-    if code == OK and others:
-        session.terminal.line("Then have each other node take it; where it is not taken it does not hold:", "warn")
-        for name in others:
-            session.terminal.line(escape(f'  aerodb configure {name} --take --reason "..."'))
+    if code == OK:
+        show_untaken(session, observed, node, step.version)
     return code

@@ -17,11 +17,15 @@ from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.remembered import check_before_signing
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
+from aerodb.cli.taking import show_untaken
 from aerodb.errors import AeroError
-from aerodb.protocol.api import AWAITS_SECOND, Decision
+from aerodb.protocol.api import AWAITS_SECOND, Decision, Status
+from aerodb.protocol.change import read_step
 from aerodb.protocol.plan import Plan
 from aerodb.protocol.refusals import PlanNotPending, RequestForeign
 from aerodb.rules.second import who_could
+from aerodb.views.observed import observe
+from aerodb.views.requests import LAPSED
 
 WAITING = frozenset({"planned", "rejected", AWAITS_SECOND})
 """The states of a request whose plan is shown to who would confirm it; a rejection is shown, and not offered."""
@@ -42,7 +46,8 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     decision = read(caller.get(request_path(request)), Decision)
     if decision.plan is None or decision.line.state not in WAITING or _over(decision):
-        raise PlanNotPending(f"its state: {decision.line.state}", request=request)
+        why = f": {LAPSED}; ask anew" if decision.line.state == "lapsed" else ""
+        raise PlanNotPending(f"it awaits no confirmation; its state: {decision.line.state}{why}", request=request)
     plan = verification.read_plan(decision.plan)
     if plan.request.id != request:
         raise PlanAltered("the plan on record is of another request")
@@ -53,7 +58,13 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
         snapshot = read(caller.get(request_path(request, "?sensitive=1")), Decision).snapshot
     verification.check_recomputed(judging.cluster, plan, decision.plan, snapshot)
     check_before_signing(profile, caller, plan.request, snapshot)
-    return show_and_confirm(session, judging, plan, decision.plan, by_agent=ssh_agent)
+    observed = observe(profile.cluster, read(caller.get("/v1/status"), Status)) if _changes(plan) else None
+    code = show_and_confirm(session, judging, plan, decision.plan, by_agent=ssh_agent)
+    if code == OK and observed is not None:
+        show_untaken(
+            session, observed, plan.request.target, read_step(plan.request.arguments["change"], "change").version
+        )
+    return code
 
 
 @click.command(cls=ClientCommand)
@@ -63,6 +74,11 @@ def decline(session: Session, request: str) -> int:
     """Let the plan of a request of yours go unconfirmed, for good. It is recorded; nothing is executed."""
     declined(session, session.profile(), request)
     return OK
+
+
+def _changes(plan: Plan) -> bool:
+    """Tell whether a plan is of a change of the configuration, which each other node takes afterwards."""
+    return plan.request.action == "configure"
 
 
 def _check_turn(profile: Profile, plan: Plan, decision: Decision) -> None:
@@ -82,6 +98,12 @@ def _check_turn(profile: Profile, plan: Plan, decision: Decision) -> None:
         return
     if not waits or not needs_second(profile.cluster, asked):
         raise RequestForeign(f"{asked.operator} asked for this, not {profile.operator}", request=asked.id)
+    could = who_could(profile.cluster, asked.operator)
+    if profile.operator not in could:
+        raise RequestForeign(
+            f"{profile.operator} cannot sign after {asked.operator} by version "
+            f"{profile.cluster.version} of the configuration; who could: {', '.join(could)}", request=asked.id,
+        )  # fmt: skip
     _check_first(profile, plan, decision)
 
 

@@ -25,7 +25,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "diagnostics": ("diagnostics", "One file for whoever helps; secrets are never in it."),
     },
     "Confirm": {
-        "confirm": ("confirm", "Confirm, here, a request that you made in the browser."),
+        "confirm": ("confirm", "Confirm a request of yours from the browser, or sign as the second person."),
         "decline": ("confirm", "Let a request's plan go unconfirmed, for good."),
         "register": ("register", "Register an authenticator, on this machine, to confirm in the browser."),
         "authenticators": (
@@ -71,7 +71,9 @@ Exit codes:
   3  unknown: ask with `aerodb outcome REQUEST`; nothing is ever sent again by itself
   4  transport
   5  not a terminal
-  6  verification failed"""
+  6  verification failed
+  7  of status: no commit is known to be acknowledged now
+  8  signed; a second person has to sign the same plan: `aerodb confirm REQUEST`"""
 
 
 def version_text() -> str:

@@ -15,7 +15,7 @@ from aerodb.cli.verification import read_plan
 from aerodb.protocol.api import Decision, RequestLine, Requests
 from aerodb.protocol.cluster import Cluster
 from aerodb.views.render import plan_lines, redacted_plan_lines
-from aerodb.views.requests import NOTHING_ASKED, spoken, state_style
+from aerodb.views.requests import NOTHING_ASKED, spoken, spoken_briefly, state_style
 
 HEAD = ("REQUEST", "AT", "OPERATOR", "ACTION", "NODE", "ARGUMENTS", "STATE", "CODE", "REASON")
 
@@ -42,7 +42,7 @@ def requests(session: Session, limit: int, before: int | None, *, as_json: bool)
 
 
 def _row(line: RequestLine) -> list[Cell]:
-    arguments = " ".join(f"{name} {value}" for name, value in spoken(line.arguments, line.action)) or "-"
+    arguments = " ".join(f"{name} {value}" for name, value in spoken_briefly(line.arguments, line.action)) or "-"
     texts = (line.request, line.at, line.operator, line.action, line.target, arguments)
     state = (state_style(line.state), line.state)
     return [*(("plain", text) for text in texts), state, ("plain", line.code or "-"), ("dim", line.reason)]

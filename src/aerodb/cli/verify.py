@@ -28,7 +28,7 @@ from aerodb.audit.store import (
 )
 from aerodb.audit.trust import Trust
 from aerodb.audit.verify import Progress
-from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified
+from aerodb.cli.failures import OK, UNVERIFIED, EvidenceUnverified, FileUnusable, LogUnverified, ProfileUnusable
 from aerodb.cli.profile import Profile, read_cluster
 from aerodb.cli.proving import EXPORT_PATH, FILE
 from aerodb.cli.remembered import FILE as LOG_CHECKPOINT
@@ -63,8 +63,8 @@ class _Seen(msgspec.Struct, frozen=True):
     help="A cluster.json to trust, not the profile's; several where the configuration changed, the newest first.",
 )  # fmt: skip
 @click.option(
-    "--trust", "words", metavar="WORDS",
-    help="The 24 words of version 1 of the configuration, or its digest, to trust in place of a cluster.json.",
+    "--trust", "words", metavar='"WORDS"',
+    help="The 24 words (in quotes) or the digest of version 1 of the configuration, to trust without a cluster.json.",
 )  # fmt: skip
 @click.option(
     "--against", type=click.Path(path_type=Path),
@@ -98,7 +98,7 @@ def verify(
     if words is not None:
         trust = Trust(clusters=(_founding(session, path, digest_of(words)),))
     else:
-        trust = Trust(clusters=tuple(map(read_cluster, trusted)) or (session.profile().cluster,))
+        trust = Trust(clusters=tuple(map(read_cluster, trusted)) or (_own_cluster(session),))
     keys = cosigners_of(trust.clusters, (parse_verifier_key(each, COSIGNATURE) for each in witnesses))
     try:
         if path is not None and _is_evidence(path):
@@ -114,6 +114,20 @@ def verify(
             return _log(session, None, trust, (*earlier, *own, *nodes), silent, as_json=as_json)
     except VerificationFailed as error:
         raise LogUnverified(error.message) from error
+
+
+def _own_cluster(session: Session) -> Cluster:
+    """Return the profile's cluster.json, which is trusted where nothing else is named.
+
+    Raises:
+        ProfileUnusable: there is none that can be used; it says what else could be trusted.
+    """
+    try:
+        return session.profile().cluster
+    except ProfileUnusable as error:
+        raise ProfileUnusable(
+            f'{error.message}; or say what to trust without one: --trust "WORDS", or --cluster FILE', field=error.field
+        ) from error
 
 
 def _founding(session: Session, path: Path | None, digest: str) -> Cluster:

@@ -89,7 +89,7 @@ def founding_lines(cluster: Cluster) -> list[str]:
     return [
         f"Version 1 of the configuration is {cluster.digest}, in words, to be written down:",
         *(f"  {line}" for line in whole_words_of(cluster.digest)),
-        "Whoever has these words, and no other file, verifies the audit log: aerodb audit verify PATH --trust WORDS",
+        'Whoever has these words, and no other file, verifies the audit log: aerodb audit verify PATH --trust "WORDS"',
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
+from aerodb.actions import catalogue
 from aerodb.errors import AeroError
 from aerodb.protocol.authenticator import short_name
 from aerodb.protocol.chain import REVOKED, Chain, step_of
@@ -80,7 +81,8 @@ def standing(cluster: Cluster, _: tuple[Authenticator, ...] = ()) -> tuple[str, 
 def _person(before: Cluster, wanted: Wanted) -> Operator:
     person = before.operator(wanted.name)
     if person is None:
-        raise ChangeUnclear(f"nobody of the name {wanted.name!r} is enrolled", field="name")
+        names = ", ".join(standing(before))
+        raise ChangeUnclear(f"nobody of the name {wanted.name!r} is enrolled; there are {names}", field="name")
     return person
 
 
@@ -131,8 +133,13 @@ def _enrolled(cluster: Cluster, _: tuple[Authenticator, ...]) -> tuple[str, ...]
     return tuple(short_name(each.credential) for each in cluster.enrolled if not each.revoked)
 
 
-def _asks(_: Cluster, wanted: Wanted, after: str) -> Change:
+def _asks(cluster: Cluster, wanted: Wanted, after: str) -> Change:
     before = NOT_ASKED if after == ASKED else ASKED
+    if wanted.name in set(ActionClass) and (wanted.name in cluster.second_asked) is (after == ASKED):
+        for_now = ", ".join(cluster.second_asked) or "none"
+        raise ChangeUnclear(
+            f"that is so already of {wanted.name}; the classes that take two people now: {for_now}", field="name"
+        )
     return Change(kind="second-person", name=wanted.name, before=before, after=after)
 
 
@@ -172,6 +179,20 @@ KINDS: dict[str, KindOfChange] = {
     TAKE: KindOfChange(summary="Take the next version that the primary has taken"),
 }  # fmt: skip
 """Every kind of change, by what it is called."""
+
+
+def notes_on(kind: KindOfChange, cluster: Cluster, listed: tuple[Authenticator, ...]) -> dict[str, str]:
+    """Return what is said beside what a kind of change can be of: a class's actions, or whose an authenticator is."""
+    if kind.named == "CLASS":
+        return {str(each): ", ".join(_actions_of(each)) for each in ActionClass}
+    if kind.named == "CREDENTIAL":
+        enrolled = {short_name(each.credential): f"of {each.person}" for each in cluster.enrolled}
+        return {**{each.name: f"of {each.operator}" for each in listed}, **enrolled}
+    return {}
+
+
+def _actions_of(of_class: ActionClass) -> list[str]:
+    return [action.name for action in catalogue().values() if action.of_class is of_class]
 
 
 def kind_called(name: str) -> KindOfChange:

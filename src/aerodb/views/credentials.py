@@ -14,6 +14,7 @@ from aerodb.protocol.webauthn import Endorsement
 from aerodb.protocol.words import words_of
 from aerodb.rules.versions import taken
 from aerodb.views.observed import Remark
+from aerodb.views.requests import take_command
 
 
 class ShownCredential(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +67,8 @@ def holding(chain: Chain, facts: dict[str, Facts], each: EnrolledAuthenticator) 
     amiss = [name for name in at if (name in there) is not due]
     said = f"on {', '.join(there)}" if there else "on no node"
     if amiss:
-        what = "not yet on" if due else "not ended yet on"
-        said += f"; {what} {', '.join(amiss)} (aerodb configure {amiss[0]} --take)"
+        what = f"; not yet on {', '.join(amiss)}" if due else ", until the change is taken there"
+        said += f"{what}: {take_command(amiss[0])}"
     unknown = [name for name in members if name not in at]
     if unknown:
         said += f"; not known of {', '.join(unknown)}"

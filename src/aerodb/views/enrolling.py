@@ -77,8 +77,10 @@ def revoking(before: Cluster, credential: str, of: str) -> Change:
     if len(chosen) != 1:
         names = ", ".join(short_name(each.credential) for each in found if not each.revoked) or "none"
         whose = f" of {of}" if of else ""
+        held = [each.person for each in before.enrolled if credential in (short_name(each.credential), each.credential)]
+        another = f"; it is of {', '.join(held)}: name whose it is (--of)" if held and not chosen else ""
         raise CredentialUnclear(
-            f"{credential!r} is not among the enrolled authenticators{whose}: {names}", field="name"
+            f"{credential!r} is not among the enrolled authenticators{whose}: {names}{another}", field="name"
         )
     return Change(kind="revoke-authenticator", name=chosen[0].person, before=chosen[0].credential, after=REVOKED)
 

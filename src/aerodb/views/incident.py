@@ -18,6 +18,7 @@ from aerodb.protocol.plan import Plan, plan_digest
 from aerodb.protocol.timeline import Entry, Lag, Timeline
 from aerodb.views.lags import LagPicture, picture
 from aerodb.views.render import shown
+from aerodb.views.requests import spoken_briefly
 from aerodb.views.timeline import sentence, silences
 
 NOT_VERIFIED = "NOT VERIFIED"
@@ -157,12 +158,12 @@ def _proof(cluster: Cluster, entry: LogEntry, proof: str) -> str:
 
 def _row(entry: LogEntry, proofs: dict[int, str]) -> RecordRow:
     record = read_record(entry.record.encode())
-    arguments = [f"{name} {value}" for name, value in record.arguments.items()]
+    arguments = [f"{name} {value}" for name, value in spoken_briefly(record.arguments, record.action)]
     return RecordRow(
         sequence=entry.sequence,
         at=shown(record.at),
         event=record.event,
-        operator=shown(record.operator),
+        operator=shown(record.people),
         what=shown(" ".join([record.action, record.target, *arguments]).strip()),
         result=shown(record.result or record.code),
         proof=proofs.get(entry.sequence, ""),

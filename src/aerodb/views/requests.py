@@ -1,12 +1,24 @@
 """Requests for people: the style of each state, and the words of a confirmation. Pure: no I/O, no clock."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
+from aerodb.errors import AeroError
 from aerodb.protocol.api import AWAITS_SECOND
-from aerodb.protocol.change import StepMalformed, read_step, said
+from aerodb.protocol.change import Change, StepMalformed, read_step, said
+from aerodb.protocol.sshkey import parse_line
 
 NOTHING_ASKED = "There is no request yet."
 CONFIRMING = "To confirm, type the node's name"
+LAPSED = (
+    "its node has taken another version of the configuration since, or the process that made it is gone or could not "
+    "record its confirmation"
+)
+"""Why a plan that lapsed awaits nothing any more."""
+
+REASON_OPTION = '--reason "..."'
+"""What every command that asks for something takes, as it stands in the commands that are shown."""
 
 STATE_STYLES = {
     "planned": "plain",
@@ -31,12 +43,42 @@ def spoken(arguments: Mapping[str, str], action: str) -> tuple[tuple[str, str], 
     )
 
 
-def _step(text: str) -> str:
+def spoken_briefly(arguments: Mapping[str, str], action: str) -> tuple[tuple[str, str], ...]:
+    """Return a request's arguments for a list of requests: SSH keys stand as their fingerprints."""
+    return tuple(
+        (name, _step(value, _brief) if (action, name) == ("configure", "change") else value)
+        for name, value in arguments.items()
+    )
+
+
+def _step(text: str, form: Callable[[Change], Change] = lambda change: change) -> str:
     try:
         step = read_step(text, "change")
     except StepMalformed:
         return text
-    return f"version {step.version}: {said(step.change)}"
+    return f"version {step.version}: {said(form(step.change))}"
+
+
+def _brief(change: Change) -> Change:
+    """Return a change to be said, with the fingerprints of SSH keys in the keys' places."""
+    if change.kind == "re-key":
+        return replace(change, before=_fingerprint(change.before), after=_fingerprint(change.after))
+    if change.kind == "enrol":
+        role, _, key = change.after.partition(" ")
+        return replace(change, after=f"{role} {_fingerprint(key)}".strip())
+    return change
+
+
+def _fingerprint(line: str) -> str:
+    try:
+        return parse_line(line).fingerprint
+    except AeroError:
+        return line
+
+
+def take_command(node: str) -> str:
+    """Return the command by which a node takes the next version of the configuration."""
+    return f"aerodb configure {node} --take {REASON_OPTION}"
 
 
 def state_style(state: str) -> str:

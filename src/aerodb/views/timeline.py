@@ -24,6 +24,7 @@ from aerodb.protocol.events import Event, EventPage, Kind, Lost
 from aerodb.protocol.lags import LagSample
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.timeline import Entry, Lag, Timeline
+from aerodb.views.requests import spoken_briefly
 
 LOG = "log"
 LogPlace = tuple[int, int]
@@ -117,9 +118,10 @@ def _of_lost(node: str, lost: Lost) -> Entry:
 
 def _of_record(sequence: int, record: Record, places: tuple[LogPlace, ...]) -> Entry:
     term, lsn = places[-1] if places else (None, 0)
+    arguments = sorted(spoken_briefly(record.arguments, record.action))
     return Entry(
         source=LOG, sequence=sequence, kind="record", order="start", what=record.event, node=record.target,
-        subject=" ".join(f"--{name} {value}" for name, value in sorted(record.arguments.items())),
+        subject=" ".join(f"--{name} {value}" for name, value in arguments),
         after=record.result, term=term, lsn=Lsn(lsn) if places else None, at=record.at, clock=record.clock,
         request=record.request, operator=record.people, action=record.action, code=record.code, plan=record.plan,
         snapshot=record.snapshot,

@@ -11,6 +11,8 @@ from aerodb.protocol.facts import Facts, State
 from aerodb.views.observed import Observed, lag_bytes, sync_state
 
 BOX_WIDTH, BOX_HEIGHT = 232, 84
+LINE_LETTERS_MAX = 33
+"""So many letters of a line fit into a box, at 6.4 each; 14 stay free on the left."""
 GAP_ACROSS, GAP_DOWN = 184, 20
 MARGIN = 2
 ELBOW = 22
@@ -102,8 +104,11 @@ def node_lines(facts: Facts | None) -> tuple[str, ...]:
     position = instance.position
     if position is None:
         return (str(instance.state), "position unknown")
-    term = "unknown" if position.term is None else str(position.term)
-    return (f"{instance.state} · term {term} · timeline {position.timeline}", str(position.lsn))
+    term = f"term {'unknown' if position.term is None else position.term}"
+    whole = f"{instance.state} · {term} · timeline {position.timeline}"
+    if len(whole) > LINE_LETTERS_MAX:
+        return (f"{instance.state} · timeline {position.timeline}", f"{position.lsn}, {term}")
+    return (whole, str(position.lsn))
 
 
 def _style(facts: Facts | None) -> str:

@@ -19,6 +19,7 @@ from aerodb.rules.second import second_due
 from aerodb.rules.versions import taken
 from aerodb.views.credentials import counts
 from aerodb.views.observed import Observed, Remark
+from aerodb.views.requests import take_command
 
 ASKING_NONE = "asked for nothing: one operator confirms alone"
 """What is said where no second person is asked for."""
@@ -150,15 +151,24 @@ def _untaken(chain: Chain, observed: Observed, name: str) -> tuple[Cluster, ...]
 def _unheld(chain: Chain, observed: Observed, name: str) -> tuple[str, ...]:
     """Say of what was taken away, and of what takes two, that it does not hold on a node that has not taken it yet."""
     return tuple(
-        f"On {name} version {each.version} does not hold yet ({change.kind} {change.name}): {_still(change)}."
+        f"On {name} version {each.version} does not hold yet ({_label(change)}): {_still(change)}."
         for each in _untaken(chain, observed, name)
         for change in changes_of((each,))
         if change.kind in UNHELD
     )
 
 
+def _label(change: Change) -> str:
+    """Return a change in a few words: its kind, and what it is of."""
+    if change.kind != "revoke-authenticator":
+        return f"{change.kind} {change.name}"
+    return f"{change.kind} {short_name(change.before)} of {change.name}"
+
+
 def _still(change: Change) -> str:
     """Return what goes on where a change does not hold yet."""
+    if change.kind == "revoke-authenticator":
+        return "what it could confirm there before, it still can"
     if change.kind != "second-person":
         return f"what {change.name} could confirm there before, they still can"
     alone = "one operator still confirms alone there" if change.after == ASKED else "two still sign there"
@@ -174,7 +184,7 @@ def taken_remark(chain: Chain, observed: Observed, name: str) -> Remark:
     if path != chain.path[: len(path)]:
         return "bad", f"version {len(path)} ({path[-1]}), which is not of this chain"
     if len(path) < len(chain.versions):
-        return "warn", f"version {len(path)}; version {len(path) + 1} is not taken yet: aerodb configure {name} --take"
+        return "warn", f"version {len(path)}; version {len(path) + 1} is not taken yet: {take_command(name)}"
     return "good", f"version {len(path)}"
 
 

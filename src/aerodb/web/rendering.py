@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from aerodb.views.render import shown
-from aerodb.views.requests import spoken, state_style
+from aerodb.views.requests import spoken, spoken_briefly, state_style
 from aerodb.views.status import writes_style
 from aerodb.views.timeline import sentence
 
@@ -72,7 +72,13 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(count=_count, exact=_exact, plural=_plural, short=_short)
-    made.filters.update(sentence=sentence, spoken=spoken, state_style=state_style, writes_style=writes_style)
+    made.filters.update(
+        sentence=sentence,
+        spoken=spoken,
+        spoken_briefly=spoken_briefly,
+        state_style=state_style,
+        writes_style=writes_style,
+    )
     made.globals["asset"] = _asset
     return made
 

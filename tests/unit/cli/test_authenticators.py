@@ -1,5 +1,6 @@
 """Enrolling, and confirming what was asked in the browser: checked here, typed by a person, sent once."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_an_authenticator_is_enrolled_by_a_plan_that_shows_it(stage: Stage, pend
     for said in (
         f"Authenticator {pending.name} of alice", pending.fingerprint, pending.credential, "never copied",
         words_of(canonical.digest(pending.endorsement.encode())), "Whoever served that page could have put a key",
-        "Then have each other node take it", "aerodb configure n2 --take",
+        "Not taken everywhere yet", "aerodb configure n2 --take",
     ):  # fmt: skip
         assert said in text, said
     assert enrolled(stage, "n2") == []
@@ -217,12 +218,14 @@ def test_authenticators_are_listed_by_the_chain_and_the_nodes_reports(stage: Sta
     pending = stage.register(SoftAuthenticator("RS256"))
     shown = stage.run("authenticators", terminal=False)
     assert pending.fingerprint in shown.out
-    assert f"aerodb configure n1 --enrol-authenticator {pending.name}" in shown.out
+    typed = shown.out.partition("Awaits its enrolment: aerodb ")[2].splitlines()[0]
     document = stage.run("authenticators", "--json", terminal=False).out.encode().removesuffix(b"\n")
     assert canonical.decode(document, AuthenticatorList).authenticators == (pending,)
-    assert enrol(stage, pending.name).code == 0
-    assert "on n1; not yet on n2, n3, w1 (aerodb configure n2 --take)" in stage.run("authenticators").plain
-    for node in ("n2", "n3", "w1"):
+    assert stage.run(*shlex.split(typed), typed="n1\n").code == 0  # As it stands.
+    there, _, typed = stage.run("authenticators").plain.partition("on n1; not yet on n2, n3, w1: aerodb ")
+    assert there
+    assert stage.run(*shlex.split(typed)[:5], typed="n2\n").code == 0
+    for node in ("n3", "w1"):
         assert take(stage, node).code == 0
     listed = stage.run("authenticators").plain
     assert "on n1, n2, n3, w1" in listed
@@ -231,7 +234,9 @@ def test_authenticators_are_listed_by_the_chain_and_the_nodes_reports(stage: Sta
     assert f"authenticator {pending.name}  {pending.fingerprint}" in told
     assert revoke(stage, pending.name).code == 0
     listed = stage.run("authenticators").plain
-    assert "on n2, n3, w1; not ended yet on n2, n3, w1 (aerodb configure n2 --take)" in listed
+    assert 'on n2, n3, w1, until the change is taken there: aerodb configure n2 --take --reason "..."' in listed
+    unheld = f"On n2 version 3 does not hold yet (revoke-authenticator {pending.name} of alice): what it could confirm"
+    assert unheld in " ".join(stage.run("configuration").plain.split())
     stage.alter[LISTED] = lambda _: canonical.encode(AuthenticatorList(authenticators=()))
     assert "revoked" in stage.run("authenticators").plain  # It is the chain's word, and not the control plane's.
 

@@ -1,5 +1,8 @@
 """Changing who may act from the command line: one change, checked here, and a chain that is verified or refused."""
 
+import html
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,8 @@ from aerodb.protocol import canonical
 from aerodb.protocol.chain import changed
 from aerodb.protocol.change import Change
 from aerodb.protocol.envelope import Configurations, Envelope
+from aerodb.protocol.sshkey import parse_line
+from aerodb.rules.versions import taken
 from tests.unit.cli.stage import Stage, stage_in
 from tests.unit.protocol.test_chain import key_of
 
@@ -50,6 +55,38 @@ def test_a_change_is_confirmed_like_any_action(stage: Stage, tmp_path: Path) -> 
     assert f"enrols zoe as operator, with the key {key_of('zoe')}" in shown.plain.replace("\n", " ").replace("  ", "")
     assert shown.code == 1
     assert not any("confirmation" in post for post in stage.posts())
+
+
+def test_a_change_is_said_in_words_wherever_records_are_listed(stage: Stage, tmp_path: Path) -> None:
+    """The list of requests, the timeline and a report: what it changes, by the key's fingerprint, and no document."""
+    path = tmp_path / "zoe.pub"
+    path.write_text(key_of("zoe"), encoding="utf-8")
+    words = ("configure", "n1", "--enrol", "zoe", "--role", "operator", "--key", str(path), *REASON)
+    assert stage.run(*words, typed="n1\n").code == 0
+    said = f"version 2: enrols zoe as operator, with the key {parse_line(key_of('zoe')).fingerprint}"
+    report = tmp_path / "report.html"
+    span = ("--from", "2020-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z")
+    assert stage.run("report", *span, "--output", str(report)).code == 0
+    for shown in (stage.run("requests").plain, stage.run("timeline").plain, report.read_text(encoding="utf-8")):
+        text = html.unescape(" ".join(shown.split()))
+        assert said in text
+        assert not re.search(r"configure n1 (--)?change {", text)
+
+
+def test_who_types_what_is_shown_next_has_every_version_taken_everywhere(stage: Stage) -> None:
+    """A node that is two versions behind takes them one by one: it is named until it has the newest."""
+    shown = ""
+    for role in ("auditor", "observer"):
+        who = ("--enrol", f"new-{role}", "--role", role)
+        shown = stage.run("configure", "n1", *who, *REASON, typed="n1\n").plain
+    assert '  aerodb configure n2 --take --reason "..."   # 2 times: a version each' in shown
+    typed = 0
+    while "Next:" in shown:
+        typed += 1
+        words = shlex.split(shown.partition("Next:")[2].splitlines()[1], comments=True)
+        shown = stage.run(*words[1:], typed=f"{words[2]}\n").plain
+    assert typed == 2 * 3  # n2, n3 and the witness.
+    assert {len(taken(facts)) for facts in stage.facts.values()} == {3}
 
 
 def test_a_chain_that_begins_elsewhere_is_refused(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from aerodb.audit.record import decode_record, encode_record
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision
 from aerodb.protocol.sshsig import sign_with_key
-from tests.unit.cli.stage import Stage, stage_in
+from tests.unit.cli.stage import Stage, key_bytes, stage_in
 
 RULE = ("configure", "n1", "--second-person", "running", "--reason", "two people")
 STOP = ("stop", "n3", "--reason", "maintenance")
@@ -75,6 +75,60 @@ def test_who_does_not_sign_changes_nothing(stage: Stage) -> None:
     assert (declined.code, "DECLINED" in declined.plain) == (0, True)
 
 
+def test_who_cannot_sign_second_is_told_who_could(tmp_path: Path) -> None:
+    """Before they are asked to type anything, and before anything is read for them: here somebody who audits now."""
+    with stage_in(tmp_path, "bob", "dora") as stage:
+        role = ("--re-role", "dora", "--role", "auditor")
+        for node, words in (("n1", role), ("n3", ("--take",)), ("n1", RULE[2:4]), ("n3", ("--take",))):
+            shown = stage.run("configure", node, *words, "--reason", "people change", typed=f"{node}\n")
+            assert shown.code == 0, shown.plain + shown.err
+        assert stage.run(*STOP, typed="n3\n").code == 8
+        stage.sits("dora")
+        before = len(stage.sent)
+        shown = stage.run("confirm", last(stage), typed="n3\n")
+        assert (shown.code, "type the node's name" in shown.plain) == (1, False)
+        assert "dora cannot sign after alice by version 3 of the configuration; who could: bob" in shown.err
+        assert not any("sensitive" in path for _, path, _ in stage.sent[before:])
+
+
+def test_what_lapsed_is_said_to_have(stage: Stage) -> None:
+    """A plan that its node left behind while it waited: why nobody can sign it any more, and what to do."""
+    stage.run(*STOP, typed="n3\n")
+    waits = last(stage)
+    words = ("configure", "n1", "--enrol", "zoe", "--role", "auditor", "--reason", "she audits")
+    for node, change in (("n1", words), ("n3", ("configure", "n3", "--take", "--reason", "she audits"))):
+        stage.sits("alice")
+        stage.run(*change, typed=f"{node}\n")
+        stage.sits("bob")
+        assert stage.run("confirm", last(stage), typed=f"{node}\n").code == 0
+    shown = stage.run("confirm", waits, typed="n3\n")
+    assert (shown.code, "type the node's name" in shown.plain) == (1, False)
+    assert "its state: lapsed: its node has taken another version of the configuration since" in shown.err
+    assert "ask anew" in shown.err
+
+
+def test_who_cannot_sign_is_told_that_the_plan_waits(stage: Stage) -> None:
+    """A key that is not the enrolled one signs nothing, and declines nothing: that the plan waits is said."""
+    path = stage.profile / "id_ed25519"
+    path.write_bytes(key_bytes(stage.room.people["bob"]))
+    shown = stage.run(*STOP, typed="n3\n")
+    assert (shown.code, "is not the key that alice is enrolled with" in shown.err) == (2, True)
+    assert f"Nothing was signed. The plan still awaits its confirmation: aerodb confirm {last(stage)}" in shown.plain
+
+
+def test_the_second_person_of_a_change_is_told_who_takes_it_next(stage: Stage) -> None:
+    """They complete it, so it is they who have what comes next in front of them; the requester has gone."""
+    words = ("configure", "n1", "--enrol", "zoe", "--role", "auditor", "--reason", "she audits")
+    assert "Not taken everywhere yet" not in stage.run(*words, typed="n1\n").plain
+    stage.sits("bob")
+    shown = stage.run("confirm", last(stage), typed="n1\n")
+    assert shown.code == 0, shown.plain + shown.err
+    for node in ("n2", "n3"):
+        assert f'  aerodb configure {node} --take --reason "..."' in shown.plain
+    told = " ".join(stage.run("configuration").plain.split())
+    assert "3 enrols zoe as auditor, without a key alice and bob, " in told  # Both who made it.
+
+
 def test_nobody_signs_second_what_was_not_signed_first(stage: Stage) -> None:
     """A plan that its requester left waiting is theirs alone."""
     stage.run(*STOP, typed="")
@@ -132,3 +186,20 @@ def test_what_is_no_class_or_no_single_change_is_not_sent(stage: Stage, words: t
     before = stage.posts()
     assert stage.run("configure", "n1", *words, "--reason", "people change", typed="n1\n").code == 2
     assert stage.posts() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--second-person", "running"),
+            "that is so already of running; the classes that take two people now: running",
+        ),
+        (("--no-second-person", "data"), "that is so already of data; the classes that take two people now: running"),
+    ],
+)
+def test_what_is_so_already_is_said_to_be(stage: Stage, words: tuple[str, ...], said: str) -> None:
+    """Asking for what is asked for, or no more for what is not: it names what is asked for now."""
+    shown = stage.run("configure", "n1", *words, "--reason", "people change", typed="n1\n")
+    assert (shown.code, said in shown.err) == (2, True), shown.err
+    assert "the classes that take two people now: running" in shown.err

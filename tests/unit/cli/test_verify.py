@@ -132,6 +132,14 @@ def test_a_later_version_is_not_trusted_outright(honest: Forged, tmp_path: Path)
     assert (shown.code, "only version 1 is trusted outright" in shown.err) == (6, True), shown.err
 
 
+def test_without_a_profile_it_says_what_else_to_trust(now: Path, tmp_path: Path) -> None:
+    """An auditor who has the log, and words on paper, is told how to name them."""
+    streams = Screen(""), Screen(), Screen()
+    code = run(["audit", "verify", str(now / "log")], Session(terminal=Terminal(*streams), folder=tmp_path / "none"))
+    assert code == 2
+    assert 'or say what to trust without one: --trust "WORDS", or --cluster FILE' in streams[2].getvalue()
+
+
 def test_words_and_a_file_are_not_trusted_together(now: Path) -> None:
     """One trust, named once."""
     shown = verify(now / "log", "--trust", canonical.digest(b""), cluster=now / "cluster.json")

@@ -1,11 +1,38 @@
 """Requests as people read them."""
 
+import pytest
+
 from aerodb.protocol.change import Change, VersionStep, step_text
-from aerodb.views.requests import spoken
+from aerodb.protocol.sshkey import parse_line
+from aerodb.views.requests import spoken, spoken_briefly
+from tests.unit.protocol.test_chain import key_of
 
 STEP = VersionStep(
     version=4, digest="sha256:1", change=Change(kind="revoke", name="zoe", before="operator", after="revoked")
 )
+
+
+BOB, ZOE = key_of("bob"), key_of("zoe")
+KEYED = {
+    "enrol": (Change(kind="enrol", name="bob", before="", after=f"operator {BOB}"), "enrols bob as operator"),
+    "enrol without": (Change(kind="enrol", name="bob", before="", after="auditor"), "enrols bob as auditor, without a"),
+    "re-key": (Change(kind="re-key", name="bob", before=ZOE, after=BOB), "gives bob the key SHA256:"),
+    "re-key of none": (Change(kind="re-key", name="bob", before="", after=BOB), "in place of none"),
+    "what is no key": (Change(kind="re-key", name="bob", before="", after="x"), "gives bob the key x"),
+}
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_a_list_says_keys_by_their_fingerprints(name: str) -> None:
+    """A key of a hundred letters pushes the state of a request out of sight; its fingerprint is what people compare."""
+    change, part = KEYED[name]
+    text = step_text(VersionStep(version=4, digest="sha256:1", change=change))
+    ((_, said),) = spoken_briefly({"change": text}, "configure")
+    assert part in said
+    assert "AAAA" not in said
+    if BOB in change.after:
+        assert parse_line(BOB).fingerprint in said
+    assert spoken_briefly({"upstream": "n2"}, "follow") == (("upstream", "n2"),)
 
 
 def test_a_step_is_said_as_what_it_changes_and_nothing_else_is_touched() -> None:

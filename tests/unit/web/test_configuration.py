@@ -125,6 +125,37 @@ def test_a_form_becomes_the_step_that_the_command_line_makes(desk: Desk, kind: s
     assert "all 4 invariants hold" in page
 
 
+def test_the_choice_says_who_is_the_primary(desk: Desk) -> None:
+    """Whoever begins has to know which node makes a version; where no primary reports, none is named."""
+    visit = desk.visit()
+    choice = shown(configuration.new(visit), visit)
+    assert "<b>n1</b> primary" in choice
+    assert choice.count("</b> primary") == 1
+    desk.room.silent["n1"] = "off"
+    assert "</b> primary" not in shown(configuration.new(visit), visit)
+
+
+def test_a_form_says_what_each_choice_means(desk: Desk) -> None:
+    """A class by its actions: nobody has to know them by heart."""
+    visit = desk.visit(node="n1", kind="second-person", id=IDS[0])
+    form = shown(configuration.new(visit), visit)
+    assert "<b>authority</b> demote, fence, promote, renew" in form
+    assert "<b>data</b> reclone" in form
+    assert "a change of the configuration takes two as well" in form
+
+
+def test_a_change_that_was_executed_leads_to_who_takes_it_next(desk: Desk) -> None:
+    """Its page says that other nodes have not taken it; the link to have them take it is one click away."""
+    desk.send("re-role", name="olga", role="auditor")
+    ((request, _, _),) = desk.asked()
+    link = '<a href="/configuration">Configuration</a> says which nodes have taken'
+    assert link not in shown(requests.one(of_request(desk.visit(), request)), desk.visit())
+    desk.confirm("alice", request, desk.room.plane._parts.reader.decision(request).plan or "")
+    page = shown(requests.one(of_request(desk.visit(), request)), desk.visit())
+    assert "not taken yet by n2, n3" in page
+    assert link in page
+
+
 def of_request(visit: Visit, request: str) -> Visit:
     """Return the call for a request's page."""
     return Visit(access=visit.access, session=visit.session, path={"request": request})
@@ -161,6 +192,7 @@ def test_a_node_that_moved_on_is_told_of_and_nothing_is_asked(desk: Desk) -> Non
     assert isinstance(page, Page)
     assert (page.status, desk.size) == (409, size)
     assert "n1 has taken version 2 since this page was made for version 1" in text
+    assert text.count("Nothing was asked for") == 1
     assert re.search(r'name="name" value="bob" required checked', text)
     assert "bob &lt;b&gt;leaves&lt;/b&gt;</textarea>" in text
     assert 'name="version" value="2"' in text

@@ -4,7 +4,9 @@ import pytest
 
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Status
+from aerodb.protocol.authority import Position
 from aerodb.protocol.cluster import Operator, Role
+from aerodb.protocol.facts import State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.timeline import Entry
 from aerodb.rules.writes import writes
@@ -27,6 +29,15 @@ def test_every_node_is_drawn_once_and_apart(name: str) -> None:
     assert len({(box.x, box.y) for box in drawing.boxes}) == len(drawing.boxes)
     assert all(box.x + topology.BOX_WIDTH <= drawing.width for box in drawing.boxes)
     assert all(box.y + topology.BOX_HEIGHT <= drawing.height for box in drawing.boxes)
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("term", [None, 12])
+def test_each_line_fits_into_its_box(state: State, term: int | None) -> None:
+    """Whatever state a node is in, and also where its term is not known: nothing is cut off at the box's edge."""
+    position = Position(term=term, bound=12, timeline=12, lsn=Lsn(0xFF_FFFF_FFFF))
+    drawing = _drawn(with_instance(healthy(), "n3", state=state, position=position))
+    assert all(len(line) <= 33 for box in drawing.boxes for line in box.lines), drawing.boxes
 
 
 def test_nodes_that_stream_in_a_circle_are_drawn() -> None:

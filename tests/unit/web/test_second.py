@@ -1,6 +1,7 @@
 """A request's page where a second person is due: each sees whose signature it awaits, and signs only in their turn."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from aerodb.web.rendering import template_block
 from aerodb.web.visit import Onward, Page, Visit
 from tests.unit.neighbours.cluster import MemoryCluster
 from tests.unit.neighbours.life import PEOPLE, ask, ask_for_seconds, events
+from tests.unit.web.test_configuration import shown
 
 
 @pytest.fixture
@@ -69,21 +71,24 @@ def confirms(room: MemoryCluster, planned: Planned, name: str, typed: str = "n3"
 def test_each_sees_whose_signature_is_awaited(room: MemoryCluster) -> None:
     """The requester first, then whoever could be the second person; an observer may read it, and sign nothing."""
     planned = ask(room)
-    assert "nothing is sent before one of them has signed the same plan: bob" in page(room, planned, "alice")
+    assert "nothing is sent before another operator has signed the same plan. Who could: bob." in page(
+        room, planned, "alice"
+    )
     for name in ("bob", "olga"):
         assert "Only alice, who asked, can sign this first; a second person signs after that (bob)" in page(
             room, planned, name
         )
     assert confirms(room, planned, "alice").to == f"/requests/{planned.request}"
-    assert "You have signed it. It awaits a second person, and nothing is sent before: bob." in page(
-        room, planned, "alice"
+    assert (
+        "You have signed it. It awaits a second person, and nothing is sent before they have signed. Who could: bob."
+        in page(room, planned, "alice")
     )
     second = page(room, planned, "bob")
-    assert "alice asked for this and has signed it. Your signature makes it a confirmation" in second
+    assert "alice asked for this and has signed it. Your signature completes the confirmation" in second
     assert "Digest words" in second
     assert "/decline" not in second
     assert "/decline" in page(room, planned, "alice")
-    assert "It awaits a second person, and nothing is sent before: bob." in page(room, planned, "olga")
+    assert "It awaits a second person, and nothing is sent before they have signed." in page(room, planned, "olga")
     assert room.servers["n3"].done == []
 
 
@@ -98,7 +103,27 @@ def test_the_second_person_confirms_in_the_browser(room: MemoryCluster) -> None:
     assert events(room, planned) == ["requested", "signed", "confirmed", "outcome"]
     shown = page(room, planned, "bob", "decision.html")
     assert "By the second person" in shown
-    assert "good verified here, over the plan" in shown.partition("By the second person")[2]
+    second = shown.partition("By the second person")[2]
+    assert "good verified here, over the plan" in second
+    assert "<dd>bob, by their SSH key</dd>" in second
+    said = page(room, planned, "bob").partition("Records")[2]
+    for event, people in (("requested", "alice"), ("signed", "alice"), ("confirmed", "alice and bob")):
+        assert f'<td>{event} <span class="muted">by {people}</span></td>' in said
+        assert f"<b>{event}</b> by {people} " in shown
+
+
+def test_the_log_s_pages_name_both_people_and_say_changes_in_words(room: MemoryCluster) -> None:
+    """A list of records, and each by itself: who signed, and what a change of the configuration changed."""
+    planned = ask(room)
+    confirms(room, planned, "alice")
+    confirms(room, planned, "bob")
+    call = visit(room, planned, "alice")
+    listed = " ".join(shown(log.audit(call), call).split())
+    assert "<td>confirmed</td><td>alice and bob</td>" in listed
+    assert '<span class="wrap">version 2: asks for a second person for actions of the class running</span>' in listed
+    number = listed.partition("<td>confirmed</td>")[0].rpartition('<a href="/audit/')[2].partition('"')[0]
+    one = shown(log.record(replace(call, path={"sequence": number})), call)
+    assert "confirmed, by alice and bob, at" in one
 
 
 def test_a_double_click_is_one_signature(room: MemoryCluster) -> None:

@@ -114,9 +114,9 @@ def _standing_facts(facts: Facts) -> dict[str, Remark]:
 def _log_facts(instance: Instance) -> dict[str, Remark]:
     ends = where(instance)
     return {
-        "Term of its log": ends.term,
+        "Term of its WAL": ends.term,
         "Timeline": ends.timeline,
-        "Log ends at": ends.lsn if ends.lsn == UNKNOWN else ("mono", ends.lsn[1]),
+        "WAL ends at": ends.lsn if ends.lsn == UNKNOWN else ("mono", ends.lsn[1]),
         "Quorum in force (k)": UNKNOWN if instance.quorum is None else ("plain", str(instance.quorum)),
     }
 

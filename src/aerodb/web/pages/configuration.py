@@ -30,12 +30,13 @@ from aerodb.views.changing import (
     ChangeUnclear,
     Wanted,
     kind_called,
+    notes_on,
     silent_text,
     standing,
     step_at,
     version_taken,
 )
-from aerodb.views.observed import observe
+from aerodb.views.observed import observe, primary_of
 from aerodb.views.versions import ASKING_NONE, FOUNDING_SAID, chain_shown
 from aerodb.web.errors import FormMalformed, NodeMovedOn
 from aerodb.web.pages.requests import OWN_FORMS, form_id, path_of
@@ -82,7 +83,15 @@ def new(visit: Visit) -> Page | Onward:
     visit.access.require(Right.REQUEST)
     node, kind, request = (visit.query.get(name, "") for name in ("node", "kind", "id"))
     if not node or not kind:
-        values = {"members": visit.access.cluster.members, "kinds": KINDS, "node": node, "kind": kind}
+        observed = observe(visit.access.cluster, visit.access.status(sensitive=False, judged=False))
+        primary = primary_of(observed)
+        values = {
+            "members": visit.access.cluster.members,
+            "kinds": KINDS,
+            "node": node,
+            "kind": kind,
+            "primary": primary.node if primary else "",
+        }
         return Page(template="configuration_choice.html", here=HERE, values=values)
     kind_called(kind)
     if not request:
@@ -124,6 +133,7 @@ def form_page(
             "role": list(Role),
             "of": standing(before),
         },
+        "notes": notes_on(kind, before, registered),
         "typed": {name: typed.get(name, "") for name in ("node", "kind", "id", "reason", *PARTS)},
         "version": version,
         "next": said(after.link.change) if after is not None and after.link is not None else "",
@@ -204,7 +214,7 @@ def _version_in(visit: Visit, chain: Chain) -> int:
 def _refuse_moved_on(node: str, version: int, now: int) -> None:
     if now != version:
         raise NodeMovedOn(
-            f"{node} has taken version {now} since this page was made for version {version}. Nothing was asked for: "
+            f"{node} has taken version {now} since this page was made for version {version}: "
             "look at what has changed, and send the form again",
             field="node",
         )

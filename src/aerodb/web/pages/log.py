@@ -192,7 +192,8 @@ def second_by(confirmed: ProvenRecord, findings: tuple[Finding, ...]) -> dict[st
         return None
     held = bool(found) and not wrong
     said = "verified here, over the plan's exact bytes" if held else f"does not verify: {'; '.join(wrong)}"
-    return {"second": second, "verdict": Line("good" if held else "bad", said)}
+    method = confirmation.method_of(second.signature) if second is not None else ""
+    return {"second": second, "method": method, "verdict": Line("good" if held else "bad", said)}
 
 
 def _replayed(visit: Visit) -> dict[str, Any]:

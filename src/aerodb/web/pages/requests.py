@@ -30,7 +30,7 @@ from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
 from aerodb.rules.second import who_could
 from aerodb.rules.specification import Action
 from aerodb.views.render import Line, outcome_lines, plan_lines, redacted_plan_lines, unsigned_outcome_lines
-from aerodb.views.requests import CONFIRMING, NOTHING_ASKED, state_style
+from aerodb.views.requests import CONFIRMING, LAPSED, NOTHING_ASKED, state_style
 from aerodb.web.errors import FormMalformed
 from aerodb.web.visit import Onward, Page, Visit
 
@@ -177,6 +177,7 @@ def one(visit: Visit) -> Page:
         "redacted": bool(decision.events),
         "outcome": outcome_of(visit.access.cluster, decision),
         "confirming": CONFIRMING,
+        "lapsed": LAPSED,
         "over": line.state if line.state in {"declined", "lapsed"} else "",
         "words": words_of(line.plan).split(" ") if line.plan else [],
         "options": options_for(visit, decision.plan) if turn.signs and decision.plan else "",
