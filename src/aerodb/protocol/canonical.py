@@ -74,7 +74,7 @@ def _fit(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_fit(member) for member in value]
     if isinstance(value, dict):
-        return {_fit_text(key): _fit(value[key]) for key in sorted(value, key=_place)}
+        return {_fit_text(key): _fit(value[key]) for key in _ordered(value)}
     raise NotCanonical("a number is not an integer")
 
 
@@ -82,6 +82,13 @@ def _fit_text(text: str) -> str:
     if not text.isascii() and not unicodedata.is_normalized("NFC", text):
         raise NotCanonical("text is not in Unicode normal form C")
     return text
+
+
+def _ordered(value: dict[Any, Any]) -> list[Any]:
+    """Return an object's keys in their order; that of ASCII texts is the same in every encoding, and quick to find."""
+    if all(isinstance(key, str) and key.isascii() for key in value):
+        return sorted(value)
+    return sorted(value, key=_place)
 
 
 def _place(key: Any) -> bytes:
