@@ -8,7 +8,6 @@
 
 import unicodedata
 import uuid
-from collections.abc import Callable
 from functools import partial
 
 import click
@@ -16,6 +15,7 @@ import click
 from aerodb.actions import action_named, needs_second
 from aerodb.cli import verification
 from aerodb.cli.chained import under
+from aerodb.cli.completed import complete_nodes, completed
 from aerodb.cli.failures import AWAITED, BY_RESULT, REJECTED, TerminalMissing
 from aerodb.cli.outcome import show_outcome, unknown_from_here
 from aerodb.cli.paths import request_path
@@ -27,7 +27,6 @@ from aerodb.cli.terminal import Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, RequestLine
-from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, Request, plan_digest
 from aerodb.rules.arguments import Argument
 from aerodb.rules.explain import check_request
@@ -49,30 +48,13 @@ def argument_option(argument: Argument) -> click.Option:
         required=True,
         metavar=argument.form,
         help=help_text,
-        shell_complete=partial(_completed, argument.values),
+        shell_complete=partial(completed, argument.values),
     )
 
 
 def node_argument() -> click.Argument:
     """Return the target of an action, which a shell can complete."""
-
-    def names(cluster: Cluster) -> tuple[str, ...]:
-        return tuple(member.name for member in cluster.members)
-
-    return click.Argument(["node"], metavar="NODE", shell_complete=partial(_completed, names))
-
-
-def _completed(
-    values: Callable[[Cluster], tuple[str, ...] | None], ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[str]:
-    """Return what a shell completes a value to, by the profile's configuration; nothing where there is none."""
-    del param
-    session = ctx.find_object(Session)
-    try:
-        found = values(session.profile().cluster) if session else None
-    except AeroError:
-        return []
-    return [value for value in found or () if value.startswith(incomplete)]
+    return click.Argument(["node"], metavar="NODE", shell_complete=complete_nodes)
 
 
 def _sentence(text: str) -> str:

@@ -9,7 +9,7 @@ from aerodb import __version__
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look": {
-        "status": ("look", "The cluster as it is now, and which actions would be accepted."),
+        "status": ("look", "Whether writes are acknowledged, what deviates, what the nodes are; what may be asked."),
         "explain": ("explain", "What an action would do; nothing is asked for or recorded."),
         "requests": ("requests", "The requests so far."),
         "show": ("requests", "One request: its plan, its records and their proofs."),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from aerodb.audit.comparison import comparison_text, silent_comparison
 from aerodb.cli.chained import chain_of
+from aerodb.cli.completed import complete_nodes
 from aerodb.cli.failures import NO_WRITES, OK, UNVERIFIED
 from aerodb.cli.profile import Caller, Profile
 from aerodb.cli.remembered import held
@@ -17,19 +18,27 @@ from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import api, canonical
 from aerodb.protocol.chain import Chain, founded
-from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, State
+from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Result
 from aerodb.protocol.writes import Writes
 from aerodb.rules.writes import writes
 from aerodb.views.certificates import certificates_text
 from aerodb.views.matrix import matrix_rows
-from aerodb.views.observed import Observed, observe
-from aerodb.views.status import UNKNOWN, profile_remarks, status_remarks, stream, where, writes_style
+from aerodb.views.observed import Observed, Remark, observe
+from aerodb.views.status import (
+    UNKNOWN,
+    Aspect,
+    aspects,
+    equal_sentence,
+    profile_remarks,
+    status_remarks,
+    stream,
+    where,
+    writes_style,
+)
 from aerodb.views.versions import is_foreign
 
-BEHIND_HEAD = ("BEHIND, RECEIVED", "BEHIND, REPLAYED")
-NODE_HEAD = ("NODE", "ROLE", "STATE", "TERM", "TIMELINE", "WAL POSITION", *BEHIND_HEAD, "SYNC", "UPSTREAM")
+FIRST_HEAD, LAST_HEAD = ("NODE", "ROLE"), ("WAL POSITION", "LAG, RECEIVED", "LAG, REPLAYED", "SYNC")
 NOTHING: Cell = ("dim", "-")
 WRITES_MARKS = {
     "yes": ("\N{BLACK CIRCLE}", "*"),
@@ -37,19 +46,25 @@ WRITES_MARKS = {
     "unknown": ("\N{BLACK UP-POINTING TRIANGLE}", "!"),
 }
 """The mark of each answer, also where the terminal has no UTF-8."""
+MARKS = {"bad": WRITES_MARKS["no"], "warn": WRITES_MARKS["unknown"]}
+"""The mark of what deviates, by its style."""
 ROLE_STYLES = {"primary": "good", "standby": "plain", "witness": "dim"}
 
 
 @click.command(cls=ClientCommand)
+@click.argument("node", metavar="[NODE]", required=False, shell_complete=complete_nodes)
+@click.option("--actions", is_flag=True, help="Also what would be accepted now, and which invariants forbid the rest.")
 @click.option("--sensitive", is_flag=True, help="For auditors: the nodes' signed reports; the reading is recorded.")
 @json_option
 @click.pass_obj
-def status(session: Session, *, sensitive: bool, as_json: bool) -> int:
-    """Show whether writes can be acknowledged, the cluster as it is, and which actions would be accepted.
+def status(session: Session, node: str | None, *, actions: bool, sensitive: bool, as_json: bool) -> int:
+    """Show whether writes can be acknowledged, what deviates, and the cluster as it is; of NODE also what it may do.
 
     Looking records nothing. The exit code is 7 where no commit is known to be acknowledged.
     """
     profile = session.profile()
+    if node is not None:
+        profile.cluster.member(node)
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     told = read(caller.get(f"/v1/status{'?sensitive=1' if sensitive else ''}"), api.Status)
     observed = observe(profile.cluster, told)
@@ -62,6 +77,8 @@ def status(session: Session, *, sensitive: bool, as_json: bool) -> int:
         session.terminal.document(canonical.encode(answer))
     else:
         show_status(session.terminal, chain, answer, observed, fault)
+        asked = [member.name for member in profile.cluster.members if actions or member.name == node]
+        show_actions(session.terminal, answer, asked)
     contradicted = any(each.agreement in (api.Agreement.BEHIND, api.Agreement.FORKED) for each in comparisons)
     if observed.forged or is_foreign(chain, answer) or fault or contradicted:
         return UNVERIFIED
@@ -96,29 +113,50 @@ def compared_here(
 
 
 def show_status(terminal: Terminal, chain: Chain, answer: api.Status, observed: Observed, fault: str = "") -> None:
-    """Show a status: the writes, the nodes, what a person should know about them, and the matrix of actions.
+    """Show a status: the writes, what deviates, the nodes, and in what they are equal.
 
     `fault` is why the log could not be held against what was seen of it, if it could not.
     """
     cluster = chain.newest
     show_writes(terminal, answer.writes)
-    terminal.line(escape(f"cluster {cluster.name} ({cluster.id})"), "heading")
+    unheld = [("bad", f"The audit log could not be held against what was seen of it: {fault}")] if fault else []
+    show_remarks(terminal, [*unheld, *profile_remarks(chain, answer, observed), *status_remarks(answer, observed)])
+    apart = tuple(each for each in aspects(observed) if not each.equal or not equal_sentence(observed))
+    head = (*FIRST_HEAD, *(each.name for each in apart), *LAST_HEAD)
+    terminal.table(head, [node_row(member.name, observed, apart) for member in cluster.members])
     terminal.line("")
-    terminal.table(NODE_HEAD, [node_row(member.name, observed) for member in cluster.members])
-    if fault:
-        terminal.line(escape(f"The audit log could not be held against what was seen of it: {fault}"), "bad")
-    for style, text in [*profile_remarks(chain, answer, observed), *status_remarks(answer, observed)]:
-        terminal.line(escape(text), style)
-    terminal.line("")
-    terminal.line("What would be accepted now, and the invariants that forbid the rest (?: unknown, counts as no)")
-    show_matrix(terminal, cluster, answer.matrix)
-    for name in answer.unjudged:
-        terminal.line(escape(f"{name}: too many combinations to judge at once; ask one: aerodb explain {name} NODE"))
-    terminal.line("")
+    if equal_sentence(observed):
+        terminal.line(escape(equal_sentence(observed)))
+    terminal.line(escape(f"cluster {cluster.name} ({cluster.id})"), "dim")
     terminal.line(f"snapshot {answer.snapshot_digest}", "dim")
     seen = "; ".join(f"{each.who}: {comparison_text(each)}" for each in answer.log_views)
     terminal.line(escape(f"audit log: {answer.log_size} records; of it have seen {seen or 'nobody'}"), "dim")
     terminal.line(escape(certificates_text(answer.certificates)), "dim")
+
+
+def show_remarks(terminal: Terminal, remarks: list[Remark]) -> None:
+    """Show what deviates, each with its mark, and what is only to be known after that."""
+    deviating = [(style, text) for style, text in remarks if style in MARKS]
+    terminal.line(f"Deviations: {len(deviating)}" if deviating else "Deviations: none seen.", "heading")
+    for style, text in deviating:
+        terminal.line(escape(f"{MARKS[style][0 if terminal.draws else 1]} {text}"), style)
+    for style, text in remarks:
+        if style not in MARKS:
+            terminal.line(escape(text), style)
+    terminal.line("")
+
+
+def show_actions(terminal: Terminal, answer: api.Status, names: list[str]) -> None:
+    """Show what would be accepted now of some nodes; of none, how to ask."""
+    terminal.line("")
+    if not names:
+        terminal.line("What may be asked now: aerodb status --actions, or of one node: aerodb status NODE")
+        return
+    of = f" of {names[0]}" if len(names) == 1 else ""
+    terminal.line(f"What would be accepted{of} now, and the invariants that forbid the rest (?: unknown, counts as no)")
+    show_matrix(terminal, names, answer.matrix)
+    for name in answer.unjudged:
+        terminal.line(escape(f"{name}: too many combinations to judge at once; ask one: aerodb explain {name} NODE"))
 
 
 def show_writes(terminal: Terminal, found: Writes) -> None:
@@ -131,35 +169,32 @@ def show_writes(terminal: Terminal, found: Writes) -> None:
     terminal.line("")
 
 
-def node_row(name: str, observed: Observed) -> list[Cell]:
-    """Return the line of one node. A witness's term is the highest granted one that it knows."""
+def node_row(name: str, observed: Observed, apart: tuple[Aspect, ...]) -> list[Cell]:
+    """Return the line of one node; `apart` are the aspects that are shown of each, since the nodes differ in them."""
     facts = observed.facts.get(name)
     if facts is None:
         said = "NOT VERIFIED" if name in observed.forged else "not observed"
-        return [("heading", name), ("dim", "-"), ("bad", said), *[UNKNOWN] * 7]
-    role, instance = facts.standing.role, facts.instance
-    head: list[Cell] = [("heading", name), (ROLE_STYLES[role], role)]
-    if instance is None:
-        return [*head, NOTHING, ("plain", str(facts.standing.granted.term)), *[NOTHING] * 6]
-    style = "good" if instance.state is State.RUNNING else "bad"
-    return [*head, (style, instance.state), *where(instance), *_stream_cells(name, facts, observed)]
-
-
-def _stream_cells(name: str, facts: Facts, observed: Observed) -> tuple[Cell, Cell, Cell, Cell]:
-    """Return how far a node is behind, received and replayed, its synchronous state and its upstream."""
+        return [("heading", name), ("bad", said), *[UNKNOWN] * (len(apart) + len(LAST_HEAD))]
+    head: list[Cell] = [("heading", name), _role_cell(facts)]
+    if facts.instance is None:
+        return [*head, *[NOTHING] * (len(apart) + len(LAST_HEAD))]
     fed = stream(name, facts, observed)
-    if fed is None:
-        upstream = facts.instance.attached if facts.instance else None
-        return NOTHING, NOTHING, NOTHING, NOTHING if upstream is None else ("bad", upstream)
-    upstream_cell = ("warn", "none") if fed.upstream is None else ("plain", fed.upstream)
-    return fed.received, fed.replayed, fed.sync or ("warn", "detached"), upstream_cell
+    lags: list[Cell] = [NOTHING] * 3 if fed is None else [fed.received, fed.replayed, fed.sync or ("warn", "detached")]
+    return [*head, *(each.by_node[name] for each in apart), where(facts.instance).lsn, *lags]
 
 
-def show_matrix(terminal: Terminal, cluster: Cluster, matrix: tuple[api.Cell, ...]) -> None:
+def _role_cell(facts: Facts) -> Cell:
+    """Return a node's role, and from whom it receives WAL: who should from somebody and does not is marked so."""
+    role, upstream = facts.standing.role, facts.instance.attached if facts.instance else None
+    if role == "standby":
+        return ("plain", f"standby of {upstream}") if upstream else ("warn", "standby of none")
+    return ("bad", f"{role}, of {upstream}") if upstream else (ROLE_STYLES[role], role)
+
+
+def show_matrix(terminal: Terminal, names: list[str], matrix: tuple[api.Cell, ...]) -> None:
     """Show every action (with its arguments) by node: accepted, or the invariants that forbid it, one a line."""
-    names = [member.name for member in cluster.members]
     rows: list[list[Cell]] = []
-    for row in matrix_rows(names, matrix):
+    for row in matrix_rows(names, [cell for cell in matrix if cell.node in names]):
         columns = [_cell_lines(cell) for cell in row.cells]
         for at in range(max(len(column) for column in columns)):
             start: Cell = ("plain", row.typed if at == 0 else "")

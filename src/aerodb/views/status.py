@@ -9,7 +9,7 @@ from aerodb.audit.comparison import comparison_sentences
 from aerodb.past.speaking import named
 from aerodb.protocol.api import Status
 from aerodb.protocol.chain import Chain
-from aerodb.protocol.facts import Facts, Instance
+from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.writes import Writes
 from aerodb.views.certificates import certificate_sentences
 from aerodb.views.observed import Observed, Remark, lags, node_remarks, stream_remarks, sync_state
@@ -24,6 +24,46 @@ WRITES_STYLES = {"yes": "good", "no": "bad", "unknown": "warn"}
 def writes_style(found: Writes) -> str:
     """Return the style of the answer to whether commits can be acknowledged."""
     return WRITES_STYLES[found.acknowledged]
+
+
+class Aspect(NamedTuple):
+    """Something that all nodes with PostgreSQL have, and in which they are mostly equal: its name, and each one's."""
+
+    name: str
+    by_node: dict[str, Remark]
+
+    @property
+    def equal(self) -> str:
+        """Return what it is on all of them; empty where they differ, or where it is not known of each."""
+        found = set(self.by_node.values())
+        ((_, text),) = found if len(found) == 1 else {UNKNOWN}
+        return "" if text == UNKNOWN[1] else text
+
+
+def aspects(observed: Observed) -> tuple[Aspect, ...]:
+    """Return the state of PostgreSQL, the term and the timeline of each node that has one and reports."""
+    there = {name: facts.instance for name, facts in observed.facts.items() if facts.instance is not None}
+    places = {name: where(instance) for name, instance in there.items()}
+    return (
+        Aspect("STATE", {name: state_of(instance) for name, instance in there.items()}),
+        Aspect("TERM", {name: each.term for name, each in places.items()}),
+        Aspect("TIMELINE", {name: each.timeline for name, each in places.items()}),
+    )
+
+
+def state_of(instance: Instance) -> Remark:
+    """Return the state of a node's PostgreSQL: anything but running is bad."""
+    return ("good" if instance.state is State.RUNNING else "bad"), str(instance.state)
+
+
+def equal_sentence(observed: Observed) -> str:
+    """Say in what all nodes with PostgreSQL that report are equal; empty where that is nothing, or there is but one."""
+    found = [(each.name.lower(), each.equal) for each in aspects(observed) if each.equal]
+    count = sum(facts.instance is not None for facts in observed.facts.values())
+    if count <= 1 or not found:
+        return ""
+    said = ", ".join(text if name == "state" else f"{name} {text}" for name, text in found)
+    return f"Equal on all {count} that report: {said}."
 
 
 class Where(NamedTuple):

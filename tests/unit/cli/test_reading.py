@@ -20,6 +20,8 @@ from tests.unit.cli.stage import Stage, stage_in
 
 READS = [
     ("status",),
+    ("status", "--actions"),
+    ("status", "n2"),
     ("requests",),
     ("show", "REQUEST"),
     ("explain", "stop", "n3"),
@@ -74,11 +76,76 @@ def test_reading_works_without_a_terminal_and_posts_nothing(
 
 
 def test_status_shows_each_node_as_its_own_report_says(stage: Stage) -> None:
-    """Role, state, term, timeline, position, lag, synchronous state and upstream come from the signed reports."""
-    found = rows(stage.run("status").plain, "NODE")
-    assert found["n1"] == ["primary", "running", "1", "1", "0/3000000", "-", "-", "-", "-"]
-    assert found["n2"] == ["standby", "running", "1", "1", "0/2FFFF00", "256 B", "unknown", "quorum", "n1"]
-    assert found["w1"] == ["witness", "-", "1", "-", "-", "-", "-", "-", "-"]
+    """Role, upstream, position, lag and synchronous state come from the signed reports; what is equal is said once."""
+    shown = stage.run("status").plain
+    found = rows(shown, "NODE")
+    assert found["n1"] == ["primary", "0/3000000", "-", "-", "-"]
+    assert found["n2"] == ["standby of n1", "0/2FFFF00", "256 B", "unknown", "quorum"]
+    assert found["w1"] == ["witness", "-", "-", "-", "-"]
+    assert "Equal on all 3 that report: running, term 1, timeline 1." in shown
+
+
+def test_status_shows_by_node_what_differs(stage: Stage) -> None:
+    """A state, a term or a timeline that is not everybody's has a column; what is equal is still said once."""
+    stage.change("n2", state=State.CRASHED)
+    stage.change("n3", position=Position(term=2, bound=2, timeline=2, lsn=Lsn(5)))
+    shown = stage.run("status").plain
+    head = next(line for line in shown.splitlines() if line.startswith("NODE"))
+    assert re.split("  +", head) == [
+        "NODE", "ROLE", "STATE", "TERM", "TIMELINE", "WAL POSITION", "LAG, RECEIVED", "LAG, REPLAYED", "SYNC",
+    ]  # fmt: skip
+    found = rows(shown, "NODE")
+    assert (found["n2"][1:4], found["n3"][1:4]) == (["crashed", "1", "1"], ["running", "2", "2"])
+    assert "Equal on" not in shown
+    stage.change("n2", state=State.RUNNING)
+    assert "Equal on all 3 that report: running." in stage.run("status").plain
+
+
+def test_what_is_not_known_of_everybody_is_equal_on_nobody(stage: Stage) -> None:
+    """A term that cannot be told, or a single node that reports, is shown by node, and folded into no sentence."""
+    stage.change("n3", position=None)
+    assert "Equal on all 3 that report: running." in stage.run("status").plain
+    stage.missing.update(dict.fromkeys(("n2", "n3"), "connection refused"))
+    shown = stage.run("status").plain
+    assert rows(shown, "NODE")["n1"] == ["primary", "running", "1", "1", "0/3000000", "-", "-", "-"]
+    assert "Equal on" not in shown
+
+
+def test_deviations_come_before_the_table_and_are_counted(stage: Stage) -> None:
+    """Each in one line with its mark; where none is seen that is said, and no more than that."""
+    healthy = stage.run("status").plain.splitlines()
+    assert healthy.index("Deviations: none seen.") < next(at for at, each in enumerate(healthy) if "NODE" in each)
+    stage.change("n2", drift=("synchronous_commit",))
+    stage.missing["w1"] = "connection refused"
+    shown = stage.run("status").plain.splitlines()
+    begin = shown.index("Deviations: 3")
+    assert [line.split(":")[0] for line in shown[begin + 1 : begin + 4]] == [
+        "\N{BLACK SQUARE} w1 could not be observed",
+        "\N{BLACK UP-POINTING TRIANGLE} What w1 has seen of the audit log is unknown.",
+        "\N{BLACK SQUARE} n2 has settings that its agent did not write",
+    ]
+
+
+def test_a_healthy_status_fits_a_small_terminal(stage: Stage) -> None:
+    """24 lines of 80 columns, with the prompts before and after it; a matrix that nobody asked for is not in it."""
+    lines = stage.run("status").plain.splitlines()
+    assert sum(max(1, -(-len(line) // 80)) for line in lines) <= 22
+    assert not any(line.startswith("ACTION") for line in lines)
+    assert lines[-1] == "What may be asked now: aerodb status --actions, or of one node: aerodb status NODE"
+
+
+def test_status_of_a_node_says_what_may_be_asked_of_it(stage: Stage) -> None:
+    """Of it alone, with every request that is well formed for it; of a node that there is not, nothing is asked."""
+    whole = rows(stage.run("status", "--actions").plain, "ACTION")
+    shown = stage.run("status", "w1").plain
+    assert "What would be accepted of w1 now" in shown
+    one = rows(shown, "ACTION")
+    assert {name: cells[0] for name, cells in one.items() if name} == {
+        name: cells[3] for name, cells in whole.items() if name and cells[3] != "-"
+    }
+    asked = len(stage.sent)
+    refused = stage.run("status", "n9")
+    assert (refused.code, "input.node-unknown" in refused.err, len(stage.sent)) == (2, True, asked)
 
 
 def test_status_begins_with_whether_writes_are_acknowledged(stage: Stage) -> None:
@@ -114,8 +181,9 @@ def test_status_says_what_could_not_be_observed(stage: Stage) -> None:
     shown = stage.run("status")
     found = rows(shown.plain, "NODE")
     assert shown.code == 7  # Whether the silent primary acknowledges commits is not known.
-    assert found["n1"] == ["-", "not observed", *["unknown"] * 7]
-    assert found["n2"][5:] == ["unknown", "unknown", "unknown", "n1"]
+    assert found["n1"] == ["not observed", *["unknown"] * 4]
+    assert found["n2"][0] == "standby of n1"
+    assert found["n2"][2:] == ["unknown", "unknown", "unknown"]
     assert "n1 could not be observed: transport.unreachable: connection refused" in shown.plain
 
 
@@ -135,7 +203,7 @@ def test_status_does_not_show_a_forged_report(stage: Stage, tampered: str) -> No
     stage.alter["GET /v1/status"] = alter
     shown = stage.run("status")
     assert shown.code == 6
-    assert rows(shown.plain, "NODE")[tampered] == ["-", "NOT VERIFIED", *["unknown"] * 7]
+    assert rows(shown.plain, "NODE")[tampered] == ["NOT VERIFIED", *["unknown"] * 4]
     assert f"{tampered}'s report is not believed" in shown.plain
 
 
@@ -143,9 +211,9 @@ def test_status_never_guesses_a_lag(stage: Stage) -> None:
     """A standby on another timeline, or whose position is unknown, has an unknown lag."""
     stage.change("n2", position=Position(term=1, bound=1, timeline=2, lsn=Lsn(5)))
     stage.change("n3", position=None)
-    found = rows(stage.run("status").plain, "NODE")
-    assert found["n2"][5] == "unknown"
-    assert found["n3"][2:6] == ["unknown"] * 4
+    found = rows(stage.run("status").plain, "NODE")  # Term and timeline differ, and have a column each.
+    assert found["n2"][4] == "unknown"
+    assert found["n3"][1:5] == ["unknown"] * 4
 
 
 def test_status_names_what_is_unusual(stage: Stage) -> None:
@@ -155,15 +223,15 @@ def test_status_names_what_is_unusual(stage: Stage) -> None:
     stage.change("n3", attached=None, state=State.CRASHED)
     shown = stage.run("status").plain
     found = rows(shown, "NODE")
-    assert found["n2"][7] == "not streaming"
-    assert found["n3"][1] == "crashed"
+    assert found["n2"][-1] == "not streaming"
+    assert found["n3"][:2] == ["standby of none", "crashed"]
     assert "n2 has settings that its agent did not write: synchronous_commit" in shown
     assert "n3 should follow n1; its settings say otherwise" in shown
 
 
 def test_status_shows_the_matrix_with_the_forbidding_invariants(stage: Stage) -> None:
     """Each cell is accepted, or names every invariant that forbids it."""
-    found = rows(stage.run("status").plain, "ACTION")
+    found = rows(stage.run("status", "--actions").plain, "ACTION")
     assert found["stop"] == ["accepted", "accepted", "accepted", "role-fits"]
     assert found["start"] == ["running-fits", "running-fits", "running-fits", "role-fits"]
 
@@ -397,16 +465,6 @@ def test_a_role_that_is_shown_no_signed_reports_is_told_so(stage: Stage) -> None
     stage.alter["GET /v1/status"] = alter
     shown = stage.run("status")
     assert shown.code == 0
-    assert rows(shown.plain, "NODE")["n2"] == [
-        "standby",
-        "running",
-        "1",
-        "1",
-        "0/2FFFF00",
-        "256 B",
-        "unknown",
-        "quorum",
-        "n1",
-    ]
+    assert rows(shown.plain, "NODE")["n2"] == ["standby of n1", "0/2FFFF00", "256 B", "unknown", "quorum"]
     assert "your role is not shown the signed reports" in shown.plain
     assert "Redacted: n1.instance.folder" in shown.plain
