@@ -1,5 +1,6 @@
 """What a new cluster on this machine is to be: how many nodes, what a commit waits for, and on which ports."""
 
+import errno
 import socket
 
 import msgspec
@@ -90,11 +91,12 @@ def free_ports(count: int, begin: int = PORTS_FROM) -> list[int]:
 
 
 def is_free(port: int, host: str = HOST) -> bool:
-    """Tell whether a port can be listened on now."""
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # A connection that was just closed takes no port.
-        try:
-            tried.bind((host, port))
-        except OSError:
-            return False
+    """Tell whether nobody listens on a port now. Why else it may not be listened on, whoever tries is told."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # Who has just closed a connection takes none.
+            tried.bind(address)
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
     return True

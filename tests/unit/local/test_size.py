@@ -56,6 +56,12 @@ def test_a_port_that_is_taken_is_named(taken: int, tmp_path: Path) -> None:
     assert not is_free(taken)
 
 
+@pytest.mark.parametrize(("host", "free"), [(HOST, False), ("[::1]", True), ("192.0.2.1", True)])
+def test_a_port_is_taken_where_somebody_listens_and_nowhere_else(taken: int, host: str, *, free: bool) -> None:
+    """Of an address that is not here nothing is said: whoever listens there is told why not."""
+    assert is_free(taken, host) is free
+
+
 @pytest.mark.parametrize("witness", [False, True])
 def test_every_member_has_ports_of_its_own_from_the_first_on(tmp_path: Path, *, witness: bool) -> None:
     """In the configuration: control plane, agents, PostgreSQL on data nodes alone, admin UI; and the size is told."""
