@@ -1,4 +1,4 @@
-"""A service in a process of its own, which may have few files open: `python -m tests.unit.transport.scarce FOLDER`."""
+"""A service in a process of its own, which may have few files open: `python -m tests.service.scarce FOLDER`."""
 
 import sys
 import threading

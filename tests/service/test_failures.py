@@ -25,7 +25,7 @@ from aerodb.transport.secret import same
 from aerodb.transport.server import Server
 from aerodb.transport.web import PROBLEMS
 from tests.faults.waiting import wait_until
-from tests.unit.transport.test_doors import Service
+from tests.service.test_doors import Service
 
 SECRET_INSIDE = "what nobody outside may read"
 

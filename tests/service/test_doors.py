@@ -283,7 +283,7 @@ def test_an_answer_arrives_whole_however_it_is_sent(service: Service, size: int)
 
 def test_descriptors_are_never_exhausted(service: Service) -> None:
     """Far more connections than files may be open: the service answers, and its log holds a few lines of it."""
-    command = f'ulimit -n {FILES_MAX}; exec "$0" -m tests.unit.transport.scarce "$1"'
+    command = f'ulimit -n {FILES_MAX}; exec "$0" -m tests.service.scarce "$1"'
     arguments = ["sh", "-c", command, sys.executable, str(service.tls("control").ca.parent)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
