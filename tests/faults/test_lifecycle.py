@@ -83,12 +83,13 @@ def crossed(running: Running, node: str) -> bool:
 
 def test_a_second_agent_ends_at_once(fresh: Running) -> None:
     """Beside one that lives, and beside one that is ending with its operation under way, none is at work."""
+    first = fresh.stage.process("n3").pid
     second = [sys.executable, "-m", "aerodb", "agent", "--folder", str(fresh.layout.node("n3"))]
 
     def refused() -> None:
         ended = subprocess.run(second, capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode != 0
-        assert "another agent is at work" in ended.stdout + ended.stderr
+        assert f"another agent (process {first}) is at work" in ended.stdout + ended.stderr
 
     refused()
     planned = fresh.api.ask("stop", "n3")
