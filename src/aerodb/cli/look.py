@@ -153,7 +153,7 @@ def show_actions(terminal: Terminal, answer: api.Status, names: list[str]) -> No
         terminal.line("What may be asked now: aerodb status --actions, or of one node: aerodb status NODE")
         return
     of = f" of {names[0]}" if len(names) == 1 else ""
-    terminal.line(f"What would be accepted{of} now, and the invariants that forbid the rest (?: unknown, counts as no)")
+    terminal.line(f"Asked{of} now: accepted, or the invariants that forbid it (?: unknown, counts as no)")
     show_matrix(terminal, names, answer.matrix)
     for name in answer.unjudged:
         terminal.line(escape(f"{name}: too many combinations to judge at once; ask one: aerodb explain {name} NODE"))

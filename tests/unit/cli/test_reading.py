@@ -138,7 +138,7 @@ def test_status_of_a_node_says_what_may_be_asked_of_it(stage: Stage) -> None:
     """Of it alone, with every request that is well formed for it; of a node that there is not, nothing is asked."""
     whole = rows(stage.run("status", "--actions").plain, "ACTION")
     shown = stage.run("status", "w1").plain
-    assert "What would be accepted of w1 now" in shown
+    assert "Asked of w1 now: accepted, or the invariants that forbid it" in shown
     one = rows(shown, "ACTION")
     assert {name: cells[0] for name, cells in one.items() if name} == {
         name: cells[3] for name, cells in whole.items() if name and cells[3] != "-"
