@@ -120,7 +120,8 @@ def show_status(terminal: Terminal, chain: Chain, answer: api.Status, observed: 
     cluster = chain.newest
     show_writes(terminal, answer.writes)
     unheld = [("bad", f"The audit log could not be held against what was seen of it: {fault}")] if fault else []
-    show_remarks(terminal, [*unheld, *profile_remarks(chain, answer, observed), *status_remarks(answer, observed)])
+    remarks = [*unheld, *profile_remarks(chain, answer, observed), *status_remarks(answer, observed)]
+    show_remarks(terminal, answer.writes, remarks)
     apart = tuple(each for each in aspects(observed) if not each.equal or not equal_sentence(observed))
     head = (*FIRST_HEAD, *(each.name for each in apart), *LAST_HEAD)
     terminal.table(head, [node_row(member.name, observed, apart) for member in cluster.members])
@@ -134,10 +135,14 @@ def show_status(terminal: Terminal, chain: Chain, answer: api.Status, observed: 
     terminal.line(escape(certificates_text(answer.certificates)), "dim")
 
 
-def show_remarks(terminal: Terminal, remarks: list[Remark]) -> None:
-    """Show what deviates, each with its mark, and what is only to be known after that."""
+def show_remarks(terminal: Terminal, found: Writes, remarks: list[Remark]) -> None:
+    """Show what deviates, each with its mark, and what is only to be known after that.
+
+    That there is none is said only where writes are acknowledged: else there is something, whatever it is.
+    """
     deviating = [(style, text) for style, text in remarks if style in MARKS]
-    terminal.line(f"Deviations: {len(deviating)}" if deviating else "Deviations: none seen.", "heading")
+    none = "none seen." if found.acknowledged == "yes" else "none seen that says why."
+    terminal.line(f"Deviations: {len(deviating) or none}", "heading")
     for style, text in deviating:
         terminal.line(escape(f"{MARKS[style][0 if terminal.draws else 1]} {text}"), style)
     for style, text in remarks:

@@ -86,6 +86,36 @@ def sync_state(name: str, upstream: str, observed: Observed) -> Remark | None:
     return "good" if sender.sync_state in {"sync", "quorum"} else "plain", sender.sync_state
 
 
+def _running_remarks(facts: Facts) -> list[Remark]:
+    """Return what is unusual about whether a node's PostgreSQL runs, and from whom it receives."""
+    standing, instance, found = facts.standing, facts.instance, list[Remark]()
+    if instance is None:
+        return found
+    if instance.state is State.UNREACHABLE:
+        found.append(("bad", "has a PostgreSQL that does not answer: what it does is unknown"))
+    elif instance.state is not State.RUNNING and not standing.halted:
+        found.append(("bad", f"has no PostgreSQL that runs: it is {instance.state}"))
+    if instance.position is None:
+        found.append(("warn", "does not say where its WAL ends"))
+    if standing.role == "standby" and instance.attached is None and standing.upstream is None:
+        found.append(("warn", "is detached: it receives WAL from nobody"))
+    return found
+
+
+def _link_remark(name: str, facts: Facts, observed: Observed) -> list[Remark]:
+    """Return what is unusual in how the upstream of a standby that runs sees it; what it does not say is unknown."""
+    instance = facts.instance
+    if instance is None or facts.standing.role != "standby" or instance.state is not State.RUNNING:
+        return []
+    if instance.attached is None:
+        return []
+    seen = sync_state(name, instance.attached, observed)
+    if seen is None:
+        return [("warn", f"{name}: whether it streams is unknown, since {instance.attached} does not say")]
+    style, state = seen
+    return [(style, f"{name}: {state}, as {instance.attached} sees it")] if style in ("bad", "warn") else []
+
+
 def stream_remarks(observed: Observed) -> list[Remark]:
     """Return what is unusual in how nodes send, receive and replay WAL, with the cause, as whole sentences."""
     found: list[Remark] = [("warn", said) for said in untaken(observed.facts)]
@@ -94,6 +124,7 @@ def stream_remarks(observed: Observed) -> list[Remark]:
         if instance is None:
             continue
         upstream = observed.facts.get(instance.attached or "")
+        found += _link_remark(name, facts, observed)
         found += [("warn", f"{name}: {each}") for each in _kept_remarks(facts)]
         if instance.keeping.replay is not None and instance.keeping.replay.paused:
             found.append(("bad", f"{name}: replay is paused; it can be neither fenced nor promoted until it goes on"))
@@ -175,7 +206,7 @@ def lags(name: str, facts: Facts, observed: Observed) -> tuple[str, str]:
 
 def node_remarks(facts: Facts) -> list[Remark]:
     """Return what is unusual about a node, as sentences without their subject."""
-    standing, instance, found = facts.standing, facts.instance, list[Remark]()
+    standing, instance, found = facts.standing, facts.instance, _running_remarks(facts)
     if standing.pledged.term > standing.granted.term:
         pledged = standing.pledged
         found.append(("warn", f"has pledged term {pledged.term} to {pledged.node}, not granted as far as it knows"))

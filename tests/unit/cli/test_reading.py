@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from aerodb.audit.export import export
 from aerodb.audit.record import read_record
+from aerodb.cli.look import show_remarks
+from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Status
 from aerodb.protocol.authority import Position
@@ -16,7 +19,7 @@ from aerodb.protocol.classification import redacted
 from aerodb.protocol.facts import State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Plan
-from tests.unit.cli.stage import Stage, stage_in
+from tests.unit.cli.stage import Screen, Stage, stage_in
 
 READS = [
     ("status",),
@@ -124,6 +127,43 @@ def test_deviations_come_before_the_table_and_are_counted(stage: Stage) -> None:
         "\N{BLACK UP-POINTING TRIANGLE} What w1 has seen of the audit log is unknown.",
         "\N{BLACK SQUARE} n2 has settings that its agent did not write",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"n2": {"state": State.CRASHED}}, ("n2",)),
+        ({"n2": {"state": State.STOPPED}}, ("n2",)),
+        ({"n2": {"state": State.UNREACHABLE}}, ("n2",)),
+        ({"n1": {"state": State.CRASHED}}, ("n1",)),
+        ({"n1": {"state": State.UNREACHABLE}}, ("n1", "n2", "n3")),
+        ({name: {"state": State.CRASHED} for name in ("n1", "n2", "n3")}, ("n1", "n2", "n3")),
+        ({"n1": {"senders": ()}}, ("n2", "n3")),
+        ({"n2": {"attached": None}}, ("n2",)),
+        ({"n3": {"position": None}}, ("n3",)),
+    ],
+)
+def test_what_is_marked_in_the_table_is_never_called_no_deviation(
+    stage: Stage, changes: dict[str, dict[str, Any]], named: tuple[str, ...]
+) -> None:
+    """Every node whose row has something bad, or unknown, is named above it; "none seen" is said of no such cluster."""
+    for name, each in changes.items():
+        stage.change(name, **each)
+    shown = stage.run("status").plain
+    said = shown.partition("Deviations: ")[2].partition("NODE")[0]
+    marked = re.findall(r"^[\N{BLACK SQUARE}\N{BLACK UP-POINTING TRIANGLE}] (n\d)", said, re.MULTILINE)
+    assert tuple(dict.fromkeys(marked)) == named
+    assert not said.startswith("none")
+
+
+def test_where_writes_wait_no_clean_bill_is_given(stage: Stage) -> None:
+    """Whatever the cause is that nothing here names: that there is none is said only where writes are acknowledged."""
+    told = stage.run("status", "--json").out.strip().encode()
+    writes = msgspec.structs.replace(canonical.decode(told, Status).writes, acknowledged="unknown")
+    terminal = Terminal(Screen(), Screen(), Screen())
+    show_remarks(terminal, writes, [])
+    assert isinstance(terminal.stdout, Screen)
+    assert "none seen that says why." in terminal.stdout.getvalue()
 
 
 def test_a_healthy_status_fits_a_small_terminal(stage: Stage) -> None:
