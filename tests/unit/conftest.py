@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from aerodb.transport import expiry
+
 MEMORY = Path("/dev/shm")  # noqa: S108 - only where it is a file system in memory; the folder's name is drawn.
 ROOM_BYTES = 512 << 20
 
@@ -43,6 +45,14 @@ def tmp_path_factory(
         yield Folders(root)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_certificates() -> Iterator[None]:
+    """Let no test see the certificates that others were shown: a process knows them as long as it lives."""
+    yield
+    expiry._known.clear()
+    expiry._told.clear()
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     """Return a service's context: it refuses callers without a certificate from the cluster's authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
+    context.num_tickets = 0  # Nobody resumes; and an unread ticket makes a kept connection look closed by the service.
     return _prepared(context, tls)
 
 

@@ -145,7 +145,7 @@ def stream_remarks(observed: Observed) -> list[Remark]:
 
 
 def _rings(observed: Observed) -> list[Remark]:
-    """Return the nodes that stream from one another in a ring, as two requests confirmed at once can cause."""
+    """Return the nodes that are attached to one another in a ring, as two requests confirmed at once can cause."""
     above = {name: facts.instance.attached for name, facts in observed.facts.items() if facts.instance}
     found = set[tuple[str, ...]]()
     for name in above:
@@ -156,7 +156,7 @@ def _rings(observed: Observed) -> list[Remark]:
         if current in path:
             found.add(tuple(sorted(path[path.index(current) :])))
     return [
-        ("bad", f"{', '.join(ring)}: stream from one another, and from no primary; a follow of one of them ends that")
+        ("bad", f"{', '.join(ring)}: attached to one another, and to no primary; a follow of one of them ends that")
         for ring in sorted(found)
     ]
 

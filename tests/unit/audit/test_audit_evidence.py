@@ -35,18 +35,24 @@ def trusting(cluster: Cluster) -> Trust:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Return a control plane with one executed request and one rejected one."""
-    with stage_in(tmp_path_factory.mktemp("evidence")) as made:
-        assert made.run("stop", "n2", "--reason", "upgrade", typed="n2\n").code == 0
-        assert made.run("start", "n3", "--reason", "too early").code == 1
-        yield made
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, bytes]]:
+    """Yield a control plane with one executed request and one rejected one, and the evidence of the first."""
+    with stage_in(tmp_path_factory.mktemp("evidence")) as stage:
+        assert stage.run("stop", "n2", "--reason", "upgrade", typed="n2\n").code == 0
+        assert stage.run("start", "n3", "--reason", "too early").code == 1
+        yield stage, canonical.encode(stage.evidence(stage.executed[0]))
 
 
-@pytest.fixture(scope="module")
-def data(stage: Stage) -> bytes:
-    """Return the evidence of the executed request."""
-    return canonical.encode(stage.evidence(stage.executed[0]))
+@pytest.fixture
+def stage(made: tuple[Stage, bytes]) -> Stage:
+    """Return the control plane; what is read of it by a test is recorded, and stays in its log for the others."""
+    return made[0]
+
+
+@pytest.fixture
+def data(made: tuple[Stage, bytes]) -> bytes:
+    """Return the evidence of the executed request, as it was before anybody had read any."""
+    return made[1]
 
 
 def test_an_executed_request_is_proven_from_end_to_end(stage: Stage, data: bytes) -> None:

@@ -207,7 +207,9 @@ def test_two_at_once_send_one_order(room: MemoryCluster) -> None:
         each.start()
     for each in threads:
         each.join()
-    assert sorted(found) == ["control.confirmation-replayed"] * 3 + ["executed"]
+    assert found.count("executed") == 1
+    # Which of the two others are told hangs on whether the first is still under way, or over.
+    assert set(found) <= {"executed", "control.confirmation-replayed", "control.plan-not-pending"}
     assert events(room, planned).count("confirmed") == 1
 
 

@@ -175,9 +175,14 @@ def test_status_names_what_replay_and_disks_lack() -> None:
 
 
 def test_a_ring_of_standbys_is_named_once() -> None:
-    """Two follows at one moment: each was judged before the other ran."""
+    """Two follows at one moment: each was judged before the other ran. That they do not stream is said beside it."""
     scene = with_instance(with_instance(healthy(), "n2", attached="n3"), "n3", attached="n2")
-    assert remarks(scene) == ["n2, n3: stream from one another, and from no primary; a follow of one of them ends that"]
+    ring = "n2, n3: attached to one another, and to no primary; a follow of one of them ends that"
+    assert remarks(scene) == ["n2: not streaming, as n3 sees it", "n3: not streaming, as n2 sees it", ring]
+    (link,) = [each for each in primary(healthy()).senders if each.node == "n2"]
+    for name, other in (("n2", "n3"), ("n3", "n2")):
+        scene = with_instance(scene, name, senders=(replace(link, node=other),))
+    assert remarks(scene) == [ring]
     assert remarks(with_instance(scene, "n3", attached="n1")) == []
 
 

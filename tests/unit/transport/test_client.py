@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from aerodb.transport.certificates import Authority
 from aerodb.transport.client import ANSWER_BYTES_MAX, JUST_SECONDS, Client, Kept, LineTooLong, lines_of
 from aerodb.transport.errors import AnswerMalformed, Interrupted, Refused, Unreachable
 from aerodb.transport.server import Server, listen
-from aerodb.transport.tls import tls_in
+from aerodb.transport.tls import client_context, server_context, tls_in
 
 PROBLEM = (
     b'{"type":"t","title":"t","status":403,"detail":"no","code":"control.no","domain":"control",'
@@ -194,6 +195,21 @@ def test_who_accepts_no_connection_costs_no_more_than_that(tmp_path: Path) -> No
         for call in (lambda: client.get("/"), lambda: client.post("/", b"{}"), lambda: Kept(client).ensure("/", 0.1)):
             with pytest.raises(Unreachable):
                 call()
+
+
+def test_a_new_connection_holds_nothing_that_nobody_asked_for(tmp_path: Path) -> None:
+    """After the handshake the service says nothing: what is to be read on a kept connection is its end."""
+    Authority("c").issue(tmp_path, "control", "control")
+    to_service, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    service = server_context(tls_in(tmp_path)).wrap_bio(to_service, to_client, server_side=True)
+    client = client_context(tls_in(tmp_path)).wrap_bio(to_client, to_service, server_hostname="control")
+    for side in (client, service):  # What each needs of the other has come: the client's first words, the service's.
+        with pytest.raises(ssl.SSLWantReadError):
+            side.do_handshake()
+    client.do_handshake()
+    assert to_client.pending == 0
+    service.do_handshake()
+    assert to_client.pending == 0
 
 
 def test_who_freezes_on_a_kept_connection_is_found_out_by_a_cheap_call(tmp_path: Path) -> None:
