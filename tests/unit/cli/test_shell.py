@@ -70,15 +70,19 @@ def offered(shell: str, words: tuple[str, ...], profile: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_shell_is_offered_commands_nodes_and_values(shell: str, stage: Stage) -> None:
+def test_a_shell_is_offered_commands_and_nodes(shell: str, stage: Stage) -> None:
     """By the very program that a shell asks, which is told the words in its environment, and no command runs."""
     assert offered(shell, ("prom",), stage.profile) == ["promote"]
     assert offered(shell, ("promote", "n"), stage.profile) == ["n1", "n2", "n3"]
-    assert offered(shell, ("follow", "n3", "--upstream", "n"), stage.profile) == ["n1", "n2", "n3"]
-    assert offered(shell, ("catalogue", "pledges"), stage.profile) == ["pledges-kept"]
-    assert offered(shell, ("explain", "st"), stage.profile) == ["start", "stop"]
-    assert "--reason" in offered(shell, ("stop", "n1", "--rea"), stage.profile)
     assert not stage.sent
+
+
+def test_arguments_are_completed_by_what_they_are(stage: Stage) -> None:
+    """Nodes for options too, and the names of actions, invariants and options: the same in every shell."""
+    assert offered("bash", ("follow", "n3", "--upstream", "n"), stage.profile) == ["n1", "n2", "n3"]
+    assert offered("bash", ("catalogue", "pledges"), stage.profile) == ["pledges-kept"]
+    assert offered("bash", ("explain", "st"), stage.profile) == ["start", "stop"]
+    assert "--reason" in offered("bash", ("stop", "n1", "--rea"), stage.profile)
 
 
 @pytest.mark.parametrize("shell", ASKING)

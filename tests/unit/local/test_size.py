@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from aerodb.local.errors import PortsTaken, SizeRefused
 from aerodb.local.layout import Layout
 from aerodb.local.making import Making
-from aerodb.local.size import HOST, PORT_MAX, Size, is_free, ports_of, size_of
+from aerodb.local.size import HOST, PORT_MAX, Size, free_ports, is_free, ports_of, size_of
 from aerodb.local.up import reopen_or_make
 from aerodb.protocol import canonical
 
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """Yield a port on which somebody listens."""
-    with socket.create_server((HOST, 0)) as listening:
-        yield listening.getsockname()[1]
+    """Yield a port on which somebody listens; those just below it are free, and nobody is lent them meanwhile."""
+    *_, port = free_ports(4, 29_000)
+    with socket.create_server((HOST, port)):
+        yield port
 
 
 @given(
