@@ -46,6 +46,7 @@ def test_every_page_is_read(reader: Reader, shared: Running, request_id: str) ->
     snapshot = re.search(r'"snapshot":"(sha256:[0-9a-f]{64})"', shared.api.decision(request_id).plan or "")
     assert snapshot
     values = {"{request}": request_id, "{digest}": snapshot[1], "{sequence}": "0", "{action}": "promote"}
+    values["{procedure}"] = "switchover"
     for path in (each.path for each in PAGES if each.method == "GET"):
         for name, value in values.items():
             path = path.replace(name, value)  # noqa: PLW2901 - one place after the other.

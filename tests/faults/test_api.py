@@ -18,6 +18,7 @@ from tests.faults.conftest import Running
 from tests.faults.people import new_id, operator_key
 
 QUERIES = {"/v1/explain": "?action=stop&target=n3", "/v1/audit/records": "?start=0&count=2"}
+QUERIES["/v1/procedures/{procedure}"] = "?node=n3&reason=a%20test"
 
 
 def _conforms(answer: bytes, endpoint: Endpoint, response: str, media_type: str) -> None:
@@ -50,7 +51,7 @@ def test_answers_are_as_described(shared: Running, executed: Planned, endpoint: 
     """Each GET of the table."""
     snapshot = canonical.decode(executed.plan.encode(), Plan).snapshot
     path = endpoint.path.replace("{request}", executed.request).replace("{digest}", snapshot)
-    path = path.replace("{sequence}", "0")
+    path = path.replace("{sequence}", "0").replace("{procedure}", "maintenance")
     path += QUERIES.get(endpoint.path, "")
     _conforms(shared.api.client.get(path), endpoint, "200", "application/json")
 

@@ -79,10 +79,11 @@ def test_an_operator_verifies_the_nodes_signatures_and_leaves_no_record(shared: 
 def test_no_get_but_a_sensitive_read_leaves_a_record(shared: Running, request_id: str) -> None:
     """Every GET of the API, by the operator and the auditor, refused or answered: the log stays as it was."""
     plan = canonical.decode((shared.api.decision(request_id).plan or "").encode(), Plan)
-    values = {"request": request_id, "sequence": 0, "digest": plan.snapshot}
+    values = {"request": request_id, "sequence": 0, "digest": plan.snapshot, "procedure": "maintenance"}
     paths = [each.path.format(**values) for each in ENDPOINTS if each.method == "GET"]
     paths = [path for path in paths if not path.endswith(("/explain", "/evidence"))]
-    paths += ["/v1/explain?action=stop&target=n2", "/v1/audit/checkpoint", "/v1/openapi.json"]
+    paths += ["/v1/procedures/maintenance?node=n2&reason=x", "/v1/explain?action=stop&target=n2"]
+    paths += ["/v1/audit/checkpoint", "/v1/openapi.json"]
     assert len(paths) > 10
     for name in ("operator", "auditor"):
         for path in paths:

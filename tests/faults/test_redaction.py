@@ -5,6 +5,7 @@ import re
 import signal
 from collections.abc import Iterator
 from itertools import permutations
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from aerodb.protocol.api import Ask, Confirm, Decision, Planned, Status
 from aerodb.protocol.classification import REDACTED, sensitive_values
 from aerodb.protocol.marks import ROOT_BYTES, mark_of
 from aerodb.protocol.plan import Plan
+from aerodb.rules.procedures import KINDS
 from aerodb.transport.errors import Refused
 from aerodb.views.observed import observe
 from aerodb.web.site import PAGES
@@ -94,6 +96,15 @@ def snapshots(running: Running) -> set[str]:
     return {canonical.decode(text.encode(), Plan).snapshot for text in plans if text}
 
 
+def procedures(path: str) -> Iterator[str]:
+    """Yield the address of every kind of procedure, for every node in each of its parts, with and without a ticket."""
+    for kind in KINDS.values():
+        for nodes in permutations(("n1", "n2", "n3"), len(kind.parts)):
+            named = {part.name: node for part, node in zip(kind.parts, nodes, strict=True)}
+            for reason in ("", "a test"):
+                yield f"{path.format(procedure=kind.name)}?{urlencode({**named, 'reason': reason})}"
+
+
 def routes(running: Running) -> Iterator[str]:
     """Yield the path of every GET of the API, with everything that it can be asked about."""
     requests = [each["request"] for each in msgspec.json.decode(running.api.client.get("/v1/requests"))["requests"]]
@@ -103,6 +114,8 @@ def routes(running: Running) -> Iterator[str]:
             for action, target, arguments in everything(running):
                 more = "".join(f"&{name}={value}" for name, value in arguments.items())
                 yield f"{endpoint.path}?action={action}&target={target}{more}"
+        elif "{procedure}" in endpoint.path:
+            yield from procedures(endpoint.path)
         elif "{request}" in endpoint.path:
             yield from (endpoint.path.format(request=each) for each in [*requests, new_id()])
         elif "{digest}" in endpoint.path:
@@ -117,6 +130,9 @@ def pages(running: Running) -> Iterator[str]:
     for page in (each for each in PAGES if each.method == "GET"):
         for request in requests if "{request}" in page.path else [""]:
             for digest in sorted(snapshots(running)) if "{digest}" in page.path else [""]:
+                if "{procedure}" in page.path:
+                    yield from procedures(page.path)
+                    continue
                 yield page.path.format(request=request, digest=digest, sequence=0, action="promote")
 
 

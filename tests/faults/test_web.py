@@ -258,11 +258,13 @@ def paths(shared: Running) -> list[str]:
     for at in range(PENDING_A_PERSON_MAX):
         api.register(SoftAuthenticator(identity=f"pending {at}".encode()))
     names = {"request": planned.request, "action": "promote", "sequence": str(api.status().log_size - 1)}
+    names["procedure"] = "maintenance"
     names["digest"] = json.loads(planned.plan)["snapshot"]
     found = [each.path.format(**names) for each in PAGES if each.method == "GET"]
     form = f"/requests/new?action=promote&id={new_id()}"
     searches = [f"/audit?event={event}" for event in ("confirmed", "requested", "outcome")]
-    return [*found, form, *searches, "/timeline?node=n3", "/timeline?term=1", "/nowhere"]
+    procedures = ["/procedures/maintenance?node=n3&reason=x", "/procedures/switchover?primary=n1&successor=n2&reason="]
+    return [*found, form, *procedures, *searches, "/timeline?node=n3", "/timeline?term=1", "/nowhere"]
 
 
 def _state(window: Window, path: str) -> bytes:
@@ -352,7 +354,9 @@ def _read_every_endpoint(api: Api, request: str) -> None:
         if endpoint.method != "GET" or endpoint.path in RECORDED:
             continue
         query = "?action=stop&target=n3" if endpoint.path.endswith("/explain") else ""
+        query = "?node=n3&reason=a%20test" if "{procedure}" in endpoint.path else query
         path = endpoint.path.replace("{request}", request).replace("{sequence}", "0").replace("{digest}", digest)
+        path = path.replace("{procedure}", "maintenance")
         api.client.get(path + query)
     for path in ("/v1/audit/checkpoint", "/v1/openapi.json"):
         api.client.get(path)

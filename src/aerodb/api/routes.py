@@ -42,7 +42,9 @@ from aerodb.protocol.base64text import URLSAFE, from_base64
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.credentials import Authenticator, AuthenticatorList, CreationOptions, Register
 from aerodb.protocol.envelope import Configurations
+from aerodb.protocol.procedure import Procedure
 from aerodb.protocol.timeline import Timeline
+from aerodb.rules.procedures import KINDS
 from aerodb.transport.errors import QueryMalformed
 
 RECORDS_MAX = 1_000
@@ -94,6 +96,11 @@ def _explain(call: Call) -> Planned:
             raise QueryMalformed(f"the query names no {name}", field=name)
     ask = Ask(action=values.pop("action"), target=values.pop("target"), reason="look", arguments=values)
     return call.access.look(ask)
+
+
+def _procedure(call: Call) -> Procedure:
+    nodes = dict(call.query)
+    return call.access.procedure(call.path["procedure"], nodes, nodes.pop("reason", ""))
 
 
 def _ticket(call: Call) -> Ticket:
@@ -303,6 +310,11 @@ ENDPOINTS = (
     Endpoint(
         method="GET", path="/v1/explain", summary="The plan that a request would have now; records nothing.",
         gives=Planned, answer=_explain, query=("action", "target"),
+    ),
+    Endpoint(
+        method="GET", path="/v1/procedures/{procedure}", gives=Procedure, answer=_procedure,
+        summary="The requests of a procedure in order, each as far as it can be judged; asks for nothing.",
+        query=(*dict.fromkeys(part.name for kind in KINDS.values() for part in kind.parts), "reason"),
     ),
     Endpoint(
         method="GET", path="/v1/snapshots/{digest}", gives=AsOf, answer=_snapshot, query=("sensitive",),

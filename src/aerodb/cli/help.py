@@ -10,6 +10,10 @@ from aerodb import __version__
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look": {
         "status": ("look", "Whether writes are acknowledged, what deviates, what the nodes are; what may be asked."),
+        "procedure": (
+            "procedure",
+            "A switchover, a failover, a return: the requests in order, each judged; asks nothing.",
+        ),
         "explain": ("explain", "What an action would do; nothing is asked for or recorded."),
         "requests": ("requests", "The requests so far."),
         "show": ("requests", "One request: its plan, its records and their proofs."),

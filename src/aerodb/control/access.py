@@ -6,7 +6,7 @@
 - What is refused is refused there; every method raises what it names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aerodb.audit.evidence import Evidence
@@ -24,6 +24,7 @@ from aerodb.control.door import SignIn
 from aerodb.control.errors import NeverConfirmed, RequestNotFound
 from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
+from aerodb.control.procedures import Procedures
 from aerodb.control.reading import Reader
 from aerodb.control.roles import ALLOWED, Right, require
 from aerodb.control.versions import KnownVersions, makers
@@ -51,6 +52,7 @@ from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.credentials import Authenticator, CreationOptions, RequestOptions
 from aerodb.protocol.envelope import Configurations
+from aerodb.protocol.procedure import Procedure
 from aerodb.protocol.timeline import Timeline
 
 
@@ -65,6 +67,7 @@ class PlaneParts:
     dispatcher: Dispatcher
     authenticators: Authenticators
     reader: Reader
+    procedures: Procedures
     discloser: Discloser
     comparisons: Comparisons
     gaps: Gaps
@@ -163,6 +166,10 @@ class Access:
     def status(self, *, sensitive: bool, judged: bool = True) -> Status:
         """Return the cluster as it is now. Raises what `Discloser.status` does."""
         return self._parts.discloser.status(self.person, sensitive=sensitive, judged=judged, speaks=self._speaks)
+
+    def procedure(self, name: str, nodes: Mapping[str, str], reason: str) -> Procedure:
+        """Return a procedure, laid out; asks for nothing. Raises what `Procedures.laid` does."""
+        return self._parts.procedures.laid(self.person, name, nodes, reason, self._speaks)
 
     def status_as_of(self, digest: str, *, sensitive: bool) -> AsOf:
         """Return a recorded snapshot and the answers of then. Raises what `Discloser.status_as_of` does."""

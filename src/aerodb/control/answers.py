@@ -32,6 +32,7 @@ from aerodb.protocol.envelope import Configurations, Envelope
 from aerodb.protocol.holdings import HeldRequest
 from aerodb.protocol.lags import StandbyLag
 from aerodb.protocol.plan import Loss, Plan, Request, Second, Snapshot, Verdict
+from aerodb.protocol.procedure import Procedure, ProcedureOrder, ProcedureStep, StepDone
 from aerodb.protocol.writes import Writes
 
 LIVE: dict[type[msgspec.Struct], str] = {
@@ -43,6 +44,7 @@ LIVE: dict[type[msgspec.Struct], str] = {
     api.Planned: "plan",
     api.Decision: "snapshot",
     api.GapFound: "missing",
+    ProcedureStep: "why meanwhile",
     timeline.Timeline: "missing",
     timeline.Entry: "subject before after",
 }
@@ -61,6 +63,7 @@ RECORDED: dict[type[msgspec.Struct], str] = {
 PUBLIC: frozenset[type[msgspec.Struct]] = frozenset({
     Certificate, Change, Cluster, Configurations, Cosigning, EnrolledAuthenticator, LaterCluster, Link, Member,
     Operator, Request, Second, StandbyLag,
+    Procedure, ProcedureOrder, StepDone,
     timeline.Lag,
     api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.Compared, api.EventLine, api.Found, api.Comparison,
     api.Records, api.Replayed, api.RequestLine, api.Requests, api.SessionLine, api.SignedIn, api.Status, api.Ticket,

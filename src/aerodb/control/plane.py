@@ -20,6 +20,7 @@ from aerodb.control.door import SignIn
 from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
 from aerodb.control.meters import Meters
+from aerodb.control.procedures import Procedures
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder, asking
 from aerodb.control.roles import person_of
@@ -78,6 +79,7 @@ class ControlPlane:
             dispatcher=dispatcher,
             authenticators=Authenticators(recorder),
             reader=reader,
+            procedures=Procedures(recorder.versions, agents, log, reader),
             discloser=Discloser(reader, recorder, explainer),
             comparisons=comparisons,
             gaps=gaps,

@@ -73,6 +73,16 @@ class Veil:
             for value in sensitive_values(facts)
         }
 
+    @property
+    def everyone(self) -> dict[str, Peer]:
+        """Return the nodes' statements without what is sensitive."""
+        return dict(self._everyone)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Return why nodes gave no report, without what is sensitive."""
+        return self._snapshot.missing
+
     def text(self, true: str, again: str | None) -> Clean:
         """Return a text made `again` from redacted facts, if it is the `true` one but for what was taken out."""
         masked = true

@@ -113,6 +113,7 @@ def _switchover(stage: Stage) -> list[str]:
         f"A planned switchover, from {primary} to {successor}, is {len(way.steps)} requests:",
         *(f'  {step} --reason "..."' for step in way.steps),
         *(f"  ({remark})" for remark in way.remarks),
+        f"Each judged beforehand, and marked once it is done: aerodb procedure switchover {primary} {successor}",
         "",
     ]
 

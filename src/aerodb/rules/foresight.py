@@ -7,7 +7,7 @@
 Pure: no I/O, no clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -18,6 +18,8 @@ from aerodb.rules.view import View
 from aerodb.rules.writes import STREAMING, SYNCHRONOUS, writes
 
 Scene = Mapping[str, Facts]
+MEANWHILE = "Writes meanwhile"
+"""How the sentence begins that says how writes are during an execution."""
 
 
 def _scene(view: View) -> Scene:
@@ -37,7 +39,7 @@ def _sentences(view: View, after: str, during: str = "") -> tuple[str, ...]:
     before = _now(view)
     if not during and after == before:
         return (f"Writes now and afterwards: {before}.",)
-    middle = (f"Writes meanwhile: {during}.",) if during else ()
+    middle = (f"{MEANWHILE}: {during}.",) if during else ()
     return (f"Writes now: {before}.", *middle, f"Writes afterwards: {after}.")
 
 
@@ -103,6 +105,19 @@ def _primary(view: View, scene: Scene, node: str) -> Scene:
 # What each action leaves ----------------------------------------------------------------------------------------------
 
 
+def scene_left(view: View) -> Scene:
+    """Return the scene that the request leaves once it is executed; of an action that changes nothing here, the same.
+
+    Foreseen of a standby is only whether it streams: how far its WAL then reaches, and what it has promised, is not.
+    """
+    left = _LEFT.get(view.request.action)
+    return _scene(view) if left is None else left(view)
+
+
+def _attached(view: View) -> Scene:
+    return _streams(_scene(view), view.node, view.argument("upstream"))
+
+
 def unchanged(view: View) -> tuple[str, ...]:
     """Say what is acknowledged now, for an action that does not change it."""
     return _sentences(view, _now(view))
@@ -110,12 +125,12 @@ def unchanged(view: View) -> tuple[str, ...]:
 
 def promoted(view: View) -> tuple[str, ...]:
     """Say what is acknowledged once the target is the primary, with the standbys that already stream from it."""
-    return _sentences(view, _then(view, _primary(view, _scene(view), view.node)))
+    return _sentences(view, _then(view, scene_left(view)))
 
 
 def demoted(view: View) -> tuple[str, ...]:
     """Say that nothing is acknowledged once the target is down, and what is once its successor is promoted."""
-    successor, scene = view.argument("for"), _down(_scene(view), view.node)
+    successor, scene = view.argument("for"), scene_left(view)
     after = _then(view, _primary(view, scene, successor))
     if successor not in scene:
         return _sentences(view, f"none until {successor} is promoted")
@@ -124,35 +139,34 @@ def demoted(view: View) -> tuple[str, ...]:
 
 def stopped(view: View) -> tuple[str, ...]:
     """Say what is acknowledged without the target."""
-    return _sentences(view, _then(view, _down(_scene(view), view.node)))
+    return _sentences(view, _then(view, scene_left(view)))
 
 
 def fenced(view: View) -> tuple[str, ...]:
     """Say what is acknowledged once the target acknowledges nothing."""
-    return _sentences(view, _then(view, _cut(_scene(view), view.node)))
+    return _sentences(view, _then(view, scene_left(view)))
 
 
 def followed(view: View) -> tuple[str, ...]:
     """Say what is acknowledged once the target streams from its upstream."""
-    return _sentences(view, _then(view, _streams(_scene(view), view.node, view.argument("upstream"))))
+    return _sentences(view, _then(view, scene_left(view)))
 
 
 def recloned(view: View) -> tuple[str, ...]:
     """Say what is acknowledged during the copy, and once the target streams from its upstream."""
-    scene = _scene(view)
-    during = _then(view, _cut(scene, view.node))
-    after = _then(view, _streams(scene, view.node, view.argument("upstream")))
+    during = _then(view, _cut(_scene(view), view.node))
+    after = _then(view, scene_left(view))
     return _sentences(view, after, during if during != after else "")
 
 
 def started(view: View) -> tuple[str, ...]:
     """Say what is acknowledged once the target runs in its standing's role, and those attached to it stream."""
-    return _sentences(view, _then(view, _running(view)))
+    return _sentences(view, _then(view, scene_left(view)))
 
 
 def restarted(view: View) -> tuple[str, ...]:
     """Say what is acknowledged while the target is down, and once it runs again in its standing's role."""
-    during, after = _then(view, _down(_scene(view), view.node)), _then(view, _running(view))
+    during, after = _then(view, _down(_scene(view), view.node)), _then(view, scene_left(view))
     return _sentences(view, after, during if during != after else "")
 
 
@@ -168,3 +182,15 @@ def _running(view: View) -> Scene:
         if own is not None and own.attached == view.node and own.state is State.RUNNING and own.recovery:
             scene = _streams(scene, name, view.node)
     return scene
+
+
+_LEFT: dict[str, Callable[[View], Scene]] = {
+    "demote": lambda view: _down(_scene(view), view.node),
+    "fence": lambda view: _cut(_scene(view), view.node),
+    "follow": _attached,
+    "promote": lambda view: _primary(view, _scene(view), view.node),
+    "reclone": _attached,
+    "restart": _running,
+    "start": _running,
+    "stop": lambda view: _down(_scene(view), view.node),
+}

@@ -4,13 +4,17 @@
   election needs beyond primary and successor, and moves standbys to the successor.
 - After a failover's `promote`, enough standbys stream from the new primary, if there are enough: they have pledged to
   the candidate and follow it beforehand.
+- An election is given up by those that were fenced for it: their pledges renew the primary, without an outage.
 
 Ways are advice: each request is judged like any other. Pure: no I/O, no clock.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from aerodb.protocol.cluster import Cluster
+from aerodb.rules.election import UNTOLD_MATTER
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,19 +24,32 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     other: str = ""
 
+    @property
+    def arguments(self) -> dict[str, str]:
+        """Return the request's arguments, by name."""
+        return {ARGUMENTS[self.action]: self.other} if self.other else {}
+
     def __str__(self) -> str:
         """Return the command line, without the reason."""
-        option = {"follow": " --upstream ", "fence": " --for ", "demote": " --for "}.get(self.action, "")
-        return f"aerodb {self.action} {self.target}{option}{self.other}"
+        options = "".join(f" --{name} {value}" for name, value in self.arguments.items())
+        return f"aerodb {self.action} {self.target}{options}"
+
+
+ARGUMENTS = {"demote": "for", "fence": "for", "follow": "upstream", "reclone": "upstream"}
+"""The name of the one argument of each action that takes one."""
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
-    """The requests in order; the index (from 0) of those that stop and bring back writes (None: none); and remarks."""
+    """The requests in order; the index (from 0) of those that stop and bring back writes (None: none); and remarks.
+
+    `order` says what is different in this order, where others lead to the same.
+    """
 
     steps: tuple[Step, ...]
     stops: int | None
     returns: int | None
     remarks: tuple[str, ...] = ()
+    order: str = ""
 
 
 def _witnesses(cluster: Cluster) -> list[str]:
@@ -68,6 +85,7 @@ def planned(cluster: Cluster, primary: str, successor: str) -> Way:
         stops=at_stake + max(0, spare) if waits else len(before),
         returns=len(before) + 1 + max(0, k - len(cascading)),
         remarks=(f"commits wait before demote does: {k} standbys must flush each of them",) if waits else (),
+        order=f"standbys move to {successor} beforehand",
     )
 
 
@@ -100,4 +118,72 @@ def failover(cluster: Cluster, dead: str, candidate: str) -> Way:
         remarks.append(f"{dead} has to pledge too: start its agent with --leave-down, and leave its PostgreSQL down")
     if back >= len(steps):
         remarks.append(f"commits wait until {k} standby(s) follow {candidate}: bring {dead} back")
-    return Way(steps=steps, stops=None, returns=back if back < len(steps) else None, remarks=tuple(remarks))
+    return Way(
+        steps=steps,
+        stops=None,
+        returns=back if back < len(steps) else None,
+        remarks=tuple(remarks),
+        order=f"standbys follow {candidate} beforehand",
+    )
+
+
+def planned_bare(cluster: Cluster, primary: str, successor: str) -> Way:
+    """Return the way of a planned switchover that moves no standby before writes stop."""
+    first = planned(cluster, primary, successor)
+    demoted = next(at for at, step in enumerate(first.steps) if step.action == "demote")
+    before, after = first.steps[:demoted], first.steps[demoted + 2 :]
+    moved = tuple(step for step in before if step.action == "follow")
+    kept = tuple(step for step in before if step.action != "follow")
+    steps = (*kept, *first.steps[demoted : demoted + 2], *moved, *after)
+    stops = len(kept) if first.stops == demoted else 0
+    back = len(kept) + 1 + cluster.quorum
+    return Way(
+        steps=steps,
+        stops=stops,
+        returns=back if back < len(steps) else None,
+        order=f"standbys move once {successor} is promoted",
+    )
+
+
+def failover_bare(cluster: Cluster, dead: str, candidate: str) -> Way:
+    """Return the way of a failover that promotes before any standby follows."""
+    first = failover(cluster, dead, candidate)
+    promoted = next(at for at, step in enumerate(first.steps) if step.action == "promote")
+    fences = tuple(step for step in first.steps[:promoted] if step.action == "fence")
+    steps = (
+        *fences,
+        first.steps[promoted],
+        *(step for step in first.steps if step.action == "follow"),
+    )
+    back = len(fences) + cluster.quorum
+    return Way(
+        steps=steps,
+        stops=None,
+        returns=back if back < len(steps) else None,
+        remarks=first.remarks,
+        order=f"standbys follow once {candidate} is promoted",
+    )
+
+
+def given_up(cluster: Cluster, primary: str, fenced: Sequence[str]) -> Way:
+    """Return the way in which an election is given up: `fenced` pledge to the running primary, and follow it again.
+
+    They are cut off already, so their pledges cost no writes. If they are too few, witnesses step in, then standbys.
+    """
+    spare = [*_witnesses(cluster), *cluster.data_nodes]
+    able = [*fenced, *(name for name in spare if name != primary and name not in fenced)]
+    data = [name for name in cluster.data_nodes if name != primary]
+    count = max(cluster.majority - 1, 0)
+    chosen = able[:count]
+    if cluster.quorum >= UNTOLD_MATTER:
+        chosen += [name for name in data if name not in chosen]
+    back = [name for name in able if name in data and (name in fenced or name in chosen)]
+    return Way(
+        steps=(
+            *(_fence(name, primary) for name in chosen),
+            Step(action="renew", target=primary),
+            *(_follow(name, primary) for name in back),
+        ),
+        stops=None,
+        returns=None,
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aerodb.web.pages import catalogue, cluster, configuration, confirming, history, log, requests, roles
+from aerodb.web.pages import catalogue, cluster, configuration, confirming, history, log, procedure, requests, roles
 from aerodb.web.visit import PageAnswer, Visit
 
 
@@ -46,6 +46,8 @@ PAGES = (
     _post("/requests/{request}/decline", confirming.decline),
     _get("/decisions/{request}", log.decision),
     _post("/decisions/{request}/evidence", log.evidence),
+    _get("/procedures", procedure.choice),
+    _get("/procedures/{procedure}", procedure.laid),
     _get("/timeline", history.timeline),
     _get("/as-of/{digest}", history.as_of),
     _get("/audit", log.audit),
@@ -67,6 +69,7 @@ NAVIGATION = (
     Section(path="/", title="Cluster", key="c"),
     Section(path="/now", title="Accepted now", key="n"),
     Section(path="/requests", title="Requests", key="r"),
+    Section(path="/procedures", title="Procedures", key="w"),
     Section(path="/timeline", title="Timeline", key="t"),
     Section(path="/audit", title="Audit", key="a"),
     Section(path="/configuration", title="Configuration", key="p"),

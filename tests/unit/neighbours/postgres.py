@@ -256,13 +256,13 @@ class MemoryReplication(Replicating):
         own._append(0)
 
     def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
-        """Write the term's row."""
+        """Write the term's row; a timeline that began in an earlier term still did."""
         del epoch
         own = self._own
         own.done.append(f"write term {term}")
         *earlier, last = own.instance.lineage
         own.change(
-            lineage=(*earlier, replace(last, term=term)),
+            lineage=(*earlier, replace(last, term=last.term or term)),
             position=replace(own._position, term=term, bound=term),
             quorum=quorum,
         )
