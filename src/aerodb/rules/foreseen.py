@@ -20,6 +20,7 @@ from aerodb.rules.operation import learned
 from aerodb.rules.standing import detached, following, promised
 from aerodb.rules.streaming import granted_term
 from aerodb.rules.view import Peer, View
+from aerodb.rules.writes import parted
 
 
 def settled(everyone: Mapping[str, Peer]) -> dict[str, Peer]:
@@ -78,8 +79,8 @@ def _caught_up(everyone: Mapping[str, Peer], peer: Peer) -> Peer:
     theirs = above.facts.instance if above else None
     if own is None or own.receiver is None or theirs is None or theirs.state is not State.RUNNING:
         return peer
-    if own.position is None or theirs.position is None or own.lineage != theirs.lineage[: len(own.lineage)]:
-        return peer
+    if own.position is None or theirs.position is None or parted(peer.facts, theirs):
+        return peer  # Its WAL is no part of its upstream's: it receives nothing more of use.
     further = own.lineage == theirs.lineage and own.position.lsn > theirs.position.lsn
     position = replace(theirs.position, owed=own.position.owed, lsn=own.position.lsn) if further else theirs.position
     return _with_instance(peer, position=position, lineage=theirs.lineage, quorum=theirs.quorum)

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from aerodb.protocol.chain import founded
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.procedure import ProcedureOrder, StepDone
+from aerodb.rules import foreseen
 from aerodb.rules.explain import peers_of
 from aerodb.rules.ways import Step, Way, failover, failover_bare, given_up, planned, planned_bare
 from aerodb.rules.writes import writes
@@ -97,16 +99,48 @@ def test_a_candidate_that_lacks_wal_is_foreseen_to_be_rejected() -> None:
     """Its fence and the others' are accepted; the promotion is foreseen to be rejected, by name, with the evidence."""
     way = failover(THREE, "n1", "n2")
     scene = lost(THREE, way)
-    instance = scene["n3"].instance
-    assert instance is not None
-    assert instance.position is not None
-    further = instance.position.__class__(term=1, bound=1, timeline=1, lsn=Lsn(instance.position.lsn.value + 88))
-    order = laid(with_instance(scene, "n3", position=further), THREE, way)
+    order = laid(further(scene, "n3", 88), THREE, way)
     assert states(order) == [("judged now", True), ("foreseen", True), ("foreseen", True), ("foreseen", False)]
     (failing,) = [each for each in order.steps[3].verdicts if each.result != "holds"]
     assert failing.invariant == "wal-prefix"
     assert "before n3" in failing.evidence
     assert order.steps[3].writes is None
+
+
+def further(scene: Scene, node: str, more_bytes: int) -> Scene:
+    """Return the scene in which a node has more WAL than it had."""
+    instance = scene[node].instance
+    assert instance is not None
+    assert instance.position is not None
+    end = Lsn(instance.position.lsn.value + more_bytes)
+    return with_instance(scene, node, position=replace(instance.position, lsn=end))
+
+
+def test_wal_beyond_the_new_timeline_is_foreseen_to_have_parted() -> None:
+    """A standby that was not asked, and has more than the candidate, is foreseen not to be let follow it."""
+    cluster = sized(5, 2)
+    way = failover(cluster, "n1", "n2")
+    assert way.steps[-1] == Step(action="follow", target="n5", other="n2")
+    order = laid(further(lost(cluster, way), "n5", 88), cluster, way)
+    assert [step.accepted for step in order.steps] == [*[True] * (len(way.steps) - 1), False]
+    (failing,) = [each for each in order.steps[-1].verdicts if each.result != "holds"]
+    assert failing.invariant == "wal-ancestry"
+    assert "88 bytes" in failing.evidence
+
+
+def test_who_has_parted_is_not_foreseen_to_acknowledge_anything() -> None:
+    """A standby that follows the candidate, and has more than it, does not count once that is promoted."""
+    cluster = sized(3, 1, witness=True)
+    fences = tuple(Step(action="fence", target=name, other="n2") for name in ("n2", "n1", "w"))
+    follow = Step(action="follow", target="n3", other="n2")
+    way = Way(steps=(*fences, follow, Step(action="promote", target="n2")), stops=None, returns=None)
+    order = laid(further(lost(cluster, way), "n3", 88), cluster, way)
+    assert all(step.accepted for step in order.steps)
+    assert order.steps[-1].writes is not None
+    assert order.steps[-1].writes.acknowledged == "unknown"
+    agreed = laid(lost(cluster, way), cluster, way).steps[-1].writes
+    assert agreed is not None
+    assert agreed.acknowledged == "yes"
 
 
 def test_where_a_wal_will_end_that_still_grows_is_not_guessed() -> None:
@@ -148,13 +182,18 @@ def test_reports_of_two_moments_are_no_divergence() -> None:
     """A standby that was read later than its primary, and shows more WAL, is not foreseen to be in anybody's way."""
     scene = begun(THREE)
     for name, more in (("n2", 8), ("n3", 80)):
-        instance = scene[name].instance
-        assert instance is not None
-        assert instance.position is not None
-        end = Lsn(instance.position.lsn.value + more)
-        scene = with_instance(scene, name, position=instance.position.__class__(term=1, bound=1, timeline=1, lsn=end))
+        scene = further(scene, name, more)
     for lay in (planned, planned_bare):
         assert all(step.accepted for step in laid(scene, THREE, lay(THREE, "n1", "n2")).steps)
+
+
+def test_what_each_line_leaves_is_foreseen() -> None:
+    """There is no line of any procedure after which the next one would be judged as if nothing had been done."""
+    lays: tuple[Lay, ...] = (planned, planned_bare, failover, failover_bare)
+    clusters = [sized(data, quorum, witness=witness) for data, quorum, witness in SIZES]
+    steps = [step for cluster in clusters for lay in lays for step in lay(cluster, "n1", "n2").steps]
+    steps += [step for cluster in clusters for step in given_up(cluster, "n1", ["n2"]).steps]
+    assert {step.action for step in steps} | {"start", "stop", "reclone"} == set(foreseen._OWN)
 
 
 def test_looking_changes_nothing() -> None:
