@@ -19,7 +19,8 @@ PATHS = (
     "/v1/requests?limit={}", "/v1/audit/records?start={}", "/v1/audit/search?person={}", "/v1/audit/search?since={}",
     "/v1/timeline?node={}", "/v1/timeline?term={}", "/v1/timeline?records={}", "/v1/explain?action={}&target=n3",
     "/v1/explain?action=stop&target={}", "/v1/explain?action=follow&target=n3&upstream={}", "/v1/status?sensitive={}",
-    "/v1/audit/comparison?seen={}",
+    "/v1/audit/comparison?seen={}", "/v1/procedures/{}", "/v1/procedures/return?node={}",
+    "/v1/procedures/maintenance?node=n3&reason={}", "/v1/procedures/maintenance?node=n3&{}=n1",
 )  # fmt: skip
 TEXTS = ("", "\x00", "e\u0301", "..", "a/b", "?", "-1", "9" * 16, "\u0663", "1e3", "x" * 3000, "sha256:" + "0" * 64)
 SIZE_BYTES_MAX = 300_000
