@@ -24,6 +24,7 @@ from aerodb.cli.remembered import check_before_signing
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.cli.signing import sign
 from aerodb.cli.terminal import Terminal, escape
+from aerodb.cli.waiting import telling
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, RequestLine
@@ -151,7 +152,9 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
     caller = session.connect(profile, EXECUTION_TIMEOUT_SECONDS)
     with unknown_from_here(request):
         body = canonical.encode(Confirm(signature=signature))
-        done = read(caller.post(request_path(request, "/confirmation"), body), Done)
+        with telling(session, profile, plan.request):
+            answer = caller.post(request_path(request, "/confirmation"), body)
+        done = read(answer, Done)
         show_outcome(terminal, profile.cluster, request, node, plan_digest(text), done)
     note(outcome=done.result, code=done.code)
     return BY_RESULT[done.result]

@@ -9,11 +9,14 @@ from aerodb.audit.clocks import jump_text
 from aerodb.audit.proof import fault_of
 from aerodb.cli.failures import OK, UNVERIFIED
 from aerodb.cli.paths import request_path
+from aerodb.cli.profile import Profile
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.cli.verification import read_plan
-from aerodb.protocol.api import Decision, RequestLine, Requests
+from aerodb.errors import AeroError
+from aerodb.protocol.api import Decision, RequestLine, Requests, Status
 from aerodb.protocol.cluster import Cluster
+from aerodb.views.observed import observe, step_of
 from aerodb.views.render import plan_lines, redacted_plan_lines
 from aerodb.views.requests import NOTHING_ASKED, spoken, spoken_briefly, state_style
 
@@ -61,7 +64,7 @@ def show(session: Session, request: str, *, as_json: bool) -> int:
     if as_json:
         session.terminal.document(body)
     else:
-        show_decision(session.terminal, decision, faults)
+        show_decision(session.terminal, decision, faults, step_now(session, profile, decision.line))
     return UNVERIFIED if any(faults) else OK
 
 
@@ -74,8 +77,22 @@ def proof_faults(cluster: Cluster, decision: Decision) -> list[str]:
     ]
 
 
-def show_decision(terminal: Terminal, decision: Decision, faults: list[str]) -> None:
-    """Show a request: the plan if there is one, its state, its records and their proofs."""
+def step_now(session: Session, profile: Profile, line: RequestLine) -> str:
+    """Return what a node does for a request that is confirmed and has no outcome, by a look that records nothing.
+
+    It is empty if the node is not known to work at it.
+    """
+    if line.state != "confirmed":
+        return ""
+    try:
+        status = read(session.connect(profile, READ_TIMEOUT_SECONDS).get("/v1/status"), Status)
+    except AeroError:
+        return ""
+    return step_of(observe(profile.cluster, status), line.target, line.request)
+
+
+def show_decision(terminal: Terminal, decision: Decision, faults: list[str], step: str = "") -> None:
+    """Show a request: its plan, its state and what is under way for it (`step`), its records and their proofs."""
     line = decision.line
     if decision.shown is not None:
         terminal.lines(redacted_plan_lines(decision.shown, line.plan or ""))
@@ -87,6 +104,8 @@ def show_decision(terminal: Terminal, decision: Decision, faults: list[str]) -> 
     terminal.line("")
     state = f"{line.state.upper()} {line.code}".rstrip()
     terminal.line(escape(f"{state}   (at {line.at}, request {line.request})"), state_style(line.state))
+    if step:
+        terminal.line(escape(f"UNDER WAY on {line.target}: {step}"), "warn")
     for each in decision.events:
         said = f"record {each.sequence}: {each.event} {each.result} {each.code}".rstrip()
         terminal.line(escape(f"{said}, by {each.operator}, at {each.at}; its text is redacted for your role"), "dim")

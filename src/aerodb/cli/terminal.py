@@ -5,6 +5,7 @@ Colour only adds to what the words say. It is off where the stream is no termina
 """
 
 import os
+import shutil
 import sys
 import termios
 from collections.abc import Iterable, Sequence
@@ -90,9 +91,13 @@ class Terminal:
         return answer.removesuffix("\n") if answer else None
 
     def progress(self, text: str) -> None:
-        """Show how far something is, in place of what was shown before; only where a person watches."""
+        """Show how far something is, in place of what was shown before; only where a person watches.
+
+        It is one line, which is cut where the terminal is narrower: what is longer could not be replaced.
+        """
         if self.stderr.isatty():
-            self.stderr.write(f"\r\x1b[K{text}")
+            width = shutil.get_terminal_size().columns - 1
+            self.stderr.write(f"\r\x1b[K{text if len(text) <= width else f'{text[: width - 3]}...'}")
             self.stderr.flush()
 
     def warn(self, text: str) -> None:

@@ -35,7 +35,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
-from aerodb.protocol.facts import Facts, Instance, Unfinished
+from aerodb.protocol.facts import UNDER_WAY, Facts, Instance, Unfinished
 from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
@@ -167,12 +167,12 @@ class Agent:
     def facts(self) -> Facts:
         """Return the node's facts now, an unfinished request among them."""
         facts, begun = self.facts_through(self._looked_at), self._store.unfinished()
-        return msgspec.structs.replace(facts, unfinished=self._unfinished(begun[0])) if begun else facts
+        return msgspec.structs.replace(facts, unfinished=self._unfinished(begun[0], facts)) if begun else facts
 
-    def _unfinished(self, begun: Begun) -> Unfinished:
+    def _unfinished(self, begun: Begun, facts: Facts) -> Unfinished:
         plan = canonical.decode(begun.plan.encode(), Plan)
         if self._taken == begun.request:
-            found = specification.Established(result="unknown", evidence=f"it is under way: {self._hands.step}")
+            found = specification.Established(result="unknown", evidence=UNDER_WAY + self._hands.work.said(facts))
         elif self._working.locked():
             found = specification.Established(result="unknown", evidence="another request is under way; ask again")
         else:
@@ -284,6 +284,7 @@ class Agent:
 
     def _take(self, request: str) -> None:
         self._working.acquire()
+        self._hands.work.begin()
         self._taken = request
 
     def _release(self) -> None:
@@ -362,7 +363,8 @@ class Agent:
                 locks.check_confirmed(self._versions.chain, self._node.name, request, unverified)
                 return self._answers.never(request)
             if begun is None or self._working.locked():
-                raise Busy(f"an action is under way on {self._node.name}", executed="unknown")
+                does = f": {self._hands.work.step}" if self._taken else ""
+                raise Busy(f"an action is under way on {self._node.name}{does}", executed="unknown")
             self._take(request)
         try:
             return self._establish(begun)

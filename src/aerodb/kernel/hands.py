@@ -1,11 +1,13 @@
 """A node's hands: the steps that an action's operation may take on it, grouped by subject; here for real."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.audit.note import stated_size
+from aerodb.errors import AeroError
 from aerodb.kernel.postgres.errors import NotRunning
 from aerodb.kernel.postgres.instance import Postgres
 from aerodb.kernel.store import Store
@@ -15,19 +17,44 @@ from aerodb.protocol.authority import Grant, Pledge, Standing
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed, sign
+from aerodb.rules.replaying import sized
+
+SoFar = Callable[[Facts], str]
+"""Tells how far a step is by the node's facts and by what else can be seen; an empty text if that is not known."""
+
+
+NOTHING_CHANGED = "it has not begun to change anything"
+
+
+def _nothing(_: Facts) -> str:
+    return ""
 
 
 @dataclass
 class Work:
     """What all hands of one agent share; `own` is its PostgreSQL, None on a witness.
 
-    `step` says in words what the operation is doing now, for those who wait for it.
+    `step` says in words what the operation is doing now, and `so_far` how far it is, for those who wait for it.
     """
 
     name: str
     store: Store
     own: Postgres | None
-    step: str = "it has not begun to change anything"
+    step: str = NOTHING_CHANGED
+    so_far: SoFar = _nothing
+
+    def begin(self, step: str = NOTHING_CHANGED, so_far: SoFar = _nothing) -> None:
+        """Say what is done from now on; an operation begins by saying that it has changed nothing yet."""
+        self.so_far = _nothing  # So that no step is ever shown with how far another is.
+        self.step = step
+        self.so_far = so_far
+
+    def said(self, facts: Facts) -> str:
+        """Return the step, and how far it is where that can be seen."""
+        step, far = self.step, ""
+        with suppress(AeroError, OSError):
+            far = self.so_far(facts)
+        return f"{step}: {far}" if far and step == self.step else step
 
     @property
     def postgres(self) -> Postgres:
@@ -41,6 +68,11 @@ class Work:
         return self.own
 
 
+def _unreplayed(facts: Facts) -> str:
+    replay = facts.instance.keeping.replay if facts.instance else None
+    return f"{sized(replay.unreplayed_bytes)} left" if replay is not None and replay.unreplayed_bytes else ""
+
+
 class NodeProcess:
     """The hands on PostgreSQL's process."""
 
@@ -50,17 +82,18 @@ class NodeProcess:
 
     def checkpoint(self) -> None:
         """Run a CHECKPOINT."""
-        self._work.step = "the agent runs a checkpoint"
+        self._work.begin("the agent runs a checkpoint", self._work.postgres.checkpoint_so_far())
         self._work.postgres.checkpoint()
 
     def stop(self) -> None:
         """Shut PostgreSQL down cleanly."""
-        self._work.step = "the agent waits for PostgreSQL to shut down"
+        self._work.begin("the agent waits for PostgreSQL to shut down", lambda _: self._work.postgres.stop_waits_for())
         self._work.postgres.stop()
 
     def start(self) -> None:
         """Start PostgreSQL in the durable standing's role."""
-        self._work.step = "the agent waits for PostgreSQL to accept connections"
+        step = "the agent waits for PostgreSQL to accept connections"
+        self._work.begin(step, lambda _: self._work.postgres.start_waits_for())
         self._work.postgres.start(standby=self._work.store.standing.role == "standby")
 
 
@@ -73,23 +106,24 @@ class NodeReplication:
 
     def detach(self) -> None:
         """Cut the WAL receiver; a witness has none."""
-        self._work.step = "the agent cuts the WAL receiver, and waits until everything received is replayed"
+        step = "the agent cuts the WAL receiver, and waits until everything received is replayed"
+        self._work.begin(step, _unreplayed)
         if self._work.own is not None:
             self._work.own.replication.detach()
 
     def attach(self, upstream: str) -> None:
         """Name `upstream` in the durable settings."""
-        self._work.step = "the agent names its upstream"
+        self._work.begin("the agent names its upstream")
         self._work.postgres.replication.attach(upstream)
 
     def promote(self) -> None:
         """Promote PostgreSQL."""
-        self._work.step = "the agent waits for PostgreSQL to leave recovery"
+        self._work.begin("the agent waits for PostgreSQL to leave recovery")
         self._work.postgres.replication.promote()
 
     def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
         """Write the term's row."""
-        self._work.step = "the agent writes the row of the term"
+        self._work.begin("the agent writes the row of the term")
         return self._work.postgres.replication.write_term(term, quorum, epoch)
 
 
@@ -102,16 +136,17 @@ class NodeData:
 
     def fits(self, upstream: str) -> None:
         """Return only if a copy of `upstream` fits on the disk."""
+        self._work.begin(f"the agent asks {upstream} how much there is to copy; it runs a checkpoint first")
         self._work.postgres.data.fits(upstream)
 
     def copy(self, upstream: str) -> Lsn:
         """Copy `upstream` into a new data folder; return the end of its WAL."""
-        self._work.step = f"the agent copies the data of {upstream}"
+        self._work.begin(f"the agent copies the data of {upstream}", lambda _: self._work.postgres.data.so_far())
         return self._work.postgres.data.copy(upstream)
 
     def swap(self) -> None:
         """Switch to the newest data folder that was copied."""
-        self._work.step = "the agent puts the new data folder in use"
+        self._work.begin("the agent puts the new data folder in use")
         self._work.postgres.data.swap()
 
 
@@ -124,7 +159,7 @@ class NodeSettings:
 
     def reload(self) -> None:
         """Have PostgreSQL read its settings files again."""
-        self._work.step = "the agent waits for PostgreSQL to read its settings files"
+        self._work.begin("the agent waits for PostgreSQL to read its settings files")
         self._work.postgres.reload()
 
     def quorum(self) -> int:
@@ -157,9 +192,9 @@ class NodeHands:
         self.settings = NodeSettings(self._work)
 
     @property
-    def step(self) -> str:
-        """Return what the operation is doing now, in words."""
-        return self._work.step
+    def work(self) -> Work:
+        """Return what all hands share, and say by it what the operation is doing now."""
+        return self._work
 
     def look(self) -> Facts:
         """Return the node's facts as they are now."""
@@ -183,11 +218,11 @@ class NodeHands:
 
     def accept_log(self, request: str) -> int:
         """Give up the audit log seen so far for the one shown with `request`; return the size of the one given up."""
-        self._work.step = "the agent writes down which log it accepts"
+        self._work.begin("the agent writes down which log it accepts")
         accepted = self._store.accept_log(request)
         return stated_size(accepted.earlier[0]) if accepted.earlier else 0
 
     def take_version(self, document: str) -> None:
         """Take the next version of the configuration."""
-        self._work.step = "the agent writes the version of the configuration down"
+        self._work.begin("the agent writes the version of the configuration down")
         self._versions.take(document)

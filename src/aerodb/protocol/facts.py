@@ -173,6 +173,10 @@ class Instance(InstanceOne, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     files: SettingsFiles | msgspec.UnsetType = msgspec.UNSET
 
 
+UNDER_WAY = "it is under way: "
+"""How the evidence of a request begins that its agent works at; what the agent does for it then follows."""
+
+
 class Unfinished(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request that the journal began and did not end, and what PostgreSQL's own state says of it."""
 
@@ -180,6 +184,12 @@ class Unfinished(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     action: str
     result: Literal["executed", "not executed", "unknown"]
     evidence: str
+
+    @property
+    def step(self) -> str:
+        """Return what the agent does for the request now, in words; empty if it is not known to work at it."""
+        works = self.result == "unknown" and self.evidence.startswith(UNDER_WAY)
+        return self.evidence.removeprefix(UNDER_WAY) if works else ""
 
 
 class FactsOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -263,6 +273,8 @@ def structural(facts: Facts) -> Facts:
 
     Two reads of a node whose structural facts differ are not one state.
     """
+    if facts.unfinished is not None and facts.unfinished.step:
+        facts = msgspec.structs.replace(facts, unfinished=msgspec.structs.replace(facts.unfinished, evidence=UNDER_WAY))
     instance = facts.instance
     if instance is None:
         return facts

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Status
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, Sender, State
+from aerodb.protocol.facts import Facts, Sender, State, Unfinished
 from aerodb.protocol.keeping import NOTHING_SEEN
 from aerodb.protocol.plan import Snapshot
 from aerodb.rules.position import is_of, said
@@ -204,6 +204,20 @@ def lags(name: str, facts: Facts, observed: Observed) -> tuple[str, str]:
     return behind_text(received, flush), behind_text(replayed, replay)
 
 
+def unfinished_remark(unfinished: Unfinished) -> Remark:
+    """Return what a node says of a request without an outcome: what it does for it, or how to ask what became of it."""
+    if unfinished.step:
+        return "warn", f"has {unfinished.action} under way: {unfinished.step} (aerodb show {unfinished.request})"
+    return "bad", f"has an action without an outcome: aerodb outcome {unfinished.request}"
+
+
+def step_of(observed: Observed, node: str, request: str) -> str:
+    """Return what a node does for a request now, in words; empty if it is not known to work at it."""
+    facts = observed.facts.get(node)
+    unfinished = facts.unfinished if facts else None
+    return unfinished.step if unfinished is not None and unfinished.request == request else ""
+
+
 def node_remarks(facts: Facts) -> list[Remark]:
     """Return what is unusual about a node, as sentences without their subject."""
     standing, instance, found = facts.standing, facts.instance, _running_remarks(facts)
@@ -215,7 +229,7 @@ def node_remarks(facts: Facts) -> list[Remark]:
     if standing.halted:
         found.append(("warn", "was stopped by a person, and stays down until a person starts it"))
     if facts.unfinished is not None:
-        found.append(("bad", f"has an action without an outcome: aerodb outcome {facts.unfinished.request}"))
+        found.insert(0, unfinished_remark(facts.unfinished))  # What else is unusual may be its doing.
     if instance is not None and instance.damage:
         found.append(("bad", f"could not be read whole: {'; '.join(instance.damage)}"))
     if instance is not None and instance.unused:

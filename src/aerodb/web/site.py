@@ -41,6 +41,7 @@ PAGES = (
     _get("/requests/new", requests.new),
     _post("/requests", requests.ask),
     _get("/requests/{request}", requests.one),
+    _get("/requests/{request}/progress", requests.progress),
     _post("/requests/{request}/outcome", requests.ask_outcome),
     _post("/requests/{request}/confirmation", confirming.confirm),
     _post("/requests/{request}/decline", confirming.decline),

@@ -135,6 +135,18 @@ class MemoryPostgres(Postgres):
     def interrupt(self) -> None:
         """Have nothing that takes long."""
 
+    def checkpoint_so_far(self) -> Callable[[object], str]:
+        """Return what tells how far a checkpoint is."""
+        return lambda _: "3 MB written so far"
+
+    def stop_waits_for(self) -> str:
+        """Return what keeps a shutdown."""
+        return "still the receiver n2"
+
+    def start_waits_for(self) -> str:
+        """Return what keeps a start: nothing that can be seen."""
+        return ""
+
     def checkpoint(self) -> None:
         """Note that it was asked for."""
         self.done.append("checkpoint")
@@ -288,6 +300,10 @@ class MemoryData(DataFolders):
         own.done.append(f"copy {upstream}")
         own._source = upstream
         return own._peers[upstream]._position.lsn
+
+    def so_far(self) -> str:
+        """Return how far a copy is."""
+        return "1 MB of about 2 MB, without WAL"
 
     def swap(self) -> None:
         """Put the copy in use."""

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from aerodb.actions import catalogue
 from aerodb.actions.checkpoint import established
 from aerodb.protocol import canonical
-from aerodb.protocol.facts import Instance, State, structural
+from aerodb.protocol.facts import UNDER_WAY, Facts, Instance, State, Unfinished, structural
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Plan
 from aerodb.rules.explain import explain
@@ -64,3 +64,16 @@ def test_a_running_nodes_checkpoint_is_not_structural() -> None:
         first = replace(SCENE["n1"], instance=changed("n1", 1000, state=state))
         second = replace(SCENE["n1"], instance=moved[state])
         assert (canonical.encode(structural(first)) == canonical.encode(structural(second))) is same
+
+
+def test_how_far_an_operation_is_is_not_structural() -> None:
+    """While a node works at a request, plans elsewhere are made all the same; another request is another state."""
+
+    def at(request: str, evidence: str) -> Facts:
+        unfinished = Unfinished(request=request, action="reclone", result="unknown", evidence=evidence)
+        return structural(replace(SCENE["n1"], unfinished=unfinished))
+
+    assert at("a", f"{UNDER_WAY}1 MB") == at("a", f"{UNDER_WAY}2 MB")
+    assert at("a", f"{UNDER_WAY}1 MB") != at("b", f"{UNDER_WAY}1 MB")
+    assert at("a", f"{UNDER_WAY}1 MB") != at("a", "it is stopped")
+    assert at("a", "it runs") != at("a", "it is stopped")

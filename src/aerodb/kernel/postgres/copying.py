@@ -20,6 +20,7 @@ from psycopg import pq
 from psycopg.pq import abc
 
 from aerodb.kernel.postgres.errors import CopyUnfit
+from aerodb.rules.replaying import sized
 
 ASK = b"BASE_BACKUP (LABEL 'aerodb asks', PROGRESS, CHECKPOINT 'fast', WAIT false, MANIFEST 'no')"
 ASK_SECONDS_MAX = 600.0
@@ -38,10 +39,14 @@ class CopySource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CopyLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the parts of a copy go: each tablespace, and the WAL (None: into the copy itself)."""
+    """Where the parts of a copy go: each tablespace, and the WAL (None: into the copy itself).
+
+    `size_bytes` is what it takes without its WAL.
+    """
 
     tablespaces: tuple[tuple[str, Path], ...]
     log: Path | None
+    size_bytes: int
 
     @property
     def arguments(self) -> list[str]:
@@ -120,6 +125,7 @@ def layout_of(source: CopySource, beside: Path, current: Path | None) -> CopyLay
             for number, place in enumerate(source.tablespaces, 1)
         ),
         log=log,
+        size_bytes=source.size_bytes,
     )
 
 
@@ -143,3 +149,39 @@ def refuse_unfit(source: CopySource, home: Path, layout: CopyLayout) -> None:
 def _free_bytes(folder: Path) -> int:
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
+
+
+class GrowingCopy:
+    """A copy while it is made: how much of it is there, without its WAL, of about how much."""
+
+    def __init__(self, parts: tuple[Path, ...], size_bytes: int) -> None:
+        """Keep what grows; nothing is measured yet."""
+        self._parts, self._size_bytes = parts, size_bytes
+        self._copied_bytes, self._again = 0, 0.0
+
+    def said(self) -> str:
+        """Return how far it is, in words.
+
+        A copy of many files takes long to measure: at most a tenth of the time is spent on it, and what is said may be
+        that old.
+        """
+        begin = time.monotonic()
+        if begin >= self._again:
+            self._copied_bytes = sum(_grown_bytes(part) for part in self._parts)
+            now = time.monotonic()
+            self._again = now + 9 * (now - begin)
+        return f"{sized(self._copied_bytes)} of about {sized(self._size_bytes)}, without WAL"
+
+
+def _grown_bytes(part: Path) -> int:
+    """Return the length of all files in a folder but for its WAL; what vanishes meanwhile is skipped."""
+    grown = 0
+    for above, folders, files in os.walk(part):
+        if above == str(part) and "pg_wal" in folders:
+            folders.remove("pg_wal")
+        for name in files:
+            try:
+                grown += os.lstat(os.path.join(above, name)).st_size  # noqa: PTH118 - there are many.
+            except OSError:
+                continue
+    return grown

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aerodb.kernel.durable import sync_folder, write_durably
 from aerodb.kernel.postgres import settings
-from aerodb.kernel.postgres.copying import CopyLayout, ask_source, layout_of, refuse_unfit
+from aerodb.kernel.postgres.copying import CopyLayout, GrowingCopy, ask_source, layout_of, refuse_unfit
 from aerodb.kernel.postgres.errors import FolderBroken, WalUnreadable
 from aerodb.kernel.postgres.ground import Ground
 from aerodb.kernel.postgres.identity import draw_identity
@@ -44,6 +44,7 @@ class DataFolders:
         self._ground = ground
         self._place = ground.place
         self._copied: str | None = None
+        self._copying: GrowingCopy | None = None
 
     def _ending(self) -> bool:
         return self._ground.children.ended
@@ -82,12 +83,14 @@ class DataFolders:
             WalUnreadable: pg_basebackup does not say where the copy's WAL ends.
             CopyUnfit: the copy does not fit, and was not begun.
         """
+        self._copying = None
         host, port = self._ground.address_of(upstream)
         finished = self._place.home / f"data-{self._place.next_number():04d}"
         # Each attempt has its own name, so an earlier attempt that still writes does so elsewhere.
         attempt = f"{finished.name}.{secrets.token_hex(8)}"
         partial = finished.with_name(f"{attempt}.partial")
         layout = self._laid_out(upstream, finished.with_name(attempt))
+        self._copying = GrowingCopy((partial, *(path for _, path in layout.tablespaces)), layout.size_bytes)
         if layout.log is not None:
             layout.log.mkdir(mode=0o700)
             if self._ground.installation.account:
@@ -98,13 +101,18 @@ class DataFolders:
             environment={"PGPASSWORD": self._place.replication_secret.read_text(encoding="ascii")},
             among=self._ground.children,
         )  # fmt: skip
-        end = end_of_copy(ended.error)
+        self._copying, end = None, end_of_copy(ended.error)
         write_durably(partial / "standby.signal", b"", self._ground.owner)
         draw_identity(partial, self._ground.owner)  # The copy has brought the source's identity along.
         partial.replace(finished)
         sync_folder(self._place.home)
         self._copied = finished.name
         return end
+
+    def so_far(self) -> str:
+        """Return how far a copy under way is, in words."""
+        growing = self._copying
+        return growing.said() if growing else "the source runs a checkpoint, and says how much there is to copy"
 
     def swap(self) -> None:
         """Put the folder that was copied last in use, by one rename.

@@ -8,7 +8,7 @@ Source: PostgreSQL manual 26 (high availability), 25.3 (base backups).
 from collections.abc import Callable
 
 from aerodb.errors import AeroError
-from aerodb.kernel.postgres import process
+from aerodb.kernel.postgres import process, waiting
 from aerodb.kernel.postgres.children import Children
 from aerodb.kernel.postgres.errors import (
     RoleConflict,
@@ -124,6 +124,20 @@ class Postgres:
             StatementFailed: it failed, took longer than CHECKPOINT_SECONDS_MAX, or the agent is ending.
         """
         self._session.lasting.run("checkpoint", CHECKPOINT_SECONDS_MAX)
+
+    def checkpoint_so_far(self) -> Callable[[object], str]:
+        """Return what tells how much the checkpointer has written from now on."""
+        pid = waiting.checkpointer_of(self._place)
+        before = waiting.written_bytes(pid)
+        return lambda _: waiting.written_since(pid, before)
+
+    def stop_waits_for(self) -> str:
+        """Return what keeps a PostgreSQL that shuts down, in words."""
+        return waiting.still_there(waiting.server_processes(self._place))
+
+    def start_waits_for(self) -> str:
+        """Return what keeps a PostgreSQL that starts, in words."""
+        return waiting.recovering(waiting.server_processes(self._place))
 
     def reload(self) -> None:
         """Make PostgreSQL read its settings files again, and wait until it has.

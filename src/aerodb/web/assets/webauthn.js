@@ -45,6 +45,17 @@
     place.replaceChildren(mark);
   };
 
+  // While the browser waits for the answer, this page still stands: it says what the node does meanwhile.
+  const tell = (form, status, meanwhile) => {
+    const ask = async () => {
+      const answer = await fetch(form.dataset.meanwhile).catch(() => null);
+      const step = answer && answer.ok ? (await answer.json()).step : "";
+      status.textContent = step ? `${meanwhile} Now: ${step}.` : meanwhile;
+      setTimeout(ask, 2000);
+    };
+    if (form.dataset.meanwhile) setTimeout(ask, 2000);
+  };
+
   const attach = (form, ask, meanwhile) => {
     const button = form.querySelector("button");
     const status = form.querySelector("[role=status]");
@@ -64,6 +75,7 @@
       }
       status.textContent = meanwhile;
       form.submit();
+      tell(form, status, meanwhile);
     });
   };
 

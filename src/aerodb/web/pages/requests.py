@@ -29,10 +29,12 @@ from aerodb.rules.arguments import KINDS
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
 from aerodb.rules.second import who_could
 from aerodb.rules.specification import Action
+from aerodb.views.observed import observe, step_of
 from aerodb.views.render import Line, outcome_lines, plan_lines, redacted_plan_lines, unsigned_outcome_lines
 from aerodb.views.requests import CONFIRMING, LAPSED, NOTHING_ASKED, state_style
 from aerodb.web.errors import FormMalformed
-from aerodb.web.visit import Onward, Page, Visit
+from aerodb.web.pages.cluster import status_of
+from aerodb.web.visit import Json, Onward, Page, Visit
 
 REQUESTS_A_PAGE = 100
 OWN_FORMS = {"configure": "/configuration/change"}
@@ -168,7 +170,7 @@ def one(visit: Visit) -> Page:
         RequestNotFound: the log knows none of that id.
     """
     decision = visit.access.decision(visit.path["request"], sensitive=False)
-    line, turn = decision.line, turn_of(visit, decision)
+    line, turn, step = decision.line, turn_of(visit, decision), step_now(visit, decision)
     values = {
         **shown_plan(decision),
         "line": line,
@@ -181,9 +183,30 @@ def one(visit: Visit) -> Page:
         "over": line.state if line.state in {"declined", "lapsed"} else "",
         "words": words_of(line.plan).split(" ") if line.plan else [],
         "options": options_for(visit, decision.plan) if turn.signs and decision.plan else "",
-        "may_ask_outcome": visit.person.role == "operator" and line.state in {"confirmed", "unknown"},
+        "step": step,
+        "may_ask_outcome": visit.person.role == "operator" and line.state in {"confirmed", "unknown"} and not step,
     }
     return Page(template="request.html", here="/requests", values=values)
+
+
+def step_now(visit: Visit, decision: Decision) -> str:
+    """Return what a node does for a request that is confirmed and has no outcome; empty if it is not at work at it.
+
+    The nodes are looked at for it, which records nothing.
+    """
+    line = decision.line
+    if line.state != "confirmed":
+        return ""
+    return step_of(observe(visit.access.cluster, status_of(visit, judged=False)), line.target, line.request)
+
+
+def progress(visit: Visit) -> Json:
+    """Answer with what a node does for a request now.
+
+    Raises:
+        RequestNotFound: the log knows none of that id.
+    """
+    return Json(value={"step": step_now(visit, visit.access.decision(visit.path["request"], sensitive=False))})
 
 
 def shown_plan(decision: Decision) -> dict[str, Any]:
