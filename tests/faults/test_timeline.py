@@ -1,5 +1,6 @@
 """The timeline and the cluster as of then, on a real cluster."""
 
+import re
 import subprocess
 import sys
 
@@ -131,9 +132,11 @@ def test_sensitive_texts_of_the_timeline_are_redacted(shared: Running, request_i
 def test_the_command_line_shows_it(shared: Running, request_id: str) -> None:
     """`aerodb timeline` shows the same, for people and as the API's own bytes."""
     base = [sys.executable, "-m", "aerodb", "--profile", str(shared.layout.profile("observer")), "timeline"]
-    shown = subprocess.run([*base, "--node", "n3"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run([*base, "--exact", "--node", "n3"], capture_output=True, text=True, check=True).stdout
     assert f"request {request_id}: begun -> ended: executed" in shown
     assert "uncertain" in shown
+    told = subprocess.run([*base, "--node", "n3"], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"follow n3 --upstream n2   executed\n +\w+, records \d+ to \d+\n +n3  ", told)
     document = subprocess.run([*base, "--json", "--term", "1"], capture_output=True, check=True).stdout
     assert about(canonical.decode(document.strip(), Timeline).entries, request_id)
 

@@ -1,45 +1,124 @@
 """`aerodb timeline`: what every node saw change and what the log holds, in one order that no clock decides."""
 
+import shutil
+import textwrap
+
 import click
 
 from aerodb.cli.failures import OK
 from aerodb.cli.session import ClientCommand, Session, json_option, read
-from aerodb.cli.terminal import Cell, escape
+from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.protocol.timeline import Entry, Timeline
-from aerodb.views.lags import LEGEND, NOTHING_SAMPLED, picture
+from aerodb.views.lags import LEGEND as LAG_LEGEND
+from aerodb.views.lags import NOTHING_SAMPLED, picture
+from aerodb.views.story import (
+    EVENTS,
+    GAP,
+    LEGEND,
+    NOTHING_KNOWN,
+    ORDERING,
+    REQUEST,
+    Chapter,
+    StoryLine,
+    cut,
+    story,
+    summary,
+)
 from aerodb.views.timeline import sentence, silences
 
 HEAD = ("ORDER", "TERM", "WAL POSITION", "SOURCE", "NUMBER", "WHAT", "CLOCK, NOT TRUSTED")
 ORDERS: dict[str, Cell] = {"start": ("dim", "first"), "after": ("plain", "after"), "uncertain": ("warn", "uncertain")}
 STYLES = {"record": "heading", "event": "plain", "gap": "warn"}
+MARKS = {
+    REQUEST: ("\N{BLACK SQUARE}", "#"),
+    EVENTS: ("\N{WHITE CIRCLE}", "o"),
+    GAP: ("\N{BLACK UP-POINTING TRIANGLE}", "!"),
+    "uncertain": ("?", "?"),
+}
+"""The mark of each kind of chapter, also where the terminal has no UTF-8."""
+RECORDS_MAX = 1000
+INDENT = 22
+"""Where what stands beneath a chapter's title begins."""
 
 
 @click.command(cls=ClientCommand)
 @json_option
 @click.option("--node", metavar="NODE", help="Only what is about this node.")
 @click.option("--term", type=click.IntRange(min=1), help="Only what is shown within this term.")
-@click.option("--records", type=click.IntRange(1, 1000), help="How many of the newest records, and events a node.")
+@click.option(
+    "--records", type=click.IntRange(1, RECORDS_MAX), help="How many of the newest records, and events a node."
+)
+@click.option(
+    "--from", "first", type=click.IntRange(min=0), metavar="RECORD", help="Only from this record of the log on."
+)
+@click.option("--to", "last", type=click.IntRange(min=0), metavar="RECORD", help="Only up to this record of the log.")
+@click.option("--exact", is_flag=True, help="Every entry as a row, with its term, WAL position, number and clock.")
 @click.option("--sensitive", is_flag=True, help="Texts that are else redacted; the reading is recorded.")
 @click.pass_obj
-def timeline(session: Session, /, *, as_json: bool, **given: str | int | bool | None) -> int:
-    """Show what the nodes saw change and what the log holds, in one order; clocks do not decide it."""
+def timeline(
+    session: Session,
+    /,
+    *,
+    as_json: bool,
+    first: int | None,
+    last: int | None,
+    exact: bool,
+    **given: str | int | bool | None,
+) -> int:
+    """Show what the nodes saw change and what the log holds, as a story; clocks do not decide its order."""
     from urllib.parse import urlencode
 
-    asked = {name: int(value) if name == "sensitive" else value for name, value in given.items() if value}
+    if as_json and not (first is last is None):
+        raise click.UsageError("--json is the API's own answer, which --from and --to cannot cut")
+    zoomed = {} if first is last is None or given["records"] else {"records": RECORDS_MAX}
+    asked = {name: int(value) if name == "sensitive" else value for name, value in given.items() if value} | zoomed
     query = urlencode(asked, errors="replace")
     body = session.get("/v1/timeline" + (f"?{query}" if query else ""))
-    answer = read(body, Timeline)
     if as_json:
         session.terminal.document(body)
         return OK
+    answer = cut(read(body, Timeline), first, last)
     for name, said in silences(answer).items():
         session.terminal.line(escape(f"{name} {said}"), "bad")
     _show_lag(session, answer)
-    session.terminal.table(HEAD, [_row(entry) for entry in answer.entries])
+    if exact:
+        session.terminal.table(HEAD, [_row(entry) for entry in answer.entries])
+    else:
+        _tell(session.terminal, story(answer.entries))
     session.terminal.line(f"audit log: {answer.log_size} records", "dim")
     if answer.redacted:
         session.terminal.line(f"{len(answer.redacted)} sensitive texts are redacted.", "warn")
     return OK
+
+
+def _tell(terminal: Terminal, chapters: tuple[Chapter, ...]) -> None:
+    """Tell the story, below its legend."""
+    at = 0 if terminal.draws else 1
+    if not chapters:
+        terminal.line(NOTHING_KNOWN, "dim")
+        return
+    terminal.line(summary(chapters), "heading")
+    terminal.line(ORDERING, "dim")
+    for kind, said in LEGEND.items():
+        terminal.line(f"  {MARKS[kind][at]} {said}", "dim")
+    for chapter in chapters:
+        order = f" {MARKS['uncertain'][at]}" if chapter.uncertain else ""
+        head = f"{chapter.when.since:>8}  {chapter.when.time:8}  {MARKS[chapter.kind][at]}{order} {chapter.title}"
+        became = f"   {chapter.state} {chapter.code}".rstrip()
+        terminal.line(escape(head + became), {REQUEST: "heading", GAP: "warn"}.get(chapter.kind, "plain"))
+        for text in filter(None, (chapter.about, *(_line(line, at) for line in chapter.lines))):
+            for part in _wrapped(escape(text)):
+                terminal.line(part, "dim" if text == chapter.about else "plain")
+
+
+def _wrapped(text: str) -> list[str]:
+    """Return a text as lines of the terminal's width, beneath a chapter's title."""
+    width = max(shutil.get_terminal_size().columns, INDENT + 40)
+    return textwrap.wrap(text, width, initial_indent=" " * INDENT, subsequent_indent=" " * (INDENT + 4))
+
+
+def _line(line: StoryLine, at: int) -> str:
+    return f"{MARKS['uncertain'][at] + ' ' if line.uncertain else ''}{line.node}  {line.said}"
 
 
 def _show_lag(session: Session, answer: Timeline) -> None:
@@ -48,7 +127,7 @@ def _show_lag(session: Session, answer: Timeline) -> None:
     if drawn is None:
         session.terminal.line(NOTHING_SAMPLED, "dim")
         return
-    session.terminal.line(LEGEND, "dim")
+    session.terminal.line(LAG_LEGEND, "dim")
     for line in drawn.lines:
         session.terminal.line(escape(line))
     session.terminal.line("")

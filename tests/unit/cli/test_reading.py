@@ -508,3 +508,20 @@ def test_a_role_that_is_shown_no_signed_reports_is_told_so(stage: Stage) -> None
     assert rows(shown.plain, "NODE")["n2"] == ["standby of n1", "0/2FFFF00", "256 B", "unknown", "quorum"]
     assert "your role is not shown the signed reports" in shown.plain
     assert "Redacted: n1.instance.folder" in shown.plain
+
+
+def test_the_timeline_is_a_story(stage: Stage) -> None:
+    """A request with what became of it and what its node saw; each entry is a row where that is asked for."""
+    for house in stage.room.houses.values():
+        house.observe()
+    assert stage.run("stop", "n3", "--reason", "x", typed="n3\n").code == 0
+    stage.room.houses["n3"].observe()
+    told = stage.run("timeline").plain
+    found = re.search(r"stop n3   executed\n +alice, records (\d+) to (\d+)\n +n3  ", told)
+    assert found
+    assert re.search(r"PostgreSQL is stopped\s+\(before:\s+running\)", told)
+    assert re.search(r"^\d requests? by 1 person: \d executed", told, re.MULTILINE)
+    assert "begun -> ended: executed" in stage.run("timeline", "--exact").plain
+    assert "stop n3" in stage.run("timeline", "--from", found[1], "--to", found[2]).plain
+    assert f"records {found[1]} to" not in stage.run("timeline", "--from", str(int(found[2]) + 1)).plain
+    assert stage.run("timeline", "--json", "--from", "1").code == 2

@@ -8,9 +8,8 @@ from aerodb.protocol.authority import Position
 from aerodb.protocol.cluster import Operator, Role
 from aerodb.protocol.facts import State
 from aerodb.protocol.lsn import Lsn
-from aerodb.protocol.timeline import Entry
 from aerodb.rules.writes import writes
-from aerodb.views import lanes, topology
+from aerodb.views import topology
 from aerodb.views.observed import observe_snapshot
 from aerodb.web.pages.cluster import cluster_page
 from aerodb.web.rendering import render
@@ -82,16 +81,3 @@ def test_what_a_page_shows_is_escaped() -> None:
     page = _page(Operator(name="<b>\u202egnome\x07", role=Role.OPERATOR)).decode()
     assert "&lt;b&gt;\\u202egnome\\u0007" in page
     assert "\u202e" not in page
-
-
-def test_lanes_show_terms() -> None:
-    """A term begins a band of its own, in each lane."""
-    entries = tuple(
-        Entry(
-            source=source, sequence=at, kind="event", order="after", what="state", node=source, term=term, lsn=Lsn(lsn)
-        )
-        for at, (source, term, lsn) in enumerate((("n1", 1, 900), ("n2", 1, 100), ("n1", 2, 950), ("n2", 2, 950)))
-    )
-    drawn = {lane.name: lane for lane in lanes.draw(CLUSTER, entries).lanes}
-    assert [band.term for band in drawn["n1"].bands] == [1, 2]
-    assert [band.term for band in drawn["n2"].bands] == [1, 2]

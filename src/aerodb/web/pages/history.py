@@ -3,12 +3,17 @@
 Neither page asks for what is sensitive, so neither leaves a record: who may see it is decided where the API's is.
 """
 
+from urllib.parse import urlencode
+
+from msgspec.structs import replace
+
 from aerodb.rules.writes import writes
-from aerodb.views.lags import NOTHING_SAMPLED, picture
-from aerodb.views.lanes import draw as draw_lanes
+from aerodb.views.chart import AXES, chart
+from aerodb.views.lags import NOTHING_SAMPLED
 from aerodb.views.matrix import matrix_rows
 from aerodb.views.observed import observe_snapshot
 from aerodb.views.status import silence_remarks
+from aerodb.views.story import LEGEND, NOTHING_KNOWN, ORDERING, cut, story, summary
 from aerodb.views.timeline import silences
 from aerodb.views.topology import draw
 from aerodb.web.errors import FormMalformed
@@ -17,34 +22,58 @@ from aerodb.web.visit import Page, Visit
 
 ENTRIES_MAX = 120
 """How many of the newest records, and of each node's newest events: the page stays under its 100 kB."""
+ZOOMED_MAX = 1_000
+"""How many are read for a stretch of the log that was asked for; what it holds is shown whole."""
 
 
 def timeline(visit: Visit) -> Page:
-    """Answer with what every node saw and what the log holds, in one order.
+    """Answer with what every node saw and what the log holds: as a story, or, if asked for, entry by entry.
 
     Raises:
         CallerRefused: the person may not read requests.
         NodeUnknown: the cluster has no such node.
+        FormMalformed: a term, or a record of the log, is no number.
     """
-    node, term = visit.query.get("node", ""), visit.query.get("term", "")
-    if term and not (term.isascii() and term.isdigit() and len(term) < 10):
-        raise FormMalformed("a term is a number", field="term")
-    asked = node or None, int(term) if term else None, ENTRIES_MAX
-    found = visit.access.timeline(*asked, sensitive=False)
-    entries = found.entries[-ENTRIES_MAX:]
+    asked = {name: visit.query.get(name, "") for name in ("node", "term", "from", "to")}
+    term, first, last = (_number(asked[name], name) for name in ("term", "from", "to"))
+    zoomed = first is not None or last is not None
+    count = ZOOMED_MAX if zoomed else ENTRIES_MAX
+    whole = visit.access.timeline(asked["node"] or None, term, count, sensitive=False)
+    found = cut(whole, first, last) if zoomed else whole
+    exact = visit.query.get("exact", "") == "1"
+    shown = replace(found, entries=found.entries[-ENTRIES_MAX:]) if exact or not zoomed else found
+    chapters = () if exact else story(shown.entries)
     values = {
-        "entries": entries,
-        "lanes": draw_lanes(visit.access.cluster, entries),
-        "lag": picture(found.lags, visit.access.cluster.data_nodes),
+        "entries": shown.entries,
+        "chapters": chapters,
+        "summary": summary(chapters),
+        "exact": exact,
+        "legend": LEGEND,
+        "ordering": ORDERING,
+        "nothing_known": NOTHING_KNOWN,
+        "chart": chart(found.lags, found.entries, visit.access.cluster.data_nodes),
+        "axes": AXES,
         "silences": silences(found),
         "nothing_sampled": NOTHING_SAMPLED,
         "redacted": len(found.redacted),
-        "left_out": len(found.entries) - len(entries),
+        "left_out": len(found.entries) - len(shown.entries),
         "names": [member.name for member in visit.access.cluster.members],
-        "asked": {"node": node, "term": term},
-        "log_size": found.log_size,
+        "asked": asked,
+        "zoomed": zoomed,
+        "other": _query({**asked, "exact": "" if exact else "1"}),
     }
     return Page(template="timeline.html", here="/timeline", values=values)
+
+
+def _number(text: str, name: str) -> int | None:
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise FormMalformed(f"a number is expected for {name}", field=name)
+    return int(text) if text else None
+
+
+def _query(values: dict[str, str]) -> str:
+    given = {name: value for name, value in values.items() if value}
+    return "/timeline" + (f"?{urlencode(given, errors='replace')}" if given else "")
 
 
 def as_of(visit: Visit) -> Page:
