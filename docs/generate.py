@@ -4,7 +4,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from docs.generator import actions, boundaries, formats, picture, reference, ways
+from docs.generator import actions, boundaries, formats, man, picture, reference, ways
 
 FOLDER = Path(__file__).parent
 
@@ -19,17 +19,18 @@ def pages() -> dict[str, str]:
         **ways.pages(),
         **boundaries.pages(),
         **formats.pages(),
+        **man.pages(),
     }
 
 
 def main() -> None:
-    """Write the pages, and remove those of actions that are no more."""
+    """Write the pages, and remove those of actions and commands that are no more."""
     made = pages()
     for path, text in made.items():
         (FOLDER / path).parent.mkdir(exist_ok=True)
         (FOLDER / path).write_text(text, encoding="utf-8")
-    for found in (FOLDER / "actions").glob("*.md"):
-        if f"actions/{found.name}" not in made:
+    for found in (*(FOLDER / "actions").glob("*.md"), *(FOLDER / "man").glob("*.1")):
+        if str(found.relative_to(FOLDER)) not in made:
             found.unlink()
     sys.stdout.write(f"{len(made)} files written in {FOLDER}\n")
 

@@ -17,7 +17,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "explain": ("explain", "What an action would do; nothing is asked for or recorded."),
         "requests": ("requests", "The requests so far."),
         "show": ("requests", "One request: its plan, its records and their proofs."),
-        "timeline": ("timeline", "What the nodes saw change and what the log holds, in one order."),
+        "timeline": ("timeline", "What happened, as a story: requests with what their nodes saw, the rest apart."),
         "catalogue": ("catalogue", "What the actions are, and how each can fail."),
         "web": ("web", "Sign in to the admin UI, once; list and end sessions."),
         "whoami": ("catalogue", "Who the control plane takes you for."),
@@ -65,19 +65,26 @@ _HEAD = """Usage: aerodb [--profile FOLDER] COMMAND ...
 PostgreSQL clusters that change only when a person says so.
 Every action is explained first, signed by you, logged, and judged again by the node that runs it.
 """
+EXIT_CODES = {
+    0: "done, or executed",
+    1: "rejected, or not executed",
+    2: "usage or input",
+    3: "unknown: ask with `aerodb outcome REQUEST`; nothing is ever sent again by itself",
+    4: "transport",
+    5: "not a terminal",
+    6: "verification failed",
+    7: "of status: no commit is known to be acknowledged now",
+    8: "signed; a second person has to sign the same plan: `aerodb confirm REQUEST`",
+}
+ENVIRONMENT = {
+    "AERODB_PROFILE": "The profile folder, where --profile does not name one; else it is ./aerodb-cluster/operator.",
+    "NO_COLOR": "If it is set, nothing is coloured.",
+}
 _TAIL = """Help on a command: aerodb COMMAND --help. A profile folder is named with --profile, or with
 AERODB_PROFILE; else it is ./aerodb-cluster/operator.
 
 Exit codes:
-  0  done, or executed
-  1  rejected, or not executed
-  2  usage or input
-  3  unknown: ask with `aerodb outcome REQUEST`; nothing is ever sent again by itself
-  4  transport
-  5  not a terminal
-  6  verification failed
-  7  of status: no commit is known to be acknowledged now
-  8  signed; a second person has to sign the same plan: `aerodb confirm REQUEST`"""
+""" + "\n".join(f"  {code}  {said}" for code, said in EXIT_CODES.items())
 
 
 def version_text() -> str:
