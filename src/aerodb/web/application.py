@@ -116,8 +116,10 @@ class Site:
         ticket = (await form_of(request)).get("ticket", "")
         return self._enter_page(ticket, self._plane.door.asker(ticket))
 
-    def _enter_page(self, ticket: str, asker: str, status: int = 200) -> Response:
-        return self._html("enter.html", {"ticket": ticket, "asker": asker, "person": None, "here": ""}, status)
+    def _enter_page(self, ticket: str, asker: str, status: int = 200, *, unsent: bool = False) -> Response:
+        """Return the page that signs in; `unsent` says that a form came without a session, and nothing was done."""
+        values = {"ticket": ticket, "asker": asker, "person": None, "here": "", "unsent": unsent}
+        return self._html("enter.html", values, status)
 
     async def leave(self, request: Request) -> Response:
         """Sign the person out."""
@@ -157,6 +159,8 @@ class Site:
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Return the page of whatever went wrong outside of a page."""
+        if isinstance(error, SessionUnknown) and request.method == "POST":
+            return self._enter_page("", "", error.status, unsent=True)
         return self._problem(known_error(error, **called(request.scope)))
 
 

@@ -41,12 +41,13 @@
 
   const age = document.querySelector("[data-age]");
   if (age) {
-    const begun = performance.now();
+    const begun = Date.now(); // Not performance.now(): that may stand still while a laptop is closed.
     const say = () => {
-      const seconds = Math.round((performance.now() - begun) / 1000);
+      const seconds = Math.max(Math.round((Date.now() - begun) / 1000), 0);
       age.textContent = seconds < 90 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`;
     };
     say();
     setInterval(say, 5000);
+    document.addEventListener("visibilitychange", say);
   }
 })();
