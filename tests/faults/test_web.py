@@ -260,7 +260,8 @@ def paths(shared: Running) -> list[str]:
     names = {"request": planned.request, "action": "promote", "sequence": str(api.status().log_size - 1)}
     names["procedure"] = "maintenance"
     names["digest"] = json.loads(planned.plan)["snapshot"]
-    found = [each.path.format(**names) for each in PAGES if each.method == "GET"]
+    pages = (each for each in PAGES if each.method == "GET" and not each.path.endswith("/progress"))  # A script's.
+    found = [each.path.format(**names) for each in pages]
     form = f"/requests/new?action=promote&id={new_id()}"
     searches = [f"/audit?event={event}" for event in ("confirmed", "requested", "outcome")]
     procedures = ["/procedures/maintenance?node=n3&reason=x", "/procedures/switchover?primary=n1&successor=n2&reason="]
