@@ -81,7 +81,7 @@ async def serve(folder: Path) -> None:
 
     def end() -> None:
         for one in servers:
-            one.should_exit = True
+            one.end()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
     print("ready", flush=True)

@@ -26,6 +26,7 @@ from aerodb.transport.deadlines import USUAL, Deadlines
 from aerodb.transport.door import Door, SeatedProtocol
 from aerodb.transport.rooms import STRANGERS_MAX, Room, RoomOf, Share, room_by_kind
 from aerodb.transport.tls import Tls, page_context, server_context
+from aerodb.transport.waking import DatedState, told, woken_by_signals
 
 CONNECTIONS_MAX, PAGE_CONNECTIONS_MAX, SEATS_LEAST = 512, 256, 16
 """The most connections that a service for programs, and one for browsers, holds at once; the lowest limit for each."""
@@ -152,6 +153,7 @@ class Server(uvicorn.Server):
     ) -> None:
         admission = Admission(app, room_of, always, turned_away, deadlines.body)
         super().__init__(_config(admission, context, deadlines))
+        self.server_state, self._over = DatedState(), asyncio.Event()
         self._crowd = Crowd(seats_max(connections_max), STRANGERS_MAX, turned_away, connections_max)
         self._room_of, self._deadlines = room_of, deadlines
         self._accepting: list[asyncio.Task[None]] = []
@@ -166,6 +168,14 @@ class Server(uvicorn.Server):
 
     def _protocol(self, seat: Seat) -> asyncio.Protocol:
         return SeatedProtocol(self.config, self.server_state, self._crowd, seat, self._room_of, self._deadlines)
+
+    async def main_loop(self) -> None:
+        """Serve until `end`; uvicorn's own loop wakes ten times a second to see whether it may go on."""
+        await self._over.wait()
+
+    def end(self) -> None:
+        """End what is served; called in its event loop."""
+        self._over.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, end the strangers' connections, and let answers under way be finished."""
@@ -188,21 +198,21 @@ class Server(uvicorn.Server):
 
         async def serve() -> None:
             await run_in_threadpool(gc.collect)  # Starts a worker thread now, so that the first caller need not wait.
-            ending = asyncio.create_task(self._end_when(asked_to_end, finish))
-            await self._serve(sockets=[bound, *more])
+            ending = asyncio.create_task(self._end_when(told(asked_to_end), finish))
+            with woken_by_signals():
+                await self._serve(sockets=[bound, *more])
             ending.cancel()
 
         asyncio.run(serve())
 
-    async def _end_when(self, asked: threading.Event, finish: Callable[[], None] | None) -> None:
-        while not asked.is_set():  # noqa: ASYNC110 - a signal sets it, which no coroutine can wait for.
-            await asyncio.sleep(0.05)
+    async def _end_when(self, asked: asyncio.Event, finish: Callable[[], None] | None) -> None:
+        await asked.wait()
         try:
             if finish is not None:
                 await run_in_threadpool(finish)
                 self.config.timeout_graceful_shutdown = FINISHED_SECONDS_MAX
         finally:
-            self.should_exit = True
+            self.end()
 
 
 class PageServer(Server):
