@@ -156,8 +156,8 @@ def test_a_new_and_empty_segment_misleads_nobody(fresh: Running) -> None:
 
 def test_the_end_of_the_log_is_where_recovery_ends(fresh: Running) -> None:
     """A crashed primary's position, read from its files, is the position that it recovers to."""
-    from aerodb.kernel.postgres.control_file import read_control_file
     from aerodb.kernel.postgres.installation import find_installation
+    from aerodb.kernel.postgres.reading import read_control_file
 
     run(fresh, "n1", "create table t as select generate_series(1, 20000) as n")
     _crash(fresh, "n1")

@@ -8,10 +8,10 @@ from pathlib import Path
 from aerodb.errors import AeroError
 from aerodb.kernel.node import Node
 from aerodb.kernel.postgres.configured import Configured
-from aerodb.kernel.postgres.control_file import read_control_file
 from aerodb.kernel.postgres.identity import read_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
+from aerodb.kernel.postgres.reading import read_control_file
 from aerodb.kernel.postgres.settings import differing, expected, upstream_in
 from aerodb.kernel.store import Store
 from aerodb.logs import say

@@ -1,16 +1,12 @@
-"""The control file, as pg_controldata prints it.
+"""The control file's fields, as pg_controldata prints them. Pure; `reading` reads them.
 
 - "Latest checkpoint location" is the START of the checkpoint's record; see `waldump.shutdown_end`.
 - Of one that runs, the timeline is stale after a promotion; only what never goes stale is read: segments, `least`.
 """
 
-import re
-from pathlib import Path
-
 import msgspec
 
 from aerodb.kernel.postgres.errors import WalUnreadable
-from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.lsns import printed_lsn
 from aerodb.protocol.lsn import Lsn
 
@@ -82,16 +78,3 @@ def parse_control_file(text: str) -> ControlFile:
         )
     except (KeyError, ValueError) as error:
         raise WalUnreadable(f"the control file's {error} cannot be read") from error
-
-
-def read_control_file(installation: Installation, data: Path) -> ControlFile:
-    """Return the control file of a data folder.
-
-    Raises:
-        CommandFailed: pg_controldata failed.
-        WalUnreadable: the file is damaged (its checksum is wrong), or its printed form is unexpected.
-    """
-    ended = installation.run("pg_controldata", "-D", data, timeout_seconds=20)
-    if re.search(r"WARNING", ended.output + ended.error):
-        raise WalUnreadable(f"pg_controldata warns of {data}: {(ended.error or ended.output)[:500]}")
-    return parse_control_file(ended.output)

@@ -12,7 +12,7 @@ import msgspec
 
 from aerodb.errors import AeroError, writable
 from aerodb.kernel.postgres.configured import Configured
-from aerodb.kernel.postgres.control_file import SHUT_DOWN, ControlFile, read_control_file
+from aerodb.kernel.postgres.control_file import SHUT_DOWN, ControlFile
 from aerodb.kernel.postgres.filed import too_low
 from aerodb.kernel.postgres.history import History, read_history
 from aerodb.kernel.postgres.identity import read_identity
@@ -21,6 +21,7 @@ from aerodb.kernel.postgres.keeping import Folders
 from aerodb.kernel.postgres.parts import Parts
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import is_stopping, postmaster, stranger
+from aerodb.kernel.postgres.reading import read_control_file
 from aerodb.kernel.postgres.session import PostgresSeen, PostgresSession
 from aerodb.kernel.postgres.settings import DEFAULTS, differing, expected, upstream_in
 from aerodb.kernel.postgres.sizes import Unused

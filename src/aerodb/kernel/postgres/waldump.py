@@ -14,7 +14,9 @@ from aerodb.kernel.postgres.control_file import SHUT_DOWN, ControlFile
 from aerodb.kernel.postgres.errors import WalUnreadable
 from aerodb.kernel.postgres.history import History, history_file, read_history
 from aerodb.kernel.postgres.installation import Installation
+from aerodb.kernel.postgres.layout import shutdown_end_in
 from aerodb.kernel.postgres.lsns import printed_lsn, record_end
+from aerodb.kernel.postgres.reading import pages_of, segment_name
 from aerodb.protocol.facts import COMMITS_MAX, Commit
 from aerodb.protocol.lsn import Lsn
 
@@ -40,11 +42,10 @@ def _segments(data: Path, timeline: int, start: Lsn, segment_bytes: int) -> tupl
     None if the first is missing. pg_waldump is given both: otherwise it takes the segment size from whichever file the
     folder lists first, and fails if that one is new and still empty.
     """
-    a_gigabyte = (1 << 32) // segment_bytes
     names = {path.name for path in (data / "pg_wal").iterdir()}
 
     def name(number: int) -> str:
-        return f"{timeline:08X}{number // a_gigabyte:08X}{number % a_gigabyte:08X}"
+        return segment_name(timeline, number, segment_bytes)
 
     first = last = start.value // segment_bytes
     if name(first) not in names:
@@ -56,11 +57,10 @@ def _segments(data: Path, timeline: int, start: Lsn, segment_bytes: int) -> tupl
 
 def readable_from(data: Path, timeline: int, lsn: Lsn, end: Lsn, segment_bytes: int) -> Lsn:
     """Return the first position, at or after `lsn`, from which a timeline's segments have no gap up to `end`."""
-    a_gigabyte = (1 << 32) // segment_bytes
     names = {path.name for path in (data / "pg_wal").iterdir()}
     first = wanted = max(end.value - 1, 0) // segment_bytes  # WAL can end where the next segment, not made yet, begins.
     while wanted >= lsn.value // segment_bytes:
-        if f"{timeline:08X}{wanted // a_gigabyte:08X}{wanted % a_gigabyte:08X}" not in names:
+        if segment_name(timeline, wanted, segment_bytes) not in names:
             break
         first, wanted = wanted, wanted - 1
     return max(lsn, Lsn(first * segment_bytes))
@@ -102,6 +102,16 @@ def shutdown_end(installation: Installation, data: Path, control_file: ControlFi
     """
     if control_file.state != SHUT_DOWN:
         return None
+    by_bytes = shutdown_end_in(pages_of(data, control_file), installation.major, control_file)
+    return shutdown_end_by_program(installation, data, control_file) if by_bytes is None else by_bytes
+
+
+def shutdown_end_by_program(installation: Installation, data: Path, control_file: ControlFile) -> Lsn:
+    """Return the end of the record of a clean shutdown's checkpoint, as pg_waldump prints it.
+
+    Raises:
+        WalUnreadable: the record that the control file names is not a shutdown checkpoint.
+    """
     text = _dump(
         installation,
         data,
