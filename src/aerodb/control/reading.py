@@ -17,7 +17,7 @@ from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.record import asking, line_of
-from aerodb.control.snapshot import Collected, asked_for, collect
+from aerodb.control.snapshot import Collected, SharedLooks
 from aerodb.control.versions import KnownVersions, configuring
 from aerodb.errors import VerificationFailed
 from aerodb.past.held import frozen
@@ -43,7 +43,6 @@ from aerodb.protocol.envelope import Configurations, Envelope
 from aerodb.protocol.facts import Report
 from aerodb.protocol.plan import Plan, Request, Snapshot
 from aerodb.protocol.timeline import Timeline
-from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
 from aerodb.transport import expiry
@@ -72,6 +71,7 @@ class Reader:
         self._agents = agents
         self._log = log
         self._comparisons = comparisons
+        self._looks = SharedLooks(agents, lambda: versions.newest)
 
     @property
     def _cluster(self) -> Cluster:
@@ -85,7 +85,7 @@ class Reader:
         Raises:
             RulesApart: who asks speaks none of ours.
         """
-        collected = collect(self._cluster, self._agents, LOOK_ID, asked_for(self._cluster, speaks))
+        collected = self._looks.now(speaks)
         self._versions.reported(collected.everyone)
         snapshot, judged = collected.snapshot, judged and not collected.differ
         return Status(

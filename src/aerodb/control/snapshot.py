@@ -6,18 +6,22 @@ Nor are the words of two versions of the rules: where not every node speaks the 
 that all speak, and who does not answer in the rules of the snapshot counts as silent in it.
 """
 
+from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
 
 from aerodb.control.agents import Agents, Read, Rules
 from aerodb.control.errors import SnapshotInconsistent
+from aerodb.control.sharing import SharedReads
 from aerodb.errors import AeroError
 from aerodb.past.speaking import SPOKEN, RulesApart, both_speak, named, rules_told, telling
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import structural
 from aerodb.protocol.plan import Plan, Snapshot, late_nonce
 from aerodb.protocol.signed import Signed
+from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.view import Peer, open_report
 from aerodb.tracing import span
@@ -66,6 +70,24 @@ def collect(cluster: Cluster, agents: Agents, nonce: str, asked: Rules = SPOKEN)
     differ = tuple(name for name in (member.name for member in cluster.members) if not _agree(name, before, everyone))
     snapshot = _snapshot(cluster, nonce, read, everyone)
     return Collected(snapshot=snapshot, everyone=everyone, differ=differ, rules=met[-1], speaking=speaking)
+
+
+class SharedLooks:
+    """Looks at the whole cluster, which all who ask at once share: none of them gets one that began before it asked."""
+
+    def __init__(self, agents: Agents, cluster: Callable[[], Cluster]) -> None:
+        """Look under the newest version of the configuration, which `cluster` returns."""
+        self._agents, self._cluster = agents, cluster
+        self._reads = defaultdict[Rules, SharedReads[Collected]](SharedReads)
+
+    def now(self, speaks: Rules) -> Collected:
+        """Return two reads that begin from now on, for who speaks these rules.
+
+        Raises:
+            RulesApart: who asks speaks none of ours.
+        """
+        asked = asked_for(self._cluster(), speaks)
+        return self._reads[asked].now(lambda: collect(self._cluster(), self._agents, LOOK_ID, asked))
 
 
 def _read_in(
