@@ -269,7 +269,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def structural(facts: Facts) -> Facts:
-    """Return `facts` with everything blanked that moves while the node merely works.
+    """Return `facts` with everything blanked that moves while the node merely works, and what no rule reads.
 
     Two reads of a node whose structural facts differ are not one state.
     """
@@ -286,7 +286,9 @@ def structural(facts: Facts) -> Facts:
     )
     if position is not None and moving:
         position = msgspec.structs.replace(position, lsn=Lsn(0))
-    receiver = instance.receiver and msgspec.structs.replace(instance.receiver, flushed=None)
+    receiver = instance.receiver and Receiver(
+        status="", upstream="", flushed=None
+    )  # Only whether there is one is read.
     senders = tuple(
         msgspec.structs.replace(
             sender,
@@ -323,5 +325,7 @@ def _unread(files: SettingsFiles | msgspec.UnsetType) -> SettingsFiles | msgspec
 def _settled(keeping: Keeping) -> Keeping:
     """Return what a node keeps without what moves while it merely works."""
     replay = keeping.replay and msgspec.structs.replace(keeping.replay, unreplayed_bytes=0, conflicts=0)
-    slots = keeping.slots and tuple(msgspec.structs.replace(slot, held_bytes=None) for slot in keeping.slots)
+    slots = keeping.slots and tuple(
+        msgspec.structs.replace(slot, held_bytes=None, active=False) for slot in keeping.slots
+    )
     return msgspec.structs.replace(keeping, replay=replay, slots=slots, wal=None, volume=None, unlogged=None)

@@ -7,7 +7,8 @@ from aerodb.control.agents import Agents, Read, Rules
 from aerodb.control.errors import SnapshotInconsistent
 from aerodb.control.snapshot import Collected, collect, collect_consistent
 from aerodb.past.speaking import FIRST, SPOKEN, RulesApart, report_in, rules_told
-from aerodb.protocol.facts import Report
+from aerodb.protocol.facts import Receiver, Report
+from aerodb.protocol.keeping import Keeping, Slot
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules.explain import peers_of
 from tests.unit.rules.scenes import CLUSTER, KEYS, REQUEST, healthy, snapshot_of, with_instance
@@ -15,6 +16,11 @@ from tests.unit.rules.scenes import CLUSTER, KEYS, REQUEST, healthy, snapshot_of
 REPORTS = snapshot_of(healthy()).reports
 MOVED = snapshot_of(with_instance(healthy(), "n2", folder="data-0002")).reports
 BUSY = snapshot_of(with_instance(healthy(), "n2", load=None)).reports
+
+
+ENDING = Receiver(status="stopping", upstream="192.0.2.1:1", flushed=None)
+SLOTS = (Slot(name="a", kind="physical", active=False, lost=False, held_bytes=1),)
+USED = tuple(replace(each, active=True, held_bytes=2) for each in SLOTS)
 
 
 class TwoReads(Agents):
@@ -51,6 +57,24 @@ def test_a_structural_change_between_the_reads_is_found() -> None:
         assert collected(first, second).differ == ("n2",)
         with pytest.raises(SnapshotInconsistent):
             collect_consistent(CLUSTER, TwoReads(first, second), REQUEST)
+
+
+def test_what_no_rule_reads_makes_no_other_state() -> None:
+    """No promotion is refused for a receiver that is about to end as its primary does, or a slot that is taken up.
+
+    That there is no receiver, or another slot, is read by rules, and is another state.
+    """
+    keeping = Keeping(slots=SLOTS)
+    streams = healthy()["n2"].instance
+    assert streams is not None
+    assert streams.receiver is not None
+    one, other, third, fourth = (
+        snapshot_of(with_instance(healthy(), "n2", receiver=receiver, keeping=replace(keeping, slots=slots))).reports
+        for receiver, slots in ((streams.receiver, SLOTS), (ENDING, USED), (None, SLOTS), (ENDING, ()))
+    )
+    assert collected(one, other).differ == collected(other, one).differ == ()
+    for changed in (third, fourth):
+        assert collected(one, changed).differ == ("n2",)
 
 
 @pytest.mark.parametrize(
