@@ -5,17 +5,13 @@ nothing is ever read but what was there, or nothing.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from aerodb.kernel.postgres.control_file import SHUT_DOWN, SHUT_DOWN_IN_RECOVERY, ControlFile
-from aerodb.kernel.postgres.errors import CommandFailed
-from aerodb.kernel.postgres.installation import Installation, find_installation
+from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.layout import control_in, shutdown_end_in
 from aerodb.kernel.postgres.lsns import PAGE_BYTES
 from aerodb.kernel.postgres.reading import (
@@ -26,120 +22,40 @@ from aerodb.kernel.postgres.reading import (
     segment_name,
 )
 from aerodb.kernel.postgres.waldump import shutdown_end, shutdown_end_by_program
-from tests.faults.conftest import _folder_above
+from tests.faults.alone import Database, folder_for_postgres, installations
 
-VERSIONS = [None, *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
-"""The wheel's PostgreSQL, and the system's."""
 RECORD_BYTES = 114
 """A shutdown checkpoint's record, from 15 to 18."""
 
 
-class Database:
-    """One PostgreSQL by itself, in a folder of its own."""
-
-    def __init__(self, installation: Installation, folder: Path, *options: str) -> None:
-        """Make it."""
-        self.installation, self.data, self._socket = installation, folder / "data", folder
-        self.major = installation.major
-        if installation.account:
-            os.chown(folder, *installation.account.owner)
-        self._run("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-N", "--no-locale", *options)
-
-    def _run(self, program: str, *arguments: str | Path, timeout_seconds: float = 60) -> str:
-        return self.installation.run(program, *arguments, timeout_seconds=timeout_seconds).output
-
-    def start(self, *settings: str) -> None:
-        """Start it, quickly, where only this test can reach it."""
-        given = ["listen_addresses=", f"unix_socket_directories={self._socket}", "fsync=off", *settings]
-        options = " ".join(f"-c {each}" for each in given)
-        self._run("pg_ctl", "start", "-w", "-s", "-D", self.data, "-l", self._socket / "log", "-o", options)
-
-    def stop(self, mode: str = "fast") -> None:
-        """Stop it."""
-        self._run("pg_ctl", "stop", "-w", "-s", "-m", mode, "-D", self.data)
-
-    def end(self) -> None:
-        """End it, if it runs."""
-        with suppress(CommandFailed):
-            self.stop("immediate")
-
-    def execute(self, statement: str) -> None:
-        """Run a statement."""
-        with psycopg.connect(host=str(self._socket), user="postgres", dbname="postgres", autocommit=True) as session:
-            session.execute(statement.encode())
-
-    def promote(self) -> None:
-        """Have the standby become a primary."""
-        self._run("pg_ctl", "promote", "-w", "-s", "-D", self.data)
-
-    def fill(self, room_bytes: int, *, segment_bytes: int = 0) -> None:
-        """Write messages to the WAL until its next record begins `room_bytes` before its page ends.
-
-        If `segment_bytes` are given, the page is the last one of a segment.
-        """
-        with psycopg.connect(host=str(self._socket), user="postgres", dbname="postgres", autocommit=True) as session:
-
-            def wrote(count: int = 0) -> int:
-                session.execute("select pg_logical_emit_message(false, '', repeat('x', %s))", [count])
-                found = session.execute("select pg_current_wal_insert_lsn() - '0/0'").fetchone()
-                return int(found[0] if found else 0)
-
-            if segment_bytes:
-                left = segment_bytes - wrote() % segment_bytes
-                wrote((left if left > segment_bytes // 2 else left + segment_bytes) - PAGE_BYTES)
-            while not 200 < PAGE_BYTES - wrote() % PAGE_BYTES - room_bytes < 300:
-                continue
-            at = wrote()
-            least = wrote() - at
-            wrote(PAGE_BYTES - (at + least) % PAGE_BYTES - room_bytes - least)
-
-    def standby(self) -> None:
-        """Have it start as a standby next time."""
-        signal = self.data / "standby.signal"
-        signal.touch()
-        if self.installation.account:
-            os.chown(signal, *self.installation.account.owner)
-
-    def same(self, state: str) -> ControlFile:
-        """Compare what we read with what the programs say; return it."""
-        ours = control_by_bytes(self.major, self.data)
-        assert ours is not None, "the control file is not understood"
-        assert ours == control_by_program(self.installation, self.data)
-        assert ours.state == state
-        assert read_control_file(self.installation, self.data) == ours
-        end = shutdown_end_in(pages_of(self.data, ours), self.major, ours)
-        if state == SHUT_DOWN:
-            assert end is not None, "the shutdown checkpoint is not understood"
-            assert end == shutdown_end_by_program(self.installation, self.data, ours)
-            assert end == shutdown_end(self.installation, self.data, ours)
-        else:
-            assert shutdown_end(self.installation, self.data, ours) is None
-        return ours
+def same(database: Database, state: str) -> ControlFile:
+    """Compare what we read with what the programs say; return it."""
+    ours = control_by_bytes(database.major, database.data)
+    assert ours is not None, "the control file is not understood"
+    assert ours == control_by_program(database.installation, database.data)
+    assert ours.state == state
+    assert read_control_file(database.installation, database.data) == ours
+    end = shutdown_end_in(pages_of(database.data, ours), database.major, ours)
+    if state == SHUT_DOWN:
+        assert end is not None, "the shutdown checkpoint is not understood"
+        assert end == shutdown_end_by_program(database.installation, database.data, ours)
+        assert end == shutdown_end(database.installation, database.data, ours)
+    else:
+        assert shutdown_end(database.installation, database.data, ours) is None
+    return ours
 
 
-@pytest.fixture(scope="module", params=VERSIONS, ids=lambda path: path.parent.name if path else "wheel")
+@pytest.fixture(scope="module", params=installations(), ids=lambda each: each.version)
 def installed(request: pytest.FixtureRequest) -> Installation:
     """Return each PostgreSQL that is on this machine."""
-    found = find_installation(request.param)
-    if found.major not in {15, 16, 17, 18}:
-        pytest.skip(f"PostgreSQL {found.major} is none that we know")
+    found: Installation = request.param
     return found
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """Yield an empty folder that PostgreSQL's account can reach, in memory where there is room."""
-    with tempfile.TemporaryDirectory(prefix="aerodb-bytes-", dir=_folder_above()) as found:
-        if os.geteuid() == 0:
-            Path(found).chmod(0o711)
-        (Path(found) / "database").mkdir()
-        yield Path(found) / "database"
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Yield an empty folder that PostgreSQL's account can reach."""
-    with _folder() as found:
+    with folder_for_postgres() as found:
         yield found
 
 
@@ -154,7 +70,7 @@ def database(installed: Installation, folder: Path) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def small(installed: Installation) -> Iterator[Database]:
     """Yield a PostgreSQL with small segments, for all tests of its version."""
-    with _folder() as folder:
+    with folder_for_postgres() as folder:
         made = Database(installed, folder, "--wal-segsize=1")
         yield made
         made.end()
@@ -162,28 +78,28 @@ def small(installed: Installation) -> Iterator[Database]:
 
 def test_after_every_end_it_says_what_the_programs_say(database: Database) -> None:
     """Never started; shut down fast and smart; killed; recovered; with a segment's switch first; as a standby."""
-    database.same(SHUT_DOWN)
+    same(database, SHUT_DOWN)
     database.start()
-    database.same("in production")
+    same(database, "in production")
     database.execute("create table t as select generate_series(1, 20000) as n")
     database.stop("smart")
-    database.same(SHUT_DOWN)
+    same(database, SHUT_DOWN)
     database.start("max_connections=17", "max_prepared_transactions=3", "wal_log_hints=on")
     database.execute("insert into t values (1)")
     database.stop("immediate")
-    assert database.same("in production").least["max_connections"] == 17
+    assert same(database, "in production").least["max_connections"] == 17
     database.start("archive_mode=on", "archive_command=true")
     database.execute("insert into t values (1)")
     database.stop()
-    database.same(SHUT_DOWN)
+    same(database, SHUT_DOWN)
     database.standby()
     database.start()
     database.stop()
-    database.same(SHUT_DOWN_IN_RECOVERY)
+    same(database, SHUT_DOWN_IN_RECOVERY)
     database.start()
     database.promote()
     database.stop()
-    assert database.same(SHUT_DOWN).timeline == 2
+    assert same(database, SHUT_DOWN).timeline == 2
 
 
 @pytest.mark.parametrize("megabytes", [1, 64])
@@ -193,7 +109,7 @@ def test_whatever_the_size_of_its_segments(installed: Installation, folder: Path
     database.start()
     database.execute("create table t as select generate_series(1, 20000) as n")
     database.stop()
-    assert database.same(SHUT_DOWN).segment_bytes == megabytes << 20
+    assert same(database, SHUT_DOWN).segment_bytes == megabytes << 20
 
 
 @pytest.mark.parametrize("room_bytes", [0, 8, 16, 24, 32, 64, 104, 112, 120])
@@ -204,7 +120,7 @@ def test_wherever_the_record_begins(small: Database, room_bytes: int, segment_by
         small.start()
         small.fill(room_bytes, segment_bytes=segment_bytes)
         small.stop()
-        start = small.same(SHUT_DOWN).pg_checkpoint.value
+        start = same(small, SHUT_DOWN).pg_checkpoint.value
         wanted = (24 if not segment_bytes else 40) if not room_bytes else PAGE_BYTES - room_bytes
         whole_segment = not segment_bytes or (start + room_bytes) % segment_bytes in {0, wanted}
         if start % PAGE_BYTES == wanted and whole_segment:
@@ -221,7 +137,7 @@ def test_altered_bytes_are_not_read(small: Database) -> None:
     small.start()
     small.fill(64, segment_bytes=1 << 20)
     small.stop()
-    told = small.same(SHUT_DOWN)
+    told = same(small, SHUT_DOWN)
     content = (small.data / "global" / "pg_control").read_bytes()
     used = len(content.rstrip(b"\0"))
     for at in range(used):
@@ -258,7 +174,7 @@ def _unread(start: int) -> set[int]:
 
 def test_another_version_is_not_understood(small: Database) -> None:
     """The layout of one version is never read as that of another, nor is WAL."""
-    told = small.same(SHUT_DOWN)
+    told = same(small, SHUT_DOWN)
     content = (small.data / "global" / "pg_control").read_bytes()
     for major in {14, 15, 16, 17, 18, 19} - {small.major}:
         alike = small.major < 18 and major in {15, 16, 17}
@@ -268,7 +184,7 @@ def test_another_version_is_not_understood(small: Database) -> None:
 
 def test_what_is_no_file_is_not_waited_for(small: Database) -> None:
     """A pipe in the place of the control file or of a segment, a file cut short, none: not read, not waited for."""
-    told = small.same(SHUT_DOWN)
+    told = same(small, SHUT_DOWN)
     segment = segment_name(told.timeline, told.pg_checkpoint.value // told.segment_bytes, told.segment_bytes)
     for path in (small.data / "global" / "pg_control", small.data / "pg_wal" / segment):
         kept, cut = path.with_name(path.name + ".kept"), path.read_bytes()[:-1]

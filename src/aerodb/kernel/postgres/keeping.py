@@ -28,14 +28,14 @@ KEEPING = """(select json_build_object(
            0)::bigint,
         'conflicts', (select coalesce(sum(confl_tablespace + confl_lock + confl_snapshot + confl_bufferpin
            + confl_deadlock), 0)::bigint from pg_stat_database_conflicts)) end,
-     'capacity', (select json_object_agg(name, setting::int) from pg_settings where name = any(%(capacity)s)),
+     'capacity', (select json_object_agg(name, current_setting(name)::int) from unnest(%(capacity)s::text[]) name),
      'slots', (select coalesce(json_agg(json_build_object('name', slot_name, 'kind', slot_type, 'active', active,
         'lost', coalesce(wal_status = 'lost', false), 'held_bytes', greatest(pg_wal_lsn_diff(
            case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end, restart_lsn),
            0)::bigint) order by slot_name), '[]') from pg_replication_slots where not temporary),
      'wal', (select json_build_object('bytes', coalesce(sum(size), 0)::bigint,
         'first', min(substr(name, 9)) filter (where name ~ '^[0-9A-F]{24}$')) from pg_ls_waldir()),
-     'segment_bytes', (select setting::bigint from pg_settings where name = 'wal_segment_size')))"""
+     'segment_bytes', pg_size_bytes(current_setting('wal_segment_size'))))"""
 
 
 def said_of(found: dict[str, Any]) -> Keeping:

@@ -30,7 +30,7 @@ from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import POLL_SECONDS, postmaster
 from aerodb.kernel.postgres.receiving import RECEIVING, has_replayed_all, is_reading, parsed_lsn
 from aerodb.kernel.postgres.sending import SENDERS, SERVING, senders_in
-from aerodb.kernel.postgres.settings import DEFAULTS, SUPERUSER, WATCHED, own_options
+from aerodb.kernel.postgres.settings import IN_FORCE, OWN, SUPERUSER, WATCHED, for_others, own_options, unlike_files
 from aerodb.protocol.facts import Load, Receiver, Sender
 from aerodb.protocol.keeping import Keeping
 from aerodb.protocol.lsn import Lsn
@@ -40,7 +40,8 @@ from aerodb.rules.serving import Serving
 STATEMENT_SECONDS_MAX = 60.0
 """The timeout of the agent's statements, other than those known to take long (`lasting`)."""
 
-LOOK = """
+LOOK = (
+    """
 select json_build_object(
   'system', (select system_identifier::text from pg_control_system()),
   'version', current_setting('server_version'),
@@ -58,8 +59,7 @@ select json_build_object(
   'senders', :senders,
   'folder', current_setting('data_directory'),
   'configuration', current_setting('config_file'),
-  'settings', (select json_object_agg(name, case when source in ('user', 'database', 'database user', 'session')
-                 then null else setting end) from pg_settings where name = any(%(watched)s)),
+  'settings', :settings,
   'filed', (select coalesce(json_object_agg(name, setting), '{}') from (
      select distinct on (name) name, setting from pg_file_settings where name = any(%(watched)s)
      order by name, seqno desc) filed),
@@ -82,8 +82,10 @@ select json_build_object(
   'prepared', (select count(*) from pg_prepared_xacts),
   'backups', (select count(*) from pg_stat_progress_basebackup),
   'logical', (select count(*) from pg_replication_slots where slot_type = 'logical')) as found
-""".replace(":senders", SENDERS).replace(":keeping", KEEPING)
-
+""".replace(":senders", SENDERS)
+    .replace(":keeping", KEEPING)
+    .replace(":settings", IN_FORCE)
+)
 TERMS = "select coalesce(json_agg(t order by t.term), '[]') as found from aerodb.terms t"
 LINGERING = """
 select count(*) as found from pg_stat_activity
@@ -127,13 +129,6 @@ def _receiver(found: dict[str, Any] | None) -> Receiver | None:
     )
 
 
-def _for_others(live: dict[str, str | None], filed: dict[str, str]) -> dict[str, str]:
-    """Return the settings that hold for other sessions: one set for the agent's role is taken from the files."""
-    return {
-        name: value if value is not None else filed.get(name, DEFAULTS.get(name, "")) for name, value in live.items()
-    }
-
-
 def _seen(
     found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | None, damage: tuple[str, ...]
 ) -> PostgresSeen:
@@ -156,7 +151,7 @@ def _seen(
         damage=damage,
         receiver=_receiver(found["receiver"]),
         senders=senders_in(found["senders"]),
-        settings=_for_others(found["settings"], found["filed"]),
+        settings=for_others(found["settings"], found["filed"], found["own"]),
         filed=found["filed"],
         overrides=found["overrides"],
         load=Load(
@@ -317,6 +312,8 @@ class PostgresSession:
         rows, damage = self._terms()  # Before the look, so that its end of WAL includes every row seen here.
         found = self._read(LOOK, {"watched": list(WATCHED), "own": SUPERUSER, "capacity": list(CAPACITY)})
         self._refuse_other_files(found["folder"], found["configuration"])
+        unlike = unlike_files(found["settings"], found["filed"])
+        found["own"] = self._read(OWN, {"names": unlike}) if unlike else []
         seen = _seen(found | self._when_read(found), lingering, rows, damage)
         return msgspec.structs.replace(seen, files=self._files())
 

@@ -22,6 +22,15 @@ AGENT = "agent"
 """The map in pg_ident.conf of the users who may log in as the superuser."""
 WATCHED = (*POLICY_SETTINGS, *RECEIVER_SETTINGS)
 """The settings that proofs depend on."""
+IN_FORCE = """(select json_object_agg(name, value) from (
+     select name, current_setting(name, true) as value from unnest(%(watched)s::text[]) name) live
+     where value is not null)"""
+"""The statement of their values in force, in this session; one that this version does not have is left out."""
+OWN = """
+select coalesce(json_agg(name), '[]') as found from pg_settings
+where name = any(%(names)s) and source in ('user', 'database', 'database user', 'session')
+"""
+"""Which settings this session has for itself. The view lists every setting, which takes longer than a whole look."""
 ON = frozenset({"on", "true", "yes", "1"})
 AS_GOOD = {
     "fsync": ON,
@@ -199,6 +208,20 @@ def expected(place: Place, standing: str) -> dict[str, str]:
         "primary_conninfo": found[1].replace("''", "'").replace("\\\\", "\\") if found else "",
         "synchronous_standby_names": standby_names(place),
     }
+
+
+def unlike_files(live: dict[str, str], filed: dict[str, str]) -> list[str]:
+    """Return the settings in force that are not those of the files: changed by somebody, or for this session alone."""
+    return [name for name, value in live.items() if value != _filed(name, filed)]
+
+
+def _filed(name: str, filed: dict[str, str]) -> str:
+    return filed.get(name, DEFAULTS.get(name, ""))
+
+
+def for_others(live: dict[str, str], filed: dict[str, str], own: Iterable[str]) -> dict[str, str]:
+    """Return the settings that hold for other sessions: one set for the agent's role is taken from the files."""
+    return {name: _filed(name, filed) if name in own else value for name, value in live.items()}
 
 
 def _as_good(name: str, live: str, wanted: str) -> bool:

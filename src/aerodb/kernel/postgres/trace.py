@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from aerodb.kernel.postgres.session import PostgresSession
-from aerodb.kernel.postgres.settings import WATCHED
+from aerodb.kernel.postgres.settings import IN_FORCE, WATCHED
 from aerodb.protocol.events import Trace
 
 # Through to_jsonb, a column that an older version lacks is null; there, a slot is invalid if its WAL is lost.
@@ -16,13 +16,13 @@ select json_build_object(
   'started', to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
   'engine', (select to_char(min(backend_start) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
              from pg_stat_activity where backend_type = 'checkpointer'),
-  'settings', (select json_object_agg(name, setting) from pg_settings where name = any(%(watched)s)),
+  'settings', :settings,
   'slots', (select coalesce(json_object_agg(slot_name,
              coalesce(to_jsonb(s) ->> 'invalidation_reason', case when wal_status = 'lost' then 'wal lost' end, '')),
              '{}') from pg_replication_slots s where not temporary),
   'lag', (select greatest(pg_wal_lsn_diff(latest_end_lsn, flushed_lsn), 0)::bigint from pg_stat_wal_receiver),
   'unreplayed', greatest(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0)::bigint) as found
-"""
+""".replace(":settings", IN_FORCE)
 _HOST = re.compile(r"\bhost=(\S+)")
 _PORT = re.compile(r"\bport=(\S+)")
 
