@@ -1,12 +1,15 @@
 """The settings that PostgreSQL would start with, from whichever file, as `postgres -C` prints them.
 
 - They are read again only if one of their files changed: the main one, postgresql.auto.conf, or one that these include.
+- Each takes a program's start, so all who look at one instance share what was read.
 
 Source: PostgreSQL manual 19.1 (setting parameters), postgres(1).
 """
 
 import re
+import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from aerodb.kernel.postgres.installation import Installation
@@ -49,6 +52,7 @@ class Configured:
         """Prepare; nothing is read yet."""
         self._installation, self._place = installation, place
         self._known: tuple[SettingMark, dict[str, str]] | None = None
+        self._lock = threading.Lock()
 
     def read(self, data: Path) -> dict[str, str]:
         """Return the watched settings, by name, that PostgreSQL would start with in the data folder.
@@ -57,11 +61,13 @@ class Configured:
             CommandFailed: PostgreSQL does not accept its settings files.
             OSError: a file cannot be read.
         """
-        mark = self._mark(data)
-        if self._known is None or self._known[0] != mark:
-            named = self._named(data)
-            self._known = mark, {name: self._ask(data, name) if name in named else DEFAULTS[name] for name in WATCHED}
-        return self._known[1]
+        with self._lock:
+            mark = self._mark(data)
+            if self._known is None or self._known[0] != mark:
+                named = self._named(data)
+                found = {name: self._ask(data, name) if name in named else DEFAULTS[name] for name in WATCHED}
+                self._known = mark, found
+            return self._known[1]
 
     def _files(self, data: Path) -> Iterator[Path]:
         for start in (self._place.conf / "postgresql.conf", data / "postgresql.auto.conf"):
@@ -83,3 +89,9 @@ class Configured:
     def _ask(self, data: Path, name: str) -> str:
         said = self._installation.run("postgres", "-D", data, *given(self._place, data), "-C", name, timeout_seconds=20)
         return said.output.removesuffix("\n")
+
+
+@cache
+def configured_of(installation: Installation, place: Place) -> Configured:
+    """Return the settings of the instance at a place: the same object for all who ask in this process."""
+    return Configured(installation, place)

@@ -117,13 +117,14 @@ class Postgres:
         return read_trace(self._session)
 
     def checkpoint(self) -> None:
-        """Run a CHECKPOINT.
+        """Run a CHECKPOINT, as before a shutdown; and read ahead what looks need after that.
 
         Raises:
             PostgresUnreachable: PostgreSQL does not answer.
             StatementFailed: it failed, took longer than CHECKPOINT_SECONDS_MAX, or the agent is ending.
         """
         self._session.lasting.run("checkpoint", CHECKPOINT_SECONDS_MAX)
+        self._observer.read_ahead()
 
     def checkpoint_so_far(self) -> Callable[[object], str]:
         """Return what tells how much the checkpointer has written from now on."""

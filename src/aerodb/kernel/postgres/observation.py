@@ -7,11 +7,12 @@
 
 import re
 import threading
+from contextlib import suppress
 
 import msgspec
 
 from aerodb.errors import AeroError, writable
-from aerodb.kernel.postgres.configured import Configured
+from aerodb.kernel.postgres.configured import configured_of
 from aerodb.kernel.postgres.control_file import SHUT_DOWN, ControlFile
 from aerodb.kernel.postgres.filed import too_low
 from aerodb.kernel.postgres.history import History, read_history
@@ -79,7 +80,7 @@ class Observer:
         self._installation = installation
         self._place = place
         self._session = session
-        self._configured = Configured(installation, place)
+        self._configured = configured_of(installation, place)
         self._unused = Unused(place)
         self._down: tuple[tuple[object, ...], Down] | None = None
         self._shut: tuple[Down, tuple[tuple[Commit, ...] | None, Lsn | None]] | None = None
@@ -144,6 +145,14 @@ class Observer:
         data = self._place.data()
         segment_bytes = read_control_file(self._installation, data).segment_bytes
         return beginning(self._installation, data, last.timeline, last.begin, segment_bytes)
+
+    def read_ahead(self) -> None:
+        """Read what a look at the stopped instance needs and takes long: so no look does while writes stand still.
+
+        Where it cannot be read, that look says so.
+        """
+        with suppress(AeroError, OSError):
+            self._would_start_with()
 
     # Running ----------------------------------------------------------------------------------------------------
 
@@ -345,8 +354,7 @@ class Observer:
         return control_file.state not in IN_RECOVERY and not (self._place.data() / "backup_label").exists()
 
     def _would_start_with(self) -> dict[str, str]:
-        with self._reading:
-            return self._configured.read(self._place.data())
+        return self._configured.read(self._place.data())
 
     def _would_recover(self) -> bool:
         return (self._place.data() / "standby.signal").exists()
