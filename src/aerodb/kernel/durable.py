@@ -39,13 +39,16 @@ def _beside(path: Path) -> Path:
 def reserve(path: Path, size_bytes: int) -> None:
     """Reserve disk space, so that the next `write_durably` to `path` cannot fail because the disk is full.
 
+    That is promised to this process, which outlives no crash of the machine: so nothing is made durable here, and what
+    is reserved is named by no durable file. POSIX: after posix_fallocate no write into the range lacks space; where a
+    file system (NFS) finds that out late, closing the file does.
+
     Raises:
         OSError: there is not enough space.
     """
     descriptor = os.open(_beside(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(descriptor, 0, size_bytes)
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -66,6 +66,45 @@ def test_a_crash_leaves_the_old_bytes_or_the_new(tmp_path: Path) -> None:
     assert len(found) > len(CALLS)
 
 
+SYNCED = """
+import os, sys
+from pathlib import Path
+from aerodb.kernel.store import Store
+from aerodb.protocol.authority import Candidacy
+from aerodb.rules.standing import promised
+from tests.unit.rules.scenes import healthy
+
+store, request, fsync = Store(Path(sys.argv[1])), sys.argv[2], os.fsync
+
+def told(descriptor):
+    print(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(sys.argv[1]))
+    return fsync(descriptor)
+
+os.fsync = told
+for step in (
+    lambda: store.begin(request, "plan", healthy()["n2"]),
+    lambda: store.mark(request),
+    lambda: store.write_standing(promised(store.standing, Candidacy(term=2, node="n3"))),
+):
+    step()
+    print("--")
+"""
+
+
+def test_each_durable_step_syncs_its_file_and_its_folder(store: Store, tmp_path: Path) -> None:
+    """And nothing else: room that is reserved is this process's own, and writes stand still while a disk syncs."""
+    del store
+    command = [sys.executable, "-c", SYNCED, str(tmp_path / "state"), REQUEST]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    steps = [step.split() for step in said.split("--")]
+    assert steps == [
+        [f"journal/.{REQUEST}.begun.json.new", "journal"],
+        [f"journal/.{REQUEST}.crossed.new", "journal"],
+        [".standing.json.new", "."],
+        [],
+    ]
+
+
 def test_a_disk_that_refuses_leaves_the_old_bytes(tmp_path: Path) -> None:
     """An error while writing is raised, and what was there stays."""
     path = tmp_path / "standing.json"

@@ -8,7 +8,6 @@
 Source: PostgreSQL manual 26 (high availability).
 """
 
-from aerodb.kernel.durable import sync_folder
 from aerodb.kernel.postgres import process, settings
 from aerodb.kernel.postgres.errors import DetachUnfinished, PromotionUnfinished, SettingsNotLive, StillReceiving
 from aerodb.kernel.postgres.ground import Ground
@@ -51,8 +50,7 @@ class Replicating:
             line = settings.passfile_line(self._place.name, self._place.replication_secret.read_text(encoding="ascii"))
             self._ground.write(self._place.passfile, line)
         else:
-            self._place.passfile.unlink(missing_ok=True)
-            sync_folder(self._place.conf)
+            self._place.passfile.unlink(missing_ok=True)  # Durable with standing.conf, which is in the same folder.
 
     def _take_up(self, conninfo: str) -> None:
         """Make a running PostgreSQL apply the settings, and wait until it has."""
