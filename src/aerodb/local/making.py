@@ -11,6 +11,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -18,11 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.audit.note import verifier_key
 from aerodb.audit.store import Log
+from aerodb.errors import AeroError
 from aerodb.kernel.node import NodeFile, place_of
 from aerodb.kernel.postgres.account import traversable
-from aerodb.kernel.postgres.creation import Passwords, make_home, make_primary
+from aerodb.kernel.postgres.creation import Passwords, make_durable, make_home, make_primary
 from aerodb.kernel.postgres.installation import COPIES, Installation, find_installation
 from aerodb.kernel.postgres.instance import Postgres
+from aerodb.kernel.postgres.process import stop
 from aerodb.kernel.store import Store
 from aerodb.local.errors import FolderTaken
 from aerodb.local.layout import Layout
@@ -124,15 +127,32 @@ class Making:
         authority = Authority(self.cluster.id)
         self._layout.authority.mkdir(mode=0o700)
         authority.keep(self._layout.authority)
-        self._make_control(authority)
+        self._make_control(authority)  # Alone: a program that starts meanwhile would inherit the lock on the log.
+        first = self.cluster.genesis
+        homes = {first: self._make_node(authority, installation, first, mode)}
+        place = place_of(self.cluster, first, homes[first])
+        progress(f"PostgreSQL on {first}")
+        try:
+            with ThreadPoolExecutor(1) as pool:  # Everything else is made while initdb works.
+                primary = pool.submit(make_primary, installation, place, self._passwords)
+                homes |= self._make_others(authority, installation, mode)
+                primary.result()
+            self._make_data(installation, homes, progress)
+        except BaseException:
+            with suppress(AeroError):  # It may not have been started yet.
+                stop(place)
+            raise
+        write_private(self._layout.configuration, canonical.encode(self.cluster))
+
+    def _make_others(self, authority: Authority, installation: Installation, mode: int) -> dict[str, Path]:
+        """Make the folders of people, monitor and other nodes; return the homes of the data nodes among them."""
         self._make_people(authority)
         self._make_monitor(authority)
-        homes = {name: self._make_node(authority, installation, name, mode) for name in self.cluster.data_nodes}
         for member in self.cluster.members:
             if member.witness:
                 self._make_witness(authority, member.name, mode)
-        self._make_data(installation, homes, progress)
-        write_private(self._layout.configuration, canonical.encode(self.cluster))
+        others = [name for name in self.cluster.data_nodes if name != self.cluster.genesis]
+        return {name: self._make_node(authority, installation, name, mode) for name in others}
 
     def _make_control(self, authority: Authority) -> None:
         folder = self._layout.control
@@ -191,13 +211,11 @@ class Making:
         return home
 
     def _make_data(self, installation: Installation, homes: dict[str, Path], progress: Callable[[str], None]) -> None:
-        """Make the first primary, copy it to the standbys, and shut it down again; `up` starts them all."""
+        """Copy the first primary, which runs, to the standbys, and shut it down; `up` starts them all."""
         first = self.cluster.genesis
         places = {name: place_of(self.cluster, name, home) for name, home in homes.items()}
         addresses = {member.name: (member.postgres_host, member.postgres_port) for member in self.cluster.members}
         instances = {name: Postgres(installation, place, addresses.__getitem__) for name, place in places.items()}
-        progress(f"PostgreSQL on {first}")
-        make_primary(installation, places[first], self._passwords)
 
         def copy(name: str) -> None:
             instances[name].data.copy(first)
@@ -207,7 +225,9 @@ class Making:
         standbys = [name for name in places if name != first]
         progress(f"copies of it to {', '.join(standbys)}")
         with ThreadPoolExecutor() as pool:
+            durable = pool.submit(make_durable, installation, places[first])
             list(pool.map(copy, standbys))
+            durable.result()
         instances[first].stop()
         for name, instance in instances.items():  # A standing is bound to the data folder that it is of.
             standing = genesis(name, first, witness=False, folder=instance.identity() or "")

@@ -60,6 +60,8 @@ def _make_folder(installation: Installation, folder: Path) -> None:
 def make_primary(installation: Installation, place: Place, passwords: Passwords) -> None:
     """Make the first primary and leave it running: initdb, the roles, the first term's row.
 
+    What initdb wrote is not durable before `make_durable`; what PostgreSQL writes after that, it makes durable itself.
+
     Raises:
         CommandFailed, StartFailed: PostgreSQL's own programs failed.
     """
@@ -70,9 +72,17 @@ def make_primary(installation: Installation, place: Place, passwords: Passwords)
     )  # fmt: skip
     draw_identity(data, installation.account.owner if installation.account else None)
     place.link.symlink_to(data.name)
-    installation.run("initdb", "-D", data, "--sync-only", timeout_seconds=120)
     process.start(installation, place)
     _fill(place, passwords)
+
+
+def make_durable(installation: Installation, place: Place) -> None:
+    """Make what initdb wrote durable; PostgreSQL may run there meanwhile.
+
+    Raises:
+        CommandFailed: initdb failed.
+    """
+    installation.run("initdb", "-D", place.data(), "--sync-only", timeout_seconds=120)
 
 
 def _fill(place: Place, passwords: Passwords) -> None:
