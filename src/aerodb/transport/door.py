@@ -162,6 +162,13 @@ class SeatedProtocol(H11Protocol):
         if self._stalled is not None:
             self._stalled.cancel()
 
+    def shutdown(self) -> None:
+        """Close once the answer under way has ended; abort at once a connection whose answer was cut short."""
+        try:
+            super().shutdown()
+        except h11.LocalProtocolError:
+            self.transport.abort()
+
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that was idle for too long, and abort it if it does not close in time."""
         super().timeout_keep_alive_handler()

@@ -11,7 +11,11 @@ import time
 from starlette.applications import Starlette
 from uvicorn.server import ServerState
 
-from aerodb.transport.server import PageServer, listen
+from aerodb.transport.crowd import Crowd
+from aerodb.transport.deadlines import USUAL
+from aerodb.transport.door import SeatedProtocol
+from aerodb.transport.rooms import PEOPLE
+from aerodb.transport.server import PageServer, _config, listen
 from aerodb.transport.waking import DatedState, told
 
 PATIENCE_SECONDS = 60
@@ -109,6 +113,36 @@ def test_every_answer_has_the_date_of_its_second() -> None:
         (name, date), *others = state.default_headers
         assert (name, others) == (b"date", [(b"server", b"x")])
         assert email.utils.parsedate_to_datetime(date.decode()).timestamp() == int(now)
+
+
+class Aborted(asyncio.Transport):
+    """A transport that notes that it was aborted."""
+
+    def __init__(self) -> None:
+        """Begin open."""
+        super().__init__()
+        self.aborted = False
+
+    def abort(self) -> None:
+        """Note it."""
+        self.aborted = True
+
+
+def test_a_connection_whose_answer_was_cut_short_does_not_hold_up_the_end() -> None:
+    """A server that ends right after an answer failed ends as ever, without an error, and that connection with it."""
+
+    async def play() -> bool:
+        crowd = Crowd(16, 16, lambda _: None, 16)
+        seat = crowd.enter("192.0.2.1", lambda: None)
+        assert seat is not None
+        config = _config(Starlette(), None, USUAL)
+        protocol = SeatedProtocol(config, DatedState(), crowd, seat, lambda _: PEOPLE, USUAL)
+        protocol.transport = Aborted()
+        protocol.conn.send_failed()
+        protocol.shutdown()
+        return protocol.transport.aborted
+
+    assert asyncio.run(play())
 
 
 def test_the_wakeup_of_before_is_put_back() -> None:
