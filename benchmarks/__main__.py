@@ -7,8 +7,10 @@ from typing import Protocol
 
 from benchmarks import (
     agent_memory,
+    at_rest,
     cli_start,
     explain,
+    from_nothing,
     jammed_doors,
     log_appends,
     pgbench_throughput,
@@ -34,6 +36,8 @@ MEASURES: dict[str, Measure] = {
     "switchover_outage": switchover_outage.measure,
     "explain": explain.measure,
     "web_pages": web_pages.measure,
+    "at_rest": at_rest.measure,
+    "from_nothing": from_nothing.measure,
     "agent_memory": agent_memory.measure,
     "pgbench_throughput": pgbench_throughput.measure,
     "jammed_doors": jammed_doors.measure,
