@@ -45,8 +45,10 @@ def test_every_page_is_read(reader: Reader, shared: Running, request_id: str) ->
     """Each page that there is, by its address: whole, with its heading, no part of it waiting for a script."""
     snapshot = re.search(r'"snapshot":"(sha256:[0-9a-f]{64})"', shared.api.decision(request_id).plan or "")
     assert snapshot
-    values = {"{request}": request_id, "{digest}": snapshot[1], "{sequence}": "0", "{action}": "promote"}
-    values["{procedure}"] = "switchover"
+    values = {
+        "{request}": request_id, "{digest}": snapshot[1], "{sequence}": "0", "{action}": "promote", "{node}": "n3",
+        "{invariant}": "wal-prefix", "{procedure}": "switchover",
+    }  # fmt: skip
     pages = [each.path for each in PAGES if each.method == "GET" and not each.path.endswith("/progress")]  # A script's.
     for path in pages:
         for name, value in values.items():

@@ -134,7 +134,7 @@ def _timeline(operator: Visitor) -> None:
 
 def _primary(operator: Visitor) -> str:
     operator.goto("/")
-    return str(operator.page.locator("svg g.primary text.name").first.text_content())
+    return str(operator.page.locator(".map .box.primary b").first.text_content())
 
 
 def _reading_afterwards(operator: Visitor) -> None:

@@ -133,7 +133,8 @@ def pages(running: Running) -> Iterator[str]:
                 if "{procedure}" in page.path:
                     yield from procedures(page.path)
                     continue
-                yield page.path.format(request=request, digest=digest, sequence=0, action="promote")
+                names = {"sequence": 0, "action": "promote", "node": "n1", "invariant": "wal-prefix"}
+                yield page.path.format(request=request, digest=digest, **names)
 
 
 def answered(api: Api, path: str) -> str:

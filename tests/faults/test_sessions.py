@@ -72,7 +72,7 @@ def test_another_program_cannot_use_the_cookie(shared: Running, account: int | N
     said = steals(window, "/", account=account)
     assert said.startswith("403 - "), said
     assert "control.session-foreign" in said
-    assert "Nodes" not in said
+    assert "Node by node" not in said
     assert window.get("/").status == 401
     assert mine not in signed_in(shared.api)
     assert left_since(shared, before) == [

@@ -258,8 +258,8 @@ def paths(shared: Running) -> list[str]:
     for at in range(PENDING_A_PERSON_MAX):
         api.register(SoftAuthenticator(identity=f"pending {at}".encode()))
     names = {"request": planned.request, "action": "promote", "sequence": str(api.status().log_size - 1)}
+    names |= {"digest": json.loads(planned.plan)["snapshot"], "node": "n3", "invariant": "wal-prefix"}
     names["procedure"] = "maintenance"
-    names["digest"] = json.loads(planned.plan)["snapshot"]
     pages = (each for each in PAGES if each.method == "GET" and not each.path.endswith("/progress"))  # A script's.
     found = [each.path.format(**names) for each in pages]
     form = f"/requests/new?action=promote&id={new_id()}"
@@ -268,9 +268,13 @@ def paths(shared: Running) -> list[str]:
     return [*found, form, *procedures, *searches, "/timeline?node=n3", "/timeline?term=1", "/nowhere"]
 
 
+FOLLOWING = ("/timeline", "/nodes/")
+"""Where the pages that show what nodes saw begin."""
+
+
 def _state(window: Window, path: str) -> bytes:
     """Return what a page that follows the cluster shows, as the API has it; nothing for all other pages."""
-    return window.api.client.get("/v1/timeline") if path.startswith("/timeline") else b""
+    return window.api.client.get("/v1/timeline") if path.startswith(FOLLOWING) else b""
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """One command for each action of the catalogue: ask, read the plan, type the target's name, sign, send once.
 
 - Nothing is sent unless a person is at a terminal; there is no option that confirms.
-- What is signed is the plan's exact text, after it was checked here and shown whole.
+- What is signed is the plan's exact text, after it was checked here and shown; what is folded in it is shown for a `?`.
 - The confirmation is sent once. Whatever goes wrong after that, what became of it is unknown until it is asked for.
 - Where a second person is due, the requester's signature is recorded, and nothing is sent before theirs.
 """
@@ -34,7 +34,7 @@ from aerodb.rules.explain import check_request
 from aerodb.rules.second import who_could
 from aerodb.rules.specification import Action
 from aerodb.tracing import note
-from aerodb.views.render import plan_lines
+from aerodb.views.render import ALL_ASKED, BY_KEY, by_command, plan_lines
 from aerodb.views.requests import CONFIRMING
 
 EXECUTION_TIMEOUT_SECONDS = 24 * 3600.0
@@ -130,11 +130,11 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
     """
     terminal, request, node = session.terminal, plan.request.id, plan.request.target
     note(request=request, action=plan.request.action, node=node)
-    terminal.lines(plan_lines(plan, text))
+    terminal.lines(plan_lines(plan, text, unfold=BY_KEY if plan.accepted else by_command(request)))
     terminal.line("  Computed again on this machine from the nodes' signed reports: the same bytes.", "dim")
     if not plan.accepted:
         return REJECTED
-    typed = _typed(terminal, plan, mine=plan.request.operator == profile.operator)
+    typed = _typed(terminal, plan, text, mine=plan.request.operator == profile.operator)
     if typed is None:
         terminal.line(f"Not confirmed. It still awaits: aerodb confirm {request}", "bad")
         return REJECTED
@@ -218,13 +218,18 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     return planned, plan, judging
 
 
-def _typed(terminal: Terminal, plan: Plan, *, mine: bool) -> str | None:
-    terminal.line("")
-    if mine:
-        terminal.line("Anything else declines it for good, which is recorded; Ctrl-C leaves it waiting.", "dim")
-    else:
-        terminal.line(escape(f"You sign second, after {plan.request.operator}. Anything else signs nothing."), "dim")
-    return terminal.ask(f"{CONFIRMING} ({plan.request.target}): ")
+def _typed(terminal: Terminal, plan: Plan, text: str, *, mine: bool) -> str | None:
+    """Return what a person types for the node's name; asked for all of the plan, show it, and ask again."""
+    while True:
+        terminal.line("")
+        said = "Anything else declines it for good, which is recorded; Ctrl-C leaves it waiting."
+        if not mine:
+            said = f"You sign second, after {plan.request.operator}. Anything else signs nothing."
+        terminal.line(escape(said), "dim")
+        typed = terminal.ask(f"{CONFIRMING} ({plan.request.target}): ")
+        if typed != ALL_ASKED:
+            return typed
+        terminal.lines(plan_lines(plan, text, full=True))
 
 
 def declined(session: Session, profile: Profile, request: str) -> None:

@@ -13,18 +13,14 @@ from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
 from aerodb.protocol.classes import MEANINGS
 from aerodb.rules.arguments import KINDS
-from aerodb.rules.invariants import STABILITY, STATEMENTS, Invariant, Stability
+from aerodb.rules.invariants import STABILITY, STATEMENTS, Invariant
 from aerodb.rules.specification import Action
-from aerodb.views.render import EFFECTS, IRREVERSIBLE, wrapped
+from aerodb.views.invariants import DIFFERENT, JUDGED, relied_on_by
+from aerodb.views.render import wrapped
+from aerodb.views.sheet import EFFECTS, IRREVERSIBLE
 
 INVARIANTS: dict[str | None, Invariant] = {each.value: each for each in STATEMENTS}
 """The invariants by their names."""
-JUDGED: dict[Stability, str] = {
-    "stable": "When the plan is made, and again by the node that would act.",
-    "unstable": "When the plan is made, again by the node that would act, and a last time on what the other nodes say "
-    "once the confirmation is in the audit log: it rests on them, and they may have changed.",
-}
-"""When an invariant is judged, by what it rests on."""
 
 
 def _names() -> list[str]:
@@ -102,12 +98,17 @@ def document(action: Action) -> dict[str, Any]:
 
 def _show_invariant(terminal: Terminal, invariant: Invariant, *, as_json: bool) -> int:
     title, statement = STATEMENTS[invariant]
-    by = [action.name for action in actions.catalogue().values() if invariant in action.invariants]
+    by = relied_on_by(invariant)
     if as_json:
         said = {"name": str(invariant), "title": title, "statement": statement, "stability": STABILITY[invariant]}
         terminal.document(canonical.encode({**said, "actions": by}))
         return OK
-    sentences = {str(invariant): statement, "JUDGED": JUDGED[STABILITY[invariant]], "RELIED ON BY": ", ".join(by)}
+    sentences = {
+        str(invariant): statement,
+        "HOLDS WHERE": DIFFERENT[invariant],
+        "JUDGED": JUDGED[STABILITY[invariant]],
+        "RELIED ON BY": ", ".join(by),
+    }
     for heading, text in sentences.items():
         terminal.line(heading, "heading")
         for part in wrapped(text, 4, "    "):

@@ -9,7 +9,7 @@ from aerodb.cli.act import argument_option, node_argument
 from aerodb.cli.failures import OK, REJECTED, PlanAltered
 from aerodb.cli.groups import LazyGroup
 from aerodb.cli.remembered import check_log
-from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, full_option, json_option, read
 from aerodb.cli.verification import planned_plan
 from aerodb.protocol.api import Planned
 from aerodb.rules.specification import Action
@@ -34,22 +34,25 @@ explain = Explain("explain", help="Show what an action would do; nothing is aske
 
 
 def _command(action: Action) -> click.Command:
+    @full_option
     @json_option
     @click.pass_obj
-    def callback(session: Session, /, *, node: str, as_json: bool, **arguments: str) -> int:
+    def callback(session: Session, /, *, node: str, full: bool, as_json: bool, **arguments: str) -> int:
         asked = {"action": action.name, "target": node, **arguments}
         profile = session.profile()
         caller = session.connect(profile, READ_TIMEOUT_SECONDS)
         body = caller.get("/v1/explain?" + urlencode(asked, errors="replace"))
         check_log(profile, caller, None)
-        return show(session, (action.name, node, arguments), body, as_json=as_json)
+        return show(session, (action.name, node, arguments), body, full=full, as_json=as_json)
 
     command = click.command(action.name, cls=ClientCommand, help=action.summary)(callback)
     command.params += [node_argument(), *(argument_option(argument) for argument in action.arguments)]
     return command
 
 
-def show(session: Session, asked: tuple[str, str, dict[str, str]], body: bytes, *, as_json: bool) -> int:
+def show(
+    session: Session, asked: tuple[str, str, dict[str, str]], body: bytes, *, full: bool = False, as_json: bool
+) -> int:
     """Show the plan in an answer, and return whether it would be accepted, as an exit code.
 
     Raises:
@@ -63,6 +66,9 @@ def show(session: Session, asked: tuple[str, str, dict[str, str]], body: bytes, 
     if as_json:
         session.terminal.document(body)
     else:
-        lines = redacted_plan_lines(plan, planned.digest) if redacted else plan_lines(plan, planned.plan)
-        session.terminal.lines(lines)
+        session.terminal.lines(
+            redacted_plan_lines(plan, planned.digest, full=full)
+            if redacted
+            else plan_lines(plan, planned.plan, full=full)
+        )
     return OK if plan.accepted else REJECTED

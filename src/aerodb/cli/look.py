@@ -25,10 +25,12 @@ from aerodb.rules.writes import writes
 from aerodb.views.certificates import certificates_text
 from aerodb.views.matrix import matrix_rows
 from aerodb.views.observed import Observed, Remark, observe
+from aerodb.views.outage import STOPS_WRITES, stops_writes
 from aerodb.views.status import (
     UNKNOWN,
     Aspect,
     aspects,
+    deviations,
     equal_sentence,
     profile_remarks,
     status_remarks,
@@ -136,18 +138,13 @@ def show_status(terminal: Terminal, chain: Chain, answer: api.Status, observed: 
 
 
 def show_remarks(terminal: Terminal, found: Writes, remarks: list[Remark]) -> None:
-    """Show what deviates, each with its mark, and what is only to be known after that.
-
-    That there is none is said only where writes are acknowledged: else there is something, whatever it is.
-    """
-    deviating = [(style, text) for style, text in remarks if style in MARKS]
-    none = "none seen." if found.acknowledged == "yes" else "none seen that says why."
-    terminal.line(f"Deviations: {len(deviating) or none}", "heading")
+    """Show what deviates, each with its mark, and what is only to be known after that."""
+    heading, deviating, others = deviations(found, remarks)
+    terminal.line(heading, "heading")
     for style, text in deviating:
         terminal.line(escape(f"{MARKS[style][0 if terminal.draws else 1]} {text}"), style)
-    for style, text in remarks:
-        if style not in MARKS:
-            terminal.line(escape(text), style)
+    for style, text in others:
+        terminal.line(escape(text), style)
     terminal.line("")
 
 
@@ -159,7 +156,7 @@ def show_actions(terminal: Terminal, answer: api.Status, names: list[str]) -> No
         return
     of = f" of {names[0]}" if len(names) == 1 else ""
     terminal.line(f"Asked{of} now: accepted, or the invariants that forbid it (?: unknown, counts as no)")
-    show_matrix(terminal, names, answer.matrix)
+    show_matrix(terminal, names, answer.matrix, answer.writes)
     for name in answer.unjudged:
         terminal.line(escape(f"{name}: too many combinations to judge at once; ask one: aerodb explain {name} NODE"))
 
@@ -196,23 +193,23 @@ def _role_cell(facts: Facts) -> Cell:
     return ("bad", f"{role}, of {upstream}") if upstream else (ROLE_STYLES[role], role)
 
 
-def show_matrix(terminal: Terminal, names: list[str], matrix: tuple[api.Cell, ...]) -> None:
+def show_matrix(terminal: Terminal, names: list[str], matrix: tuple[api.Cell, ...], found: Writes) -> None:
     """Show every action (with its arguments) by node: accepted, or the invariants that forbid it, one a line."""
     rows: list[list[Cell]] = []
     for row in matrix_rows(names, [cell for cell in matrix if cell.node in names]):
-        columns = [_cell_lines(cell) for cell in row.cells]
+        columns = [_cell_lines(cell, found) for cell in row.cells]
         for at in range(max(len(column) for column in columns)):
             start: Cell = ("plain", row.typed if at == 0 else "")
             rows.append([start, *(column[at] if at < len(column) else ("plain", "") for column in columns)])
     terminal.table(["ACTION", *names], rows)
 
 
-def _cell_lines(cell: api.Cell | None) -> list[Cell]:
+def _cell_lines(cell: api.Cell | None, found: Writes) -> list[Cell]:
     if cell is None:
         return [NOTHING]
     if not cell.accepted:
         marks = {Result.UNKNOWN: "?"}
         return [("bad", f"{each.invariant}{marks.get(each.result, '')}") for each in cell.failed] or [("bad", "no")]
-    if cell.loss.claim != "none":
-        return [("good", "accepted"), ("bad", f"loss: {cell.loss.claim}")]
-    return [("good", "accepted")]
+    stops: list[Cell] = [("bad", STOPS_WRITES)] if stops_writes(found, cell) else []
+    loses: list[Cell] = [("bad", f"loss: {cell.loss.claim}")] if cell.loss.claim != "none" else []
+    return [("good", "accepted"), *stops, *loses]

@@ -10,7 +10,7 @@ from aerodb.audit.proof import fault_of
 from aerodb.cli.failures import OK, UNVERIFIED
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
-from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, full_option, json_option, read
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.cli.verification import read_plan
 from aerodb.errors import AeroError
@@ -53,9 +53,10 @@ def _row(line: RequestLine) -> list[Cell]:
 
 @click.command(cls=ClientCommand)
 @click.argument("request", metavar="REQUEST")
+@full_option
 @json_option
 @click.pass_obj
-def show(session: Session, request: str, *, as_json: bool) -> int:
+def show(session: Session, request: str, *, full: bool, as_json: bool) -> int:
     """Show one request: its plan, the log's records of it, and whether their proofs hold."""
     profile = session.profile()
     body = session.connect(profile, READ_TIMEOUT_SECONDS).get(request_path(request))
@@ -64,7 +65,8 @@ def show(session: Session, request: str, *, as_json: bool) -> int:
     if as_json:
         session.terminal.document(body)
     else:
-        show_decision(session.terminal, decision, faults, step_now(session, profile, decision.line))
+        now = step_now(session, profile, decision.line)
+        show_decision(session.terminal, decision, faults, now, full=full)
     return UNVERIFIED if any(faults) else OK
 
 
@@ -91,13 +93,15 @@ def step_now(session: Session, profile: Profile, line: RequestLine) -> str:
     return step_of(observe(profile.cluster, status), line.target, line.request)
 
 
-def show_decision(terminal: Terminal, decision: Decision, faults: list[str], step: str = "") -> None:
+def show_decision(
+    terminal: Terminal, decision: Decision, faults: list[str], step: str = "", *, full: bool = False
+) -> None:
     """Show a request: its plan, its state and what is under way for it (`step`), its records and their proofs."""
     line = decision.line
     if decision.shown is not None:
-        terminal.lines(redacted_plan_lines(decision.shown, line.plan or ""))
+        terminal.lines(redacted_plan_lines(decision.shown, line.plan or "", full=full))
     elif decision.plan is not None:
-        terminal.lines(plan_lines(read_plan(decision.plan), decision.plan))
+        terminal.lines(plan_lines(read_plan(decision.plan), decision.plan, full=full))
     else:
         named = "".join(f" {name} {value}" for name, value in spoken(line.arguments, line.action))
         terminal.line(escape(f"{line.action} {line.target}{named}, asked by {line.operator}: {line.reason}"), "heading")

@@ -142,3 +142,9 @@ def profile_option() -> click.Option:
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --json to a command."""
     return click.option("--json", "as_json", is_flag=True, help="The API's answer as canonical JSON.")(function)
+
+
+def full_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --full to a command that shows a plan."""
+    help_text = "Of the plan also every invariant that holds, with its evidence, and every field."
+    return click.option("--full", is_flag=True, help=help_text)(function)

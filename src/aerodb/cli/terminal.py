@@ -32,6 +32,7 @@ EXECUTED = {
     "not executed": "Nothing was executed.",
     "unknown": "Whether it was executed is unknown.",
 }
+ASCII_MARKS = {ord("\N{BLACK CIRCLE}"): "*", ord("\N{BLACK UP-POINTING TRIANGLE}"): "!", ord("\N{BLACK SQUARE}"): "#"}
 GAP = "  "
 
 Cell = tuple[str, str]
@@ -61,9 +62,9 @@ class Terminal:
         self._put(self.stdout, text, style)
 
     def lines(self, lines: Iterable["Line"]) -> None:
-        """Show rendered lines."""
+        """Show rendered lines; their marks are ASCII where the terminal has no other."""
         for line in lines:
-            self.line(line.text, line.style)
+            self.line(line.text if self.draws else line.text.translate(ASCII_MARKS), line.style)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
         """Show an aligned table; a cell's style colours its text alone. Cells are escaped."""

@@ -16,6 +16,7 @@ from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Loss, Plan, Request, Result, Snapshot, Verdict
 from aerodb.rules.explain import check_request, opened_view, peers_of, refuse_silent
+from aerodb.rules.invariants import Invariant
 from aerodb.rules.specification import Action
 from aerodb.rules.view import Peer
 
@@ -159,3 +160,29 @@ def matrix_rows(names: Sequence[str], cells: Sequence[Cell]) -> list[MatrixRow]:
         rows.append(MatrixRow(action=action, arguments=arguments, first=action != before, cells=columns))
         before = action
     return rows
+
+
+FITS = frozenset({Invariant.ROLE_FITS.value, Invariant.RUNNING_FITS.value})
+"""The invariants by which an action does not apply to a node at all, whoever else pledges or reports."""
+
+
+def misfits(action: str, names: Sequence[str], cells: Sequence[Cell]) -> dict[str, str]:
+    """Return the nodes that an action does not apply to now, each with why not, as its evidence says.
+
+    A node whose fit is not known is not among them, and none is where the cells hold no request of the action.
+    """
+    found = dict[str, str]()
+    own = [cell for cell in cells if cell.action == action]
+    for name in names if own else ():
+        reasons = [_misfit(cell) for cell in own if cell.node == name]
+        if not reasons:
+            found[name] = "no request of it can name this node"
+        elif all(reasons):
+            found[name] = reasons[0]
+    return found
+
+
+def _misfit(cell: Cell) -> str:
+    """Return why a cell's action does not apply to its node; empty where it does, or that is not known."""
+    violated = (each for each in cell.failed if each.invariant in FITS and each.result is Result.VIOLATED)
+    return next((each.evidence for each in violated), "")

@@ -1,20 +1,17 @@
 """A plan for people: plain lines, each with the name of a style, so that any interface can show them.
 
-In this order: what will happen to which node, what cannot be undone, what could be lost, and which invariants are
-relied on. Control and bidirectional characters are escaped. Pure: no I/O, no clock.
+By weight: the answer, and why not; the outage, what could be lost, what cannot be undone; what will happen; the
+invariants that hold, folded. Control and bidirectional characters are escaped. Pure: no I/O, no clock.
 """
 
 import unicodedata
 from typing import NamedTuple
 
-from aerodb.past.speaking import named
-from aerodb.protocol.plan import Outcome, Plan, Result, Verdict, plan_digest
-from aerodb.protocol.words import words_of
-from aerodb.rules.explain import LOOK_ID
-from aerodb.rules.invariants import RULES, name_of
+from aerodb.protocol.plan import Outcome, Plan, plan_digest
+from aerodb.views.outage import Weight
+from aerodb.views.sheet import TO_KNOW, Sheet, ShownVerdict, sheet
 
-WIDTH_COLUMNS = 100
-EFFECTS, IRREVERSIBLE = "WHAT WILL HAPPEN", "WHAT CANNOT BE UNDONE"
+WIDTH_COLUMNS = 80
 
 
 class Line(NamedTuple):
@@ -45,7 +42,17 @@ def wrapped(text: str, indent: int, first: str = "") -> list[str]:
     return [*lines, current]
 
 
-def _section(title: str, style: str, sentences: tuple[str, ...]) -> list[Line]:
+MARKS = {"good": "\N{BLACK CIRCLE}", "warn": "\N{BLACK UP-POINTING TRIANGLE}", "bad": "\N{BLACK SQUARE}"}
+"""The mark of each style; the word always stands beside it."""
+LABEL_COLUMNS, FIELD_COLUMNS = 20, 16
+BY_OPTION = "--full shows each, and every field of the plan"
+BY_KEY = "type ? to see each, and every field of the plan"
+"""How what is folded is seen: by an option, or where the terminal asks."""
+ALL_ASKED = "?"
+"""What is typed, where a plan is to be confirmed, to see all of it first."""
+
+
+def _listed(title: str, style: str, sentences: tuple[str, ...]) -> list[Line]:
     if not sentences:
         return []
     lines = [Line("heading", title)]
@@ -54,72 +61,99 @@ def _section(title: str, style: str, sentences: tuple[str, ...]) -> list[Line]:
     return lines
 
 
-MARKS = {Result.HOLDS: ("good", "holds"), Result.VIOLATED: ("bad", "VIOLATED"), Result.UNKNOWN: ("bad", "UNKNOWN")}
-
-
-def verdict_lines(verdicts: tuple[Verdict, ...]) -> list[Line]:
-    """Return one or more lines for each verdict: its mark, the invariant's id and the evidence."""
+def _weight_lines(weight: Weight) -> list[Line]:
+    """Return one of the heavy parts: its mark and label, what weighs in its colour, and its facts beneath that."""
+    label = f"{MARKS[weight.style]} {weight.label}".ljust(LABEL_COLUMNS)
     lines = []
-    for verdict in verdicts:
-        style, mark = MARKS[verdict.result]
-        head = f"  {mark:<9}{verdict.invariant:<22}"
-        lines += [Line(style, line) for line in wrapped(shown(verdict.evidence), len(head), head)]
+    for at, said in enumerate(weight.headlines):
+        first = label if at == 0 else " " * LABEL_COLUMNS
+        lines += [Line(weight.style, line) for line in wrapped(shown(said), LABEL_COLUMNS, first)]
+    return [*lines, *(Line("plain", line) for fact in weight.facts for line in wrapped(shown(fact), 4, "  - "))]
+
+
+def _failing_lines(each: ShownVerdict) -> list[Line]:
+    """Return a verdict that its invariant does not hold: the rule, the evidence, what would have to be different."""
+    parts = {"the rule": each.rule, "evidence": each.evidence, "different": each.different}
+    lines = [Line(each.style, f"{MARKS[each.style]} {each.mark:<9}{shown(each.invariant)}")]
+    for name, text in parts.items():
+        if text:
+            lines += [Line("plain", line) for line in wrapped(shown(text), 13, f"  {name:<10} ")]
     return lines
 
 
-def _of_writes(plan: Plan) -> tuple[str, ...]:
-    """Return the notes, the first of every plan, that say whether commits can be acknowledged."""
-    return tuple(each for each in plan.notes if each.startswith("Writes "))
+def _held_lines(held: tuple[ShownVerdict, ...]) -> list[Line]:
+    """Return one or more lines for each invariant that holds: its mark, its identifier and the evidence."""
+    lines = []
+    for each in held:
+        head = f"  {each.mark:<9}{shown(each.invariant):<22}"
+        lines += [Line(each.style, line) for line in wrapped(shown(each.evidence), len(head), head)]
+    return lines
 
 
-def plan_lines(plan: Plan, plan_text: str) -> list[Line]:
-    """Return a plan for people; `plan_text` is its exact text, whose digest and digest words are shown."""
-    return _plan_lines(plan, plan_digest(plan_text))
+def _field(name: str, value: str, style: str = "dim") -> list[Line]:
+    head = f"  {shown(name):<{FIELD_COLUMNS - 2}}"
+    return [Line(style, line) for line in wrapped(shown(value), max(FIELD_COLUMNS, len(head)), head)]
 
 
-def redacted_plan_lines(plan: Plan, digest: str) -> list[Line]:
+def plan_lines(plan: Plan, plan_text: str, *, full: bool = False, unfold: str = BY_OPTION) -> list[Line]:
+    """Return a plan for people; `plan_text` is its exact text, whose digest and digest words are shown.
+
+    `full` are all its fields, and each invariant with its evidence, also where it holds; else `unfold` says how to see
+    these.
+    """
+    return sheet_lines(sheet(plan, plan_digest(plan_text)), "" if full else unfold)
+
+
+def redacted_plan_lines(plan: Plan, digest: str, *, full: bool = False, unfold: str = BY_OPTION) -> list[Line]:
     """Return a plan for a role that may not see its exact text, whose digest is `digest`; the first line says so."""
-    said = "REDACTED for your role. This is not the plan's own text; its digest is of that text, whole."
-    return [Line("warn", said), *_plan_lines(plan, digest)]
+    return sheet_lines(sheet(plan, digest, redacted=True), "" if full else unfold)
 
 
-def _by_earlier_rules(plan: Plan) -> list[Line]:
-    """Say so if a plan was made by other rules than this build's own, as happens during an upgrade."""
-    if plan.rules == RULES:
-        return []
-    said = f"By {named((plan.rules,))}: the newest rules that every node, and who asked, spoke. Here they are {RULES}."
-    return [Line("warn", line) for line in wrapped(said, 2)]
+def by_command(request: str) -> str:
+    """Return by which command a recorded plan is seen whole."""
+    return f"aerodb show {request} --full"
 
 
-def _plan_lines(plan: Plan, digest: str) -> list[Line]:
-    request = plan.request
-    failing = [verdict for verdict in plan.verdicts if verdict.result is not Result.HOLDS]
-    answer = (
-        Line("good", f"ACCEPTABLE: all {len(plan.verdicts)} invariants hold. Nothing has been executed.")
-        if plan.accepted
-        else Line("bad", f"REJECTED: {', '.join(name_of(each.invariant) for each in failing)}. Nothing was executed.")
-    )
-    loss_style = "good" if plan.loss.claim == "none" else "bad"
+def sheet_lines(made: Sheet, unfold: str) -> list[Line]:
+    """Return a plan's document as lines, by weight; without `unfold`, nothing is folded."""
+    weights = [line for weight in made.weights for line in _weight_lines(weight)]
+    failing = [line for each in made.failing for line in _failing_lines(each)]
+    parted = [*failing, Line("plain", "")] if failing else []
     return [
-        Line("heading", f"{shown(plan.title)}   (cluster {shown(plan.cluster_name)})"),
-        answer,
-        *_by_earlier_rules(plan),
+        Line("heading", f"{shown(made.title)}   (cluster {shown(made.cluster)})"),
+        Line(made.style, f"{MARKS[made.style]} {made.answer}"),
+        *(Line("warn", line) for said in made.before for line in wrapped(said, 2)),
         Line("plain", ""),
-        *_section(EFFECTS if plan.accepted else "WHAT WAS ASKED FOR", "plain", plan.effects),
-        *_section(IRREVERSIBLE, "warn", plan.irreversible),
-        *_section("WHAT COULD BE LOST", loss_style, (plan.loss.statement, *plan.loss.arithmetic)),
-        *_section("WRITES", "plain", _of_writes(plan)),
-        *_section("TO KNOW", "warn", tuple(each for each in plan.notes if each not in _of_writes(plan))),
-        Line("heading", "INVARIANTS RELIED ON" if plan.accepted else "INVARIANTS"),
-        *verdict_lines((*failing, *(each for each in plan.verdicts if each.result is Result.HOLDS))),
+        *parted,
+        *([Line("heading", made.weights_title)] if made.weights_title else ()),
+        *weights,
         Line("plain", ""),
-        *(Line("dim", line) for line in wrapped(plan.commit_point, 16, "  commit point  ")),
-        *(Line("dim", line) for line in wrapped(shown(request.reason), 16, "  reason        ")),
-        Line("dim", f"  operator      {shown(request.operator)}"),
-        Line("dim", f"  request       {'none: this is a look' if request.id == LOOK_ID else request.id}"),
-        Line("dim", f"  plan          {digest}"),
-        Line("plain", f"  words         {words_of(digest)}"),
-        Line("dim", f"  snapshot      {plan.snapshot}"),
+        *_listed(made.effects_title, "plain", made.effects),
+        *_listed(TO_KNOW, "warn", made.to_know),
+        *_held(made, unfold),
+        *_field("reason", made.reason),
+        *_field("operator", made.operator),
+        *_field("request", made.request),
+        *(() if unfold else _whole(made)),
+        *_field("plan", made.digest),
+        *_field("words", made.words, "plain"),
+    ]
+
+
+def _held(made: Sheet, unfold: str) -> list[Line]:
+    """Return the invariants that hold, as one line that says how to see them, or each with its evidence."""
+    style, mark = ("good", f"{MARKS['good']} ") if made.held else ("plain", "")
+    if unfold:
+        return [Line(style, f"{mark}{made.held_said}: {unfold}"), Line("plain", "")]
+    return [Line("heading", made.held_said.upper()), *_held_lines(made.held), Line("plain", "")]
+
+
+def _whole(made: Sheet) -> list[Line]:
+    """Return the rest of a plan: its commit point, how it can fail, and its fields."""
+    return [
+        *_field("commit point", made.commit_point),
+        *(line for each in made.fields for line in _field(each.name, each.value)),
+        *(line for each in made.failures for line in _field("can fail", each)),
     ]
 
 

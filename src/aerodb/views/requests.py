@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from aerodb.errors import AeroError
-from aerodb.protocol.api import AWAITS_SECOND
+from aerodb.protocol.api import AWAITS_SECOND, RequestLine
 from aerodb.protocol.change import Change, StepMalformed, read_step, said
 from aerodb.protocol.sshkey import parse_line
 
@@ -33,6 +33,11 @@ STATE_STYLES = {
     "refused": "bad",
 }
 """The style of each state of a request; results are states too."""
+
+
+def concerns(line: RequestLine, node: str) -> bool:
+    """Tell whether a request is of a node, or names it among its arguments."""
+    return line.target == node or node in line.arguments.values()
 
 
 def spoken(arguments: Mapping[str, str], action: str) -> tuple[tuple[str, str], ...]:

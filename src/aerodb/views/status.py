@@ -3,6 +3,8 @@
 Pure: no I/O, no clock.
 """
 
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from aerodb.audit.comparison import comparison_sentences
@@ -19,6 +21,35 @@ UNKNOWN: Remark = ("warn", "unknown")
 
 WRITES_STYLES = {"yes": "good", "no": "bad", "unknown": "warn"}
 """The style of each answer to whether commits can be acknowledged."""
+
+
+DEVIATING = frozenset({"bad", "warn"})
+"""The styles of a remark that is a deviation; what has another is only to be known."""
+
+
+class Deviations(NamedTuple):
+    """What deviates, under a heading that counts it, and what is only to be known after that."""
+
+    heading: str
+    deviating: tuple[Remark, ...]
+    others: tuple[Remark, ...]
+
+
+def deviations(found: Writes, remarks: Sequence[Remark]) -> Deviations:
+    """Part remarks into what deviates and what does not.
+
+    That there is none is said only where writes are acknowledged: else there is something, whatever it is.
+    """
+    deviating = tuple(each for each in remarks if each[0] in DEVIATING)
+    none = "none seen." if found.acknowledged == "yes" else "none seen that says why."
+    others = tuple(each for each in remarks if each[0] not in DEVIATING)
+    return Deviations(f"Deviations: {len(deviating) or none}", deviating, others)
+
+
+def about(name: str, remarks: Sequence[Remark]) -> list[Remark]:
+    """Return the remarks that name a node."""
+    named = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+    return [each for each in remarks if named.search(each[1])]
 
 
 def writes_style(found: Writes) -> str:

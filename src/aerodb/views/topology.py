@@ -1,114 +1,88 @@
-"""The topology as a drawing: which node streams from which, laid out as a tree from left to right.
+"""The topology as a map: which node streams from which, as a tree whose every box can be a link to its node.
 
-A node is the child of the upstream that its own settings name; if that is unknown, it stands alone. Coordinates are
-whole numbers, and depend only on the names and the upstreams. Pure: no I/O, no clock.
+A node stands below the upstream that its own settings name; of one that gives no report, below whoever says that it
+sends to it. If neither is known, it stands alone: a missing node has its place, and is said to be missing. The order
+depends only on the names and the upstreams. Pure: no I/O, no clock.
 """
 
 from dataclasses import dataclass
 
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, State
-from aerodb.views.observed import Observed, lag_bytes, sync_state
+from aerodb.rules.replaying import sized
+from aerodb.views.observed import Observed, Remark, lags, sync_state
 
-BOX_WIDTH, BOX_HEIGHT = 232, 84
-LINE_LETTERS_MAX = 33
-"""So many letters of a line fit into a box, at 6.4 each; 14 stay free on the left."""
-GAP_ACROSS, GAP_DOWN = 184, 20
-MARGIN = 2
-ELBOW = 22
+SLOT = "aerodb_{node}"
+"""How the agents name the slot of a node, on whatever it streams from."""
+COUNTS = {"quorum": "counts for a commit", "sync": "counts for a commit", "async": "counts for no commit"}
+"""What the upstream says of a standby that streams, in the words of a screen."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Box:
-    """One node as it is drawn; `lines` stand below its name and role."""
+class MapStream:
+    """A stream of WAL into a node: how it stands, how far behind the node is, and what its slot holds."""
+
+    style: str
+    sync: str
+    received: str
+    replayed: str
+    slot: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapNode:
+    """One node of the map; `lines` stand below its name and role, and `below` are the nodes that stream from it."""
 
     name: str
     role: str
     style: str
-    lines: tuple[str, ...]
-    x: int
-    y: int
+    lines: tuple[Remark, ...]
+    stream: MapStream | None
+    below: tuple["MapNode", ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Edge:
-    """A stream of WAL as it is drawn: its path and tip, and its two texts, the first of them at (`x`, `y`)."""
+def _upstream(name: str, observed: Observed) -> str | None:
+    """Return the upstream that a node's own settings name, or who says that it sends to a node that is silent.
 
-    upstream: str
-    node: str
-    style: str
-    sync: str
-    lag: str
-    path: str
-    x: int
-    y: int
-    tip_x: int
-    tip_y: int
+    A primary has none, whatever its settings name.
+    """
+    facts = observed.facts.get(name)
+    if facts is not None:
+        return facts.instance.attached if facts.instance and facts.standing.role != "primary" else None
+    for other, seen in observed.facts.items():
+        if seen.instance and any(each.node == name for each in seen.instance.senders):
+            return other
+    return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """The whole drawing, in CSS pixels."""
+def draw(cluster: Cluster, observed: Observed) -> tuple[MapNode, ...]:
+    """Return the map of a snapshot: its roots, each with what streams from it, in the configuration's order.
 
-    width: int
-    height: int
-    boxes: tuple[Box, ...]
-    edges: tuple[Edge, ...]
-
-
-def _upstream(facts: Facts | None) -> str | None:
-    """Return the upstream that a node's own settings name; a primary has none, whatever they say."""
-    if facts is None or facts.instance is None or facts.standing.role == "primary":
-        return None
-    return facts.instance.attached
-
-
-def _order(cluster: Cluster, observed: Observed) -> list[tuple[str, int]]:
-    """Return every node with its depth, each below its upstream, in the configuration's order."""
+    Nodes that stream from one another in a ring stand once each, below the first of them.
+    """
     names = [member.name for member in cluster.members]
-    upstreams = {name: _upstream(observed.facts.get(name)) for name in names}
-    found: dict[str, int] = {}
+    upstreams = {name: _upstream(name, observed) for name in names}
+    placed = set[str]()
 
-    def walk(name: str, depth: int) -> None:
-        if name in found:
-            return  # Nodes that stream from one another in a ring are drawn once each.
-        found[name] = depth
-        for each in names:
-            if upstreams[each] == name:
-                walk(each, depth + 1)
+    def grown(name: str) -> MapNode:
+        placed.add(name)
+        below = tuple(grown(each) for each in names if upstreams[each] == name and each not in placed)
+        return _node(cluster, name, upstreams[name], observed, below)
 
-    roots = [name for name in names if upstreams[name] is None]
-    for name in (*roots, *names):
-        walk(name, 0)
-    return list(found.items())
+    roots = [name for name in names if upstreams[name] not in names]
+    return tuple(grown(name) for name in (*roots, *names) if name not in placed)
 
 
-def _rows(order: list[tuple[str, int]]) -> dict[str, int]:
-    """Return the row of each node: a first child is in its upstream's row, every other begins a new one."""
-    rows: dict[str, int] = {}
-    row, before = -1, -1
-    for name, depth in order:
-        if depth <= before or before < 0:
-            row += 1
-        rows[name], before = row, depth
-    return rows
-
-
-def node_lines(facts: Facts | None) -> tuple[str, ...]:
-    """Return what a box says of its node, besides its name and role."""
-    if facts is None:
-        return ("not observed",)
-    instance = facts.instance
-    if instance is None:
-        return ("holds no data", f"pledged term {facts.standing.pledged.term}")
-    position = instance.position
-    if position is None:
-        return (str(instance.state), "position unknown")
-    term = f"term {'unknown' if position.term is None else position.term}"
-    whole = f"{instance.state} · {term} · timeline {position.timeline}"
-    if len(whole) > LINE_LETTERS_MAX:
-        return (f"{instance.state} · timeline {position.timeline}", f"{position.lsn}, {term}")
-    return (whole, str(position.lsn))
+def _node(cluster: Cluster, name: str, upstream: str | None, observed: Observed, below: tuple[MapNode, ...]) -> MapNode:
+    facts = observed.facts.get(name)
+    return MapNode(
+        name=name,
+        role=facts.standing.role if facts else "",
+        style=_style(facts),
+        lines=(*_address(cluster, name), *_lines(name, facts, observed)),
+        stream=None if upstream is None else _stream(name, upstream, observed),
+        below=below,
+    )
 
 
 def _style(facts: Facts | None) -> str:
@@ -119,51 +93,50 @@ def _style(facts: Facts | None) -> str:
     return facts.standing.role
 
 
-def draw(cluster: Cluster, observed: Observed) -> Drawing:
-    """Return the drawing of a snapshot."""
-    order = _order(cluster, observed)
-    rows = _rows(order)
-    depths = dict(order)
-    boxes = tuple(
-        Box(
-            name=name,
-            role=observed.facts[name].standing.role if name in observed.facts else "",
-            style=_style(observed.facts.get(name)),
-            lines=node_lines(observed.facts.get(name)),
-            x=MARGIN + depths[name] * (BOX_WIDTH + GAP_ACROSS),
-            y=MARGIN + rows[name] * (BOX_HEIGHT + GAP_DOWN),
-        )
-        for name, _ in order
-    )
-    by_name = {box.name: box for box in boxes}
-    edges = (_edge(by_name, box.name, observed) for box in boxes)
-    return Drawing(
-        width=2 * MARGIN + BOX_WIDTH + max(depths.values()) * (BOX_WIDTH + GAP_ACROSS),
-        height=2 * MARGIN + BOX_HEIGHT + max(rows.values()) * (BOX_HEIGHT + GAP_DOWN),
-        boxes=boxes,
-        edges=tuple(edge for edge in edges if edge is not None),
-    )
+def _address(cluster: Cluster, name: str) -> tuple[Remark, ...]:
+    """Return where a node's PostgreSQL is reached; of a witness, where its agent is."""
+    member = cluster.member(name)
+    if member.witness:
+        return (("dim", f"agent {member.agent}"),)
+    return (("plain", f"{member.postgres_host}:{member.postgres_port}"),)
 
 
-def _edge(boxes: dict[str, Box], name: str, observed: Observed) -> Edge | None:
+def _lines(name: str, facts: Facts | None, observed: Observed) -> tuple[Remark, ...]:
+    """Return what a box says of its node, besides its name, role and address."""
+    if facts is None:
+        return (("bad", "report not verified" if name in observed.forged else "not observed"),)
+    instance = facts.instance
+    if instance is None:
+        return (("plain", "holds no data"), ("plain", f"pledged term {facts.standing.pledged.term}"))
+    running = instance.state is State.RUNNING
+    state: Remark = ("plain" if running else "bad", f"PostgreSQL {instance.version}" if running else instance.state)
+    position = instance.position
+    if position is None:
+        return (state, ("warn", "position unknown"))
+    term = f"term {'unknown' if position.term is None else position.term}"
+    return (state, ("plain", f"{term} · timeline {position.timeline}"), ("mono", str(position.lsn)))
+
+
+def _stream(name: str, upstream: str, observed: Observed) -> MapStream:
+    style, sync = sync_state(name, upstream, observed) or ("warn", "not known whether it streams")
     facts = observed.facts.get(name)
-    upstream = _upstream(facts)
-    if facts is None or upstream is None or upstream not in boxes:
-        return None
-    style, sync = sync_state(name, upstream, observed) or ("warn", "not known")
-    lag = lag_bytes(facts, observed)
-    start, end = boxes[upstream], boxes[name]
-    begin_x, begin_y = start.x + BOX_WIDTH, start.y + BOX_HEIGHT // 2
-    middle, y = begin_x + ELBOW, end.y + BOX_HEIGHT // 2
-    return Edge(
-        upstream=upstream,
-        node=name,
+    received, replayed = ("unknown", "unknown") if facts is None else lags(name, facts, observed)
+    return MapStream(
         style=style,
-        sync=sync,
-        lag="lag unknown" if lag is None else f"{lag} bytes behind",
-        path=f"M{begin_x} {begin_y}H{middle}V{y}H{end.x - 7}",
-        x=middle + 10,
-        y=y - 8,
-        tip_x=end.x - 1,
-        tip_y=y,
+        sync=COUNTS.get(sync, sync),
+        received=received,
+        replayed=replayed,
+        slot=slot_text(name, upstream, observed),
     )
+
+
+def slot_text(name: str, upstream: str, observed: Observed) -> str:
+    """Return what the slot of a node on its upstream holds, if the upstream says that there is one."""
+    above = observed.facts.get(upstream)
+    slots = above.instance.keeping.slots if above and above.instance else None
+    if slots is None:
+        return "unknown"
+    for each in slots:
+        if each.name == SLOT.format(node=name):
+            return f"{each.name}, lost" if each.lost else f"{each.name}, holds {sized(each.held_bytes or 0)}"
+    return "none"

@@ -33,3 +33,11 @@ class NodeMovedOn(AeroError):
     code = "control.node-moved-on"
     status = 409
     title = "The node has taken another version meanwhile"
+
+
+class InvariantUnknown(AeroError):
+    """The address names an invariant that these rules do not have."""
+
+    code = "input.invariant-unknown"
+    status = 404
+    title = "There is no such invariant"

@@ -13,6 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from aerodb.views.invariants import is_known
+from aerodb.views.outage import STOPS_WRITES, stops_writes
 from aerodb.views.render import shown
 from aerodb.views.requests import spoken, spoken_briefly, state_style
 from aerodb.views.status import writes_style
@@ -73,13 +75,15 @@ def _environment() -> Environment:
     )
     made.filters.update(count=_count, exact=_exact, plural=_plural, short=_short)
     made.filters.update(
+        is_invariant=is_known,
         sentence=sentence,
         spoken=spoken,
         spoken_briefly=spoken_briefly,
         state_style=state_style,
+        stops_writes=stops_writes,
         writes_style=writes_style,
     )
-    made.globals["asset"] = _asset
+    made.globals.update(asset=_asset, stops_said=STOPS_WRITES)
     return made
 
 

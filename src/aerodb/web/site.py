@@ -3,7 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aerodb.web.pages import catalogue, cluster, configuration, confirming, history, log, procedure, requests, roles
+from aerodb.web.pages import (
+    catalogue,
+    cluster,
+    configuration,
+    confirming,
+    history,
+    log,
+    nodes,
+    procedure,
+    requests,
+    roles,
+)
 from aerodb.web.visit import PageAnswer, Visit
 
 
@@ -37,6 +48,7 @@ PAGES = (
     _get("/", cluster.cluster),
     _post("/", cluster.sensitive),
     _get("/now", cluster.now),
+    _get("/nodes/{node}", nodes.node),
     _get("/requests", requests.listing),
     _get("/requests/new", requests.new),
     _post("/requests", requests.ask),
@@ -63,6 +75,7 @@ PAGES = (
     _get("/roles", roles.roles),
     _get("/actions", catalogue.catalogue),
     _get("/actions/{action}", catalogue.action),
+    _get("/invariants/{invariant}", catalogue.invariant),
     _get("/keyboard", roles.keyboard),
 )
 

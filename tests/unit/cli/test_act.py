@@ -60,6 +60,28 @@ def test_a_confirmed_action_is_sent_once_and_its_outcome_shown(stage: Stage) -> 
     assert plan_digest(stage.decisions[stage.executed[0]].plan or "") in shown.plain
 
 
+def test_all_of_a_plan_can_be_read_before_it_is_confirmed(stage: Stage) -> None:
+    """A question mark shows what is folded, and asks again; it confirms nothing, and declines nothing."""
+    shown = stage.run(*STOP, typed="?\nn3\n")
+    assert (shown.code, len(stage.executed)) == (0, 1)
+    before, _, after = shown.plain.partition("To confirm, type the node's name (n3): ")
+    assert "type ? to see each, and every field of the plan" in before
+    assert "commit point" not in before
+    plan = canonical.decode((stage.decisions[stage.executed[0]].plan or "").encode(), Plan)
+    whole = " ".join(after.split())
+    for each in (*(verdict.evidence for verdict in plan.verdicts), plan.commit_point, *plan.failures, plan.snapshot):
+        assert " ".join(each.split()) in whole
+    assert after.index("commit point") < after.index("To confirm, type the node's name (n3): ")
+    assert len(stage.posts()) == 2
+
+
+def test_a_question_mark_alone_signs_nothing(stage: Stage) -> None:
+    """Who reads all of it and then types nothing leaves it waiting."""
+    assert stage.run(*STOP, typed="?\n").code == 1
+    assert not stage.executed
+    assert stage.posts() == ["/v1/requests"]
+
+
 @pytest.mark.parametrize("typed", ["\n", "y\n", "yes\n", "N3\n", "n3 \n", " n3\n", "n2\n", "n33\n", "stop n3\n"])
 def test_anything_but_the_exact_name_confirms_nothing(stage: Stage, typed: str) -> None:
     """Only the target's name, exactly, confirms; anything else declines: recorded, and never asked again."""

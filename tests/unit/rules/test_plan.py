@@ -17,8 +17,11 @@ from aerodb.protocol.cluster import NodeUnknown
 from aerodb.protocol.plan import Plan
 from aerodb.rules.arguments import RequestMalformed
 from aerodb.rules.explain import check_request, explain
+from aerodb.rules.invariants import Invariant
+from aerodb.views.invariants import DIFFERENT
 from aerodb.views.render import as_text, plan_lines, shown
 from tests.unit.rules.scenes import CLUSTER, healthy, possible, request_for, scenes, snapshot_of
+from tests.unit.rules.texts import texts_of
 
 ROOT = Path(__file__).parents[3]
 PRINT_ALL = """
@@ -76,20 +79,62 @@ def test_a_plan_is_sealed_and_canonical(name: str) -> None:
 
 @pytest.mark.parametrize("name", catalogue())
 def test_a_plan_tells_a_person_everything(name: str) -> None:
-    """What will happen, to which node, what could be lost, and every invariant stand in the text of every plan."""
+    """What will happen, to which node, what could be lost, and whatever does not hold stand in the text of every plan.
+
+    Unfolded, every text of the plan that is signed stands in it, whatever field it is of, and every name of a field's.
+    """
     action = catalogue()[name]
     for scene in scenes().values():
         for request in possible(action):
             plan = explain(CLUSTER, action, request, snapshot_of(scene))
-            text = as_text(plan_lines(plan, canonical.encode(plan).decode()))
+            bytes_ = canonical.encode(plan).decode()
+            text = as_text(plan_lines(plan, bytes_))
             words = " ".join(text.split())
             assert plan.title in words
             assert ("ACCEPTABLE" in words) is plan.accepted
-            for sentence in (*plan.effects, *plan.irreversible, plan.loss.statement, request.reason):
+            for sentence in (*plan.effects, *plan.irreversible, *plan.notes, plan.loss.statement, request.reason):
                 assert " ".join(sentence.split()) in words
-            assert all(verdict.invariant in words for verdict in plan.verdicts)
+            failing = [verdict for verdict in plan.verdicts if verdict.result != "holds"]
+            for each in failing:
+                assert each.invariant in words
+                assert " ".join(each.evidence.split()) in words
+            assert f"{len(plan.verdicts) - len(failing)} invariant" in words
+            whole = " ".join(as_text(plan_lines(plan, bytes_, full=True)).split())
+            missing = [each for each in texts_of(plan) if each not in whole]
+            assert missing == []
             assert max(map(len, text.splitlines())) <= 110
             assert "{" not in words
+
+
+def test_what_weighs_comes_first() -> None:
+    """Outage, loss, what cannot be undone; what will happen; what holds. Of a rejection, why not comes first."""
+    order = ["ACCEPTABLE", "OUTAGE", "LOSS", "CANNOT BE UNDONE", "WHAT WILL HAPPEN", "invariants hold:", "words"]
+    assert _order("demote", "n1", {"for": "n2"}, order) == order
+    order = [
+        "REJECTED", "VIOLATED election-quorum", "different", "HAD IT BEEN EXECUTED", "OUTAGE", "LOSS",
+        "CANNOT BE UNDONE", "WHAT WAS ASKED FOR", "invariants hold:", "words",
+    ]  # fmt: skip
+    assert _order("promote", "n2", {}, order) == order
+
+
+def _order(name: str, node: str, arguments: dict[str, str], parts: list[str]) -> list[str]:
+    action = catalogue()[name]
+    plan = explain(CLUSTER, action, request_for(action, node, arguments), snapshot_of(healthy()))
+    text = as_text(plan_lines(plan, canonical.encode(plan).decode()))
+    return sorted(parts, key=text.index)
+
+
+def test_colour_and_word_agree() -> None:
+    """What stops writes, or may lose commits, is of the style of what is bad, in each line that says so."""
+    action = catalogue()["demote"]
+    plan = explain(CLUSTER, action, request_for(action, "n1", {"for": "n2"}), snapshot_of(healthy()))
+    styles = {line.text.split()[1]: line.style for line in plan_lines(plan, "") if line.text[:1] in "●▲■" and line.text}
+    assert styles == {"ACCEPTABLE:": "good", "OUTAGE": "bad", "LOSS": "good", "CANNOT": "warn", "9": "good"}
+
+
+def test_every_invariant_says_what_would_have_to_be_different() -> None:
+    """A rejection teaches, whichever invariant it is by."""
+    assert set(DIFFERENT) == set(Invariant)
 
 
 @given(st.text())

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from aerodb.rules.writes import writes
 from aerodb.views.chart import AXES, chart
+from aerodb.views.facts import fact_table
 from aerodb.views.lags import NOTHING_SAMPLED
 from aerodb.views.matrix import matrix_rows
 from aerodb.views.observed import observe_snapshot
@@ -17,7 +18,6 @@ from aerodb.views.story import LEGEND, NOTHING_KNOWN, ORDERING, cut, story, summ
 from aerodb.views.timeline import silences
 from aerodb.views.topology import draw
 from aerodb.web.errors import FormMalformed
-from aerodb.web.pages.cluster import fact_rows
 from aerodb.web.visit import Page, Visit
 
 ENTRIES_MAX = 120
@@ -89,9 +89,9 @@ def as_of(visit: Visit) -> Page:
     values = {
         "then": then,
         "writes": writes(configuration, observed.facts),
-        "drawing": draw(configuration, observed),
+        "map": draw(configuration, observed),
         "names": names,
-        "rows": fact_rows(configuration, observed),
+        "table": fact_table(tuple(names), observed),
         "matrix": matrix_rows(names, then.matrix),
         "remarks": silence_remarks(observed),
         "redacted": then.redacted,

@@ -1,4 +1,4 @@
-"""A request in the browser: choose, read the plan as the terminal shows it, and see what became of it.
+"""A request in the browser: choose, read the plan by weight, and see what became of it.
 
 - Nothing is chosen beforehand. A form's id is in its address, and is the request's: reloading, going back, a double
   click and a second tab all lead to the one request that was made, never to another.
@@ -9,6 +9,8 @@ import hashlib
 import hmac
 import unicodedata
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -23,20 +25,23 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import AWAITS_SECOND, Ask, Decision
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Plan
+from aerodb.protocol.plan import Plan, plan_digest
 from aerodb.protocol.words import words_of
 from aerodb.rules.arguments import KINDS
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
 from aerodb.rules.second import who_could
 from aerodb.rules.specification import Action
+from aerodb.views.matrix import misfits
 from aerodb.views.observed import observe, step_of
-from aerodb.views.render import Line, outcome_lines, plan_lines, redacted_plan_lines, unsigned_outcome_lines
+from aerodb.views.render import Line, outcome_lines, unsigned_outcome_lines
 from aerodb.views.requests import CONFIRMING, LAPSED, NOTHING_ASKED, state_style
+from aerodb.views.sheet import sheet
 from aerodb.web.errors import FormMalformed
 from aerodb.web.pages.cluster import status_of
 from aerodb.web.visit import Json, Onward, Page, Visit
 
 REQUESTS_A_PAGE = 100
+NOBODY: Mapping[str, str] = MappingProxyType({})
 OWN_FORMS = {"configure": "/configuration/change"}
 """The actions that are asked for by a form of their own, since nobody types what they take as it is."""
 
@@ -88,17 +93,31 @@ def new(visit: Visit) -> Page | Onward:
         raise FormMalformed("a request's id is a UUID in lower case", field="id")
     if visit.access.knows(request):
         return Onward(to=path_of(request))
-    return Page(
-        template="request_form.html", here="/requests", values=form_values(visit.access.cluster, action, request)
-    )
+    values = form_values(visit.access.cluster, action, request, _misfits(visit, action))
+    return Page(template="request_form.html", here="/requests", values=values)
 
 
-def form_values(cluster: Cluster, action: Action, request: str) -> dict[str, Any]:
-    """Return what the form of a request for `action` shows: nothing is chosen in it."""
+def _misfits(visit: Visit, action: Action) -> dict[str, str]:
+    """Return the nodes that an action does not apply to now; none where that cannot be judged now."""
+    try:
+        cells = visit.access.status(sensitive=False, judged=True).matrix
+    except AeroError:
+        return {}
+    return misfits(action.name, [member.name for member in visit.access.cluster.members], cells)
+
+
+def form_values(
+    cluster: Cluster, action: Action, request: str, misfitting: Mapping[str, str] = NOBODY
+) -> dict[str, Any]:
+    """Return what the form of a request for `action` shows: nothing is chosen in it.
+
+    `misfitting` are the nodes that are not offered, each with why not.
+    """
     return {
         "action": action,
         "request": request,
-        "members": cluster.members,
+        "members": [member for member in cluster.members if member.name not in misfitting],
+        "misfitting": misfitting,
         "choices": {argument.name: argument.values(cluster) for argument in action.arguments},
         "kinds": KINDS,
         "reason_characters_max": REASON_CHARACTERS_MAX,
@@ -210,14 +229,14 @@ def progress(visit: Visit) -> Json:
 
 
 def shown_plan(decision: Decision) -> dict[str, Any]:
-    """Return a decision's plan as lines, as its exact text, and as a document; None where it has none."""
+    """Return a decision's plan, as a document by weight, and as its exact text; None where it has none."""
     if decision.shown is not None:
-        lines = redacted_plan_lines(decision.shown, decision.line.plan or "")
-        return {"plan": decision.shown, "plan_text": "", "plan_lines": lines}
+        made = sheet(decision.shown, decision.line.plan or "", redacted=True)
+        return {"plan": decision.shown, "plan_text": "", "sheet": made}
     if decision.plan is None:
-        return {"plan": None, "plan_text": "", "plan_lines": []}
+        return {"plan": None, "plan_text": "", "sheet": None}
     plan = canonical.decode(decision.plan.encode(), Plan)
-    return {"plan": plan, "plan_text": decision.plan, "plan_lines": plan_lines(plan, decision.plan)}
+    return {"plan": plan, "plan_text": decision.plan, "sheet": sheet(plan, plan_digest(decision.plan))}
 
 
 def records_of(decision: Decision) -> list[tuple[int, Record]]:

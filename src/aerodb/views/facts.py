@@ -1,0 +1,198 @@
+"""The facts of the nodes for people: one row a fact, one value a node; what is equal on all of them is folded.
+
+Pure: no I/O, no clock.
+"""
+
+from typing import NamedTuple
+
+from aerodb.audit.comparison import comparison_text
+from aerodb.protocol.api import Agreement, Comparison
+from aerodb.protocol.facts import Facts, Instance
+from aerodb.rules.replaying import sized
+from aerodb.views.observed import Observed, Remark
+from aerodb.views.status import UNKNOWN, stream, where
+
+NOTHING: Remark = ("dim", "\N{EM DASH}")
+SILENT: Remark = ("dim", UNKNOWN[1])
+"""What is said of each fact of who gives no report, beside that there is none."""
+ROLE, WAL_END, RECEIVED, REPLAYED, COUNTS = "Role", "WAL ends at", "Behind, received", "Behind, replayed", "Synchronous"
+ALWAYS = frozenset({ROLE, WAL_END, RECEIVED, REPLAYED, COUNTS})
+"""The facts that are shown of each node, equal or not: what a node is, and how far behind it is."""
+SAID_FIRST = ("PostgreSQL", "Term of its WAL", "Timeline")
+"""The facts by which what is equal is named, where they are."""
+
+
+class FactRow(NamedTuple):
+    """A fact's name, and each node's value."""
+
+    fact: str
+    values: tuple[Remark, ...]
+
+
+class FactTable(NamedTuple):
+    """The facts of some nodes: the rows in which they differ, those that are equal, and what these are in a sentence.
+
+    `said` is empty where nothing is folded.
+    """
+
+    names: tuple[str, ...]
+    rows: tuple[FactRow, ...]
+    equal: tuple[FactRow, ...]
+    said: str
+
+
+def fact_table(names: tuple[str, ...], observed: Observed, more: tuple[FactRow, ...] = ()) -> FactTable:
+    """Return the facts of nodes, with `more` rows at their end."""
+    rows = (*fact_rows(names, observed), *more)
+    spoken = [name in observed.facts for name in names]
+    equal = tuple(row for row in rows if row.fact not in ALWAYS and _is_equal(row, spoken))
+    apart = tuple(row for row in rows if row not in equal)
+    return FactTable(names, apart, equal, _said(equal, sum(spoken)))
+
+
+def _is_equal(row: FactRow, spoken: list[bool]) -> bool:
+    """Tell whether nothing in a row deviates: all who report say the same, and none of it is unusual."""
+    told = [value for value, says in zip(row.values, spoken, strict=True) if says and value != NOTHING]
+    return len(set(told)) == 1 and told[0][0] not in ("bad", "warn")
+
+
+def _said(equal: tuple[FactRow, ...], count: int) -> str:
+    """Return a sentence on what is folded: how many facts, of how many nodes, and what the first of them are."""
+    if not equal:
+        return ""
+    first = [
+        (row.fact, next(value[1] for value in row.values if value not in (NOTHING, SILENT)))
+        for name in SAID_FIRST
+        for row in equal
+        if row.fact == name
+    ]
+    said = ", ".join(f"{name} {text}" if name == SAID_FIRST[0] else f"{_lower(name)} {text}" for name, text in first)
+    whole = "1 fact is" if len(equal) == 1 else f"{len(equal)} facts are"
+    head = f"{whole} equal on all {count} that report" if count > 1 else f"{whole} as usual on the one that reports"
+    return f"{head}: {said}" if said else head
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def log_row(names: tuple[str, ...], log_views: tuple[Comparison, ...]) -> FactRow:
+    """Return what each node has seen of the audit log, and whether that is in it."""
+    compared = {each.who: each for each in log_views}
+    return FactRow("Audit log, as it has seen it", tuple(_log_cell(compared.get(name)) for name in names))
+
+
+def _log_cell(found: Comparison | None) -> Remark:
+    if found is None or found.agreement is Agreement.UNKNOWN:
+        return UNKNOWN
+    agrees = found.agreement in (Agreement.CONSISTENT, Agreement.NOTHING)
+    return "plain" if agrees else "bad", comparison_text(found)
+
+
+def fact_rows(names: tuple[str, ...], observed: Observed) -> tuple[FactRow, ...]:
+    """Return one row a fact, one value a node; of who gives no report everything is unknown."""
+    nodes = [_node_facts(name, observed) for name in names]
+    facts = list(dict.fromkeys(fact for node in nodes for fact in node))
+    silent = [name not in observed.facts for name in names]
+    return tuple(
+        FactRow(
+            fact,
+            tuple(node.get(fact, SILENT if dumb else NOTHING) for node, dumb in zip(nodes, silent, strict=True)),
+        )
+        for fact in facts
+    )
+
+
+def role_text(name: str, observed: Observed) -> Remark:
+    """Return what a node is, and from whom it receives WAL."""
+    facts = observed.facts.get(name)
+    if facts is None:
+        return ("bad", "not verified" if name in observed.forged else "not observed")
+    role, upstream = facts.standing.role, facts.instance.attached if facts.instance else None
+    if role == "standby":
+        return ("plain", f"standby of {upstream}") if upstream else ("warn", "standby of none")
+    return ("bad", f"{role}, of {upstream}") if upstream else ("plain", role)
+
+
+def _node_facts(name: str, observed: Observed) -> dict[str, Remark]:
+    facts = observed.facts.get(name)
+    found = {ROLE: role_text(name, observed)}
+    if facts is None:
+        return found
+    found |= _standing_facts(facts)
+    if facts.instance is None:
+        return found
+    found |= {**_log_facts(facts.instance), **_stream_facts(name, facts, observed)}
+    return {**found, **_load_facts(facts.instance), **_kept_facts(facts.instance)}
+
+
+def _standing_facts(facts: Facts) -> dict[str, Remark]:
+    standing = facts.standing
+    instance = facts.instance
+    style = "plain" if instance and instance.state == "running" else "bad"
+    return {
+        "PostgreSQL": (style, f"{instance.state}, {instance.version}") if instance else ("dim", "none: a witness"),
+        "Pledged": ("plain", f"term {standing.pledged.term} to {standing.pledged.node}"),
+        "Granted, as it knows": ("plain", f"term {standing.granted.term} to {standing.granted.node}"),
+        "Requests in its journal": ("plain", str(facts.entries)),
+    }
+
+
+def _log_facts(instance: Instance) -> dict[str, Remark]:
+    ends = where(instance)
+    return {
+        "Term of its WAL": ends.term,
+        "Timeline": ends.timeline,
+        WAL_END: ends.lsn if ends.lsn == UNKNOWN else ("mono", ends.lsn[1]),
+        "Quorum in force (k)": UNKNOWN if instance.quorum is None else ("plain", str(instance.quorum)),
+    }
+
+
+def _stream_facts(name: str, facts: Facts, observed: Observed) -> dict[str, Remark]:
+    instance, fed = facts.instance, stream(name, facts, observed)
+    if instance is None or fed is None:
+        return {}
+    receiver = instance.receiver
+    sync = fed.sync or ("warn", "detached")
+    return {
+        COUNTS: ("plain", sync[1]) if sync[0] == "good" else sync,
+        RECEIVED: fed.received,
+        REPLAYED: fed.replayed,
+        "Replay": _replay(instance),
+        "Receiver": ("warn", "none") if receiver is None else ("plain", receiver.status),
+    }
+
+
+def _replay(instance: Instance) -> Remark:
+    replay = instance.keeping.replay
+    if replay is None:
+        return UNKNOWN
+    return ("bad", "paused") if replay.paused else ("plain", f"goes on; {replay.conflicts} queries cancelled by it")
+
+
+def _kept_facts(instance: Instance) -> dict[str, Remark]:
+    slots, wal, volume, unlogged = (getattr(instance.keeping, each) for each in ("slots", "wal", "volume", "unlogged"))
+    held = sized(max((each.held_bytes or 0 for each in slots or ()), default=0))
+    texts = {
+        "Free space": volume and f"{sized(volume.free_bytes)} of {sized(volume.size_bytes)}",
+        "pg_wal": wal and sized(wal.size_bytes),
+        "Slots": f"{len(slots)}, which keep {held}" if slots else "none" if slots == () else None,
+        "Unlogged relations": None if unlogged is None else str(unlogged),
+    }
+    return {name: UNKNOWN if text is None else ("plain", text) for name, text in texts.items()}
+
+
+def _load_facts(instance: Instance) -> dict[str, Remark]:
+    load = instance.load
+    settings: Remark = ("bad", ", ".join(instance.drift)) if instance.drift else ("plain", "as the agent wrote them")
+    if load is None:
+        return {"Settings": settings}
+    return {
+        "Settings": settings,
+        "Sessions": ("plain", str(load.sessions)),
+        "Longest transaction": ("plain", f"{load.longest_transaction_seconds} s"),
+        "Commits waiting": ("warn" if load.waiting_commits else "plain", str(load.waiting_commits)),
+        "Prepared transactions": ("plain", str(load.prepared_transactions)),
+        "Backups running": ("plain", str(load.backups)),
+        "Logical slots": ("plain", str(load.logical_slots)),
+    }

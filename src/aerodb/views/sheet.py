@@ -1,0 +1,168 @@
+"""A plan by weight: one document of typed values, from which the terminal and the browser are both drawn.
+
+- First the answer, and where it is no, why. Then what weighs: OUTAGE, LOSS, CANNOT BE UNDONE. Then what will happen.
+- Invariants that hold are counted, and one step away; any other stands open, with its evidence and what would have to
+  be different.
+- Every field of the plan is in the document: what is signed can be read whole before it is signed.
+
+Pure: no I/O, no clock.
+"""
+
+from typing import NamedTuple
+
+from aerodb.past.speaking import named
+from aerodb.protocol.plan import Plan, Result, Verdict
+from aerodb.protocol.words import words_of
+from aerodb.rules.explain import LOOK_ID
+from aerodb.rules.invariants import RULES, name_of
+from aerodb.views.invariants import different, statement_of
+from aerodb.views.outage import Weight, outage, writes_notes
+
+EFFECTS, ASKED, IRREVERSIBLE = "WHAT WILL HAPPEN", "WHAT WAS ASKED FOR", "WHAT CANNOT BE UNDONE"
+TO_KNOW, HAD_IT_BEEN = "TO KNOW", "HAD IT BEEN EXECUTED"
+RESULTS = {Result.HOLDS: ("good", "holds"), Result.VIOLATED: ("bad", "VIOLATED"), Result.UNKNOWN: ("bad", "UNKNOWN")}
+"""The style and the word of each result."""
+REDACTED = "REDACTED for your role. This is not the plan's own text; its digest is of that text, whole."
+NOTHING_UNDONE = "Nothing that this action does."
+
+
+class ShownVerdict(NamedTuple):
+    """One verdict with what a person needs to understand it; `rule` is empty of an invariant of other rules."""
+
+    invariant: str
+    name: str
+    style: str
+    mark: str
+    rule: str
+    evidence: str
+    different: str
+
+
+class Field(NamedTuple):
+    """One field of a plan that is shown by its name and its value; `exact` ones are digests and identifiers."""
+
+    name: str
+    value: str
+    exact: bool
+
+
+class Sheet(NamedTuple):
+    """A plan as a document. `before` are sentences on the document itself; `words` are those of the plan's digest.
+
+    `weights_title` says of a rejection that what weighs has not happened.
+    """
+
+    title: str
+    cluster: str
+    accepted: bool
+    style: str
+    answer: str
+    before: tuple[str, ...]
+    reason: str
+    operator: str
+    weights_title: str
+    weights: tuple[Weight, ...]
+    effects_title: str
+    effects: tuple[str, ...]
+    to_know: tuple[str, ...]
+    failing: tuple[ShownVerdict, ...]
+    held: tuple[ShownVerdict, ...]
+    held_said: str
+    commit_point: str
+    failures: tuple[str, ...]
+    request: str
+    digest: str
+    words: str
+    fields: tuple[Field, ...]
+
+
+def sheet(plan: Plan, digest: str, *, redacted: bool = False) -> Sheet:
+    """Return the document of a plan whose exact text has `digest`; `redacted` is one that is not that text."""
+    judged = tuple(_judged(verdict) for verdict in plan.verdicts)
+    failing = tuple(each for each in judged if each.mark != RESULTS[Result.HOLDS][1])
+    held = tuple(each for each in judged if each not in failing)
+    request, writes = plan.request, writes_notes(plan.notes)
+    return Sheet(
+        title=plan.title,
+        cluster=plan.cluster_name,
+        accepted=plan.accepted,
+        style="good" if plan.accepted else "bad",
+        answer=_answer(plan, failing),
+        before=(*((REDACTED,) if redacted else ()), *_by_earlier_rules(plan)),
+        reason=request.reason,
+        operator=request.operator,
+        weights_title="" if plan.accepted else HAD_IT_BEEN,
+        weights=(outage(plan.notes), _loss(plan), _undone(plan)),
+        effects_title=EFFECTS if plan.accepted else ASKED,
+        effects=plan.effects,
+        to_know=tuple(each for each in plan.notes if each not in writes),
+        failing=failing,
+        held=held,
+        held_said=_held_said(len(held)),
+        commit_point=plan.commit_point,
+        failures=plan.failures,
+        request="none: this is a look" if request.id == LOOK_ID else request.id,
+        digest=digest,
+        words=words_of(digest),
+        fields=_fields(plan),
+    )
+
+
+def _answer(plan: Plan, failing: tuple[ShownVerdict, ...]) -> str:
+    if plan.accepted:
+        return f"ACCEPTABLE: all {len(plan.verdicts)} invariants hold. Nothing has been executed."
+    return f"REJECTED: {', '.join(each.name for each in failing)}. Nothing was executed."
+
+
+def _by_earlier_rules(plan: Plan) -> tuple[str, ...]:
+    """Say so if a plan was made by other rules than this build's own, as happens during an upgrade."""
+    if plan.rules == RULES:
+        return ()
+    by = named((plan.rules,))
+    return (f"By {by}: the newest rules that every node, and who asked, spoke. Here they are {RULES}.",)
+
+
+def _judged(verdict: Verdict) -> ShownVerdict:
+    style, mark = RESULTS.get(verdict.result, ("warn", verdict.result.upper()))
+    return ShownVerdict(
+        invariant=verdict.invariant,
+        name=name_of(verdict.invariant),
+        style=style,
+        mark=mark,
+        rule=statement_of(verdict.invariant),
+        evidence=verdict.evidence,
+        different=different(verdict),
+    )
+
+
+def _held_said(held: int) -> str:
+    return f"{held} invariant holds" if held == 1 else f"{held} invariants hold"
+
+
+def _loss(plan: Plan) -> Weight:
+    style = "good" if plan.loss.claim == "none" else "bad"
+    return Weight("LOSS", style, (plan.loss.statement,), plan.loss.arithmetic)
+
+
+def _undone(plan: Plan) -> Weight:
+    if not plan.irreversible:
+        return Weight("CANNOT BE UNDONE", "good", (NOTHING_UNDONE,), ())
+    return Weight("CANNOT BE UNDONE", "warn", plan.irreversible, ())
+
+
+def _fields(plan: Plan) -> tuple[Field, ...]:
+    """Return every field of a plan that no other part of the document shows."""
+    request = plan.request
+    return (
+        Field("action", request.action, exact=False),
+        Field("node", request.target, exact=False),
+        *(Field(name, value, exact=False) for name, value in request.arguments.items()),
+        Field("term", str(plan.term), exact=False),
+        Field("loss", plan.loss.claim, exact=False),
+        Field("rules", plan.rules, exact=True),
+        Field("cluster", plan.cluster, exact=True),
+        Field("configured", plan.configuration, exact=True),
+        Field("snapshot", plan.snapshot, exact=True),
+        *(Field(f"report of {name}", value, exact=True) for name, value in plan.reports.items()),
+        Field("sealed", plan.digest, exact=True),
+    )
