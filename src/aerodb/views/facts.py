@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 from aerodb.audit.comparison import comparison_text
 from aerodb.protocol.api import Agreement, Comparison
-from aerodb.protocol.facts import Facts, Instance
+from aerodb.protocol.facts import Facts, Instance, Load, State
 from aerodb.rules.replaying import sized
+from aerodb.rules.writes import WAIT_SECONDS
 from aerodb.views.observed import Observed, Remark
 from aerodb.views.status import UNKNOWN, stream, where
 
 NOTHING: Remark = ("dim", "\N{EM DASH}")
 SILENT: Remark = ("dim", UNKNOWN[1])
-"""What is said of each fact of who gives no report, beside that there is none."""
+"""What is said of each fact of who gives no report, or does not run, beside that this is so."""
 ROLE, WAL_END, RECEIVED, REPLAYED, COUNTS = "Role", "WAL ends at", "Behind, received", "Behind, replayed", "Synchronous"
 ALWAYS = frozenset({ROLE, WAL_END, RECEIVED, REPLAYED, COUNTS})
 """The facts that are shown of each node, equal or not: what a node is, and how far behind it is."""
@@ -44,19 +45,24 @@ class FactTable(NamedTuple):
 def fact_table(names: tuple[str, ...], observed: Observed, more: tuple[FactRow, ...] = ()) -> FactTable:
     """Return the facts of nodes, with `more` rows at their end."""
     rows = (*fact_rows(names, observed), *more)
-    spoken = [name in observed.facts for name in names]
-    equal = tuple(row for row in rows if row.fact not in ALWAYS and _is_equal(row, spoken))
+    equal = tuple(row for row in rows if row.fact not in ALWAYS and _is_equal(row))
     apart = tuple(row for row in rows if row not in equal)
-    return FactTable(names, apart, equal, _said(equal, sum(spoken)))
+    there = [observed.facts[name] for name in names if name in observed.facts]
+    up = sum(not _is_down(facts) for facts in there)
+    return FactTable(names, apart, equal, _said(equal, up, "report" if up == len(there) else "report and run"))
 
 
-def _is_equal(row: FactRow, spoken: list[bool]) -> bool:
-    """Tell whether nothing in a row deviates: all who report say the same, and none of it is unusual."""
-    told = [value for value, says in zip(row.values, spoken, strict=True) if says and value != NOTHING]
+def _is_down(facts: Facts) -> bool:
+    return facts.instance is not None and facts.instance.state is not State.RUNNING
+
+
+def _is_equal(row: FactRow) -> bool:
+    """Tell whether nothing in a row deviates: all who tell say the same, and none of it is unusual."""
+    told = [value for value in row.values if value not in (NOTHING, SILENT)]
     return len(set(told)) == 1 and told[0][0] not in ("bad", "warn")
 
 
-def _said(equal: tuple[FactRow, ...], count: int) -> str:
+def _said(equal: tuple[FactRow, ...], count: int, do: str) -> str:
     """Return a sentence on what is folded: how many facts, of how many nodes, and what the first of them are."""
     if not equal:
         return ""
@@ -68,7 +74,7 @@ def _said(equal: tuple[FactRow, ...], count: int) -> str:
     ]
     said = ", ".join(f"{name} {text}" if name == SAID_FIRST[0] else f"{_lower(name)} {text}" for name, text in first)
     whole = "1 fact is" if len(equal) == 1 else f"{len(equal)} facts are"
-    head = f"{whole} equal on all {count} that report" if count > 1 else f"{whole} as usual on the one that reports"
+    head = f"{whole} equal on all {count} that {do}" if count > 1 else f"{whole} no deviation"
     return f"{head}: {said}" if said else head
 
 
@@ -123,7 +129,8 @@ def _node_facts(name: str, observed: Observed) -> dict[str, Remark]:
     if facts.instance is None:
         return found
     found |= {**_log_facts(facts.instance), **_stream_facts(name, facts, observed)}
-    return {**found, **_load_facts(facts.instance), **_kept_facts(facts.instance)}
+    found |= {**_load_facts(facts.instance), **_kept_facts(facts.instance)}
+    return {fact: SILENT if value == UNKNOWN else value for fact, value in found.items()} if _is_down(facts) else found
 
 
 def _standing_facts(facts: Facts) -> dict[str, Remark]:
@@ -182,6 +189,14 @@ def _kept_facts(instance: Instance) -> dict[str, Remark]:
     return {name: UNKNOWN if text is None else ("plain", text) for name, text in texts.items()}
 
 
+def _waiting(load: Load) -> Remark:
+    """Return how many commits wait: each does for a moment, and only one that waits for long is unusual."""
+    long = load.longest_wait_seconds >= WAIT_SECONDS
+    return ("warn" if long else "plain"), f"{load.waiting_commits}" + (
+        f", {load.longest_wait_seconds} s" if long else ""
+    )
+
+
 def _load_facts(instance: Instance) -> dict[str, Remark]:
     load = instance.load
     settings: Remark = ("bad", ", ".join(instance.drift)) if instance.drift else ("plain", "as the agent wrote them")
@@ -191,7 +206,7 @@ def _load_facts(instance: Instance) -> dict[str, Remark]:
         "Settings": settings,
         "Sessions": ("plain", str(load.sessions)),
         "Longest transaction": ("plain", f"{load.longest_transaction_seconds} s"),
-        "Commits waiting": ("warn" if load.waiting_commits else "plain", str(load.waiting_commits)),
+        "Commits waiting": _waiting(load),
         "Prepared transactions": ("plain", str(load.prepared_transactions)),
         "Backups running": ("plain", str(load.backups)),
         "Logical slots": ("plain", str(load.logical_slots)),

@@ -1,6 +1,8 @@
 """What is equal on all nodes is folded; what deviates, or is not known, never is."""
 
-from aerodb.protocol.facts import State
+from msgspec.structs import replace
+
+from aerodb.protocol.facts import Load, State
 from aerodb.views.facts import ALWAYS, FactTable, fact_table
 from aerodb.views.observed import observe_snapshot
 from tests.unit.rules.scenes import CLUSTER, NAMES, Scene, healthy, snapshot_of, with_instance
@@ -48,4 +50,27 @@ def test_who_gives_no_report_is_not_counted_among_the_equal() -> None:
     assert _shown(table)["Role"] == ("primary", "not observed", "standby of n1")
     assert all(row.values[1][1] == "unknown" for row in table.equal)
     alone = _table({"n3": healthy()["n3"]})
-    assert "as usual on the one that reports" in alone.said
+    assert "facts are no deviation: PostgreSQL running" in alone.said
+
+
+def test_what_is_unknown_because_a_node_is_down_is_said_once() -> None:
+    """That it is down deviates, and stands out; what it cannot tell, being down, does not, and folds nothing open."""
+    scene = with_instance(healthy(), "n3", state=State.STOPPED, quorum=None, load=None)
+    table = _table(scene)
+    assert "equal on all 2 that report and run" in table.said
+    assert table.rows[1].values[2] == ("bad", "stopped, 18.6")
+    assert next(row for row in table.equal if row.fact == "Quorum in force (k)").values[2] == ("dim", "unknown")
+
+
+def test_a_commit_that_waits_for_a_moment_is_no_deviation() -> None:
+    """Under load some commit always waits; what has waited for long is marked, with for how long."""
+    load = Load(
+        sessions=1, longest_transaction_seconds=0, waiting_commits=3, prepared_transactions=0, backups=0,
+        logical_slots=0, longest_wait_seconds=1,
+    )  # fmt: skip
+    assert _waits(with_instance(healthy(), "n1", load=load)) == ("plain", "3")
+    assert _waits(with_instance(healthy(), "n1", load=replace(load, longest_wait_seconds=7))) == ("warn", "3, 7 s")
+
+
+def _waits(scene: Scene) -> tuple[str, str]:
+    return next(row for row in _table(scene).rows if row.fact == "Commits waiting").values[0]

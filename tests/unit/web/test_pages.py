@@ -11,7 +11,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Cell, RequestLine, Status
 from aerodb.protocol.chain import founded
 from aerodb.protocol.facts import State
-from aerodb.protocol.plan import Plan, plan_digest
+from aerodb.protocol.plan import Loss, Plan, Result, Verdict, plan_digest
 from aerodb.rules.explain import explain
 from aerodb.rules.invariants import STATEMENTS
 from aerodb.rules.writes import writes
@@ -124,6 +124,22 @@ def test_who_is_not_known_to_be_unfit_is_offered() -> None:
     assert "n2" not in misfits("promote", NAMES, silent)
     assert misfits("promote", NAMES, ()) == {}
     assert misfits("configure", NAMES, _cells(healthy())) == {}
+
+
+def _cell_of(upstream: str, *failed: Verdict) -> Cell:
+    loss = Loss(claim="none", statement="", arithmetic=())
+    return Cell(
+        action="follow", node="n2", arguments={"upstream": upstream}, accepted=not failed, failed=failed, loss=loss
+    )
+
+
+def test_an_unknown_fit_or_a_fit_for_one_argument_is_offered() -> None:
+    """Only what is violated, and for every argument, keeps a node from being offered."""
+    violated = Verdict(invariant="running-fits", result=Result.VIOLATED, evidence="it is down")
+    unknown = Verdict(invariant="running-fits", result=Result.UNKNOWN, evidence="it does not say")
+    assert misfits("follow", ["n2"], [_cell_of("n1", violated), _cell_of("n3", violated)]) == {"n2": "it is down"}
+    assert misfits("follow", ["n2"], [_cell_of("n1", unknown), _cell_of("n3", unknown)]) == {}
+    assert misfits("follow", ["n2"], [_cell_of("n1", violated), _cell_of("n3")]) == {}
 
 
 def test_what_is_not_offered_is_said_with_why() -> None:
