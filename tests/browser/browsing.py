@@ -26,6 +26,11 @@ SCHEMES = ("light", "dark")
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
 WIDE = {"width": 1360, "height": 900}
+NARROW = {"width": 390, "height": 844}
+CUT_OFF = """() => [document.documentElement, ...document.querySelectorAll('.sheet, .sheet *, .map, .nodes, .claim')]
+    .filter(each => each.scrollWidth > each.clientWidth + 1 && each.clientWidth)
+    .map(each => each.tagName + '.' + each.className)"""
+"""What is wider than its place, of what must be read whole on a phone."""
 PAGE = re.compile(r"file://\S+")
 AUTHENTICATOR = {
     "protocol": "ctap2",
@@ -187,6 +192,17 @@ class Visitor:
             self.page.screenshot(path=folder / f"{name}.png", full_page=True)
             self.check_access(f"{name} ({scheme})")
         self.page.emulate_media(color_scheme="light")
+        self.check_narrow(name)
+
+    def check_narrow(self, name: str) -> None:
+        """Refuse a page that is cut off sideways on a phone; keep its picture."""
+        self.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+        folder = PICTURES / "narrow"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=folder / f"{name}.png", full_page=True)
+        cut_off = self.page.evaluate(CUT_OFF)
+        self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        assert cut_off == [], name
 
     def check_access(self, name: str) -> None:
         """Refuse a page on which axe finds anything."""

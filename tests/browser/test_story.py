@@ -51,7 +51,8 @@ def test_other_roles(shared: Running, browser: Browser) -> None:
 
 def _looking(operator: Visitor) -> None:
     for path, name in (
-        ("/", "cluster"), ("/now", "now"), ("/requests", "requests-none"), ("/requests/new", "request-choice"),
+        ("/", "cluster"), ("/nodes/n3", "node"), ("/now", "now"), ("/requests", "requests-none"),
+        ("/requests/new", "request-choice"),
         ("/actions", "actions"), ("/actions/promote", "action"), ("/roles", "roles"), ("/keyboard", "keyboard"),
     ):  # fmt: skip
         assert operator.goto(path) == 200
@@ -74,6 +75,8 @@ def _switchover(operator: Visitor) -> None:
     operator.goto("/")
     operator.picture("cluster-cascade")
     request = operator.ask("demote", "n1", why, for_="n2")
+    for folded in operator.page.locator("article summary").all():
+        folded.click()
     operator.picture("request-planned")
     words = operator.page.locator("ol.words").inner_text().split()
     assert f"words         {' '.join(words)}" in operator.terminal.types("show", request).text
@@ -90,6 +93,11 @@ def _rejection(operator: Visitor) -> None:
     assert operator.state() == "rejected"
     assert operator.page.locator("#typed").count() == 0
     operator.picture("request-rejected")
+    why = operator.page.locator(".judged h3")
+    assert [each.inner_text().split()[0] for each in why.all()] == ["Election", "Commit"]
+    why.get_by_role("link", name="election-quorum").click()
+    operator.page.get_by_role("heading", name="Election quorum").wait_for()
+    operator.picture("invariant")
 
 
 def _failover(shared: Running, operator: Visitor) -> None:
@@ -99,6 +107,9 @@ def _failover(shared: Running, operator: Visitor) -> None:
     operator.goto("/")
     assert operator.page.get_by_text("n2 could not be observed").count() == 1
     operator.picture("cluster-primary-dead")
+    operator.page.get_by_role("link", name="n2", exact=False).first.click()
+    operator.page.get_by_role("heading", name="n2: not observed").wait_for()
+    operator.picture("node-silent")
     operator.goto("/now")
     operator.picture("now-primary-dead")
     for node in ("n3", "n1"):
