@@ -2,15 +2,17 @@
 
 from msgspec.structs import replace
 
+from aerodb.protocol.ahead import THEN
 from aerodb.protocol.authority import Candidacy, Pledge, Standing
 from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.ahead import successor_holds
 from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import common, policy_known, running_fits
-from aerodb.rules.election import electable, position_known, term_rises
-from aerodb.rules.foresight import demoted
+from aerodb.rules.election import electable, position_known, prospective_pledge, term_rises
+from aerodb.rules.foresight import demoted, stepped_down
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.notes import before_a_demotion
@@ -18,7 +20,7 @@ from aerodb.rules.operation import REPLACED, is_replaced, judge_again, not_shut_
 from aerodb.rules.replaying import below, stalled
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss
 from aerodb.rules.standing import detached, has_pledged, promised
-from aerodb.rules.view import View, standing_term
+from aerodb.rules.view import Peer, View, standing_term
 
 
 def successor_streams(view: View) -> Verdict:
@@ -67,7 +69,17 @@ def judge(view: View) -> tuple[Verdict, ...]:
         position_known(view, candidacy),
         successor_streams(view),
         electable(view, view.argument("for")),
+        successor_holds(view, view.argument("for")),
     )
+
+
+def leaves(view: View) -> dict[str, Peer]:
+    """Return, by node, what everybody would state once the primary has stepped down for its successor."""
+    candidacy = Candidacy(term=view.term, node=view.argument("for"))
+    standing = promised(replace(detached(view.own.facts.standing), halted=True), candidacy)
+    scene = stepped_down(view, standing)
+    left = {name: replace(peer, facts=scene[name]) for name, peer in view.everyone().items()}
+    return {**left, view.node: replace(left[view.node], pledge=prospective_pledge(view, candidacy))}
 
 
 def settle(hands: Hands, plan: Plan) -> Standing:
@@ -133,6 +145,14 @@ ACTION = Action(
     target="running primary",
     arguments=(
         Argument(name="for", option="--for", help="the successor that is to be promoted", word="for", itself=False),
+        Argument(
+            name=THEN,
+            option="--then",
+            kind="later",
+            optional=True,
+            word="then",
+            help="the promotion of the successor, which is signed already and runs at once",
+        ),
     ),
     authority=Role.OPERATOR,
     of_class=ActionClass.AUTHORITY,
@@ -146,6 +166,7 @@ ACTION = Action(
         Invariant.POSITION_KNOWN,
         Invariant.SUCCESSOR_STREAMS,
         Invariant.SUCCESSOR_ELECTABLE,
+        Invariant.SUCCESSOR_HOLDS,
     ),
     effects=(
         "{node} runs a checkpoint and shuts down cleanly. ALL WRITES STOP, until {for} is promoted by a request of its "

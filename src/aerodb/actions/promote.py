@@ -5,11 +5,16 @@
 - The term's row is the first thing the agent writes in the term; the grant is signed after the row is there.
 """
 
+from msgspec.structs import replace
+
+from aerodb.actions import demote
+from aerodb.protocol.ahead import AFTER, Earlier
 from aerodb.protocol.authority import Candidacy, Standing
 from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
-from aerodb.protocol.plan import Plan, Verdict
+from aerodb.protocol.plan import Plan, Result, Verdict
+from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import common, policy_known, receiver_known, running_fits
 from aerodb.rules.election import ELECTION, counted, election, election_loss
 from aerodb.rules.foresight import promoted
@@ -18,7 +23,7 @@ from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import before_a_promotion
 from aerodb.rules.operation import REPLACED, is_replaced, judge_again, own_history, pledge_with, take_grant
 from aerodb.rules.replaying import replay_runs
-from aerodb.rules.specification import NOT_CROSSED, SILENT, Action, Established, Failure, Order
+from aerodb.rules.specification import NOT_CROSSED, SILENT, Action, Established, Failure, Foreseen, Order
 from aerodb.rules.view import View, standing_term
 
 
@@ -32,6 +37,28 @@ def judge(view: View) -> tuple[Verdict, ...]:
         *election(view),
         replay_runs(view),
     )
+
+
+def after_a_demotion(view: View, earlier: Earlier) -> Foreseen:
+    """Return the view that a demotion of the primary for this very node would leave."""
+    primary = view.peers.get(earlier.target)
+    if primary is None:
+        return Foreseen(view=None, why=f"{earlier.target} did not report")
+    request = replace(
+        view.request, id=earlier.request, action=earlier.action, target=earlier.target, arguments={"for": view.node}
+    )
+    peers = {name: peer for name, peer in view.everyone().items() if name != earlier.target}
+    before = replace(view, request=request, own=primary, peers=peers)
+    before = replace(before, term=standing_term(before.everyone(), view.node, earlier.target))
+    failing = [each for each in demote.judge(before) if each.result is not Result.HOLDS]
+    if failing:
+        said = "; ".join(f"{each.invariant}: {each.evidence}" for each in failing)
+        return Foreseen(view=None, why=f"{earlier.words} would be rejected ({said})")
+    if before.term != view.term:
+        return Foreseen(view=None, why=f"{earlier.words} would pledge term {before.term}, and not {view.term}")
+    left = demote.leaves(before)
+    others = {name: peer for name, peer in left.items() if name != view.node}
+    return Foreseen(view=replace(view, own=left[view.node], peers=others))
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
@@ -123,7 +150,17 @@ ACTION = Action(
     title="Promote {node} to primary of term {term}",
     summary="A standby with a quorum of pledges becomes the primary of a new term.",
     target="running standby",
-    arguments=(),
+    arguments=(
+        Argument(
+            name=AFTER,
+            option="--after",
+            kind="earlier",
+            optional=True,
+            word="after",
+            choices_before=("demote",),
+            help="the demotion that it comes right after, before which it is signed",
+        ),
+    ),
     authority=Role.OPERATOR,
     of_class=ActionClass.AUTHORITY,
     invariants=(
@@ -177,4 +214,5 @@ ACTION = Action(
     established=established,
     settle=settle,
     writes=promoted,
+    foresees=after_a_demotion,
 )

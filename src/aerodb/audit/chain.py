@@ -29,7 +29,7 @@ from aerodb.protocol.chain import Chain, changed, founded, opened
 from aerodb.protocol.change import read_step
 from aerodb.protocol.cluster import Cluster, read_configuration
 from aerodb.protocol.envelope import Envelope
-from aerodb.protocol.plan import Confirmation, Plan, plan_digest
+from aerodb.protocol.plan import Confirmation, Plan, plan_digest, plan_in
 
 CONFIGURE = "configure"
 _MARK = b'"action":"configure"'
@@ -49,7 +49,7 @@ def made(before: Cluster, signed: Confirmation) -> tuple[Plan, Cluster]:
     Raises:
         AeroError: it is no plan to change this version, or nobody has confirmed it who may under this version.
     """
-    plan = canonical.decode(canonical.utf8(signed.plan), Plan)
+    plan = plan_in(signed.plan)
     if not plan.intact() or not plan.accepted:
         raise EnvelopeInvalid("the plan is altered, or a rejection")
     if (plan.cluster, plan.configuration, plan.request.action) != (before.id, before.digest, CONFIGURE):
@@ -137,7 +137,7 @@ def following(trust: Trust, chain: Iterable[Envelope], taken: Iterable[Envelope]
         if trust.named(after.digest) is None:
             trust = replace(trust, derived=(*trust.derived, after))
         if at >= 0:
-            target = canonical.decode(canonical.utf8(envelope.plan), Plan).request.target
+            target = plan_in(envelope.plan).request.target
             takes.setdefault(target, []).append((at, after.digest))
     return replace(trust, takes={node: tuple(sorted(found)) for node, found in takes.items()})
 

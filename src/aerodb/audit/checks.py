@@ -20,7 +20,7 @@ from aerodb.protocol import canonical, confirmation, webauthn
 from aerodb.protocol.api import Replayed
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.confirmation import Confirmed
-from aerodb.protocol.plan import Confirmation, Outcome, Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.plan import Confirmation, Outcome, Plan, Request, Snapshot, plan_digest, plan_in
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.protocol.sshkey import parse_line
 from aerodb.rules.explain import explain_unsafe, failed, peers_of
@@ -191,7 +191,7 @@ def read_plan(text: str) -> Plan:
         NotCanonical: it is no plan.
     """
     try:
-        return canonical.decode(canonical.utf8(text), Plan)
+        return plan_in(text)
     except canonical.NotCanonical:
         if held.number_of(rules_of(text)) is not None:
             held.refuse_unheld(rules_of(text))

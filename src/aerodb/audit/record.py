@@ -1,7 +1,8 @@
 """One record of the audit log: what was asked, answered, confirmed, or came of it.
 
 A record is its canonical bytes; the tree is over exactly those. Version 1 is what release 0.1.0 wrote, byte for byte.
-Only a record that says something new, which is of a second person, is of version 2. Pure: no I/O, no clock.
+Only a record that says something new is of a later version: of a second person of version 2, of the turn of a request
+that comes after another one of version 3. Pure: no I/O, no clock.
 """
 
 from functools import lru_cache
@@ -35,8 +36,11 @@ RecordEventOne = Literal[
 ]
 """The events of version 1."""
 
-RecordEvent = Literal[RecordEventOne, "signed"]
-"""All events: "signed" is of a requester's confirmation that awaits a second person's."""
+RecordEventTwo = Literal[RecordEventOne, "signed"]
+"""The events of version 2: "signed" is of a requester's confirmation that awaits a second person's."""
+
+RecordEvent = Literal[RecordEventTwo, "triggered"]
+"""All events: "triggered" is of a request that comes after another one, which its node has just executed."""
 
 
 class RecordTooLarge(AeroError):
@@ -134,6 +138,7 @@ class LaterRecord(Record, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     FORMAT: ClassVar[Format] = Format(kind="record", version=2, earlier=RecordOne, lifted=_as_it_is)
 
+    event: RecordEventTwo
     format: Literal[2] = 2
     second: Second | None = None
     second_touch: bool = False
@@ -149,6 +154,23 @@ class LaterRecord(Record, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return self.second_touch
 
 
+def _later_as_it_is(later: LaterRecord) -> LaterRecord:
+    """Return a record of an earlier version: it stays what it is, since its bytes are a leaf of the log."""
+    return later
+
+
+class TurnRecord(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The record that a request's turn has come: the one before it was executed.
+
+    `outcome` is what the earlier request's node has signed of that one; `plan` names the plan of this one.
+    """
+
+    FORMAT: ClassVar[Format] = Format(kind="record", version=3, earlier=LaterRecord, lifted=_later_as_it_is)
+
+    event: Literal["triggered"]
+    format: Literal[3] = 3
+
+
 _RESTING = frozenset({"requested", "rejected", "signed", "confirmed", "endorsed"})
 """The events whose records name what they rest on."""
 
@@ -161,6 +183,7 @@ _MORE: dict[RecordEvent, tuple[str, ...]] = {
     "refused": (*_WORDS, "plan", "result", "code", "message", "invariants"),
     "signed": (*_WORDS, "plan", "snapshot", "signature", "touch"),
     "confirmed": (*_WORDS, "plan", "snapshot", "signature", "touch", "second", "second_touch"),
+    "triggered": (*_WORDS, "plan", "outcome"),
     "outcome": (*_WORDS, "plan", "late", "result", "code", "message", "outcome"),
     "established": (*_WORDS, "plan", "late", "result", "code", "message", "outcome"),
     "endorsed": ("endorsement", "signature", "touch"),
@@ -208,7 +231,7 @@ def decode_record(data: bytes) -> Record:
     """
     if len(data) > RECORD_BYTES_MAX:
         raise RecordTooLarge(f"the record has {len(data)} bytes; at most {RECORD_BYTES_MAX} are kept")
-    return canonical.decode(data, LaterRecord)
+    return canonical.decode(data, TurnRecord)
 
 
 def read_record(data: bytes) -> Record:
@@ -218,7 +241,7 @@ def read_record(data: bytes) -> Record:
         msgspec.DecodeError: they are none.
         MadeLater: they are a later version's.
     """
-    return formats.read(data, LaterRecord, _read)
+    return formats.read(data, TurnRecord, _read)
 
 
 def _read(data: bytes, kind: Any) -> Any:

@@ -24,7 +24,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.formats import MadeLater
 from aerodb.protocol.holdings import Holdings, open_holdings
 from aerodb.protocol.marks import Gap, Mark, mark_of, read_mark, stated_mark
-from aerodb.protocol.plan import Outcome, Plan
+from aerodb.protocol.plan import Outcome, Plan, plan_in
 from aerodb.protocol.signed import open_signed
 from aerodb.transport.errors import Refused
 
@@ -164,7 +164,7 @@ def _lost_row(cluster: Cluster, lost: LostRequest) -> list[Cell]:
 
 def _plan(text: str) -> Plan | None:
     try:
-        return canonical.decode(canonical.utf8(text), Plan) if text else None
+        return plan_in(text) if text else None
     except (canonical.NotCanonical, MadeLater):
         return None
 

@@ -37,7 +37,7 @@ from aerodb.protocol.credentials import (
     Descriptor,
     RequestOptions,
 )
-from aerodb.protocol.plan import Plan
+from aerodb.protocol.plan import plan_in
 from aerodb.protocol.webauthn import Assertion, Endorsement, LaterAssertion
 from aerodb.registration import CHALLENGE_BYTES, creation_options, parsed, read_registration
 
@@ -165,7 +165,7 @@ class Authenticators:
             CredentialUnknown: no authenticator of theirs counts under that version.
         """
         require(person, Right.CONFIRM)
-        under = self._under(canonical.decode(canonical.utf8(plan_text), Plan).configuration)
+        under = self._under(plan_in(plan_text).configuration)
         if under.link is None:
             found = [each.credential for each in self._endorsed.values() if each.operator == person.name]
         else:

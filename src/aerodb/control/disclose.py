@@ -45,7 +45,7 @@ from aerodb.protocol.classification import REDACTED, Clean, redacted, redacted_e
 from aerodb.protocol.cluster import Operator, Role
 from aerodb.protocol.events import OBSERVER_FAILED
 from aerodb.protocol.facts import Facts, Report
-from aerodb.protocol.plan import Plan, Snapshot
+from aerodb.protocol.plan import Snapshot, plan_in
 from aerodb.protocol.timeline import Entry, Timeline
 
 UNPROVEN = frozenset({"fails", "unchecked", "contradicts"})
@@ -231,7 +231,7 @@ class Discloser:
         shown = None
         if decision.plan is not None and decision.snapshot is not None:
             snapshot = canonical.decode(decision.snapshot.encode(), Snapshot)
-            shown = self._veil(snapshot).plan(canonical.decode(decision.plan.encode(), Plan))
+            shown = self._veil(snapshot).plan(plan_in(decision.plan))
         taken = (*(["plan", "snapshot"] if decision.plan is not None else []), "records")
         return replace(
             decision, plan=None, snapshot=None, records=(), proofs=(), redacted=taken, shown=shown, events=events

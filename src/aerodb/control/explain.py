@@ -24,7 +24,7 @@ from aerodb.past.speaking import SPOKEN, RulesApart, named
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Planned
 from aerodb.protocol.cluster import Cluster, Operator, Role
-from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest
+from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest, plan_in
 from aerodb.rules.arguments import RequestMalformed
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID, check_request, failed, refuse_silent
 from aerodb.rules.invariants import Invariant
@@ -267,7 +267,7 @@ class Explainer:
         with span("explain", action=request.action, node=request.target):
             cluster = self._version_of(request.target, collected)
             text = explained_by(collected.rules, cluster, request, collected.snapshot, collected.everyone)
-            plan = canonical.decode(text.encode(), Plan)
+            plan = plan_in(text)
             note(outcome="accepted" if plan.accepted else "rejected")
         return plan, text, collected.snapshot
 

@@ -41,7 +41,7 @@ from aerodb.protocol.change import read_step
 from aerodb.protocol.cluster import Cluster, read_configuration
 from aerodb.protocol.envelope import Configurations, Envelope
 from aerodb.protocol.facts import Report
-from aerodb.protocol.plan import Plan, Request, Snapshot
+from aerodb.protocol.plan import Request, Snapshot, plan_in
 from aerodb.protocol.timeline import Timeline
 from aerodb.rules.invariants import RULES
 from aerodb.rules.writes import writes
@@ -295,7 +295,7 @@ class Reader:
             founding=canonical.encode(self._versions.chain.founding).decode(),
             chain=self.configurations().envelopes,
             taken=self._taken_by(record.target),
-            rules=canonical.decode(decision.plan.encode(), Plan).rules if decision.plan else RULES,
+            rules=plan_in(decision.plan).rules if decision.plan else RULES,
             request=request,
             configuration=self._text(record.configuration) or "",
             plan=decision.plan,

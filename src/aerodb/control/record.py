@@ -24,7 +24,7 @@ from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.api import AWAITS_SECOND, RequestLine
 from aerodb.protocol.cluster import Cluster, Operator, read_configuration
-from aerodb.protocol.plan import Confirmation, Plan, Request, plan_digest
+from aerodb.protocol.plan import Confirmation, Plan, Request, plan_digest, plan_in
 from aerodb.protocol.signed import Signed
 from aerodb.tracing import span
 from aerodb.transport.counts import turned_away
@@ -148,7 +148,7 @@ class Recorder:
         if not plan or len(chain.versions) == 1:
             return chain.newest
         text = blobs.get(plan) or self.log.blob(plan)
-        return chain.newest if text is None else chain.judging(canonical.decode(text, Plan).configuration)
+        return chain.newest if text is None else chain.judging(plan_in(text.decode()).configuration)
 
     def proof_since(
         self, sequence: int, sizes: tuple[int, ...], checkpoint: str = ""

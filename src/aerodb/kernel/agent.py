@@ -31,12 +31,11 @@ from aerodb.kernel.versions import TakenVersions
 from aerodb.kernel.vouching import vouched, vouched_for
 from aerodb.logs import say
 from aerodb.past.speaking import facts_in, report_in
-from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import JournalMark
 from aerodb.protocol.facts import UNDER_WAY, Facts, Instance, Unfinished
-from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict
+from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict, plan_in
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.explain import check_usable, verdict_changes, view_of
@@ -170,7 +169,7 @@ class Agent:
         return msgspec.structs.replace(facts, unfinished=self._unfinished(begun[0], facts)) if begun else facts
 
     def _unfinished(self, begun: Begun, facts: Facts) -> Unfinished:
-        plan = canonical.decode(begun.plan.encode(), Plan)
+        plan = plan_in(begun.plan)
         if self._taken == begun.request:
             found = specification.Established(result="unknown", evidence=UNDER_WAY + self._hands.work.said(facts))
         elif self._working.locked():
@@ -372,7 +371,7 @@ class Agent:
             self._release()
 
     def _establish(self, begun: Begun) -> Signed:
-        plan = canonical.decode(begun.plan.encode(), Plan)
+        plan = plan_in(begun.plan)
         found = self._found(plan, begun.before)
         if found.result == "executed":
             self._hands.write_standing(action_named(plan.request.action).settle(self._hands, plan))

@@ -37,7 +37,7 @@ from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.marks import Gap
-from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict, plan_digest
+from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict, plan_digest, plan_in
 from aerodb.rules.explain import check_request, check_usable
 
 
@@ -64,7 +64,7 @@ def check_rules(plan: Plan) -> None:
 
 def _own_plan(cluster: Cluster, node: str, text: str) -> Plan:
     """Return the plan in `text`, by whichever rules, if it is whole and for this node as it is configured."""
-    plan = canonical.decode(canonical.utf8(text), Plan)
+    plan = plan_in(text)
     if not plan.intact():
         raise PlanNotWhole("the plan's own digest is not that of its content")
     for what, found, wanted in (
@@ -106,7 +106,7 @@ def signed_plan(chain: Chain, node: str, order: Order) -> Plan:
         OperatorRefused, SignatureRefused: nobody who may has signed it.
         SecondMissing, SecondRefused: a second person is due, and none who may has signed it.
     """
-    named = canonical.decode(canonical.utf8(order.plan), Plan).configuration
+    named = plan_in(order.plan).configuration
     cluster = chain.judging(named)
     plan = _own_plan(cluster, node, order.plan)
     check_usable(plan.request.id)
@@ -135,7 +135,7 @@ def check_confirmed(chain: Chain, node: str, request: str, unverified: Confirmat
 
 
 def _check_confirmed(chain: Chain, node: str, request: str, unverified: Confirmation) -> None:
-    plan = canonical.decode(canonical.utf8(unverified.plan), Plan)
+    plan = plan_in(unverified.plan)
     if not plan.intact():
         raise PlanNotWhole("the plan's own digest is not that of its content")
     cluster = chain.judging(plan.configuration)

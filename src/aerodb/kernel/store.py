@@ -21,7 +21,7 @@ from aerodb.kernel.errors import LogNotShown, RoomMissing, StandingFalls, Standi
 from aerodb.kernel.seen import LogSeen
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
-from aerodb.protocol.facts import Facts, FactsOne, lifted_facts
+from aerodb.protocol.facts import Facts, FactsOne, FactsTwo, facts_in_two, lifted_facts
 from aerodb.protocol.formats import Format, MadeLater
 from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import check_usable
@@ -41,26 +41,46 @@ class BegunOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     before: FactsOne
 
 
-def _lifted(one: BegunOne) -> "Begun":
-    return Begun(sequence=one.sequence, request=one.request, plan=one.plan, before=lifted_facts(one.before))
+def _lifted_one(one: BegunOne) -> "BegunTwo":
+    before = facts_in_two(lifted_facts(one.before), one.before.rules)
+    return BegunTwo(sequence=one.sequence, request=one.request, plan=one.plan, before=before)
 
 
-class Begun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A journal entry made before an operation: the plan's exact text, and the node's facts at that time."""
+class BegunTwo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Version 2 of a journal entry made before an operation."""
 
-    FORMAT: ClassVar[Format] = Format(kind="entry of what was begun", version=2, earlier=BegunOne, lifted=_lifted)
+    FORMAT: ClassVar[Format] = Format(kind="entry of what was begun", version=2, earlier=BegunOne, lifted=_lifted_one)
 
     kind: Literal["begun"] = "begun"
     format: Literal[2] = 2
     sequence: int
     request: str
     plan: str
+    before: FactsTwo
+
+
+def _lifted(two: BegunTwo) -> "Begun":
+    return Begun(sequence=two.sequence, request=two.request, plan=two.plan, before=lifted_facts(two.before))
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A journal entry made before an operation: the plan's exact text, and the node's facts at that time."""
+
+    FORMAT: ClassVar[Format] = Format(kind="entry of what was begun", version=3, earlier=BegunTwo, lifted=_lifted)
+
+    kind: Literal["begun"] = "begun"
+    format: Literal[3] = 3
+    sequence: int
+    request: str
+    plan: str
     before: Facts
 
 
-def _entry_of(sequence: int, request: str, plan: str, before: Facts | FactsOne) -> Begun | BegunOne:
+def _entry_of(sequence: int, request: str, plan: str, before: FactsOne) -> Begun | BegunTwo | BegunOne:
     if isinstance(before, Facts):
         return Begun(sequence=sequence, request=request, plan=plan, before=before)
+    if isinstance(before, FactsTwo):
+        return BegunTwo(sequence=sequence, request=request, plan=plan, before=before)
     return BegunOne(sequence=sequence, request=request, plan=plan, before=before)
 
 
@@ -218,7 +238,7 @@ class Store:
             return None
         return canonical.decode(self._entry(request, "ended.json").read_bytes(), Ended)
 
-    def begin(self, request: str, plan: str, before: Facts | FactsOne) -> None:
+    def begin(self, request: str, plan: str, before: FactsOne) -> None:
         """Write that an operation is about to run; disk space for its end is reserved first.
 
         The entry has the format version of the facts, so the previous release can settle what its own plan began.

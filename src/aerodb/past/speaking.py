@@ -22,15 +22,24 @@ from aerodb.past.releases import MADE_BY
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Grant, GrantOne, Pledge, PledgeOne
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, FactsOne, Report, ReportOne, facts_in_one
+from aerodb.protocol.facts import (
+    Facts,
+    FactsOne,
+    FactsTwo,
+    Report,
+    ReportOne,
+    ReportTwo,
+    facts_in_one,
+    facts_in_two,
+)
 from aerodb.protocol.formats import stated_version
 from aerodb.protocol.plan import Outcome, OutcomeOne
 from aerodb.protocol.signed import Signed
 from aerodb.rules.invariants import RULES
 from aerodb.rules.view import Peer, View
 
-FIRST = "aerodb-rules/1"
-"""The rules of a caller who names none."""
+FIRST, SECOND = "aerodb-rules/1", "aerodb-rules/2"
+"""The rules of a caller who names none, and the ones after these, which have a format of a report of their own."""
 QUERY = "rules"
 """The query parameter that names the rules for a report."""
 HEADER = "AeroDB-Rules"
@@ -131,23 +140,30 @@ def rules_told(unverified: Signed) -> str:
         rules = msgspec.json.decode(data, type=_ReportTold).facts.rules
     except (msgspec.DecodeError, UnicodeError):
         return ""
-    form = ReportOne.FORMAT if rules == FIRST else Report.FORMAT
+    form = {FIRST: ReportOne.FORMAT, SECOND: ReportTwo.FORMAT}.get(rules, Report.FORMAT)
     return rules if stated_version(data, form) == form.version else ""
 
 
 # Words ----------------------------------------------------------------------------------------------------------------
 
 
-def facts_in(rules: str, facts: Facts) -> Facts | FactsOne:
-    """Return a node's facts in the format of `rules`, which they then name."""
-    return facts_in_one(facts, rules) if rules == FIRST else replace(facts, rules=rules)
-
-
-def report_in(rules: str, cluster: str, nonce: str, facts: Facts) -> Report | ReportOne:
-    """Return the report of a node's facts, in the format of `rules`."""
+def facts_in(rules: str, facts: Facts, naming: str = "") -> Facts | FactsTwo | FactsOne:
+    """Return a node's facts in the format of `rules`, which they then name, unless they are `naming` others."""
     if rules == FIRST:
-        return ReportOne(cluster=cluster, node=facts.node, nonce=nonce, facts=facts_in_one(facts, rules))
-    return Report(cluster=cluster, node=facts.node, nonce=nonce, facts=replace(facts, rules=rules))
+        return facts_in_one(facts, naming or rules)
+    if rules == SECOND:
+        return facts_in_two(facts, naming or rules)
+    return replace(facts, rules=naming or rules)
+
+
+def report_in(rules: str, cluster: str, nonce: str, facts: Facts) -> Report | ReportTwo | ReportOne:
+    """Return the report of a node's facts, in the format of `rules`."""
+    said = facts_in(rules, facts)
+    if isinstance(said, Facts):
+        return Report(cluster=cluster, node=facts.node, nonce=nonce, facts=said)
+    if isinstance(said, FactsTwo):
+        return ReportTwo(cluster=cluster, node=facts.node, nonce=nonce, facts=said)
+    return ReportOne(cluster=cluster, node=facts.node, nonce=nonce, facts=said)
 
 
 def said_in(rules: str, document: Pledge | Grant | Outcome) -> msgspec.Struct:
@@ -203,6 +219,6 @@ def _peers_in(rules: str, peers: Mapping[str, Peer]) -> dict[str, object]:
 
 
 def _peer_in(rules: str, peer: Peer, naming: str) -> dict[str, object]:
-    facts = facts_in_one(peer.facts, naming) if rules == FIRST else replace(peer.facts, rules=naming)
+    facts = facts_in(rules, peer.facts, naming)
     pledge, grant = (said and said_in(rules, said) for said in (peer.pledge, peer.grant))
     return {"facts": facts, "pledge": pledge, "grant": grant}

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from aerodb.protocol.ahead import Held
 from aerodb.protocol.authority import Branch, Position, Standing
 from aerodb.protocol.epoch import EPOCH_FIRST
 from aerodb.protocol.formats import Format
@@ -211,8 +212,8 @@ class FactsOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     gave_up: tuple[str, ...] = ()
 
 
-class Facts(FactsOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything an agent says of its node: what version 1 of a report says of it, with more of its PostgreSQL.
+class FactsTwo(FactsOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an agent says of its node, as version 2 of a report has it: with more of its PostgreSQL.
 
     `versions` are the digests of the versions of the configuration that it has taken, from version 1 on,
     `configuration` the last of them; none are named where it has only version 1. `epoch` is that of the last of them.
@@ -223,10 +224,19 @@ class Facts(FactsOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
     epoch: int = EPOCH_FIRST
 
 
-def lifted_facts(one: FactsOne) -> Facts:
-    """Return in the words of now what facts of version 1 say."""
-    said = msgspec.structs.asdict(one)
-    instance = one.instance and Instance(**msgspec.structs.asdict(one.instance))
+class Facts(FactsTwo, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an agent says of its node: what version 2 of a report says of it, and which order it holds.
+
+    `held` is left out where it holds none, and of a node that reported in an earlier version.
+    """
+
+    held: Held | msgspec.UnsetType = msgspec.UNSET
+
+
+def lifted_facts(earlier: FactsOne) -> Facts:
+    """Return in the words of now what facts of an earlier version say."""
+    said = msgspec.structs.asdict(earlier)
+    instance = earlier.instance and Instance(**msgspec.structs.asdict(earlier.instance))
     return Facts(**{**said, "instance": instance})
 
 
@@ -237,6 +247,12 @@ def facts_in_one(facts: Facts, rules: str) -> FactsOne:
         **{name: getattr(facts.instance, name) for name in InstanceOne.__struct_fields__}
     )
     return FactsOne(**{**said, "rules": rules, "instance": instance})
+
+
+def facts_in_two(facts: Facts, rules: str) -> FactsTwo:
+    """Return facts in the words of version 2, for whoever judges by these `rules`: what it cannot say is left out."""
+    said = {name: getattr(facts, name) for name in FactsTwo.__struct_fields__}
+    return FactsTwo(**{**said, "rules": rules})
 
 
 class ReportOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -251,17 +267,35 @@ class ReportOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     facts: FactsOne
 
 
-def _lifted(one: ReportOne) -> "Report":
-    return Report(cluster=one.cluster, node=one.node, nonce=one.nonce, facts=lifted_facts(one.facts))
+def _lifted_one(one: ReportOne) -> "ReportTwo":
+    facts = facts_in_two(lifted_facts(one.facts), one.facts.rules)
+    return ReportTwo(cluster=one.cluster, node=one.node, nonce=one.nonce, facts=facts)
+
+
+class ReportTwo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Version 2 of a report."""
+
+    FORMAT: ClassVar[Format] = Format(kind="report", version=2, earlier=ReportOne, lifted=_lifted_one)
+
+    kind: Literal["report"] = "report"
+    format: Literal[2] = 2
+    cluster: str
+    node: str
+    nonce: str
+    facts: FactsTwo
+
+
+def _lifted(two: ReportTwo) -> "Report":
+    return Report(cluster=two.cluster, node=two.node, nonce=two.nonce, facts=lifted_facts(two.facts))
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Facts as a node signs them, for one asking: `nonce` is the id of the request (or of the look) they are for."""
 
-    FORMAT: ClassVar[Format] = Format(kind="report", version=2, earlier=ReportOne, lifted=_lifted)
+    FORMAT: ClassVar[Format] = Format(kind="report", version=3, earlier=ReportTwo, lifted=_lifted)
 
     kind: Literal["report"] = "report"
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     cluster: str
     node: str
     nonce: str

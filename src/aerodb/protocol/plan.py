@@ -10,17 +10,22 @@ from typing import ClassVar, Literal
 import msgspec
 
 from aerodb.protocol import canonical
+from aerodb.protocol.ahead import AFTER
 from aerodb.protocol.epoch import EPOCH_FIRST
 from aerodb.protocol.formats import Format
 from aerodb.protocol.signed import Signed
 
 
 class Result(StrEnum):
-    """How an invariant stands. Unknown counts as no."""
+    """How an invariant stands. Unknown counts as no.
+
+    Foreseen is said only in the plan of a request that comes after another one: it holds once that one is executed.
+    """
 
     HOLDS = "holds"
     VIOLATED = "violated"
     UNKNOWN = "unknown"
+    FORESEEN = "foreseen"
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,6 +106,34 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.sealed().digest == self.digest
 
 
+def _plan_as_it_is(first: Plan) -> Plan:
+    """Return a plan of version 1: it stays what it is, since its bytes were signed."""
+    return first
+
+
+class LaterPlan(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The plan of a request that comes after another one: some of its verdicts may be foreseen."""
+
+    FORMAT: ClassVar[Format] = Format(kind="plan", version=2, earlier=Plan, lifted=_plan_as_it_is)
+
+    format: Literal[2] = 2
+
+
+def plan_in(text: str) -> Plan:
+    """Return the plan that a text is, of whichever version.
+
+    Raises:
+        NotCanonical: it is none, or says what its version cannot.
+        MadeLater: it is of a later version.
+    """
+    plan = canonical.decode(canonical.utf8(text), LaterPlan)
+    comes_after = AFTER in plan.request.arguments
+    foresees = any(each.result is Result.FORESEEN for each in plan.verdicts)
+    if comes_after != isinstance(plan, LaterPlan) or foresees > comes_after:
+        raise canonical.NotCanonical("only the plan of a request that comes after another one foresees anything")
+    return plan
+
+
 class Second(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The second person's confirmation of a plan: who it is, and their signature over the plan's exact bytes."""
 
@@ -152,6 +185,23 @@ class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def seconded(self) -> Second | None:
         """Return the second person's confirmation, or None."""
         return self.second or None
+
+
+class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What has a node run the order that it holds: proof that the request before it is executed.
+
+    `request` is the held order's. `plan` is the exact text of the earlier request's plan, which names the later one's.
+    `record` is the exact text of the log's record that the earlier one is executed, as its node signed it, and that
+    this one's turn has come; `proof` and `consistency` are as in an order. `late` is what the peers said afterwards,
+    made for `late_nonce` of the record.
+    """
+
+    request: str
+    plan: str
+    record: str
+    proof: str
+    consistency: tuple[str, ...]
+    late: dict[str, Signed]
 
 
 class Extent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

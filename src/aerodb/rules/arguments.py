@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aerodb.errors import AeroError
+from aerodb.protocol.ahead import EARLIER_PATTERN, LATER_PATTERN, read_earlier, read_later
 from aerodb.protocol.change import read_step
 from aerodb.protocol.cluster import Cluster, NodeUnknown
 from aerodb.protocol.marks import read_mark
 
-KindName = Literal["node", "log", "step", "size", "name", "choice", "time", "count"]
+KindName = Literal["node", "log", "step", "size", "name", "choice", "time", "count", "earlier", "later"]
 COUNT_MAX = 10**15
 UNITS = (("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10), ("B", 1))
 """PostgreSQL's units of size, the largest first, in bytes."""
@@ -54,7 +55,8 @@ class Argument:
 
     `option` is its name in the CLI; `word` stands between the target and the argument in prose ("for", "to"). `itself`
     says whether a node may be the target itself. `choices` are the values of a choice; `least` and `most` bound a
-    count, or a size in bytes.
+    count, or a size in bytes. What is `optional` may be left out.
+    `choices_before` are the actions that an earlier request may be of.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Argument:
     choices: tuple[str, ...] = ()
     least: int = 0
     most: int = COUNT_MAX
+    optional: bool = False
+    choices_before: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a choice without choices, choices of another kind, and choices that are not plain words."""
@@ -213,6 +217,17 @@ def _check_choice(given: Given) -> None:
         )
 
 
+def _check_earlier(given: Given) -> None:
+    earlier = read_earlier(given.text, given.field)
+    if given.cluster.member(earlier.target).witness or earlier.target == given.target:
+        raise RequestMalformed(
+            f"{given.target} cannot {given.action} after a request to {earlier.target}", field=given.field
+        )
+    if earlier.action not in given.argument.choices_before:
+        said = ", ".join(given.argument.choices_before)
+        raise RequestMalformed(f"{given.action} comes after {said}, and not after {earlier.action}", field=given.field)
+
+
 def _nothing(argument: Argument, cluster: Cluster) -> None:
     """List nothing: there are too many values."""
     del argument, cluster
@@ -297,6 +312,24 @@ KINDS: dict[KindName, ArgumentKind] = {
         check=lambda given: read_time(given.text, given.field),
         values=_nothing,
     ),
+    "earlier": ArgumentKind(
+        form="ACTION:NODE:ID",
+        meaning="the request before is named by its action, its node and its id, which it is then made with",
+        example="demote:n1:00000000-0000-4000-8000-000000000000",
+        pattern=EARLIER_PATTERN,
+        characters_max=NAME_BYTES_MAX + 78,
+        check=_check_earlier,
+        values=_nothing,
+    ),
+    "later": ArgumentKind(
+        form="ID:DIGEST",
+        meaning="the request after is named by its id and the digest of its plan",
+        example="00000000-0000-4000-8000-000000000000:sha256:" + "0" * 64,
+        pattern=LATER_PATTERN,
+        characters_max=108,
+        check=lambda given: read_later(given.text, given.field),
+        values=_nothing,
+    ),
     "count": ArgumentKind(
         form="COUNT",
         meaning=COUNT_MEANING,
@@ -314,6 +347,7 @@ def check_argument(given: Given) -> None:
     """Refuse an argument that does not have the form of its kind.
 
     Raises:
-        ArgumentMalformed, RequestMalformed, MarkMalformed, StepMalformed, NodeUnknown: naming the field.
+        ArgumentMalformed, RequestMalformed, MarkMalformed, StepMalformed, SequenceMalformed, NodeUnknown: naming the
+            field.
     """
     KINDS[given.argument.kind].check(given)

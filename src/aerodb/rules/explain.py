@@ -16,9 +16,11 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts
-from aerodb.protocol.plan import Plan, Request, Result, Snapshot, Verdict
+from aerodb.protocol.plan import LaterPlan, Plan, Request, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
+from aerodb.rules.ahead import AGREED, earlier_of, foreseen, foreseen_writes, judged, sequence_notes
 from aerodb.rules.arguments import Given, RequestMalformed, check_argument
+from aerodb.rules.foresight import now_said
 from aerodb.rules.invariants import RULES
 from aerodb.rules.second import second_notes
 from aerodb.rules.specification import Action
@@ -54,6 +56,8 @@ def check_request(cluster: Cluster, action: Action, request: Request) -> None:
         if name not in wanted:
             raise RequestMalformed(f"{action.name} takes no argument {name!r}", field=f"arguments.{name}")
     for name, argument in wanted.items():
+        if name not in request.arguments and argument.optional:
+            continue
         if name not in request.arguments:
             raise RequestMalformed(f"{action.name} needs {argument.option}: {argument.help}", field=f"arguments.{name}")
         text = request.arguments[name]
@@ -172,11 +176,13 @@ def explain_unsafe(
         TargetSilent: the target is not in the snapshot.
     """
     check_request(cluster, action, request)
-    view = opened_view(cluster, action, request, everyone, snapshot)
-    verdicts = action.judge(view)
-    everybody = {name: peer.facts for name, peer in view.everyone().items()}
+    now = opened_view(cluster, action, request, everyone, snapshot)
+    ahead = foreseen(now, action)
+    verdicts, view = judged(now, action, ahead), (ahead.view if ahead else None) or now
+    everybody = {name: peer.facts for name, peer in now.everyone().items()}
     silent = tuple(f"{name} did not report: {why}" for name, why in sorted(snapshot.missing.items()))
-    return Plan(
+    form = LaterPlan if ahead else Plan
+    return form(
         rules=RULES,
         cluster=cluster.id,
         cluster_name=cluster.name,
@@ -184,12 +190,13 @@ def explain_unsafe(
         snapshot=canonical.digest(canonical.encode(snapshot)),
         request=request,
         term=view.term,
-        accepted=all(verdict.result is Result.HOLDS for verdict in verdicts),
+        accepted=all(verdict.result in AGREED for verdict in verdicts),
         title=_filled((action.title,), view)[0],
         effects=_filled(action.effects, view),
         irreversible=_filled(action.irreversible, view),
         notes=(
-            *action.writes(view),
+            *_writes(now, view, action),
+            *sequence_notes(view),
             *action.notes(view),
             *second_notes(view, action),
             *untaken(everybody),
@@ -205,16 +212,24 @@ def explain_unsafe(
     ).sealed()
 
 
+def _writes(now: View, view: View, action: Action) -> tuple[str, ...]:
+    """Return what a plan says of the writes, of the state of now, or of the one that is foreseen."""
+    earlier = earlier_of(view.request)
+    if view is now or earlier is None:
+        return action.writes(view)
+    return foreseen_writes(now_said(now), earlier, action.writes(view))
+
+
 def verdict_changes(planned: tuple[Verdict, ...], now: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     """Return the verdicts of `now` that do not hold, or whose result differs from the plan's."""
     before = {verdict.invariant: verdict.result for verdict in planned}
     return tuple(
         verdict
         for verdict in now
-        if verdict.result is not Result.HOLDS or before.get(verdict.invariant) is not verdict.result
+        if verdict.result not in AGREED or before.get(verdict.invariant) is not verdict.result
     )
 
 
 def failed(verdicts: tuple[Verdict, ...]) -> tuple[str, ...]:
     """Return the invariants among `verdicts` that do not hold."""
-    return tuple(verdict.invariant for verdict in verdicts if verdict.result is not Result.HOLDS)
+    return tuple(verdict.invariant for verdict in verdicts if verdict.result not in AGREED)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from aerodb.protocol.authority import Candidacy
+from aerodb.protocol.authority import Candidacy, Standing
 from aerodb.protocol.facts import Facts, Receiver, Sender, State
 from aerodb.rules.streaming import unproven
 from aerodb.rules.view import View
@@ -118,6 +118,11 @@ def _attached(view: View) -> Scene:
     return _streams(_scene(view), view.node, view.argument("upstream"))
 
 
+def now_said(view: View) -> str:
+    """Say what is acknowledged now."""
+    return f"Writes now: {_now(view)}."
+
+
 def unchanged(view: View) -> tuple[str, ...]:
     """Say what is acknowledged now, for an action that does not change it."""
     return _sentences(view, _now(view))
@@ -135,6 +140,16 @@ def demoted(view: View) -> tuple[str, ...]:
     if successor not in scene:
         return _sentences(view, f"none until {successor} is promoted")
     return _sentences(view, f"none until {successor} is promoted; then {after}")
+
+
+def stepped_down(view: View, standing: Standing) -> Scene:
+    """Return the scene in which the target has shut down cleanly with `standing`, and its successor has all its WAL."""
+    scene, successor = _down(_scene(view), view.node), view.argument("for")
+    own = scene[view.node].instance
+    end = own.position if own else None
+    scene = _instance(scene, view.node, recovery=False, shutdown=end.lsn if end else None)
+    scene = _instance(scene, successor, position=end)
+    return {**scene, view.node: replace(scene[view.node], standing=standing)}
 
 
 def stopped(view: View) -> tuple[str, ...]:

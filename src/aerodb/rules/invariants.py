@@ -8,7 +8,7 @@ from typing import Literal
 
 from aerodb.protocol.plan import Result, Verdict
 
-RULES = "aerodb-rules/2"
+RULES = "aerodb-rules/3"
 """The name of these rules, which every plan made by them carries."""
 
 
@@ -25,6 +25,7 @@ class Invariant(StrEnum):
     POSITION_KNOWN = "position-known"
     SUCCESSOR_STREAMS = "successor-streams"
     SUCCESSOR_ELECTABLE = "successor-electable"
+    SUCCESSOR_HOLDS = "successor-holds"
     PLEDGES_KEPT = "pledges-kept"
     ELECTION_QUORUM = "election-quorum"
     COMMIT_QUORUM = "commit-quorum"
@@ -81,6 +82,11 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "Successor electable",
         "With the pledges that are out, the node's own and the successor's, the successor can be elected: nobody else "
         "has to be fenced once writes have stopped.",
+    ),
+    Invariant.SUCCESSOR_HOLDS: (
+        "Successor holds",
+        "Where the request names one that comes after it, the successor holds the order of that one: the very plan, "
+        "for this request and this term.",
     ),
     Invariant.PLEDGES_KEPT: (
         "Pledges kept",
@@ -174,6 +180,7 @@ STABILITY: dict[Invariant, Stability] = {
     Invariant.POSITION_KNOWN: "unstable",
     Invariant.SUCCESSOR_STREAMS: "unstable",
     Invariant.SUCCESSOR_ELECTABLE: "unstable",
+    Invariant.SUCCESSOR_HOLDS: "unstable",
     Invariant.PLEDGES_KEPT: "unstable",
     Invariant.ELECTION_QUORUM: "stable",
     Invariant.COMMIT_QUORUM: "stable",

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from aerodb.protocol.ahead import Earlier
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Cluster, Role
@@ -60,6 +61,14 @@ SILENT = Established(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Foreseen:
+    """What an earlier request would leave, as a later one would see it; None, and why, where that cannot be said."""
+
+    view: View | None
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """What an operation works from: the plan, and the view whose verdicts hold. `judge` judges the view anew.
 
@@ -88,6 +97,7 @@ class Action:
     journal holds that it came to the first step by which its effect can happen. It says "not executed" only of what can
     never happen any more. `settle` gives the standing that goes with an executed one.
     `writes` says, as a plan's first notes, whether commits can be acknowledged now and afterwards.
+    `foresees` is of an action that may come after another: the view that one would leave, from the view of now.
     `gives_up` is of the one action by which a node accepts another audit log than the one that it saw: what it names.
     `since` is the number of the rules that the action came with: earlier ones make no plan of it. `of_class` is its
     class: a configuration asks for a second person by classes.
@@ -115,11 +125,12 @@ class Action:
     settle: Callable[[Hands, Plan], Standing]
     writes: Callable[[View], tuple[str, ...]]
     gives_up: Callable[[Request], Gap] | None = None
+    foresees: Callable[[View, Earlier], Foreseen] | None = None
     since: int = 1
 
     def every_arguments(self, cluster: Cluster) -> tuple[tuple[str, ...], ...] | None:
         """Return the values that each argument could have; None where those of one cannot be listed."""
-        found = [argument.values(cluster) for argument in self.arguments]
+        found = [argument.values(cluster) for argument in self.arguments if not argument.optional]
         listed = tuple(values for values in found if values is not None)
         return listed if len(listed) == len(found) else None
 

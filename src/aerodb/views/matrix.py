@@ -10,11 +10,10 @@ from aerodb.audit.checks import explained_by
 from aerodb.errors import AeroError
 from aerodb.past.held import number_of
 from aerodb.past.speaking import RulesApart
-from aerodb.protocol import canonical
 from aerodb.protocol.api import Cell
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Loss, Plan, Request, Result, Snapshot, Verdict
+from aerodb.protocol.plan import Loss, Request, Result, Snapshot, Verdict, plan_in
 from aerodb.rules.explain import check_request, opened_view, peers_of, refuse_silent
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.specification import Action
@@ -73,7 +72,7 @@ def _cell_then(rules: str, cluster: Cluster, action: Action, request: Request, s
         return _silent_cell(request, Verdict(invariant=RulesApart.code, result=Result.UNKNOWN, evidence=why))
     try:
         refuse_silent(request, snapshot)
-        plan = canonical.decode(explained_by(rules, cluster, request, snapshot, {}).encode(), Plan)
+        plan = plan_in(explained_by(rules, cluster, request, snapshot, {}))
     except AeroError as error:
         return _silent_cell(request, Verdict(invariant=error.code, result=Result.UNKNOWN, evidence=error.message))
     return _told_cell(request, plan.verdicts, plan.loss)

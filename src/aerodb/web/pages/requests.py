@@ -22,10 +22,9 @@ from aerodb.audit.record import Record, decode_record
 from aerodb.control.errors import RequestKnown
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
-from aerodb.protocol import canonical
 from aerodb.protocol.api import AWAITS_SECOND, Ask, Decision
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Plan, plan_digest
+from aerodb.protocol.plan import plan_digest, plan_in
 from aerodb.protocol.words import words_of
 from aerodb.rules.arguments import KINDS
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
@@ -235,7 +234,7 @@ def shown_plan(decision: Decision) -> dict[str, Any]:
         return {"plan": decision.shown, "plan_text": "", "sheet": made}
     if decision.plan is None:
         return {"plan": None, "plan_text": "", "sheet": None}
-    plan = canonical.decode(decision.plan.encode(), Plan)
+    plan = plan_in(decision.plan)
     return {"plan": plan, "plan_text": decision.plan, "sheet": sheet(plan, plan_digest(decision.plan))}
 
 
