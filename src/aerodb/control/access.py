@@ -27,6 +27,7 @@ from aerodb.control.gaps import Gaps
 from aerodb.control.procedures import Procedures
 from aerodb.control.reading import Reader
 from aerodb.control.roles import ALLOWED, Right, require
+from aerodb.control.sequences import Sequences
 from aerodb.control.versions import KnownVersions, makers
 from aerodb.protocol.api import (
     Ask,
@@ -65,6 +66,7 @@ class PlaneParts:
     explainer: Explainer
     confirmer: Confirmer
     dispatcher: Dispatcher
+    sequences: Sequences
     authenticators: Authenticators
     reader: Reader
     procedures: Procedures

@@ -18,7 +18,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.events import EventPage
 from aerodb.protocol.facts import State
 from aerodb.protocol.holdings import HeldRequest
-from aerodb.protocol.plan import Confirmation, Extent, Order, Outcome
+from aerodb.protocol.plan import Confirmation, Extent, Order, Outcome, Trigger
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.transport.client import Client, Kept
 from aerodb.transport.errors import AnswerMalformed, Interrupted, Unreachable
@@ -213,16 +213,51 @@ class Agents:
                 order = made_for(self._seen(node, kept, within))
             return self._run(node, kept, order)
 
+    def hold(self, node: str, made_for: Callable[[int], Order]) -> Signed:
+        """Send an order that is to be held, once; return the node's signed report, or outcome. `made_for` is as above.
+
+        Raises:
+            AeroError: as `order`; whether it is held is then unknown, and never that it was executed.
+        """
+        with self._kept(node) as kept:
+            with _known("not executed"):
+                order = canonical.encode(made_for(self._seen(node, kept, None)))
+            return self._waited(node, kept, "/v1/holds", order)
+
+    def trigger(self, node: str, request: str, made_for: Callable[[int], Trigger]) -> Signed:
+        """Have a node run the order that it holds, once, and return its signed outcome. `made_for` is as above.
+
+        Raises:
+            AeroError: as `order`.
+        """
+        with self._kept(node) as kept:
+            with _known("not executed"):
+                trigger = canonical.encode(made_for(self._seen(node, kept, None)))
+            return self._waited(node, kept, f"/v1/holds/{request}/trigger", trigger)
+
+    def withdraw(self, node: str, request: str) -> Signed:
+        """Have a node drop the order that it holds, and return what it signs of it.
+
+        Raises:
+            AeroError, of which `executed` is unknown: it does not say.
+        """
+        with _known("unknown"), self._meters.call(node, "withdrawal"):
+            body = self._client(node, LOOK_SECONDS_MAX).post(f"/v1/holds/{request}/withdraw", b"{}")
+            return read_answer(body, Signed)
+
     def _seen(self, node: str, kept: Kept, within: int | None) -> int:
         with self._meters.call(node, "checkpoint"):
             body = kept.get(CHEAP if within is None else f"{CHEAP}?within={within}", ANSWER_SECONDS_MAX)
         return read_answer(body, Extent).size
 
     def _run(self, node: str, kept: Kept, order: Order) -> Signed:
+        return self._waited(node, kept, "/v1/orders", canonical.encode(order))
+
+    def _waited(self, node: str, kept: Kept, path: str, body: bytes) -> Signed:
         """Send an order, and wait for its outcome for as long as the node's agent goes on answering."""
         sent = Future[Signed]()
         context = copy_context()
-        threading.Thread(target=context.run, args=(self._deliver, node, kept, order, sent), daemon=True).start()
+        threading.Thread(target=context.run, args=(self._deliver, node, kept, (path, body), sent), daemon=True).start()
         misses = 0
         while misses < ORDER_MISSES_MAX:
             if wait([sent], timeout=ORDER_ASKS_SECONDS).done:
@@ -240,16 +275,16 @@ class Agents:
             return False
         return True
 
-    def _deliver(self, node: str, kept: Kept, order: Order, sent: "Future[Signed]") -> None:
+    def _deliver(self, node: str, kept: Kept, order: tuple[str, bytes], sent: "Future[Signed]") -> None:
         try:
-            sent.set_result(self._sent(node, kept, order))
+            sent.set_result(self._sent(node, kept, *order))
         except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it is
             sent.set_exception(error)
 
-    def _sent(self, node: str, kept: Kept, order: Order) -> Signed:
+    def _sent(self, node: str, kept: Kept, path: str, order: bytes) -> Signed:
         try:
             with self._meters.call(node, "order"):
-                body = kept.post("/v1/orders", canonical.encode(order), ORDER_SECONDS_MAX)
+                body = kept.post(path, order, ORDER_SECONDS_MAX)
             return read_answer(body, Signed)
         except Unreachable:
             raise

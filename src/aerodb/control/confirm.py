@@ -18,8 +18,10 @@ from aerodb.control.errors import ConfirmationReplayed, RejectionUnconfirmable, 
 from aerodb.control.explain import Explainer, Pending, refuse_untaken
 from aerodb.control.record import Recorder, asking, line_of, telling
 from aerodb.control.roles import Right, require, require_authority
+from aerodb.control.sequences import Sequences
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical, confirmation
+from aerodb.protocol.ahead import AFTER
 from aerodb.protocol.api import Done, RequestLine
 from aerodb.protocol.cluster import Cluster, Operator
 from aerodb.protocol.plan import Confirmation, Request, Second, plan_digest
@@ -31,9 +33,11 @@ class Confirmer:
     """Takes confirmations."""
 
     def __init__(
-        self, explainer: Explainer, recorder: Recorder, dispatcher: Dispatcher, comparisons: Comparisons
-    ) -> None:
-        """Keep where plans wait, where they are logged, who sends them, who saw the log."""
+        self, explainer: Explainer, recorder: Recorder, dispatcher: Dispatcher, sequences: Sequences,
+        comparisons: Comparisons,
+    ) -> None:  # fmt: skip
+        """Keep where plans wait, where they are logged, who sends them, now or in their turn, who saw the log."""
+        self._sequences = sequences
         self._explainer = explainer
         self._recorder = recorder
         self._dispatcher = dispatcher
@@ -61,11 +65,15 @@ class Confirmer:
             signed, touches = self._checked(person, pending, signature)
             self._recorder.versions.refuse_passed(pending.plan)
             self._comparisons.check_request(pending.plan.request)
+            self._sequences.refuse_unknown(pending.plan)
             self._recorder.log.ensure_reserve()
         with self._decided(pending, person.name):
             sequence = self._recorder.confirmed(pending.plan, signed, touch=touches[0], second_touch=touches[1])
         self._recorder.versions.confirmed(pending.plan.request)
-        return self._dispatcher.dispatch(pending.plan, signed, sequence)
+        if AFTER in pending.plan.request.arguments:
+            return self._sequences.hold(pending.plan, signed, sequence)
+        done = self._dispatcher.dispatch(pending.plan, signed, sequence)
+        return self._sequences.follow(pending.plan, done, pending.text)
 
     def sign_first(self, person: Operator, request_id: str, signature: str) -> RequestLine:
         """Log the requester's signature of a plan that a second person must sign too; nothing is sent.
@@ -97,13 +105,24 @@ class Confirmer:
             LogUnavailable: it cannot be recorded; it awaits nothing any more all the same.
             LogForked, LogBehind: the log does not extend what somebody has seen of it; the plan awaits as before.
         """
-        asked = self._asked(request_id)
+        asked, records = self._asked(request_id), self._records(request_id)
+        last = telling(records)
+        if AFTER in asked.arguments and (last.event in {"confirmed", "triggered"} or last.result == "unknown"):
+            return self._withdraw(person, asked, records)
         with self._recorder.refusals(asked, person.name):
             pending = self._own(person, request_id)
             self._comparisons.check()
         with self._decided(pending, person.name):
             self._recorder.gone(asked, "declined", plan_digest(pending.text), "")
         return line_of(self._records(request_id), awaits=False)
+
+    def _withdraw(self, person: Operator, asked: Request, records: list[Record]) -> RequestLine:
+        """Have an order that awaits its turn dropped, for its requester."""
+        with self._recorder.refusals(asked, person.name):
+            require(person, Right.CONFIRM)
+            self._refuse_other(person, asked)
+        self._sequences.withdraw(asked, asking(records).plan, f"{person.name} declined it")
+        return line_of(self._records(asked.id), awaits=False)
 
     @contextmanager
     def _decided(self, pending: Pending, by: str) -> Iterator[None]:
@@ -189,7 +208,9 @@ class Confirmer:
         return pending
 
     def _refuse_foreign(self, person: Operator, pending: Pending) -> None:
-        asked = pending.plan.request
+        self._refuse_other(person, pending.plan.request)
+
+    def _refuse_other(self, person: Operator, asked: Request) -> None:
         if asked.operator != person.name:
             raise RequestForeign(f"{asked.operator} asked for this, not {person.name}", request=asked.id)
 

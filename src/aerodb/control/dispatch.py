@@ -22,7 +22,7 @@ from aerodb.protocol.signed import Signed
 from aerodb.tracing import note, span
 
 
-class _Logged(NamedTuple):
+class Logged(NamedTuple):
     """A confirmation's record, and the cosigned checkpoint that it is proven under ("": the newest, not cosigned)."""
 
     sequence: int
@@ -42,15 +42,14 @@ class Dispatcher:
         self._comparisons = comparisons
         self._witnesses = witnesses
 
-    def _order(self, plan: Plan, signed: Confirmation, logged: _Logged, seen: int, late: Snapshot) -> Order:
+    def order(self, plan: Plan, signed: Confirmation, logged: Logged, seen: int, late: Snapshot) -> Order:
         """Return everything that the agent, who has seen the log at the size `seen`, needs to check the three locks."""
         log = self._recorder.log
         check_comparisons((seen_by(plan.request.target, seen, log.size),), log.size)
         snapshot = canonical.decode(log.blob(plan.snapshot) or b"", Snapshot)
         gap = gap_of(plan.request)
-        cosigned = self._witnesses.since(logged.cosigned, seen)
         sizes = (seen, gap.restored.size) if gap else (seen,)
-        proof, paths = self._recorder.proof_since(logged.sequence, sizes, cosigned)
+        proof, paths = self.proof(logged, *sizes)
         say("request dispatched", request=plan.request.id, target=plan.request.target)
         return Order(
             plan=signed.plan,
@@ -64,6 +63,11 @@ class Dispatcher:
             restored=path_texts(paths[1]) if gap else (),
         )
 
+    def proof(self, logged: Logged, seen: int, *sizes: int) -> tuple[str, list[tuple[bytes, ...]]]:
+        """Return the proof of a record, and the paths from the size that its node has seen, and from others."""
+        cosigned = self._witnesses.since(logged.cosigned, seen)
+        return self._recorder.proof_since(logged.sequence, (seen, *sizes), cosigned)
+
     def dispatch(self, plan: Plan, signed: Confirmation, sequence: int) -> Done:
         """Send the order, once, record what came back, and return it.
 
@@ -76,7 +80,7 @@ class Dispatcher:
             return done
 
     def _dispatch(self, plan: Plan, confirmed: Confirmation, sequence: int) -> Done:
-        cosigned = self._cosigned()
+        cosigned = self.cosigned()
         collected = collect_late(self._cluster, self._agents, plan, self._recorder.log.record(sequence).decode())
         late, gap, digest = collected.snapshot, gap_of(plan.request), plan_digest(confirmed.plan)
         said = canonical.encode(late)  # Before anything is sent: afterwards nothing may fail but the recording.
@@ -84,25 +88,30 @@ class Dispatcher:
             if isinstance(cosigned, AeroError):
                 raise cosigned
             self._comparisons.check_request(plan.request, collected.everyone)
-            logged = _Logged(sequence, cosigned)
+            logged = Logged(sequence, cosigned)
             signed = self._agents.order(
                 plan.request.target,
-                lambda seen: self._order(plan, confirmed, logged, seen, late),
+                lambda seen: self.order(plan, confirmed, logged, seen, late),
                 gap.restored.size if gap else None,
             )
-            became = self._became(plan.request, digest, signed)
+            became = self.became(plan.request, digest, signed)
         except AeroError as error:
             became = Became(result=error.executed, signed=None, code=error.code, message=error.message)
-        return self._recorded(plan.request, digest, became, late=said)
+        return self.recorded(plan.request, digest, became, late=said)
 
-    def _cosigned(self) -> str | AeroError:
+    def cosigned(self) -> str | AeroError:
         """Return the cosigned checkpoint, before the late reports are asked for, which stay young so; or why not."""
         try:
             return self._witnesses.cosigned()
         except AeroError as error:
             return error
 
-    def _became(self, request: Request, plan: str, signed: Signed) -> Became:
+    def became(self, request: Request, plan: str, signed: Signed) -> Became:
+        """Return what an agent has signed of a request and the plan of that digest.
+
+        Raises:
+            OutcomeForged: it is not the target's word on them.
+        """
         outcome = self._agents.opened(request.target, request.id, signed, plan)
         return Became(result=outcome.result, signed=signed, code=outcome.code, message=outcome.message)
 
@@ -118,8 +127,8 @@ class Dispatcher:
         second = confirmed.seconded or msgspec.UNSET
         shown = Confirmation(plan=text, signature=confirmed.signature, second=second)
         signed = self._agents.outcome(request.target, request.id, shown)
-        became = self._became(request, confirmed.plan, signed)
-        return self._recorded(request, confirmed.plan, became, established=True)
+        became = self.became(request, confirmed.plan, signed)
+        return self.recorded(request, confirmed.plan, became, established=True)
 
     def ask_lost(self, node: str, request: str) -> Done:
         """Ask the node that holds a request what became of it; the log has lost it, and so nothing is recorded.
@@ -133,9 +142,10 @@ class Dispatcher:
         return Done(request=request, result=outcome.result, outcome=signed, sequence=None, code=outcome.code,
                     message=said)  # fmt: skip
 
-    def _recorded(
+    def recorded(
         self, request: Request, plan: str, became: Became, *, established: bool = False, late: bytes = b""
     ) -> Done:
+        """Record what became of a request, and return it, also where it cannot be recorded."""
         sequence: int | None
         message = became.message
         if became.result == "executed" and became.signed is not None:

@@ -75,6 +75,14 @@ class ConfirmationReplayed(AeroError):
     title = "The request was confirmed before"
 
 
+class SuccessorUnknown(AeroError):
+    """The request after this one is not held by its node as this process would have to know it: ask for it anew."""
+
+    code = "control.successor-unknown"
+    status = 409
+    title = "The request after this one is not held"
+
+
 class RejectionUnconfirmable(AeroError):
     """The plan is a rejection; it cannot be confirmed."""
 

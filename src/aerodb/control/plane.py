@@ -24,6 +24,7 @@ from aerodb.control.procedures import Procedures
 from aerodb.control.reading import Reader
 from aerodb.control.record import Recorder, asking
 from aerodb.control.roles import person_of
+from aerodb.control.sequences import Sequences
 from aerodb.control.snapshot import asked_for, collect
 from aerodb.errors import AeroError
 from aerodb.past.speaking import SPOKEN
@@ -68,6 +69,7 @@ class ControlPlane:
         cluster, agents, recorder, log = self._founding, self._agents, self._recorder, self._log
         comparisons = Comparisons(cluster, log, self.meters)
         dispatcher = Dispatcher(cluster, agents, recorder, comparisons, self._log_witnesses)
+        sequences = Sequences(cluster, agents, recorder, dispatcher, comparisons)
         gaps = Gaps(cluster, agents, log, comparisons)
         explainer = Explainer(cluster, agents, recorder, comparisons, gaps)
         reader = Reader(recorder.versions, agents, log, comparisons, explainer.awaits)
@@ -75,8 +77,9 @@ class ControlPlane:
             versions=recorder.versions,
             log=log,
             explainer=explainer,
-            confirmer=Confirmer(explainer, recorder, dispatcher, comparisons),
+            confirmer=Confirmer(explainer, recorder, dispatcher, sequences, comparisons),
             dispatcher=dispatcher,
+            sequences=sequences,
             authenticators=Authenticators(recorder),
             reader=reader,
             procedures=Procedures(recorder.versions, agents, log, reader),
@@ -93,8 +96,9 @@ class ControlPlane:
         return self._parts.explainer.left_over()
 
     def close(self) -> None:
-        """Record that the plans which still await their confirmation lapse with this process."""
+        """Record that what still awaits its confirmation, or its turn, lapses with this process."""
         self._parts.explainer.close()
+        self._parts.sequences.close()
 
     def begin(self, left_over: Iterable[tuple[Request, str]]) -> None:
         """Ask every node, once, what it has seen of the log, so that a log that went back is told of at the start.

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from aerodb.audit.note import stated_size
-from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, LaterRecord, Record, RecordOne
+from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, LaterRecord, Record, RecordOne, TurnRecord
 from aerodb.audit.store import Log
 from aerodb.control.allowance import Allowance
 from aerodb.control.meters import Meters
@@ -22,7 +22,8 @@ from aerodb.control.versions import KnownVersions
 from aerodb.errors import AeroError, Executed
 from aerodb.logs import say
 from aerodb.protocol import canonical
-from aerodb.protocol.api import AWAITS_SECOND, RequestLine
+from aerodb.protocol.ahead import AFTER
+from aerodb.protocol.api import AWAITS_SECOND, AWAITS_TURN, RequestLine
 from aerodb.protocol.cluster import Cluster, Operator, read_configuration
 from aerodb.protocol.plan import Confirmation, Plan, Request, plan_digest, plan_in
 from aerodb.protocol.signed import Signed
@@ -33,9 +34,14 @@ from aerodb.transport.errors import REFUSES_THE_CALLER
 SAID = {
     "requested": "planned",
     "signed": "signed first",
+    "triggered": "has its turn",
     "outcome": "has its outcome",
     "established": "had its outcome established",
 }
+
+
+ENDS = frozenset({"outcome", "established"})
+"""The events whose records say what became of a request."""
 
 
 def about(person: Operator) -> Request:
@@ -49,7 +55,7 @@ def telling(records: Sequence[Record]) -> Record:
     What is refused afterwards, whoever tried it, changes nothing about the request. Nor does an answer that was lost,
     where the node has signed meanwhile what became of it: that record tells.
     """
-    final = (each for each in reversed(records) if each.outcome is not None and each.result != "unknown")
+    final = (each for each in reversed(records) if each.event in ENDS and each.outcome and each.result != "unknown")
     return next(final, next((each for each in reversed(records) if each.event != "refused"), records[-1]))
 
 
@@ -66,7 +72,7 @@ def asking(records: Iterable[Record]) -> Record:
 def line_of(records: Sequence[Record], *, awaits: bool) -> RequestLine:
     """Return a request as it stands in a list, from its records; `awaits` tells whether it can still be confirmed."""
     first, last = asking(records), telling(records)
-    state: str = last.event
+    state: str = AWAITS_TURN if last.event == "confirmed" and AFTER in first.arguments else last.event
     if last.event in ("requested", "signed"):
         state = ("planned" if last.event == "requested" else AWAITS_SECOND) if awaits else "lapsed"
     elif last.event in {"outcome", "established"}:
@@ -115,8 +121,10 @@ class Recorder:
     def _write(
         self, request: Request, event: str, blobs: Mapping[str, bytes], confirms: Plan | None = None, **fields: object
     ) -> int:
-        kind = LaterRecord if event == "signed" or "second" in fields else RecordOne
-        record: Record = kind(
+        kind: type[Record] = LaterRecord if event == "signed" or "second" in fields else RecordOne
+        if event == "triggered":
+            kind = TurnRecord
+        record = kind(
             event=event,  # type: ignore[arg-type]
             at=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             clock=self._clock,
@@ -242,6 +250,14 @@ class Recorder:
         """Record that a person's session in the admin UI began, or ended and why."""
         asked = Request(id="", action="", target="", arguments=dict(about), operator=person, reason="")
         return self._write(asked, f"signed-{way}", {}, message=why)
+
+    def triggered(self, plan: Plan, text: str, outcome: Signed) -> int:
+        """Record that the turn of a held request has come: the one before it is executed, as its node has signed.
+
+        Raises:
+            PlanNotPending: the plan's node has taken a later version of the configuration by now.
+        """
+        return self._write(plan.request, "triggered", {}, plan, plan=plan_digest(text), outcome=outcome)
 
     def outcome(self, request: Request, plan: str, became: Became, *, established: bool, late: bytes = b"") -> int:
         """Record what became of a request, and what its target's peers said `late`, as the order carried it."""

@@ -7,7 +7,7 @@
 from typing import Literal
 
 from aerodb.errors import AeroError
-from aerodb.kernel.errors import RequestDuplicate, RequestUnknown
+from aerodb.kernel.errors import OrderDropped, RequestDuplicate, RequestUnknown
 from aerodb.kernel.node import Node
 from aerodb.kernel.store import Store
 from aerodb.kernel.versions import TakenVersions
@@ -49,6 +49,8 @@ class Answers:
         if not self._store.knows(request):
             return
         given = self.given(request)
+        if given is None and self._store.begun(request) is None:
+            raise RequestDuplicate("the request is held, or was", request=request, executed="not executed")
         if given is None:
             raise RequestDuplicate("the request was begun and has no outcome yet", request=request, executed="unknown")
         outcome = canonical.decode(given.document.encode(), Outcome)
@@ -69,6 +71,14 @@ class Answers:
         """Journal and return the answer that a request never came here and will never be executed."""
         never = RequestUnknown(f"{self._node.name} was never asked to run {request}, and now never will")
         return self.last(request, self.signed(request, "", "not executed", never, established=True))
+
+    def dropped(self, request: str) -> Signed:
+        """Journal and return the answer that an order was held by an earlier process, and will never be executed."""
+        dropped = OrderDropped(
+            f"{self._node.name} held it in the memory of an agent that has ended since: it was not executed, and never "
+            "will be"
+        )
+        return self.last(request, self.signed(request, "", "not executed", dropped, established=True))
 
     def last(self, request: str, outcome: Signed) -> Signed:
         """Journal and return the answer that ends a request."""

@@ -60,6 +60,38 @@ class RequestDuplicate(AeroError):
     title = "The request's id has been used"
 
 
+class OrderNotHeld(AeroError):
+    """The order comes after another request: it is held first, and runs only from the memory of who holds it."""
+
+    code = "kernel.order-not-held"
+    status = 409
+    title = "The order is not held"
+
+
+class OrderHeld(AeroError):
+    """The order is held until the request before it is executed; nothing of it has happened."""
+
+    code = "kernel.order-held"
+    status = 409
+    title = "The order is held"
+
+
+class OrderDropped(AeroError):
+    """The order was held, and was dropped before its turn came: it was not executed, and never will be."""
+
+    code = "kernel.order-dropped"
+    status = 409
+    title = "The held order was dropped"
+
+
+class TurnUnproven(AeroError):
+    """It is not proven that the request before a held order is executed, as the order's plan names it."""
+
+    code = "kernel.turn-unproven"
+    status = 409
+    title = "It is not proven that the order's turn has come"
+
+
 class PlanForeign(AeroError):
     """The plan is for another cluster, node, configuration or version of the rules."""
 

@@ -15,7 +15,7 @@ from aerodb.actions import action_named, gap_of, second_of
 from aerodb.audit.cosignature import cosigned_by, only_by
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint, parse_verifier_key, stated_size
 from aerodb.audit.proof import open_proof
-from aerodb.audit.record import decode_record
+from aerodb.audit.record import Record, decode_record
 from aerodb.audit.tree import verify_consistency
 from aerodb.errors import AeroError
 from aerodb.kernel.errors import (
@@ -28,16 +28,19 @@ from aerodb.kernel.errors import (
     PlanNotWhole,
     PlanRejected,
     SignatureRefused,
+    TurnUnproven,
     VersionPassed,
 )
 from aerodb.kernel.seen import LogSeen
 from aerodb.past.speaking import SPOKEN, both_speak
 from aerodb.protocol import canonical, confirmation
+from aerodb.protocol.ahead import AFTER, THEN, Earlier, read_earlier, read_later
 from aerodb.protocol.base64text import from_base64
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.marks import Gap
-from aerodb.protocol.plan import Confirmation, Order, Plan, Verdict, plan_digest, plan_in
+from aerodb.protocol.plan import Confirmation, Order, Outcome, Plan, Trigger, Verdict, plan_digest, plan_in
+from aerodb.protocol.signed import Signed, open_signed
 from aerodb.rules.explain import check_request, check_usable
 
 
@@ -262,6 +265,51 @@ def _leads(size: int, root: bytes, new: Checkpoint, path: tuple[str, ...]) -> bo
     except ValueError as error:
         raise LogRewritten("the consistency proof is malformed") from error
     return verify_consistency(size, root, new.size, new.root, hashes)
+
+
+def _outcome_in(record: Record, earlier: Earlier) -> Signed:
+    """Return what a record holds of what a node has signed of an earlier request."""
+    if record.outcome is None:
+        raise TurnUnproven(f"the record holds no outcome of {earlier}")
+    return record.outcome
+
+
+def check_turn(cluster: Cluster, held: Order, trigger: Trigger, seen: LogSeen) -> LogSeen:
+    """Check that the request before a held order is executed; return what is now seen of the log.
+
+    Proven in the log is a record that says so with the very outcome that the earlier request's node signed. That one's
+    plan names this one's.
+
+    Raises:
+        TurnUnproven: it is not proven.
+        CosignaturesTooFew, LogRewritten: see `check_logged`.
+    """
+    plan = plan_in(held.plan)
+    earlier = read_earlier(plan.request.arguments[AFTER])
+    try:
+        before, text = plan_in(trigger.plan), canonical.utf8(trigger.record)
+        record, proven = decode_record(text), open_proof(trigger.proof, cluster.log_key, text)
+        signed = _outcome_in(record, earlier)
+        outcome = open_signed(signed, Outcome, cluster.member(signed.signer).public_key)
+        later = read_later(before.request.arguments.get(THEN, ""))
+    except AeroError as error:
+        raise TurnUnproven(error.message) from error
+    wanted = ("triggered", plan.request.id, plan_digest(held.plan))
+    named = (cluster.id, earlier.action, earlier.target, earlier.request)
+    for what, found, right in (
+        ("the record", (record.event, record.request, record.plan), wanted),
+        ("the plan before", (before.cluster, before.request.action, before.request.target, before.request.id), named),
+        ("the request that it names", (later.request, later.plan), wanted[1:]),
+        ("the outcome", (outcome.cluster, outcome.node, signed.signer, outcome.request),
+         (cluster.id, earlier.target, earlier.target, earlier.request)),
+        ("the plan of the outcome", outcome.plan, plan_digest(trigger.plan)),
+        ("the result", (outcome.result, outcome.established), ("executed", False)),
+        ("whether that plan is whole", before.intact(), True),
+    ):  # fmt: skip
+        if found != right:
+            raise TurnUnproven(f"{what} is not what it must be: {found}, and not {right}")
+    _check_extends(cluster, proven.checkpoint, trigger.consistency, seen.checkpoint)
+    return seen.extended(proven.checkpoint.size, _cosigned(cluster, proven.checkpoint_text))
 
 
 def check_reports(plan: Plan, order: Order) -> None:

@@ -10,6 +10,10 @@ GET  /v1/holdings?nonce=      what the node holds of the log and of requests, si
 GET  /v1/holdings/{request}   one request of its journal
 POST /v1/judge                an order's verdicts as they are now; runs nothing
 POST /v1/orders               run an order; the answer is the signed outcome
+POST /v1/holds                hold an order that comes after another request; the answer is the signed report that shows
+                              it, or the signed outcome that it was refused
+POST /v1/holds/{request}/trigger   run the held order, whose turn has come; the answer is the signed outcome
+POST /v1/holds/{request}/withdraw  drop the held order; the answer is the signed outcome
 GET  /metrics                 the node in numbers, for callers that may scrape
 GET  /v1/events?since=&count= what changed on the node, as its observer saw it; the newest if `since` is left out;
                               on a primary also the lag of its standbys
@@ -36,7 +40,7 @@ from aerodb.kernel.looks import Looks
 from aerodb.past.speaking import QUERY, SPOKEN, both_speak, read_stated
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Confirmation, Extent, Order
+from aerodb.protocol.plan import Confirmation, Extent, Order, Trigger
 from aerodb.rules.serving import Serving, lag_allowed, refused_as_primary, refused_as_standby
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused, QueryMalformed
@@ -54,7 +58,7 @@ ALWAYS_ANSWERED = frozenset({"/primary", "/standby"})
 """Answered however many call: all callers share one look, and a load balancer must not miss an answer."""
 ORDER_BYTES_MAX = 8 << 20
 _CONTROL = msgspec.structs.replace(
-    CONTROL, bodies=dict.fromkeys(("/v1/orders", "/v1/judge", "/v1/outcomes/"), ORDER_BYTES_MAX)
+    CONTROL, bodies=dict.fromkeys(("/v1/orders", "/v1/judge", "/v1/outcomes/", "/v1/holds"), ORDER_BYTES_MAX)
 )
 STARTING = "starting"
 """Why a node does not serve yet: its PostgreSQL is being started together with its agent."""
@@ -112,6 +116,9 @@ ROUTES = (
     AgentRoute("/v1/holdings/{request}", control_only),
     AgentRoute("/v1/judge", control_only, ("POST",)),
     AgentRoute("/v1/orders", control_only, ("POST",)),
+    AgentRoute("/v1/holds", control_only, ("POST",)),
+    AgentRoute("/v1/holds/{request}/trigger", control_only, ("POST",)),
+    AgentRoute("/v1/holds/{request}/withdraw", control_only, ("POST",)),
     AgentRoute("/v1/events", control_only),
     AgentRoute("/v1/outcomes/{request}", control_only, ("POST",)),
 )
@@ -212,12 +219,32 @@ def _holds(agent: Agent) -> tuple[Answerer, Answerer, Answerer]:
     return checkpoint, holdings, held
 
 
+def _held(agent: Agent) -> tuple[Answerer, Answerer, Answerer]:
+    """Return the handlers of /v1/holds, of a held order's trigger, and of its withdrawal."""
+
+    async def hold(request: Request) -> Response:
+        order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)
+        return answer(await run_in_threadpool(agent.hold, order))
+
+    async def trigger(request: Request) -> Response:
+        sent = await read_aside(await body_of(request, ORDER_BYTES_MAX), Trigger)
+        if sent.request != request.path_params["request"]:
+            raise QueryMalformed("the trigger is of another request than the path", field="request")
+        return answer(await run_in_threadpool(agent.trigger, sent))
+
+    async def withdraw(request: Request) -> Response:
+        return answer(await run_in_threadpool(agent.withdraw, request.path_params["request"]))
+
+    return hold, trigger, withdraw
+
+
 def application(agent: Agent, observed: NodeObserved) -> Starlette:
     """Return the web application of an agent and of its observer."""
     events = observed.journal
     facts = Looks(agent.facts, LOOK_SECONDS_MAX, LOOKERS_MAX)
     primary, standby = _serves(agent)
     checkpoint, holdings, held = _holds(agent)
+    hold, trigger, withdraw = _held(agent)
     scraped = Looks(observed.metrics, LOOK_SECONDS_MAX, SCRAPERS_MAX)
 
     async def report(request: Request) -> Response:
@@ -255,6 +282,9 @@ def application(agent: Agent, observed: NodeObserved) -> Starlette:
         "/v1/holdings/{request}": held,
         "/v1/judge": judge,
         "/v1/orders": orders,
+        "/v1/holds": hold,
+        "/v1/holds/{request}/trigger": trigger,
+        "/v1/holds/{request}/withdraw": withdraw,
         "/v1/events": journal,
         "/v1/outcomes/{request}": outcomes,
     }

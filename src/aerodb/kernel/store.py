@@ -3,8 +3,8 @@
 - Every write is durable before it returns; nothing is kept anywhere else.
 - The standing only rises, and only this process writes it: a standing on disk that it did not write is an error.
 - Space for the end of an operation is reserved before it begins, so a disk that fills up meanwhile changes no answer.
-- A request has one file once it is begun, one once it has crossed (from then on its effect can happen), and one once it
-  is ended. An id with any of these is used for ever.
+- A request has one file once it is held, one once it is begun, one once it has crossed (from then on its effect can
+  happen), and one once it is ended. An id with any of these is used for ever.
 - A damaged standing is an error, never a fresh start.
 """
 
@@ -117,6 +117,7 @@ class Store:
             self._begun = {path.name.removesuffix(".begun.json") for path in self._journal.glob("*.begun.json")}
             self._crossed = {path.name.removesuffix(".crossed") for path in self._journal.glob("*.crossed")}
             self._ended = {path.name.removesuffix(".ended.json") for path in self._journal.glob("*.ended.json")}
+            self._held = {path.name.removesuffix(".held") for path in self._journal.glob("*.held")}
         except MadeLater:
             raise
         except (OSError, AeroError) as error:
@@ -200,16 +201,16 @@ class Store:
     @property
     def requests(self) -> tuple[str, ...]:
         """Return the ids of all requests in the journal, sorted as text."""
-        return tuple(sorted(self._begun | self._ended))
+        return tuple(sorted(self._begun | self._ended | self._held))
 
     @property
     def entries(self) -> int:
         """Return the number of requests in the journal."""
-        return len(self._begun | self._ended)
+        return len(self._begun | self._ended | self._held)
 
     def knows(self, request: str) -> bool:
         """Tell whether the request's id has been used on this node."""
-        return request in self._begun or request in self._ended
+        return request in self._begun or request in self._ended or request in self._held
 
     def unfinished(self) -> tuple[Begun, ...]:
         """Return the entries of requests that were begun and not ended, the oldest first."""
@@ -237,6 +238,23 @@ class Store:
         if request not in self._ended:
             return None
         return canonical.decode(self._entry(request, "ended.json").read_bytes(), Ended)
+
+    def hold(self, request: str) -> None:
+        """Write that an order of `request` is held in memory: whatever becomes of that memory, its id is used.
+
+        Raises:
+            RoomMissing: the disk has not enough space; nothing was written.
+        """
+        with self._lock:
+            try:
+                write_durably(self._entry(request, "held"), b"")
+            except OSError as error:
+                raise RoomMissing(f"the disk has no room to note that {request} is held: {error}") from error
+            self._held.add(request)
+
+    def was_held(self, request: str) -> bool:
+        """Tell whether an order of `request` was ever held."""
+        return request in self._held
 
     def begin(self, request: str, plan: str, before: FactsOne) -> None:
         """Write that an operation is about to run; disk space for its end is reserved first.

@@ -19,6 +19,10 @@ AWAITS_SECOND = "awaits a second person"
 """The state of a request whose plan its requester has signed, and a second person has not yet."""
 
 
+AWAITS_TURN = "awaits its turn"
+"""The state of a confirmed request that comes after another one, which is not executed yet."""
+
+
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of POST /v1/requests; the request's id is the Idempotency-Key header."""
 
@@ -49,14 +53,20 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The outcome of a request: the agent's signed document, and the sequence of the log's record of it."""
+    """The outcome of a request: the agent's signed document, and the sequence of the log's record of it.
+
+    The result of one that comes after another one is "held" until its turn; `outcome` is then the signed report of its
+    node that shows that it holds the order, and nothing is recorded yet. `then` is what became of the one after this
+    one, which is left out where there is none.
+    """
 
     request: str
-    result: Literal["executed", "not executed", "unknown"]
+    result: Literal["executed", "not executed", "unknown", "held"]
     outcome: Signed | None
     sequence: int | None
     code: str
     message: str
+    then: "Done | msgspec.UnsetType" = msgspec.UNSET
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

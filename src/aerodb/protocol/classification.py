@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
+from aerodb.protocol.ahead import Held
 from aerodb.protocol.authority import Branch, Candidacy, Followed, Owed, Position, Standing
 from aerodb.protocol.events import Kind
 from aerodb.protocol.facts import (
@@ -92,6 +93,7 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Volume: _fields("size_bytes free_bytes", ""),
     Commit: _fields("lsn", "xid time"),
     Unfinished: _fields("request action result evidence", ""),
+    Held: _fields("request action plan after term", ""),
 }
 
 

@@ -69,7 +69,7 @@ class Life:
 
     def _does(self, deed: str) -> None:
         """Note a deed with the request that it is for, whose confirmation has to be in the log by now."""
-        request = self.room.houses[NODE].agent._taken
+        request = self.room.houses[NODE].agent._turns.taken
         if deed in EFFECTS:
             self.deeds.append(request)
         if "confirmed" not in [each.event for each in self._records(request)]:

@@ -285,7 +285,7 @@ def test_an_agent_that_ends_waits_for_its_operation(held: tuple[Agent, threading
     agent, working, answers = held
     ending = threading.Thread(target=agent.end)
     ending.start()
-    wait_until(lambda: agent._ending)
+    wait_until(lambda: agent._turns.ending)
     assert opened(agent.run(order_of(named(OTHER)))) == ("not executed", "kernel.agent-ending")
     assert ending.is_alive()
     HeldHands.let.set()

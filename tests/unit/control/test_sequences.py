@@ -1,0 +1,297 @@
+"""Signed ahead: a promotion is signed before the demotion that it comes after, is held, and has its turn once."""
+
+import uuid
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from aerodb.audit.record import RecordOne, TurnRecord
+from aerodb.protocol import canonical
+from aerodb.protocol.ahead import Earlier, Later
+from aerodb.protocol.api import Ask, Done, Planned, RequestLine, Requests
+from aerodb.protocol.plan import LaterPlan, Outcome, Plan, Result, plan_digest, plan_in
+from aerodb.transport.errors import Refused
+from tests.unit.neighbours.cluster import MemoryCluster
+from tests.unit.neighbours.life import PEOPLE, act, ask, confirm, events, outcome, records
+from tests.unit.neighbours.postgres import Fault
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> MemoryCluster:
+    """Return a cluster of three and a witness in memory, in which the witness has pledged to n2."""
+    made = MemoryCluster(tmp_path, PEOPLE)
+    act(made, "fence", "w1", **{"for": "n2"})
+    return made
+
+
+def refused(why: "pytest.ExceptionInfo[Refused]") -> tuple[str, str]:
+    """Return the code of a refusal, and what it says of what was executed."""
+    return why.value.code, why.value.executed
+
+
+def ahead(room: MemoryCluster, first: str, primary: str = "n1", node: str = "n2", person: str = "alice") -> Planned:
+    """Ask for a promotion that comes after the demotion of the id `first`."""
+    after = str(Earlier(action="demote", target=primary, request=first))
+    return ask(room, Ask(action="promote", target=node, arguments={"after": after}, reason="a test"), person)
+
+
+def before(
+    room: MemoryCluster, later: Planned, first: str, primary: str = "n1", node: str = "n2", person: str = "alice"
+) -> Planned:
+    """Ask for the demotion that a promotion comes after."""
+    then = str(Later(request=later.request, plan=plan_digest(later.plan)))
+    arguments = {"for": node, "then": then}
+    return ask(room, Ask(action="demote", target=primary, arguments=arguments, reason="a test"), person, first)
+
+
+def held(room: MemoryCluster) -> tuple[str, Planned]:
+    """Have n2 hold the promotion; return the id of the demotion that is to come, and the promotion's plan."""
+    first = str(uuid.uuid4())
+    later = ahead(room, first)
+    assert later.accepted
+    assert confirm(room, later).result == "held"
+    return first, later
+
+
+def failing(planned: Planned) -> list[str]:
+    """Return the invariants of a plan that do not hold, and are not foreseen."""
+    return [each.invariant for each in plan_in(planned.plan).verdicts if each.result not in ("holds", "foreseen")]
+
+
+def told(room: MemoryCluster, planned: Planned) -> str:
+    """Return the state of a request in the list."""
+    lines = canonical.decode(room.caller("alice").get("/v1/requests"), Requests)
+    return next(each.state for each in lines.requests if each.request == planned.request)
+
+
+def decline(room: MemoryCluster, planned: Planned, person: str = "alice") -> RequestLine:
+    """Decline a plan, or an order that is held."""
+    return canonical.decode(room.caller(person).post(f"/v1/requests/{planned.request}/decline", b"{}"), RequestLine)
+
+
+def held_by(room: MemoryCluster, node: str = "n2") -> str:
+    """Return which request's order a node reports to hold."""
+    found = room.houses[node].agent.facts().held
+    return found.request if found else ""
+
+
+def said(done: Done) -> tuple[str, str]:
+    """Return the result and the code that a node has signed of a request."""
+    assert done.outcome is not None
+    signed = canonical.decode(done.outcome.document.encode(), Outcome)
+    assert (signed.result, signed.code) == (done.result, done.code)
+    return signed.result, signed.code
+
+
+def test_a_switchover_that_is_signed_ahead(room: MemoryCluster) -> None:
+    """The promotion is read and signed first; the demotion's confirmation is the last human act, and runs both."""
+    first, later = held(room)
+    plan = plan_in(later.plan)
+    assert isinstance(plan, LaterPlan)
+    assert {each.invariant for each in plan.verdicts if each.result is Result.FORESEEN} == {
+        "pledges-kept", "election-quorum", "commit-quorum", "wal-prefix",
+    }  # fmt: skip
+    assert (events(room, later), told(room, later)) == (["requested", "confirmed"], "awaits its turn")
+    planned = before(room, later, first)
+    assert planned.accepted, failing(planned)
+    assert type(plan_in(planned.plan)) is Plan
+    done = confirm(room, planned)
+    assert isinstance(done.then, Done)
+    assert (done.result, done.then.result, done.then.message) == ("executed", "executed", "")
+    assert [type(each) for each in records(room, later)] == [RecordOne, RecordOne, TurnRecord, RecordOne]
+    assert events(room, later) == ["requested", "confirmed", "triggered", "outcome"]
+    assert records(room, later)[2].outcome == done.outcome
+    assert told(room, later) == "executed"
+    assert room.servers["n2"].instance.recovery is False
+    assert "promote" in " ".join(room.servers["n2"].done)
+    for node in ("n1", "n3"):
+        act(room, "follow", node, upstream="n2")
+
+
+# What ends it ---------------------------------------------------------------------------------------------------------
+
+DROPPED = ("not executed", "kernel.order-dropped")
+
+
+@pytest.mark.parametrize(("fault", "result"), [(Fault.BEFORE, "not executed"), (Fault.LOST, "unknown")])
+def test_what_is_not_executed_has_nothing_follow_it(room: MemoryCluster, fault: Fault, result: str) -> None:
+    """The held order is withdrawn, signed and recorded; that the first is executed is found out too late for it."""
+    first, later = held(room)
+    planned = before(room, later, first)
+    room.servers["n1"].fault = fault
+    done = confirm(room, planned)
+    assert isinstance(done.then, Done)
+    assert (done.result, said(done.then)) == (result, DROPPED)
+    assert f"demote n1, which it comes after, is {result}" in done.then.message
+    assert (events(room, later), held_by(room)) == (["requested", "confirmed", "outcome"], "")
+    assert "promote" not in room.servers["n2"].done
+    with pytest.raises(Refused) as why:
+        confirm(room, later)
+    assert why.value.code == "control.confirmation-replayed"
+
+
+def test_what_is_executed_and_not_recorded_has_nothing_follow_it(room: MemoryCluster) -> None:
+    """The answer of the first one is lost: whatever became of it, this call does not have it in hand."""
+    first, later = held(room)
+    planned = before(room, later, first)
+    room.cut["n1"] = "the cable was cut"
+    done = confirm(room, planned)
+    assert isinstance(done.then, Done)
+    assert (done.result, said(done.then)) == ("unknown", DROPPED)
+    room.cut.clear()
+    assert outcome(room, planned).result == "executed"
+    act(room, "promote", "n2")  # By a request of its own.
+
+
+def test_it_is_declined_by_who_asked_and_by_nobody_else(room: MemoryCluster) -> None:
+    """It is dropped by its node, signed and recorded; what names it is then a rejection."""
+    first, later = held(room)
+    with pytest.raises(Refused) as why:
+        decline(room, later, "bob")
+    assert refused(why) == ("control.not-the-requester", "not executed")
+    assert held_by(room) == later.request
+    assert decline(room, later).state == "not executed"
+    assert (said(outcome(room, later)), held_by(room)) == (DROPPED, "")
+    assert failing(before(room, later, first)) == ["successor-holds"]
+
+
+def test_a_demotion_is_rejected_unless_its_successor_holds_the_very_order(room: MemoryCluster) -> None:
+    """Of another request, of another plan, after another id: each is named, and nothing is stopped."""
+    first, later = held(room)
+    assert failing(before(room, later, str(uuid.uuid4()))) == ["successor-holds"]
+    assert failing(before(room, replace(later, request=str(uuid.uuid4())), str(uuid.uuid4()))) == ["successor-holds"]
+    assert failing(before(room, replace(later, plan=later.plan + " "), str(uuid.uuid4()))) == ["successor-holds"]
+    assert before(room, later, first).accepted
+
+
+def test_another_order_for_the_node_drops_it(room: MemoryCluster) -> None:
+    """Also between the plan of the demotion and its order: then that one is refused by its node, and stops nothing."""
+    first, later = held(room)
+    planned = before(room, later, first)
+    act(room, "checkpoint", "n2")
+    assert (said(outcome(room, later)), held_by(room)) == (DROPPED, "")
+    done = confirm(room, planned)
+    assert (done.result, done.code) == ("not executed", "kernel.verdicts-differ")
+    assert room.servers["n1"].running
+
+
+def test_another_order_to_be_held_drops_it(room: MemoryCluster) -> None:
+    """A node holds one: the newest that a person has signed."""
+    _, later = held(room)
+    _, newer = held(room)
+    assert held_by(room) == newer.request
+    assert said(outcome(room, later)) == DROPPED
+
+
+def test_an_agent_that_dies_drops_it(room: MemoryCluster) -> None:
+    """It was in memory alone: after a restart it is not there, is never held again, and is said never to have run."""
+    first, later = held(room)
+    planned = before(room, later, first)
+    room.houses["n2"].again()
+    done = confirm(room, planned)
+    assert (done.result, done.code) == ("not executed", "kernel.verdicts-differ")
+    assert isinstance(done.then, Done)
+    assert said(done.then) == DROPPED
+    assert "promote" not in room.servers["n2"].done
+
+
+def test_an_agent_that_ends_drops_it(room: MemoryCluster) -> None:
+    """As it is told to end, and says so."""
+    _, later = held(room)
+    room.houses["n2"].agent.end()
+    assert held_by(room) == ""
+    assert said(outcome(room, later)) == DROPPED
+
+
+def test_another_control_plane_carries_on_nothing(room: MemoryCluster) -> None:
+    """The order is held still, and only this process's call would have had its turn come: it can be declined alone."""
+    first, later = held(room)
+    room.begin()
+    planned = before(room, later, first)
+    assert planned.accepted
+    with pytest.raises(Refused) as why:
+        confirm(room, planned)
+    assert refused(why) == ("control.successor-unknown", "not executed")
+    assert (room.servers["n1"].running, held_by(room)) == (True, later.request)
+    with pytest.raises(Refused) as asked:
+        outcome(room, later)
+    assert refused(asked)[0] == "kernel.order-held"
+    decline(room, later)
+    assert said(outcome(room, later)) == DROPPED
+
+
+def test_a_control_plane_that_ends_withdraws_it(room: MemoryCluster) -> None:
+    """What waits for its turn does not outlive who would have carried it."""
+    _, later = held(room)
+    room.plane.close()
+    assert (events(room, later), held_by(room)) == (["requested", "confirmed", "outcome"], "")
+
+
+def test_a_sequence_is_one_persons(room: MemoryCluster) -> None:
+    """Whoever asked for the promotion confirms the demotion."""
+    first, later = held(room)
+    planned = before(room, later, first, person="bob")
+    with pytest.raises(Refused) as why:
+        confirm(room, planned, "bob")
+    assert refused(why) == ("control.successor-unknown", "not executed")
+    assert (room.servers["n1"].running, held_by(room)) == (True, later.request)
+
+
+def test_another_term_is_another_election(room: MemoryCluster) -> None:
+    """Where somebody has pledged more meanwhile, the demotion would pledge another term than the held order's."""
+    first, later = held(room)
+    act(room, "fence", "w1", **{"for": "n3"})
+    planned = before(room, later, first)
+    assert "successor-holds" in failing(planned)
+    assert "for term 2; this would pledge term" in planned.plan
+
+
+def test_a_node_that_nobody_reaches_in_its_turn(room: MemoryCluster) -> None:
+    """Nothing was sent, and it cannot be withdrawn: what becomes of it is unknown until its node says so."""
+    first, later = held(room)
+    planned = before(room, later, first)
+    silenced = room.servers["n1"].meanwhile
+
+    def stops() -> None:
+        silenced()
+        room.silent["n2"] = "it is gone"
+
+    room.servers["n1"].meanwhile = stops  # type: ignore[method-assign]
+    done = confirm(room, planned)
+    assert isinstance(done.then, Done)
+    assert (done.result, done.then.result, done.then.outcome) == ("executed", "unknown", None)
+    assert events(room, later) == ["requested", "confirmed", "triggered", "outcome"]
+    room.silent.clear()
+    decline(room, later)
+    assert said(outcome(room, later)) == DROPPED
+    act(room, "promote", "n2")
+
+
+def test_nothing_is_held_that_would_not_be_accepted(room: MemoryCluster) -> None:
+    """A demotion that would be rejected, and a node that is no successor: both are rejections from the start."""
+    room.servers["n2"].change(drift=("primary_conninfo",))
+    assert set(failing(ahead(room, str(uuid.uuid4())))) >= {"receiver-known"}
+    room.servers["n2"].change(drift=())
+    planned = ahead(room, str(uuid.uuid4()), node="n3")
+    assert set(failing(planned)) == {"pledges-kept", "election-quorum", "commit-quorum", "wal-prefix"}
+    assert "demote n1 would be rejected" in planned.plan
+
+
+def test_what_changed_before_it_is_held_is_refused_by_its_node(room: MemoryCluster) -> None:
+    """Signed, refused and recorded, as any order would be."""
+    later = ahead(room, str(uuid.uuid4()))
+    room.servers["n2"].change(drift=("primary_conninfo",))
+    done = confirm(room, later)
+    assert said(done) == ("not executed", "kernel.verdicts-differ")
+    assert held_by(room) == ""
+
+
+@pytest.mark.parametrize("wrong", ["n1", "demote:n1", "stop:n1:{}", "demote:n2:{}", "demote:w1:{}", "demote:n9:{}"])
+def test_the_request_before_is_named_in_one_form(room: MemoryCluster, wrong: str) -> None:
+    """Anything else is refused before anything is looked at."""
+    text = wrong.format(uuid.uuid4())
+    with pytest.raises(Refused) as why:
+        ask(room, Ask(action="promote", target="n2", arguments={"after": text}, reason="a test"))
+    assert why.value.executed == "not executed"
+    assert why.value.code in {"input.sequence-malformed", "input.malformed", "input.node-unknown"}
