@@ -56,7 +56,11 @@ def _arguments(action: Action) -> dict[str, Any]:
         }
         for each in action.arguments
     }
-    exactly = {"properties": properties, "required": list(properties), "additionalProperties": False}
+    exactly = {
+        "properties": properties,
+        "required": [each.name for each in action.needed],
+        "additionalProperties": False,
+    }
     return {
         "if": {"properties": {"action": {"const": action.name}}},
         "then": {"properties": {"arguments": exactly}},

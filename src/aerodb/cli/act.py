@@ -7,7 +7,6 @@
 """
 
 import unicodedata
-import uuid
 from functools import partial
 
 import click
@@ -17,10 +16,11 @@ from aerodb.cli import verification
 from aerodb.cli.chained import under
 from aerodb.cli.completed import complete_nodes, completed
 from aerodb.cli.failures import AWAITED, BY_RESULT, REJECTED, TerminalMissing
-from aerodb.cli.outcome import show_outcome, unknown_from_here
+from aerodb.cli.outcome import unknown_from_here
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.remembered import check_before_signing
+from aerodb.cli.sequence import in_sequence, show_following, show_sequence
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.cli.signing import sign
 from aerodb.cli.terminal import Terminal, escape
@@ -28,7 +28,7 @@ from aerodb.cli.waiting import telling
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, RequestLine
-from aerodb.protocol.plan import Plan, Request, plan_digest
+from aerodb.protocol.plan import Plan, Request
 from aerodb.rules.arguments import Argument
 from aerodb.rules.explain import check_request
 from aerodb.rules.second import who_could
@@ -46,7 +46,7 @@ def argument_option(argument: Argument) -> click.Option:
     help_text = _sentence(argument.help)
     return click.Option(
         [argument.option, argument.name],
-        required=True,
+        required=not argument.optional,
         metavar=argument.form,
         help=help_text,
         shell_complete=partial(completed, argument.values),
@@ -71,7 +71,8 @@ def action_command(name: str) -> click.Command:
     action = action_named(name)
 
     @click.pass_obj
-    def callback(session: Session, /, *, node: str, reason: str, ssh_agent: bool, **arguments: str) -> int:
+    def callback(session: Session, /, *, node: str, reason: str, ssh_agent: bool, **given: str | None) -> int:
+        arguments = {name: text for name, text in given.items() if text is not None}
         return act(session, action, node, arguments, reason, by_agent=ssh_agent)
 
     return ClientCommand(
@@ -96,11 +97,12 @@ def act(session: Session, action: Action, node: str, arguments: dict[str, str], 
         AeroError: as each step says; `executed` says whether anything was.
     """
     profile = person_profile(session)
+    request, named = in_sequence(session, profile, node, arguments)
     asked = Request(
-        id=str(uuid.uuid4()),
+        id=request,
         action=action.name,
         target=node,
-        arguments=arguments,
+        arguments=named,
         operator=profile.operator,
         reason=_normal(reason),
     )
@@ -134,6 +136,7 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
     terminal.line("  Computed again on this machine from the nodes' signed reports: the same bytes.", "dim")
     if not plan.accepted:
         return REJECTED
+    following = show_following(session, profile, plan)
     typed = _typed(terminal, plan, text, mine=plan.request.operator == profile.operator)
     if typed is None:
         terminal.line(f"Not confirmed. It still awaits: aerodb confirm {request}", "bad")
@@ -154,8 +157,7 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
         body = canonical.encode(Confirm(signature=signature))
         with telling(session, profile, plan.request):
             answer = caller.post(request_path(request, "/confirmation"), body)
-        done = read(answer, Done)
-        show_outcome(terminal, profile.cluster, request, node, plan_digest(text), done)
+        done = show_sequence(terminal, profile.cluster, plan, text, following, read(answer, Done))
     note(outcome=done.result, code=done.code)
     return BY_RESULT[done.result]
 

@@ -118,7 +118,8 @@ def _show_invariant(terminal: Terminal, invariant: Invariant, *, as_json: bool) 
 
 def usage(action: Action) -> str:
     """Return how an action is typed."""
-    options = [f"{each.option} {each.form}" for each in action.arguments]
+    words = [(each, f"{each.option} {each.form}") for each in action.arguments]
+    options = [f"[{said}]" if each.optional else said for each, said in words]
     return " ".join(["aerodb", action.name, "NODE", *options, "--reason TEXT"])
 
 

@@ -9,6 +9,7 @@ from aerodb.cli.act import argument_option, node_argument
 from aerodb.cli.failures import OK, REJECTED, PlanAltered
 from aerodb.cli.groups import LazyGroup
 from aerodb.cli.remembered import check_log
+from aerodb.cli.sequence import completed_after
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, full_option, json_option, read
 from aerodb.cli.verification import planned_plan
 from aerodb.protocol.api import Planned
@@ -37,7 +38,8 @@ def _command(action: Action) -> click.Command:
     @full_option
     @json_option
     @click.pass_obj
-    def callback(session: Session, /, *, node: str, full: bool, as_json: bool, **arguments: str) -> int:
+    def callback(session: Session, /, *, node: str, full: bool, as_json: bool, **given: str | None) -> int:
+        arguments = completed_after({name: text for name, text in given.items() if text is not None})
         asked = {"action": action.name, "target": node, **arguments}
         profile = session.profile()
         caller = session.connect(profile, READ_TIMEOUT_SECONDS)

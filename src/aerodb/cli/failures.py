@@ -10,7 +10,7 @@ from aerodb.errors import AeroError, EvidenceInvalid, VerificationFailed
 OK, REJECTED, USAGE, UNKNOWN, TRANSPORT, NOT_A_TERMINAL, UNVERIFIED, NO_WRITES, AWAITED = range(9)
 
 BY_DOMAIN = {"input": USAGE, "transport": TRANSPORT}
-BY_RESULT = {"executed": OK, "not executed": REJECTED, "unknown": UNKNOWN}
+BY_RESULT = {"executed": OK, "not executed": REJECTED, "unknown": UNKNOWN, "held": AWAITED}
 
 
 class TerminalMissing(AeroError):

@@ -128,9 +128,14 @@ class Action:
     foresees: Callable[[View, Earlier], Foreseen] | None = None
     since: int = 1
 
+    @property
+    def needed(self) -> tuple[Argument, ...]:
+        """Return the arguments without which no request is well formed."""
+        return tuple(each for each in self.arguments if not each.optional)
+
     def every_arguments(self, cluster: Cluster) -> tuple[tuple[str, ...], ...] | None:
-        """Return the values that each argument could have; None where those of one cannot be listed."""
-        found = [argument.values(cluster) for argument in self.arguments if not argument.optional]
+        """Return the values that each needed argument could have; None where those of one cannot be listed."""
+        found = [argument.values(cluster) for argument in self.needed]
         listed = tuple(values for values in found if values is not None)
         return listed if len(listed) == len(found) else None
 

@@ -95,7 +95,7 @@ def requests_of(cluster: Cluster, action: Action, request_id: str, operator: str
         return
     for target in (member.name for member in cluster.members):
         for values in itertools.product(*listed):
-            arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
+            arguments = {argument.name: value for argument, value in zip(action.needed, values, strict=True)}
             request = Request(
                 id=request_id, action=action.name, target=target, arguments=arguments, operator=operator, reason="look"
             )

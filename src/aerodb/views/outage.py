@@ -11,6 +11,8 @@ from aerodb.protocol.api import Cell
 from aerodb.protocol.writes import Writes
 
 NOW, MEANWHILE, AFTER, BOTH = "Writes now: ", "Writes meanwhile: ", "Writes afterwards: ", "Writes now and afterwards: "
+ONCE = "Writes once "
+"""How the sentence of a plan begins that comes after another request: what that one leaves."""
 ACKNOWLEDGED = "acknowledged by "
 SURVIVES = re.compile(r"survives the loss of (\d+) more")
 STOPS_WRITES = "stops writes"
@@ -55,6 +57,10 @@ def _outage(notes: tuple[str, ...]) -> tuple[str, str]:
     before, after, during = _part(notes, NOW, BOTH), _part(notes, AFTER, BOTH), _part(notes, MEANWHILE)
     if before is None or after is None:
         return "warn", "The plan does not say what becomes of writes."
+    if any(note.startswith(ONCE) for note in notes):
+        ends = "None by this: it ends the outage of the request before it."
+        waits = "None by this: writes are not known to be acknowledged after it either."
+        return ("good", ends) if after.startswith(ACKNOWLEDGED) else ("warn", waits)
     goes_on, comes = before.startswith(ACKNOWLEDGED), after.startswith(ACKNOWLEDGED)
     if before == after and during is None:
         same = "None by this: writes are not known to be acknowledged, before or after."

@@ -20,7 +20,12 @@ from aerodb.views.outage import Weight, outage, writes_notes
 
 EFFECTS, ASKED, IRREVERSIBLE = "WHAT WILL HAPPEN", "WHAT WAS ASKED FOR", "WHAT CANNOT BE UNDONE"
 TO_KNOW, HAD_IT_BEEN = "TO KNOW", "HAD IT BEEN EXECUTED"
-RESULTS = {Result.HOLDS: ("good", "holds"), Result.VIOLATED: ("bad", "VIOLATED"), Result.UNKNOWN: ("bad", "UNKNOWN")}
+RESULTS = {
+    Result.HOLDS: ("good", "holds"),
+    Result.FORESEEN: ("warn", "foreseen"),
+    Result.VIOLATED: ("bad", "VIOLATED"),
+    Result.UNKNOWN: ("bad", "UNKNOWN"),
+}
 """The style and the word of each result."""
 REDACTED = "REDACTED for your role. This is not the plan's own text; its digest is of that text, whole."
 NOTHING_UNDONE = "Nothing that this action does."
@@ -109,9 +114,14 @@ def sheet(plan: Plan, digest: str, *, redacted: bool = False) -> Sheet:
 
 
 def _answer(plan: Plan, failing: tuple[ShownVerdict, ...]) -> str:
+    foreseen = sum(verdict.result is Result.FORESEEN for verdict in plan.verdicts)
+    if plan.accepted and foreseen:
+        hold = f"{len(plan.verdicts) - foreseen} of {len(plan.verdicts)} invariants hold, and {foreseen} are foreseen"
+        return f"ACCEPTABLE: {hold}. Nothing has been executed."
     if plan.accepted:
         return f"ACCEPTABLE: all {len(plan.verdicts)} invariants hold. Nothing has been executed."
-    return f"REJECTED: {', '.join(each.name for each in failing)}. Nothing was executed."
+    names = ", ".join(each.name for each in failing if each.mark != RESULTS[Result.FORESEEN][1])
+    return f"REJECTED: {names}. Nothing was executed."
 
 
 def _by_earlier_rules(plan: Plan) -> tuple[str, ...]:
@@ -131,7 +141,7 @@ def _judged(verdict: Verdict) -> ShownVerdict:
         mark=mark,
         rule=statement_of(verdict.invariant),
         evidence=verdict.evidence,
-        different=different(verdict),
+        different="" if verdict.result is Result.FORESEEN else different(verdict),
     )
 
 

@@ -31,14 +31,14 @@ class Visit:
         """Return who calls."""
         return self.access.person
 
-    def sent(self, name: str) -> str:
-        """Return a value of the form.
+    def sent(self, name: str, *, optional: bool = False) -> str:
+        """Return a value of the form; empty where it is `optional` and the form has none.
 
         Raises:
             FormMalformed: the form has none.
         """
         found = self.form.get(name, "")
-        if not found:
+        if not found and not optional:
             raise FormMalformed(f"nothing was chosen or written for {name}", field=name)
         return found
 

@@ -257,7 +257,7 @@ def test_a_node_that_nobody_reaches_in_its_turn(room: MemoryCluster) -> None:
         silenced()
         room.silent["n2"] = "it is gone"
 
-    room.servers["n1"].meanwhile = stops  # type: ignore[method-assign]
+    room.servers["n1"].meanwhile = stops
     done = confirm(room, planned)
     assert isinstance(done.then, Done)
     assert (done.result, done.then.result, done.then.outcome) == ("executed", "unknown", None)

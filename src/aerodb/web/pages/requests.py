@@ -135,7 +135,11 @@ def ask(visit: Visit) -> Onward:
     asked = Ask(
         action=action.name,
         target=visit.sent("target"),
-        arguments={argument.name: visit.sent(f"argument.{argument.name}") for argument in action.arguments},
+        arguments={
+            argument.name: text
+            for argument in action.arguments
+            if (text := visit.sent(f"argument.{argument.name}", optional=argument.optional))
+        },
         reason=unicodedata.normalize("NFC", visit.sent("reason")).replace("\r\n", " ").strip(),
     )
     try:

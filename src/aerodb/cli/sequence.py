@@ -1,0 +1,137 @@
+"""Signed ahead, at the terminal: how a request names the one before or after it, and what is shown of that one.
+
+- `--after demote:n1` chooses the id of the request that comes first, and puts it into the plan.
+- `--then REQUEST` reads that plan again, takes its id from there, and shows the plan's digest words before anything is
+  signed.
+"""
+
+import re
+import uuid
+
+import msgspec
+
+from aerodb.cli import verification
+from aerodb.cli.failures import OutcomeUnverified, PlanAltered
+from aerodb.cli.outcome import show_outcome
+from aerodb.cli.paths import request_path
+from aerodb.cli.profile import Profile
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, Session, read
+from aerodb.cli.terminal import Terminal, escape
+from aerodb.errors import AeroError
+from aerodb.protocol.ahead import AFTER, THEN, Later, read_earlier, read_later
+from aerodb.protocol.api import Decision, Done
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.plan import Plan, plan_digest
+from aerodb.protocol.words import words_of
+from aerodb.rules.view import open_report
+
+_BRIEF = re.compile("[a-z][a-z-]*:[^: ]+")
+
+
+def completed_after(arguments: dict[str, str]) -> dict[str, str]:
+    """Return arguments in which the request before has an id, where it was named without one."""
+    text = arguments.get(AFTER)
+    if text is None or not _BRIEF.fullmatch(text):
+        return arguments
+    return {**arguments, AFTER: f"{text}:{uuid.uuid4()}"}
+
+
+def in_sequence(session: Session, profile: Profile, node: str, arguments: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the id and the arguments of a new request, as the ones before and after it want them to be.
+
+    Raises:
+        PlanAltered: the request after it has no plan, or one that comes after something else.
+        SequenceMalformed: it is not named as it must be.
+    """
+    text = arguments.get(THEN)
+    if text is None:
+        return str(uuid.uuid4()), completed_after(arguments)
+    named = text.partition(":")[0]
+    decision, plan = _planned(session, profile, named)
+    earlier = read_earlier(plan.request.arguments.get(AFTER, ""), THEN)
+    if earlier.target != node:
+        raise PlanAltered(f"{named} comes after {earlier.words}, and not after a request to {node}")
+    then = Later(request=named, plan=plan_digest(decision.plan or ""))
+    if ":" in text and text != str(then):
+        raise PlanAltered(f"the plan of {named} has another digest than is named: {then.plan}")
+    return earlier.request, {**arguments, THEN: str(then)}
+
+
+def _planned(session: Session, profile: Profile, request: str) -> tuple[Decision, Plan]:
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    decision = read(caller.get(request_path(request)), Decision)
+    if decision.plan is None:
+        raise PlanAltered(f"the request {request} has no plan on record")
+    plan = verification.read_plan(decision.plan)
+    if plan.request.id != request:
+        raise PlanAltered("the plan on record is of another request")
+    return decision, plan
+
+
+def show_following(session: Session, profile: Profile, plan: Plan) -> Plan | None:
+    """Show, before anything is signed, which signed plan follows without another question; return it, if one does.
+
+    Raises:
+        PlanAltered: the plan on record is not the one that is named.
+    """
+    text = plan.request.arguments.get(THEN)
+    if text is None:
+        return None
+    later = read_later(text)
+    decision, then = _planned(session, profile, later.request)
+    if plan_digest(decision.plan or "") != later.plan:
+        raise PlanAltered(f"the plan of {later.request} on record is not the one that this plan names")
+    terminal, asked = session.terminal, then.request
+    terminal.line("")
+    terminal.line("THEN, WITHOUT ANOTHER QUESTION", "heading")
+    terminal.line(escape(f"  {then.title}: {asked.action} {asked.target}, request {asked.id}, signed already"), "warn")
+    terminal.line(escape(f"  words         {words_of(later.plan)}"))
+    return then
+
+
+def show_sequence(
+    terminal: Terminal, cluster: Cluster, plan: Plan, text: str, following: Plan | None, done: Done
+) -> Done:
+    """Show what became of a request and of the one that follows it; return which of the two decides.
+
+    Raises:
+        OutcomeUnverified: an answer is not what a node signed.
+    """
+    asked = plan.request
+    if done.result == "held":
+        _show_held(terminal, cluster, plan, plan_digest(text), done)
+        return done
+    show_outcome(terminal, cluster, asked.id, asked.target, plan_digest(text), done)
+    if following is None:
+        return done
+    then, later = done.then or None, following.request
+    terminal.line("")
+    terminal.line(escape(f"Then {later.action} {later.target}:"), "heading")
+    if then is None:
+        why = "the control plane does not say what became of the request after it"
+        raise OutcomeUnverified(why, executed="unknown", request=later.id)
+    show_outcome(terminal, cluster, later.id, later.target, read_later(asked.arguments[THEN]).plan, then)
+    if then.message and then.outcome is not None and then.result != "executed":
+        terminal.line(escape(f"  {then.message}"), "warn")
+    return then if done.result == "executed" else done
+
+
+def _show_held(terminal: Terminal, cluster: Cluster, plan: Plan, digest: str, done: Done) -> None:
+    asked = plan.request
+    try:
+        if done.outcome is None:
+            raise PlanAltered("it is not signed")
+        held = open_report(cluster, asked.target, done.outcome, asked.id).facts.held
+        if isinstance(held, msgspec.UnsetType) or (held.request, held.plan) != (asked.id, digest):
+            raise PlanAltered("it says something else")
+    except AeroError as error:
+        raise OutcomeUnverified(
+            f"that {asked.target} holds the order is not what it has signed: {error.message}",
+            executed="not executed", request=asked.id,
+        ) from error  # fmt: skip
+    earlier = read_earlier(asked.arguments[AFTER])
+    terminal.line(escape(f"HELD by {asked.target}, as signed by its agent. Nothing is executed yet."), "warn")
+    terminal.line(escape(f"It runs right after {earlier.words}, when you confirm that:"))
+    first = f"aerodb {earlier.action} {earlier.target} --for {asked.target} --then {asked.id} --reason TEXT"
+    terminal.line(escape(f"  {first}"), "heading")
+    terminal.line(escape(f"  To have it dropped: aerodb decline {asked.id}"), "dim")

@@ -1,0 +1,116 @@
+"""Signed ahead, as it is typed: the promotion first, which is held; then the demotion, which runs both."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from aerodb.protocol import canonical
+from aerodb.protocol.api import Decision, Done
+from aerodb.protocol.plan import plan_digest
+from aerodb.protocol.words import words_of
+from tests.unit.cli.stage import Shown, Stage, stage_in
+
+WHY = ("--reason", "maintenance")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Yield an honest control plane, and a witness that has pledged to n2."""
+    with stage_in(tmp_path) as made:
+        assert made.run("fence", "w1", "--for", "n2", *WHY, typed="w1\n").code == 0
+        yield made
+
+
+def first_command(shown: Shown) -> list[str]:
+    """Return the words of the command that a held order's screen says to type next."""
+    found = re.search(r"aerodb (demote n1 --for n2 --then \S+) --reason TEXT", shown.plain)
+    assert found, shown.plain
+    return [*found[1].split(), *WHY]
+
+
+def held(stage: Stage) -> list[str]:
+    """Have n2 hold its promotion; return the command that comes first."""
+    shown = stage.run("promote", "n2", "--after", "demote:n1", *WHY, typed="n2\n")
+    assert shown.code == 8, shown.plain + shown.err
+    assert "11 of 15 invariants hold, and 4 are foreseen" in shown.plain
+    assert "HELD by n2, as signed by its agent. Nothing is executed yet." in shown.plain
+    return first_command(shown)
+
+
+def test_a_switchover_in_two_commands(stage: Stage) -> None:
+    """What follows is shown with its digest words before the name is typed, and its outcome beside the first one's."""
+    words = held(stage)
+    later = words[words.index("--then") + 1]
+    assert "awaits its turn" in stage.run("requests").plain
+    shown = stage.run(*words, typed="n1\n")
+    assert shown.code == 0, shown.plain + shown.err
+    text = stage.decisions[later].plan
+    assert text is not None
+    before, typed, after = shown.plain.partition("To confirm, type")
+    assert typed
+    assert f"words         {words_of(plan_digest(text))}" in before.partition("THEN, WITHOUT ANOTHER QUESTION")[2]
+    assert "EXECUTED on n1" in after.partition("Then promote n2:")[0]
+    assert "EXECUTED on n2" in after.partition("Then promote n2:")[2]
+    assert stage.run("status").plain.splitlines()[0].startswith("\N{BLACK SQUARE} Writes: waiting at n2")
+
+
+def test_what_names_no_plan_that_waits_is_refused_before_anything_is_asked(stage: Stage) -> None:
+    """Another node, another digest, a request that there is not, one that comes after nothing."""
+    words = held(stage)
+    later = words[words.index("--then") + 1]
+    fence = next(iter(stage.decisions))
+    asked = len(stage.decisions)
+    for target, then in (("n3", later), ("n1", f"{later}:sha256:{'0' * 64}"), ("n1", fence), ("n1", "nothing")):
+        shown = stage.run("demote", target, "--for", "n2", "--then", then, *WHY, typed=f"{target}\n")
+        assert shown.code not in (0, 8), (target, then)
+        assert "Nothing was executed" in shown.err
+    assert len(stage.decisions) == asked
+
+
+def test_a_declined_promotion_is_dropped(stage: Stage) -> None:
+    """Recorded, and final; the demotion that names it is a rejection then."""
+    words = held(stage)
+    later = words[words.index("--then") + 1]
+    assert stage.run("outcome", later).code != 0
+    shown = stage.run("decline", later)
+    assert (shown.code, "NOT EXECUTED: recorded, and final" in shown.plain) == (0, True)
+    refused = stage.run(*words, typed="n1\n")
+    assert (refused.code, "REJECTED: Successor holds" in refused.plain) == (1, True)
+
+
+def test_a_control_plane_that_says_held_is_not_believed(stage: Stage) -> None:
+    """Only the node's own signed report shows that it holds the order: of that request, by that plan."""
+
+    def lies(body: bytes) -> bytes:
+        done = canonical.decode(body, Done)
+        return canonical.encode(msgspec.structs.replace(done, outcome=None))
+
+    stage.alter["POST /v1/requests/ID/confirmation"] = lies
+    shown = stage.run("promote", "n2", "--after", "demote:n1", *WHY, typed="n2\n")
+    assert shown.code == 6
+    assert "is not what it has signed" in shown.err
+
+
+def test_what_follows_is_shown_as_it_was_named_or_nothing_is_signed(stage: Stage) -> None:
+    """The plan of the request after is held against the digest in this one's plan."""
+    words = held(stage)
+    later = words[words.index("--then") + 1]
+    seen = []
+
+    def other(body: bytes) -> bytes:
+        decision = canonical.decode(body, Decision)
+        if decision.line.request != later or decision.plan is None:
+            return body
+        seen.append(decision)
+        if len(seen) == 1:
+            return body
+        return canonical.encode(msgspec.structs.replace(decision, plan=decision.plan.replace("maintenance", "else")))
+
+    stage.alter["GET /v1/requests/ID"] = other
+    asked = len(stage.sent)
+    shown = stage.run(*words, typed="n1\n")
+    assert shown.code == 6, shown.plain
+    assert not [path for _, path, _ in stage.sent[asked:] if path.endswith("/confirmation")]
