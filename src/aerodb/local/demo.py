@@ -35,8 +35,10 @@ def _quiet_line(text: str) -> None:
     _print(f"{text}\n")
 
 
-NO_WRITES = 7
-"""The exit code of `aerodb status` if it is not known that commits are acknowledged."""
+NO_WRITES, AWAITED = 7, 8
+"""The exit codes of `aerodb status` if no commit is known to be acknowledged, and of what awaits its turn."""
+READS_SECONDS = 10.0
+"""How long somebody reads a plan who takes it seriously."""
 
 
 class Story:
@@ -48,7 +50,7 @@ class Story:
         self._person = Person(layout.profile("operator"), _print, colour=sys.stdout.isatty())
         self.outages_ms: list[int] = []
         self.switchovers = self.failovers = 0
-        self.failover_ms = 0
+        self.failover_ms = self.outage_read_ms = 0
         self._promoted = ""
         self._chapter = 0
 
@@ -57,27 +59,37 @@ class Story:
         self._chapter += 1
         _quiet_line(f"\n=== {self._chapter}. {title}  [{len(self._writer.acknowledged)} rows acknowledged so far]\n")
 
-    def do(self, *arguments: str, expect: int = 0) -> Said:
-        """Type one command as the operator."""
+    def do(self, *arguments: str, expect: int = 0, reads_seconds: float = 0.0) -> Said:
+        """Type one command as the operator, who reads a plan for so long before they type."""
         _quiet_line(f"$ aerodb {' '.join(each if ' ' not in each else repr(each) for each in arguments)}")
-        said = self._person.types(*arguments)
+        said = self._person.types(*arguments, reads_seconds=reads_seconds)
         _quiet_line("")
         if said.code != expect:
             raise StoryBroken(f"aerodb {arguments[0]} ended with code {said.code}, not {expect}")
         return said
 
-    def switchover(self, old: str, new: str, third: str, why: str) -> None:
-        """Move the primary from `old` to `new`, action by action."""
+    def switchover(self, old: str, new: str, third: str, why: str, reads_seconds: float = 0.0) -> None:
+        """Move the primary from `old` to `new`, action by action: the promotion is read and signed before the demotion.
+
+        The person reads each of these two plans for `reads_seconds`.
+        """
         self.do("follow", third, "--upstream", new, "--reason", f"{why}: {third} streams from {new} beforehand")
         begin = time.monotonic()
-        self.do("demote", old, "--for", new, "--reason", why)
-        self._promoted = self.do("promote", new, "--reason", why).request
+        ahead = ("promote", new, "--after", f"demote:{old}", "--reason", why)
+        self._promoted = self.do(*ahead, expect=AWAITED, reads_seconds=reads_seconds).request
+        first = ("demote", old, "--for", new, "--then", self._promoted, "--reason", why)
+        self.do(*first, reads_seconds=reads_seconds)
         end = time.monotonic()
         self._expect_writes()
         self.do("follow", old, "--upstream", new, "--reason", f"{why}: the old primary comes back as a standby")
-        self.outages_ms.append(round(1000 * self._writer.longest_gap(begin, end)))
+        outage_ms = round(1000 * self._writer.longest_gap(begin, end))
         self.switchovers += 1
-        _quiet_line(f"Writes stopped for {self.outages_ms[-1]} ms, the reading and the typing included.")
+        if reads_seconds:
+            self.outage_read_ms = outage_ms
+            _quiet_line(f"Each plan was read for {reads_seconds:.0f} s. Writes stopped for {outage_ms} ms.")
+        else:
+            self.outages_ms.append(outage_ms)
+            _quiet_line(f"Writes stopped for {outage_ms} ms.")
 
     def _expect_writes(self) -> None:
         if not self._writer.wait_for_more(20):
@@ -174,7 +186,10 @@ def _tell(layout: Layout, stage: Stage) -> int:
     chapters: tuple[tuple[str, Callable[[], object]], ...] = (
         ("The cluster, and a writer that commits a row every few milliseconds", lambda: story.do("status")),
         ("A planned switchover from n1 to n2", lambda: story.switchover("n1", "n2", "n3", "maintenance of n1")),
-        ("And back", lambda: story.switchover("n2", "n1", "n3", "maintenance is over")),
+        (
+            "And back, by somebody who reads each plan for ten seconds",
+            lambda: story.switchover("n2", "n1", "n3", "maintenance is over", READS_SECONDS),
+        ),
         ("A promotion while the primary lives is rejected", story.rejection),
         ("The primary dies, and the failover", story.failover),
         ("The old primary comes back", story.comeback),
@@ -197,6 +212,7 @@ def _summary(story: Story, writer: Writer, records: int) -> int:
     _quiet_line(f"  rows acknowledged       {len(writer.acknowledged)}")
     _quiet_line(f"  rows lost               {len(lost)}")
     _quiet_line(f"  without writes, planned {planned}")
+    _quiet_line(f"  without writes, read    {story.outage_read_ms} ms (each plan was read for {READS_SECONDS:.0f} s)")
     _quiet_line(f"  without writes, failover {story.failover_ms / 1000:.1f} s (a person read and typed meanwhile)")
     _quiet_line(f"  records in the log      {records}")
     _quiet_line(
@@ -207,6 +223,7 @@ def _summary(story: Story, writer: Writer, records: int) -> int:
                 "acknowledged": len(writer.acknowledged),
                 "lost": len(lost),
                 "outage_ms": story.outages_ms,
+                "outage_read_ms": story.outage_read_ms,
                 "records": records,
             }
         )

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,8 +42,8 @@ class Person:
             self._environment["NO_COLOR"] = "1"
         self._show = show
 
-    def types(self, *arguments: str, answer: str | None = None) -> Said:
-        """Run one command; confirm by typing the name that is asked for, or `answer` if given."""
+    def types(self, *arguments: str, answer: str | None = None, reads_seconds: float = 0.0) -> Said:
+        """Run one command; confirm by typing the name that is asked for, or `answer` if given, once it was read."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 110, 0, 0))
         process = subprocess.Popen(
@@ -55,12 +56,12 @@ class Person:
         )
         os.close(theirs)
         try:
-            text = self._converse(ours, answer)
+            text = self._converse(ours, answer, reads_seconds)
         finally:
             os.close(ours)
         return Said(code=process.wait(), text=STYLE.sub("", text).replace("\r\n", "\n"))
 
-    def _converse(self, terminal: int, answer: str | None) -> str:
+    def _converse(self, terminal: int, answer: str | None, reads_seconds: float) -> str:
         text, answered = "", False
         while True:
             try:
@@ -74,4 +75,5 @@ class Person:
             asked = PROMPT.search(STYLE.sub("", text))
             if asked and not answered:
                 answered = True
+                time.sleep(reads_seconds)
                 os.write(terminal, f"{asked[1] if answer is None else answer}\n".encode())
