@@ -27,6 +27,7 @@ from aerodb.local.making import make_cluster
 from aerodb.local.size import Size
 from aerodb.local.stage import Stage
 from aerodb.protocol import canonical
+from aerodb.protocol.ahead import Earlier, Later
 from aerodb.protocol.api import Ask, Confirm, Done, Planned
 from aerodb.protocol.sshsig import PrivateKey, sign_with_key
 from aerodb.transport.client import Client, Kept
@@ -55,12 +56,12 @@ class Operator:
         self.client = Client(layout.cluster().control, tls_in(profile), "control", 120)
         self._kept = Kept(self.client)
 
-    def ask(self, action: str, target: str, **arguments: str) -> Planned:
-        """Return the recorded plan, which must be accepted."""
+    def ask(self, action: str, target: str, *, request: str = "", **arguments: str) -> Planned:
+        """Return the recorded plan, which must be accepted; under the id `request`, if one is given."""
         ask = canonical.encode(Ask(action=action, target=target, arguments=arguments, reason=REASON))
         while True:
             try:
-                answer = self._kept.post("/v1/requests", ask, 120, {"Idempotency-Key": str(uuid.uuid4())})
+                answer = self._kept.post("/v1/requests", ask, 120, {"Idempotency-Key": request or str(uuid.uuid4())})
             except AeroError as error:
                 if error.code != SnapshotInconsistent.code:
                     raise
@@ -70,12 +71,12 @@ class Operator:
             assert planned.accepted, planned.plan
             return planned
 
-    def confirm(self, planned: Planned) -> Done:
-        """Sign the plan, send the signature, and return the outcome, which must be `executed`."""
+    def confirm(self, planned: Planned, result: str = "executed") -> Done:
+        """Sign the plan, send the signature, and return the outcome, which must be `result`."""
         confirmation = Confirm(signature=sign_with_key(self._key, planned.plan.encode()))
         path = f"/v1/requests/{planned.request}/confirmation"
         done = read_answer(self._kept.post(path, canonical.encode(confirmation), 120), Done)
-        assert done.result == "executed", done.message
+        assert done.result == result, done.message
         return done
 
     def act(self, action: str, target: str, **arguments: str) -> Done:
@@ -163,6 +164,22 @@ class Ours:
         instances.sessions[old].close()
         act("demote", old, **{"for": new})
         act("promote", new)
+
+    def switch_over_ahead(self, old: str, new: str, third: str, reads_seconds: float) -> None:
+        """Move the primary likewise, the promotion signed first, by somebody who reads a plan for `reads_seconds`."""
+        operator, instances, first = self.operator, self.instances, str(uuid.uuid4())
+        operator.act("follow", third, upstream=new)
+        instances.wait_for_stream(new, third)
+        instances.sessions[old].close()
+        later = operator.ask("promote", new, after=str(Earlier(action="demote", target=old, request=first)))
+        time.sleep(reads_seconds)
+        operator.confirm(later, "held")
+        then = str(Later(request=later.request, plan=later.digest))
+        planned = operator.ask("demote", old, request=first, **{"for": new, "then": then})
+        time.sleep(reads_seconds)
+        done = operator.confirm(planned)
+        assert isinstance(done.then, Done)
+        assert done.then.result == "executed", done.then.message
 
     def rejoin(self, old: str, new: str, third: str) -> None:
         """Let the others follow the new primary."""

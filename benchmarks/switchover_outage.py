@@ -1,7 +1,8 @@
 """How long writes stop in a planned switchover, beside the same steps done by hand on the same PostgreSQL.
 
 - The third node streams from the successor beforehand; then a CHECKPOINT, the shutdown, the promotion.
-- Ours: the confirmations of `demote` and `promote` are given at once, through the HTTP API.
+- Ours: the promotion is signed ahead of the demotion, through the HTTP API, by somebody who reads each plan for ten
+  seconds. Beside it, in two confirmations: `demote` and then `promote`, each confirmed at once, without reading.
 - The limit: CHECKPOINT, SIGINT and the end of the process, `pg_promote(false)` polled closely, a reload for the others.
 - One run of each, in turn, on two clusters of one making; which of them is first changes from pair to pair.
 """
@@ -19,6 +20,8 @@ from benchmarks.clusters import Bare, Clusters, Instances, Ours, roles_for_switc
 from benchmarks.measured import Measured, say, spread
 
 PAIRS, PAIRS_QUICK = 12, 2
+READS_SECONDS, READS_SECONDS_QUICK = 10.0, 1.0
+"""For how long somebody reads a plan before they sign it."""
 ROWS_BEFORE, ROWS_AFTER = 300, 50
 PROMOTION_SECONDS_MAX = 30.0
 NUDGE_POLLS = 20
@@ -43,11 +46,20 @@ def _observed(layout: Layout, steps: Callable[[], None]) -> float:
     return 1000 * writer.longest_gap(begin, end)
 
 
-def ours(cluster: Ours) -> float:
-    """Return the outage of one switchover by AeroDB, in milliseconds."""
+def ours(cluster: Ours, reads_seconds: float) -> float:
+    """Return the outage of one switchover by AeroDB, signed ahead by somebody who reads each plan, in milliseconds."""
+    return _switched(cluster, lambda old, new, third: cluster.switch_over_ahead(old, new, third, reads_seconds))
+
+
+def in_two(cluster: Ours) -> float:
+    """Return the outage of one whose two confirmations are given one after the other, in milliseconds."""
+    return _switched(cluster, cluster.switch_over)
+
+
+def _switched(cluster: Ours, switch_over: Callable[[str, str, str], None]) -> float:
     instances = cluster.instances
     old, new, third = roles_for_switchover(instances)
-    gap = _observed(cluster.layout, lambda: cluster.switch_over(old, new, third))
+    gap = _observed(cluster.layout, lambda: switch_over(old, new, third))
     cluster.rejoin(old, new, third)
     cluster.settle(new)
     return gap
@@ -93,12 +105,15 @@ def _promote(instances: Instances, new: str) -> None:
 def measure(clusters: Clusters, *, quick: bool) -> Measured:
     """Measure in pairs."""
     one, other = clusters.ours, clusters.bare
-    times: dict[str, list[float]] = {"ours": [], "limit": []}
-    runs: list[tuple[str, Callable[[], float]]] = [("ours", lambda: ours(one)), ("limit", lambda: bare(other))]
+    times: dict[str, list[float]] = {"ours": [], "in two": [], "limit": []}
+    reads_seconds = READS_SECONDS_QUICK if quick else READS_SECONDS
+    runs: list[tuple[str, Callable[[], float]]] = [
+        ("ours", lambda: ours(one, reads_seconds)), ("limit", lambda: bare(other)), ("in two", lambda: in_two(one)),
+    ]  # fmt: skip
     for number in range(PAIRS_QUICK if quick else PAIRS):
         for name, run in runs if number % 2 == 0 else reversed(runs):
             times[name].append(run())
-        say(f"  pair {number + 1}: ours {times['ours'][-1]:.0f} ms, limit {times['limit'][-1]:.0f} ms")
+        say(f"  pair {number + 1}: {', '.join(f'{name} {values[-1]:.0f} ms' for name, values in times.items())}")
     medians = {name: statistics.median(values) for name, values in times.items()}
     return Measured(
         unit="ms without writes",
@@ -109,6 +124,7 @@ def measure(clusters: Clusters, *, quick: bool) -> Measured:
             "pairs": len(times["ours"]),
             "asked_again": one.operator.asked_again,
             **spread("ours_min_median_max", times["ours"]),
+            **spread("in_two_min_median_max", times["in two"]),
             **spread("limit_min_median_max", times["limit"]),
         },
     )
