@@ -56,7 +56,7 @@ def _fields(public: str, sensitive: str) -> dict[str, Class]:
 
 CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Facts: _fields(
-        "node rules configuration standing instance unfinished entries checkpoint gave_up versions epoch", ""
+        "node rules configuration standing instance unfinished entries checkpoint gave_up versions epoch held", ""
     ),
     Standing: _fields(
         "role upstream halted pledged pledge granted grant since followed lineage folder owed weakened", ""

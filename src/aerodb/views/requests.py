@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from aerodb.errors import AeroError
-from aerodb.protocol.api import AWAITS_SECOND, RequestLine
+from aerodb.protocol.api import AWAITS_SECOND, AWAITS_TURN, RequestLine
 from aerodb.protocol.change import Change, StepMalformed, read_step, said
 from aerodb.protocol.sshkey import parse_line
 
@@ -23,6 +23,8 @@ REASON_OPTION = '--reason "..."'
 STATE_STYLES = {
     "planned": "plain",
     AWAITS_SECOND: "warn",
+    AWAITS_TURN: "warn",
+    "triggered": "warn",
     "confirmed": "warn",
     "declined": "dim",
     "lapsed": "dim",

@@ -37,6 +37,7 @@ from aerodb.views.requests import CONFIRMING, LAPSED, NOTHING_ASKED, state_style
 from aerodb.views.sheet import sheet
 from aerodb.web.errors import FormMalformed
 from aerodb.web.pages.cluster import status_of
+from aerodb.web.pages.sequence import before, choices_before, sequence_of
 from aerodb.web.visit import Json, Onward, Page, Visit
 
 REQUESTS_A_PAGE = 100
@@ -85,7 +86,10 @@ def new(visit: Visit) -> Page | Onward:
     action = action_named(visit.query["action"])
     if action.name in OWN_FORMS:
         return Onward(to=OWN_FORMS[action.name])
-    request = visit.query.get("id", "")
+    request, first = visit.query.get("id", ""), before(visit, visit.query["then"]) if "then" in visit.query else None
+    if first is not None and (request, action.name) != (first.request, first.action):
+        asked = {"action": first.action, "id": first.request, "then": visit.query["then"]}
+        return Onward(to="/requests/new?" + urlencode(asked))
     if not request:
         return Onward(to="/requests/new?" + urlencode({"action": action.name, "id": form_id(visit, action.name)}))
     if not REQUEST_ID.fullmatch(request):
@@ -93,7 +97,7 @@ def new(visit: Visit) -> Page | Onward:
     if visit.access.knows(request):
         return Onward(to=path_of(request))
     values = form_values(visit.access.cluster, action, request, _misfits(visit, action))
-    return Page(template="request_form.html", here="/requests", values=values)
+    return Page(template="request_form.html", here="/requests", values={**values, "first": first})
 
 
 def _misfits(visit: Visit, action: Action) -> dict[str, str]:
@@ -118,6 +122,12 @@ def form_values(
         "members": [member for member in cluster.members if member.name not in misfitting],
         "misfitting": misfitting,
         "choices": {argument.name: argument.values(cluster) for argument in action.arguments},
+        "before": {
+            argument.name: choices_before(cluster, argument, request)
+            for argument in action.arguments
+            if argument.choices_before
+        },
+        "first": None,
         "kinds": KINDS,
         "reason_characters_max": REASON_CHARACTERS_MAX,
     }
@@ -206,7 +216,10 @@ def one(visit: Visit) -> Page:
         "words": words_of(line.plan).split(" ") if line.plan else [],
         "options": options_for(visit, decision.plan) if turn.signs and decision.plan else "",
         "step": step,
-        "may_ask_outcome": visit.person.role == "operator" and line.state in {"confirmed", "unknown"} and not step,
+        **sequence_of(visit, decision),
+        "may_ask_outcome": visit.person.role == "operator"
+        and line.state in {"confirmed", "triggered", "unknown"}
+        and not step,
     }
     return Page(template="request.html", here="/requests", values=values)
 
