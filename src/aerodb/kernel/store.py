@@ -28,6 +28,9 @@ from aerodb.rules.explain import check_usable
 
 ENDED_BYTES, STANDING_BYTES = 64 << 10, 256 << 10
 """The space reserved for an outcome, and for a standing, which holds the histories of all terms."""
+BEGUN_BYTES, SEEN_BYTES = 512 << 10, 64 << 10
+"""The space reserved, for an order that is held, for what is written when it is begun: its plan and the node's facts,
+and the log as it was seen then."""
 
 
 class BegunOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -242,13 +245,22 @@ class Store:
     def hold(self, request: str) -> None:
         """Write that an order of `request` is held in memory: whatever becomes of that memory, its id is used.
 
+        The disk space for its turn is reserved, since writes have stopped by then.
+
         Raises:
             RoomMissing: the disk has not enough space; nothing was written.
         """
         with self._lock:
+            begun, ended, crossed = (self._entry(request, each) for each in ("begun.json", "ended.json", "crossed"))
+            seen = self._folder / "checkpoint.json"
+            room = {begun: BEGUN_BYTES, ended: ENDED_BYTES, crossed: 1, self._path: STANDING_BYTES, seen: SEEN_BYTES}
             try:
+                for path, size_bytes in room.items():
+                    reserve(path, size_bytes)
                 write_durably(self._entry(request, "held"), b"")
             except OSError as error:
+                for reserved in room:
+                    let_go(reserved)
                 raise RoomMissing(f"the disk has no room to note that {request} is held: {error}") from error
             self._held.add(request)
 
@@ -295,6 +307,7 @@ class Store:
             write_durably(self._entry(request, "ended.json"), canonical.encode(entry))
             self._ended.add(request)
             let_go(self._entry(request, "crossed"))
+            let_go(self._entry(request, "begun.json"))
 
 
 def _said(standing: Standing) -> str:

@@ -40,7 +40,7 @@ from aerodb.errors import VerificationFailed
 
 LOCK_TIMEOUT_SECONDS = 10.0
 
-_OF_THE_DONE = ("outcome", "established")
+_OF_THE_DONE = ("triggered", "outcome", "established")
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
