@@ -17,7 +17,7 @@ from aerodb.audit.export import read_lines
 from aerodb.audit.logged import Logged
 from aerodb.audit.meaning import judged
 from aerodb.audit.note import sign_checkpoint
-from aerodb.audit.record import LaterRecord, Record, decode_record, read_record
+from aerodb.audit.record import Record, RecordEvent, TurnRecord, decode_record, read_record
 from aerodb.audit.tree import leaf_hash
 from aerodb.cli.profile import read_profile
 from aerodb.kernel.node import read_node
@@ -42,17 +42,18 @@ class RecordWithMore(Record, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     more: str = ""
 
 
-class RecordThree(LaterRecord, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RecordFour(TurnRecord, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The same field as a version that follows the newest one, beside it."""
 
     FORMAT: ClassVar[Format] = Format(
         kind="record",
-        version=3,
-        earlier=LaterRecord,
-        lifted=lambda record: RecordThree(**{**msgspec.structs.asdict(record), "format": 3}),
+        version=4,
+        earlier=TurnRecord,
+        lifted=lambda record: RecordFour(**{**msgspec.structs.asdict(record), "format": 4}),
     )
 
-    format: Literal[3] = 3  # type: ignore[assignment]
+    event: RecordEvent  # type: ignore[assignment]
+    format: Literal[4] = 4  # type: ignore[assignment]
     more: str = ""
 
 
@@ -135,15 +136,15 @@ def test_a_changed_part_changes_the_shape_of_all_that_it_is_in() -> None:
 
 
 def test_an_added_field_is_a_version_beside_the_first(kept: Kept) -> None:
-    """Through the real reader: every golden record reads, in the words of version 3; new ones name their version."""
+    """Through the real reader: every golden record reads, in the words of version 4; new ones name their version."""
     for data in golden_records(kept):
-        read = canonical.decode(data, RecordThree)
-        assert (type(read), read.more) == (RecordThree, "")
-        before = msgspec.structs.asdict(decode_record(data)) | {"format": 3}
+        read = canonical.decode(data, RecordFour)
+        assert (type(read), read.more) == (RecordFour, "")
+        before = msgspec.structs.asdict(decode_record(data)) | {"format": 4}
         assert before.items() <= msgspec.structs.asdict(read).items()
-    new = msgspec.structs.replace(canonical.decode(golden_records(kept)[0], RecordThree), more="told")
-    assert canonical.decode(canonical.encode(new), RecordThree) == new
-    now = {**shapes.formats(), **shapes.formats({"record": RecordThree})}
+    new = msgspec.structs.replace(canonical.decode(golden_records(kept)[0], RecordFour), more="told")
+    assert canonical.decode(canonical.encode(new), RecordFour) == new
+    now = {**shapes.formats(), **shapes.formats({"record": RecordFour})}
     shapes.check_unchanged(now)
 
 
@@ -154,13 +155,13 @@ def test_each_version_is_read_strictly_by_its_own_reader(kept: Kept) -> None:
     second = {**bare, "format": 2}
     for said in (
         {**bare, "more": "x"}, {**bare, "second": None}, {**bare, "format": 1}, {**second, "more": "x"},
-        {**second, "format": 3, "less": ""},
+        {**second, "format": 3}, {**second, "format": 4, "less": ""},
     ):  # fmt: skip
         with pytest.raises(canonical.NotCanonical):
-            canonical.decode(canonical.encode(said), RecordThree)
+            canonical.decode(canonical.encode(said), RecordFour)
     for data in (first.replace(b",", b", ", 1), b"{}", b"[]", b"", b"\xff"):
         with pytest.raises(canonical.NotCanonical):
-            canonical.decode(data, RecordThree)
+            canonical.decode(data, RecordFour)
 
 
 # Made later -----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from aerodb.audit.against import Relation, RootAt
 from aerodb.audit.findings import SEEN, Contradiction, Finding
 from aerodb.audit.logged import Logged, held, noted
 from aerodb.audit.note import Checkpoint, CheckpointForged, open_checkpoint
+from aerodb.audit.record import Record
 from aerodb.protocol.marks import Gap, mark_of
 
 UNTOLD = "what its nodes had seen of the log; whether that is a beginning of it only a whole log shows"
@@ -27,11 +28,16 @@ _opened = lru_cache(256)(open_checkpoint)
 """A request's reports are made twice, and between the two most nodes see nothing new."""
 
 
+RecordsOf = Callable[[str], Iterable[tuple[int, Record]]]
+"""Gives the numbers and records of a request, in the log's order."""
+
+
 class Whole(NamedTuple):
-    """A log that is at hand as a whole: how many records it has, and the roots over its beginnings."""
+    """A log that is at hand as a whole: how many records it has, the roots over its beginnings, and every request."""
 
     size: int
     root_at: RootAt
+    records_of: RecordsOf
 
 
 class GivingUp(NamedTuple):

@@ -30,6 +30,7 @@ CONFIRMATION = "the operator's signature"
 SECOND = "the second person's signature"
 OUTCOME = "the outcome"
 LATE = "what was said after the confirmation"
+TURN = "its turn"
 ENDORSEMENT = "the endorsement"
 PERSON = "the person"
 RESTORATION = "the log's restoration"
@@ -39,6 +40,7 @@ COUNTED = {
     CONFIRMATION: "confirmations",
     SECOND: "second signatures",
     OUTCOME: "outcomes",
+    TURN: "turns",
     ENDORSEMENT: "endorsements",
     SNAPSHOT: "reports",
     LATE: "late reports",

@@ -2,6 +2,7 @@
 
 - A request is asked once, confirmed at most once and only after it was planned, and has an outcome only after it was
   confirmed. A plan that was declined or lapsed is never confirmed. Refusals may come at any time, and change nothing.
+- One that comes after another request is executed only once its turn has come, which is recorded in between.
 - Where its configuration asks for a second person, a plan is signed first by who asked, and then confirmed by another
   operator: the confirmation holds both signatures. Nowhere else is one signed first.
 - Each record is judged under the configuration that it names, where that is trusted; else it is unchecked, and said so.
@@ -43,6 +44,7 @@ from aerodb.audit.restoration import restoration
 from aerodb.audit.search import instant
 from aerodb.audit.sentences import replayed_so, signed_so
 from aerodb.audit.trust import Trust
+from aerodb.audit.turns import Turn
 from aerodb.audit.verify import BlobOf
 from aerodb.errors import AeroError
 from aerodb.past.held import RulesOther
@@ -62,7 +64,8 @@ _AFTER: dict[str, tuple[str, ...]] = {
     "rejected": (),
     "declined": (),
     "lapsed": (),
-    "confirmed": ("outcome", "established"),
+    "confirmed": ("triggered", "outcome", "established"),
+    "triggered": ("outcome", "established"),
     "outcome": ("established",),
     "established": ("established", "outcome"),
 }
@@ -93,7 +96,9 @@ class _Story:
         self._last = ""
         self._first: Record | None = None
         self._signature = ""
-        self._confirmed = ""
+        self._confirmed, self._confirmed_at = "", -1
+        self._turn = Turn(blob, whole)
+        self._heard: dict[str, Peer] | None = None
         self._ended = False
         self._signed = ""
         self._denied = False
@@ -138,12 +143,16 @@ class _Story:
                     yield from self._seconded(cluster, entry)
             elif event in ("outcome", "established"):
                 yield from self._outcome(cluster, entry)
+            elif event == "triggered":
+                yield from self._turn.come(cluster, entry, self._first, self._confirmed_at)
             else:
                 yield from self._let_go(cluster, entry)
         if event == "signed":
             self._signature = record.signature
         if event == "confirmed" and not self._confirmed:
-            self._confirmed = entry.text
+            self._confirmed, self._confirmed_at = entry.text, entry.sequence
+        if event == "triggered" and not self._turn.text:
+            self._turn.text = entry.text
         self._last, self._ended = event, self._ended or event == "outcome"
 
     # Where a record stands ------------------------------------------------------------------------------------------
@@ -309,7 +318,7 @@ class _Story:
             late, reported = self._reports_late(cluster, entry)
             yield from late
             self._late = reported
-        elif record.event == "outcome":
+        elif record.event == "outcome" and not self._turn.awaited(record):
             yield failed(entry, part.LATE, f"the log lacks what the peers of {record.target} said")
         if signed is None:
             yield self._unsigned(entry)
@@ -325,6 +334,8 @@ class _Story:
         if outcome.result == "executed" and not self._restored and (told := restoration(record)):
             self._restored = True
             yield Finding(state="told", part=part.RESTORATION, sequence=entry.sequence, said=told)
+        if outcome.result == "executed":
+            yield from self._turn.executed(entry, self._heard)
         yield from self._judged_late(entry, outcome, reported)
 
     def _unsigned(self, entry: Logged) -> Finding:
@@ -355,15 +366,22 @@ class _Story:
     # What was said late ---------------------------------------------------------------------------------------------
 
     def _reports_late(self, cluster: Cluster, entry: Logged) -> tuple[list[Finding], dict[str, str] | None]:
-        """Return what holds of the reports that were made after the confirmation, and their digests where they hold."""
+        """Return what holds of the reports that were made after the confirmation, and their digests where they hold.
+
+        Once the request's turn has come they are made after the record of that.
+        """
+        since = self._turn.text or self._confirmed
         try:
-            said, everyone = check_snapshot(cluster, self._text(entry.record.late), late_nonce(self._confirmed))
+            said, everyone = check_snapshot(cluster, self._text(entry.record.late), late_nonce(since))
         except MadeLater as error:
             return [gap(entry, part.LATE, error.message)], None
         except (AeroError, UnicodeError) as error:
-            return [failed(entry, part.LATE, f"it was not made for this confirmation, or not signed: {error}")], None
+            what = "turn" if self._turn.text else "confirmation"
+            return [failed(entry, part.LATE, f"it was not made for this {what}, or not signed: {error}")], None
+        self._heard = everyone
         silent = f" {', '.join(said.missing)} did not report." if said.missing else ""
-        text = f"Made after that confirmation, and signed by its own node: the report of each of {names(said.reports)}."
+        after = "after its turn had come" if self._turn.text else "after that confirmation"
+        text = f"Made {after}, and signed by its own node: the report of each of {names(said.reports)}."
         found = [held(entry, part.LATE, text + silent, len(said.reports)), *self._seen(cluster, entry, everyone)]
         return found, digests(said.reports)
 

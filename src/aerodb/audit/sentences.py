@@ -2,6 +2,7 @@
 
 from aerodb.audit.logged import Logged
 from aerodb.audit.record import Record
+from aerodb.protocol.ahead import Earlier
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.confirmation import Confirmed
 from aerodb.protocol.plan import Plan
@@ -20,6 +21,12 @@ def signed_so(entry: Logged, operator: str, confirmed: Confirmed, cluster: Clust
     """Return who signed the plan of a record, and how, under the version of the configuration that it names."""
     how = f"{_with_what(confirmed, cluster)}{', which was touched' if touched else ''}"
     return f"Record {entry.sequence}: {operator} signed exactly this plan, {how}."
+
+
+def turned_so(entry: Logged, earlier: Earlier) -> str:
+    """Return that a request's turn came, by the word of the earlier one's node."""
+    said = f"the agent of {earlier.target} signed that it executed {earlier.words} (request {earlier.request})"
+    return f"Record {entry.sequence}: its turn came: {said}."
 
 
 def replayed_so(plan: Plan, text: str, record: Record) -> str:

@@ -383,7 +383,7 @@ class Reader:
         ]
         founding = Trust(clusters=(self._versions.chain.founding,))
         trust = along(founding, configuring(self._log), self._log.blob)
-        whole = Whole(self._log.size, self._log.root_at)
+        whole = Whole(self._log.size, self._log.root_at, self._log.records_of)
         return tuple(judged_along(trust, entries, self._log.blob, whole))
 
     def unresolved(self, request: str) -> tuple[Request, Record]:

@@ -53,7 +53,8 @@ def telling(records: Sequence[Record]) -> Record:
     """Return which of a request's records tells what became of it: the last one that is no refusal, where one is.
 
     What is refused afterwards, whoever tried it, changes nothing about the request. Nor does an answer that was lost,
-    where the node has signed meanwhile what became of it: that record tells.
+    where the node has signed meanwhile what became of it: that record tells. What stands in the record that a request's
+    turn has come is signed of another one.
     """
     final = (each for each in reversed(records) if each.event in ENDS and each.outcome and each.result != "unknown")
     return next(final, next((each for each in reversed(records) if each.event != "refused"), records[-1]))

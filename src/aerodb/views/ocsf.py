@@ -26,6 +26,7 @@ ACTIVITIES: dict[RecordEvent, tuple[int, str]] = {
     "refused": (99, "Refuse"),
     "signed": (3, "Update"),
     "confirmed": (3, "Update"),
+    "triggered": (3, "Update"),
     "outcome": (3, "Update"),
     "established": (3, "Update"),
     "endorsed": (1, "Create"),

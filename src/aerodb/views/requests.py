@@ -26,6 +26,7 @@ STATE_STYLES = {
     AWAITS_TURN: "warn",
     "triggered": "warn",
     "confirmed": "warn",
+    "triggered": "warn",
     "declined": "dim",
     "lapsed": "dim",
     "executed": "good",

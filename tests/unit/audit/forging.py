@@ -4,7 +4,7 @@ Whoever holds the log's key can make each of them. None holds the key of an oper
 says so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,7 +96,11 @@ class Forged:
     def whole(self) -> Whole:
         """Return the log as it is at hand as a whole."""
         leaves = [leaf_hash(self.text(at).encode()) for at in range(len(self.records))]
-        return Whole(len(leaves), lambda size: root_of(leaves[:size]) if size else EMPTY_ROOT)
+        return Whole(len(leaves), lambda size: root_of(leaves[:size]) if size else EMPTY_ROOT, self.records_of)
+
+    def records_of(self, request: str) -> Iterator[tuple[int, Record]]:
+        """Yield the records of a request."""
+        return ((at, record) for at, record in enumerate(self.records) if record.request == request)
 
     def entries(self) -> list[Logged]:
         """Return the records as a log has them."""

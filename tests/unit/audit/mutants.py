@@ -12,14 +12,15 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 
-CHECKS, MEANING = "aerodb.audit.checks", "aerodb.audit.meaning"
+CHECKS, TURNS, MEANING = JUDGE = "aerodb.audit.checks", "aerodb.audit.turns", "aerodb.audit.meaning"
+"""The modules of the judge, each before those that rest on it."""
 REFUSALS = ("failed", "refused", "check_recorded")
 
 
@@ -34,7 +35,7 @@ class Mutant(NamedTuple):
 
 def mutants() -> Iterator[Mutant]:
     """Yield every mutant of the judge."""
-    for name in (CHECKS, MEANING):
+    for name in JUDGE:
         yield from mutants_of(name)
 
 
@@ -124,13 +125,13 @@ class _Passing(ast.NodeTransformer):
 
 
 def judge_of(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Return the judge's module with a mutant in it; the real modules stay as they are."""
+    """Return the judge's module with a mutant in it, and what rests on that anew; the real modules stay as they are."""
     made = _made(mutant.module, mutant.tree)
-    if mutant.module == MEANING:
-        return made
     with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, CHECKS, made)
-        return _made(MEANING, ast.parse(_source(MEANING)))
+        for name, after in pairwise(JUDGE[JUDGE.index(mutant.module) :]):
+            patch.setitem(sys.modules, name, made)
+            made = _made(after, ast.parse(_source(after)))
+    return made
 
 
 def _made(name: str, tree: ast.Module) -> ModuleType:

@@ -50,7 +50,7 @@ def test_one_record_more_than_there_were_is_too_many(honest: Forged) -> None:
     for size, state in ((LET_GO, "holds"), (LET_GO + 1, "contradicts")):
         entry = honest.entries()[LET_GO]
         seen = {"n1": sign_checkpoint(honest.cluster.origin, size, root, honest.log_key)}
-        (finding,) = seen_then(entry, seen, honest.cluster.log_key, Whole(99, lambda _: root))
+        (finding,) = seen_then(entry, seen, honest.cluster.log_key, Whole(99, lambda _: root, lambda _: ()))
         assert (finding.state, finding.part, finding.sequence) == (state, SEEN, LET_GO)
 
 

@@ -12,8 +12,9 @@ import pytest
 from aerodb.audit.logged import Logged
 from aerodb.audit.meaning import judged
 from tests.unit.audit.forging import FORGERIES, Forged, Forgery
-from tests.unit.audit.mutants import CHECKS, MEANING, Mutant, judge_of, mutants
+from tests.unit.audit.mutants import JUDGE, Mutant, judge_of, mutants
 from tests.unit.audit.seconding import SECOND_FORGERIES, Seconded
+from tests.unit.audit.sequencing import TURN_FORGERIES, TURN_FORGERIES_OF_A_WHOLE
 
 Lines = set[tuple[str, int]]
 """Lines of the judge's modules, each with its module's name."""
@@ -45,10 +46,14 @@ REDUNDANT = {
 
 
 @pytest.fixture(scope="session")
-def forged(honest: Forged, honest_second: Seconded) -> list[Made]:
+def forged(honest: Forged, honest_second: Seconded, honest_turn: Forged) -> list[Made]:
     """Return every forgery, made."""
     made = []
-    for whole, forgeries in ((honest, FORGERIES), (honest_second, SECOND_FORGERIES)):
+    for whole, forgeries in (
+        (honest, FORGERIES),
+        (honest_second, SECOND_FORGERIES),
+        (honest_turn, TURN_FORGERIES + TURN_FORGERIES_OF_A_WHOLE),
+    ):
         usual = [passed(whole, entries) for entries in requests(whole)]
         everywhere = set[tuple[str, int]]().union(*usual)
         for forgery in forgeries:
@@ -62,7 +67,7 @@ def forged(honest: Forged, honest_second: Seconded) -> list[Made]:
 
 def passed(log: Forged, entries: list[Logged]) -> Lines:
     """Return the lines that the judge passes through in one request of a log."""
-    lines, names = Lines(), {str(import_module(each).__file__): each for each in (CHECKS, MEANING)}
+    lines, names = Lines(), {str(import_module(each).__file__): each for each in JUDGE}
 
     def called(frame: FrameType, event: str, arg: object) -> Any:
         del arg
@@ -104,10 +109,15 @@ def requests(log: Forged, at: int = 0) -> list[list[Logged]]:
 
 
 def test_every_check_is_needed(
-    honest: Forged, honest_second: Seconded, forged: list[Made], monkeypatch: pytest.MonkeyPatch
+    honest: Forged,
+    honest_second: Seconded,
+    honest_turn: Forged,
+    forged: list[Made],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With any one check dropped, some forgery is not named as it must be, or an honest log is accused."""
-    survivors = [each for each in mutants() if not _noticed(each, (honest, honest_second), forged, monkeypatch)]
+    every = (honest, honest_second, honest_turn)
+    survivors = [each for each in mutants() if not _noticed(each, every, forged, monkeypatch)]
     told = {f"{each.module.rpartition('.')[2]}: {each.dropped}" for each in survivors}
     assert told == set(REDUNDANT), "\n".join(f"{each.module}:{each.line}: {each.dropped}" for each in survivors)
 

@@ -18,11 +18,11 @@ import msgspec
 from aerodb.audit.against import Earlier, related, seen_earlier
 from aerodb.audit.chain import along, judged_along
 from aerodb.audit.clocks import jumps_in
-from aerodb.audit.contradictions import GivingUp, Whole, unexplained
+from aerodb.audit.contradictions import GivingUp, RecordsOf, Whole, unexplained
 from aerodb.audit.export import lines_in
 from aerodb.audit.findings import RESTORATION, Finding, Meaning, Tally
 from aerodb.audit.logged import Logged
-from aerodb.audit.record import read_record
+from aerodb.audit.record import Record, read_record
 from aerodb.audit.restoration import gap_in, misnamed
 from aerodb.audit.store.backup import as_folder, is_backup
 from aerodb.audit.store.database import Database
@@ -172,6 +172,16 @@ def judge_part(folder: Path, trust: Trust, part: RequestPart, size: int) -> tupl
         return _judge(database, trust, part, size)
 
 
+def _records_of(database: Database, size: int) -> RecordsOf:
+    """Return what gives a request's records, one after another."""
+
+    def found(request: str) -> Iterator[tuple[int, Record]]:
+        for sequence, body in database.by_request(request, request + "\0", size):
+            yield sequence, read_record(body)
+
+    return found
+
+
 def _judge(database: Database, trust: Trust, part: RequestPart, size: int) -> tuple[int, Meaning]:
     tally, records = Tally(), 0
 
@@ -184,7 +194,7 @@ def _judge(database: Database, trust: Trust, part: RequestPart, size: int) -> tu
                 tally.under(record.configuration, sequence, sequence)
             yield Logged(sequence=sequence, text=body.decode(), record=record)
 
-    whole = Whole(size, _roots(database))
+    whole = Whole(size, _roots(database), _records_of(database, size))
     for _, of_one in groupby(entries(), key=lambda entry: entry.record.request):
         for finding in judged_along(trust, of_one, database.blob, whole):
             tally.add(finding)

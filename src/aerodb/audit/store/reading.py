@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from aerodb.audit import tree
 from aerodb.audit.note import stated_size
 from aerodb.audit.proof import make_proof
+from aerodb.audit.record import Record, read_record
 from aerodb.audit.store.database import Database
 from aerodb.audit.store.errors import RecordUnknown
 from aerodb.audit.verify import verify_blob
@@ -110,6 +111,15 @@ class Readable:
         """Return the numbers of the records about `request`, in order."""
         with self._held():
             return self._reading.sequences(request)
+
+    def records_of(self, request: str) -> Iterator[tuple[int, Record]]:
+        """Yield number and content of the records about `request`, in order, each checked against the tree.
+
+        Raises:
+            VerificationFailed: one was altered.
+        """
+        for sequence in self.sequences_of(request):
+            yield sequence, read_record(self.record(sequence))
 
     def root_at(self, size: int) -> bytes:
         """Return the root of the tree of the first `size` records; the log must have that many.
