@@ -121,7 +121,8 @@ class Confirmer:
         with self._recorder.refusals(asked, person.name):
             require(person, Right.CONFIRM)
             self._refuse_other(person, asked)
-        self._sequences.withdraw(asked, asking(records).plan, f"{person.name} declined it")
+        sent = telling(records).event != "confirmed"
+        self._sequences.withdraw(asked, asking(records).plan, f"{person.name} declined it", established=sent)
         return line_of(self._records(asked.id), awaits=False)
 
     @contextmanager

@@ -169,10 +169,10 @@ class Sequences:
 
     # Its end ----------------------------------------------------------------------------------------------------------
 
-    def withdraw(self, request: Request, plan: str, why: str) -> Done:
+    def withdraw(self, request: Request, plan: str, why: str, *, established: bool) -> Done:
         """Have the order of a request dropped by its node, because a person asks for it, and record what that signs.
 
-        `plan` is the digest of its plan.
+        `plan` is the digest of its plan. What is said of one that was sent already is `established` afterwards.
 
         Raises:
             AeroError, of which `executed` is unknown: the node does not say; then nothing is recorded.
@@ -181,7 +181,8 @@ class Sequences:
             self._waiting.pop(request.id, None)
         say("order withdrawn", request=request.id, why=why)
         signed = self._agents.withdraw(request.target, request.id)
-        return self._dispatcher.recorded(request, plan, self._dispatcher.became(request, plan, signed))
+        became = self._dispatcher.became(request, plan, signed)
+        return self._dispatcher.recorded(request, plan, became, established=established)
 
     def _ended(self, plan: Plan, text: str, why: str, code: str, late: bytes = b"") -> Done:
         """Withdraw an order whose turn does not come any more, and record what its node signs, or that it is silent."""

@@ -1,28 +1,44 @@
 """Signed ahead: a promotion is signed before the demotion that it comes after, is held, and has its turn once."""
 
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from aerodb.audit.record import RecordOne, TurnRecord
+from aerodb.audit.record import RecordOne, TurnRecord, read_record
 from aerodb.protocol import canonical
 from aerodb.protocol.ahead import Earlier, Later
 from aerodb.protocol.api import Ask, Done, Planned, RequestLine, Requests
 from aerodb.protocol.plan import LaterPlan, Outcome, Plan, Result, plan_digest, plan_in
-from aerodb.transport.errors import Refused
+from aerodb.transport.errors import Interrupted, Refused
 from tests.unit.neighbours.cluster import MemoryCluster
 from tests.unit.neighbours.life import PEOPLE, act, ask, confirm, events, outcome, records
 from tests.unit.neighbours.postgres import Fault
+from tests.unit.neighbours.wire import Killed
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> MemoryCluster:
-    """Return a cluster of three and a witness in memory, in which the witness has pledged to n2."""
+def room(tmp_path: Path) -> Iterator[MemoryCluster]:
+    """Yield a cluster of three and a witness in memory, in which the witness has pledged to n2.
+
+    Whatever then happened, the judge of the log accuses nobody of anything.
+    """
     made = MemoryCluster(tmp_path, PEOPLE)
     act(made, "fence", "w1", **{"for": "n2"})
-    return made
+    yield made
+    assert accused(made) == []
+
+
+def accused(room: MemoryCluster) -> list[str]:
+    """Return what the judge of the log finds wrong or cannot check, with the events of the request that it is of."""
+    found = []
+    for request in dict.fromkeys(read_record(data).request for _, data in room.log.records()):
+        wrong = [each for each in room.plane._parts.reader.judged(request) if each.state not in ("holds", "noted")]
+        history = [read_record(room.log.record(at)).event for at in room.log.sequences_of(request)]
+        found += [f"{' '.join(history)}: {each.part}: {each.said}" for each in wrong]
+    return found
 
 
 def refused(why: "pytest.ExceptionInfo[Refused]") -> tuple[str, str]:
@@ -265,7 +281,32 @@ def test_a_node_that_nobody_reaches_in_its_turn(room: MemoryCluster) -> None:
     room.silent.clear()
     decline(room, later)
     assert said(outcome(room, later)) == DROPPED
+    assert events(room, later)[3:] == ["outcome", "established", "established"]
     act(room, "promote", "n2")
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_control_plane_that_dies_in_its_turn(room: MemoryCluster, *, sent: bool) -> None:
+    """Whether the trigger was sent or not: the next one can have it dropped, and records what its node signs of it."""
+    first, later = held(room)
+    planned = before(room, later, first)
+
+    def dies(path: str, genuine: Callable[[], bytes]) -> bytes:
+        if path.endswith("/trigger"):
+            if sent:
+                genuine()
+            raise Killed
+        return genuine()
+
+    room.between["n2"] = dies
+    with pytest.raises(Interrupted):
+        confirm(room, planned)
+    room.between.clear()
+    room.begin()
+    assert (events(room, later), told(room, later)) == (["requested", "confirmed", "triggered"], "triggered")
+    assert held_by(room) == ("" if sent else later.request)
+    assert decline(room, later).state == ("executed" if sent else "not executed")
+    assert events(room, later)[2:] == ["triggered", "established"]
 
 
 def test_nothing_is_held_that_would_not_be_accepted(room: MemoryCluster) -> None:
