@@ -22,7 +22,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Agreement, Comparison, GapFound, LostRequest
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.formats import MadeLater
-from aerodb.protocol.holdings import Holdings, open_holdings
+from aerodb.protocol.holdings import HeldRequest, Holdings, open_holdings
 from aerodb.protocol.marks import Gap, Mark, mark_of, read_mark, stated_mark
 from aerodb.protocol.plan import Outcome, Plan, plan_in
 from aerodb.protocol.signed import open_signed
@@ -149,7 +149,7 @@ def _row(side: Side) -> list[Cell]:
 
 def _lost_row(cluster: Cluster, lost: LostRequest) -> list[Cell]:
     """Return a lost request as its node holds it; what does not verify is said to be so."""
-    plan, result = _plan(lost.held.plan), "begun, without an outcome"
+    plan, result = _plan(lost.held.plan), "begun, without an outcome" if lost.held.plan else "not begun"
     if lost.held.outcome is not None:
         try:
             outcome = open_signed(lost.held.outcome, Outcome, cluster.member(lost.node).public_key)
@@ -157,9 +157,16 @@ def _lost_row(cluster: Cluster, lost: LostRequest) -> list[Cell]:
         except AeroError:
             result = "NOT SIGNED BY IT"
     asked = plan.request if plan else None
-    words = (asked.action, asked.target, asked.operator) if asked else ("refused before it began", lost.node, "-")
+    words = (asked.action, asked.target, asked.operator) if asked else (_unplanned(lost.held), lost.node, "-")
     texts = (lost.node, lost.held.request, *words, result, lost.log or "nothing", asked.reason if asked else "-")
     return [("plain", text) for text in texts]
+
+
+def _unplanned(held: HeldRequest) -> str:
+    """Say what a node holds of a request whose plan it does not show, or shows in a form that is not read here."""
+    if held.plan:
+        return "by a plan that is not read here"
+    return "refused before it began" if held.outcome is not None else "given to be held"
 
 
 def _plan(text: str) -> Plan | None:

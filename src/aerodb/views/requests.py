@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from aerodb.errors import AeroError
+from aerodb.protocol.ahead import AFTER, THEN, SequenceMalformed, read_earlier, read_later
 from aerodb.protocol.api import AWAITS_SECOND, AWAITS_TURN, RequestLine
 from aerodb.protocol.change import Change, StepMalformed, read_step, said
 from aerodb.protocol.sshkey import parse_line
@@ -17,6 +18,9 @@ LAPSED = (
 )
 """Why a plan that lapsed awaits nothing any more."""
 
+ID_CHARACTERS = 8
+"""How much of a request's id stands in a list."""
+
 REASON_OPTION = '--reason "..."'
 """What every command that asks for something takes, as it stands in the commands that are shown."""
 
@@ -26,7 +30,6 @@ STATE_STYLES = {
     AWAITS_TURN: "warn",
     "triggered": "warn",
     "confirmed": "warn",
-    "triggered": "warn",
     "declined": "dim",
     "lapsed": "dim",
     "executed": "good",
@@ -44,22 +47,34 @@ def concerns(line: RequestLine, node: str) -> bool:
 
 
 def spoken(arguments: Mapping[str, str], action: str) -> tuple[tuple[str, str], ...]:
-    """Return a request's arguments as people read them: a step of the configuration as what it changes."""
-    return tuple(
-        (name, _step(value) if (action, name) == ("configure", "change") else value)
-        for name, value in arguments.items()
-    )
+    """Return a request's arguments as people read them: a step of the configuration as what it changes.
+
+    So is the request before or after this one.
+    """
+    return tuple((name, _spoken(name, value, action, brief=False)) for name, value in arguments.items())
 
 
 def spoken_briefly(arguments: Mapping[str, str], action: str) -> tuple[tuple[str, str], ...]:
-    """Return a request's arguments for a list of requests: SSH keys stand as their fingerprints."""
-    return tuple(
-        (name, _step(value, _brief) if (action, name) == ("configure", "change") else value)
-        for name, value in arguments.items()
-    )
+    """Return a request's arguments for a list of requests: SSH keys stand as their fingerprints, and ids are cut."""
+    return tuple((name, _spoken(name, value, action, brief=True)) for name, value in arguments.items())
 
 
-def _step(text: str, form: Callable[[Change], Change] = lambda change: change) -> str:
+def _spoken(name: str, value: str, action: str, *, brief: bool) -> str:
+    if (action, name) == ("configure", "change"):
+        return _step(value, _brief if brief else lambda change: change)
+    try:
+        if name == AFTER:
+            earlier = read_earlier(value)
+            return earlier.words if brief else f"{earlier.words} (request {earlier.request})"
+        if name == THEN:
+            later = read_later(value)
+            return later.request[:ID_CHARACTERS] if brief else f"request {later.request} (plan {later.plan})"
+    except SequenceMalformed:
+        return value
+    return value
+
+
+def _step(text: str, form: Callable[[Change], Change]) -> str:
     try:
         step = read_step(text, "change")
     except StepMalformed:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from aerodb.audit.turns import UNTOLD
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Decision, Done
 from aerodb.protocol.plan import plan_digest
@@ -114,3 +115,22 @@ def test_what_follows_is_shown_as_it_was_named_or_nothing_is_signed(stage: Stage
     shown = stage.run(*words, typed="n1\n")
     assert shown.code == 6, shown.plain
     assert not [path for _, path, _ in stage.sent[asked:] if path.endswith("/confirmation")]
+
+
+def test_it_verifies_as_it_is_read_offline(stage: Stage, tmp_path: Path) -> None:
+    """While it is held, nothing is said to be begun; afterwards the whole log holds, and so does each one's evidence."""
+    words = held(stage)
+    later = words[words.index("--then") + 1]
+    rows = [line for line in stage.run("audit", "gap").plain.splitlines() if later in line]
+    assert ["given to be held" in line and "not begun" in line for line in rows] == [True]
+    assert stage.run(*words, typed="n1\n").code == 0
+    log, evidence = tmp_path / "log.jsonl", tmp_path / "evidence.json"
+    assert stage.run("audit", "export", "--output", str(log)).code == 0
+    shown = stage.run("audit", "verify", str(log))
+    assert shown.code == 0, shown.plain + shown.err
+    assert "1 turn" in shown.plain
+    assert stage.run("audit", "evidence", later, "--output", str(evidence)).code == 0
+    shown = stage.run("audit", "verify", str(evidence))
+    assert shown.code == 0, shown.plain + shown.err
+    assert "its turn came: the agent of n1 signed that it executed demote n1" in shown.plain
+    assert UNTOLD in shown.plain

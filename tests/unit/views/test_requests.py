@@ -5,6 +5,7 @@ import pytest
 from aerodb.protocol.change import Change, VersionStep, step_text
 from aerodb.protocol.sshkey import parse_line
 from aerodb.views.requests import spoken, spoken_briefly
+from tests.unit.audit.sequencing import EARLIER
 from tests.unit.protocol.test_chain import key_of
 
 STEP = VersionStep(
@@ -40,3 +41,14 @@ def test_a_step_is_said_as_what_it_changes_and_nothing_else_is_touched() -> None
     assert spoken({"change": step_text(STEP)}, "configure") == (("change", "version 4: revokes zoe, operator"),)
     for action, arguments in (("configure", {"change": "{}"}), ("follow", {"upstream": "n2"}), ("x", {"change": "y"})):
         assert dict(spoken(arguments, action)) == arguments
+
+
+def test_the_request_before_or_after_is_said_as_words() -> None:
+    """In a list without its digest, which pushes all else out of sight; what names none is as it is."""
+    before, after = str(EARLIER), f"{EARLIER.request}:sha256:{'0' * 64}"
+    assert spoken({"after": before}, "promote") == (("after", f"demote n1 (request {EARLIER.request})"),)
+    assert spoken_briefly({"after": before}, "promote") == (("after", "demote n1"),)
+    assert spoken({"then": after}, "demote") == (("then", f"request {EARLIER.request} (plan sha256:{'0' * 64})"),)
+    assert spoken_briefly({"for": "n2", "then": after}, "demote") == (("for", "n2"), ("then", EARLIER.request[:8]))
+    for name in ("after", "then"):
+        assert spoken({name: "x"}, "promote") == spoken_briefly({name: "x"}, "promote") == ((name, "x"),)
