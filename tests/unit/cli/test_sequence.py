@@ -118,7 +118,7 @@ def test_what_follows_is_shown_as_it_was_named_or_nothing_is_signed(stage: Stage
 
 
 def test_it_verifies_as_it_is_read_offline(stage: Stage, tmp_path: Path) -> None:
-    """While it is held, nothing is said to be begun; afterwards the whole log holds, and so does each one's evidence."""
+    """While it is held, nothing is said to be begun; then the whole log holds, and so does each one's evidence."""
     words = held(stage)
     later = words[words.index("--then") + 1]
     rows = [line for line in stage.run("audit", "gap").plain.splitlines() if later in line]
