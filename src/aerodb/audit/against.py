@@ -24,7 +24,7 @@ RootAt = Callable[[int], bytes]
 """Returns the root of the tree over so many of a log's first records; there are at least as many."""
 
 
-class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+class EarlierLog(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen of a log earlier, verified: where, its checkpoint, its roots where they are known, and by whom."""
 
     seen_in: str
@@ -35,7 +35,7 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
 
 def seen_earlier(
     seen_in: str, text: str, vkey: str, keys: Iterable[VerifierKey], root_at: RootAt | None = None
-) -> Earlier:
+) -> EarlierLog:
     """Return what was seen of the log with the verifier key `vkey` under the checkpoint `text`, and who vouches for it.
 
     Raises:
@@ -46,7 +46,7 @@ def seen_earlier(
         found = cosigned(text, vkey, keys)
     except CheckpointForged as error:
         raise VerificationFailed(f"{seen_in}: {error.message}") from error
-    return Earlier(seen_in=seen_in, checkpoint=checkpoint, root_at=root_at, cosigned=found)
+    return EarlierLog(seen_in=seen_in, checkpoint=checkpoint, root_at=root_at, cosigned=found)
 
 
 class Relation(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,12 +57,12 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     cosigned: Cosigned | None = None
 
 
-def related(now: Checkpoint, root_at: RootAt, earlier: Earlier) -> Relation:
+def related(now: Checkpoint, root_at: RootAt, earlier: EarlierLog) -> Relation:
     """Return how the log at the verified checkpoint `now`, whose roots `root_at` gives, stands to what was seen."""
     return msgspec.structs.replace(_related(now, root_at, earlier), cosigned=earlier.cosigned)
 
 
-def _related(now: Checkpoint, root_at: RootAt, earlier: Earlier) -> Relation:
+def _related(now: Checkpoint, root_at: RootAt, earlier: EarlierLog) -> Relation:
     seen, where = earlier.checkpoint, earlier.seen_in
     if seen.origin != now.origin:
         return _another(f"{where} is of the log {seen.origin}, and this is {now.origin}")

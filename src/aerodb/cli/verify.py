@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from aerodb.audit.against import Earlier, seen_earlier
+from aerodb.audit.against import EarlierLog, seen_earlier
 from aerodb.audit.cosignature import cosigners_of
 from aerodb.audit.evidence import checkpoint_in, examine, founding_in_evidence
 from aerodb.audit.export import lines_in
@@ -171,7 +171,7 @@ def _evidence(session: Session, path: Path, trust: Trust, *, as_json: bool) -> i
     return OK if examined.meaning.whole else UNVERIFIED
 
 
-def _seen_before(profile: Profile, trust: Trust) -> list[Earlier]:
+def _seen_before(profile: Profile, trust: Trust) -> list[EarlierLog]:
     """Return what the profile remembers of the log, if it remembers any.
 
     Raises:
@@ -182,14 +182,14 @@ def _seen_before(profile: Profile, trust: Trust) -> list[Earlier]:
     return [seen_earlier(where, text, trust.cluster.log_key, cosigners_of(trust.clusters))] if text else []
 
 
-def _seen_by_nodes(session: Session, trust: Trust) -> tuple[list[Earlier], tuple[str, ...]]:
+def _seen_by_nodes(session: Session, trust: Trust) -> tuple[list[EarlierLog], tuple[str, ...]]:
     """Return what nodes have seen of the log, by their signed reports in a look, and who says nothing.
 
     That a report is the newest nobody vouches for: whoever answers may show an old one.
 
     What the log's key did not sign says nothing of the log.
     """
-    profile, seen = session.profile(), dict[str, Earlier | None]()
+    profile, seen = session.profile(), dict[str, EarlierLog | None]()
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     for name, facts in observe(profile.cluster, read(caller.get(STATUS_PATH), Status)).facts.items():
         with suppress(CheckpointForged):
@@ -198,16 +198,16 @@ def _seen_by_nodes(session: Session, trust: Trust) -> tuple[list[Earlier], tuple
     return [each for each in seen.values() if each is not None], silent
 
 
-def _reported(name: str, checkpoint: str, trust: Trust) -> Earlier:
+def _reported(name: str, checkpoint: str, trust: Trust) -> EarlierLog:
     seen_in = f"what {name} has seen, by the signed report shown"
-    return Earlier(seen_in=seen_in, checkpoint=open_checkpoint(checkpoint, trust.cluster.log_key))
+    return EarlierLog(seen_in=seen_in, checkpoint=open_checkpoint(checkpoint, trust.cluster.log_key))
 
 
 def _log(
     session: Session,
     path: Path | None,
     trust: Trust,
-    earlier: tuple[Earlier, ...],
+    earlier: tuple[EarlierLog, ...],
     silent: tuple[str, ...],
     *,
     as_json: bool,
@@ -222,7 +222,7 @@ def _log(
     return OK if verdict.whole else UNVERIFIED
 
 
-def _judged(session: Session, path: Path | None, trust: Trust, earlier: tuple[Earlier, ...]) -> LogVerdict:
+def _judged(session: Session, path: Path | None, trust: Trust, earlier: tuple[EarlierLog, ...]) -> LogVerdict:
     """Return what holds of a whole log: in a folder, a backup, an export, or in an export fetched now.
 
     Raises:
@@ -255,7 +255,7 @@ def _progress(session: Session, word: str) -> Progress:
 
 
 @contextmanager
-def _earlier(path: Path, vkey: str, keys: tuple[VerifierKey, ...]) -> Iterator[Earlier]:
+def _earlier(path: Path, vkey: str, keys: tuple[VerifierKey, ...]) -> Iterator[EarlierLog]:
     """Hold what was seen of the log earlier, verified; `keys` are those of who may have cosigned it.
 
     Raises:

@@ -16,6 +16,14 @@ from aerodb.protocol.formats import Format
 from aerodb.protocol.signed import Signed
 
 
+class ResultOne(StrEnum):
+    """How an invariant stands, in the plan of a request that comes after no other one."""
+
+    HOLDS = "holds"
+    VIOLATED = "violated"
+    UNKNOWN = "unknown"
+
+
 class Result(StrEnum):
     """How an invariant stands. Unknown counts as no.
 
@@ -26,6 +34,14 @@ class Result(StrEnum):
     VIOLATED = "violated"
     UNKNOWN = "unknown"
     FORESEEN = "foreseen"
+
+
+class VerdictOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One invariant, judged, as version 1 of a plan has it."""
+
+    invariant: str
+    result: ResultOne
+    evidence: str
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,12 +83,8 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     arithmetic: tuple[str, ...]
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The explanation of a request before execution.
-
-    `term` is the term that the action is about (0: none). `reports` are the digests of the peers' report documents
-    that the verdicts rest on. `digest` is the digest of the plan's canonical bytes with `digest` empty.
-    """
+class PlanOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Version 1 of a plan, as it is read: none of its verdicts is foreseen."""
 
     FORMAT: ClassVar[Format] = Format(kind="plan")
 
@@ -92,9 +104,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     loss: Loss
     commit_point: str
     failures: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[VerdictOne, ...]
     reports: dict[str, str]
     digest: str = ""
+
+
+class Plan(PlanOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The explanation of a request before execution.
+
+    `term` is the term that the action is about (0: none). `reports` are the digests of the peers' report documents
+    that the verdicts rest on. `digest` is the digest of the plan's canonical bytes with `digest` empty.
+    """
+
+    verdicts: tuple[Verdict, ...]  # type: ignore[assignment]
 
     def sealed(self) -> "Plan":
         """Return the plan with its own digest filled in."""
@@ -106,15 +128,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.sealed().digest == self.digest
 
 
-def _plan_as_it_is(first: Plan) -> Plan:
-    """Return a plan of version 1: it stays what it is, since its bytes were signed."""
-    return first
+def _lifted_plan(first: PlanOne) -> Plan:
+    """Return a plan of version 1 with the verdicts of now: its bytes stay what they are, since they were signed."""
+    said = {name: getattr(first, name) for name in PlanOne.__struct_fields__}
+    verdicts = tuple(
+        Verdict(invariant=each.invariant, result=Result(each.result.value), evidence=each.evidence)
+        for each in first.verdicts
+    )
+    return Plan(**{**said, "verdicts": verdicts})
 
 
 class LaterPlan(Plan, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The plan of a request that comes after another one: some of its verdicts may be foreseen."""
 
-    FORMAT: ClassVar[Format] = Format(kind="plan", version=2, earlier=Plan, lifted=_plan_as_it_is)
+    FORMAT: ClassVar[Format] = Format(kind="plan", version=2, earlier=PlanOne, lifted=_lifted_plan)
 
     format: Literal[2] = 2
 

@@ -21,7 +21,7 @@ from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import BodiesTooMany, BodyLate, BodyTooLarge, CallsTooMany
 from aerodb.transport.failures import called, told
 from aerodb.transport.problem import MEDIA_TYPE, problem_bytes
-from aerodb.transport.rooms import Held, Room, RoomOf
+from aerodb.transport.rooms import Room, RoomOf, RoomsHeld
 from aerodb.transport.tls import Caller
 
 PIECE_BYTES = 64 << 10
@@ -41,7 +41,7 @@ class Admission:
         """Serve `app`; the paths in `always` have places of their own, and `turned_away` counts refusals by code."""
         self._app, self._room_of, self._always = app, room_of, always
         self._turned_away, self._body_seconds_max = turned_away, body_seconds_max
-        self.calls, self.looks, self.bodies = Held(), Held(), Held()
+        self.calls, self.looks, self.bodies = RoomsHeld(), RoomsHeld(), RoomsHeld()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one call, or turn it away."""
@@ -99,7 +99,7 @@ class Admission:
 class _Part:
     """The bytes of its room that one body occupies while it is being received."""
 
-    def __init__(self, held: Held, room: Room, caller: Caller) -> None:
+    def __init__(self, held: RoomsHeld, room: Room, caller: Caller) -> None:
         """Hold nothing yet."""
         self._held, self.room, self._caller = held, room, caller
         self._bytes = 0

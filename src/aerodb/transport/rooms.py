@@ -66,7 +66,7 @@ def room_by_kind(caller: Caller) -> Room:
     return {"control": CONTROL, "monitor": MONITORS}.get(caller.kind, PEOPLE)
 
 
-class Held:
+class RoomsHeld:
     """What is in use of one kind of share, by room and by caller."""
 
     def __init__(self) -> None:

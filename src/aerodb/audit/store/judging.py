@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from aerodb.audit.against import Earlier, related, seen_earlier
+from aerodb.audit.against import EarlierLog, related, seen_earlier
 from aerodb.audit.chain import along, judged_along
 from aerodb.audit.clocks import jumps_in
 from aerodb.audit.contradictions import GivingUp, RecordsOf, Whole, unexplained
@@ -56,7 +56,7 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
 AS_USUAL = How()
 
 
-def judge_folder(folder: Path, trust: Trust, earlier: Sequence[Earlier] = (), how: How = AS_USUAL) -> LogVerdict:
+def judge_folder(folder: Path, trust: Trust, earlier: Sequence[EarlierLog] = (), how: How = AS_USUAL) -> LogVerdict:
     """Return the verdict on the log in `folder`, by the configurations that are trusted.
 
     Raises:
@@ -68,7 +68,7 @@ def judge_folder(folder: Path, trust: Trust, earlier: Sequence[Earlier] = (), ho
 
 
 def judge_export(
-    lines: Iterable[bytes], trust: Trust, earlier: Sequence[Earlier] = (), how: How = AS_USUAL
+    lines: Iterable[bytes], trust: Trust, earlier: Sequence[EarlierLog] = (), how: How = AS_USUAL
 ) -> LogVerdict:
     """Return the verdict on an export, by the configurations that are trusted; its lines are read one by one.
 
@@ -81,7 +81,7 @@ def judge_export(
 
 
 @contextmanager
-def earlier_log(path: Path, vkey: str, keys: Iterable[VerifierKey] = ()) -> Iterator[Earlier]:
+def earlier_log(path: Path, vkey: str, keys: Iterable[VerifierKey] = ()) -> Iterator[EarlierLog]:
     """Hold an earlier log, in a folder, a backup or an export, open for comparison, after verifying that it is intact.
 
     `keys` are those of the witnesses that may have cosigned it.
@@ -112,7 +112,7 @@ def _roots(database: Database) -> Callable[[int], bytes]:
     return lambda size: frontier_of(database.node_hash, size).root()
 
 
-def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[Earlier], how: How) -> LogVerdict:
+def _judged(database: Database, folder: Path, trust: Trust, earlier: Sequence[EarlierLog], how: How) -> LogVerdict:
     verified = verify_content(database, trust.cluster.log_key, folder, how.intact)
     if verified.checkpoint.origin != trust.cluster.origin:
         raise VerificationFailed(f"this is the log of {verified.checkpoint.origin}, not of {trust.cluster.origin}")
