@@ -27,10 +27,26 @@ def used_up(used: int, name: str) -> int:
     return counted
 
 
+class Ahead(NamedTuple):
+    """A promotion that the node at `place` holds, until the demotion of the one at `primary` is executed.
+
+    `turn`: it is, and that one has signed it. `said` are the reports that were made since, by number. `dropped`: its
+    node has signed that it holds it no more (only a mutant goes on with it).
+    """
+
+    order: int
+    place: int
+    primary: int
+    turn: bool = False
+    said: tuple[tuple[str, int], ...] = ()
+    dropped: bool = False
+
+
 class Whole(NamedTuple):
     """One state of everything: nodes and promises by number, a plan under way (-1: none), and what was used up.
 
-    `refused` says that the target of the plan under way has signed "not executed" for it.
+    `ahead` is an order that is held. `refused` says that the target of the plan under way has signed "not executed"
+    for it.
     """
 
     nodes: tuple[int, ...]
@@ -38,6 +54,7 @@ class Whole(NamedTuple):
     plan: int
     used: int
     refused: bool = False
+    ahead: Ahead | None = None
 
     def with_node(self, place: int, node: int) -> "Whole":
         """Return the state with one node changed."""
@@ -79,6 +96,13 @@ class Effects:
         """Tell whether what is counted as `name` may happen once more."""
         most = getattr(self.bounds, name)
         return bool(most) and used_up(state.used, name) < most
+
+    def dropping(self, state: Whole, place: int) -> Whole:
+        """Return the state once the node at `place` holds no order any more, and has signed that."""
+        if state.ahead is None or state.ahead.place != place:
+            return state
+        kept = state.ahead._replace(dropped=True) if self.dropped.ahead == "kept" else None
+        return state._replace(ahead=kept)
 
     def after(self, label: str, state: Whole, promises: Promises) -> Found:
         """Acknowledge what can be acknowledged, and check."""

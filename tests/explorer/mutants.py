@@ -17,7 +17,7 @@ from aerodb.rules.untold import is_untold
 from aerodb.rules.view import View
 from tests.explorer.hands import MemoryHands
 from tests.explorer.orders import Dropped, always
-from tests.explorer.sizes import FIVE, RECLONED, REPLACED
+from tests.explorer.sizes import FIVE, RECLONED, REPLACED, SIGNED_AHEAD
 from tests.explorer.world import Bounds
 
 
@@ -327,7 +327,19 @@ FAULTS = (
     ),
 )
 
-MUTANTS = (*RULES, *FAULTS)
+AHEAD = (
+    Mutant("what is said in its turn, in place of what was foreseen", Dropped(ahead="early"), SIGNED_AHEAD),
+    Mutant("the demoted node's pledge as it is, in place of the foreseen one", Dropped(ahead="pledge"), SIGNED_AHEAD),
+    Mutant("that a turn comes by the demotion's outcome alone", Dropped(ahead="unturned"), SIGNED_AHEAD),
+    Mutant("that what was dropped is never run", Dropped(ahead="kept"), SIGNED_AHEAD),
+    Mutant(
+        "successor-holds of demote, judged late",
+        _verdict("demote", Invariant.SUCCESSOR_HOLDS),
+        SIGNED_AHEAD._replace(stale=1),
+    ),
+)
+
+MUTANTS = (*RULES, *FAULTS, *AHEAD)
 
 REDUNDANT = {
     "candidacy-stands, and term-rises of promote, each alone": "each forbids what a candidate has pledged away; "
@@ -346,6 +358,9 @@ REDUNDANT = {
     "the record with which an untold timeline begins": "what an elected primary acknowledges comes after its term's "
     "row, so on an untold timeline only a hand's primary has acknowledged, which the explorer does not promise",
     "a start past an outcome that cannot be told": "a primary that is down may also pledge, and be recloned, past it",
+    "the demoted node's own pledge in its successor's turn": "without it, the quorums are of others' pledges, as in "
+    "any election; it is asked for because the sequence was signed for it",
+    "an outcome of the demotion that was established afterwards": "what is said in the turn is judged all the same",
     "the cut before a promotion": "PostgreSQL refuses to promote what is attached, and promotion ends the receiver",
 }
 """What no mutant shows within these bounds, with the reason."""

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from aerodb.actions import action_named
 from aerodb.errors import AeroError
+from aerodb.protocol.ahead import THEN, Earlier, Held, Later
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance
 from aerodb.protocol.plan import Loss, Plan, Request, Result, Verdict
@@ -36,6 +37,9 @@ LOCAL = {
 STREAMS = {"follow", "reclone"}
 """The actions that take a log from somewhere; their argument names the node."""
 ARGUMENTS = {"fence": "for", "demote": "for", "follow": "upstream", "reclone": "upstream"}
+EARLIER_ID = "11111111-2222-4333-8444-555555555555"
+LATER = Later(request="99999999-2222-4333-8444-555555555555", plan=f"sha256:{'5' * 64}")
+"""A demotion, and the promotion that is signed ahead of it, as each names the other."""
 NO_LOSS = Loss(claim="none", statement="", arithmetic=())
 
 
@@ -44,13 +48,14 @@ Reports = tuple[tuple[str, int], ...]
 
 
 class Order(NamedTuple):
-    """One request with the reports that its plan rests on, by number."""
+    """One request with the reports that its plan rests on, by number; `then`: it names the one after it."""
 
     action: str
     target: str
     argument: str
     term: int
     reports: tuple[tuple[str, int], ...]
+    then: bool = False
 
     def __str__(self) -> str:
         """Say it as an operator would."""
@@ -89,6 +94,8 @@ class Dropped(NamedTuple):
     - `unlate`: nothing is judged again on what the others say after the confirmation.
     - `unmarked`: the journal does not say whether an operation came to where its effect can happen: it may have.
     - `hasty`: actions of which "unknown" is said to be "not executed". `forbids`: requests that are refused besides.
+    - `ahead`: what becomes of an order that is held: "kept" when it was dropped; run "unturned", before its turn, or
+      "early", in it, on what its plan foresaw; or on what was said since, but for the foreseen "pledge".
     """
 
     verdicts: frozenset[tuple[str, str]] = frozenset()
@@ -99,6 +106,7 @@ class Dropped(NamedTuple):
     unmarked: bool = False
     hasty: frozenset[str] = frozenset()
     forbids: Callable[[str, View], bool] = never
+    ahead: str = ""
 
 
 class Orders:
@@ -114,6 +122,7 @@ class Orders:
         self._planned: dict[tuple[object, ...], int | None] = {}
         self._holding: dict[tuple[object, ...], bool] = {}
         self._runs: dict[tuple[int, int, int, tuple[str, ...]], list[Run]] = {}
+        self.given: dict[Order, dict[str, Peer]] = {}
 
     def facts_number(self, node: int, name: str) -> int:
         """Return the number of what `name` says of itself."""
@@ -144,6 +153,12 @@ class Orders:
             found = self._reduced[number, action] = self.facts.number(facts)
         return found
 
+    def holding(self, number: int, order: int, primary: str) -> int:
+        """Return the number of a report with the order in it that its node holds, after a demotion of `primary`."""
+        held, after = self.orders.values[order], Earlier(action="demote", target=primary, request=EARLIER_ID)
+        said = Held(request=LATER.request, action=held.action, plan=LATER.plan, after=str(after), term=held.term)
+        return self.facts.number(replace(self.facts.values[number], held=said))
+
     def local(self, action: str, target: str, node: int) -> bool:
         """Tell whether the verdicts on the target alone (journal, role, process) hold; nothing helps without."""
         key = ("local", action, node)
@@ -160,11 +175,12 @@ class Orders:
 
     def _view(self, order: Order, own: Facts) -> View:
         argument = ARGUMENTS.get(order.action)
+        arguments = {argument: order.argument} if argument else {}
         request = Request(
-            id="", action=order.action, target=order.target, arguments={argument: order.argument} if argument else {},
-            operator="", reason="",
+            id=EARLIER_ID if order.then else "", action=order.action, target=order.target,
+            arguments={**arguments, THEN: str(LATER)} if order.then else arguments, operator="", reason="",
         )  # fmt: skip
-        peers = self._peers(order.reports)
+        peers = self.given.get(order) or self._peers(order.reports)
         itself = verified(self.cluster, own)
         return View(cluster=self.cluster, request=request, own=itself, peers=peers, term=order.term)
 

@@ -2,6 +2,7 @@
 
 - P1: an acknowledged write is lost. P2: two primaries of one term. P3: a start by request against a higher grant.
   P4: two different histories are spliced. P5: an outcome is not what happened. P6: no request leads out.
+  P7: a primary stops for a successor whose order is signed ahead, and which holds it no more.
 - A write is taken as acknowledged at the first moment at which it could be: that is the hardest case.
 - A node counts as elected from the moment at which its PostgreSQL can take writes in the term, before any grant.
 

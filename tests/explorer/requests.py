@@ -6,7 +6,7 @@ from itertools import combinations
 from aerodb.protocol.facts import Facts
 from aerodb.rules.untold import is_untold
 from tests.explorer.effects import Effects, Found, Whole
-from tests.explorer.orders import STREAMS, Order, Run
+from tests.explorer.orders import STREAMS, Order, Reports, Run
 from tests.explorer.promises import Promises, highest_elected
 from tests.explorer.world import Node
 
@@ -35,7 +35,7 @@ class Requests:
         for place, order in self.accepted(state, promises):
             wanted = self._orders.orders.values[order]
             if self._may(state, wanted.action):
-                yield from self._executed(state, promises, place, order)
+                yield from self.executed(state, promises, place, order)
                 if state.plan < 0 and wanted.reports and self._effects.left(state, "stale"):
                     yield Found(f"{wanted} is planned", state._replace(plan=order).using("stale"), "")
         if state.plan >= 0:
@@ -54,7 +54,8 @@ class Requests:
             order = self._orders.orders.values[operation.order]
             reported = self._reported(order, place)
             for run in self._runs(state, operation.order, place):
-                yield from self._limited(f"{order} goes on ({run.how})", state, promises, place, run, reported)
+                turned = self._turned(state, order, run)
+                yield from self._limited(f"{order} goes on ({run.how})", turned, promises, place, run, reported)
         for run in self._orders.asked(number):
             label = f"{self._names[place]} is asked for an outcome, {run.how}"
             yield from self._effects.ran(label, state, promises, place, run)
@@ -69,7 +70,7 @@ class Requests:
             return
         done = state._replace(plan=-1, refused=False)
         if self._holds_late(state, place, order):
-            for found in self._executed(done, promises, place, state.plan):
+            for found in self.executed(done, promises, place, state.plan):
                 said_before = "P5: what was said never to be executed is executed" if state.refused else ""
                 yield found._replace(broken=found.broken or said_before)
         if self._effects.dropped.asked_again and not state.refused:
@@ -82,14 +83,21 @@ class Requests:
         senders = tuple(self._names[each] for each in streaming)
         if not self._orders.accepts(state.plan, own, senders):
             return False
-        there = [
-            (name, self._orders.reduced(self._orders.facts_number(state.nodes[at], name), order.action))
-            for at, name in enumerate(self._names)
-            if at != place and not self._node[state.nodes[at]].lost
-        ]
+        there = self.reports_of(state, place, order.action, held=order.then)
         some = [each for count in range(len(there), -1, -1) for each in combinations(there, count)]
         unlate = self._effects.dropped.unlate
         return unlate or any(self._orders.accepts_late(state.plan, own, late, senders) for late in some)
+
+    def reports_of(self, state: Whole, place: int, action: str, *, held: bool = False) -> Reports:
+        """Return what all but the node at `place` say now, as the action reads it; `held`: with the order they hold."""
+        found = []
+        for at, name in enumerate(self._names):
+            if at != place and not self._node[state.nodes[at]].lost:
+                facts = self._orders.facts_number(state.nodes[at], name)
+                if held and state.ahead is not None and state.ahead.place == at:
+                    facts = self._orders.holding(facts, state.ahead.order, self._names[state.ahead.primary])
+                found.append((name, self._orders.reduced(facts, action)))
+        return tuple(found)
 
     def _runs(self, state: Whole, number: int, place: int) -> list[Run]:
         order = self._orders.orders.values[number]
@@ -101,17 +109,26 @@ class Requests:
     def _reported(self, order: Order, place: int) -> frozenset[int]:
         return frozenset({place, *(self._places[name] for name, _ in order.reports)})
 
-    def _executed(self, state: Whole, promises: Promises, place: int, number: int) -> Iterator[Found]:
+    def executed(self, state: Whole, promises: Promises, place: int, number: int) -> Iterator[Found]:
+        """Yield what executing an order comes to; whatever its node holds is dropped."""
         order = self._orders.orders.values[number]
+        alone = order.then and (state.ahead is None or state.ahead.dropped)
         used = state.using("stops") if order.action in SHUTS_DOWN else state
         used = used.using("copies") if order.action == "reclone" else used
         reported = self._reported(order, place)
-        used = used.with_node(place, self._orders.ready(used.nodes[place]))
+        used = self._effects.dropping(used.with_node(place, self._orders.ready(used.nodes[place])), place)
         for run in self._runs(used, number, place):
             words = {"cut": " begins, and goes no further for now", "late": " begins, and is not waited for any longer"}
             label = f"{order}{words.get(run.how, '' if run.how == 'whole' else f' ({run.how})')}"
-            for found in self._limited(label, used, promises, place, run, reported):
-                yield self._started_rightly(found, order, state, promises)
+            for found in self._limited(label, self._turned(used, order, run), promises, place, run, reported):
+                held = found._replace(broken=f"P7: {order.target} stops, and nobody holds an order") if alone else found
+                yield self._started_rightly(held, order, state, promises)
+
+    def _turned(self, state: Whole, order: Order, run: Run) -> Whole:
+        """Return the state in which the order after this one has its turn, where this one was executed whole."""
+        if not order.then or state.ahead is None or run.how != "whole":
+            return state
+        return state._replace(ahead=state.ahead._replace(turn=True))
 
     def _limited(
         self, label: str, state: Whole, promises: Promises, place: int, run: Run, reported: frozenset[int]
@@ -201,9 +218,10 @@ class Requests:
         reduced = tuple((each, orders.reduced(facts, action)) for each, facts in whole)
         order = Order(action, name, argument, term, reduced)
         number = orders.orders.number(order)
-        return number if self._asked_for(order) and orders.accepts(number, own) else -1
+        return number if self.asked_for(order) and orders.accepts(number, own) else -1
 
-    def _asked_for(self, order: Order) -> bool:
+    def asked_for(self, order: Order) -> bool:
+        """Tell whether a request is one of those that are made within the bounds."""
         return not self._bounds.requests or str(order) in self._bounds.requests
 
     def _candidacies(self, nodes: tuple[int, ...], place: int, action: str, top: int) -> Iterator[int]:
@@ -242,7 +260,7 @@ class Requests:
                 order = Order(action, name, candidate, term, asked.reports)
                 number = orders.orders.number(order)
                 sensible = action == "fence" or candidate != name
-                if sensible and self._asked_for(order) and orders.accepts(number, own, senders):
+                if sensible and self.asked_for(order) and orders.accepts(number, own, senders):
                     found.append(number)
         return tuple(found)
 

@@ -61,6 +61,9 @@ APART = Bounds(
 )  # fmt: skip
 """Two nodes are promoted by hand at one place of the log, and a third is carried along by one of them."""
 
+SIGNED_AHEAD = Bounds(terms=2, stops=1, sequences=1, actions=("demote", "promote"))
+"""n1 steps down for a successor that holds its own promotion: held, dropped, run in its turn at any later moment."""
+
 REDUCED = (
     Bounds(terms=2, actions=("fence", "promote", "follow")),
     Bounds(terms=2, stops=1, actions=("demote", "promote", "follow", "start")),
@@ -73,6 +76,8 @@ REDUCED = (
     PAIR._replace(crashes=2, cuts=1, actions=("start",)),
     PAIR._replace(stops=1, cuts=1, actions=("fence", "promote", "restart")),
     REPLACED,
+    SIGNED_AHEAD._replace(stale=1),
+    SIGNED_AHEAD._replace(actions=("demote", "promote", "fence")),
 )
 
 ELECTIONS, STEPS_DOWN = ("fence", "promote", "follow"), ("demote", "promote", "follow", "start")
@@ -121,4 +126,9 @@ FULL = (
     PAIR._replace(stops=1, late=1, ways=True, actions=("fence", "promote", "restart", "start")),
     CARRIED,
     APART,
+    SIGNED_AHEAD._replace(stale=1, writes=2, actions=("demote", "promote", "fence", "follow")),
+    SIGNED_AHEAD._replace(stale=1, cuts=1, crashes=1, writes=2),
+    SIGNED_AHEAD._replace(quorum=0, late=1, stale=1),
+    PAIR._replace(stops=1, sequences=1, stale=1, crashes=1, actions=("demote", "promote", "fence", "start")),
+    PAIR._replace(terms=3, stops=2, sequences=1, actions=STEPS_DOWN),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from tests.explorer.effects import Effects, Found, Whole
 from tests.explorer.environment import Environment
 from tests.explorer.orders import Dropped
 from tests.explorer.requests import Requests
+from tests.explorer.sequences import Sequences
 from tests.explorer.ways import Ways
 from tests.explorer.world import Bounds
 
@@ -19,6 +20,7 @@ class Explored:
         self.effects = Effects(bounds, dropped)
         self.environment = Environment(self.effects)
         self.requests = Requests(self.effects)
+        self.sequences = Sequences(self.effects, self.requests)
         self.ways = Ways(self.effects, self.environment)
 
     def first(self) -> Whole:
@@ -32,6 +34,8 @@ class Explored:
             yield from self.environment.steps(state, promises, place)
             yield from self.requests.unfinished(state, promises, place)
         yield from self.requests.steps(state, promises)
+        if self.bounds.sequences:
+            yield from self.sequences.steps(state, promises)
 
     def stuck(self, state: Whole) -> str:
         """Return why no requests lead out of the state ("": some do)."""

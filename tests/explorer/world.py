@@ -25,7 +25,9 @@ BESIDE, OURS = 1, 2
 T = TypeVar("T")
 
 
-COUNTED = ("crashes", "stops", "cuts", "stale", "losses", "late", "hands", "weakenings", "copies", "pauses")
+COUNTED = (
+    "crashes", "stops", "cuts", "stale", "losses", "late", "hands", "weakenings", "copies", "pauses", "sequences",
+)  # fmt: skip
 """What happens only so often: the names of these fields of `Bounds`."""
 
 
@@ -35,6 +37,7 @@ class Bounds(NamedTuple):
     - `stale`: plans that are executed later than they are made; `late`: effects that come after the operation's wait.
     - `hands`: what people do to PostgreSQL itself, past AeroDB, each as in `by_hand`: start, stop, promote.
     - `weakenings`: a synchronous policy emptied by hand; `pauses`: a standby's replay that stands still for a while.
+    - `sequences`: promotions that are signed ahead (one at most).
     - `losses`: nodes that never come back; `copies`: recloned folders; `ways`: a way out is looked for in every state.
     """
 
@@ -53,6 +56,7 @@ class Bounds(NamedTuple):
     weakenings: int = 0
     copies: int = 0
     pauses: int = 0
+    sequences: int = 0
     ways: bool = False
     by_hand: tuple[str, ...] = ("start", "stop", "promote")
     actions: tuple[str, ...] = ("demote", "fence", "follow", "promote", "renew", "start", "stop")
