@@ -109,8 +109,8 @@ ACTION = Action(
     effects=(
         "PostgreSQL on {node} reads its settings files again, with pg_hba.conf and pg_ident.conf: what was changed in "
         "them is in force for new sessions, and for those that are there as far as a setting can change in one.",
-        "What a proof rests on stays as it is, or becomes again what the agent wrote. {node} begins to receive from "
-        "nobody.",
+        "What a proof rests on stays as it is, or becomes again what the agent wrote. From whom {node} receives "
+        "WAL, if from anybody, does not change.",
     ),
     irreversible=(),
     notes=notes,

@@ -16,9 +16,9 @@ from aerodb.errors import AeroError
 AFTER, THEN = "after", "then"
 """The names of the two arguments."""
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-EARLIER_PATTERN = f"[a-z][a-z-]{{0,39}}:[^: ]{{1,63}}:{_UUID}"
+EARLIER_PATTERN = f"[a-z]+(?:-[a-z]+)*:[^: ]{{1,63}}:{_UUID}"
 LATER_PATTERN = f"{_UUID}:sha256:[0-9a-f]{{64}}"
-_EARLIER = re.compile(f"([a-z][a-z-]{{0,39}}):([^: ]{{1,63}}):({_UUID})")
+_EARLIER = re.compile(f"([a-z]+(?:-[a-z]+)*):([^: ]{{1,63}}):({_UUID})")
 _LATER = re.compile(f"({_UUID}):(sha256:[0-9a-f]{{64}})")
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 from aerodb.errors import AeroError
 from aerodb.protocol.ahead import EARLIER_PATTERN, LATER_PATTERN, read_earlier, read_later
 from aerodb.protocol.change import read_step
-from aerodb.protocol.cluster import Cluster, NodeUnknown
+from aerodb.protocol.cluster import Cluster, Member, NodeUnknown
 from aerodb.protocol.marks import read_mark
 
 KindName = Literal["node", "log", "step", "size", "name", "choice", "time", "count", "earlier", "later"]
@@ -199,11 +199,15 @@ def _bounded(given: Given, value: int, written: Callable[[int], str]) -> None:
         raise ArgumentMalformed(said, field=given.field)
 
 
-def _check_node(given: Given) -> None:
+def _member_of(given: Given, name: str) -> Member:
     try:
-        member = given.cluster.member(given.text)
+        return given.cluster.member(name)
     except NodeUnknown as error:
         raise NodeUnknown(error.message, field=given.field) from None
+
+
+def _check_node(given: Given) -> None:
+    member = _member_of(given, given.text)
     if member.witness:
         raise RequestMalformed(f"{member.name} is a witness and holds no data", field=given.field)
     if not given.argument.itself and member.name == given.target:
@@ -219,7 +223,7 @@ def _check_choice(given: Given) -> None:
 
 def _check_earlier(given: Given) -> None:
     earlier = read_earlier(given.text, given.field)
-    if given.cluster.member(earlier.target).witness or earlier.target == given.target:
+    if _member_of(given, earlier.target).witness or earlier.target == given.target:
         raise RequestMalformed(
             f"{given.target} cannot {given.action} after a request to {earlier.target}", field=given.field
         )

@@ -143,11 +143,14 @@ def demoted(view: View) -> tuple[str, ...]:
 
 
 def stepped_down(view: View, standing: Standing) -> Scene:
-    """Return the scene in which the target has shut down cleanly with `standing`, and its successor has all its WAL."""
+    """Return the scene in which the target has shut down cleanly with `standing`, and its successor has all its WAL.
+
+    Whom its settings name stays: a demotion writes none.
+    """
     scene, successor = _down(_scene(view), view.node), view.argument("for")
-    own = scene[view.node].instance
-    end = own.position if own else None
-    scene = _instance(scene, view.node, recovery=False, shutdown=end.lsn if end else None)
+    own = view.own.facts.instance
+    end, attached = (own.position, own.attached) if own else (None, None)
+    scene = _instance(scene, view.node, recovery=False, shutdown=end.lsn if end else None, attached=attached)
     scene = _instance(scene, successor, position=end)
     return {**scene, view.node: replace(scene[view.node], standing=standing)}
 

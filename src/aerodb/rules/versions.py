@@ -48,7 +48,7 @@ def contradicts(own: Facts, other: Facts, *, elects: bool) -> str:
         return ""
     return (
         f"{other.node} has taken version {len(there)} of the configuration, and {own.node} version {len(here)}: take "
-        f"version {len(here) + 1} first (configure {own.node})"
+        f"version {len(here) + 1} first (aerodb configure {own.node} --take)"
     )
 
 

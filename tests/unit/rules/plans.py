@@ -24,7 +24,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.authority import Candidacy, Grant, Pledge
 from aerodb.protocol.cluster import Cluster, LaterCluster
 from aerodb.protocol.facts import Report
-from aerodb.protocol.plan import Plan, Request, Snapshot
+from aerodb.protocol.plan import LaterPlan, PlanOne, Request, Snapshot
 from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import explain_unsafe, opened_view
 from aerodb.rules.invariants import RULES
@@ -45,6 +45,7 @@ from tests.unit.rules.scenes import (
     reports_of,
     request_for,
     scenes,
+    sequenced,
     sized,
 )
 from tests.unit.rules.variations import variations
@@ -97,7 +98,7 @@ def _elected(cluster: Cluster) -> Scene:
     return scene
 
 
-def _states() -> Iterator[tuple[str, Cluster, Scene, str]]:
+def states() -> Iterator[tuple[str, Cluster, Scene, str]]:
     """Yield every state, by a name of its own, with its cluster, and the node that was changed, if one was."""
     for name, scene in scenes().items():
         yield name, CLUSTER, scene, ""
@@ -125,7 +126,7 @@ def _states() -> Iterator[tuple[str, Cluster, Scene, str]]:
 
 @cache
 def _possible(action: str, cluster: Cluster) -> tuple[Request, ...]:
-    return tuple(possible(action_named(action), cluster))
+    return (*possible(action_named(action), cluster), *sequenced(action_named(action), cluster))
 
 
 def _asked(action: Action, cluster: Cluster, state: str, changed: str) -> Iterator[Request]:
@@ -143,7 +144,7 @@ def _asked(action: Action, cluster: Cluster, state: str, changed: str) -> Iterat
 def plans(*only: str, every: int = 1) -> Iterator[Made]:
     """Yield all plans, or those of some actions, or `every` so manieth of them."""
     at = 0
-    for state, cluster, scene, changed in _states():
+    for state, cluster, scene, changed in states():
         snapshot = _snapshot(scene, cluster)
         everyone = {name: _opened(name, signed) for name, signed in snapshot.reports.items()}
         for action in (action_named(name) for name in only or catalogue()):
@@ -169,7 +170,7 @@ def _judged(view: View, action: Action) -> Iterator[str]:
 def forms() -> str:
     """Return the digest of the forms of all documents that plans are made from, and of plans."""
     kinds: set[type[msgspec.Struct]] = set()
-    for kind in (LaterCluster, Grant, Plan, Pledge, Report, Request, Snapshot):
+    for kind in (LaterCluster, Grant, LaterPlan, Pledge, PlanOne, Report, Request, Snapshot):
         kinds = structs(kind, kinds)
     listed = sorted(
         f"{kind.__name__}.{field.name}: {_named(field.type)} = {field.default!r}"

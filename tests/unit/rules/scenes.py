@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import UnsetType
 from msgspec.structs import replace
 
 from aerodb.actions import catalogue
 from aerodb.errors import AeroError
+from aerodb.protocol.ahead import AFTER, THEN, Earlier, Held, Later
 from aerodb.protocol.authority import Branch, Candidacy, Grant, Pledge, Position, Standing
 from aerodb.protocol.chain import step_of
 from aerodb.protocol.change import Change, step_text
@@ -68,6 +70,8 @@ def sized(data: int, quorum: int, *, witness: bool = False) -> Cluster:
 CLUSTER = cluster_of()
 MARKS = (f"7:{'A' * 43}=", f"9:{'A' * 43}=")
 """What is named of the audit log: a beginning of it, and all that was seen of it."""
+LATER = Later(request="99999999-2222-4333-8444-555555555555", plan=f"sha256:{'5' * 64}")
+"""A promotion that is signed ahead, as the demotion before it names it."""
 CHECKPOINT = f"{CLUSTER.origin}\n9\n{'A' * 43}=\n\n\u2014 nobody verifies it here\n"
 FIRST = (Branch(timeline=1, begin=Lsn(0), term=1),)
 
@@ -216,8 +220,20 @@ def _scenes() -> dict[str, Scene]:
         "primary crashed": down,
         "fenced for nothing": fenced,
         "files told": with_files(healthy()),
+        "waiting": holding(healthy(), "n2", held_for("n1")),
     }
     return {name: having_seen(scene) for name, scene in found.items()}
+
+
+def held_for(primary: str, term: int = 2) -> Held:
+    """Return the order to promote a node once `primary` is demoted for it, by the request that the tests make."""
+    after = Earlier(action="demote", target=primary, request=REQUEST)
+    return Held(request=LATER.request, action="promote", plan=LATER.plan, after=str(after), term=term)
+
+
+def holding(scene: Scene, node: str, held: Held | UnsetType) -> Scene:
+    """Return the scene with a node that holds an order, or none."""
+    return {**scene, node: replace(scene[node], held=held)}
 
 
 FILES = SettingsFiles(loaded="2030-01-31T12:30:00.000000Z", faults=(), drift=(), pending=(), low=())
@@ -287,18 +303,32 @@ def enrolling(cluster: Cluster) -> str:
 
 
 def possible(action: Action, cluster: Cluster = CLUSTER) -> Iterator[Request]:
-    """Yield every well-formed request for an action."""
+    """Yield every well-formed request for an action that comes neither before nor after another one."""
     names = [member.name for member in cluster.members]
-    values_of = [each.values(cluster) or _unlisted(each, cluster) for each in action.arguments]
+    needed = [each for each in action.arguments if not each.optional]
+    values_of = [each.values(cluster) or _unlisted(each, cluster) for each in needed]
     for target in names:
         for values in itertools.product(*values_of):
-            arguments = {argument.name: value for argument, value in zip(action.arguments, values, strict=True)}
+            arguments = {argument.name: value for argument, value in zip(needed, values, strict=True)}
             request = request_for(action, target, arguments)
             try:
                 check_request(cluster, action, request)
             except AeroError:
                 continue
             yield request
+
+
+def sequenced(action: Action, cluster: Cluster = CLUSTER) -> Iterator[Request]:
+    """Yield every well-formed request for an action that comes after a demotion, or has a promotion come after it."""
+    optional = {argument.name for argument in action.arguments if argument.optional}
+    for request in possible(action, cluster):
+        if THEN in optional:
+            yield replace(request, arguments={**request.arguments, THEN: str(LATER)})
+        for primary in cluster.data_nodes if AFTER in optional else ():
+            after = Earlier(action="demote", target=primary, request=LATER.request)
+            asked = replace(request, arguments={**request.arguments, AFTER: str(after)})
+            if primary != request.target:
+                yield asked
 
 
 def _unlisted(argument: Argument, cluster: Cluster) -> tuple[str, ...]:
@@ -309,7 +339,10 @@ def _unlisted(argument: Argument, cluster: Cluster) -> tuple[str, ...]:
 def argument_of(kind: KindName) -> Argument:
     """Return an argument of that kind."""
     choices = ("fast", "smart") if kind == "choice" else ()
-    return Argument(name="how", option="--how", help="how it is done", word="by", kind=kind, choices=choices)
+    before = ("demote",) if kind == "earlier" else ()
+    return Argument(
+        name="how", option="--how", help="how it is done", word="by", kind=kind, choices=choices, choices_before=before
+    )
 
 
 def action_with(kind: KindName) -> Action:

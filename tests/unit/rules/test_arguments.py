@@ -38,6 +38,15 @@ MALFORMED: dict[KindName, tuple[str, ...]] = {
     "choice": ("", "Fast", "fast ", "slow", "fast|smart"),
     "time": ("", "2030-01-31", "2030-02-29T00:00:00Z", "2030-01-31T24:00:00Z", "2030-01-31T12:30:00+00:00",
              "2030-01-31t12:30:00z", "2030-01-31T12:30:60Z", "0000-01-01T00:00:00Z", "2030-13-01T00:00:00Z"),
+    "earlier": (
+        "", "demote:n1", f"demote:n1:{REQUEST.upper().replace('1', 'A')}", f"demote:n9:{REQUEST}",
+        f"demote:n2:{REQUEST}", f"demote:w:{REQUEST}", f"fence:n1:{REQUEST}", f"demote:n1:{REQUEST}\n",
+        f" demote:n1:{REQUEST}", f"demote::{REQUEST}", f"Demote:n1:{REQUEST}", f"demote:n1:{REQUEST}:x",
+    ),
+    "later": (
+        "", REQUEST, f"{REQUEST}:", f"{REQUEST}:{'0' * 64}", f"{REQUEST}:sha256:{'0' * 63}",
+        f"{REQUEST}:sha256:{'A' * 64}", f"{REQUEST}:sha256:{'0' * 64}\n", f"demote:n1:{REQUEST}",
+    ),
     "count": ("", "01", "+1", "-1", "1.0", "1e3", "\u0661", " 1", "1\n", "9" * 17),
 }  # fmt: skip
 
@@ -45,11 +54,12 @@ MALFORMED: dict[KindName, tuple[str, ...]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_example_of_a_kind_is_taken_and_everything_malformed_is_refused_by_field(kind: KindName) -> None:
     """A request is refused with a code of the input's domain and the argument's own field, by every kind."""
-    action, cluster = action_with(kind), cluster_of(witness=kind == "node")
-    check_request(cluster, action, request_for(action, "n1", {"how": KINDS[kind].example}))
+    action, cluster = action_with(kind), cluster_of(witness=kind in {"node", "earlier"})
+    target = "n2" if kind == "earlier" else "n1"
+    check_request(cluster, action, request_for(action, target, {"how": KINDS[kind].example}))
     for text in MALFORMED[kind]:
         with pytest.raises(AeroError) as caught:
-            check_request(cluster, action, request_for(action, "n1", {"how": text}))
+            check_request(cluster, action, request_for(action, target, {"how": text}))
         assert (caught.value.code.partition(".")[0], caught.value.field) == ("input", "arguments.how"), text
 
 
@@ -59,7 +69,7 @@ def test_what_is_well_formed_matches_what_browsers_and_schemas_are_told(kind: Ki
     argument = argument_of(kind)
     values = {KINDS[kind].example, *(argument.values(CLUSTER) or ())}
     for text in values:
-        check_argument(Given(argument=argument, text=text, action="x", target="n1", cluster=CLUSTER))
+        check_argument(Given(argument=argument, text=text, action="x", target="n2", cluster=CLUSTER))
         assert re.fullmatch(argument.pattern, text)
         assert len(text) <= argument.characters_max
 

@@ -6,10 +6,12 @@ The matrix is derived from the catalogue: a new action is tested by being there.
 from collections.abc import Callable, Iterator
 from functools import cache
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from aerodb.actions import catalogue
+from aerodb.protocol.ahead import AFTER
 from aerodb.protocol.authority import Branch, Candidacy, Position
 from aerodb.protocol.change import read_step
 from aerodb.protocol.facts import State, Unfinished
@@ -25,9 +27,12 @@ from tests.unit.rules.scenes import (
     Scene,
     grant_of,
     having_seen,
+    held_for,
+    holding,
     pledged,
     possible,
     scenes,
+    sequenced,
     snapshot_of,
     view_for,
     with_files,
@@ -148,6 +153,13 @@ def _successor_silent(scene: Scene, request: Request) -> Iterator[Scene]:
     yield {name: facts for name, facts in scene.items() if name != request.arguments.get("for")}
 
 
+def _not_held(scene: Scene, request: Request) -> Iterator[Scene]:
+    """The successor holds no order, or the order of another request, or for another term."""
+    successor = request.arguments.get("for", "")
+    for held in (msgspec.UNSET, held_for("n3"), held_for(request.target, term=9)):
+        yield holding(scene, successor, held)
+
+
 def _taken_already(scene: Scene, request: Request) -> Iterator[Scene]:
     """The target has taken the version already: the step is a step back."""
     if "change" not in request.arguments:
@@ -177,6 +189,7 @@ BREAKERS: dict[Invariant, Breaker] = {
     Invariant.POSITION_KNOWN: _each_node(lambda scene, name: with_instance(scene, name, position=None)),
     Invariant.SUCCESSOR_STREAMS: _without_senders,
     Invariant.SUCCESSOR_ELECTABLE: _successor_silent,
+    Invariant.SUCCESSOR_HOLDS: _not_held,
     Invariant.PLEDGES_KEPT: _pledge_broken,
     Invariant.ELECTION_QUORUM: _pledge_gone,
     Invariant.COMMIT_QUORUM: _short_of_commits,
@@ -205,12 +218,12 @@ BREAKERS: dict[Invariant, Breaker] = {
 
 @cache
 def accepted(name: str) -> tuple[tuple[Request, str], ...]:
-    """Return the requests for an action, and the scenes, in which everything holds."""
+    """Return the requests for an action, and the scenes, in which everything holds: now, and not foreseen."""
     action = catalogue()[name]
     return tuple(
         (request, scene_name)
         for scene_name, scene in scenes().items()
-        for request in possible(action)
+        for request in (*possible(action), *(each for each in sequenced(action) if AFTER not in each.arguments))
         if explain(CLUSTER, action, request, snapshot_of(scene)).accepted
     )
 
@@ -226,7 +239,7 @@ def test_every_action_judges_what_it_says(name: str) -> None:
     """In every scene, for every request, an action judges exactly its declared invariants, each once, in order."""
     action = catalogue()[name]
     for scene in scenes().values():
-        for request in possible(action):
+        for request in (*possible(action), *sequenced(action)):
             judged = tuple(verdict.invariant for verdict in action.judge(view_for(request, scene)))
             assert judged == action.invariants
 
@@ -262,6 +275,7 @@ ALONE = [
     Invariant.RUNNING_FITS,
     Invariant.SUCCESSOR_STREAMS,
     Invariant.SUCCESSOR_ELECTABLE,
+    Invariant.SUCCESSOR_HOLDS,
     Invariant.PLEDGES_KEPT,
     Invariant.ELECTION_QUORUM,
     Invariant.WAL_PREFIX,

@@ -1,0 +1,456 @@
+"""Signed ahead: what may be foreseen, that foresight is honest, and that the two requests name exactly each other.
+
+Foresight is held against the real thing: the earlier request is carried out by its own operation on the same state, and
+the later one is judged on what that has left.
+"""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from aerodb.actions import catalogue, demote
+from aerodb.protocol import canonical
+from aerodb.protocol.ahead import AFTER, THEN, Earlier, Later, SequenceMalformed, read_earlier, read_later
+from aerodb.protocol.authority import Candidacy
+from aerodb.protocol.canonical import NotCanonical
+from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.facts import State
+from aerodb.protocol.formats import MadeLater
+from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.plan import LaterPlan, Plan, Request, Result, plan_in
+from aerodb.rules.ahead import FORESEEABLE, successor_holds
+from aerodb.rules.arguments import RequestMalformed
+from aerodb.rules.explain import explain, failed, verdict_changes
+from aerodb.rules.invariants import Invariant
+from aerodb.rules.operation import carry_out
+from aerodb.rules.specification import Order
+from tests.unit.rules.doing import SceneHands, SceneProcess
+from tests.unit.rules.plans import states
+from tests.unit.rules.scenes import (
+    CLUSTER,
+    LATER,
+    REQUEST,
+    Scene,
+    cluster_of,
+    healthy,
+    held_for,
+    holding,
+    pledged,
+    request_for,
+    sized,
+    snapshot_of,
+    view_for,
+    with_instance,
+    with_standing,
+)
+from tests.unit.rules.test_matrix import PAUSED, UNFINISHED
+
+PROMOTE, DEMOTE = catalogue()["promote"], catalogue()["demote"]
+EARLIER = Earlier(action="demote", target="n1", request=LATER.request)
+FOR_N2 = Candidacy(term=2, node="n2")
+
+
+def later(node: str = "n2", primary: str = "n1") -> Request:
+    """Return the request to promote a node after its primary's demotion."""
+    return request_for(PROMOTE, node, {AFTER: str(replace(EARLIER, target=primary))})
+
+
+def first(primary: str = "n1", successor: str = "n2", **more: str) -> Request:
+    """Return the request to demote a primary for its successor."""
+    return request_for(DEMOTE, primary, {"for": successor, **more})
+
+
+def ahead(scene: Scene, cluster: Cluster = CLUSTER, request: Request | None = None) -> Plan:
+    """Return the plan of a promotion that is signed ahead."""
+    return explain(cluster, PROMOTE, request or later(), snapshot_of(scene, cluster))
+
+
+def results(plan: Plan) -> dict[str, Result]:
+    """Return a plan's results by invariant."""
+    return {each.invariant: each.result for each in plan.verdicts}
+
+
+def said_of(plan: Plan, invariant: Invariant) -> str:
+    """Return the evidence of one verdict."""
+    return next(each.evidence for each in plan.verdicts if each.invariant == invariant)
+
+
+class ShutsDown(SceneProcess):
+    """A primary's process, whose clean shutdown ends its WAL with one record more."""
+
+    def stop(self) -> None:
+        """Shut down cleanly: nobody streams any more, and the control file says where the WAL ends."""
+        position = self._hands.facts.instance.position if self._hands.facts.instance else None
+        assert position is not None
+        end = replace(position, lsn=Lsn(position.lsn.value + 120))
+        self._hands.change(
+            "stop", state=State.STOPPED, receiver=None, senders=(), shutdown=end.lsn, position=end, recovery=False
+        )
+
+
+def carried_out(scene: Scene, cluster: Cluster, asked: Request, plan: Plan) -> Scene:
+    """Return the scene after a demotion that its own operation carried out; the successor has received all of it."""
+    hands = SceneHands(scene[asked.target])
+    hands.process = ShutsDown(hands)
+    carry_out(DEMOTE, hands, Order(plan=plan, view=view_for(asked, scene, cluster), judge=DEMOTE.judge))
+    left = {**scene, asked.target: hands.facts}
+    for name, facts in scene.items():
+        if facts.instance is not None and facts.instance.attached == asked.target:
+            left = with_instance(left, name, receiver=None)
+    end = hands.facts.instance.position if hands.facts.instance else None
+    successor = left[asked.arguments["for"]]
+    return with_instance(left, successor.node, position=end) if successor.instance is not None else left
+
+
+# Foresight is honest --------------------------------------------------------------------------------------------------
+
+
+def demotions() -> Iterator[tuple[str, Scene, Cluster, Request, Request]]:
+    """Yield, in every state on file, each demotion of a node that reports, and the promotion that comes after it."""
+    for state, cluster, scene, _ in states():
+        data = [name for name in cluster.data_nodes if name in scene]
+        for primary in data:
+            if scene[primary].standing.role == "primary":
+                for node in (each for each in data if each != primary):
+                    yield state, scene, cluster, first(primary, node), later(node, primary)
+
+
+def test_what_is_foreseen_is_what_comes() -> None:
+    """In every state on file: accepted ahead, every invariant holds once the demotion is really carried out.
+
+    Rejected ahead although the demotion would be accepted, the promotion fails afterwards for the same invariants, but
+    for those that the demotion cannot have mended in time: they have to hold before it too.
+    """
+    accepted = rejected = 0
+    for state, scene, cluster, asked, then in demotions():
+        plan = ahead(scene, cluster, then)
+        before = explain(cluster, DEMOTE, asked, snapshot_of(scene, cluster))
+        assert before.accepted >= plan.accepted, state
+        if not before.accepted or before.term != plan.term:
+            assert {str(each) for each in FORESEEABLE} <= set(failed(plan.verdicts)), state
+            continue
+        after = carried_out(scene, cluster, asked, before)
+        plain = explain(cluster, PROMOTE, replace(then, arguments={}), snapshot_of(after, cluster))
+        assert plain.term == plan.term, state
+        assert set(failed(plain.verdicts)) <= set(failed(plan.verdicts)), state
+        if not plan.accepted:
+            now = set(failed(ahead_blind(scene, cluster, then).verdicts))
+            assert set(failed(plan.verdicts)) - set(failed(plain.verdicts)) <= now - FORESEEABLE, state
+        else:
+            assert {each.result for each in plain.verdicts} == {Result.HOLDS}, state
+            assert foreseen_said(plan) == {each.invariant: each.evidence for each in plain.verdicts
+                                           if each.invariant in foreseen_said(plan)}, state  # fmt: skip
+            assert plain.loss == plan.loss, state
+        accepted, rejected = accepted + plan.accepted, rejected + (not plan.accepted)
+    assert accepted > 100
+    assert rejected > 20
+
+
+def ahead_blind(scene: Scene, cluster: Cluster, then: Request) -> Plan:
+    """Return the plan of the same promotion if it came after nothing."""
+    return explain(cluster, PROMOTE, replace(then, arguments={}), snapshot_of(scene, cluster))
+
+
+def foreseen_said(plan: Plan) -> dict[str, str]:
+    """Return the evidence of what is foreseen, without the words that say so."""
+    lead = f"once demote {read_earlier(plan.request.arguments[AFTER]).target} is executed: "
+    return {each.invariant: each.evidence.removeprefix(lead) for each in plan.verdicts if each.result == "foreseen"}
+
+
+# What may be foreseen -------------------------------------------------------------------------------------------------
+
+
+def test_only_the_four_that_need_the_pledge_are_foreseen() -> None:
+    """In a healthy cluster of three: the quorums and the pledge are foreseen; all else holds, and holds now."""
+    plan = ahead(healthy())
+    found = results(plan)
+    assert (plan.accepted, plan.term, type(plan)) == (True, 2, LaterPlan)
+    foreseen = {name for name, result in found.items() if result is Result.FORESEEN}
+    assert foreseen == FORESEEABLE == {"pledges-kept", "election-quorum", "commit-quorum", "wal-prefix"}
+    assert {found[name] for name in found if name not in foreseen} == {Result.HOLDS}
+    assert said_of(plan, Invariant.ELECTION_QUORUM).startswith("once demote n1 is executed: 2 of 3 members")
+
+
+UNMENDED: dict[Invariant, Callable[[Scene], Scene]] = {
+    Invariant.JOURNAL_SETTLED: lambda scene: {**scene, "n2": replace(scene["n2"], unfinished=UNFINISHED)},
+    Invariant.POLICY_KNOWN: lambda scene: with_instance(scene, "n2", drift=("fsync",)),
+    Invariant.RECEIVER_KNOWN: lambda scene: with_instance(scene, "n2", drift=("restore_command",)),
+    Invariant.REPLAY_RUNS: lambda scene: with_instance(scene, "n2", keeping=PAUSED),
+    Invariant.CONFIGURATION_AGREES: lambda scene: {**scene, "n2": replace(scene["n2"], configuration="sha256:other")},
+}
+"""What does not hold now on the node that is to be promoted, or on n3, and which no demotion of n1 would mend."""
+
+
+@pytest.mark.parametrize("invariant", UNMENDED)
+def test_whatever_else_does_not_hold_is_a_rejection(invariant: Invariant) -> None:
+    """What the earlier request's pledge is not needed for must hold now; it is never foreseen."""
+    plan = ahead(UNMENDED[invariant](healthy()))
+    assert not plan.accepted
+    found = results(plan)
+    assert found[invariant] in {Result.VIOLATED, Result.UNKNOWN}
+    assert {name for name, result in found.items() if result is Result.FORESEEN} <= FORESEEABLE
+
+
+def test_where_the_demotion_would_be_rejected_nothing_is_foreseen_and_why_is_said() -> None:
+    """All four are violated, with the demotion's own failing verdict; the rest is judged as it is now."""
+    unstreamed = with_instance(healthy(), "n1", senders=())
+    plan = ahead(unstreamed)
+    assert set(failed(plan.verdicts)) == FORESEEABLE
+    why = "nothing can be foreseen: demote n1 would be rejected (successor-streams: n2 does not stream from n1)"
+    assert {said_of(plan, each) for each in FORESEEABLE} == {why}
+    now = ahead_blind(unstreamed, CLUSTER, later())
+    assert {each for each in plan.verdicts if each.invariant not in FORESEEABLE} <= set(now.verdicts)
+
+
+def test_a_silent_primary_is_foreseen_to_do_nothing() -> None:
+    """Nothing can be foreseen of who does not report."""
+    scene = {name: facts for name, facts in healthy().items() if name != "n1"}
+    plan = ahead(scene)
+    assert set(failed(plan.verdicts)) == FORESEEABLE
+    assert said_of(plan, Invariant.ELECTION_QUORUM) == "nothing can be foreseen: n1 did not report"
+
+
+def test_two_terms_are_no_sequence() -> None:
+    """Where the demotion would pledge another term than the one to be promoted in, nothing is foreseen."""
+    scene = pledged(healthy(), "n3", FOR_N2)
+    scene = with_standing(scene, "n1", pledged=Candidacy(term=2, node="n1"))
+    plan = ahead(scene)
+    assert set(failed(plan.verdicts)) == FORESEEABLE
+    assert said_of(plan, Invariant.WAL_PREFIX).endswith("demote n1 would pledge term 3, and not 2")
+
+
+def test_a_pledge_of_n3_to_another_raises_the_term_of_both() -> None:
+    """n3 has pledged elsewhere, or knows a higher grant: the sequence is for the next term, and n3 counts for none."""
+    elsewhere = pledged(healthy(), "n3", Candidacy(term=2, node="n3"))
+    for scene, term in (elsewhere, 3), (with_standing(healthy(), "n3", granted=Candidacy(term=9, node="n3")), 10):
+        plan = ahead(scene)
+        assert (plan.accepted, plan.term) == (True, term)
+        assert "n3" not in said_of(plan, Invariant.ELECTION_QUORUM)
+
+
+def test_a_successor_that_is_fenced_for_another_is_foreseen_nothing() -> None:
+    """It receives nothing any more: the demotion for it would be rejected."""
+    scene = pledged(healthy(), "n2", Candidacy(term=2, node="n3"))
+    n1 = scene["n1"].instance
+    assert n1 is not None
+    scene = with_instance(scene, "n1", senders=tuple(each for each in n1.senders if each.node != "n2"))
+    assert "would be rejected (successor-streams" in said_of(ahead(scene), Invariant.ELECTION_QUORUM)
+
+
+SHAPES = {
+    "two": (sized(2, 1), (), True),
+    "two, k=0": (sized(2, 0), (), True),
+    "two and a witness": (cluster_of(witness=True), (), True),
+    "three, k=0": (cluster_of(quorum=0), (), True),
+    "three, k=2": (cluster_of(quorum=2), (), True),
+    "four": (sized(4, 1), (), False),
+    "four, one fenced": (sized(4, 1), ("n3",), True),
+    "four and a witness": (sized(4, 1, witness=True), (), False),
+    "four and a witness, which has pledged": (sized(4, 1, witness=True), ("w",), True),
+    "five": (sized(5, 2), (), False),
+    "five, one fenced": (sized(5, 2), ("n3",), True),
+    "five, k=0, one fenced": (sized(5, 0), ("n5",), True),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_clusters_of_every_shape(shape: str) -> None:
+    """A majority is needed, and all others must have pledged before: then it is foreseen, and comes as foreseen."""
+    cluster, fenced, accepted = SHAPES[shape]
+    scene = healthy(cluster)
+    for name in fenced:
+        scene = pledged(scene, name, FOR_N2, cluster)
+    plan = ahead(scene, cluster)
+    assert plan.accepted is accepted
+    if not accepted:
+        assert "successor-electable" in said_of(plan, Invariant.ELECTION_QUORUM)
+        return
+    before = explain(cluster, DEMOTE, first(), snapshot_of(scene, cluster))
+    after = carried_out(scene, cluster, first(), before)
+    assert explain(cluster, PROMOTE, request_for(PROMOTE, "n2", {}), snapshot_of(after, cluster)).accepted
+
+
+def test_a_witness_is_nobodys_primary() -> None:
+    """Neither is one demoted before, nor promoted after; nor does a node come after itself, or after another action."""
+    cluster = cluster_of(witness=True)
+    for request in (later("n2", "w"), later("n2", "n2"), later("n2", "n9")):
+        with pytest.raises(Exception, match=r"n2 cannot promote after|n9"):
+            explain(cluster, PROMOTE, request, snapshot_of(healthy(cluster), cluster))
+    fence = request_for(PROMOTE, "n2", {AFTER: str(replace(EARLIER, action="fence"))})
+    with pytest.raises(RequestMalformed, match="promote comes after demote, and not after fence"):
+        ahead(healthy(), request=fence)
+    plan = explain(cluster, PROMOTE, later("w", "n1"), snapshot_of(healthy(cluster), cluster))
+    assert not plan.accepted
+
+
+def test_foreseen_counts_for_nothing_when_it_is_judged_again() -> None:
+    """A verdict that was foreseen and holds now is a change; one that does not hold is one, whatever was foreseen."""
+    plan = ahead(healthy())
+    now = ahead_blind(healthy(), CLUSTER, later()).verdicts
+    changed = {each.invariant for each in verdict_changes(plan.verdicts, now)}
+    assert Invariant.ELECTION_QUORUM in changed
+    assert verdict_changes(plan.verdicts, plan.verdicts) == ()
+    assert failed(plan.verdicts) == ()
+
+
+# The successor holds --------------------------------------------------------------------------------------------------
+
+HELD = held_for("n1")
+NAMED = first(**{THEN: str(LATER)})
+HOLDS: dict[str, tuple[Scene, str]] = {
+    "it holds none": (healthy(), "n2 holds no order"),
+    "another request": (
+        holding(healthy(), "n2", replace(HELD, request=REQUEST)), f"n2 holds the order of request {REQUEST}, not of"
+    ),
+    "another plan": (
+        holding(healthy(), "n2", replace(HELD, plan=f"sha256:{'6' * 64}")), "n2 holds the order of request"
+    ),
+    "after another primary": (
+        holding(healthy(), "n2", held_for("n3")), f"the order that n2 holds comes after demote:n3:{REQUEST}"
+    ),
+    "after another request": (
+        holding(healthy(), "n2", replace(HELD, after=f"demote:n1:{LATER.request}")), "the order that n2 holds comes"
+    ),
+    "after another action": (
+        holding(healthy(), "n2", replace(HELD, after=f"stop:n1:{REQUEST}")), "the order that n2 holds comes after stop"
+    ),
+    "for another term": (
+        holding(healthy(), "n2", held_for("n1", term=3)), "is for term 3; this would pledge term 2"
+    ),
+    "another node holds it": (holding(healthy(), "n3", HELD), "n2 holds no order"),
+    "the primary itself holds it": (holding(healthy(), "n1", HELD), "n2 holds no order"),
+    "it is silent": ({n: f for n, f in holding(healthy(), "n2", HELD).items() if n != "n2"}, "n2 did not report"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", HOLDS)
+def test_the_successor_must_hold_this_very_order(how: str) -> None:
+    """One word apart, and the primary does not stop: the verdict fails by itself, and says what is held instead."""
+    scene, said = HOLDS[how]
+    plan = explain(CLUSTER, DEMOTE, NAMED, snapshot_of(scene))
+    result = Result.UNKNOWN if how == "it is silent" else Result.VIOLATED
+    assert (plan.accepted, results(plan)[Invariant.SUCCESSOR_HOLDS]) == (False, result)
+    assert said in said_of(plan, Invariant.SUCCESSOR_HOLDS)
+
+
+def test_the_successor_that_holds_it_is_named_with_what_follows() -> None:
+    """Held as it must be: accepted, and the plan says who runs what afterwards, by which plan, and that nobody asks."""
+    plan = explain(CLUSTER, DEMOTE, NAMED, snapshot_of(holding(healthy(), "n2", HELD)))
+    assert (plan.accepted, type(plan)) == (True, Plan)
+    assert said_of(plan, Invariant.SUCCESSOR_HOLDS) == "n2 holds the order to promote, for term 2 and this request"
+    note = next(each for each in plan.notes if each.startswith("THEN"))
+    for word in ("n2 runs the order that it holds", "promote n2", LATER.request, LATER.plan, "Nobody is asked again"):
+        assert word in note
+
+
+def test_a_demotion_that_names_nothing_asks_for_nothing() -> None:
+    """Whether or not the successor holds something, a demotion without `then` is judged as ever, and says nothing."""
+    for scene in (healthy(), holding(healthy(), "n2", HELD)):
+        plan = explain(CLUSTER, DEMOTE, first(), snapshot_of(scene))
+        assert plan.accepted
+        assert not [each for each in plan.notes if each.startswith("THEN")]
+
+
+def test_what_is_held_is_judged_in_the_term_of_the_plan() -> None:
+    """A node that judges again, in its plan's term, is not misled by what a new plan would name."""
+    view = view_for(NAMED, holding(healthy(), "n2", HELD))
+    assert successor_holds(view, "n2").result is Result.HOLDS
+    assert successor_holds(replace(view, term=3), "n2").result is Result.VIOLATED
+
+
+# Notes ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_later_plan_says_what_it_waits_for_and_what_to_do_where_nothing_comes() -> None:
+    """What it comes after, that it never runs otherwise, how to be sure of that; and the writes in both states."""
+    plan = ahead(healthy())
+    text = " ".join(plan.notes)
+    for word in (f"IT COMES AFTER demote n1 (request {LATER.request})", "n2 holds the order in memory",
+                 "every invariant is judged again then", "this one never is", "fence n2 first: that drops the order",
+                 "is of the state that demote n1 is foreseen to leave"):  # fmt: skip
+        assert word in text
+    writes = [each for each in plan.notes if each.startswith("Writes")]
+    assert [each.partition(":")[0] for each in writes] == [
+        "Writes now", "Writes once demote n1 is executed", "Writes afterwards"
+    ]  # fmt: skip
+    assert writes[0] == next(
+        each
+        for each in explain(CLUSTER, DEMOTE, first(), snapshot_of(healthy())).notes
+        if each.startswith("Writes now")
+    )
+
+
+# The plan's form ------------------------------------------------------------------------------------------------------
+
+AHEAD = ahead(healthy())
+PLAIN = explain(CLUSTER, DEMOTE, first(), snapshot_of(healthy()))
+FORESEES = next(each for each in AHEAD.verdicts if each.result is Result.FORESEEN)
+
+
+def changed(plan: Plan, **changes: object) -> dict[str, object]:
+    """Return a plan as plain values, changed; None takes a field out."""
+    said = {**msgspec.to_builtins(plan), **changes}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+WITHOUT_AFTER = {**msgspec.to_builtins(AHEAD.request), "arguments": {}}
+WITH_AFTER = {**msgspec.to_builtins(PLAIN.request), "arguments": {"for": "n2", AFTER: str(EARLIER)}}
+LOOSE = {
+    "a later plan that comes after nothing": changed(AHEAD, request=WITHOUT_AFTER),
+    "a later plan that comes after nothing and foresees nothing": changed(
+        AHEAD, request=WITHOUT_AFTER, verdicts=msgspec.to_builtins(PLAIN.verdicts)
+    ),
+    "a plan of version 1 that comes after another": changed(AHEAD, format=None),
+    "a plan of version 1 that comes after another and foresees nothing": changed(PLAIN, request=WITH_AFTER),
+    "foreseen in a plan that comes after nothing": changed(PLAIN, verdicts=[msgspec.to_builtins(FORESEES)]),
+    "version 1, named": changed(PLAIN, format=1),
+    "a result that there is not": changed(AHEAD, verdicts=[{**msgspec.to_builtins(FORESEES), "result": "hoped"}]),
+}
+
+
+@pytest.mark.parametrize("how", LOOSE)
+def test_a_plan_says_only_what_its_version_can(how: str) -> None:
+    """Nothing is foreseen but in the form for it, and that form is for nothing else."""
+    with pytest.raises(NotCanonical):
+        plan_in(canonical.encode(LOOSE[how]).decode())
+
+
+def test_both_forms_are_read_back_as_they_were_made() -> None:
+    """Each by its own type, byte for byte; a third one is called a later version's."""
+    for plan in (AHEAD, PLAIN):
+        text = canonical.encode(plan).decode()
+        read = plan_in(text)
+        assert (read, type(read), canonical.encode(read).decode()) == (plan, type(plan), text)
+        assert read.intact()
+    with pytest.raises(MadeLater):
+        plan_in(canonical.encode(changed(AHEAD, format=3)).decode())
+
+
+def test_each_of_the_two_has_one_name_for_the_other() -> None:
+    """What is read is what was written, in one form; anything else is refused."""
+    assert read_earlier(str(EARLIER)) == EARLIER
+    assert read_later(str(LATER)) == LATER
+    assert (str(EARLIER), EARLIER.words) == (f"demote:n1:{LATER.request}", "demote n1")
+    assert Later(request=LATER.request, plan=LATER.plan) == LATER
+    for read in (read_earlier, read_later):
+        for text in ("", "demote", "demote:n1", f"{LATER}x", f"{EARLIER} ", f"{LATER.request}:{'5' * 64}"):
+            with pytest.raises(SequenceMalformed):
+                read(text)
+
+
+def test_what_is_left_is_what_the_operation_leaves() -> None:
+    """The pure effect of a demotion names the pledge that its operation signs, but for where the shutdown ends."""
+    view = view_for(first(), healthy())
+    left = demote.leaves(view)
+    real = carried_out(healthy(), CLUSTER, first(), PLAIN)
+    own, made = left["n1"].facts, real["n1"]
+    assert own.standing == replace(made.standing, pledge=own.standing.pledge)
+    assert own.instance is not None
+    assert made.instance is not None
+    for name in ("state", "recovery", "senders", "receiver"):
+        assert getattr(own.instance, name) == getattr(made.instance, name)
+    pledge = left["n1"].pledge
+    assert pledge is not None
+    assert (pledge.term, pledge.candidate, pledge.since) == (2, "n2", (FOR_N2,))
