@@ -44,7 +44,7 @@ from aerodb.audit.restoration import restoration
 from aerodb.audit.search import instant
 from aerodb.audit.sentences import replayed_so, signed_so
 from aerodb.audit.trust import Trust
-from aerodb.audit.turns import Turn
+from aerodb.audit.turns import TurnCheck
 from aerodb.audit.verify import BlobOf
 from aerodb.errors import AeroError
 from aerodb.past.held import RulesOther
@@ -97,7 +97,7 @@ class _Story:
         self._first: Record | None = None
         self._signature = ""
         self._confirmed, self._confirmed_at = "", -1
-        self._turn = Turn(blob, whole)
+        self._turn = TurnCheck(blob, whole)
         self._heard: dict[str, Peer] | None = None
         self._ended = False
         self._signed = ""

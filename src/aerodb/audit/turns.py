@@ -65,7 +65,7 @@ def check_turn(cluster: Cluster, record: Record) -> Outcome:
     return outcome
 
 
-class Turn:
+class TurnCheck:
     """What is known of one request's turn: a fixed number of values. `text` is the record that it came, once it is."""
 
     def __init__(self, blob: BlobOf, whole: Whole | None) -> None:

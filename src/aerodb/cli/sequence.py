@@ -24,6 +24,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest
 from aerodb.protocol.words import words_of
 from aerodb.rules.view import open_report
+from aerodb.views.sequence import turn_sentence
 
 _BRIEF = re.compile("[a-z][a-z-]*:[^: ]+")
 
@@ -130,8 +131,9 @@ def _show_held(terminal: Terminal, cluster: Cluster, plan: Plan, digest: str, do
             executed="not executed", request=asked.id,
         ) from error  # fmt: skip
     earlier = read_earlier(asked.arguments[AFTER])
-    terminal.line(escape(f"HELD by {asked.target}, as signed by its agent. Nothing is executed yet."), "warn")
-    terminal.line(escape(f"It runs right after {earlier.words}, when you confirm that:"))
+    terminal.line("HELD, by its node's own signed report", "warn")
+    terminal.line(escape(f"  - {turn_sentence(asked.target, earlier)}"))
+    terminal.line("Confirm that one:")
     first = f"aerodb {earlier.action} {earlier.target} --for {asked.target} --then {asked.id} --reason TEXT"
     terminal.line(escape(f"  {first}"), "heading")
     terminal.line(escape(f"  To have it dropped: aerodb decline {asked.id}"), "dim")

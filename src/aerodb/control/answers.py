@@ -31,7 +31,7 @@ from aerodb.protocol.credentials import (
 from aerodb.protocol.envelope import Configurations, Envelope
 from aerodb.protocol.holdings import HeldRequest
 from aerodb.protocol.lags import StandbyLag
-from aerodb.protocol.plan import Loss, Plan, Request, Second, Snapshot, Verdict
+from aerodb.protocol.plan import LaterPlan, Loss, Plan, Request, Second, Snapshot, Verdict
 from aerodb.protocol.procedure import Procedure, ProcedureOrder, ProcedureStep, StepDone
 from aerodb.protocol.writes import Writes
 
@@ -41,6 +41,7 @@ LIVE: dict[type[msgspec.Struct], str] = {
     Loss: "statement arithmetic",
     Writes: "headline details",
     Plan: "notes",
+    LaterPlan: "notes",
     api.Planned: "plan",
     api.Decision: "snapshot",
     api.GapFound: "missing",

@@ -22,7 +22,7 @@ from aerodb.protocol.signed import Signed
 from aerodb.tracing import note, span
 
 
-class Logged(NamedTuple):
+class LoggedAt(NamedTuple):
     """A confirmation's record, and the cosigned checkpoint that it is proven under ("": the newest, not cosigned)."""
 
     sequence: int
@@ -42,7 +42,7 @@ class Dispatcher:
         self._comparisons = comparisons
         self._witnesses = witnesses
 
-    def order(self, plan: Plan, signed: Confirmation, logged: Logged, seen: int, late: Snapshot) -> Order:
+    def order(self, plan: Plan, signed: Confirmation, logged: LoggedAt, seen: int, late: Snapshot) -> Order:
         """Return everything that the agent, who has seen the log at the size `seen`, needs to check the three locks."""
         log = self._recorder.log
         check_comparisons((seen_by(plan.request.target, seen, log.size),), log.size)
@@ -63,7 +63,7 @@ class Dispatcher:
             restored=path_texts(paths[1]) if gap else (),
         )
 
-    def proof(self, logged: Logged, seen: int, *sizes: int) -> tuple[str, list[tuple[bytes, ...]]]:
+    def proof(self, logged: LoggedAt, seen: int, *sizes: int) -> tuple[str, list[tuple[bytes, ...]]]:
         """Return the proof of a record, and the paths from the size that its node has seen, and from others."""
         cosigned = self._witnesses.since(logged.cosigned, seen)
         return self._recorder.proof_since(logged.sequence, (seen, *sizes), cosigned)
@@ -88,7 +88,7 @@ class Dispatcher:
             if isinstance(cosigned, AeroError):
                 raise cosigned
             self._comparisons.check_request(plan.request, collected.everyone)
-            logged = Logged(sequence, cosigned)
+            logged = LoggedAt(sequence, cosigned)
             signed = self._agents.order(
                 plan.request.target,
                 lambda seen: self.order(plan, confirmed, logged, seen, late),

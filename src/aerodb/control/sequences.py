@@ -13,7 +13,7 @@ import msgspec
 from aerodb.audit.comparison import check_comparisons, path_texts, seen_by
 from aerodb.control.agents import Agents
 from aerodb.control.comparison import Comparisons
-from aerodb.control.dispatch import Dispatcher, Logged
+from aerodb.control.dispatch import Dispatcher, LoggedAt
 from aerodb.control.errors import SuccessorUnknown
 from aerodb.control.record import Became, Recorder
 from aerodb.control.snapshot import collect_late
@@ -87,7 +87,7 @@ class Sequences:
                 cosigned = self._dispatcher.cosigned()
                 if isinstance(cosigned, AeroError):
                     raise cosigned
-                logged, nobody = Logged(sequence, cosigned), Snapshot(cluster="", nonce="", reports={}, missing={})
+                logged, nobody = LoggedAt(sequence, cosigned), Snapshot(cluster="", nonce="", reports={}, missing={})
                 signed = self._agents.hold(
                     node, lambda seen: self._dispatcher.order(plan, confirmed, logged, seen, nobody)
                 )
@@ -146,7 +146,7 @@ class Sequences:
                 if isinstance(cosigned, AeroError):
                     raise cosigned
                 self._comparisons.check_request(asked, collected.everyone)
-                logged = Logged(sequence, cosigned)
+                logged = LoggedAt(sequence, cosigned)
                 signed = self._agents.trigger(
                     node, asked.id, lambda seen: self._trigger(asked, before, logged, seen, late)
                 )
@@ -157,7 +157,7 @@ class Sequences:
                 became = Became(result=error.executed, signed=None, code=error.code, message=error.message)
             return self._dispatcher.recorded(asked, digest, became, late=said)
 
-    def _trigger(self, asked: Request, before: str, logged: Logged, seen: int, late: Snapshot) -> Trigger:
+    def _trigger(self, asked: Request, before: str, logged: LoggedAt, seen: int, late: Snapshot) -> Trigger:
         log = self._recorder.log
         check_comparisons((seen_by(asked.target, seen, log.size),), log.size)
         proof, paths = self._dispatcher.proof(logged, seen)

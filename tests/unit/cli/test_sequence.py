@@ -37,7 +37,8 @@ def held(stage: Stage) -> list[str]:
     shown = stage.run("promote", "n2", "--after", "demote:n1", *WHY, typed="n2\n")
     assert shown.code == 8, shown.plain + shown.err
     assert "11 of 15 invariants hold, and 4 are foreseen" in shown.plain
-    assert "HELD by n2, as signed by its agent. Nothing is executed yet." in shown.plain
+    assert "HELD, by its node's own signed report" in shown.plain
+    assert "n2 holds the order in memory. It runs right after demote n1 is executed" in shown.plain
     return first_command(shown)
 
 

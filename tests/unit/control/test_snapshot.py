@@ -16,6 +16,8 @@ from tests.unit.rules.scenes import CLUSTER, KEYS, REQUEST, healthy, snapshot_of
 REPORTS = snapshot_of(healthy()).reports
 MOVED = snapshot_of(with_instance(healthy(), "n2", folder="data-0002")).reports
 BUSY = snapshot_of(with_instance(healthy(), "n2", load=None)).reports
+BEFORE = SPOKEN[-1]
+"""The rules of the release before."""
 
 
 ENDING = Receiver(status="stopping", upstream="192.0.2.1:1", flushed=None)
@@ -136,16 +138,16 @@ def of(n1: Rules, n2: Rules, n3: Rules, lies: dict[str, Signed] | None = None) -
 
 def test_one_node_of_the_release_before_is_planned_with_in_its_rules() -> None:
     """All are read again in what all speak, and no report of other words is in the snapshot."""
-    agents = of(SPOKEN, (FIRST,), SPOKEN)
+    agents = of(SPOKEN, (BEFORE,), SPOKEN)
     found = collect(CLUSTER, agents, REQUEST)
-    assert (found.rules, found.snapshot.missing, agents.asked) == (FIRST, {}, [SPOKEN, (FIRST,)])
-    assert {rules_told(each) for each in found.snapshot.reports.values()} == {FIRST}
-    assert found.speaking == {"n1": SPOKEN[0], "n2": FIRST, "n3": SPOKEN[0]}
+    assert (found.rules, found.snapshot.missing, agents.asked) == (BEFORE, {}, [SPOKEN, (BEFORE,)])
+    assert {rules_told(each) for each in found.snapshot.reports.values()} == {BEFORE}
+    assert found.speaking == {"n1": SPOKEN[0], "n2": BEFORE, "n3": SPOKEN[0]}
 
 
 def test_nodes_of_one_release_are_read_as_ever() -> None:
     """Once, in the newest that they speak, or in the one before."""
-    for speaking in (SPOKEN, (FIRST,)):
+    for speaking in (SPOKEN, (BEFORE,)):
         agents = of(speaking, speaking, speaking)
         assert (collect(CLUSTER, agents, REQUEST).rules, agents.asked) == (speaking[0], [SPOKEN])
 

@@ -11,6 +11,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest, plan_in
 from aerodb.protocol.words import words_of
 from aerodb.rules.arguments import Argument
+from aerodb.views.sequence import turn_sentence
 from aerodb.web.errors import FormMalformed
 from aerodb.web.visit import Visit
 
@@ -61,6 +62,7 @@ def sequence_of(visit: Visit, decision: Decision) -> dict[str, Any]:
     after, then = arguments.get(AFTER), arguments.get(THEN)
     return {
         "after": read_earlier(after) if after else None,
+        "turn_sentence": turn_sentence(decision.line.target, read_earlier(after)) if after else "",
         "awaits_turn": decision.line.state == AWAITS_TURN,
         "then": _following(visit, read_later(then)) if then else None,
     }
