@@ -5,6 +5,8 @@
 - What became of an unfinished request is judged from PostgreSQL's own state at the commit point, when asked.
 """
 
+from contextlib import suppress
+
 import msgspec
 
 from aerodb.kernel.aftermath import Aftermath
@@ -236,10 +238,10 @@ class Agent:
         """Take no order any more, and return when the operation under way has ended; what it waits for is cut short."""
         with self._turns.taking:
             self._turns.ending = True
-            if not self._turns.busy:
-                self._holding.drop("the agent ended")
         say("no order is taken any more", under_way=self._turns.taken)
         if self._postgres is not None:
             self._postgres.interrupt()
         with self._turns.working:
             say("no operation is under way any more")
+        with self._turns.taking, suppress(OSError):  # Its id is noted as used: the next agent can say it as well.
+            self._holding.drop("the agent ended")

@@ -50,7 +50,7 @@ class Answers:
             return
         given = self.given(request)
         if given is None and self._store.begun(request) is None:
-            raise RequestDuplicate("the request is held, or was", request=request, executed="not executed")
+            raise RequestDuplicate("the request is held, or was", request=request, executed="unknown")
         if given is None:
             raise RequestDuplicate("the request was begun and has no outcome yet", request=request, executed="unknown")
         outcome = canonical.decode(given.document.encode(), Outcome)

@@ -76,8 +76,12 @@ class Holding:
         return self._answers.refused(held.request, order.plan, OrderDropped(f"it was held after {held.after}; {why}"))
 
     def lost(self, request: str) -> Signed | None:
-        """Return the answer on an order that an earlier process of this agent held; None if there was none."""
-        if not self._store.was_held(request) or (self._held is not None and self._held.request == request):
+        """Return the answer on an order that was held and is no more, its turn never having come; None if none was.
+
+        What was begun in its turn is another matter: PostgreSQL's own state says what became of that.
+        """
+        held = self._held is not None and self._held.request == request
+        if held or not self._store.was_held(request) or self._store.begun(request) is not None:
             return None
         return self._answers.dropped(request)
 

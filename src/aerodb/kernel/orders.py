@@ -123,9 +123,7 @@ class Orders:
         say("order received", request=request, action=plan.request.action)
         note(request=request, action=plan.request.action, node=self._node.name)
         with self._turns.taking:
-            if self._turns.taken == request:
-                raise RequestDuplicate("the request is under way", request=request, executed="unknown")
-            self._answers.refuse_known(request)
+            self._refuse_used(request)
             locks.check_rules(plan)
             refusal = self._turns.refuses_any() or _to_be_held(plan)
             if refusal is not None:
@@ -148,7 +146,7 @@ class Orders:
         plan = locks.signed_plan(self._versions.chain, self._node.name, order)
         request = plan.request.id
         with self._turns.taking:
-            self._answers.refuse_known(request)
+            self._refuse_used(request)
             refusal = self._turns.refuses_any()
             if refusal is None and _to_be_held(plan) is None:
                 refusal = OrderNotHeld("it comes after no other request: it is run, and not held")
@@ -175,7 +173,7 @@ class Orders:
         """
         with self._turns.taking:
             if self._holding.held is None or self._holding.held.request != trigger.request:
-                self._answers.refuse_known(trigger.request)
+                self._refuse_used(trigger.request)
             refusal = self._turns.refuses_any()
             if refusal is not None:
                 raise refusal
@@ -192,7 +190,7 @@ class Orders:
         """Drop the held order of a request, for good, and return the signed answer that it was not executed.
 
         Raises:
-            OrderNotHeld: nothing is known of it here.
+            OrderNotHeld: it is not held here; it was begun, or is not known.
             Busy: it, or another action, is under way.
         """
         check_usable(request)
@@ -206,8 +204,20 @@ class Orders:
             dropped = self._holding.drop("it was withdrawn") if held and held.request == request else None
             found = dropped or self._holding.lost(request)
             if found is None:
-                raise OrderNotHeld(f"{self._node.name} does not hold it", request=request)
+                begun = self._store.begun(request) is not None
+                said = "has begun it: ask what became of it" if begun else "does not hold it"
+                raise OrderNotHeld(f"{self._node.name} {said}", request=request, executed="unknown")
             return found
+
+    def _refuse_used(self, request: str) -> None:
+        """Refuse a request that is under way, or whose id was used before.
+
+        Raises:
+            RequestDuplicate: so it is; its one answer is given, or will be, to whoever sent it first.
+        """
+        if self._turns.taken == request:
+            raise RequestDuplicate("the request is under way", request=request, executed="unknown")
+        self._answers.refuse_known(request)
 
     def _run(self, plan: Plan, order: Order) -> Signed:
         request = plan.request.id

@@ -81,6 +81,8 @@ class MemoryPostgres(Postgres):
     fault: Fault | None
     meanwhile: Callable[[], None] = staticmethod(lambda: None)
     """What a test does in the midst of a shutdown."""
+    looked: Callable[[], None] = staticmethod(lambda: None)
+    """What a test does in the midst of a look."""
 
     def change(self, **changes: object) -> None:
         """Change what it is seen to be."""
@@ -105,6 +107,7 @@ class MemoryPostgres(Postgres):
     def look(self, standing: Standing, noted: Noted) -> Instance:
         """Return the facts."""
         del standing, noted
+        self.looked()
         return self.instance
 
     @property
