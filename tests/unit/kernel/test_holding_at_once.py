@@ -102,6 +102,22 @@ def test_while_it_has_its_turn(turn: Turn) -> None:
     stands(turn.room, order, first)
 
 
+def test_what_was_answered_before_drops_nothing_when_it_comes_again(room: MemoryCluster) -> None:
+    """Whoever replays an old order or an old withdrawal cannot end what is held."""
+    old, agent = plain(room), agent_of(room)
+    agent.run(old)
+    gone = order_of(room, after_demotion(room))
+    agent.hold(gone)
+    agent.withdraw(id_of(gone))
+    order = order_of(room, after_demotion(room))
+    agent.hold(order)
+    for again in (lambda: agent.run(old), lambda: agent.hold(old), lambda: agent.hold(gone), lambda: agent.run(gone)):
+        with pytest.raises(RequestDuplicate):
+            again()
+    agent.withdraw(id_of(gone))
+    assert held_by(room) == id_of(order)
+
+
 def at_once(*calls: Callable[[], object]) -> None:
     """Call all of them at once, each in a thread; what they are refused for is theirs."""
     begin = threading.Barrier(len(calls))
