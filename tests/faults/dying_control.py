@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from aerodb.past.speaking import SPOKEN
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Report
-from aerodb.protocol.plan import Order
+from aerodb.protocol.plan import Order, Trigger
 from aerodb.protocol.signed import Signed
 from aerodb.transport.client import Kept
 from aerodb.transport.server import Server, listen
@@ -79,6 +79,17 @@ class DyingAgents(Agents):
         signed = super()._run(node, kept, order)
         come_to("after run")
         return signed
+
+    def hold(self, node: str, made_for: Callable[[int], Order]) -> Signed:
+        """Have an order held for real."""
+        signed = super().hold(node, made_for)
+        come_to("after hold")
+        return signed
+
+    def trigger(self, node: str, request: str, made_for: Callable[[int], Trigger]) -> Signed:
+        """Have a held order run for real."""
+        come_to("before trigger")
+        return super().trigger(node, request, made_for)
 
     def _entries(self, node: str) -> int:
         """Return how many requests the node's journal knows."""

@@ -20,13 +20,14 @@ from aerodb.errors import AeroError
 from aerodb.local.layout import Layout
 from aerodb.past.speaking import SPOKEN, stated
 from aerodb.protocol import canonical
+from aerodb.protocol.ahead import AFTER, read_earlier
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, Status
 from aerodb.protocol.chain import Chain, step_of
 from aerodb.protocol.change import Change, step_text
 from aerodb.protocol.credentials import Authenticator, AuthenticatorList, CreationOptions, Register
 from aerodb.protocol.envelope import Configurations
 from aerodb.protocol.facts import Facts, Report
-from aerodb.protocol.plan import Confirmation, Extent, Order, Outcome, Plan, Snapshot, late_nonce
+from aerodb.protocol.plan import Confirmation, Extent, Order, Outcome, Snapshot, Trigger, late_nonce, plan_in
 from aerodb.protocol.signed import Signed
 from aerodb.protocol.sshsig import PrivateKey, sign_with_key
 from aerodb.transport.client import Client
@@ -230,7 +231,7 @@ def order_of(api: Api, request: str, seen: int) -> Order:
     assert decision.plan is not None
     assert decision.snapshot is not None
     snapshot = canonical.decode(decision.snapshot.encode(), Snapshot)
-    names = canonical.decode(decision.plan.encode(), Plan).reports
+    names = plan_in(decision.plan).reports
     return Order(
         plan=decision.plan,
         signature=msgspec.json.decode(confirmed.record)["signature"],
@@ -239,4 +240,22 @@ def order_of(api: Api, request: str, seen: int) -> Order:
         consistency=published.consistency(seen),
         reports={name: signed for name, signed in snapshot.reports.items() if name in names},
         late=Impostor(api.layout).reports(names, late_nonce(confirmed.record)),
+    )
+
+
+def trigger_of(api: Api, request: str, seen: int) -> Trigger:
+    """Return what genuinely has a held order run, whose turn has come, from what is published."""
+    decision, published = api.decision(request), Published(api)
+    assert decision.plan is not None
+    plan = plan_in(decision.plan)
+    turn = next(entry for entry in decision.records if msgspec.json.decode(entry.record)["event"] == "triggered")
+    before = api.decision(read_earlier(plan.request.arguments[AFTER]).request).plan
+    assert before is not None
+    return Trigger(
+        request=request,
+        plan=before,
+        record=turn.record,
+        proof=published.proof(turn.sequence),
+        consistency=published.consistency(seen),
+        late=Impostor(api.layout).reports(plan.reports, late_nonce(turn.record)),
     )

@@ -44,7 +44,7 @@ One life: six reports, the request's record, its confirmation's record, one repo
 
 
 @contextmanager
-def _dying(running: Running, point: str, number: int) -> Iterator[None]:
+def dying_control(running: Running, point: str, number: int) -> Iterator[None]:
     """Hold a dying control plane in the place of the real one, which comes back afterwards."""
     running.stage.kill("control")
     folder = str(running.layout.control)
@@ -96,7 +96,7 @@ def _established(running: Running, request: str) -> Done | str:
 def test_a_control_plane_killed_at_any_step(fresh: Running, point: str, number: int, expected: str) -> None:
     """The outcome is established; what is logged as confirmed is spent; nothing is executed later, or again."""
     request = new_id()
-    with _dying(fresh, point, number):
+    with dying_control(fresh, point, number):
         _ask_and_confirm(fresh, request)
     found = _established(fresh, request)
     assert (found.result if isinstance(found, Done) else found) == expected
