@@ -3,12 +3,14 @@
 import signal
 from collections.abc import Callable
 
+from aerodb.protocol.plan import plan_digest
 from tests.attack.chronicle import Chronicle, standing_of
 from tests.attack.history import Call
 from tests.attack.person import Person
 from tests.attack.processes import Processes
 from tests.attack.script import REQUESTS
 from tests.faults.conftest import Running
+from tests.faults.people import new_id
 
 ARGUMENT = {"demote": "for_", "fence": "for_", "follow": "upstream", "reclone": "upstream"}
 BOLD_BELOW = 6
@@ -83,12 +85,32 @@ class Campaigns:
                 if third != successor:
                     self._person.do("follow", third, upstream=successor)
         self._fence_enough(primary, successor, others)
+        if lots[2] % 2:
+            self._ahead(primary, successor, lots)
+            return
         done = self._person.do("demote", primary, for_=successor)
         if done is not None and done.result in {"executed", "unknown"}:
             self._person.do("promote", successor)
             for node in (primary, *others):
                 if node != successor:
                     self._person.do("follow", node, upstream=successor)
+
+    def _ahead(self, primary: str, successor: str, lots: tuple[int, ...]) -> None:
+        """Sign the promotion before the demotion; at times something comes in between, or the last signature later."""
+        first = new_id()
+        later = self._person.do("promote", successor, after=f"demote:{primary}:{first}")
+        if later is None or later.result != "held":
+            return
+        plan = plan_digest(self._person.plans[later.request])
+        if lots[3] % 4 == 0:
+            self._person.do("checkpoint", successor)  # It drops what is held.
+        call = self._person.ask("demote", primary, under=first, for_=successor, then=f"{later.request}:{plan}")
+        if call is None or not call.accepted or call.claim != "none" or lots[4] % 6 == 0:
+            self._person.decline(later.request)
+        elif lots[4] % 6 == 1:
+            self._held.append(call)
+        else:
+            self._person.confirm(call)
 
     def _fence_enough(self, primary: str, successor: str, others: list[str]) -> None:
         """Fence beforehand where the demotion alone would not make an election."""

@@ -175,6 +175,12 @@ FAULTS: dict[str, tuple[str, Callable[[History], History]]] = {
     ),
     "a promotion signed as not executed": ("confirmed first", lambda h: told_otherwise(h, "p2", "not executed")),
     "a pledge signed as not executed": ("confirmed first", lambda h: told_otherwise(h, "f3", "not executed")),
+    "a promotion whose turn never came": (
+        "confirmed first",
+        lambda h: replace(
+            h, calls=tuple(replace(c, arguments={"after": "demote:n1:d1"}) if c.request == "p2" else c for c in h.calls)
+        ),
+    ),
     "a follow signed as not executed": ("outcome", lambda h: told_otherwise(h, "w3", "not executed")),
     "two contradictory outcomes": (
         "outcome", lambda h: replace(h, words=(*h.words, word("p2", "n2", "not executed"))),

@@ -153,8 +153,19 @@ def _journals(history: History) -> Iterator[str]:
             yield f"{begun.node} began {begun.request} with another plan than the confirmed one"
 
 
+def _turns(history: History) -> Iterator[str]:
+    """Yield what was begun although the request that it comes after is not signed as executed."""
+    after = {call.request: call.arguments["after"] for call in history.calls if "after" in call.arguments}
+    known = results(history)
+    for begun in history.begun:
+        earlier = after.get(begun.request)
+        if earlier is not None and "executed" not in known.get(earlier.rpartition(":")[2], set()):
+            yield f"{begun.node} began {begun.request}, which comes after {earlier}; that is not signed as executed"
+
+
 def confirmed_first(history: History) -> tuple[Finding, ...]:
     """Judge every effect."""
     reasons = Reasons(history)
     found = [*(_happened(reasons, each) for each in history.happened), *_sights(history, reasons), *_journals(history)]
+    found += _turns(history)
     return tuple(Finding(property="confirmed first", text=text) for text in found if text)

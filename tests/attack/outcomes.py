@@ -16,7 +16,7 @@ def one_outcome(history: History) -> tuple[Finding, ...]:
             found.append(f"{request} has contradictory signed outcomes: {sources}")
     known = results(history)
     for call in history.calls:
-        if call.result in {"", "unknown"} or call.request not in known or call.result in known[call.request]:
+        if call.result in {"", "unknown", "held"} or call.request not in known or call.result in known[call.request]:
             continue
         found.append(
             f"{call.request} ({call.action} {call.target}) was told as {call.result!r} ({call.code}), and is signed as "

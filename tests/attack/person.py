@@ -12,10 +12,10 @@ from aerodb.audit.tree import EMPTY_ROOT
 from aerodb.control.errors import SnapshotInconsistent
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Ask, Cell, Confirm, Done, GapFound, Planned, Status
+from aerodb.protocol.api import Ask, Cell, Confirm, Done, GapFound, Planned, RequestLine, Status
 from aerodb.protocol.holdings import open_holdings
 from aerodb.protocol.marks import mark_of, stated_mark
-from aerodb.protocol.plan import Plan
+from aerodb.protocol.plan import plan_in
 from aerodb.protocol.sshsig import sign_with_key
 from aerodb.transport.client import Client
 from aerodb.transport.tls import tls_in
@@ -45,12 +45,12 @@ class Person:
         self._key = key
         self.plans: dict[str, str] = {}
 
-    def ask(self, action: str, target: str, **arguments: str) -> Call | None:
-        """Ask for an action; return what its plan says, or None where there is no plan."""
+    def ask(self, action: str, target: str, *, under: str = "", **arguments: str) -> Call | None:
+        """Ask for an action, under the id `under` if it is given; return what its plan says, or None: there is none."""
         named = {name.rstrip("_"): value for name, value in arguments.items()}
         body = canonical.encode(Ask(action=action, target=target, arguments=named, reason=REASON))
         for _ in range(ASKED_MAX):
-            request, asked = new_id(), time.time()
+            request, asked = under or new_id(), time.time()
             self._chronicle.more()
             try:
                 answer = self._looker.post("/v1/requests", body, {"Idempotency-Key": request})
@@ -64,7 +64,7 @@ class Person:
         return None
 
     def _planned(self, planned: Planned, action: str, target: str, named: dict[str, str], asked: float) -> Call:
-        plan = canonical.decode(planned.plan.encode(), Plan)
+        plan = plan_in(planned.plan)
         call = Call(
             request=planned.request, action=action, target=target, arguments=named, term=plan.term,
             claim=plan.loss.claim, statement=plan.loss.statement, accepted=planned.accepted, asked=asked,
@@ -82,15 +82,22 @@ class Person:
         sent = replace(call, confirmed=time.time())
         self._chronicle.call(sent)
         body = canonical.encode(Confirm(signature=signature))
+        then: Done | None = None
         try:
             answer = self._client.post(f"/v1/requests/{call.request}/confirmation", body)
             done = canonical.decode(answer, Done)
+            then = done.then or None
             told = replace(sent, answered=time.time(), result=done.result, code=done.code)
             said = done.message
         except AeroError as error:
             told = replace(sent, answered=time.time(), result=error.executed, code=error.code)
             said = error.message
         self._chronicle.call(told)
+        if then is not None:
+            later = replace(
+                self._chronicle.calls[then.request], answered=time.time(), result=then.result, code=then.code
+            )
+            self._chronicle.call(later)
         if told.result != "executed":
             self._chronicle.say(f"    {said[:600]}")
         return told
@@ -101,6 +108,16 @@ class Person:
         if call is None or not call.accepted or call.claim not in claims:
             return call
         return self.confirm(call)
+
+    def decline(self, request: str) -> None:
+        """Let a plan, or an order that is held, go."""
+        self._chronicle.more()
+        try:
+            line = canonical.decode(self._looker.post(f"/v1/requests/{request}/decline", b"{}"), RequestLine)
+        except AeroError as error:
+            self._chronicle.say(f"{request[:8]} declined: {error.code}: {error.message[:200]}")
+        else:
+            self._chronicle.say(f"{request[:8]} declined: {line.state}")
 
     def outcome(self, request: str) -> str:
         """Ask what became of a request; return the result, or the code of the refusal."""

@@ -4,12 +4,15 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from aerodb.audit.record import Record
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
+from aerodb.protocol.ahead import AFTER
+from aerodb.protocol.plan import Order, Trigger
 from aerodb.transport.client import Client
 from aerodb.transport.errors import Refused
 from aerodb.transport.tls import tls_in
@@ -20,9 +23,13 @@ from tests.attack.history import Call
 from tests.attack.person import Person
 from tests.attack.processes import Processes
 from tests.faults.conftest import Running
-from tests.faults.people import Api, Impostor, order_of
+from tests.faults.people import Api, Impostor, order_of, trigger_of
 
 REPLAYED_MAX = 4
+WAYS: tuple[tuple[str, Callable[[Api, str, int], Order | Trigger]], ...] = (
+    ("/v1/orders", order_of), ("/v1/holds", order_of), ("/v1/holds/{}/trigger", trigger_of),
+)  # fmt: skip
+"""By which ways an order reaches a node: the first is that of one that comes after no other."""
 READY_SECONDS_MAX = 20.0
 
 
@@ -38,25 +45,29 @@ class Replays:
         self.calls: list[Call] = []
 
     def replay(self, lots: int) -> None:
-        """Send genuine orders of confirmed requests again, to their own node."""
-        api, impostor = Api(self._running.layout), Impostor(self._running.layout)
+        """Send genuine orders of confirmed requests again, to their own node; a held one by all of its ways."""
         sent = [call for call in self._chronicle.calls.values() if call.confirmed is not None and call.result]
         for call in sent[lots % 3 :: 3][-REPLAYED_MAX:]:
-            self._chronicle.more()
-            try:
-                seen = impostor.seen(call.target)
-                order = order_of(api, call.request, seen)
-                body = impostor.agent(call.target).post("/v1/orders", canonical.encode(order))
-            except Refused as error:
-                self._chronicle.say(f"replayed {call.request[:8]} ({call.action} {call.target}): {error.code}")
-            except (AeroError, StopIteration, AssertionError) as error:
-                self._chronicle.say(f"replayed {call.request[:8]}: {error!r}"[:300])
-            else:
-                self._keep(call, body)
+            for path, made in WAYS if AFTER in call.arguments else WAYS[:1]:
+                self._send(call, path.format(call.request), made)
+
+    def _send(self, call: Call, path: str, made: Callable[[Api, str, int], Order | Trigger]) -> None:
+        """Send to a request's node, by one of its ways, what is made for what it has seen of the log."""
+        api, impostor = Api(self._running.layout), Impostor(self._running.layout)
+        self._chronicle.more()
+        try:
+            sent = made(api, call.request, impostor.seen(call.target))
+            body = impostor.agent(call.target).post(path, canonical.encode(sent))
+        except Refused as error:
+            self._chronicle.say(f"replayed {call.request[:8]} ({call.action} {call.target}): {error.code}")
+        except (AeroError, StopIteration, AssertionError) as error:
+            self._chronicle.say(f"replayed {call.request[:8]}: {error!r}"[:300])
+        else:
+            self._keep(call, body)
 
     def _keep(self, call: Call, body: bytes) -> None:
         signed = json.loads(body)
-        said = json.loads(signed["document"])["result"]
+        said = json.loads(signed["document"]).get("result", "a report")
         self._chronicle.say(f"replayed {call.request[:8]} ({call.action} {call.target}): signed {said}")
         with self._processes.courier_out.open("a", encoding="utf-8") as file:
             file.write(json.dumps([call.target, signed["document"], signed["signer"], signed["signature"]]) + "\n")
