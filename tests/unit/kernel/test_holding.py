@@ -325,6 +325,7 @@ def test_what_was_never_held_cannot_be_withdrawn(room: MemoryCluster, order: Ord
 def _in_the_way(room: MemoryCluster, request: str, kind: str) -> Path:
     """Have the disk refuse an entry of n2's journal."""
     path = room.folder / "n2" / "state" / "journal" / f".{request}.{kind}.new"
+    path.unlink(missing_ok=True)
     path.mkdir()
     return path
 

@@ -111,9 +111,10 @@ def test_what_was_answered_before_drops_nothing_when_it_comes_again(room: Memory
     agent.withdraw(id_of(gone))
     order = order_of(room, after_demotion(room))
     agent.hold(order)
-    for again in (lambda: agent.run(old), lambda: agent.hold(old), lambda: agent.hold(gone), lambda: agent.run(gone)):
-        with pytest.raises(RequestDuplicate):
-            again()
+    for again in (agent.run, agent.hold):
+        for sent_before in (old, gone):
+            with pytest.raises(RequestDuplicate):
+                again(sent_before)
     agent.withdraw(id_of(gone))
     assert held_by(room) == id_of(order)
 
