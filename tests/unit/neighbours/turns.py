@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from aerodb.audit.comparison import path_texts
 from aerodb.audit.record import Record, TurnRecord
-from aerodb.control.dispatch import Logged
+from aerodb.control.dispatch import LoggedAt
 from aerodb.kernel.agent import Agent
 from aerodb.protocol import canonical
 from aerodb.protocol.ahead import Earlier, Later
@@ -87,7 +87,7 @@ def order_of(room: MemoryCluster, planned: Planned, person: str = "alice") -> Or
     others = {name: report(room, name, nonce) for name in room.houses if name != target}
     late = Snapshot(cluster=room.cluster.id, nonce=nonce, reports=others, missing={})
     seen = room.houses[target].agent.holder.seen_size()
-    return room.plane._parts.dispatcher.order(plan, signed, Logged(sequence, ""), seen, late)
+    return room.plane._parts.dispatcher.order(plan, signed, LoggedAt(sequence, ""), seen, late)
 
 
 def after_demotion(room: MemoryCluster, first: str = "", person: str = "alice") -> Planned:
