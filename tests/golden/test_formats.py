@@ -17,7 +17,7 @@ from aerodb.audit.export import read_lines
 from aerodb.audit.logged import Logged
 from aerodb.audit.meaning import judged
 from aerodb.audit.note import sign_checkpoint
-from aerodb.audit.record import Record, RecordEvent, TurnRecord, decode_record, read_record
+from aerodb.audit.record import LaterRecord, Record, RecordEvent, TurnRecord, decode_record, read_record
 from aerodb.audit.tree import leaf_hash
 from aerodb.cli.profile import read_profile
 from aerodb.kernel.node import read_node
@@ -42,7 +42,7 @@ class RecordWithMore(Record, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     more: str = ""
 
 
-class RecordFour(TurnRecord, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RecordFour(LaterRecord, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The same field as a version that follows the newest one, beside it."""
 
     FORMAT: ClassVar[Format] = Format(
