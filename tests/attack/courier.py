@@ -93,7 +93,7 @@ class Courier(Agents):
         if self.mode == "twice":
             for each in self.passed[-PASSED_MAX:]:
                 self._aside(*each)
-            self._aside(node, path, body)
+            self._aside(node, path, body, BESIDE_SECONDS)
             if path in OTHER_WAY:
                 self._aside(node, OTHER_WAY[path], body, BESIDE_SECONDS)
         if self.mode in {"mangled", "unready"} and not path.endswith("/withdraw"):

@@ -310,12 +310,12 @@ def keep(round_: Round, history: History, folder: Path) -> None:
                 shutil.copy(round_.running.home(node) / path, folder / f"{node}-{Path(path).name}")
 
 
-def play(arena: Arena, seed: int, kept: Path) -> Played:
+def play(arena: Arena, seed: int, kept: Path, script: Callable[[int], Script] = script_of) -> Played:
     """Play the round of a seed; where it finds something, or all is to be kept, its history stays in `kept`."""
     begin, folder = time.monotonic(), kept / f"seed-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    round_ = Round(arena, script_of(seed), folder / "diary.txt")
+    round_ = Round(arena, script(seed), folder / "diary.txt")
     try:
         round_.begin()
         round_.play()

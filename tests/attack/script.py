@@ -120,3 +120,23 @@ def script_of(seed: int) -> Script:
         mode = draws.pick(MODES) if draws.chance(14) else mode
         beats.append(_beat(draws, used, mode, hands=hands))
     return Script(seed=seed, shape=shape, small=small, lost=not hands and draws.chance(30), beats=tuple(beats))
+
+
+def sequences_of(seed: int) -> Script:
+    """Return a round of switchovers that are signed ahead, each under some kind of courier, some with a death."""
+    draws, beats = Draws(f"aerodb attack ahead {seed}"), list[Beat]()
+    modes = [draws.pick(MODES) for _ in range(draws.between(3, 4))]
+    for mode in modes:
+        lots = (draws.below(60), 1, 1, draws.below(60), draws.below(60), *(draws.below(60) for _ in range(3)))
+        replayed = Fault(kind="replay", whom=0, after=draws.pick((0, 700)), lasting=draws.below(60))
+        beats += [
+            Beat(campaign="gather", lots=lots, faults=()),
+            Beat(
+                campaign="switchover",
+                lots=lots,
+                faults=(replayed,),
+                mode=mode,
+                agent_dies=(draws.below(2), draws.between(1, STEPS_MAX)) if draws.chance(30) else None,
+            ),
+        ]
+    return Script(seed=seed, shape="three", small="", lost=False, beats=tuple(beats))

@@ -9,9 +9,11 @@ import pytest
 
 from tests.attack.arena import Arena
 from tests.attack.rounds import play
+from tests.attack.script import sequences_of
 from tests.faults.conftest import PORTS_A_WORKER, PORTS_FROM, _folder_above
 
 SEEDS = (5, 1)
+SEQUENCES = (5,)
 
 
 @pytest.fixture(scope="module")
@@ -34,5 +36,14 @@ def test_a_round_finds_nothing(arena: Arena, seed: int) -> None:
     machine that does much else a node takes longer to come up.
     """
     played = play(arena, seed, Path("build/attack"))
+    assert [each for each in played.checked.findings if each.property != "way out"] == [], played.folder
+    assert played.acknowledged > 0
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seed", SEQUENCES)
+def test_a_round_of_sequences_finds_nothing(arena: Arena, seed: int) -> None:
+    """Whatever hostile couriers do with what is held, withdrawn and run in its turn, every promise is kept."""
+    played = play(arena, seed, Path("build/attack"), sequences_of)
     assert [each for each in played.checked.findings if each.property != "way out"] == [], played.folder
     assert played.acknowledged > 0

@@ -1,7 +1,7 @@
 """The sequence of moves comes from the seed alone."""
 
 from tests.attack.draws import Draws
-from tests.attack.script import CAMPAIGNS, DAMAGE, FAULTS, HANDS, SHAPES, script_of
+from tests.attack.script import CAMPAIGNS, DAMAGE, FAULTS, HANDS, MODES, SHAPES, script_of, sequences_of
 
 SEEDS = range(300)
 
@@ -22,6 +22,14 @@ def test_everything_comes_up() -> None:
     assert {beat.campaign for beat in beats} == {name for name, _ in CAMPAIGNS}
     drawn = {fault.kind for beat in beats for fault in beat.faults}
     assert drawn == {name for name, _ in FAULTS} | {name for name, _ in HANDS}
+
+
+def test_a_round_of_sequences_comes_from_its_seed() -> None:
+    """Every kind of courier is met by some seed, and every switchover in it is signed ahead."""
+    assert sequences_of(7) == sequences_of(7)
+    beats = [beat for seed in SEEDS for beat in sequences_of(seed).beats if beat.campaign == "switchover"]
+    assert {beat.mode for beat in beats} == set(MODES)
+    assert all(beat.lots[2] % 2 for beat in beats)
 
 
 def test_no_more_is_destroyed_than_a_cluster_is_made_to_survive() -> None:
