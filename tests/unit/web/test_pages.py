@@ -163,7 +163,8 @@ def _document(plan: Plan) -> str:
     )  # fmt: skip
     values: dict[str, object] = {
         **COMMON, "plan": plan, "plan_text": "", "sheet": sheet(plan, digest), "line": line, "over": "",
-        "turn": NOBODYS, "outcome": (), "may_ask_outcome": False, "records": (), "redacted": False, "options": "",
+        "turn": NOBODYS, "outcome": (), "step": "", "may_ask_outcome": False, "records": (),
+        "redacted": False, "options": "",
     }  # fmt: skip
     return render("request.html", values).decode()
 
