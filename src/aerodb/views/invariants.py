@@ -28,6 +28,8 @@ DIFFERENT: dict[Invariant, str] = {
     Invariant.SUCCESSOR_STREAMS: "The successor streams from the node and counts for its commits (follow).",
     Invariant.SUCCESSOR_ELECTABLE: "Enough members have pledged this term to the successor (a standby by fence), or "
     "none of those that are needed has pledged it to another.",
+    Invariant.SUCCESSOR_HOLDS: "The successor's own report shows that it holds the named order: of that request and "
+    "that plan, after this request, for the term that this one pledges.",
     Invariant.PLEDGES_KEPT: "Each pledger reports that it keeps its pledge: it serves nothing and receives from nobody "
     "that it does not stand for.",
     Invariant.ELECTION_QUORUM: "A majority of the members has pledged this term to this candidate: a standby by fence, "

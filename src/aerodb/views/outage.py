@@ -58,9 +58,7 @@ def _outage(notes: tuple[str, ...]) -> tuple[str, str]:
     if before is None or after is None:
         return "warn", "The plan does not say what becomes of writes."
     if any(note.startswith(ONCE) for note in notes):
-        ends = "None by this: it ends the outage of the request before it."
-        waits = "None by this: writes are not known to be acknowledged after it either."
-        return ("good", ends) if after.startswith(ACKNOWLEDGED) else ("warn", waits)
+        return _outage_before(after)
     goes_on, comes = before.startswith(ACKNOWLEDGED), after.startswith(ACKNOWLEDGED)
     if before == after and during is None:
         same = "None by this: writes are not known to be acknowledged, before or after."
@@ -78,6 +76,13 @@ def _outage(notes: tuple[str, ...]) -> tuple[str, str]:
         when = "afterwards" if _survived(after) == left else "meanwhile"
         return "warn", f"None, but writes survive fewer losses {when}."
     return "good", "None: writes go on."
+
+
+def _outage_before(after: str) -> tuple[str, str]:
+    """Return what is said of writes where another request stops them before this one."""
+    if after.startswith(ACKNOWLEDGED):
+        return "good", "None by this: it ends the outage of the request before it."
+    return "warn", "None by this: writes are not known to be acknowledged after it either."
 
 
 def notes_stop(notes: tuple[str, ...]) -> bool:
