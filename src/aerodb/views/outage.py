@@ -49,7 +49,7 @@ def _survived(said: str) -> int:
 def outage(notes: tuple[str, ...]) -> Weight:
     """Return what a plan's notes say of writes, as its first weight; the facts are the notes themselves, whole."""
     said = writes_notes(notes)
-    style, headline = _outage(said)
+    style, headline = _outage_before(said) or _outage(said)
     return Weight("OUTAGE", style, (headline,), said)
 
 
@@ -57,8 +57,6 @@ def _outage(notes: tuple[str, ...]) -> tuple[str, str]:
     before, after, during = _part(notes, NOW, BOTH), _part(notes, AFTER, BOTH), _part(notes, MEANWHILE)
     if before is None or after is None:
         return "warn", "The plan does not say what becomes of writes."
-    if any(note.startswith(ONCE) for note in notes):
-        return _outage_before(after)
     goes_on, comes = before.startswith(ACKNOWLEDGED), after.startswith(ACKNOWLEDGED)
     if before == after and during is None:
         same = "None by this: writes are not known to be acknowledged, before or after."
@@ -78,9 +76,11 @@ def _outage(notes: tuple[str, ...]) -> tuple[str, str]:
     return "good", "None: writes go on."
 
 
-def _outage_before(after: str) -> tuple[str, str]:
-    """Return what is said of writes where another request stops them before this one."""
-    if after.startswith(ACKNOWLEDGED):
+def _outage_before(notes: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return what is said of writes where another request stops them before this one; None where none does."""
+    if not any(note.startswith(ONCE) for note in notes):
+        return None
+    if (_part(notes, AFTER) or "").startswith(ACKNOWLEDGED):
         return "good", "None by this: it ends the outage of the request before it."
     return "warn", "None by this: writes are not known to be acknowledged after it either."
 

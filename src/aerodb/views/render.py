@@ -121,7 +121,7 @@ def sheet_lines(made: Sheet, unfold: str) -> list[Line]:
     parted = [*failing, Line("plain", "")] if failing else []
     return [
         Line("heading", f"{shown(made.title)}   (cluster {shown(made.cluster)})"),
-        Line(made.style, f"{MARKS[made.style]} {made.answer}"),
+        *(Line(made.style, line) for line in wrapped(made.answer, 2, f"{MARKS[made.style]} ")),
         *(Line("warn", line) for said in made.before for line in wrapped(said, 2)),
         Line("plain", ""),
         *parted,
