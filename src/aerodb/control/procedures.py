@@ -1,7 +1,8 @@
 """Laying a procedure out, for whoever may look: its orders, what is done under the ticket, how each step is judged.
 
 - It asks for nothing, records nothing, chooses nothing and keeps nothing.
-- Done is what the log says was executed, with exactly that reason, action, target and arguments.
+- Done is what the log says was executed, with exactly that reason, action, target and arguments, whether or not it was
+  signed ahead.
 - Who may not see sensitive facts sees its texts as `control.veil` lets them.
 """
 
@@ -23,6 +24,7 @@ from aerodb.control.versions import KnownVersions
 from aerodb.errors import AeroError
 from aerodb.past.speaking import SPOKEN
 from aerodb.protocol import canonical
+from aerodb.protocol.ahead import AFTER, THEN
 from aerodb.protocol.cluster import Operator, Role
 from aerodb.protocol.plan import Snapshot
 from aerodb.protocol.procedure import Procedure, ProcedureOrder, ProcedureStep, StepDone
@@ -158,7 +160,8 @@ def _steps(records: list[Record], reason: str) -> dict[Step, StepDone]:
     for record in reversed(records):
         other = record.arguments.get(ARGUMENTS.get(record.action, ""), "")
         step = Step(action=record.action, target=record.target, other=other)
-        if record.reason == reason and step.arguments == record.arguments:
+        asked = {name: value for name, value in record.arguments.items() if name not in (AFTER, THEN)}
+        if record.reason == reason and step.arguments == asked:
             found[step] = StepDone(request=record.request, at=record.at, operator=record.operator)
     return found
 

@@ -6,7 +6,11 @@ The command line and the pages show the same words from here. Pure: no I/O, no c
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
+from msgspec.structs import replace
+
+from aerodb.protocol.ahead import AFTER
 from aerodb.protocol.plan import Loss, Result, Verdict
 from aerodb.protocol.procedure import Procedure, ProcedureOrder, ProcedureStep
 from aerodb.protocol.writes import Writes
@@ -151,7 +155,21 @@ def _order(procedure: Procedure, order: ProcedureOrder, heading: str) -> OrderSh
         steps.append(_step(step, number, procedure.reason, before))
         before = step.writes or before
     remarks = tuple(f"Note: {each}." for each in order.remarks)
-    return OrderShown(heading=heading, steps=tuple(steps), remarks=remarks)
+    return OrderShown(heading=heading, steps=tuple(steps), remarks=(*remarks, *_ahead(order, procedure.reason)))
+
+
+def _ahead(order: ProcedureOrder, reason: str) -> tuple[str, ...]:
+    """Say of a promotion right after a demotion, neither of them done, how it is signed before that."""
+    found = list[str]()
+    for number, (first, second) in enumerate(pairwise(order.steps), 1):
+        pair = (first.action, second.action, first.arguments.get("for")) == ("demote", "promote", second.target)
+        if pair and first.done is None and second.done is None:
+            after = replace(second, arguments={AFTER: f"{first.action}:{first.target}"})
+            found.append(
+                f"Step {number + 1} can be signed before step {number}, so that nobody reads while writes wait: "
+                f"{typed(after, reason)}. It is held, and says how step {number} is typed then."
+            )
+    return tuple(found)
 
 
 def _step(step: ProcedureStep, number: int, reason: str, before: Writes) -> StepShown:

@@ -41,7 +41,7 @@ def commands(text: str, order: int = 1) -> list[str]:
     """Return the lines of an order that are to be typed, as they stand there."""
     parts = re.split(r"^Order \d+ of \d+: .*$", text, flags=re.MULTILINE)
     part = parts[order] if len(parts) > 1 else text
-    return [line.strip() for line in part.splitlines() if line.strip().startswith("aerodb ")]
+    return [line.strip() for line in part.splitlines() if line.startswith("    aerodb ")]
 
 
 def types(stage: Stage, line: str) -> Shown:
@@ -91,6 +91,23 @@ def test_a_whole_switchover_is_walked_by_the_printed_lines(stage: Stage, order: 
         assert step.writes is not None
         assert step.writes.headline == after.writes.headline
     assert printed(stage, "switchover", "n1", "n2").startswith("Switchover from n1 to n2: 5 of 5 requests done\n")
+
+
+def test_a_switchover_that_is_signed_ahead_is_walked_too(stage: Stage) -> None:
+    """It is said how, as it is typed; each of the two is done by a request that names the other."""
+    for line in commands(printed(stage, "switchover", "n1", "n2"))[:2]:
+        assert types(stage, line).code == 0
+    text = " ".join(printed(stage, "switchover", "n1", "n2").split())
+    said = re.search(r"Step 4 can be signed before step 3, so that nobody reads while writes wait: (.*?)\. It is", text)
+    assert said is not None, text
+    held = types(stage, said[1])
+    assert held.code == 8, held.plain + held.err
+    first = re.search(r"aerodb demote n1 --for n2 --then \S+", held.plain)
+    assert first is not None
+    assert types(stage, f'{first[0]} --reason "{TICKET}"').code == 0
+    found = laid(stage, "switchover", "n1", "n2")
+    assert states(found) == ["done", "done", "done", "done", "judged now"]
+    assert "can be signed before" not in printed(stage, "switchover", "n1", "n2")
 
 
 @pytest.mark.parametrize("order", [1, 2])
