@@ -1,8 +1,7 @@
-"""Procedures as they are laid out: what is foreseen of each step is what then is so, for every size of cluster."""
+"""Procedures as they are laid out. That what is foreseen is then so is held for every size in tests/exhaustive."""
 
 from collections.abc import Callable
 
-import pytest
 from msgspec.structs import replace
 
 from aerodb.protocol.chain import founded
@@ -65,34 +64,6 @@ def lost(cluster: Cluster, way: Way) -> Scene:
     if not any(step.target == "n1" for step in way.steps):
         del scene["n1"]
     return streamed(scene)
-
-
-@pytest.mark.parametrize("lay", [planned, planned_bare])
-@pytest.mark.parametrize(("data", "quorum", "witness"), SIZES)
-def test_what_is_foreseen_of_a_switchover_is_then_so(data: int, quorum: int, lay: Lay, *, witness: bool) -> None:
-    """Every step is foreseen to be accepted and is, and writes are after each what was foreseen, at every stage."""
-    cluster = sized(data, quorum, witness=witness)
-    walked(begun(cluster), cluster, lay(cluster, "n1", "n2"))
-
-
-@pytest.mark.parametrize("lay", [failover, failover_bare])
-@pytest.mark.parametrize(("data", "quorum", "witness"), SIZES)
-def test_what_is_foreseen_of_a_failover_is_then_so(data: int, quorum: int, lay: Lay, *, witness: bool) -> None:
-    """Likewise, while the primary is gone: promote rests on pledges that are foreseen."""
-    cluster = sized(data, quorum, witness=witness)
-    way = lay(cluster, "n1", "n2")
-    first = walked(lost(cluster, way), cluster, way)
-    promoted = next(step for step in first.steps if step.action == "promote")
-    assert cluster.majority == 1 or "election-quorum" in promoted.only_then
-
-
-@pytest.mark.parametrize(("data", "quorum", "witness"), SIZES)
-def test_what_is_foreseen_of_an_election_that_is_given_up_is_then_so(data: int, quorum: int, *, witness: bool) -> None:
-    """Likewise, for a standby that was fenced while the primary lives."""
-    cluster = sized(data, quorum, witness=witness)
-    fenced = f"n{data}"
-    scene = walk(begun(cluster), cluster, Step(action="fence", target=fenced, other=fenced))
-    walked(scene, cluster, given_up(cluster, "n1", [fenced]))
 
 
 def test_a_candidate_that_lacks_wal_is_foreseen_to_be_rejected() -> None:
