@@ -226,6 +226,11 @@ def node_remarks(facts: Facts) -> list[Remark]:
         found.append(("warn", f"has pledged term {pledged.term} to {pledged.node}, not granted as far as it knows"))
     if standing.weakened:
         found.append(("bad", "served under a weaker policy: it may have acknowledged commits that it alone holds"))
+    if facts.held:
+        order, after = facts.held, " ".join(facts.held.after.split(":")[:2])  # A node may say anything: not parsed.
+        found.append(
+            ("plain", f"holds the order to {order.action} (request {order.request}), until {after} is executed")
+        )
     if standing.halted:
         found.append(("warn", "was stopped by a person, and stays down until a person starts it"))
     if facts.unfinished is not None:

@@ -47,6 +47,8 @@ def test_a_switchover_in_two_commands(stage: Stage) -> None:
     words = held(stage)
     later = words[words.index("--then") + 1]
     assert "awaits its turn" in stage.run("requests").plain
+    status = " ".join(stage.run("status").plain.split())
+    assert f"n2 holds the order to promote (request {later}), until demote n1 is executed" in status
     shown = stage.run(*words, typed="n1\n")
     assert shown.code == 0, shown.plain + shown.err
     text = stage.decisions[later].plan
