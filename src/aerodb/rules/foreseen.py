@@ -140,12 +140,16 @@ def _fenced(view: View, peer: Peer) -> Peer:
 
 
 def _demoted(view: View, peer: Peer) -> Peer:
-    """Return a primary that was shut down cleanly and has pledged: its WAL ends where it is foreseen to."""
-    pledged = _fenced(view, peer)
+    """Return a primary that was shut down cleanly and has pledged: its WAL ends where it is foreseen to.
+
+    Whom its settings name stays: a demotion writes none.
+    """
+    pledged, before = _fenced(view, peer), view.own.facts.instance
     instance = pledged.facts.instance
     end = instance.position.lsn if instance and instance.position else None
     standing = replace(pledged.facts.standing, halted=True)
-    return _with_instance(_with_standing(pledged, standing), shutdown=end, recovery=False)
+    attached = before.attached if before else None
+    return _with_instance(_with_standing(pledged, standing), shutdown=end, recovery=False, attached=attached)
 
 
 def _followed(view: View, peer: Peer) -> Peer:

@@ -123,6 +123,14 @@ def test_where_a_wal_will_end_that_still_grows_is_not_guessed() -> None:
     assert order.steps[3].writes is None
 
 
+def test_a_primary_whose_settings_name_an_upstream_is_foreseen_to_keep_them() -> None:
+    """A demotion writes none: its pledge would count for nothing, and the promotion is foreseen to be rejected."""
+    scene = with_instance(begun(THREE), "n1", attached="n3")
+    steps = {step.action: step for step in laid(scene, THREE, planned_bare(THREE, "n1", "n2")).steps}
+    promoted = {each.invariant: each.result for each in steps["promote"].verdicts}
+    assert (steps["promote"].accepted, promoted["pledges-kept"]) == (False, "violated")
+
+
 def test_nothing_is_judged_on_what_a_rejected_step_would_leave() -> None:
     """Every step behind one that would be rejected says that it rests on that one."""
     scene = with_instance(begun(THREE), "n3", drift=("primary_conninfo",))
