@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from aerodb.errors import AeroError
+from aerodb.past.speaking import SPOKEN, stated
 from aerodb.protocol import canonical
 from aerodb.protocol.events import EventPage
 from aerodb.protocol.facts import Report, State
@@ -72,7 +73,8 @@ class Lookers:
                 self.told[path, said] += 1
 
 
-REPORT, PATHS = "/v1/report?nonce={nonce}", ("/v1/report?nonce={nonce}", "/primary", "/standby", "/metrics")
+REPORT = f"/v1/report?nonce={{nonce}}&rules={stated(SPOKEN)}"
+PATHS = (REPORT, "/primary", "/standby", "/metrics")
 
 
 def answered(ask: Callable[[], bytes]) -> bytes:

@@ -62,11 +62,11 @@ def everything(running: Running) -> Iterator[tuple[str, str, dict[str, str]]]:
     for action in catalogue().values():
         for target in names:
             values = MARKS if action.every_arguments(running.cluster) is None else names
-            for chosen in permutations(values, len(action.arguments)):
+            for chosen in permutations(values, len(action.needed)):
                 yield (
                     action.name,
                     target,
-                    {each.name: name for each, name in zip(action.arguments, chosen, strict=True)},
+                    {each.name: name for each, name in zip(action.needed, chosen, strict=True)},
                 )
 
 

@@ -17,16 +17,21 @@ from aerodb.audit.trust import Trust
 from aerodb.errors import AeroError
 from aerodb.local.stage import READY_SECONDS_MAX
 from aerodb.local.writer import Writer
-from aerodb.past.speaking import FIRST, HEADER, RulesApart
+from aerodb.past.releases import MADE_BY
+from aerodb.past.speaking import FIRST, HEADER, SPOKEN, RulesApart, spoken, stated
 from aerodb.protocol import canonical
 from aerodb.protocol.plan import Plan
 from aerodb.rules.explain import TargetSilent
 from aerodb.rules.invariants import RULES
 from tests.faults.conftest import Ground, Running
+from tests.faults.people import new_id
 from tests.faults.releases import MixedStage, types, unpacked
 from tests.faults.test_configure import second_operator
 
 NODES = ("n1", "n2", "n3")
+BEFORE = SPOKEN[-1]
+RELEASE = MADE_BY[BEFORE]
+"""The release that brought the rules before this build's."""
 
 
 @contextmanager
@@ -45,14 +50,21 @@ def writing(running: Running) -> Iterator[Writer]:
 
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the code of release 0.1.0."""
+    """Return the code of the release before this build's rules."""
     folder = tmp_path_factory.mktemp("released")
+    return unpacked(RELEASE, folder / RELEASE)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the code of release 0.1.0, which knows of no later version of the configuration."""
+    folder = tmp_path_factory.mktemp("first")
     return unpacked("0.1.0", folder / "0.1.0")
 
 
 @pytest.fixture
 def old(ground: Ground, golden: Path) -> Iterator[tuple[Running, MixedStage]]:
-    """Return a cluster all of whose parts are of release 0.1.0."""
+    """Return a cluster all of whose parts are of that release."""
     running = ground.begin()
     running.stage.stop_with_postgres()
     stage = MixedStage(running.layout, golden)
@@ -97,16 +109,24 @@ def verifies(running: Running) -> None:
     assert verdict.whole, verdict
 
 
+def knows_no_sequence(running: Running, node: str) -> bool:
+    """Tell whether a promotion that comes after another one is refused, where not all speak the new rules."""
+    after = f"demote:{next(each for each in NODES if each != node)}:{new_id()}"
+    with pytest.raises(AeroError) as caught:
+        running.api.ask("promote", node, after=after)
+    return "after" in caught.value.message and caught.value.executed == "not executed"
+
+
 def test_agents_first(old: tuple[Running, MixedStage], golden: Path) -> None:
     """The old control plane works with new agents; then it is replaced, and the cluster speaks the new rules."""
     running, stage = old
     with writing(running) as writer:
-        assert does(running, "checkpoint", "n1") == FIRST
+        assert does(running, "checkpoint", "n1") == BEFORE
         for node, primary, successor in (("n3", "n1", "n2"), ("n1", "n2", "n3"), ("n2", "n3", "n1")):
             before = running.postmaster(node)
             stage.replace(node, None)
             assert running.postmaster(node) == before  # PostgreSQL goes on.
-            assert switches(running, primary, successor) == {FIRST}
+            assert switches(running, primary, successor) == {BEFORE}
             assert writer.wait_for_more(1)
         assert types(running.layout, golden, "status")[0] == 0
         assert types(running.layout, None, "status")[0] == 0
@@ -121,21 +141,17 @@ def test_the_control_plane_first(old: tuple[Running, MixedStage], golden: Path) 
     running, stage = old
     with writing(running) as writer:
         stage.replace("control", None)
-        assert switches(running, "n1", "n2") == {FIRST}
+        assert switches(running, "n1", "n2") == {BEFORE}
         for node, primary, successor in (("n2", "n2", "n1"), ("n1", "n1", "n3")):
-            error = refused(running, "reload", node)
-            assert (error.code, error.invariants) == (RulesApart.code, ("configuration-agrees",))
-            assert f"{FIRST} (AeroDB 0.1.0)" in error.message
-            assert RULES in error.message
+            assert knows_no_sequence(running, node)
             stage.replace(node, None)
-            assert does(running, "reload", node) == RULES  # It rests on what this node says, who speaks them.
-            assert switches(running, primary, successor) == {FIRST}
+            assert switches(running, primary, successor) == {BEFORE}
             assert writer.wait_for_more(1)
         code, said = types(running.layout, None, "explain", "checkpoint", "n3")
         assert code == 0
-        assert f"By {FIRST} (AeroDB 0.1.0)" in said
+        assert f"By {BEFORE} (AeroDB {RELEASE})" in said
         code, said = types(running.layout, None, "status")
-        assert (code, f"n3 speaks {FIRST} (AeroDB 0.1.0)" in said, "n1 speaks" in said) == (0, True, False), said
+        assert (code, f"n3 speaks {BEFORE} (AeroDB {RELEASE})" in said, "n1 speaks" in said) == (0, True, False), said
         assert types(running.layout, golden, "status")[0] == 0
         stage.replace("n3", None)
         assert switches(running, "n3", "n1") == {RULES}
@@ -147,9 +163,9 @@ def test_an_old_command_line_is_planned_for_in_what_it_checks(old: tuple[Running
     running, stage = old
     for name in ("control", *NODES):
         stage.replace(name, None)
-    running.api.client.headers.clear()
-    assert does(running, "checkpoint", "n2") == FIRST
-    assert refused(running, "reload", "n2").code == RulesApart.code
+    running.api.client.headers[HEADER] = stated(spoken(BEFORE))
+    assert does(running, "checkpoint", "n2") == BEFORE
+    assert knows_no_sequence(running, "n2")
     for words in (("status",), ("status", "--json"), ("explain", "checkpoint", "n2"), ("explain", "stop", "n1")):
         code, said = types(running.layout, golden, *words)
         assert (code, "Traceback" in said) == (0, False), said
@@ -160,30 +176,27 @@ def test_an_old_command_line_is_planned_for_in_what_it_checks(old: tuple[Running
 
 
 def test_a_new_command_line_with_all_old_parts(old: tuple[Running, MixedStage]) -> None:
-    """It shows and checks what the old ones make, and is told that they do not have the new action."""
+    """It shows and checks what the old ones make, and is told that they know of no request after another."""
     running, _ = old
     code, said = types(running.layout, None, "status", "--json")
     assert (code, json.loads(said)["consistent"]) == (0, True)
     code, said = types(running.layout, None, "explain", "stop", "n3")
-    assert (code, f"By {FIRST} (AeroDB 0.1.0)" in said) == (0, True)
-    code, said = types(running.layout, None, "explain", "reload", "n3")
-    assert code != 0
-    assert "Traceback" not in said
-    assert "malformed" not in said
-    assert "reload" in said
-    assert does(running, "checkpoint", "n3") == FIRST
-    assert refused(running, "reload", "n3").code == "input.action-unknown"
+    assert (code, f"By {BEFORE} (AeroDB {RELEASE})" in said) == (0, True)
+    code, said = types(running.layout, None, "explain", "promote", "n3", "--after", "demote:n1")
+    assert (code == 0, "Traceback" in said, "after" in said) == (False, False, True)
+    assert does(running, "checkpoint", "n3") == BEFORE
+    assert knows_no_sequence(running, "n3")
     verifies(running)
 
 
-def test_a_node_that_was_rolled_back_after_people_changed_holds_up_nobody(fresh: Running, golden: Path) -> None:
+def test_a_node_that_was_rolled_back_after_people_changed_holds_up_nobody(fresh: Running, first: Path) -> None:
     """It knows of version 1 alone, so it is silent: the others say truly what they have taken, and elect without it."""
     second_operator(fresh)
     fresh.stage.stop_with_postgres()
     stage = MixedStage(fresh.layout, None)
     fresh.stage = stage
     assert not stage.start_what_starts(threading.Event(), READY_SECONDS_MAX)
-    stage.replace("n3", golden)
+    stage.replace("n3", first)
     code, said = types(fresh.layout, None, "status")
     assert code == 0
     assert "not of this chain" not in said
@@ -192,13 +205,13 @@ def test_a_node_that_was_rolled_back_after_people_changed_holds_up_nobody(fresh:
     error = refused(fresh, "stop", "n3")
     assert (error.code, error.invariants) == (RulesApart.code, ("configuration-agrees",))
     assert "the configuration has version 3" in error.message
-    code, said = types(fresh.layout, golden, "status")
+    code, said = types(fresh.layout, first, "status")
     assert (code, RulesApart.code in said, "Traceback" in said) == (1, True, False), said
     assert {does(fresh, "demote", "n1", for_="n2"), does(fresh, "promote", "n2")} == {RULES}
 
 
 def test_a_node_that_pledged_by_the_newer_rules_and_was_rolled_back_holds_up_nobody(
-    fresh: Running, golden: Path
+    fresh: Running, first: Path
 ) -> None:
     """Its own pledge is one that the older release cannot read: it says so, acts on nothing, and is back when it is."""
     fresh.stage.stop_with_postgres()
@@ -206,7 +219,7 @@ def test_a_node_that_pledged_by_the_newer_rules_and_was_rolled_back_holds_up_nob
     fresh.stage = stage
     assert not stage.start_what_starts(threading.Event(), READY_SECONDS_MAX)
     assert does(fresh, "fence", "n3", for_="n3") == RULES
-    stage.replace("n3", golden)
+    stage.replace("n3", first)
     code, said = types(fresh.layout, None, "status")
     assert (code, "unknown field `epoch`" in said) == (0, True), said
     assert refused(fresh, "stop", "n3").code == TargetSilent.code

@@ -5,8 +5,9 @@ sends to it. If neither is known, it stands alone: a missing node has its place,
 depends only on the names and the upstreams. Pure: no I/O, no clock.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from aerodb.protocol.classification import REDACTED
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, State
 from aerodb.rules.replaying import sized
@@ -55,8 +56,10 @@ def _upstream(name: str, observed: Observed) -> str | None:
     return None
 
 
-def draw(cluster: Cluster, observed: Observed) -> tuple[MapNode, ...]:
+def draw(cluster: Cluster, observed: Observed, *, addresses: bool = True) -> tuple[MapNode, ...]:
     """Return the map of a snapshot: its roots, each with what streams from it, in the configuration's order.
+
+    Without `addresses` these are redacted.
 
     Nodes that stream from one another in a ring stand once each, below the first of them.
     """
@@ -67,19 +70,21 @@ def draw(cluster: Cluster, observed: Observed) -> tuple[MapNode, ...]:
     def grown(name: str) -> MapNode:
         placed.add(name)
         below = tuple(grown(each) for each in names if upstreams[each] == name and each not in placed)
-        return _node(cluster, name, upstreams[name], observed, below)
+        where = _address(cluster, name) if addresses else (("dim", REDACTED),)
+        found = _node(name, upstreams[name], observed, below)
+        return replace(found, lines=(*where, *found.lines))
 
     roots = [name for name in names if upstreams[name] not in names]
     return tuple(grown(name) for name in (*roots, *names) if name not in placed)
 
 
-def _node(cluster: Cluster, name: str, upstream: str | None, observed: Observed, below: tuple[MapNode, ...]) -> MapNode:
+def _node(name: str, upstream: str | None, observed: Observed, below: tuple[MapNode, ...]) -> MapNode:
     facts = observed.facts.get(name)
     return MapNode(
         name=name,
         role=facts.standing.role if facts else "",
         style=_style(facts),
-        lines=(*_address(cluster, name), *_lines(name, facts, observed)),
+        lines=_lines(name, facts, observed),
         stream=None if upstream is None else _stream(name, upstream, observed),
         below=below,
     )

@@ -49,7 +49,7 @@ def cluster_page(configuration: Cluster, status: Status) -> Page:
             "status": status,
             "writes": found,
             "certificates": certificates_text(status.certificates),
-            "map": draw(configuration, observed),
+            "map": draw(configuration, observed, addresses=not status.redacted),
             "table": fact_table(names, observed, (log_row(names, status.log_views),)),
             "deviations": deviations(found, status_remarks(status, observed)),
             "reporting": (len(observed.facts), len(names)),

@@ -89,7 +89,7 @@ def as_of(visit: Visit) -> Page:
     values = {
         "then": then,
         "writes": writes(configuration, observed.facts),
-        "map": draw(configuration, observed),
+        "map": draw(configuration, observed, addresses=not then.redacted),
         "names": names,
         "table": fact_table(tuple(names), observed),
         "matrix": matrix_rows(names, then.matrix),
