@@ -125,10 +125,6 @@ def test_enrolled_rekeyed_and_revoked_in_the_browser(operator: Visitor, fresh: R
     fits(operator, "/configuration")
     assert page.get_by_text(f"On n2 version {base + 3} does not hold yet (revoke alice)").count() == 1
     operator.picture("configuration")
-    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
-    operator.picture("configuration-narrow")
-    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
-    page.set_viewport_size({"width": 1360, "height": 900})
     assert "alice is revoked" in alice.types("whoami").text
     taken_elsewhere(operator, fresh, base + 3)
     words = " ".join(page.locator("h2#words ~ .raw").inner_text().split())

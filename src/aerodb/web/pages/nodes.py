@@ -7,6 +7,7 @@ from typing import Any
 
 from aerodb.errors import AeroError
 from aerodb.protocol.api import RequestLine, Status
+from aerodb.protocol.classification import REDACTED
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.timeline import Entry
 from aerodb.rules.writes import writes
@@ -42,10 +43,13 @@ def node_values(cluster: Cluster, name: str, status: Status) -> dict[str, Any]:
     observed = observe(cluster, status)
     found = writes(cluster, observed.facts)
     cells = [cell for cell in status.matrix if cell.node == name]
+    member, hidden = cluster.member(name), bool(status.redacted)
     return {
         "name": name,
         "role": role_text(name, observed),
-        "member": cluster.member(name),
+        "member": member,
+        "agent_at": REDACTED if hidden else member.agent,
+        "postgres_at": REDACTED if hidden else f"{member.postgres_host}:{member.postgres_port}",
         "status": status,
         "writes": found,
         "deviations": deviations(found, about(name, status_remarks(status, observed))),
