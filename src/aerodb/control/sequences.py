@@ -95,7 +95,7 @@ class Sequences:
                     return self._held(plan, confirmed.plan, signed)
                 became = self._dispatcher.became(asked, plan_digest(confirmed.plan), signed)
             except AeroError as error:
-                return self._ended(plan, confirmed.plan, f"{error.message}", error.code)
+                return self._ended(plan, confirmed.plan, error.message, error.code)
             return self._dispatcher.recorded(asked, plan_digest(confirmed.plan), became)
 
     def _held(self, plan: Plan, text: str, signed: Signed) -> Done:

@@ -73,10 +73,9 @@ class Answers:
         return self.last(request, self.signed(request, "", "not executed", never, established=True))
 
     def dropped(self, request: str) -> Signed:
-        """Journal and return the answer that an order was held by an earlier process, and will never be executed."""
+        """Journal and return the answer that an order was held once, is no more, and will never be executed."""
         dropped = OrderDropped(
-            f"{self._node.name} held it in the memory of an agent that has ended since: it was not executed, and never "
-            "will be"
+            f"{self._node.name} held it in memory, and holds it no more: it was not executed, and never will be"
         )
         return self.last(request, self.signed(request, "", "not executed", dropped, established=True))
 

@@ -47,18 +47,12 @@ class Holding:
         """
         self.drop("another order came to be held")
         self._store.hold(plan.request.id)
-        after = plan.request.arguments[AFTER]
-        self._order, self._held = (
-            order,
-            Held(
-                request=plan.request.id,
-                action=plan.request.action,
-                plan=plan_digest(order.plan),
-                after=after,
-                term=plan.term,
-            ),
-        )
-        say("order held", request=plan.request.id, action=plan.request.action, after=after)
+        asked, digest = plan.request, plan_digest(order.plan)
+        held = Held(
+            request=asked.id, action=asked.action, plan=digest, after=asked.arguments[AFTER], term=plan.term
+        )  # fmt: skip
+        self._order, self._held = order, held
+        say("order held", request=held.request, action=held.action, after=held.after)
 
     def take(self, request: str) -> Order | None:
         """Return the held order of `request`, and hold it no more: it has one turn. None if it is not held."""

@@ -382,6 +382,25 @@ def test_of_a_request_that_is_not_held(turn: Turn) -> None:
     assert answer(turn, turn.agent.trigger(sent(turn))) == ("executed", "")
 
 
+def test_a_disk_that_fails_in_its_turn_is_said_to_be_nothing_else(turn: Turn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is held no more, and its one answer blames no agent that would have ended: this one lives."""
+
+    def fails(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    trigger = sent(turn)
+    with monkeypatch.context() as patched:
+        patched.setattr(turn.agent._store, "write_seen", fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            turn.agent.trigger(trigger)
+    dropped = turn.agent.withdraw(turn.request)
+    assert answer(turn, dropped) == ("not executed", "kernel.order-dropped")
+    assert "ended" not in dropped.document
+    assert "holds it no more" in dropped.document
+    assert not promoted(turn)
+    stands(turn, dropped)
+
+
 def test_a_configuration_that_has_moved_on(turn: Turn) -> None:
     """Whoever signed may be nobody by now: n2 asks by the version that it has in its turn, however it came by that."""
     turn.agent._versions.take(text_of(changed(turn.room.cluster, revoke("alice"))))
