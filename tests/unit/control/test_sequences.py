@@ -14,8 +14,9 @@ from aerodb.protocol.api import Ask, Done, Planned, RequestLine, Requests
 from aerodb.protocol.plan import LaterPlan, Outcome, Plan, Result, plan_digest, plan_in
 from aerodb.transport.errors import Interrupted, Refused
 from tests.unit.neighbours.cluster import MemoryCluster
-from tests.unit.neighbours.life import PEOPLE, act, ask, confirm, events, outcome, records
+from tests.unit.neighbours.life import act, ask, confirm, events, outcome, records
 from tests.unit.neighbours.postgres import Fault
+from tests.unit.neighbours.turns import electing_n2
 from tests.unit.neighbours.wire import Killed
 
 
@@ -25,8 +26,7 @@ def room(tmp_path: Path) -> Iterator[MemoryCluster]:
 
     Whatever then happened, the judge of the log accuses nobody of anything.
     """
-    made = MemoryCluster(tmp_path, PEOPLE)
-    act(made, "fence", "w1", **{"for": "n2"})
+    made = electing_n2(tmp_path)
     yield made
     assert accused(made) == []
 

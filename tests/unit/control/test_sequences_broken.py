@@ -10,16 +10,15 @@ from aerodb.transport.errors import Interrupted, Refused
 from tests.unit.control.test_sequences import DROPPED, before, decline, held, held_by, said
 from tests.unit.kernel.test_holding_at_once import Meanwhile
 from tests.unit.neighbours.cluster import MemoryCluster
-from tests.unit.neighbours.life import PEOPLE, act, confirm, events, outcome
+from tests.unit.neighbours.life import act, confirm, events, outcome
+from tests.unit.neighbours.turns import electing_n2
 from tests.unit.neighbours.wire import Between, Killed
 
 
 @pytest.fixture
 def room(tmp_path: Path) -> MemoryCluster:
     """Return a cluster of three and a witness in memory, in which the witness has pledged to n2."""
-    made = MemoryCluster(tmp_path, PEOPLE)
-    act(made, "fence", "w1", **{"for": "n2"})
-    return made
+    return electing_n2(tmp_path)
 
 
 def loses(end: str) -> Between:

@@ -26,8 +26,8 @@ from aerodb.protocol.signed import Signed
 from aerodb.protocol.sshsig import sign_with_key
 from aerodb.rules.arguments import RequestMalformed
 from tests.unit.neighbours.cluster import MemoryCluster
-from tests.unit.neighbours.life import PEOPLE, act, ask, ask_for_seconds, confirm, sign_first
-from tests.unit.neighbours.turns import Turn, after_demotion, come, hold_one, order_of, outcome_of, sent
+from tests.unit.neighbours.life import PEOPLE, ask, ask_for_seconds, confirm, sign_first
+from tests.unit.neighbours.turns import Turn, after_demotion, come, electing_n2, hold_one, order_of, outcome_of, sent
 
 STRANGER = Ed25519PrivateKey.generate()
 DROPPED = ("not executed", "kernel.order-dropped")
@@ -37,8 +37,7 @@ ROUNDS = 8
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[MemoryCluster]:
     """Yield a cluster of three and a witness in memory, in which the witness has pledged to n2."""
-    made = MemoryCluster(tmp_path, PEOPLE)
-    act(made, "fence", "w1", **{"for": "n2"})
+    made = electing_n2(tmp_path)
     yield made
     made.close()
 

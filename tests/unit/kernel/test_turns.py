@@ -28,10 +28,10 @@ from aerodb.protocol.plan import Outcome, Trigger, late_nonce, plan_digest
 from aerodb.protocol.signed import Signed, open_signed, sign
 from aerodb.protocol.vkey import COSIGNATURE
 from tests.unit.neighbours.cluster import MemoryCluster
-from tests.unit.neighbours.life import PEOPLE, act
 from tests.unit.neighbours.turns import (
     Turn,
     come,
+    electing_n2,
     hold_one,
     other_plan,
     outcome_of,
@@ -52,8 +52,7 @@ Case = Callable[[Turn], Trigger]
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[MemoryCluster]:
     """Yield a cluster of three and a witness in memory, in which the witness has pledged to n2."""
-    made = MemoryCluster(tmp_path, PEOPLE)
-    act(made, "fence", "w1", **{"for": "n2"})
+    made = electing_n2(tmp_path)
     yield made
     made.close()
 

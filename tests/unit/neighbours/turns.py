@@ -5,6 +5,7 @@ n2 holds the promotion, n1 has executed the demotion before it, and what would h
 
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -22,7 +23,14 @@ from aerodb.protocol.signed import Signed, sign
 from aerodb.protocol.sshsig import sign_with_key
 from aerodb.transport.errors import Interrupted
 from tests.unit.neighbours.cluster import MemoryCluster
-from tests.unit.neighbours.life import ask, confirm, records
+from tests.unit.neighbours.life import PEOPLE, act, ask, confirm, records
+
+
+def electing_n2(folder: Path) -> MemoryCluster:
+    """Return a cluster of three and a witness in memory, in which the witness has pledged to n2."""
+    made = MemoryCluster(folder, PEOPLE)
+    act(made, "fence", "w1", **{"for": "n2"})
+    return made
 
 
 class Turn(NamedTuple):

@@ -18,15 +18,15 @@ from aerodb.web.pages import confirming, requests
 from aerodb.web.rendering import template_block
 from aerodb.web.visit import Onward, Page, Visit
 from tests.unit.neighbours.cluster import MemoryCluster
-from tests.unit.neighbours.life import PEOPLE, act, events
+from tests.unit.neighbours.life import events
+from tests.unit.neighbours.turns import electing_n2
 from tests.unit.web.test_second import Signing, _Shapes
 
 
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[MemoryCluster]:
     """Yield a cluster in which the witness has pledged to n2."""
-    made = MemoryCluster(tmp_path, PEOPLE)
-    act(made, "fence", "w1", **{"for": "n2"})
+    made = electing_n2(tmp_path)
     yield made
     made.close()
 
