@@ -20,7 +20,7 @@ from aerodb.cli.outcome import unknown_from_here
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.remembered import check_before_signing
-from aerodb.cli.sequence import in_sequence, show_following, show_sequence
+from aerodb.cli.sequence import in_sequence, show_following, show_over, show_sequence
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.cli.signing import sign
 from aerodb.cli.terminal import Terminal, escape
@@ -135,6 +135,7 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
     terminal.lines(plan_lines(plan, text, unfold=BY_KEY if plan.accepted else by_command(request)))
     terminal.line("  Computed again on this machine from the nodes' signed reports: the same bytes.", "dim")
     if not plan.accepted:
+        show_over(terminal, plan)
         return REJECTED
     following = show_following(session, profile, plan)
     typed = _typed(terminal, plan, text, mine=plan.request.operator == profile.operator)
@@ -144,6 +145,7 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
     mine = plan.request.operator == profile.operator
     if typed != node and mine:
         declined(session, profile, request)
+        show_over(terminal, plan)
         return REJECTED
     if typed != node:
         terminal.line("Not signed, and nothing is recorded: another operator still may, or who asked declines.", "bad")

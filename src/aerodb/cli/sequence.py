@@ -23,6 +23,7 @@ from aerodb.protocol.api import Decision, Done
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest
 from aerodb.protocol.words import words_of
+from aerodb.rules.ahead import over_sentence
 from aerodb.rules.view import open_report
 from aerodb.views.sequence import turn_sentence
 
@@ -88,6 +89,13 @@ def show_following(session: Session, profile: Profile, plan: Plan) -> Plan | Non
     terminal.line(escape(f"  {then.title}: {asked.action} {asked.target}, request {asked.id}, signed already"), "warn")
     terminal.line(escape(f"  words         {words_of(later.plan)}"))
     return then
+
+
+def show_over(terminal: Terminal, plan: Plan) -> None:
+    """Say of a plan that will not be executed what becomes of the order that waits for it, if one does."""
+    text = plan.request.arguments.get(THEN)
+    if text is not None:
+        terminal.line(escape(over_sentence(read_later(text).request)), "warn")
 
 
 def show_sequence(

@@ -22,9 +22,11 @@ from aerodb.logs import say
 from aerodb.past.held import number_of
 from aerodb.past.speaking import SPOKEN, RulesApart, named
 from aerodb.protocol import canonical
+from aerodb.protocol.ahead import THEN, read_later
 from aerodb.protocol.api import Ask, Planned
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest, plan_in
+from aerodb.rules.ahead import over_sentence
 from aerodb.rules.arguments import RequestMalformed
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID, check_request, failed, refuse_silent
 from aerodb.rules.invariants import Invariant
@@ -239,6 +241,8 @@ class Explainer:
         became = f"{last.event} {last.result or last.code}".strip()
         if not same:
             raise KeyReused(f"the id was used for {first.action} {first.target}: {became}", request=request.id)
+        if THEN in request.arguments:
+            became = f"{became}. {over_sentence(read_later(request.arguments[THEN]).request)}"
         raise RequestKnown(f"what became of it: {became}", request=request.id, invariants=last.invariants)
 
     def _plan(self, person: Operator, request: Request, speaks: Rules) -> Planned:

@@ -127,3 +127,8 @@ def sequence_notes(view: View) -> tuple[str, ...]:
         f"THEN {successor} runs the order that it holds: {held.action} {successor}, request {held.request}, by the "
         f"plan of digest {held.plan}, which is signed already. Nobody is asked again.",
     )
+
+
+def over_sentence(later: str) -> str:
+    """Say what to do with a held order where the request before it will not be executed: that one's id is used."""
+    return f"The order that waits for this request has no other turn: aerodb decline {later}, and ask for it anew."

@@ -10,6 +10,7 @@ from aerodb.protocol.api import AWAITS_TURN, Decision, RequestLine
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest, plan_in
 from aerodb.protocol.words import words_of
+from aerodb.rules.ahead import over_sentence
 from aerodb.rules.arguments import Argument
 from aerodb.views.sequence import turn_sentence
 from aerodb.web.errors import FormMalformed
@@ -65,6 +66,7 @@ def sequence_of(visit: Visit, decision: Decision) -> dict[str, Any]:
         "turn_sentence": turn_sentence(decision.line.target, read_earlier(after)) if after else "",
         "awaits_turn": decision.line.state == AWAITS_TURN,
         "then": _following(visit, read_later(then)) if then else None,
+        "over_sentence": over_sentence(read_later(then).request) if then else "",
     }
 
 
