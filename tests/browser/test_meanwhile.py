@@ -28,11 +28,12 @@ def test_what_a_shutdown_waits_for_is_shown_and_goes_on(fresh: Running, browser:
         button = visitor.page.get_by_role("button", name="Confirm and have it executed")
         button.dispatch_event("click")  # A click would wait for the page that follows.
         other = visitor.context.new_page()
-        other.goto(f"{visitor.origin}/requests/{request}")
+        other.goto(f"{visitor.origin}/requests")
+        wait_until(lambda: "still the receiver n3" in (other.evaluate("localStorage.getItem('said')") or ""))
+        other.goto(f"{visitor.origin}/requests/{request}")  # Read any earlier, it would show the plan as it was then.
         other.get_by_role("heading", name="Under way on n1").wait_for()
         other.get_by_text("the agent waits for PostgreSQL to shut down: still the receiver n3").wait_for()
         assert other.get_by_role("button", name="Ask for the outcome").count() == 0
-        wait_until(lambda: "still the receiver n3" in (other.evaluate("localStorage.getItem('said')") or ""))
         visitor.page.close()
         visitor.page = other
         visitor.picture("request-under-way")
