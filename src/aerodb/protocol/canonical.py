@@ -11,6 +11,7 @@ Pure: no I/O, no clock.
 """
 
 import hashlib
+import re
 import unicodedata
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -55,6 +56,12 @@ INTEGER_MAX = 2**53 - 1
 """The largest integer that every reader of JSON reads exactly (RFC 8785, section 3.2.2.3)."""
 
 _ENCODER = msgspec.json.Encoder()
+_SORTED = msgspec.json.Encoder(enc_hook=_from_python, order="sorted")
+_DOUBTFUL_NUMBERS = tuple(re.compile(before + rb"-?(?:[0-9]{16}|[0-9]+[.eE])") for before in (b'":', rb"\[", b","))
+"""What may be a number of more than 53 bits, or one that is not an integer: also within a text, which costs time only.
+
+Three patterns that each begin with bytes to look for take a fifth of the time of one.
+"""
 
 
 def _fit(value: Any) -> Any:
@@ -141,10 +148,19 @@ def decode(data: bytes, kind: type[T]) -> T:
     return formats.read(data, kind, _decode)
 
 
+def _plainly_canonical(data: bytes, value: object) -> bool:
+    """Tell whether bytes are the canonical form of what was read in them, where that takes no look at each value.
+
+    In ASCII every text is NFC and keys have one order: nothing else is left to refuse. Tests hold it to `encode`.
+    """
+    doubtful = any(each.search(data) for each in _DOUBTFUL_NUMBERS)
+    return data.isascii() and not doubtful and _SORTED.encode(value) == data
+
+
 def _decode(data: bytes, kind: type[T]) -> T:
     try:
         value: T = _read(data, kind)
-        form = encode(value)
+        form = data if _plainly_canonical(data, value) else encode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise NotCanonical(f"not a {kind.__name__}: {error}") from error
     if form != data:
