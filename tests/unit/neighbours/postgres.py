@@ -110,6 +110,9 @@ class MemoryPostgres(Postgres):
         self.looked()
         return self.instance
 
+    def make_ready(self) -> None:
+        """Be ready always."""
+
     @property
     def quorum(self) -> int:
         """Return k."""

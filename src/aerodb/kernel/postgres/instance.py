@@ -6,6 +6,7 @@ Source: PostgreSQL manual 26 (high availability), 25.3 (base backups).
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from aerodb.errors import AeroError
 from aerodb.kernel.postgres import process, waiting
@@ -85,6 +86,14 @@ class Postgres:
             AeroError: the folder or the WAL cannot be read.
         """
         return self._observer.look(self._place.name, standing, noted)
+
+    def make_ready(self) -> None:
+        """Have PostgreSQL prepare what an operation asks of it while writes stand still; nothing else is changed.
+
+        Where that cannot be, the operation asks all the same, and takes longer, or says why it cannot.
+        """
+        with suppress(AeroError):
+            self._session.make_ready()
 
     @property
     def quorum(self) -> int:
