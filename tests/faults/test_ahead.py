@@ -14,7 +14,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.api import Done, Planned, RequestLine
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import plan_digest
-from tests.faults.behind import facts_of, instance_of
+from tests.faults.behind import connect, facts_of, instance_of
 from tests.faults.conftest import Running
 from tests.faults.dying import dying_agent
 from tests.faults.people import new_id
@@ -105,6 +105,21 @@ def test_one_signature_switches_over(fresh: Running, writer: Writer) -> None:
     assert isinstance(done.then, Done)
     assert (said(done), said(done.then)) == (("executed", ""), ("executed", ""))
     assert fresh.api.events(later.request) == ["requested", "confirmed", "triggered", "outcome"]
+    ends_at_n2(fresh, writer)
+
+
+def test_sessions_that_were_cut_off_while_it_was_held_are_opened_anew(fresh: Running, writer: Writer) -> None:
+    """What was made ready for its turn is no more: the turn takes longer, and is none the worse."""
+    later, first = held(fresh)
+    planned = demotion(fresh, later, first)
+    with connect(fresh, "n2") as session:
+        ended = session.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'aerodb agent'"
+        ).fetchall()
+    assert ended == [(True,)]
+    done = fresh.api.confirm(planned)
+    assert isinstance(done.then, Done)
+    assert (said(done), said(done.then)) == (("executed", ""), ("executed", ""))
     ends_at_n2(fresh, writer)
 
 

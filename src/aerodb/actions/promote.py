@@ -21,7 +21,15 @@ from aerodb.rules.foresight import promoted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import before_a_promotion
-from aerodb.rules.operation import REPLACED, is_replaced, judge_again, own_history, pledge_with, take_grant
+from aerodb.rules.operation import (
+    REPLACED,
+    is_replaced,
+    judge_again,
+    own_history,
+    pledge_with,
+    refuse_another_process,
+    take_grant,
+)
 from aerodb.rules.replaying import replay_runs
 from aerodb.rules.specification import NOT_CROSSED, SILENT, Action, Established, Failure, Foreseen, Order
 from aerodb.rules.view import View, standing_term
@@ -65,6 +73,7 @@ def operate(hands: Hands, order: Order) -> tuple[str, ...]:
     """Cut the receiver, pledge to oneself, promote (the commit point), write the term's row, sign the grant."""
     hands.replication.detach()
     view = judge_again(hands, order)
+    refuse_another_process(order.view, view)
     candidacy, standing = Candidacy(term=view.term, node=view.node), hands.standing()
     if standing.pledged != candidacy:
         hands.write_standing(pledge_with(hands, view, candidacy, standing, order.plan.rules))

@@ -61,7 +61,8 @@ class Agent:
         self._turns = Turns(node.name, self._hands.work.begin)
         parts = OrderParts(
             self._store, self._versions, self._hands, self._answers, self._holding, self._aftermath, self._turns,
-            lambda: self._remember(self.facts()), lambda nonce: self.report(nonce, self.facts()),
+            lambda: self._remember(self.facts()), self._remember, self._make_ready,
+            lambda nonce: self.report(nonce, self.facts()),
         )  # fmt: skip
         self._orders = Orders(node, parts)
         self.starting = False
@@ -110,6 +111,10 @@ class Agent:
         """Shut PostgreSQL down cleanly, as its host goes down; its standing stays what it was."""
         if self._postgres is not None and self._postgres.running:
             self._postgres.stop()
+
+    def _make_ready(self) -> None:
+        if self._postgres is not None:
+            self._postgres.make_ready()
 
     # Facts ------------------------------------------------------------------------------------------------------
 
@@ -194,6 +199,7 @@ class Agent:
 
     def report(self, nonce: str, facts: Facts, rules: str = RULES) -> Signed:
         """Return facts that were seen for this asking, signed for it, in the words of the rules that it is for."""
+        self._holding.said(nonce, facts)
         return sign(report_in(rules, self.cluster.id, nonce, facts), self._node.name, self._node.key)
 
     @property

@@ -3,9 +3,14 @@
 - It is held in memory alone: it ends with the process, with any other order, and when it is withdrawn. The id is noted
   durably beforehand, so that it is used for ever; whoever asks later is told that it never ran, and never will.
 - It is judged twice. When it is taken: what is foreseen must be what its plan says. In its turn: on what everybody says
-  after the earlier request was executed, and on nothing else.
+  after the earlier request was executed, and on nothing else. Its own node says it too, asked together with the others;
+  what that look saw counts for the turn whose record it was asked for, and only for a moment.
 """
 
+import time
+from typing import NamedTuple
+
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from aerodb.actions import action_named
@@ -24,6 +29,18 @@ from aerodb.rules import ahead, specification
 from aerodb.rules.explain import peers_of, verdict_changes, view_of
 from aerodb.rules.invariants import RULES
 
+SAID_SECONDS_MAX = 1.0
+"""For how long the node need not look again after it has said what it sees of itself. The operation looks again anyway,
+once the position is final: this only has what should be refused be refused while nothing is left behind."""
+
+
+class _Said(NamedTuple):
+    """What the node said of itself while it held an order: for which asking, and until when that counts."""
+
+    nonce: str
+    facts: Facts
+    until: float
+
 
 class Holding:
     """The held order of one agent, if there is one. Whoever calls has seen to it that nobody else does meanwhile."""
@@ -33,6 +50,7 @@ class Holding:
         self._store, self._answers = store, answers
         self._order: Order | None = None
         self._held: Held | None = None
+        self._said: _Said | None = None
 
     @property
     def held(self) -> Held | None:
@@ -61,9 +79,21 @@ class Holding:
         order, self._order, self._held = self._order, None, None
         return order
 
+    def said(self, nonce: str, facts: Facts) -> None:
+        """Take what the node says of itself now, for this asking; it may be that of the held order's turn."""
+        if self._held is not None:
+            self._said = _Said(nonce, facts, time.monotonic() + SAID_SECONDS_MAX)
+
+    def said_in_turn(self, trigger: Trigger) -> Facts | None:
+        """Return what the node has just said of itself for this turn, once; None if it did not, or too long ago."""
+        said, self._said = self._said, None
+        if said is None or said.nonce != late_nonce(trigger.record) or time.monotonic() > said.until:
+            return None
+        return replace(said.facts, held=UNSET)  # It holds the order no more.
+
     def drop(self, why: str) -> Signed | None:
         """Hold nothing any more; return the answer on what was held, journaled and signed; None if nothing was."""
-        held, order = self._held, self._order
+        held, order, self._said = self._held, self._order, None
         if held is None or order is None:
             return None
         self._order = self._held = None

@@ -14,6 +14,7 @@ from aerodb.errors import AeroError
 from aerodb.kernel import locks
 from aerodb.kernel.aftermath import Aftermath
 from aerodb.kernel.answers import Answers
+from aerodb.kernel.aside import aside
 from aerodb.kernel.errors import Busy, OperationFailed, OrderHeld, OrderNotHeld, RequestDuplicate, VerdictsDiffer
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.holding import Holding, in_its_turn, refuse_to_hold, with_late
@@ -40,7 +41,11 @@ from aerodb.tracing import note, span
 
 
 class OrderParts(NamedTuple):
-    """What an agent's orders work with; `look` returns the facts of now, with what is to be remembered of them."""
+    """What an agent's orders work with.
+
+    `look` returns the facts of now, with what is to be remembered of them; `remember` returns other facts so;
+    `make_ready` prepares what an operation does while writes stand still, as far as that changes nothing.
+    """
 
     store: Store
     versions: TakenVersions
@@ -50,6 +55,8 @@ class OrderParts(NamedTuple):
     aftermath: Aftermath
     turns: Turns
     look: Callable[[], Facts]
+    remember: Callable[[Facts], Facts]
+    make_ready: Callable[[], None]
     report: Callable[[str], Signed]
 
 
@@ -67,7 +74,9 @@ class Orders:
         """Have nothing under way."""
         self._node = node
         self._store, self._versions, self._hands, self._answers = parts[:4]
-        self._holding, self._aftermath, self._turns, self._look, self._report = parts[4:]
+        self._holding, self._aftermath, self._turns = parts.holding, parts.aftermath, parts.turns
+        self._look, self._remember, self._make_ready = parts.look, parts.remember, parts.make_ready
+        self._report = parts.report
 
     @property
     def _cluster(self) -> Cluster:
@@ -157,6 +166,7 @@ class Orders:
             self._check_locks(plan, order)
             refuse_to_hold(self._cluster, plan, order, self._look())
             self._holding.keep(plan, order)
+            self._make_ready()
         except AeroError as error:
             return self._answers.refused(request, order.plan, error)
         finally:
@@ -250,14 +260,21 @@ class Orders:
                 locks.check_form(cluster, plan)
                 locks.check_signed(cluster, plan, order)
                 seen = locks.check_turn(cluster, order, trigger, self._store.seen)
-                self._store.write_seen(vouched(self._node, seen))
-            work = in_its_turn(cluster, order, trigger, self._look())
+            with aside(lambda: self._store.write_seen(vouched(self._node, seen))):  # Durable before it is begun.
+                work = in_its_turn(cluster, order, trigger, self._own_in_turn(trigger))
             self._store.begin(request, order.plan, facts_in(plan.rules, work.view.own.facts))
         except AeroError as error:
             return self._answers.refused(request, order.plan, error)
         self._answers.begun(request)
         say("held order begun", request=request, action=plan.request.action, term=plan.term)
         return self._operate(with_late(order, trigger), work)
+
+    def _own_in_turn(self, trigger: Trigger) -> Facts:
+        """Return the node's own facts, seen since the record of its turn is in the log."""
+        said = self._holding.said_in_turn(trigger)
+        if said is None or said.standing != self._store.standing:
+            return self._look()
+        return self._remember(said)
 
     def _operate(self, order: Order, work: specification.Order) -> Signed:
         request, action = work.plan.request.id, work.plan.request.action

@@ -68,6 +68,17 @@ def judge_again(hands: Hands, order: Order) -> View:
     return view
 
 
+def refuse_another_process(before: View, now: View) -> None:
+    """Refuse if PostgreSQL was started anew since `before`: what becomes of an operation is told by which one it was.
+
+    Raises:
+        Changed: so it was.
+    """
+    old, new = before.own.facts.instance, now.own.facts.instance
+    if old is not None and new is not None and old.started != new.started:
+        raise Changed(f"PostgreSQL was started anew, at {new.started}")
+
+
 def refuse_unless_held(verdicts: tuple[Verdict, ...]) -> None:
     """Refuse if a verdict does not hold.
 
