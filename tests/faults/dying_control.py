@@ -86,10 +86,10 @@ class DyingAgents(Agents):
         come_to("after hold")
         return signed
 
-    def trigger(self, node: str, request: str, made_for: Callable[[int], Trigger]) -> Signed:
+    def trigger(self, node: str, request: str, made_for: Callable[[int], Trigger], seen: int | None = None) -> Signed:
         """Have a held order run for real."""
         come_to("before trigger")
-        return super().trigger(node, request, made_for)
+        return super().trigger(node, request, made_for, seen)
 
     def _entries(self, node: str) -> int:
         """Return how many requests the node's journal knows."""

@@ -12,6 +12,7 @@ Pure: no I/O, no clock. Sources: C2SP signed-note, C2SP tlog-checkpoint, RFC 803
 
 import base64
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -117,6 +118,7 @@ def sign_checkpoint(origin: str, size: int, root: bytes, key: Ed25519PrivateKey)
     return Signer(origin, key).checkpoint(size, root)
 
 
+@lru_cache(maxsize=256)
 def open_checkpoint(text: str, vkey: str) -> Checkpoint:
     """Return the checkpoint that `text` states and that the key `vkey` signed.
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -89,6 +89,7 @@ class Agents:
         self._meters = meters
         self._lock = threading.Lock()
         self._idle: dict[str, list[Kept]] = {}
+        self._greetings: list[Future[None]] = []
         self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="agent")
 
     def _client(self, node: str, seconds_max: float) -> Client:
@@ -152,8 +153,24 @@ class Agents:
             with self._lock:
                 idle.append(kept)
 
+    def greet(self, nodes: Iterable[str]) -> None:
+        """Make sure, beside what the caller does next, that these nodes' agents live: `read_late` is to follow at once.
+
+        So it need not ask them first, while writes stand still.
+        """
+        asked = [self._pool.submit(self._greeted, name) for name in nodes]
+        with self._lock:
+            self._greetings = [*(each for each in self._greetings if not each.done()), *asked]
+
+    def _greeted(self, node: str) -> None:
+        with self._kept(node) as kept, suppress(AeroError):  # One that does not answer is silent when it is asked.
+            kept.ensure(CHEAP, ANSWER_SECONDS_MAX)
+
     def read_late(self, nodes: Iterable[str], nonce: str, rules: Rules = SPOKEN) -> Read:
         """Return one read of some nodes: what they say once a confirmation is logged, `nonce` being its digest."""
+        with self._lock:
+            greetings, self._greetings = self._greetings, []
+        wait(greetings)  # Their connections are those that are used now.
         with ExitStack() as stack:
             kept = {name: stack.enter_context(self._kept(name)) for name in nodes}
             return self._read(kept, nonce, rules)
@@ -224,15 +241,20 @@ class Agents:
                 order = canonical.encode(made_for(self._seen(node, kept, None)))
             return self._waited(node, kept, "/v1/holds", order)
 
-    def trigger(self, node: str, request: str, made_for: Callable[[int], Trigger]) -> Signed:
+    def trigger(self, node: str, request: str, made_for: Callable[[int], Trigger], seen: int | None = None) -> Signed:
         """Have a node run the order that it holds, once, and return its signed outcome. `made_for` is as above.
+
+        `seen` is the size of the log that it has just said it has seen; it is asked where that is not known.
 
         Raises:
             AeroError: as `order`.
         """
         with self._kept(node) as kept:
             with _known("not executed"):
-                trigger = canonical.encode(made_for(self._seen(node, kept, None)))
+                if seen is None:
+                    seen = self._seen(node, kept, None)
+                kept.ensure(CHEAP, ANSWER_SECONDS_MAX)
+                trigger = canonical.encode(made_for(seen))
             return self._waited(node, kept, f"/v1/holds/{request}/trigger", trigger)
 
     def withdraw(self, node: str, request: str) -> Signed:

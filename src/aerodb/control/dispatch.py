@@ -15,6 +15,7 @@ from aerodb.control.snapshot import collect_late
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
+from aerodb.protocol.ahead import THEN
 from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Confirmation, Order, Plan, Request, Snapshot, plan_digest
@@ -95,6 +96,8 @@ class Dispatcher:
                 gap.restored.size if gap else None,
             )
             became = self.became(plan.request, digest, signed)
+            if THEN in plan.request.arguments and became.result == "executed":
+                self._agents.greet(each.name for each in self._cluster.members if each.name != plan.request.target)
         except AeroError as error:
             became = Became(result=error.executed, signed=None, code=error.code, message=error.message)
         return self.recorded(plan.request, digest, became, late=said)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from aerodb.audit.comparison import check_comparisons, path_texts, seen_by
+from aerodb.audit.note import stated_size
 from aerodb.control.agents import Agents
 from aerodb.control.comparison import Comparisons
 from aerodb.control.dispatch import Dispatcher, LoggedAt
@@ -141,15 +142,17 @@ class Sequences:
                 sequence = self._recorder.triggered(plan, waiting.text, outcome)
                 cosigned = self._dispatcher.cosigned()
                 record = self._recorder.log.record(sequence).decode()
-                collected = collect_late(self._cluster, self._agents, plan, record)
+                collected = collect_late(self._cluster, self._agents, plan, record, itself=True)
+                own = collected.everyone.get(node)
                 late, said = collected.snapshot, canonical.encode(collected.snapshot)
                 if isinstance(cosigned, AeroError):
                     raise cosigned
                 self._comparisons.check_request(asked, collected.everyone)
                 logged = LoggedAt(sequence, cosigned)
                 signed = self._agents.trigger(
-                    node, asked.id, lambda seen: self._trigger(asked, before, logged, seen, late)
-                )
+                    node, asked.id, lambda seen: self._trigger(asked, before, logged, seen, late),
+                    None if own is None else stated_size(own.facts.checkpoint),
+                )  # fmt: skip
                 became = self._dispatcher.became(asked, digest, signed)
             except AeroError as error:
                 if error.executed == "not executed":  # Nothing was sent: it is held still, unless it is withdrawn.

@@ -9,6 +9,7 @@ that all speak, and who does not answer in the rules of the snapshot counts as s
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 
@@ -25,6 +26,8 @@ from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES
 from aerodb.rules.view import Peer, open_report
 from aerodb.tracing import span
+
+T = TypeVar("T")
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,18 +118,27 @@ def _apart(rules: str, asked: Rules) -> str:
     return f"{RulesApart.code}: {speaks}, and was asked in {named(asked)}"
 
 
-def collect_late(cluster: Cluster, agents: Agents, plan: Plan, record: str) -> Collected:
+def collect_late(cluster: Cluster, agents: Agents, plan: Plan, record: str, *, itself: bool = False) -> Collected:
     """Return what the nodes that a plan rests on say now that its confirmation's `record` is in the log.
 
     One read, since nothing is planned from it: each node that judges by it judges one report of each peer. Who was
     silent when the plan was made is not waited for again, in an outage least of all: no verdict rests on it.
+
+    With `itself` the plan's own node is asked too, so that it looks while the others do. What it says is among what
+    `everyone` says, and is not in the snapshot: it judges by what it knows itself.
     """
-    nonce = late_nonce(record)
+    nonce, target = late_nonce(record), plan.request.target
+    asked = (*plan.reports, target) if itself else tuple(plan.reports)
     with span("late", request=plan.request.id):
-        read = _told_in((plan.rules,), agents.read_late(plan.reports, nonce, (plan.rules,)))
+        read = _told_in((plan.rules,), agents.read_late(asked, nonce, (plan.rules,)))
         everyone = _opened(cluster, read[0], nonce, {})
-        snapshot = _snapshot(cluster, nonce, read, everyone)
+        others = _without(target, read[0]), _without(target, read[1])
+        snapshot = _snapshot(cluster, nonce, others, _without(target, everyone))
         return Collected(snapshot=snapshot, everyone=everyone, differ=(), rules=plan.rules, speaking={})
+
+
+def _without(node: str, of_each: dict[str, T]) -> dict[str, T]:
+    return {name: each for name, each in of_each.items() if name != node}
 
 
 def _snapshot(cluster: Cluster, nonce: str, read: Read, everyone: dict[str, Peer]) -> Snapshot:

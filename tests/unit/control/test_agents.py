@@ -1,7 +1,9 @@
 """Two reads of all nodes: who is silent in the first is not waited for again, and neither is a silent PostgreSQL."""
 
 import ssl
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +28,7 @@ class TwoReads(Agents):
     def __init__(self, *reads: dict[str, Signed]) -> None:
         """Keep them; nothing is called."""
         self._cluster, self._reads = CLUSTER, list(reads)
+        self._lock, self._greetings = threading.Lock(), list[Future[None]]()
         self.asked: list[list[str]] = []
 
     @contextmanager
@@ -94,3 +97,13 @@ def test_a_late_read_asks_only_whom_it_is_told_to() -> None:
     agents = TwoReads(ANSWERING)
     assert agents.read_late(["n2"], late_nonce("record")) == ({"n2": ANSWERING["n2"]}, {})
     assert agents.asked == [["n2"]]
+
+
+def test_who_does_not_answer_a_greeting_holds_up_nobody() -> None:
+    """What it is, is found when it is asked; the read waits until the greetings are over, and is as ever."""
+    agents = TwoReads(ANSWERING)
+    agents._pool = ThreadPoolExecutor(2)
+    agents.greet(["n1", "n2"])
+    assert agents.read_late(["n2"], late_nonce("record")) == ({"n2": ANSWERING["n2"]}, {})
+    assert agents._greetings == []
+    agents._pool.shutdown()
