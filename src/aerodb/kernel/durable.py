@@ -15,6 +15,18 @@ def write_durably(path: Path, data: bytes, owner: tuple[int, int] | None = None)
     Raises:
         OSError: the disk refused; `path` is as it was, or replaced if only the last fsync, the folder's, failed.
     """
+    put(path, data, owner)
+    sync_folder(path.parent)
+
+
+def put(path: Path, data: bytes, owner: tuple[int, int] | None = None) -> None:
+    """Replace the contents of `path` as `write_durably` does, but for its last step, the fsync of the folder.
+
+    A crash leaves either the old bytes or the new, also after this returned.
+
+    Raises:
+        OSError: the disk refused; `path` is as it was.
+    """
     temporary = _beside(path)
     # Not truncated before it is written, which would give back the space that was reserved.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -29,7 +41,6 @@ def write_durably(path: Path, data: bytes, owner: tuple[int, int] | None = None)
     finally:
         os.close(descriptor)
     temporary.replace(path)
-    sync_folder(path.parent)
 
 
 def _beside(path: Path) -> Path:

@@ -12,6 +12,7 @@ from aerodb.protocol.lsn import Lsn
 
 SHUT_DOWN = "shut down"
 SHUT_DOWN_IN_RECOVERY = "shut down in recovery"
+IN_PRODUCTION = "in production"
 LEAST = {
     "max_connections": "max_connections setting",
     "max_worker_processes": "max_worker_processes setting",

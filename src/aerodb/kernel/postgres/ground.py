@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aerodb.kernel.durable import write_durably
+from aerodb.kernel.durable import put, sync_folder, write_durably
 from aerodb.kernel.postgres.children import Children
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
@@ -30,3 +30,8 @@ class Ground:
     def write(self, path: Path, text: str) -> None:
         """Write a file durably, for the account that runs PostgreSQL."""
         write_durably(path, text.encode(), self.owner)
+
+    def put(self, path: Path, text: str) -> Callable[[], None]:
+        """Write a file whole, and return what makes that durable: until then a crash may leave the old one."""
+        put(path, text.encode(), self.owner)
+        return lambda: sync_folder(path.parent)

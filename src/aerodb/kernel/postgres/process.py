@@ -91,11 +91,11 @@ def postmaster(place: Place) -> int | None:
     if pid is None:
         return None
     try:
-        working = Path(f"/proc/{pid}/cwd").readlink()
+        works = os.path.samestat(Path(f"/proc/{pid}/cwd").stat(), place.data().stat())
         dead = _is_dead(pid)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None  # It is gone, or its number is now another user's process, which `stranger` finds.
-    return pid if not dead and working == place.data().resolve() else None
+    return pid if not dead and works else None
 
 
 def stranger(place: Place) -> str:

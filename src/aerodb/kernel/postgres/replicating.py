@@ -1,6 +1,7 @@
 """The replication of one instance: detaching from and attaching to an upstream, promoting, writing a term's row.
 
-- An upstream is first named in the durable settings; only then is PostgreSQL told.
+- An upstream is first named in the durable settings; only then is PostgreSQL told. That there is none any more becomes
+  durable while PostgreSQL is told: whoever detaches rests nothing on it before it is both.
 - A detached standby's position is final: no receiver runs or could log in, there is no restore command, and every
   complete record is replayed. The receiver's password file exists only while there is an upstream, so nothing is
   received even if the startup process still uses old settings.
@@ -8,9 +9,14 @@
 Source: PostgreSQL manual 26 (high availability).
 """
 
+from collections.abc import Callable
+from pathlib import Path
+
 from aerodb.kernel.postgres import process, settings
+from aerodb.kernel.postgres.control_file import IN_PRODUCTION
 from aerodb.kernel.postgres.errors import DetachUnfinished, PromotionUnfinished, SettingsNotLive, StillReceiving
 from aerodb.kernel.postgres.ground import Ground
+from aerodb.kernel.postgres.reading import control_by_bytes
 from aerodb.kernel.postgres.receiving import RECEIVING, has_replayed_all
 from aerodb.protocol.lsn import Lsn
 
@@ -28,6 +34,10 @@ EPOCH_ROW = "insert into aerodb.epochs (term, epoch) values (%(term)s, %(epoch)s
 NUDGE_POLLS = 20
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Replicating:
     """The replication of one instance."""
 
@@ -39,11 +49,17 @@ class Replicating:
 
     def _name_upstream(self, upstream: str | None) -> str:
         """Write the upstream (None: none) durably; return the primary_conninfo that must then be in force."""
+        conninfo, durable = self._put_upstream(upstream)
+        durable()
+        return conninfo
+
+    def _put_upstream(self, upstream: str | None) -> tuple[str, Callable[[], None]]:
+        """Write the upstream (None: none); return the primary_conninfo to be in force, and what makes that durable."""
         where = (upstream, *self._ground.address_of(upstream)) if upstream else None
         self._let_receiver_log_in(allowed=upstream is not None)
         text = settings.standing_text(self._place, where)
-        self._ground.write(self._place.conf / "standing.conf", text)
-        return settings.expected(self._place, text)["primary_conninfo"]
+        durable = self._ground.put(self._place.conf / "standing.conf", text)
+        return settings.expected(self._place, text)["primary_conninfo"], durable
 
     def _let_receiver_log_in(self, *, allowed: bool) -> None:
         if allowed:
@@ -52,9 +68,10 @@ class Replicating:
         else:
             self._place.passfile.unlink(missing_ok=True)  # Durable with standing.conf, which is in the same folder.
 
-    def _take_up(self, conninfo: str) -> None:
-        """Make a running PostgreSQL apply the settings, and wait until it has."""
+    def _take_up(self, conninfo: str, meanwhile: Callable[[], None] = _nothing) -> None:
+        """Make a running PostgreSQL apply the settings, and wait until it has; do something `meanwhile`."""
         process.reload(self._place)
+        meanwhile()
 
         def live() -> bool:
             return bool(
@@ -75,7 +92,8 @@ class Replicating:
         if process.postmaster(self._place) is None:
             self._name_upstream(None)
             return
-        self._take_up(self._name_upstream(None))
+        conninfo, durable = self._put_upstream(None)
+        self._take_up(conninfo, durable)
 
         def settled() -> bool:
             return has_replayed_all(self._session.run(RECEIVING)[0])
@@ -107,18 +125,25 @@ class Replicating:
         """
         if settings.upstream_in((self._place.conf / "standing.conf").read_text(encoding="utf-8")):
             raise StillReceiving(f"{self._place.name} is still attached")
+        data, polls = self._place.data(), 0
         self._session.run("select pg_promote(false)")
-        polls = 0
 
         def out() -> bool:
             nonlocal polls
             polls += 1
             if polls % NUDGE_POLLS == 0:
                 process.reload(self._place)
+            elif not self._may_be_out(data):
+                return False
             return not self._session.run("select pg_is_in_recovery() as it")[0]["it"]
 
         if not process.wait_until(out, SETTLE_SECONDS_MAX, 0.001):
             raise PromotionUnfinished(f"{self._place.name} has not left recovery in time", executed="unknown")
+
+    def _may_be_out(self, data: Path) -> bool:
+        """Tell whether PostgreSQL may be out of recovery, by its control file; asking it takes time that it needs."""
+        control_file = control_by_bytes(self._ground.installation.major, data)
+        return control_file is None or control_file.state == IN_PRODUCTION
 
     def write_term(self, term: int, quorum: int, epoch: int) -> Lsn:
         """Write the term's row without waiting for a standby; return the end of the WAL after it.
