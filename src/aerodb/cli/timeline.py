@@ -9,8 +9,8 @@ from aerodb.cli.failures import OK
 from aerodb.cli.session import ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.protocol.timeline import Entry, Timeline
+from aerodb.views.lags import DIGITS, NOTHING_SAMPLED, picture
 from aerodb.views.lags import LEGEND as LAG_LEGEND
-from aerodb.views.lags import NOTHING_SAMPLED, picture
 from aerodb.views.story import (
     EVENTS,
     GAP,
@@ -127,9 +127,11 @@ def _show_lag(session: Session, answer: Timeline) -> None:
     if drawn is None:
         session.terminal.line(NOTHING_SAMPLED, "dim")
         return
-    session.terminal.line(LAG_LEGEND, "dim")
+    table = {} if session.terminal.draws else DIGITS
+    for line in LAG_LEGEND:
+        session.terminal.line(line.translate(table), "dim")
     for line in drawn.lines:
-        session.terminal.line(escape(line))
+        session.terminal.line(escape(line.translate(table)))
     session.terminal.line("")
 
 

@@ -22,6 +22,7 @@ from aerodb.transport.errors import (
     OwnCertificateExpired,
     Refused,
     Unreachable,
+    plainly,
 )
 from aerodb.transport.problem import refused_by
 from aerodb.transport.tls import Tls, client_context
@@ -142,7 +143,7 @@ class Client:
         if expiry.has_expired(error):
             which = "the authority's certificate" if expiry.expired(self._tls.ca) else "its certificate"
             return CertificateExpired(f"{self._where} cannot be reached: {which} has expired, and must be replaced")
-        return Unreachable(f"{self._where} cannot be reached: {error}")
+        return Unreachable(f"{self._where} cannot be reached: {plainly(error)}")
 
     def _call(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         connection = self.connect()

@@ -3,6 +3,12 @@
 from aerodb.errors import AeroError
 
 
+def plainly(error: Exception) -> str:
+    """Return why the system refused, as it words it, without its number: "connection refused"."""
+    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return told[:1].lower() + told[1:] if told[1:2].islower() else told
+
+
 class Unreachable(AeroError):
     """The other side could not be reached; nothing was sent."""
 

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from aerodb.transport.errors import AnswerMalformed, Interrupted, QueryMalformed, Unreachable
+from aerodb.transport.errors import AnswerMalformed, Interrupted, QueryMalformed, Unreachable, plainly
 
 ANSWER_BYTES_MAX = 64 << 10
 TEXT = "text/plain; charset=utf-8"
@@ -75,7 +75,7 @@ def post_outside(place: ServicePlace, path: str, body: bytes, seconds_max: float
             ending.hold(connection.sock)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise Unreachable(f"{place.url} cannot be reached: {error}") from error
+            raise Unreachable(f"{place.url} cannot be reached: {plainly(error)}") from error
         try:
             connection.request("POST", parts.path.rstrip("/") + path, body, {"Content-Type": TEXT})
             with connection.getresponse() as answer:
@@ -102,7 +102,7 @@ def _connection(parts: SplitResult, ca: str, seconds_max: float) -> http.client.
     try:
         context = ssl.create_default_context(cafile=Path(ca) if ca else None)
     except OSError as error:
-        raise Unreachable(f"the authorities in {ca} cannot be read: {error}") from error
+        raise Unreachable(f"the authorities in {ca} cannot be read: {plainly(error)}") from error
     return http.client.HTTPSConnection(host, parts.port, timeout=seconds_max, context=context)
 
 

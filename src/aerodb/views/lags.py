@@ -7,6 +7,7 @@ page, or by megabytes. The same samples give the same picture.
 Pure: no I/O, no clock.
 """
 
+import bisect
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +20,18 @@ ROW_HEIGHT, TERM_HEIGHT, MARGIN = 40, 22, 8
 DIGIT_HEIGHT, BAR_HEIGHT, BASE = 2, 26, 33
 NO_BAR = -1
 NOTHING_SAMPLED = "No lag was sampled."
+BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+DIGITS = str.maketrans(BARS, "12345678")
+"""What the bars are where the terminal has no UTF-8."""
+_FROM = ("1 kB", "8 kB", "64 kB", "1 MB", "16 MB", "256 MB", "4 GB")
+_FROM_BYTES = (1 << 10, 8 << 10, 64 << 10, 1 << 20, 16 << 20, 256 << 20, 4 << 30)
 LEGEND = (
-    "Lag as the primary's agent sampled it, in the order below. A digit is how many digits the lag in bytes has; of a "
-    "term, its last.  . none  ? not told  (blank) not connected or not sampled  ! looks before it saw nothing  "
-    "| entries come before it"
+    "WAL that each standby had not flushed and not replayed, as its primary sampled it",
+    f"{BARS[0]} some, from {'  '.join(f'{size} {bar}' for size, bar in zip(_FROM, BARS[1:], strict=True))}",
+    ". none  ? not told  (blank) not connected, or not sampled",
+    "! looks before it saw nothing  | entries come before it; of a term, the last digit",
 )
+"""How the lines are read. A page of PostgreSQL has 8 kB, a segment of its WAL 16 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +139,7 @@ def _row(name: str, y: int, found: Sequence[Column]) -> LagRow:
     return LagRow(name=name, y=y, flush=_path(flush, 4), replay=_path(replay, 8), said=said)
 
 
-def _digit(column: Column, name: str, *, flush: bool) -> str:
+def _bar(column: Column, name: str, *, flush: bool) -> str:
     """Return the character for one lag in a line of text."""
     behind = column.behind.get(name)
     if behind is None:
@@ -139,7 +147,7 @@ def _digit(column: Column, name: str, *, flush: bool) -> str:
     lag = behind.flush_bytes if flush else behind.replay_bytes
     if lag is None:
         return "?"
-    return "." if lag == 0 else str(min(len(str(lag)), 9))
+    return "." if lag == 0 else BARS[bisect.bisect_right(_FROM_BYTES, lag)]
 
 
 def _lines(names: Sequence[str], found: Sequence[Column]) -> tuple[str, ...]:
@@ -147,8 +155,8 @@ def _lines(names: Sequence[str], found: Sequence[Column]) -> tuple[str, ...]:
     told = [("entries", "".join("!" if each.gap else "|" if each.entries else " " for each in found))]
     told.append(("term", "".join("?" if each.term is None else str(each.term % 10) for each in found)))
     for name in names:
-        told.append((f"{name} unflushed", "".join(_digit(each, name, flush=True) for each in found)))
-        told.append((f"{name} unreplayed", "".join(_digit(each, name, flush=False) for each in found)))
+        told.append((f"{name} unflushed", "".join(_bar(each, name, flush=True) for each in found)))
+        told.append((f"{name} unreplayed", "".join(_bar(each, name, flush=False) for each in found)))
     return tuple(f"{head:{wide}}  {line}".rstrip() for head, line in told)
 
 

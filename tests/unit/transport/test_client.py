@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from aerodb.transport.certificates import Authority
 from aerodb.transport.client import ANSWER_BYTES_MAX, JUST_SECONDS, Client, Kept, LineTooLong, lines_of
-from aerodb.transport.errors import AnswerMalformed, Interrupted, Refused, Unreachable
+from aerodb.transport.errors import AnswerMalformed, Interrupted, Refused, Unreachable, plainly
 from aerodb.transport.server import Server, listen
 from aerodb.transport.tls import client_context, server_context, tls_in
 
@@ -195,6 +195,18 @@ def test_who_accepts_no_connection_costs_no_more_than_that(tmp_path: Path) -> No
         for call in (lambda: client.get("/"), lambda: client.post("/", b"{}"), lambda: Kept(client).ensure("/", 0.1)):
             with pytest.raises(Unreachable):
                 call()
+
+
+def test_why_it_cannot_be_reached_is_said_in_words(tmp_path: Path) -> None:
+    """The system's own words, and no number of its errors; another library's text stays as it is."""
+    Authority("c").issue(tmp_path, "control", "control")
+    with closing(socket.create_server(("127.0.0.1", 0))) as bound:
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+    with pytest.raises(Unreachable) as refused:
+        Client(address, tls_in(tmp_path), "control", 1.0).get("/")
+    assert refused.value.message == f"control at {address} cannot be reached: connection refused"
+    assert plainly(TimeoutError("timed out")) == "timed out"
+    assert plainly(ValueError("TLS is off")) == "TLS is off"
 
 
 def test_a_new_connection_holds_nothing_that_nobody_asked_for(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from aerodb.protocol.lags import StandbyLag
 from aerodb.protocol.timeline import Lag
-from aerodb.views.lags import columns, picture
+from aerodb.views.lags import BARS, DIGITS, LEGEND, columns, picture
 
 
 def lag(after: int, term: int | None = 1, missed: int = 0, **bytes_: int | None) -> Lag:
@@ -15,7 +15,7 @@ def lag(after: int, term: int | None = 1, missed: int = 0, **bytes_: int | None)
 
 
 def test_the_picture_as_text() -> None:
-    """Terms, digits, none, not told, not connected, gaps, and where entries are."""
+    """Terms, bars, none, not told, not connected, gaps, and where entries are."""
     lags = [
         lag(1, n2=0, n3=12), lag(1, n2=None), lag(3, n2=123_456, missed=2), lag(4, 2, n3=0), lag(4, None, n3=10**12),
     ]  # fmt: skip
@@ -24,16 +24,28 @@ def test_the_picture_as_text() -> None:
     assert drawn.lines == (
         "entries        | !|",
         "term           1112?",
-        "n2 unflushed   .?6",
-        "n2 unreplayed  .?6",
-        "n3 unflushed   2  .9",
-        "n3 unreplayed  2  .9",
+        "n2 unflushed   .?▄",
+        "n2 unreplayed  .?▄",
+        "n3 unflushed   ▁  .█",
+        "n3 unreplayed  ▁  .█",
     )
     assert [(band.term, band.width) for band in drawn.bands] == [(1, 36), (2, 12), (None, 12)]
     assert [row.name for row in drawn.rows] == ["n2", "n3"]
     assert [row.flush.count("M") for row in drawn.rows] == [3, 3]
     assert drawn.rows[0].said == "n2, of 3 looks at most: 123456 bytes not flushed, 123456 bytes not replayed"
     assert len(drawn.gaps) == 1
+
+
+def test_a_bar_is_as_the_legend_says() -> None:
+    """Each begins with the size that the legend names before it, and no sooner."""
+    sizes = [1, 1 << 10, 8 << 10, 64 << 10, 1 << 20, 16 << 20, 256 << 20, 4 << 30]
+    for size, bar, before in zip(sizes, BARS, f" {BARS}", strict=False):
+        drawn = picture([lag(1, n2=size - 1), lag(1, n2=size)], ["n2"])
+        assert drawn is not None
+        assert drawn.lines[2] == f"n2 unflushed   {'.' if size == 1 else before}{bar}"
+    assert drawn.lines[2].translate(DIGITS).endswith("78")
+    assert LEGEND[1] == "▁ some, from 1 kB ▂  8 kB ▃  64 kB ▄  1 MB ▅  16 MB ▆  256 MB ▇  4 GB █"
+    assert all(len(line) <= 82 for line in LEGEND)
 
 
 def test_nothing_sampled_is_no_picture() -> None:
