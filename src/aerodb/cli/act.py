@@ -20,7 +20,7 @@ from aerodb.cli.outcome import unknown_from_here
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.remembered import check_before_signing
-from aerodb.cli.sequence import in_sequence, show_following, show_over, show_sequence
+from aerodb.cli.sequence import following_of, in_sequence, show_over, show_sequence
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.cli.signing import sign
 from aerodb.cli.terminal import Terminal, escape
@@ -34,8 +34,8 @@ from aerodb.rules.explain import check_request
 from aerodb.rules.second import who_could
 from aerodb.rules.specification import Action
 from aerodb.tracing import note
+from aerodb.views.brief import SignedNext, brief_lines, prompt_of
 from aerodb.views.render import ALL_ASKED, BY_KEY, by_command, plan_lines
-from aerodb.views.requests import CONFIRMING
 
 EXECUTION_TIMEOUT_SECONDS = 24 * 3600.0
 """A reclone copies a whole database before it answers."""
@@ -137,12 +137,11 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
     if not plan.accepted:
         show_over(terminal, plan)
         return REJECTED
-    following = show_following(session, profile, plan)
-    typed = _typed(terminal, plan, text, mine=plan.request.operator == profile.operator)
+    following, mine = following_of(session, profile, plan), plan.request.operator == profile.operator
+    typed = _typed(terminal, plan, text, following, mine=mine)
     if typed is None:
         terminal.line(f"Not confirmed. It still awaits: aerodb confirm {request}", "bad")
         return REJECTED
-    mine = plan.request.operator == profile.operator
     if typed != node and mine:
         declined(session, profile, request)
         show_over(terminal, plan)
@@ -222,15 +221,12 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     return planned, plan, judging
 
 
-def _typed(terminal: Terminal, plan: Plan, text: str, *, mine: bool) -> str | None:
-    """Return what a person types for the node's name; asked for all of the plan, show it, and ask again."""
+def _typed(terminal: Terminal, plan: Plan, text: str, following: SignedNext | None, *, mine: bool) -> str | None:
+    """Return what a person types for the node's name, beneath what weighs; asked for all of the plan, show it first."""
     while True:
         terminal.line("")
-        said = "Anything else declines it for good, which is recorded; Ctrl-C leaves it waiting."
-        if not mine:
-            said = f"You sign second, after {plan.request.operator}. Anything else signs nothing."
-        terminal.line(escape(said), "dim")
-        typed = terminal.ask(f"{CONFIRMING} ({plan.request.target}): ")
+        terminal.lines(brief_lines(plan, text, following, mine=mine))
+        typed = terminal.ask(prompt_of(plan))
         if typed != ALL_ASKED:
             return typed
         terminal.lines(plan_lines(plan, text, full=True))

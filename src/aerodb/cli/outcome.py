@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import click
 
 from aerodb.cli.failures import BY_RESULT, OutcomeUnknown, Unverified
+from aerodb.cli.held import ORDER_HELD, found_held, show_found_held
 from aerodb.cli.paths import GAP_PATH, request_path
 from aerodb.cli.profile import Caller
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
@@ -75,7 +76,13 @@ def outcome(session: Session, request: str, *, as_json: bool) -> int:
     try:
         with unknown_from_here(request):
             target, digest = _asked(caller, request)
-            body = caller.post(request_path(request, "/outcome"), b"{}")
+            try:
+                body = caller.post(request_path(request, "/outcome"), b"{}")
+            except Refused as error:
+                found = found_held(profile, caller, (request, target, digest)) if error.code == ORDER_HELD else None
+                if found is None:
+                    raise
+                return show_found_held(session, found, target, as_json=as_json)
             done = read(body, Done)
             if as_json:
                 verified_outcome(profile.cluster, request, target, digest, done)

@@ -1,31 +1,27 @@
 """Signed ahead, at the terminal: how a request names the one before or after it, and what is shown of that one.
 
 - `--after demote:n1` chooses the id of the request that comes first, and puts it into the plan.
-- `--then REQUEST` reads that plan again, takes its id from there, and shows the plan's digest words before anything is
+- `--then REQUEST` reads that plan again, and takes its id from there; its digest words are shown before anything is
   signed.
 """
 
 import re
 import uuid
 
-import msgspec
-
 from aerodb.cli import verification
 from aerodb.cli.failures import OutcomeUnverified, PlanAltered
+from aerodb.cli.held import check_held, show_held
 from aerodb.cli.outcome import show_outcome
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, Session, read
 from aerodb.cli.terminal import Terminal, escape
-from aerodb.errors import AeroError
 from aerodb.protocol.ahead import AFTER, THEN, Later, read_earlier, read_later
 from aerodb.protocol.api import Decision, Done
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, plan_digest
-from aerodb.protocol.words import words_of
 from aerodb.rules.ahead import over_sentence
-from aerodb.rules.view import open_report
-from aerodb.views.sequence import turn_sentence
+from aerodb.views.brief import SignedNext
 
 _BRIEF = re.compile("[a-z][a-z-]*:[^: ]+")
 
@@ -70,8 +66,8 @@ def _planned(session: Session, profile: Profile, request: str) -> tuple[Decision
     return decision, plan
 
 
-def show_following(session: Session, profile: Profile, plan: Plan) -> Plan | None:
-    """Show, before anything is signed, which signed plan follows without another question; return it, if one does.
+def following_of(session: Session, profile: Profile, plan: Plan) -> SignedNext | None:
+    """Return the signed plan that follows a plan without another question, if one does.
 
     Raises:
         PlanAltered: the plan on record is not the one that is named.
@@ -83,12 +79,7 @@ def show_following(session: Session, profile: Profile, plan: Plan) -> Plan | Non
     decision, then = _planned(session, profile, later.request)
     if plan_digest(decision.plan or "") != later.plan:
         raise PlanAltered(f"the plan of {later.request} on record is not the one that this plan names")
-    terminal, asked = session.terminal, then.request
-    terminal.line("")
-    terminal.line("THEN, WITHOUT ANOTHER QUESTION", "heading")
-    terminal.line(escape(f"  {then.title}: {asked.action} {asked.target}, request {asked.id}, signed already"), "warn")
-    terminal.line(escape(f"  words         {words_of(later.plan)}"))
-    return then
+    return SignedNext(then, decision.plan or "")
 
 
 def show_over(terminal: Terminal, plan: Plan) -> None:
@@ -99,7 +90,7 @@ def show_over(terminal: Terminal, plan: Plan) -> None:
 
 
 def show_sequence(
-    terminal: Terminal, cluster: Cluster, plan: Plan, text: str, following: Plan | None, done: Done
+    terminal: Terminal, cluster: Cluster, plan: Plan, text: str, following: SignedNext | None, done: Done
 ) -> Done:
     """Show what became of a request and of the one that follows it; return which of the two decides.
 
@@ -108,12 +99,13 @@ def show_sequence(
     """
     asked = plan.request
     if done.result == "held":
-        _show_held(terminal, cluster, plan, plan_digest(text), done)
+        check_held(cluster, plan, plan_digest(text), done.outcome)
+        show_held(terminal, asked.id, asked.target, asked.arguments[AFTER])
         return done
     show_outcome(terminal, cluster, asked.id, asked.target, plan_digest(text), done)
     if following is None:
         return done
-    then, later = done.then or None, following.request
+    then, later = done.then or None, following.plan.request
     terminal.line("")
     terminal.line(escape(f"Then {later.action} {later.target}:"), "heading")
     if then is None:
@@ -123,25 +115,3 @@ def show_sequence(
     if then.message and then.outcome is not None and then.result != "executed":
         terminal.line(escape(f"  {then.message}"), "warn")
     return then if done.result == "executed" else done
-
-
-def _show_held(terminal: Terminal, cluster: Cluster, plan: Plan, digest: str, done: Done) -> None:
-    asked = plan.request
-    try:
-        if done.outcome is None:
-            raise PlanAltered("it is not signed")
-        held = open_report(cluster, asked.target, done.outcome, asked.id).facts.held
-        if isinstance(held, msgspec.UnsetType) or (held.request, held.plan) != (asked.id, digest):
-            raise PlanAltered("it says something else")
-    except AeroError as error:
-        raise OutcomeUnverified(
-            f"that {asked.target} holds the order is not what it has signed: {error.message}",
-            executed="not executed", request=asked.id,
-        ) from error  # fmt: skip
-    earlier = read_earlier(asked.arguments[AFTER])
-    terminal.line("HELD, by its node's own signed report", "warn")
-    terminal.line(escape(f"  - {turn_sentence(asked.target, earlier)}"))
-    terminal.line("Confirm that one:")
-    first = f"aerodb {earlier.action} {earlier.target} --for {asked.target} --then {asked.id} --reason TEXT"
-    terminal.line(escape(f"  {first}"), "heading")
-    terminal.line(escape(f"  To have it dropped: aerodb decline {asked.id}"), "dim")

@@ -61,14 +61,24 @@ def _listed(title: str, style: str, sentences: tuple[str, ...]) -> list[Line]:
     return lines
 
 
-def _weight_lines(weight: Weight) -> list[Line]:
-    """Return one of the heavy parts: its mark and label, what weighs in its colour, and its facts beneath that."""
+def headline_lines(weight: Weight) -> list[Line]:
+    """Return what weighs of one of the heavy parts, in its colour: its mark and label first."""
     label = f"{MARKS[weight.style]} {weight.label}".ljust(LABEL_COLUMNS)
     lines = []
     for at, said in enumerate(weight.headlines):
         first = label if at == 0 else " " * LABEL_COLUMNS
         lines += [Line(weight.style, line) for line in wrapped(shown(said), LABEL_COLUMNS, first)]
-    return [*lines, *(Line("plain", line) for fact in weight.facts for line in wrapped(shown(fact), 4, "  - "))]
+    return lines
+
+
+def fact_lines(weight: Weight) -> list[Line]:
+    """Return the facts of one of the heavy parts, as they stand beneath its headlines."""
+    return [Line("plain", line) for fact in weight.facts for line in wrapped(shown(fact), 4, "  - ")]
+
+
+def _weight_lines(weight: Weight) -> list[Line]:
+    """Return one of the heavy parts."""
+    return [*headline_lines(weight), *fact_lines(weight)]
 
 
 def _failing_lines(each: ShownVerdict) -> list[Line]:

@@ -9,7 +9,7 @@ import pytest
 
 from aerodb.audit.turns import UNTOLD
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Decision, Done
+from aerodb.protocol.api import Decision, Done, Status
 from aerodb.protocol.plan import plan_digest
 from aerodb.protocol.words import words_of
 from tests.unit.cli.stage import Shown, Stage, stage_in
@@ -55,7 +55,7 @@ def test_a_switchover_in_two_commands(stage: Stage) -> None:
     assert text is not None
     before, typed, after = shown.plain.partition("To confirm, type")
     assert typed
-    assert f"words         {words_of(plan_digest(text))}" in before.partition("THEN, WITHOUT ANOTHER QUESTION")[2]
+    assert f"its words     {words_of(plan_digest(text))}" in before.partition("THEN, WITHOUT ANOTHER QUESTION")[2]
     assert "EXECUTED on n1" in after.partition("Then promote n2:")[0]
     assert "EXECUTED on n2" in after.partition("Then promote n2:")[2]
     assert stage.run("status").plain.splitlines()[0].startswith("\N{BLACK SQUARE} Writes: waiting at n2")
@@ -153,3 +153,35 @@ def test_it_verifies_as_it_is_read_offline(stage: Stage, tmp_path: Path) -> None
     assert shown.code == 0, shown.plain + shown.err
     assert "its turn came: the agent of n1 signed that it executed demote n1" in shown.plain
     assert UNTOLD in shown.plain
+
+
+def test_asked_for_its_outcome_a_held_order_is_said_to_be_held(stage: Stage) -> None:
+    """By its node's signed report: what it waits for, and how to drop it; never "unknown", and never "ask again"."""
+    words = held(stage)
+    later = words[words.index("--then") + 1]
+    shown = stage.run("outcome", later)
+    assert shown.code == 8, shown.plain + shown.err
+    assert "HELD, by its node's own signed report" in shown.plain
+    assert "It runs right after demote n1 is executed" in shown.plain
+    assert f"To have it dropped: aerodb decline {later}" in shown.plain
+    assert first_command(shown) == words
+    assert "unknown" not in (shown.plain + shown.err).lower()
+    found = canonical.decode(stage.run("outcome", later, "--json").plain.strip().encode(), Done)
+    assert (found.request, found.result, found.outcome is not None) == (later, "held", True)
+
+
+def test_an_order_that_no_node_signs_to_hold_is_not_said_to_be_held(stage: Stage) -> None:
+    """What a control plane says is held against the node's report; where that shows nothing, it is unknown."""
+    words = held(stage)
+    later = words[words.index("--then") + 1]
+
+    def another(body: bytes) -> bytes:
+        status = canonical.decode(body, Status)
+        snapshot = msgspec.structs.replace(status.snapshot, reports={})
+        return canonical.encode(msgspec.structs.replace(status, snapshot=snapshot))
+
+    stage.alter["GET /v1/status"] = another
+    shown = stage.run("outcome", later)
+    assert shown.code == 3, shown.plain + shown.err
+    assert "HELD" not in shown.plain
+    assert "Whether it was executed is unknown" in shown.err
