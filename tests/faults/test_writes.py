@@ -13,7 +13,8 @@ from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Plan
 from aerodb.protocol.writes import Writes
 from aerodb.rules.writes import writes
-from aerodb.views.observed import observe, stream_remarks
+from aerodb.views.observed import observe
+from aerodb.views.unusual import stream_remarks
 from tests.faults.behind import append_to, connect, instance_of, pg_ctl, run, serves
 from tests.faults.conftest import Running
 from tests.faults.verdicts import failing
@@ -150,7 +151,7 @@ def _status(running: Running, node: str, method: str, path: str) -> int:
 
 
 def _remarks(running: Running) -> list[str]:
-    return [text for _, text in stream_remarks(observe(running.cluster, running.api.status()))]
+    return [each.text for each in stream_remarks(observe(running.cluster, running.api.status()))]
 
 
 def test_a_paused_replay_is_seen_before_anything_is_stopped_or_cut(fresh: Running) -> None:

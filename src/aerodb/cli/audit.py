@@ -226,6 +226,9 @@ def replay(session: Session, request: str, *, as_json: bool) -> int:
     else:
         session.terminal.line("DIFFERENT: the recorded plan is not what its recorded snapshot makes it.", "bad")
     if not as_json:
-        session.terminal.line(f"  recorded {replayed.recorded_digest}", "dim")
-        session.terminal.line(f"  computed {replayed.computed_digest}", "dim")
+        from aerodb.views.proofs import short
+
+        form = short if replayed.identical else str  # Two that differ are told apart by all of them.
+        session.terminal.line(f"  recorded {form(replayed.recorded_digest)}", "dim")
+        session.terminal.line(f"  computed {form(replayed.computed_digest)}", "dim")
     return OK if replayed.identical else UNVERIFIED

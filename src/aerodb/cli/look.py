@@ -4,6 +4,8 @@ Everything about a node is read from that node's own signed report, verified her
 is told so, and what was taken out. What cannot be told is said to be unknown; it is never left out, and never guessed.
 """
 
+import re
+
 import click
 from msgspec.structs import replace
 
@@ -24,8 +26,10 @@ from aerodb.protocol.writes import Writes
 from aerodb.rules.writes import writes
 from aerodb.views.certificates import certificates_text
 from aerodb.views.matrix import matrix_rows
-from aerodb.views.observed import Observed, Remark, observe
+from aerodb.views.observed import Observed, observe
 from aerodb.views.outage import STOPS_WRITES, stops_writes
+from aerodb.views.proofs import short
+from aerodb.views.render import wrapped
 from aerodb.views.status import (
     UNKNOWN,
     Aspect,
@@ -36,8 +40,10 @@ from aerodb.views.status import (
     status_remarks,
     stream,
     where,
+    whole_text,
     writes_style,
 )
+from aerodb.views.unusual import Unusual
 from aerodb.views.versions import is_foreign
 
 FIRST_HEAD, LAST_HEAD = ("NODE", "ROLE"), ("WAL POSITION", "LAG, RECEIVED", "LAG, REPLAYED", "SYNC")
@@ -50,6 +56,7 @@ WRITES_MARKS = {
 """The mark of each answer, also where the terminal has no UTF-8."""
 MARKS = {"bad": WRITES_MARKS["no"], "warn": WRITES_MARKS["unknown"]}
 """The mark of what deviates, by its style."""
+COMMAND = re.compile("aerodb [a-z-]+ [0-9a-f-]{36}")
 ROLE_STYLES = {"primary": "good", "standby": "plain", "witness": "dim"}
 
 
@@ -121,7 +128,7 @@ def show_status(terminal: Terminal, chain: Chain, answer: api.Status, observed: 
     """
     cluster = chain.newest
     show_writes(terminal, answer.writes)
-    unheld = [("bad", f"The audit log could not be held against what was seen of it: {fault}")] if fault else []
+    unheld = [Unusual("bad", f"The audit log could not be held against what was seen of it: {fault}")] if fault else []
     remarks = [*unheld, *profile_remarks(chain, answer, observed), *status_remarks(answer, observed)]
     show_remarks(terminal, answer.writes, remarks)
     apart = tuple(each for each in aspects(observed) if not each.equal or not equal_sentence(observed))
@@ -131,20 +138,26 @@ def show_status(terminal: Terminal, chain: Chain, answer: api.Status, observed: 
     if equal_sentence(observed):
         terminal.line(escape(equal_sentence(observed)))
     terminal.line(escape(f"cluster {cluster.name} ({cluster.id})"), "dim")
-    terminal.line(f"snapshot {answer.snapshot_digest}", "dim")
+    terminal.line(f"snapshot {short(answer.snapshot_digest)}", "dim")
     seen = "; ".join(f"{each.who}: {comparison_text(each)}" for each in answer.log_views)
     terminal.line(escape(f"audit log: {answer.log_size} records; of it have seen {seen or 'nobody'}"), "dim")
     terminal.line(escape(certificates_text(answer.certificates)), "dim")
 
 
-def show_remarks(terminal: Terminal, found: Writes, remarks: list[Remark]) -> None:
-    """Show what deviates, each with its mark, and what is only to be known after that."""
+def show_remarks(terminal: Terminal, found: Writes, remarks: list[Unusual]) -> None:
+    """Show what deviates, each with its mark, what follows beneath it, and what is only to be known after that."""
     heading, deviating, others = deviations(found, remarks)
     terminal.line(heading, "heading")
-    for style, text in deviating:
-        terminal.line(escape(f"{MARKS[style][0 if terminal.draws else 1]} {text}"), style)
-    for style, text in others:
-        terminal.line(escape(text), style)
+    for each in deviating:
+        indent = 4 if each.follows else 2
+        mark = MARKS[each.style][0 if terminal.draws else 1]
+        text = escape(whole_text(each))  # One line each where a program reads it.
+        whole = COMMAND.sub(lambda found: found[0].replace(" ", "\0"), text)  # It is copied as it stands.
+        rows = wrapped(whole, indent, f"{mark} ") if terminal.stdout.isatty() else [f"{mark} ".rjust(indent) + whole]
+        for row in rows:
+            terminal.line(row.replace("\0", " "), each.style)
+    for each in others:
+        terminal.line(escape(each.text), each.style)
     terminal.line("")
 
 

@@ -7,6 +7,7 @@ import click
 
 from aerodb.audit.clocks import jump_text
 from aerodb.audit.proof import fault_of
+from aerodb.audit.record import decode_record
 from aerodb.cli.failures import OK, UNVERIFIED
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
@@ -14,9 +15,10 @@ from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, ful
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.cli.verification import read_plan
 from aerodb.errors import AeroError
-from aerodb.protocol.api import Decision, RequestLine, Requests, Status
+from aerodb.protocol.api import Decision, LogEntry, RequestLine, Requests, Status
 from aerodb.protocol.cluster import Cluster
 from aerodb.views.observed import observe, step_of
+from aerodb.views.proofs import proofs_remarks
 from aerodb.views.render import plan_lines, redacted_plan_lines
 from aerodb.views.requests import NOTHING_ASKED, spoken, spoken_briefly, state_style
 
@@ -113,9 +115,24 @@ def show_decision(
     for each in decision.events:
         said = f"record {each.sequence}: {each.event} {each.result} {each.code}".rstrip()
         terminal.line(escape(f"{said}, by {each.operator}, at {each.at}; its text is redacted for your role"), "dim")
-    for entry, fault in zip(decision.records, faults, strict=True):
-        proof = ("bad", f"NOT PROVEN: {fault}") if fault else ("good", "proven to stand in the log that its key signed")
-        terminal.line(escape(f"record {entry.sequence}: {proof[1]}"), proof[0])
+    for style, text in proofs_remarks(
+        {each.sequence: fault for each, fault in zip(decision.records, faults, strict=True)}
+    ):
+        terminal.line(escape(text), style)
+    for entry in decision.records:
+        _show_record(terminal, entry, full=full)
+
+
+def _show_record(terminal: Terminal, entry: LogEntry, *, full: bool) -> None:
+    """Show a record in one line; its exact text if that is asked for, or where it cannot be read."""
+    try:
+        record = decode_record(entry.record.encode())
+        said = f"record {entry.sequence}: {record.event} {record.result} {record.code}".rstrip()
+        terminal.line(escape(f"{said}, by {record.people}, at {record.at}"), "dim")
+    except AeroError as error:
+        terminal.line(escape(f"record {entry.sequence}: {error.message}"), "bad")
+        full = True
+    if full:
         terminal.line(escape(f"  {entry.record}"), "dim")
-        if entry.went_back_from:
-            terminal.line(escape(f"  {jump_text(entry.went_back_from)}"), "warn")
+    if entry.went_back_from:
+        terminal.line(escape(f"  {jump_text(entry.went_back_from)}"), "warn")

@@ -146,5 +146,5 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def full_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --full to a command that shows a plan."""
-    help_text = "Of the plan also every invariant that holds, with its evidence, and every field."
+    help_text = "Whole: every invariant that holds with its evidence, every field, digests and records."
     return click.option("--full", is_flag=True, help=help_text)(function)

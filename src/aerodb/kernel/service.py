@@ -249,7 +249,7 @@ def application(agent: Agent, observed: NodeObserved) -> Starlette:
 
     async def report(request: Request) -> Response:
         nonce, rules = nonce_in(request), rules_in(request, agent.name)
-        return answer(agent.report(nonce, await facts.now(), rules))
+        return answer(agent.report(nonce, observed.told(await facts.now()), rules))
 
     async def judge(request: Request) -> Response:
         order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)

@@ -25,6 +25,7 @@ from aerodb.protocol.facts import (
     Instance,
     Load,
     Receiver,
+    SeenFor,
     Sender,
     SettingsFiles,
     Unfinished,
@@ -56,7 +57,8 @@ def _fields(public: str, sensitive: str) -> dict[str, Class]:
 
 CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Facts: _fields(
-        "node rules configuration standing instance unfinished entries checkpoint gave_up versions epoch held", ""
+        "node rules configuration standing instance unfinished entries checkpoint gave_up versions epoch held seen_for",
+        "",
     ),
     Standing: _fields(
         "role upstream halted pledged pledge granted grant since followed lineage folder owed weakened", ""
@@ -94,6 +96,7 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Commit: _fields("lsn", "xid time"),
     Unfinished: _fields("request action result evidence", ""),
     Held: _fields("request action plan after term", ""),
+    SeenFor: _fields("what seconds found", ""),
 }
 
 

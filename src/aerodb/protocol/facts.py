@@ -224,13 +224,29 @@ class FactsTwo(FactsOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
     epoch: int = EPOCH_FIRST
 
 
-class Facts(FactsTwo, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything an agent says of its node: what version 2 of a report says of it, and which order it holds.
+class SeenFor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For how long an agent's observer has seen something on its node that is not as it should be.
 
-    `held` is left out where it holds none, and of a node that reported in an earlier version.
+    `what` is as in `rules.conditions`. `seconds` have passed since the first look that saw it, by a clock that only
+    counts; no time of day is in it. `found` is true where no look before that one could have seen it: it has been so
+    for at least as long.
+    """
+
+    what: str
+    seconds: int
+    found: bool = False
+
+
+class Facts(FactsTwo, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an agent says of its node: what version 2 of a report says of it, and more for people and sequences.
+
+    `held` is the order that it holds; it is left out where it holds none, and of a node that reported in an earlier
+    version. `seen_for` says since when what deviates does: for people alone, no rule reads it. What is not in it has an
+    unknown beginning; it is left out where there is nothing to say.
     """
 
     held: Held | msgspec.UnsetType = msgspec.UNSET
+    seen_for: tuple[SeenFor, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 def lifted_facts(earlier: FactsOne) -> Facts:
@@ -307,6 +323,7 @@ def structural(facts: Facts) -> Facts:
 
     Two reads of a node whose structural facts differ are not one state.
     """
+    facts = msgspec.structs.replace(facts, seen_for=msgspec.UNSET)
     if facts.unfinished is not None and facts.unfinished.step:
         facts = msgspec.structs.replace(facts, unfinished=msgspec.structs.replace(facts.unfinished, evidence=UNDER_WAY))
     instance = facts.instance

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from aerodb.protocol.plan import Outcome, Plan, plan_digest
 from aerodb.views.outage import Weight
+from aerodb.views.proofs import short
 from aerodb.views.sheet import TO_KNOW, Sheet, ShownVerdict, sheet
 
 WIDTH_COLUMNS = 80
@@ -145,7 +146,7 @@ def sheet_lines(made: Sheet, unfold: str) -> list[Line]:
         *_field("operator", made.operator),
         *_field("request", made.request),
         *(() if unfold else _whole(made)),
-        *_field("plan", made.digest),
+        *_field("plan", short(made.digest) if unfold else made.digest),
         *_field("words", made.words, "plain"),
     ]
 

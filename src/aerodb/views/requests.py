@@ -9,6 +9,7 @@ from aerodb.protocol.ahead import AFTER, THEN, SequenceMalformed, read_earlier, 
 from aerodb.protocol.api import AWAITS_SECOND, AWAITS_TURN, RequestLine
 from aerodb.protocol.change import Change, StepMalformed, read_step, said
 from aerodb.protocol.sshkey import parse_line
+from aerodb.views.proofs import short
 
 NOTHING_ASKED = "There is no request yet."
 CONFIRMING = "To confirm, type the node's name"
@@ -68,7 +69,7 @@ def _spoken(name: str, value: str, action: str, *, brief: bool) -> str:
             return earlier.words if brief else f"{earlier.words} (request {earlier.request})"
         if name == THEN:
             later = read_later(value)
-            return later.request[:ID_CHARACTERS] if brief else f"request {later.request} (plan {later.plan})"
+            return later.request[:ID_CHARACTERS] if brief else f"request {later.request} (plan {short(later.plan)})"
     except SequenceMalformed:
         return value
     return value

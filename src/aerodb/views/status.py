@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from aerodb.audit.comparison import comparison_sentences
 from aerodb.past.speaking import named
-from aerodb.protocol.api import Status
+from aerodb.protocol.api import Agreement, Status
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.writes import Writes
 from aerodb.views.certificates import certificate_sentences
-from aerodb.views.observed import Observed, Remark, lags, node_remarks, stream_remarks, sync_state
+from aerodb.views.observed import Observed, Remark, lags, sync_state
+from aerodb.views.unusual import UNKNOWN_SINCE, Unusual, node_remarks, silent_since, stream_remarks
 from aerodb.views.versions import chain_remarks
 
 UNKNOWN: Remark = ("warn", "unknown")
@@ -28,28 +29,49 @@ DEVIATING = frozenset({"bad", "warn"})
 
 
 class Deviations(NamedTuple):
-    """What deviates, under a heading that counts it, and what is only to be known after that."""
+    """What deviates, under a heading that counts it, and what is only to be known after that.
+
+    Causes stand first; what follows from one stands right beneath it, and names it in `follows`.
+    """
 
     heading: str
-    deviating: tuple[Remark, ...]
-    others: tuple[Remark, ...]
+    deviating: tuple[Unusual, ...]
+    others: tuple[Unusual, ...]
 
 
-def deviations(found: Writes, remarks: Sequence[Remark]) -> Deviations:
+def deviations(found: Writes, remarks: Sequence[Unusual]) -> Deviations:
     """Part remarks into what deviates and what does not.
 
     That there is none is said only where writes are acknowledged: else there is something, whatever it is.
     """
-    deviating = tuple(each for each in remarks if each[0] in DEVIATING)
+    deviating = _by_cause([each for each in remarks if each.style in DEVIATING])
+    causes = sum(not each.follows for each in deviating)
     none = "none seen." if found.acknowledged == "yes" else "none seen that says why."
-    others = tuple(each for each in remarks if each[0] not in DEVIATING)
-    return Deviations(f"Deviations: {len(deviating) or none}", deviating, others)
+    heading = f"Deviations: {causes or none}{', and what follows' if causes < len(deviating) else ''}"
+    return Deviations(heading, deviating, tuple(each for each in remarks if each.style not in DEVIATING))
 
 
-def about(name: str, remarks: Sequence[Remark]) -> list[Remark]:
+def _by_cause(found: list[Unusual]) -> tuple[Unusual, ...]:
+    """Return deviations with each that follows from another right after it; one whose cause is not here has none."""
+    last = {each.node: at for at, each in enumerate(found) if each.node and not each.follows}
+    arranged = list[Unusual]()
+    for at, each in enumerate(found):
+        if each.follows in last:
+            continue
+        arranged.append(each._replace(follows=""))
+        arranged += [other for other in found if other.follows and last.get(other.follows) == at]
+    return tuple(arranged)
+
+
+def about(name: str, remarks: Sequence[Unusual]) -> list[Unusual]:
     """Return the remarks that name a node."""
     named = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
-    return [each for each in remarks if named.search(each[1])]
+    return [each for each in remarks if named.search(each.text)]
+
+
+def whole_text(each: Unusual) -> str:
+    """Return a deviation with since when it is so, for where the two stand in one line."""
+    return f"{each.text.rstrip('.')}; {each.since}" if each.since else each.text
 
 
 def writes_style(found: Writes) -> str:
@@ -133,42 +155,52 @@ def stream(name: str, facts: Facts, observed: Observed) -> Stream | None:
     return Stream(upstream, sync, received, replayed)
 
 
-def silence_remarks(observed: Observed) -> list[Remark]:
+def silence_remarks(observed: Observed) -> list[Unusual]:
     """Return the nodes of a snapshot of which nothing is known, and why."""
-    missing = [f"{name} could not be observed: {why}" for name, why in observed.missing.items()]
-    forged = [f"{name}'s report is not believed: {why}" for name, why in observed.forged.items()]
-    return [("bad", text) for text in (*missing, *forged)]
+    missing = [(name, f"{name} could not be observed: {why}") for name, why in observed.missing.items()]
+    forged = [(name, f"{name}'s report is not believed: {why}") for name, why in observed.forged.items()]
+    return [Unusual("bad", text, silent_since(name, observed), name) for name, text in (*missing, *forged)]
 
 
-def earlier_remarks(status: Status) -> list[Remark]:
+def earlier_remarks(status: Status) -> list[Unusual]:
     """Return which nodes hold all to earlier rules, being of an earlier release."""
-    earlier = status.earlier or {}
     return [
-        ("warn", f"{name} speaks {named((rules,))}: plans and judgements are by these until it is upgraded.")
-        for name, rules in sorted(earlier.items())
+        Unusual("warn", _speaks(name, rules), UNKNOWN_SINCE, name)
+        for name, rules in sorted((status.earlier or {}).items())
     ]
 
 
-def status_remarks(status: Status, observed: Observed) -> list[Remark]:
+def _speaks(name: str, rules: str) -> str:
+    return f"{name} speaks {named((rules,))}: plans and judgements are by these until it is upgraded."
+
+
+def status_remarks(status: Status, observed: Observed) -> list[Unusual]:
     """Return what the table cannot say: first what could not be observed, then what is unusual."""
     found = silence_remarks(observed)
-    found += comparison_sentences(status.log_views, status.log_size)
-    found += certificate_sentences(status.certificates)
+    for seen in status.log_views:
+        silent = seen.who if seen.agreement is Agreement.UNKNOWN else ""
+        found += [
+            Unusual(style, text, "" if silent else UNKNOWN_SINCE, "", silent)
+            for style, text in comparison_sentences((seen,), status.log_size)
+        ]
+    found += [Unusual(style, text) for style, text in certificate_sentences(status.certificates)]
     found += earlier_remarks(status)
     if not status.consistent:
-        found.append(("bad", "The cluster changed while it was looked at: the reports are not of one state."))
+        found.append(Unusual("bad", "The cluster changed while it was looked at: the reports are not of one state."))
     if not status.log_writable:
-        found.append(("bad", "The audit log cannot be written: every action is refused until it can."))
+        text = "The audit log cannot be written: every action is refused until it can."
+        found.append(Unusual("bad", text, UNKNOWN_SINCE))
     for name, facts in observed.facts.items():
-        found += [(style, f"{name} {text}") for style, text in node_remarks(facts)]
+        found += [each._replace(text=f"{name} {each.text}") for each in node_remarks(facts)]
     return [*found, *stream_remarks(observed)]
 
 
-def profile_remarks(chain: Chain, status: Status, observed: Observed) -> list[Remark]:
+def profile_remarks(chain: Chain, status: Status, observed: Observed) -> list[Unusual]:
     """Return what a person who has verified `chain` must know about a status that a control plane shows."""
     found = list[Remark]()
     if status.facts:
         found.append(("warn", "These facts are the control plane's word: your role is not shown the signed reports."))
     if status.redacted:
         found.append(("warn", f"Redacted: {', '.join(status.redacted)}"))
-    return [*found, *chain_remarks(chain, status, observed)]
+    apart = [Unusual(style, text, UNKNOWN_SINCE) for style, text in chain_remarks(chain, status, observed)]
+    return [*(Unusual(*each) for each in found), *apart]

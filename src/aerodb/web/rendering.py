@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from aerodb.views.invariants import is_known
 from aerodb.views.outage import STOPS_WRITES, stops_writes
+from aerodb.views.proofs import short
 from aerodb.views.render import shown
 from aerodb.views.requests import spoken, spoken_briefly, state_style
 from aerodb.views.status import writes_style
@@ -35,11 +36,6 @@ def _count(value: int) -> str:
 
 def _plural(value: int, one: str, many: str = "") -> str:
     return f"{_count(value)} {one if value == 1 else many or one + 's'}"
-
-
-def _short(digest: str) -> str:
-    """Return the head of a digest or an id, as it is shown where the whole is one click away."""
-    return digest.removeprefix("sha256:")[:12]
 
 
 def _exact(text: str) -> Markup:
@@ -73,7 +69,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(count=_count, exact=_exact, plural=_plural, short=_short)
+    made.filters.update(count=_count, exact=_exact, plural=_plural, short=short)
     made.filters.update(
         is_invariant=is_known,
         sentence=sentence,

@@ -72,7 +72,7 @@ def walk(stage: Stage, *words: str, order: int = 1) -> list[Procedure]:
         assert "done" not in states(now)[at + 1 :]
         done = now.orders[0].steps[at].done
         assert done is not None
-        recorded = stage.run("show", done.request).plain
+        recorded = stage.run("show", done.request, "--full").plain
         assert f'"at":"{done.at}"' in recorded
         assert f'"reason":"{TICKET}","request":"{done.request}","result":"executed"' in recorded
         before.append(now)

@@ -59,7 +59,7 @@ def test_another_operator_signs_the_same_plan_and_it_is_executed(stage: Stage) -
     assert "Computed again on this machine from the nodes' signed reports: the same bytes." in shown.plain
     assert "EXECUTED" in shown.plain
     assert last(stage) in stage.executed
-    told = stage.run("show", last(stage)).plain
+    told = stage.run("show", last(stage), "--full").plain
     assert '"second":{"operator":"bob"' in told.replace("\n", "")
 
 

@@ -86,7 +86,7 @@ class House:
         self.observed = NodeObserved(self.agent, self.node)
         self.service = service_of(self.agent, self.observed)
         sight = Sight(self.agent, self.node)
-        self._watch = Watch(sight, self.observed.journal, self.observed._lags, 1, self.agent.remember)
+        self._watch = Watch(sight, self.observed.journal, self.observed._lags, 1, self.observed._seen)
 
     def again(self) -> None:
         """Begin another agent, after one that was killed."""

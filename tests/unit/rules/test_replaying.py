@@ -12,7 +12,8 @@ from aerodb.protocol.plan import Plan, Result
 from aerodb.rules.explain import explain
 from aerodb.rules.replaying import HELD_UP_BYTES, hold_ups, sized
 from aerodb.rules.writes import writes
-from aerodb.views.observed import lags, observe_snapshot, stream_remarks
+from aerodb.views.observed import lags, observe_snapshot
+from aerodb.views.unusual import stream_remarks
 from tests.unit.rules.scenes import CLUSTER, Scene, demoted, healthy, request_for, snapshot_of, with_instance
 
 AMPLE = Capacity(
@@ -53,7 +54,7 @@ def sender(scene: Scene, node: str, **changes: object) -> Scene:
 
 def remarks(scene: Scene) -> list[str]:
     """Return what status says of how nodes send, receive and replay."""
-    return [text for _, text in stream_remarks(observe_snapshot(CLUSTER, snapshot_of(scene), {}))]
+    return [each.text for each in stream_remarks(observe_snapshot(CLUSTER, snapshot_of(scene), {}))]
 
 
 def test_a_paused_replay_is_neither_fenced_nor_promoted_nor_a_successor() -> None:

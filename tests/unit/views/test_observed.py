@@ -1,12 +1,12 @@
 """What people are told of a node beyond its state."""
 
 from aerodb.protocol.facts import UnusedFolder
-from aerodb.views.observed import node_remarks
+from aerodb.views.unusual import node_remarks
 from tests.unit.rules.scenes import Scene, healthy, with_instance, with_standing
 
 
 def _said(scene: Scene) -> str:
-    return "; ".join(text for _, text in node_remarks(scene["n1"]))
+    return "; ".join(each.text for each in node_remarks(scene["n1"]))
 
 
 def test_what_could_not_be_read_is_said_with_why() -> None:

@@ -164,8 +164,8 @@ def _document(plan: Plan) -> str:
     values: dict[str, object] = {
         **COMMON, "plan": plan, "plan_text": "", "sheet": sheet(plan, digest), "line": line, "over": "",
         "turn": NOBODYS, "outcome": (), "step": "", "may_ask_outcome": False, "records": (),
-        "redacted": False, "options": "", "after": None, "awaits_turn": False, "turn_sentence": "", "then": None,
-        "over_sentence": "",
+        "proofs": (), "redacted": False, "options": "", "after": None, "awaits_turn": False, "turn_sentence": "",
+        "then": None, "over_sentence": "",
     }  # fmt: skip
     return render("request.html", values).decode()
 

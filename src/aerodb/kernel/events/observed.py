@@ -1,4 +1,4 @@
-"""What one node's observer keeps for people: the journal of events, the standbys' lag, and the metrics.
+"""What one node's observer keeps for people: the journal of events, the standbys' lag, durations, and the metrics.
 
 The agent works without any of it: no decision reads what is kept here.
 """
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from aerodb.kernel.agent import Agent
+from aerodb.kernel.events.durations import Durations
 from aerodb.kernel.events.journal import EventJournal
 from aerodb.kernel.events.lags import Lags
 from aerodb.kernel.events.watch import Sight, Watch
 from aerodb.kernel.node import Node
-from aerodb.protocol.events import EventPage
+from aerodb.protocol.events import EventPage, Sighting
+from aerodb.protocol.facts import Facts
 from aerodb.transport import counts, expiry
 from aerodb.transport.metrics import exposition
 
@@ -33,6 +35,7 @@ class NodeObserved:
         """
         self.journal = EventJournal(node.events, node.name)
         self._lags = Lags()
+        self._durations = Durations()
         self._agent = agent
         self._sight = Sight(agent, node)
         self._every_seconds = node.file.watches_every_seconds
@@ -40,8 +43,17 @@ class NodeObserved:
     def start(self, asked_to_end: threading.Event) -> None:
         """Watch the node, unless its node.json says never, until `asked_to_end` is set."""
         if self._every_seconds:
-            watch = Watch(self._sight, self.journal, self._lags, self._every_seconds, self._agent.remember)
+            watch = Watch(self._sight, self.journal, self._lags, self._every_seconds, self._seen)
             watch.start(asked_to_end)
+
+    def _seen(self, sighting: Sighting) -> None:
+        self._durations.saw(sighting)
+        if sighting.facts is not None:
+            self._agent.remember(sighting.facts)
+
+    def told(self, facts: Facts) -> Facts:
+        """Return facts for a report, with since when what deviates in them was seen to."""
+        return self._durations.told(facts)
 
     def page(self, since: int, count: int) -> EventPage:
         """Return at most `count` events after sequence number `since`, and the samples of lag."""

@@ -86,11 +86,11 @@ class Watch:
         journal: EventJournal,
         lags: Lags,
         every_seconds: float,
-        remember: Callable[[Facts], None],
+        pass_on: Callable[[Sighting], None],
     ) -> None:
-        """Look every `every_seconds`, write into `journal` and `lags`, and pass the facts seen to `remember`."""
+        """Look every `every_seconds`, write into `journal` and `lags`, and pass on each sighting."""
         self._sight, self._journal, self._lags, self._every_seconds = sight, journal, lags, every_seconds
-        self._remember = remember
+        self._pass_on = pass_on
         self._seen: Seen | None = None
 
     def start(self, asked_to_end: threading.Event) -> None:
@@ -127,5 +127,4 @@ class Watch:
             self._journal.append(transition, sighting.facts)
         self._seen = now
         self._lags.look(sighting, self._journal.last)
-        if sighting.facts is not None:
-            self._remember(sighting.facts)
+        self._pass_on(sighting)

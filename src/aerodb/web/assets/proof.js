@@ -1,5 +1,5 @@
 // Checks the proofs on the page: that each record, byte for byte, stands in the log at the checkpoint that the log's key
-// signed. Sources: RFC 9162 section 2.1.3.2 (inclusion), C2SP tlog-proof and signed-note, RFC 8032 (Ed25519).
+// signed. What holds is said once for all; what does not, at its record and by its number. Sources: RFC 9162 section 2.1.3.2 (inclusion), C2SP tlog-proof and signed-note, RFC 8032 (Ed25519).
 "use strict";
 (() => {
   const bytes = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
@@ -63,18 +63,32 @@
     const sound = await signed(proof, vkey);
     if (sound === false) return ["bad", "NOT PROVEN: the checkpoint is not signed by the log's key"];
     const how = sound === null ? "this browser knows no Ed25519, so the signature was verified by the server alone" : "and the log's key signed it";
-    return ["good", `proven in this browser: in the log of ${proof.size} records, ${how}`];
+    return ["good", `in the log of ${proof.size} records, ${how}`];
   };
 
   const key = document.querySelector("[data-log-key]");
   if (!key || !window.crypto || !crypto.subtle) return;
-  for (const element of document.querySelectorAll("[data-proof]")) {
+  // What the server found wrong stays wrong, whatever is found here.
+  const judge = async (element) => {
     const said = element.querySelector("[data-verdict]");
-    check(element, key.dataset.logKey)
-      .catch((error) => ["bad", `NOT PROVEN: ${error.message}`])
-      .then(([style, sentence]) => {
-        said.className = `mark ${style}`;
-        said.textContent = sentence;
-      });
-  }
+    const [style, sentence] = await check(element, key.dataset.logKey).catch((error) => ["bad", `NOT PROVEN: ${error.message}`]);
+    if (style === "bad") {
+      said.className = "mark bad";
+      said.textContent = sentence;
+    }
+    return { number: element.dataset.sequence, holds: !said.textContent, sentence };
+  };
+  const summary = document.querySelector("[data-proofs]");
+  Promise.all([...document.querySelectorAll("[data-proof]")].map(judge)).then((found) => {
+    if (!summary || !found.length) return;
+    const wrong = found.filter((each) => !each.holds);
+    const said = document.createElement("span");
+    said.className = `mark ${wrong.length ? "bad" : "good"}`;
+    said.textContent = wrong.length
+      ? `NOT PROVEN in this browser: ${wrong.map((each) => `record ${each.number}`).join(", ")}, of ${found.length}`
+      : `${found.length === 1 ? "The record is" : `All ${found.length} records are`} proven in this browser: ${found[0].sentence}`;
+    const line = document.createElement("p");
+    line.append(said);
+    summary.replaceChildren(line);
+  });
 })();

@@ -22,6 +22,7 @@ from aerodb.protocol.api import LogEntry, ProvenEntry
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.words import words_of
 from aerodb.rules.invariants import Invariant
+from aerodb.views.proofs import proofs_remarks
 from aerodb.views.render import Line
 from aerodb.web.errors import FormMalformed
 from aerodb.web.pages.requests import outcome_of, shown_plan
@@ -77,7 +78,8 @@ def record(visit: Visit) -> Page:
         raise FormMalformed("a record's number is expected here", field="sequence")
     entry = visit.access.entry(int(number))
     found = proven_by(visit.access.cluster, entry, entry.proof)
-    values = {"each": found, "size": visit.access.log_size, "log_key": visit.access.cluster.log_key}
+    proofs = proofs_remarks({found.sequence: found.fault})
+    values = {"each": found, "proofs": proofs, "size": visit.access.log_size, "log_key": visit.access.cluster.log_key}
     return Page(template="record.html", here="/audit", values=values)
 
 
@@ -119,6 +121,7 @@ def audit(visit: Visit) -> Page:
     times = {name: required_instant(asked[name], name) for name in ("since", "until")}
     cluster = visit.access.cluster
     found = visit.access.search(Query(**{**asked, **times}), visit.before(), RECORDS_A_PAGE)
+    records = [proven_by(cluster, entry, visit.access.entry(entry.sequence).proof) for entry in found.records]
     further = {name: value for name, value in asked.items() if value}
     values = {
         "asked": asked,
@@ -130,7 +133,8 @@ def audit(visit: Visit) -> Page:
             "invariant": tuple(invariant.value for invariant in Invariant),
             "operator": tuple(person.name for person in cluster.operators),
         },
-        "records": [proven_by(cluster, entry, visit.access.entry(entry.sequence).proof) for entry in found.records],
+        "records": records,
+        "proofs": proofs_remarks({each.sequence: each.fault for each in records}),
         "older": "" if found.next is None else urlencode({**further, "before": str(found.next)}),
         "newest": urlencode(further) if visit.before() is not None else None,
         "size": visit.access.log_size,
@@ -159,6 +163,7 @@ def decision(visit: Visit) -> Page:
         "line": found.line,
         "words": words_of(found.line.plan).split(" ") if found.line.plan else [],
         "records": records,
+        "proofs": proofs_remarks({each.sequence: each.fault for each in records}),
         "log_key": cluster.log_key,
         "findings": [(FINDINGS[each.state], each) for each in findings],
         "signed": [signed_by(each, findings) for each in records if each.record.event == "confirmed"],

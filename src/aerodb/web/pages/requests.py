@@ -18,6 +18,7 @@ import msgspec
 
 from aerodb.actions import action_named, catalogue, needs_second
 from aerodb.audit.checks import Asked, check_outcome
+from aerodb.audit.proof import fault_of
 from aerodb.audit.record import Record, decode_record
 from aerodb.control.errors import RequestKnown
 from aerodb.control.roles import Right
@@ -31,7 +32,8 @@ from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
 from aerodb.rules.second import who_could
 from aerodb.rules.specification import Action
 from aerodb.views.matrix import misfits
-from aerodb.views.observed import observe, step_of
+from aerodb.views.observed import Remark, observe, step_of
+from aerodb.views.proofs import proofs_remarks
 from aerodb.views.render import Line, outcome_lines, unsigned_outcome_lines
 from aerodb.views.requests import CONFIRMING, LAPSED, NOTHING_ASKED, state_style
 from aerodb.views.sheet import sheet
@@ -208,6 +210,7 @@ def one(visit: Visit) -> Page:
         "line": line,
         "turn": turn,
         "records": [*records_of(decision), *((each.sequence, each) for each in decision.events)],
+        "proofs": proofs_of(visit.access.cluster, decision),
         "redacted": bool(decision.events),
         "outcome": outcome_of(visit.access.cluster, decision),
         "confirming": CONFIRMING,
@@ -258,6 +261,14 @@ def shown_plan(decision: Decision) -> dict[str, Any]:
 def records_of(decision: Decision) -> list[tuple[int, Record]]:
     """Return a decision's records with their numbers."""
     return [(entry.sequence, decode_record(entry.record.encode())) for entry in decision.records]
+
+
+def proofs_of(cluster: Cluster, decision: Decision) -> list[Remark]:
+    """Return what the proofs of a decision's records are worth, verified here."""
+    pairs = zip(decision.records, decision.proofs, strict=True)
+    return proofs_remarks(
+        {each.sequence: fault_of(proof, cluster.log_key, each.sequence, each.record) for each, proof in pairs}
+    )
 
 
 def outcome_of(cluster: Cluster, decision: Decision) -> list[Line]:
