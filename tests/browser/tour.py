@@ -1,5 +1,6 @@
 """`make tour`: the pictures of docs/tour.md, taken anew from the real UI in front of a real cluster under load."""
 
+import html
 import os
 import shutil
 import subprocess
@@ -12,14 +13,22 @@ from pathlib import Path
 from aerodb.local.demo import kill_postgres
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
+from aerodb.local.person import Person
 from aerodb.local.size import Size
 from aerodb.local.stage import Stage
 from aerodb.local.writer import Writer
+from aerodb.views.requests import CONFIRMING
 from tests.browser.browsing import Visitor, chromium
 from tests.browser.test_configuration import chosen, sent
 from tests.browser.test_second import signs
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+WIDE_PIXELS, PHONE_PIXELS = 1440, 390
+ROWS, COLUMNS = 24, 80
+SCREEN = f"""
+pre {{ font: 14px/18px monospace; width: {COLUMNS}ch; height: {18 * ROWS}px; margin: 0; padding: 10px;
+overflow: hidden; color: #e6e6e6; background: #16181d; }}
+"""
 WHY = "kernel update on n1"
 WHY_TWO = "two people replace a node's data"
 
@@ -52,9 +61,35 @@ def _take(visitor: Visitor, name: str, *, dark: bool = False, whole: bool = Fals
     sys.stdout.write(f"docs/pictures/{name}.png\n")
 
 
+def _take_all(visitor: Visitor, name: str, *, whole: bool = False) -> None:
+    """Keep a page's picture light and dark, on a wide screen and on a phone."""
+    for screen, width in (("", WIDE_PIXELS), ("-phone", PHONE_PIXELS)):
+        visitor.page.set_viewport_size({"width": width, "height": 900})
+        for scheme in ("", "-dark"):
+            _take(visitor, f"{name}{screen}{scheme}", dark=bool(scheme), whole=whole)
+    visitor.page.set_viewport_size({"width": WIDE_PIXELS, "height": 900})
+    visitor.page.emulate_media(color_scheme="light")
+
+
+def _type(visitor: Visitor, name: str, *words: str) -> None:
+    """Keep a picture of the last rows that a command shows in a terminal of 80 x 24, up to its question if it asks."""
+    person = Person(visitor.layout.profile("operator"), lambda _: None, colour=False, size=(ROWS, COLUMNS))
+    said = person.types(*words, answer="").text
+    head, asked, rest = said.partition(CONFIRMING)
+    whole = head + asked + rest.partition(": ")[0] + ": " if asked else f"{head}$ "
+    cut = [each[at : at + COLUMNS] for each in whole.split("\n") for at in range(0, max(len(each), 1), COLUMNS)]
+    screen = visitor.context.new_page()
+    text = "\n".join(cut[-ROWS:])
+    screen.set_content(f"<title>{name}</title><style>{SCREEN}</style><pre>{html.escape(text)}</pre>")
+    screen.locator("pre").screenshot(path=PICTURES / f"{name}.png")
+    screen.close()
+    sys.stdout.write(f"docs/pictures/{name}.png\n")
+
+
 def _look(visitor: Visitor) -> None:
     visitor.goto("/")
-    _take(visitor, "cluster")
+    _take_all(visitor, "cluster")
+    _type(visitor, "terminal-status", "status")
     visitor.goto("/now")
     _take(visitor, "now", dark=True)
 
@@ -111,8 +146,9 @@ def _switchover(visitor: Visitor) -> None:
     visitor.fill("follow", "n3", WHY, upstream="n2")
     _take(visitor, "form")
     visitor.do("follow", "n3", WHY, upstream="n2")
+    _type(visitor, "terminal-plan", "demote", "n1", "--for", "n2", "--reason", WHY)
     visitor.ask("demote", "n1", WHY, for_="n2")
-    _take(visitor, "plan", whole=True)
+    _take_all(visitor, "plan", whole=True)
     visitor.press_confirm("n1")
     visitor.page.locator("#outcome").wait_for(timeout=60_000)
     visitor.do("promote", "n2", WHY)
@@ -126,7 +162,8 @@ def _failover(visitor: Visitor, layout: Layout, stage: Stage) -> None:
     kill_postgres(layout, "n2")
     stage.kill("n2")
     visitor.goto("/")
-    _take(visitor, "primary-dead")
+    _take_all(visitor, "primary-dead")
+    _type(visitor, "terminal-primary-dead", "status")
     for node in ("n3", "n1"):
         visitor.do("fence", node, "n2 is dead", for_="n3")
     visitor.do("promote", "n3", "n2 is dead")
@@ -153,14 +190,14 @@ def _two(visitor: Visitor, second: Visitor, stage: Stage) -> None:
 
 def _read(visitor: Visitor) -> None:
     visitor.goto("/timeline")
-    _take(visitor, "timeline")
+    _take_all(visitor, "timeline")
     visitor.goto("/audit")
     visitor.page.get_by_text("proven in this browser").first.wait_for()
     _take(visitor, "audit")
     visitor.goto("/audit?event=outcome&action=promote")
     visitor.page.locator("tbody a[href^='/decisions/']").first.click()
     visitor.page.get_by_text("proven in this browser").first.wait_for()
-    _take(visitor, "decision", dark=True, whole=True)
+    _take_all(visitor, "decision", whole=True)
 
 
 def main() -> None:
@@ -168,6 +205,7 @@ def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with _cluster() as (layout, stage), chromium() as browser:
         visitor = Visitor(browser, layout)
+        visitor.page.set_viewport_size({"width": WIDE_PIXELS, "height": 900})
         _look(visitor)
         _register(visitor)
         _joins(visitor, layout)

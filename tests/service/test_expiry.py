@@ -200,7 +200,7 @@ def test_the_next_to_expire_is_said_first() -> None:
         for name, left in days.items()
     ]
     assert [text.split()[3] for _, text in certificate_sentences(made)] == ["b", "a", "c"]
-    assert certificates_text(made).startswith("certificates: 3 seen; the first to expire is that of b (agent)")
+    assert certificates_text(made).startswith("certificates: 3; first to expire ")
     assert certificates_text([]) == ""
 
 

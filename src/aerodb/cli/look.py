@@ -47,6 +47,8 @@ from aerodb.views.unusual import Unusual
 from aerodb.views.versions import is_foreign
 
 FIRST_HEAD, LAST_HEAD = ("NODE", "ROLE"), ("WAL POSITION", "LAG, RECEIVED", "LAG, REPLAYED", "SYNC")
+SHORT_HEAD = ("WAL", "RECEIVED", "REPLAYED", "SYNC")
+"""The same four where the nodes differ in more, so that the table stays within 80 columns."""
 NOTHING: Cell = ("dim", "-")
 WRITES_MARKS = {
     "yes": ("\N{BLACK CIRCLE}", "*"),
@@ -132,15 +134,15 @@ def show_status(terminal: Terminal, chain: Chain, answer: api.Status, observed: 
     remarks = [*unheld, *profile_remarks(chain, answer, observed), *status_remarks(answer, observed)]
     show_remarks(terminal, answer.writes, remarks)
     apart = tuple(each for each in aspects(observed) if not each.equal or not equal_sentence(observed))
-    head = (*FIRST_HEAD, *(each.name for each in apart), *LAST_HEAD)
+    head = (*FIRST_HEAD, *(each.name for each in apart), *(SHORT_HEAD if apart else LAST_HEAD))
     terminal.table(head, [node_row(member.name, observed, apart) for member in cluster.members])
     terminal.line("")
     if equal_sentence(observed):
         terminal.line(escape(equal_sentence(observed)))
-    terminal.line(escape(f"cluster {cluster.name} ({cluster.id})"), "dim")
-    terminal.line(f"snapshot {short(answer.snapshot_digest)}", "dim")
+    snapshot = short(answer.snapshot_digest)
+    terminal.line(escape(f"cluster {cluster.name} ({cluster.id}), snapshot {snapshot}"), "dim")
     seen = "; ".join(f"{each.who}: {comparison_text(each)}" for each in answer.log_views)
-    terminal.line(escape(f"audit log: {answer.log_size} records; of it have seen {seen or 'nobody'}"), "dim")
+    terminal.line(escape(f"audit log: {answer.log_size} records, seen by {seen or 'nobody'}"), "dim")
     terminal.line(escape(certificates_text(answer.certificates)), "dim")
 
 
@@ -165,7 +167,7 @@ def show_actions(terminal: Terminal, answer: api.Status, names: list[str]) -> No
     """Show what would be accepted now of some nodes; of none, how to ask."""
     terminal.line("")
     if not names:
-        terminal.line("What may be asked now: aerodb status --actions, or of one node: aerodb status NODE")
+        terminal.line("What may be asked now: aerodb status --actions, or aerodb status NODE")
         return
     of = f" of {names[0]}" if len(names) == 1 else ""
     terminal.line(f"Asked{of} now: accepted, or the invariants that forbid it (?: unknown, counts as no)")
@@ -195,6 +197,8 @@ def node_row(name: str, observed: Observed, apart: tuple[Aspect, ...]) -> list[C
         return [*head, *[NOTHING] * (len(apart) + len(LAST_HEAD))]
     fed = stream(name, facts, observed)
     lags: list[Cell] = [NOTHING] * 3 if fed is None else [fed.received, fed.replayed, fed.sync or ("warn", "detached")]
+    if lags[-1][0] == "bad":
+        lags[-1] = ("bad", "no")  # Why stands among the deviations.
     return [*head, *(each.by_node[name] for each in apart), where(facts.instance).lsn, *lags]
 
 

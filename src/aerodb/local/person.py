@@ -35,8 +35,11 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 class Person:
     """One person at a terminal; `show` is called with everything that they see."""
 
-    def __init__(self, profile: Path, show: Callable[[str], None], *, colour: bool = True) -> None:
-        """Use the person's `profile`."""
+    def __init__(
+        self, profile: Path, show: Callable[[str], None], *, colour: bool = True, size: tuple[int, int] = (50, 110)
+    ) -> None:
+        """Use the person's `profile`; the terminal has so many rows and columns."""
+        self._size = size
         self._environment = {**os.environ, "AERODB_PROFILE": str(profile.resolve()), "TERM": "xterm-256color"}
         if not colour:
             self._environment["NO_COLOR"] = "1"
@@ -45,7 +48,7 @@ class Person:
     def types(self, *arguments: str, answer: str | None = None, reads_seconds: float = 0.0) -> Said:
         """Run one command; confirm by typing the name that is asked for, or `answer` if given, once it was read."""
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 110, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *self._size, 0, 0))
         process = subprocess.Popen(
             [sys.executable, "-m", "aerodb", *arguments],
             stdin=theirs,

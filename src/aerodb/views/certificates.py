@@ -27,8 +27,8 @@ def certificate_sentences(certificates: Iterable[Certificate]) -> list[tuple[str
 
 
 def certificates_text(certificates: Iterable[Certificate]) -> str:
-    """Return a line with the number of known certificates and the first to expire; empty if none is known."""
+    """Return how many certificates are known, and the first to expire with its day; empty if none is known."""
     known = sorted(certificates, key=lambda one: (one.expires, one.kind, one.holder))
     if not known:
         return ""
-    return f"certificates: {len(known)} seen; the first to expire is that of {known[0].owner}, at {known[0].expires}"
+    return f"certificates: {len(known)}; first to expire {known[0].expires.partition('T')[0]}: {known[0].owner}"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from aerodb.audit.comparison import comparison_sentences
 from aerodb.past.speaking import named
-from aerodb.protocol.api import Agreement, Status
+from aerodb.protocol.api import Status
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.writes import Writes
@@ -177,12 +177,9 @@ def _speaks(name: str, rules: str) -> str:
 def status_remarks(status: Status, observed: Observed) -> list[Unusual]:
     """Return what the table cannot say: first what could not be observed, then what is unusual."""
     found = silence_remarks(observed)
-    for seen in status.log_views:
-        silent = seen.who if seen.agreement is Agreement.UNKNOWN else ""
-        found += [
-            Unusual(style, text, "" if silent else UNKNOWN_SINCE, "", silent)
-            for style, text in comparison_sentences((seen,), status.log_size)
-        ]
+    told = [each for each in status.log_views if each.who not in observed.missing]  # Who is silent tells nothing else.
+    apart = comparison_sentences(told, status.log_size)
+    found += [Unusual(style, text, UNKNOWN_SINCE) for style, text in apart]
     found += [Unusual(style, text) for style, text in certificate_sentences(status.certificates)]
     found += earlier_remarks(status)
     if not status.consistent:

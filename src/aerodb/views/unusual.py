@@ -21,8 +21,8 @@ from aerodb.views.topology import SLOT
 UNKNOWN_SINCE = "since when is unknown"
 MOMENT_SECONDS = 2
 DOWN = {
-    State.STOPPED: "it is stopped, after a clean shutdown",
-    State.CRASHED: "it is crashed: it ended without a shutdown",
+    State.STOPPED: "it was shut down cleanly",
+    State.CRASHED: "it ended without a shutdown",
     State.UNREADABLE: "its files do not tell how it ended",
 }
 
@@ -97,7 +97,7 @@ def unfinished_remark(facts: Facts, unfinished: Unfinished) -> Unusual:
 def _standing_remarks(facts: Facts) -> list[Unusual]:
     standing, found, node = facts.standing, list[Unusual](), facts.node
     if standing.halted:
-        text = "was stopped by a person, and stays down until a person starts it"
+        text = "was stopped by a person, and stays down"
         found.append(Unusual("warn", text, since(facts, Condition.HALTED), node))
     if standing.pledged.term > standing.granted.term:
         pledged = standing.pledged
@@ -121,7 +121,7 @@ def _instance_remarks(facts: Facts, instance: Instance) -> list[Unusual]:
     if instance.state is State.UNREACHABLE:
         found.append(("bad", "has a PostgreSQL that does not answer: what it does is unknown", down))
     elif instance.state is not State.RUNNING and not standing.halted:
-        found.append(("bad", f"has no PostgreSQL that runs: {DOWN[instance.state]}", down))
+        found.append(("bad", f"is down: {DOWN[instance.state]}", down))
     if position is None:
         found.append(("warn", "does not say where its WAL ends", Condition.POSITION))
     if standing.role == "standby" and instance.attached is None and standing.upstream is None:

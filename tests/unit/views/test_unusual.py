@@ -49,7 +49,7 @@ def test_where_the_primary_is_stopped_no_standby_is_blamed() -> None:
     """The cause first, with since when; beneath it who receives nothing, and that it is since that one is stopped."""
     scene = seen(stopped_primary(), "n3", SeenFor(what="receives nothing", seconds=215, found=True))
     assert shown(scene) == [
-        "n1 was stopped by a person, and stays down until a person starts it; for 3 min 36 s, as n1 has seen it",
+        "n1 was stopped by a person, and stays down; for 3 min 36 s, as n1 has seen it",
         "  n2 receives no WAL: n1 is stopped; since when is unknown",
         "  n3 receives no WAL: n1 is stopped; for at least 3 min 35 s, as n3 has seen it",
     ]
@@ -79,7 +79,7 @@ def test_what_follows_from_nothing_that_is_shown_is_a_cause() -> None:
     assert shown(scene) == [alone]
     scene = seen(with_instance(scene, "n3", state=State.CRASHED), "n3", SeenFor(what="state:crashed", seconds=7200))
     assert shown(scene) == [
-        "n3 has no PostgreSQL that runs: it is crashed: it ended without a shutdown; for 2 h 0 min, as n3 has seen it",
+        "n3 is down: it ended without a shutdown; for 2 h 0 min, as n3 has seen it",
         f"  {alone}",
     ]
 

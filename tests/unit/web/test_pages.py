@@ -68,7 +68,7 @@ def test_a_node_tells_what_it_is_and_what_deviates_of_it_alone() -> None:
     scene = with_instance(healthy(), "n3", state=State.STOPPED, receiver=None)
     page = _node("n3", scene)
     assert page.index("Writes: acknowledged by n1") < page.index("n3: standby of n1")
-    assert "n3 has no PostgreSQL that runs: it is stopped" in page
+    assert "n3 is down: it was shut down cleanly" in page
     other = _node("n2", scene)
     assert "Deviations: none seen." in other
     assert "no PostgreSQL that runs" not in other
