@@ -147,7 +147,7 @@ def test_lag_is_drawn_where_it_was_sampled(stage: Stage) -> None:
     span = SPAN
     found = incident(founded(stage.cluster), span, entries, decisions, {}, (), [_lag(1, 4_096), _lag(2, 0)])
     assert "term           77" in html(found)
-    assert "n2 unflushed   4." in markdown(found)
+    assert "n2 unflushed   ▂." in markdown(found)
     assert "n2, of 2 looks at most: 4096 bytes not flushed, not told not replayed" in html(found)
     assert html(found) == html(found)
     silent = incident(founded(stage.cluster), span, entries, decisions, {})
