@@ -12,7 +12,8 @@ from aerodb.rules.ahead import successor_holds
 from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import common, policy_known, running_fits
 from aerodb.rules.election import electable, position_known, prospective_pledge, term_rises
-from aerodb.rules.foresight import demoted, stepped_down
+from aerodb.rules.foreseen import with_instance, with_standing
+from aerodb.rules.foresight import demoted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.notes import before_a_demotion
@@ -21,6 +22,7 @@ from aerodb.rules.replaying import below, stalled
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss
 from aerodb.rules.standing import detached, has_pledged, promised
 from aerodb.rules.view import Peer, View, standing_term
+from aerodb.rules.writes import denied, parted
 
 
 def successor_streams(view: View) -> Verdict:
@@ -37,17 +39,26 @@ def successor_streams(view: View) -> Verdict:
     if sender.ahead or stalled(sender, position.lsn if position else None):
         said = "has another WAL" if sender.ahead else f"has said nothing for {sender.silent_seconds} s"
         return violated(Invariant.SUCCESSOR_STREAMS, f"{successor} is connected to {view.node}, and {said}")
-    return successor_replays(view, successor) or holds(
+    return successor_says(view, successor) or holds(
         Invariant.SUCCESSOR_STREAMS, f"{successor} streams from {view.node} ({sender.sync_state})"
     )
 
 
-def successor_replays(view: View, successor: str) -> Verdict | None:
-    """Judge what the successor itself reports of its replay, where anything is in the way of its promotion."""
+def successor_says(view: View, successor: str) -> Verdict | None:
+    """Judge what the successor itself reports: that it receives, and that nothing is in the way of its promotion.
+
+    The primary may not have noticed yet that nobody receives any more what it sends.
+    """
     own, peer = view.own.facts.instance, view.peers.get(successor)
+    if peer is not None and denied(peer.facts, view.node):
+        return violated(
+            Invariant.SUCCESSOR_STREAMS, f"{successor} itself says that it does not stream from {view.node}"
+        )
     instance = peer.facts.instance if peer else None
     if own is None or instance is None:
         return None  # One that gives no report is not electable; that is judged for itself.
+    if peer is not None and parted(peer.facts, own):
+        return violated(Invariant.SUCCESSOR_STREAMS, f"the WAL of {successor} is not part of that of {view.node}")
     if instance.keeping.replay is not None and instance.keeping.replay.paused:
         return violated(Invariant.SUCCESSOR_STREAMS, f"replay on {successor} is paused: it could not be promoted")
     lower = below(instance.keeping.capacity, own.keeping.capacity)
@@ -73,20 +84,32 @@ def judge(view: View) -> tuple[Verdict, ...]:
     )
 
 
-def leaves(view: View) -> dict[str, Peer]:
-    """Return, by node, what everybody would state once the primary has stepped down for its successor."""
-    candidacy = Candidacy(term=view.term, node=view.argument("for"))
-    standing = promised(replace(detached(view.own.facts.standing), halted=True), candidacy)
-    scene = stepped_down(view, standing)
-    left = {name: replace(peer, facts=scene[name]) for name, peer in view.everyone().items()}
-    return {**left, view.node: replace(left[view.node], pledge=prospective_pledge(view, candidacy))}
+def stepped_down(standing: Standing, candidacy: Candidacy) -> Standing:
+    """Return the standing of a primary that was shut down for its successor; the pledge is made from it."""
+    return promised(replace(detached(standing), halted=True), candidacy)
+
+
+def leaves(view: View, peer: Peer) -> Peer:
+    """Return the primary as one that was shut down cleanly and has pledged: its WAL ends where it is foreseen to.
+
+    Whom its settings name stays: a demotion writes none.
+    """
+    candidacy, before = Candidacy(term=view.term, node=view.argument("for")), view.own.facts.instance
+    pledged = replace(
+        with_standing(peer, stepped_down(view.own.facts.standing, candidacy)),
+        pledge=prospective_pledge(view, candidacy),
+    )
+    if before is None:
+        return pledged
+    end = before.position.lsn if before.position else None
+    return with_instance(pledged, shutdown=end, recovery=False, attached=before.attached)
 
 
 def settle(hands: Hands, plan: Plan) -> Standing:
     """Return the standing of a primary that was shut down cleanly for its successor, its signed pledge included."""
     facts, standing = hands.look(), hands.standing()
     candidacy = Candidacy(term=plan.term, node=plan.request.arguments["for"])
-    after = promised(replace(detached(standing), halted=True), candidacy)
+    after = stepped_down(standing, candidacy)
     instance = facts.instance
     pledge = Pledge(
         cluster=plan.cluster,
@@ -210,4 +233,5 @@ ACTION = Action(
     established=established,
     settle=settle,
     writes=demoted,
+    leaves=leaves,
 )

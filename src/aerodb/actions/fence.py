@@ -12,6 +12,7 @@ from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import common, receiver_known, running_fits
 from aerodb.rules.election import position_known, term_rises
+from aerodb.rules.foreseen import pledging
 from aerodb.rules.foresight import fenced
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
@@ -163,4 +164,5 @@ ACTION = Action(
     established=established,
     settle=same_standing,
     writes=fenced,
+    leaves=pledging,
 )

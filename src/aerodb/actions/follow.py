@@ -15,6 +15,7 @@ from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import SETTINGS, common, receiver_known, running_fits, unread
+from aerodb.rules.foreseen import attached
 from aerodb.rules.foresight import followed
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
@@ -153,4 +154,5 @@ ACTION = Action(
     established=established,
     settle=settle,
     writes=followed,
+    leaves=attached,
 )

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from aerodb.actions import demote
 from aerodb.protocol.ahead import AFTER, Earlier
-from aerodb.protocol.authority import Candidacy, Standing
+from aerodb.protocol.authority import Branch, Candidacy, Standing
 from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
@@ -17,6 +17,7 @@ from aerodb.protocol.plan import Plan, Result, Verdict
 from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import common, policy_known, receiver_known, running_fits
 from aerodb.rules.election import ELECTION, counted, election, election_loss
+from aerodb.rules.foreseen import granted, left_by, with_instance
 from aerodb.rules.foresight import promoted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
@@ -32,7 +33,7 @@ from aerodb.rules.operation import (
 )
 from aerodb.rules.replaying import replay_runs
 from aerodb.rules.specification import NOT_CROSSED, SILENT, Action, Established, Failure, Foreseen, Order
-from aerodb.rules.view import View, standing_term
+from aerodb.rules.view import Peer, View, standing_term
 
 
 def judge(view: View) -> tuple[Verdict, ...]:
@@ -64,9 +65,19 @@ def after_a_demotion(view: View, earlier: Earlier) -> Foreseen:
         return Foreseen(view=None, why=f"{earlier.words} would be rejected ({said})")
     if before.term != view.term:
         return Foreseen(view=None, why=f"{earlier.words} would pledge term {before.term}, and not {view.term}")
-    left = demote.leaves(before)
+    left = left_by(before, demote.leaves)
     others = {name: peer for name, peer in left.items() if name != view.node}
     return Foreseen(view=replace(view, own=left[view.node], peers=others))
+
+
+def leaves(view: View, peer: Peer) -> Peer:
+    """Return the primary on a timeline of its own, which begins where its WAL ended."""
+    instance = peer.facts.instance
+    if instance is None or instance.position is None:
+        return peer
+    branch = Branch(timeline=instance.position.timeline + 1, begin=instance.position.lsn, term=view.term)
+    position = replace(instance.position, timeline=branch.timeline)
+    return granted(view, with_instance(peer, lineage=(*instance.lineage, branch), position=position))
 
 
 def operate(hands: Hands, order: Order) -> tuple[str, ...]:
@@ -223,5 +234,6 @@ ACTION = Action(
     established=established,
     settle=settle,
     writes=promoted,
+    leaves=leaves,
     foresees=after_a_demotion,
 )

@@ -14,6 +14,7 @@ from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Loss, Plan, Verdict
 from aerodb.rules.arguments import Argument
 from aerodb.rules.condition import common
+from aerodb.rules.foreseen import attached, with_instance
 from aerodb.rules.foresight import recloned
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
@@ -24,7 +25,7 @@ from aerodb.rules.promises import promise_above
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_term
 from aerodb.rules.standing import copied, detached, informed, owing
 from aerodb.rules.streaming import commits_beyond, grant_of, granted_term, no_cycle, parting, upstream_authority
-from aerodb.rules.view import View
+from aerodb.rules.view import Peer, View
 
 DOWN = (State.STOPPED, State.CRASHED, State.UNREADABLE)
 """The states in which there surely is no process."""
@@ -217,6 +218,14 @@ def established(plan: Plan, before: Facts, now: Facts, crossed: bool) -> Establi
     return Established(result="not executed", evidence=f"the folder in use is still {old.folder}")
 
 
+def leaves(view: View, peer: Peer) -> Peer:
+    """Return a standby of its upstream with a copy of that one's data."""
+    above, found = view.peers[view.argument("upstream")].facts.instance, attached(view, peer)
+    if above is None:
+        return found
+    return with_instance(found, position=above.position, lineage=above.lineage, served=None, shutdown=None)
+
+
 def settle(hands: Hands, plan: Plan) -> Standing:
     """Return the standing of a node that runs on the new folder, bound to that folder's identity."""
     instance = hands.look().instance
@@ -279,4 +288,5 @@ ACTION = Action(
     established=established,
     settle=settle,
     writes=recloned,
+    leaves=leaves,
 )

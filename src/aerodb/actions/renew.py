@@ -7,6 +7,7 @@ from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Loss, Plan, Verdict
 from aerodb.rules.condition import common, policy_known, running_fits
 from aerodb.rules.election import ELECTION, election, election_loss, renewal_quorum
+from aerodb.rules.foreseen import granted
 from aerodb.rules.foresight import unchanged
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
@@ -111,4 +112,5 @@ ACTION = Action(
     established=established,
     settle=take_grant,
     writes=unchanged,
+    leaves=granted,
 )

@@ -15,6 +15,7 @@ from aerodb.rules.condition import (
     role_fits,
     running_fits,
 )
+from aerodb.rules.foreseen import with_standing
 from aerodb.rules.foresight import started
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
@@ -23,7 +24,7 @@ from aerodb.rules.promises import authority_stands
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
 from aerodb.rules.standing import detached
 from aerodb.rules.streaming import strayed, unproven
-from aerodb.rules.view import View
+from aerodb.rules.view import Peer, View
 
 
 def no_higher_grant(view: View) -> Verdict:
@@ -100,6 +101,11 @@ def judge(view: View) -> tuple[Verdict, ...]:
         running_fits(view, State.STOPPED, State.CRASHED),
         no_higher_grant(view),
     )
+
+
+def leaves(view: View, peer: Peer) -> Peer:
+    """Return the node as one that runs."""
+    return with_standing(peer, replace(view.own.facts.standing, halted=False))
 
 
 def settle(hands: Hands, plan: Plan) -> Standing:
@@ -207,4 +213,5 @@ ACTION = Action(
     established=established,
     settle=settle,
     writes=started,
+    leaves=leaves,
 )

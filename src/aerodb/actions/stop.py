@@ -8,13 +8,14 @@ from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import configuration_agrees, running_fits, stands_as
+from aerodb.rules.foreseen import with_standing
 from aerodb.rules.foresight import stopped
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.notes import before_a_shutdown
 from aerodb.rules.operation import not_shut_down
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
-from aerodb.rules.view import View
+from aerodb.rules.view import Peer, View
 
 
 def judge(view: View) -> tuple[Verdict, ...]:
@@ -24,6 +25,11 @@ def judge(view: View) -> tuple[Verdict, ...]:
         stands_as(view, "primary", "standby"),
         running_fits(view, State.RUNNING, State.UNREACHABLE),
     )
+
+
+def leaves(view: View, peer: Peer) -> Peer:
+    """Return the node as one that a person stopped."""
+    return with_standing(peer, replace(view.own.facts.standing, halted=True))
 
 
 def settle(hands: Hands, plan: Plan) -> Standing:
@@ -100,4 +106,5 @@ ACTION = Action(
     established=established,
     settle=settle,
     writes=stopped,
+    leaves=leaves,
 )

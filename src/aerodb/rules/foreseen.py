@@ -1,7 +1,7 @@
 """The nodes as a request is foreseen to leave them, so that the next one can be judged before this one is executed.
 
-- Foreseen is only what the action itself does. A standby that streams is foreseen to have received all that its
-  upstream has, and a node that is told to do something is foreseen to do it.
+- Foreseen is only what the action itself does: what it leaves of its own node is said in that action's own file. A
+  standby that streams is foreseen to have received all that its upstream has.
 - A foreseen pledge or grant is signed by nobody. It stands in a view, and never in a report, an order or a plan.
 - Where a standby's WAL will end that is cut off while it still receives cannot be foreseen: see `source_of`.
 
@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from aerodb.protocol.authority import Branch, Candidacy, Grant, Position, Standing
+from aerodb.protocol.authority import Candidacy, Grant, Position, Standing
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.rules.election import prospective_pledge
 from aerodb.rules.foresight import scene_left
 from aerodb.rules.operation import learned
+from aerodb.rules.position import reaches_owed
 from aerodb.rules.standing import detached, following, promised
 from aerodb.rules.streaming import granted_term
 from aerodb.rules.view import Peer, View
@@ -35,7 +36,7 @@ def settled(everyone: Mapping[str, Peer]) -> dict[str, Peer]:
         if own is not None and own.position is not None and own.recovery is False:
             further = [each.lsn for each in ends if each.timeline == own.position.timeline]
             lsn = max([own.position.lsn, *further])
-            found[name] = _with_instance(peer, position=replace(own.position, lsn=lsn))
+            found[name] = with_instance(peer, position=replace(own.position, lsn=lsn))
     for _ in everyone:  # As often as a cascade may be long.
         found = {name: _caught_up(found, peer) for name, peer in found.items()}
     return {name: _sorted(peer) for name, peer in found.items()}
@@ -45,7 +46,7 @@ def _sorted(peer: Peer) -> Peer:
     """Return a node with its receivers in the order of their names, as a report has them."""
     instance = peer.facts.instance
     senders = tuple(sorted(instance.senders, key=lambda each: each.node)) if instance else ()
-    return _with_instance(peer, senders=senders) if senders else peer
+    return with_instance(peer, senders=senders) if senders else peer
 
 
 def _received_from(everyone: Mapping[str, Peer], upstream: str) -> list[Instance]:
@@ -82,29 +83,26 @@ def _caught_up(everyone: Mapping[str, Peer], peer: Peer) -> Peer:
     if own.position is None or theirs.position is None or parted(peer.facts, theirs):
         return peer  # Its WAL is no part of its upstream's: it receives nothing more of use.
     further = own.lineage == theirs.lineage and own.position.lsn > theirs.position.lsn
-    position = replace(theirs.position, owed=own.position.owed, lsn=own.position.lsn) if further else theirs.position
-    return _with_instance(peer, position=position, lineage=theirs.lineage, quorum=theirs.quorum)
+    position = replace(theirs.position, lsn=own.position.lsn) if further else theirs.position
+    owed = own.position.owed
+    position = replace(position, owed=None if owed is None or reaches_owed(position, owed) else owed)
+    return with_instance(peer, position=position, lineage=theirs.lineage, quorum=theirs.quorum)
 
 
-def _with_instance(peer: Peer, **changes: object) -> Peer:
-    facts = peer.facts
-    if facts.instance is None:
-        return peer
-    return replace(peer, facts=replace(facts, instance=replace(facts.instance, **changes)))
+Leaves = Callable[[View, Peer], Peer]
+"""What an action leaves of its own node: from the view, and from the node once its PostgreSQL is as it is left."""
 
 
-def _with_standing(peer: Peer, standing: Standing) -> Peer:
-    return replace(peer, facts=replace(peer.facts, standing=standing))
+def left_by(view: View, leaves: Leaves | None) -> dict[str, Peer]:
+    """Return every node as the view's request is foreseen to leave it, once it is executed.
 
-
-def left_by(view: View) -> dict[str, Peer]:
-    """Return every node as the view's request is foreseen to leave it, once it is executed."""
+    `leaves` is what its action's own file says; None: it leaves its own node's standing as it was.
+    """
     view = _told(replace(view, **_parts(settled(view.everyone()), view.node)))
     scene, before = scene_left(view), view.everyone()
     after = {name: _seen(before[name], facts, before[name].facts) for name, facts in scene.items()}
-    own = _OWN.get(view.request.action)
-    if own is not None:
-        after[view.node] = own(view, after[view.node])
+    if leaves is not None:
+        after[view.node] = leaves(view, after[view.node])
     return settled(after)
 
 
@@ -114,7 +112,7 @@ def _parts(everyone: dict[str, Peer], node: str) -> dict[str, object]:
 
 def _told(view: View) -> View:
     """Return the view once the target has been told which grants its peers' reports prove, as its agent is."""
-    return replace(view, own=_with_standing(view.own, learned(view.own.facts.standing, view)))
+    return replace(view, own=with_standing(view.own, learned(view.own.facts.standing, view)))
 
 
 def _seen(peer: Peer, facts: Facts, before: Facts) -> Peer:
@@ -129,30 +127,30 @@ def _ends(position: Position | None) -> tuple[int, int]:
     return (position.term or 0, position.lsn.value) if position is not None else (0, 0)
 
 
-# What each action leaves of its own node -----------------------------------------------------------------------------
+# What several actions leave of their own node ------------------------------------------------------------------------
 
 
-def _fenced(view: View, peer: Peer) -> Peer:
-    """Return a node that has pledged, detached."""
+def with_instance(peer: Peer, **changes: object) -> Peer:
+    """Return a node with parts of its PostgreSQL changed, if it has one."""
+    facts = peer.facts
+    if facts.instance is None:
+        return peer
+    return replace(peer, facts=replace(facts, instance=replace(facts.instance, **changes)))
+
+
+def with_standing(peer: Peer, standing: Standing) -> Peer:
+    """Return a node with another standing."""
+    return replace(peer, facts=replace(peer.facts, standing=standing))
+
+
+def pledging(view: View, peer: Peer) -> Peer:
+    """Return a node that has pledged the view's term to the one that it is asked for, detached."""
     candidacy = Candidacy(term=view.term, node=view.argument("for"))
     standing = promised(detached(view.own.facts.standing), candidacy)
-    return replace(_with_standing(peer, standing), pledge=prospective_pledge(view, candidacy))
+    return replace(with_standing(peer, standing), pledge=prospective_pledge(view, candidacy))
 
 
-def _demoted(view: View, peer: Peer) -> Peer:
-    """Return a primary that was shut down cleanly and has pledged: its WAL ends where it is foreseen to.
-
-    Whom its settings name stays: a demotion writes none.
-    """
-    pledged, before = _fenced(view, peer), view.own.facts.instance
-    instance = pledged.facts.instance
-    end = instance.position.lsn if instance and instance.position else None
-    standing = replace(pledged.facts.standing, halted=True)
-    attached = before.attached if before else None
-    return _with_instance(_with_standing(pledged, standing), shutdown=end, recovery=False, attached=attached)
-
-
-def _followed(view: View, peer: Peer) -> Peer:
+def attached(view: View, peer: Peer) -> Peer:
     """Return a standby of its upstream, which knows of the grant that this holds."""
     upstream, standing = view.argument("upstream"), view.own.facts.standing
     term = granted_term(view, upstream)
@@ -160,7 +158,7 @@ def _followed(view: View, peer: Peer) -> Peer:
         standing = _aware(standing, Candidacy(term=term, node=upstream))
     own = view.own.facts.instance
     end = own.position.lsn if own is not None and own.position is not None else None
-    return _with_standing(peer, following(standing, upstream, term or 0, end))
+    return with_standing(peer, following(standing, upstream, term or 0, end))
 
 
 def _aware(standing: Standing, grant: Candidacy) -> Standing:
@@ -172,16 +170,7 @@ def _aware(standing: Standing, grant: Candidacy) -> Standing:
     return replace(standing, pledged=pledged, granted=grant, grant=None, since=since)
 
 
-def _recloned(view: View, peer: Peer) -> Peer:
-    """Return a standby of its upstream with a copy of that one's data."""
-    above = view.peers[view.argument("upstream")].facts.instance
-    found = _followed(view, peer)
-    if above is None:
-        return found
-    return _with_instance(found, position=above.position, lineage=above.lineage, served=None, shutdown=None)
-
-
-def _granted(view: View, peer: Peer) -> Peer:
+def granted(view: View, peer: Peer) -> Peer:
     """Return the primary of the view's term, with a grant that nobody has signed."""
     instance = peer.facts.instance
     if instance is None or instance.position is None:
@@ -202,30 +191,4 @@ def _granted(view: View, peer: Peer) -> Peer:
     standing = replace(
         _aware(view.own.facts.standing, candidacy), role="primary", upstream=None, followed=None, lineage=lineage
     )
-    return replace(_with_instance(_with_standing(peer, standing), position=position), grant=grant)
-
-
-def _promoted(view: View, peer: Peer) -> Peer:
-    """Return the primary on a timeline of its own, which begins where its WAL ended."""
-    instance = peer.facts.instance
-    if instance is None or instance.position is None:
-        return peer
-    branch = Branch(timeline=instance.position.timeline + 1, begin=instance.position.lsn, term=view.term)
-    position = replace(instance.position, timeline=branch.timeline)
-    return _granted(view, _with_instance(peer, lineage=(*instance.lineage, branch), position=position))
-
-
-def _halted(view: View, peer: Peer) -> Peer:
-    return _with_standing(peer, replace(view.own.facts.standing, halted=view.request.action == "stop"))
-
-
-_OWN: dict[str, Callable[[View, Peer], Peer]] = {
-    "demote": _demoted,
-    "fence": _fenced,
-    "follow": _followed,
-    "promote": _promoted,
-    "reclone": _recloned,
-    "renew": _granted,
-    "start": _halted,
-    "stop": _halted,
-}
+    return replace(with_instance(with_standing(peer, standing), position=position), grant=grant)

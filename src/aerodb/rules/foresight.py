@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from aerodb.protocol.authority import Candidacy, Standing
+from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.facts import Facts, Receiver, Sender, State
 from aerodb.rules.streaming import unproven
 from aerodb.rules.view import View
@@ -140,19 +140,6 @@ def demoted(view: View) -> tuple[str, ...]:
     if successor not in scene:
         return _sentences(view, f"none until {successor} is promoted")
     return _sentences(view, f"none until {successor} is promoted; then {after}")
-
-
-def stepped_down(view: View, standing: Standing) -> Scene:
-    """Return the scene in which the target has shut down cleanly with `standing`, and its successor has all its WAL.
-
-    Whom its settings name stays: a demotion writes none.
-    """
-    scene, successor = _down(_scene(view), view.node), view.argument("for")
-    own = view.own.facts.instance
-    end, attached = (own.position, own.attached) if own else (None, None)
-    scene = _instance(scene, view.node, recovery=False, shutdown=end.lsn if end else None, attached=attached)
-    scene = _instance(scene, successor, position=end)
-    return {**scene, view.node: replace(scene[view.node], standing=standing)}
 
 
 def stopped(view: View) -> tuple[str, ...]:

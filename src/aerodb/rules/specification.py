@@ -97,6 +97,7 @@ class Action:
     journal holds that it came to the first step by which its effect can happen. It says "not executed" only of what can
     never happen any more. `settle` gives the standing that goes with an executed one.
     `writes` says, as a plan's first notes, whether commits can be acknowledged now and afterwards.
+    `leaves` says of its own node what it would state once this is executed; None: its standing is as it was.
     `foresees` is of an action that may come after another: the view that one would leave, from the view of now.
     `gives_up` is of the one action by which a node accepts another audit log than the one that it saw: what it names.
     `since` is the number of the rules that the action came with: earlier ones make no plan of it. `of_class` is its
@@ -125,6 +126,7 @@ class Action:
     settle: Callable[[Hands, Plan], Standing]
     writes: Callable[[View], tuple[str, ...]]
     gives_up: Callable[[Request], Gap] | None = None
+    leaves: Callable[[View, Peer], Peer] | None = None
     foresees: Callable[[View, Earlier], Foreseen] | None = None
     since: int = 1
 

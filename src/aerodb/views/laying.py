@@ -135,7 +135,7 @@ def _step(ground: ProcedureGround, walk: _Walk, step: Step, number: int) -> Proc
     if not accepted:
         walk.stuck = walk.stuck or number
         return found
-    _go_on(walk, step, number, left_by(view))
+    _go_on(walk, step, number, left_by(view, action.leaves))
     return replace(found, writes=ground.writes_of(walk.everyone))
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from msgspec.structs import replace
 
-from aerodb.actions import catalogue, demote
+from aerodb.actions import catalogue
 from aerodb.protocol.ahead import AFTER, Earlier, read_earlier
-from aerodb.protocol.authority import Candidacy, Position
+from aerodb.protocol.authority import Candidacy, Owed, Position
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import State
 from aerodb.protocol.lsn import Lsn
@@ -20,16 +20,20 @@ from aerodb.protocol.plan import LaterPlan, Plan, Request, Result, Verdict
 from aerodb.rules.ahead import FORESEEABLE, judged
 from aerodb.rules.arguments import RequestMalformed
 from aerodb.rules.explain import explain, failed, verdict_changes
+from aerodb.rules.foreseen import left_by
 from aerodb.rules.invariants import Invariant, holds
 from aerodb.rules.operation import carry_out
+from aerodb.rules.position import reaches_owed
 from aerodb.rules.specification import Foreseen, Order
 from aerodb.rules.view import View
+from aerodb.rules.writes import denied
 from tests.unit.rules.doing import SceneHands, SceneProcess
 from tests.unit.rules.plans import states
 from tests.unit.rules.scenes import (
     CLUSTER,
     LATER,
     Scene,
+    carried,
     cluster_of,
     healthy,
     pledged,
@@ -87,17 +91,25 @@ class ShutsDown(SceneProcess):
 
 
 def carried_out(scene: Scene, cluster: Cluster, asked: Request, plan: Plan) -> Scene:
-    """Return the scene after a demotion that its own operation carried out; the successor has received all of it."""
+    """Return the scene after a demotion that its own operation carried out, as far as it can be seen then.
+
+    The shutdown waits for who streams: these have received all of it, and are cut off. What cannot be seen of a node
+    cannot be seen afterwards either, and what it owes it still owes, until its WAL reaches that.
+    """
     hands = SceneHands(scene[asked.target])
     hands.process = ShutsDown(hands)
     carry_out(DEMOTE, hands, Order(plan=plan, view=view_for(asked, scene, cluster), judge=DEMOTE.judge))
-    left = {**scene, asked.target: hands.facts}
+    left, end = {**scene, asked.target: hands.facts}, hands.facts.instance.position if hands.facts.instance else None
+    assert end is not None
     for name, facts in scene.items():
-        if facts.instance is not None and facts.instance.attached == asked.target:
-            left = with_instance(left, name, receiver=None)
-    end = hands.facts.instance.position if hands.facts.instance else None
-    successor = left[asked.arguments["for"]]
-    return with_instance(left, successor.node, position=end) if successor.instance is not None else left
+        if facts.instance is None or facts.instance.attached != asked.target:
+            continue
+        before = facts.instance.position
+        if not denied(facts, asked.target) and before is not None:
+            owes = before.owed is not None and not reaches_owed(end, before.owed)
+            left = with_instance(left, name, position=replace(end, owed=before.owed if owes else None))
+        left = with_instance(left, name, receiver=None)
+    return left
 
 
 # Foresight is honest --------------------------------------------------------------------------------------------------
@@ -290,7 +302,7 @@ def test_foreseen_counts_for_nothing_when_it_is_judged_again() -> None:
 def test_what_is_left_is_what_the_operation_leaves() -> None:
     """The pure effect of a demotion names the pledge that its operation signs, but for where the shutdown ends."""
     view = view_for(first(), healthy())
-    left = demote.leaves(view)
+    left = left_by(view, DEMOTE.leaves)
     real = carried_out(healthy(), CLUSTER, first(), explain(CLUSTER, DEMOTE, first(), snapshot_of(healthy())))
     own, made = left["n1"].facts, real["n1"]
     assert own.standing == replace(made.standing, pledge=own.standing.pledge)
@@ -301,3 +313,40 @@ def test_what_is_left_is_what_the_operation_leaves() -> None:
     pledge = left["n1"].pledge
     assert pledge is not None
     assert (pledge.term, pledge.candidate, pledge.since) == (2, "n2", (FOR_N2,))
+
+
+def owing(lsn: int) -> Scene:
+    """Return the scene in which n2 is behind, and has discarded a WAL that may have acknowledged up to there."""
+    return with_instance(healthy(), "n2", position=replace(AT_1000, owed=Owed(term=1, lsn=Lsn(lsn))))
+
+
+def test_what_a_successor_owes_it_still_owes_once_it_has_received_everything() -> None:
+    """Its discarded WAL went further than the primary's: its promotion would be rejected once writes have stopped."""
+    plan = ahead(owing(7000))
+    assert failed(plan.verdicts) == (Invariant.WAL_PREFIX,)
+    assert "a WAL that n2 has discarded may have acknowledged up to" in said_of(plan, Invariant.WAL_PREFIX)
+
+
+def test_what_a_successor_owes_is_settled_by_what_it_is_foreseen_to_receive() -> None:
+    """The primary's WAL goes further than the discarded one did, and the successor gets all of it."""
+    assert ahead(owing(4000)).accepted
+
+
+SAYS_NO = "n2 itself says that it does not stream from n1"
+DENIALS: dict[str, tuple[Callable[[Scene], Scene], str]] = {
+    "it has no receiver": (lambda scene: with_instance(scene, "n2", receiver=None), SAYS_NO),
+    "its settings name another": (lambda scene: with_instance(scene, "n2", attached="n3"), SAYS_NO),
+    "its PostgreSQL is down": (lambda scene: with_instance(scene, "n2", state=State.CRASHED), SAYS_NO),
+    "it has another timeline": (lambda scene: carried(scene, "n2"), "the WAL of n2 is not part of that of n1"),
+}
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_writes_are_not_stopped_for_who_says_itself_that_it_does_not_stream(denial: str) -> None:
+    """The primary may not have noticed yet; the shutdown would wait for nobody, and the successor lack its end."""
+    denied_by, evidence = DENIALS[denial]
+    scene = denied_by(healthy())
+    plan = explain(CLUSTER, DEMOTE, first(), snapshot_of(scene))
+    assert failed(plan.verdicts) == (Invariant.SUCCESSOR_STREAMS,)
+    assert said_of(plan, Invariant.SUCCESSOR_STREAMS) == evidence
+    assert not ahead(scene).accepted
