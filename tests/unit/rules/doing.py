@@ -11,6 +11,7 @@ from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules.explain import explain
 from aerodb.rules.operation import carry_out
+from aerodb.rules.position import reaches_owed
 from aerodb.rules.specification import Order
 from aerodb.rules.versions import taken
 from aerodb.rules.ways import Step
@@ -190,7 +191,9 @@ def _received(scene: Scene, facts: Facts) -> Facts:
     if above is None or above.position is None:
         return replace(facts, instance=replace(instance, receiver=None))
     receiver = Receiver(status="streaming", upstream="", flushed=above.position.lsn)
-    moved = replace(instance, receiver=receiver, position=above.position, lineage=above.lineage, quorum=above.quorum)
+    position, owed = above.position, instance.position.owed if instance.position else None
+    position = replace(position, owed=None if owed is None or reaches_owed(position, owed) else owed)
+    moved = replace(instance, receiver=receiver, position=position, lineage=above.lineage, quorum=above.quorum)
     return replace(facts, instance=moved)
 
 
