@@ -114,6 +114,7 @@ class Confirmer:
             self._comparisons.check()
         with self._decided(pending, person.name):
             self._recorder.gone(asked, "declined", plan_digest(pending.text), "")
+        self._sequences.over(asked.id, "declined")
         return line_of(self._records(request_id), awaits=False)
 
     def _withdraw(self, person: Operator, asked: Request, records: list[Record]) -> RequestLine:

@@ -16,6 +16,7 @@ from aerodb.control.errors import KeyReused, RequestKnown, VersionUntaken
 from aerodb.control.gaps import Gaps
 from aerodb.control.record import Recorder, asking, telling
 from aerodb.control.roles import Right, require, require_authority
+from aerodb.control.sequences import Sequences
 from aerodb.control.snapshot import Collected, asked_for, collect_consistent
 from aerodb.errors import AeroError
 from aerodb.logs import say
@@ -104,9 +105,11 @@ class Explainer:
     """Makes plans. The ones that were accepted wait in memory: they lapse with this process, which is recorded."""
 
     def __init__(
-        self, cluster: Cluster, agents: Agents, recorder: Recorder, comparisons: Comparisons, gaps: Gaps
-    ) -> None:
-        """Keep what plans are made from."""
+        self, cluster: Cluster, agents: Agents, recorder: Recorder, comparisons: Comparisons, gaps: Gaps,
+        sequences: Sequences,
+    ) -> None:  # fmt: skip
+        """Keep what plans are made from, and what is to follow them."""
+        self._sequences = sequences
         self._gaps = gaps
         self._cluster = cluster
         self._agents = agents
@@ -231,9 +234,9 @@ class Explainer:
     def _refuse_known(self, request: Request) -> None:
         log = self._recorder.log
         sequences = log.sequences_of(request.id)
-        if not sequences:
-            return
         records = [decode_record(log.record(each)) for each in sequences]
+        if not records or (THEN in request.arguments and all(each.event == "refused" for each in records)):
+            return  # The id is named by the order that is to follow: where nothing was planned yet, it comes again.
         first, last = asking(records), telling(records)
         same = (first.action, first.target, first.arguments, first.reason, first.operator) == (
             request.action, request.target, request.arguments, request.reason, request.operator,
@@ -254,6 +257,8 @@ class Explainer:
         if plan.accepted:
             with self._lock:
                 self._pending[request.id] = Pending(plan=plan, text=text)
+        else:
+            self._sequences.over(request.id, "rejected")
         return Planned(request=request.id, accepted=plan.accepted, plan=text, digest=plan_digest(text))
 
     def _explained(self, request: Request, speaks: Rules) -> tuple[Plan, str, Snapshot]:

@@ -71,7 +71,7 @@ class ControlPlane:
         dispatcher = Dispatcher(cluster, agents, recorder, comparisons, self._log_witnesses)
         sequences = Sequences(cluster, agents, recorder, dispatcher, comparisons)
         gaps = Gaps(cluster, agents, log, comparisons)
-        explainer = Explainer(cluster, agents, recorder, comparisons, gaps)
+        explainer = Explainer(cluster, agents, recorder, comparisons, gaps, sequences)
         reader = Reader(recorder.versions, agents, log, comparisons, explainer.awaits)
         return PlaneParts(
             versions=recorder.versions,

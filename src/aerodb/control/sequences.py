@@ -1,7 +1,8 @@
 """Signed ahead: an order that its node holds has its turn in the call that carries the order before it.
 
 - The turn comes once: with the signed outcome, executed, of the request before it in hand, and in no other way.
-- Anything else ends the sequence: the order is withdrawn, and what its node signs of that is recorded.
+- Anything else ends the sequence: the order is withdrawn, and what its node signs of that is recorded. So it is where
+  the request before it is rejected or declined: that one's id is used, and the held order names no other.
 - Which orders are held is known to this process alone. Another one can only withdraw them, when a person asks for it.
 """
 
@@ -21,7 +22,7 @@ from aerodb.control.snapshot import collect_late
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
-from aerodb.protocol.ahead import THEN, Later, read_later
+from aerodb.protocol.ahead import AFTER, THEN, Earlier, Later, read_earlier, read_later
 from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Confirmation, Plan, Request, Snapshot, Trigger, plan_digest
@@ -172,6 +173,16 @@ class Sequences:
 
     # Its end ----------------------------------------------------------------------------------------------------------
 
+    def over(self, request: str, became: str) -> None:
+        """Withdraw the order that was to follow a request, if one is held, because that `became` what is never run."""
+        with self._lock:
+            following = (each for each, waiting in self._waiting.items() if _before(waiting.plan).request == request)
+            found = next(following, None)
+            waiting = self._waiting.pop(found) if found is not None else None
+        if waiting is not None:
+            why = f"{_before(waiting.plan).words}, which it comes after, is {became}"
+            self._ended(waiting.plan, waiting.text, why, SEQUENCE_ENDED)
+
     def withdraw(self, request: Request, plan: str, why: str, *, established: bool) -> Done:
         """Have the order of a request dropped by its node, because a person asks for it, and record what that signs.
 
@@ -206,6 +217,10 @@ class Sequences:
             left, self._waiting = list(self._waiting.values()), {}
         for waiting in left:
             self._ended(waiting.plan, waiting.text, "the control plane's process has ended", SEQUENCE_ENDED)
+
+
+def _before(plan: Plan) -> Earlier:
+    return read_earlier(plan.request.arguments[AFTER])
 
 
 def _is_report(unverified: Signed) -> bool:

@@ -130,5 +130,8 @@ def sequence_notes(view: View) -> tuple[str, ...]:
 
 
 def over_sentence(later: str) -> str:
-    """Say what to do with a held order where the request before it will not be executed: that one's id is used."""
-    return f"The order that waits for this request has no other turn: aerodb decline {later}, and ask for it anew."
+    """Say what becomes of a held order where the request before it will not be executed: that one's id is used."""
+    return (
+        f"The order that was to follow has no other turn, and is withdrawn: aerodb show {later}. "
+        f"Where it is held still: aerodb decline {later}. Ask for both anew."
+    )

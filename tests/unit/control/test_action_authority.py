@@ -13,11 +13,14 @@ from aerodb.audit.store import Log
 from aerodb.control import explain
 from aerodb.control.agents import Agents
 from aerodb.control.comparison import Comparisons
+from aerodb.control.cosigning import LogWitnesses
+from aerodb.control.dispatch import Dispatcher
 from aerodb.control.explain import Explainer
 from aerodb.control.gaps import Gaps
 from aerodb.control.meters import Meters
 from aerodb.control.record import Recorder
 from aerodb.control.roles import require_authority
+from aerodb.control.sequences import Sequences
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ask
 from aerodb.protocol.cluster import Operator, Role
@@ -56,7 +59,10 @@ def test_an_action_of_another_role_is_refused_before_anything_is_looked_at(
     meters = Meters(log)
     recorder = Recorder(log, canonical.encode(cluster()), meters)
     comparisons = Comparisons(cluster(), log, meters)
-    explainer = Explainer(cluster(), Unasked(), recorder, comparisons, Gaps(cluster(), Unasked(), log, comparisons))
+    agents, gaps = Unasked(), Gaps(cluster(), Unasked(), log, comparisons)
+    dispatcher = Dispatcher(cluster(), agents, recorder, comparisons, LogWitnesses(cluster(), log, {}))
+    sequences = Sequences(cluster(), agents, recorder, dispatcher, comparisons)
+    explainer = Explainer(cluster(), agents, recorder, comparisons, gaps, sequences)
     person = Operator(name="ana", role=Role.OPERATOR)
     with pytest.raises(CallerRefused, match=f"stop is for the {authority} alone"):
         explainer.ask(person, REQUEST, Ask(action="stop", target="n1", arguments={}, reason="a test"))
