@@ -123,7 +123,15 @@ class Sequences:
     # Its turn ---------------------------------------------------------------------------------------------------------
 
     def follow(self, plan: Plan, done: Done, text: str) -> Done:
-        """Return what became of a request and of the one after it, whose turn comes if this one is executed."""
+        """Return what became of a request and of the one after it, whose turn comes if this one is executed.
+
+        Whatever else is held until this very request is executed has no turn: its plan does not name that.
+        """
+        followed = self._followed(plan, done, text)
+        self.over(plan.request.id, f"{done.result}, and does not name it")
+        return followed
+
+    def _followed(self, plan: Plan, done: Done, text: str) -> Done:
         later = later_of(plan.request)
         with self._lock:
             waiting = self._waiting.pop(later.request, None) if later else None
@@ -174,12 +182,11 @@ class Sequences:
     # Its end ----------------------------------------------------------------------------------------------------------
 
     def over(self, request: str, became: str) -> None:
-        """Withdraw the order that was to follow a request, if one is held, because that `became` what is never run."""
+        """Withdraw what was to follow a request, if anything is held, because that `became` what no turn comes of."""
         with self._lock:
-            following = (each for each, waiting in self._waiting.items() if _before(waiting.plan).request == request)
-            found = next(following, None)
-            waiting = self._waiting.pop(found) if found is not None else None
-        if waiting is not None:
+            following = [each for each, waiting in self._waiting.items() if _before(waiting.plan).request == request]
+            ended = [self._waiting.pop(each) for each in following]
+        for waiting in ended:
             why = f"{_before(waiting.plan).words}, which it comes after, is {became}"
             self._ended(waiting.plan, waiting.text, why, SEQUENCE_ENDED)
 
