@@ -3,6 +3,9 @@
 - A caller gets a read that begins after it asked: a caller that arrives during a read gets the next one, which all
   callers that arrive until then share. So a caller who asks twice gets two different reads.
 - Whoever is first to wait for a read makes it, in its own thread; nothing reads that nobody waits for.
+
+The agent's `kernel.looks` holds to the first rule for the tasks of a loop. It needs more: a look at PostgreSQL may hang
+for ever, so it has a thread of its own and a bound on each wait. A read here ends by its calls' own deadlines.
 """
 
 import threading

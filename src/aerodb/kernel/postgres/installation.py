@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -158,11 +159,27 @@ def find_installation(bindir: Path | None = None, account_name: str = "") -> Ins
             raise PostgresMissing(f"the account {account and account.name} cannot reach {found}")
         found = copy_wheel(found.parent, COPIES) / "bin"
     bare = Installation(bin=found, version="0", account=account)
+    return msgspec.structs.replace(bare, version=_version_of(bare, _identity(found / "postgres")))
+
+
+def _identity(program: Path) -> tuple[int, ...]:
+    """Return what changes with a file, whoever changes it: what it is, its size, and when it was last changed."""
+    told = program.stat()
+    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
+
+
+@lru_cache(maxsize=8)
+def _version_of(bare: Installation, identity: tuple[int, ...]) -> str:
+    """Return the version that a program prints, asked once for as long as its file stays what it is.
+
+    `identity` was read before it is asked: a file that takes its place in this moment is asked anew the next time.
+    """
+    del identity
     said = bare.run("postgres", "--version", timeout_seconds=20).output
     match = _VERSION.search(said)
     if match is None:
-        raise PostgresMissing(f"the version that {found}/postgres prints cannot be read: {said.strip()!r}")
-    return msgspec.structs.replace(bare, version=match[1] + match[2])
+        raise PostgresMissing(f"the version that {bare.bin}/postgres prints cannot be read: {said.strip()!r}")
+    return match[1] + match[2]
 
 
 def _wheel() -> Path:
