@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from aerodb.protocol.authority import Branch, Standing
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts, Instance, Load, Sender, SettingsFiles, State, Unfinished
+from aerodb.protocol.facts import Facts, Instance, Load, Receiver, Sender, SettingsFiles, State, Unfinished
 from aerodb.protocol.lsn import Lsn
 from aerodb.rules.invariants import RULES
 from aerodb.rules.position import (
@@ -119,6 +119,14 @@ def streamed_to(facts: Facts, senders: tuple[str, ...]) -> Facts:
     if facts.instance is None or not senders:
         return facts
     return replace(facts, instance=replace(facts.instance, senders=tuple(map(_sender, senders))))
+
+
+def receiving(facts: Facts, upstream: str) -> Facts:
+    """Return the facts of a node that streams from another, as it says itself."""
+    if facts.instance is None:
+        return facts
+    receiver = Receiver(status="streaming", upstream="", flushed=None)
+    return replace(facts, instance=replace(facts.instance, state=State.RUNNING, attached=upstream, receiver=receiver))
 
 
 def _sender(name: str) -> Sender:

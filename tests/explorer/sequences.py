@@ -23,7 +23,7 @@ from aerodb.rules.view import Peer, View
 from tests.explorer.effects import Ahead, Effects, Found, Whole
 from tests.explorer.orders import EARLIER_ID, LATER, Order
 from tests.explorer.promises import Promises
-from tests.explorer.reports import streamed_to, verified
+from tests.explorer.reports import receiving, streamed_to, verified
 from tests.explorer.requests import Requests
 
 
@@ -96,6 +96,7 @@ class Sequences:
         for at, name in enumerate(self._names):
             facts = orders.facts.values[orders.facts_number(nodes[at], name)]
             if not self._node[nodes[at]].lost:
+                facts = receiving(facts, self._names[primary]) if name in streaming else facts
                 everyone[name] = verified(cluster, streamed_to(facts, streaming if at == primary else ()))
         name = self._names[place]
         before = Earlier(action="demote", target=self._names[primary], request=EARLIER_ID)
