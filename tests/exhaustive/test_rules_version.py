@@ -25,7 +25,11 @@ UNRELEASED = {
     ),
     "a word in what is said of writes": (
         "checkpoint",
-        Mended("rules/writes.py", "no primary is observed;", "no primary observed;"),
+        Mended(
+            "rules/writes.py",
+            'no primary; last known {granted.node}, term {granted.term}"',
+            'no primary; last was {granted.node}, term {granted.term}"',
+        ),
     ),
     "a judgement": (
         "promote",

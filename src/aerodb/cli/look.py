@@ -27,7 +27,7 @@ from aerodb.rules.writes import writes
 from aerodb.views.certificates import certificates_text
 from aerodb.views.matrix import matrix_rows
 from aerodb.views.observed import Observed, observe
-from aerodb.views.outage import STOPS_WRITES, stops_writes
+from aerodb.views.outage import stops_writes
 from aerodb.views.proofs import short
 from aerodb.views.render import wrapped
 from aerodb.views.status import (
@@ -227,6 +227,7 @@ def _cell_lines(cell: api.Cell | None, found: Writes) -> list[Cell]:
     if not cell.accepted:
         marks = {Result.UNKNOWN: "?"}
         return [("bad", f"{each.invariant}{marks.get(each.result, '')}") for each in cell.failed] or [("bad", "no")]
-    stops: list[Cell] = [("bad", STOPS_WRITES)] if stops_writes(found, cell) else []
+    stop = stops_writes(found, cell)
+    stops: list[Cell] = [("bad", stop)] if stop else []
     loses: list[Cell] = [("bad", f"loss: {cell.loss.claim}")] if cell.loss.claim != "none" else []
     return [("good", "accepted"), *stops, *loses]

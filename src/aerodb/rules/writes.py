@@ -4,7 +4,8 @@
   first, k of them must stream from it whose WAL is not seen to have parted from its own.
 - A standby counts if the primary says that it streams and counts, and if neither report contradicts that, by a WAL that
   has parted or a standby that says that it receives nothing.
-- Unknown is not yes: a node that does not report may still run, but can acknowledge only what k others could flush.
+- Unknown is neither yes nor no: a node that does not report may still run, and may have been granted a newer term than
+  anybody who reports knows. It can acknowledge only what k others could flush.
 
 Pure: no I/O, no clock.
 """
@@ -85,6 +86,13 @@ def writes(cluster: Cluster, facts: Mapping[str, Facts]) -> Writes:
     if granted is None:
         nobody = Candidacy(term=0, node="")
         return _answer(cluster, nobody, "unknown", "unknown: no node gave a report")
+    found = _by_the_newest_grant(cluster, facts, granted)
+    heirs = () if found.acknowledged != "no" or found.serves else _elected_unseen(cluster, facts, granted)
+    return _inherited(cluster, facts, granted, heirs) if heirs else found
+
+
+def _by_the_newest_grant(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy) -> Writes:
+    """Judge by the newest grant that anybody who reports knows, as if there were none above it."""
     own = facts.get(granted.node)
     if own is None:
         return _unobserved(cluster, facts, granted)
@@ -94,15 +102,57 @@ def writes(cluster: Cluster, facts: Mapping[str, Facts]) -> Writes:
         return _answer(cluster, granted, "no", none, f"{granted.node} holds no data.")
     if instance.state is State.UNREACHABLE or (instance.state is State.RUNNING and instance.recovery is None):
         unseen = f"unknown: PostgreSQL on {granted.node}, primary of term {granted.term}, does not answer"
-        return _answer(cluster, granted, "unknown", unseen)
+        return _doubted(cluster, facts, granted, unseen)
     if instance.state is not State.RUNNING or instance.recovery:
         return _answer(cluster, granted, "no", none, *_why_down(own, instance))
     if own.standing.role != "primary" or own.standing.granted != granted:
         against = (
-            f"PostgreSQL on {own.node} runs out of recovery; its standing ({own.standing.role}) does not allow it."
+            f"unknown: PostgreSQL on {own.node} takes writes, and its standing ({own.standing.role}) does not allow it"
         )
-        return _answer(cluster, granted, "unknown", none, against)
+        return _doubted(cluster, facts, granted, against)
     return _serving(cluster, facts, own, instance)
+
+
+def _able(cluster: Cluster, facts: Mapping[str, Facts], primary: str) -> tuple[str, ...]:
+    """Return the nodes that could flush for a primary that cannot be seen itself: who is silent may."""
+    return tuple(name for name in cluster.data_nodes if name != primary and not cut_off(facts.get(name), primary))
+
+
+def _doubted(cluster: Cluster, facts: Mapping[str, Facts], primary: Candidacy, headline: str, *details: str) -> Writes:
+    """Return the answer that is not known, with who could flush for the primary: a plan tells by that what it ends."""
+    able = _able(cluster, facts, primary.node)
+    by = f"; {', '.join(able) or 'nobody'} could flush for it" if cluster.quorum else ""
+    return replace(_answer(cluster, primary, "unknown", headline + by, *details), standbys=able)
+
+
+def _elected_unseen(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy) -> tuple[str, ...]:
+    """Return the silent nodes that may have been granted a term above the newest that anybody who reports knows.
+
+    It takes a majority's pledges, which who reports would show, and k others that could flush.
+    """
+    silent = {member.name for member in cluster.members if member.name not in facts}
+    found = list[str]()
+    for name in cluster.data_nodes:
+        promised = sum(
+            any(
+                each.node == name and each.term > granted.term for each in (held.standing.pledged, *held.standing.since)
+            )
+            for held in facts.values()
+        )
+        could = len(silent) + promised >= cluster.majority and len(_able(cluster, facts, name)) >= cluster.quorum
+        if name in silent and name != granted.node and could:
+            found.append(name)
+    return tuple(found)
+
+
+def _inherited(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy, heirs: tuple[str, ...]) -> Writes:
+    """Return the answer where nodes that do not report may have been elected since the newest known grant."""
+    are, have = ("is", "has") if len(heirs) == 1 else ("are", "one of them has")
+    headline = (
+        f"unknown: {', '.join(heirs)} {are} not observed, and perhaps {have} been granted a term above {granted.term}"
+    )
+    last = f"The newest grant that anybody who reports knows is {granted.node}'s, of term {granted.term}."
+    return _doubted(cluster, facts, Candidacy(term=granted.term, node=heirs[0]), headline, last)
 
 
 def _why_down(own: Facts, instance: Instance) -> tuple[str, ...]:
@@ -116,9 +166,7 @@ def _why_down(own: Facts, instance: Instance) -> tuple[str, ...]:
 
 def _unobserved(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy) -> Writes:
     """Judge a primary that does not report, by how many others could still flush for it."""
-    headline = f"no primary is observed; last known {granted.node}, term {granted.term}"
-    others = [name for name in cluster.data_nodes if name != granted.node]
-    able = [name for name in others if not cut_off(facts.get(name), granted.node)]
+    able = _able(cluster, facts, granted.node)
     if cluster.quorum and len(able) < cluster.quorum:
         cannot = (
             f"{granted.node} may still run, and can acknowledge nothing: of the {cluster.quorum} needed, "
@@ -126,11 +174,11 @@ def _unobserved(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy
         )
         ended = f"no primary; last known {granted.node}, term {granted.term}, which can acknowledge nothing"
         return _answer(cluster, granted, "no", ended, cannot)
-    may = f"{granted.node} may still run, and acknowledge commits"
-    by = f": {', '.join(able)} could flush for it." if cluster.quorum else "."
+    headline = f"unknown: {granted.node}, primary of term {granted.term}, is not observed"
+    may = f"{granted.node} may still run, and acknowledge commits."
     idle = [name for name in able if name in facts and denied(facts[name], granted.node)]
     again = (f"Now {', '.join(idle)} receive nothing, and connect again by themselves: they are not fenced.",)
-    return _answer(cluster, granted, "unknown", headline, may + by, *(again if idle and cluster.quorum else ()))
+    return _doubted(cluster, facts, granted, headline, may, *(again if idle and cluster.quorum else ()))
 
 
 def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance: Instance) -> Writes:
@@ -151,19 +199,20 @@ def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance:
         headline=f"waiting at {node}; {_streaming(len(counted), cluster)}",
         details=stray,
     )
+    by = f"; {', '.join(counted) or 'nobody'} could flush for it"
     by_hand = changed(instance)
     if by_hand:
         return replace(
             base,
             acknowledged="unknown",
-            headline=f"unknown: {node} takes writes, and what a commit waits for was changed by hand",
+            headline=f"unknown: {node} takes writes, and what a commit waits for was changed by hand{by}",
             details=(f"Not as configured: {', '.join(by_hand)}.", *stray),
         )
     if need == 0:
         alone = "A commit waits for no standby: what the primary alone has is lost with it."
         return replace(base, acknowledged="yes", headline=f"acknowledged by {node} alone", details=(alone,))
     if instance.quorum is None or (len(counted) < need and len(counted) + len(strays) >= need):
-        unknown = f"unknown: {node} takes writes, and what a commit waits for is not known"
+        unknown = f"unknown: {node} takes writes, and what a commit waits for is not known{by}"
         return replace(base, acknowledged="unknown", headline=unknown)
     if len(counted) < need:
         return replace(base, details=(*_waiting(instance), *stray))

@@ -14,6 +14,7 @@ from aerodb.protocol.ahead import AFTER
 from aerodb.protocol.plan import Loss, Result, Verdict
 from aerodb.protocol.procedure import Procedure, ProcedureOrder, ProcedureStep
 from aerodb.protocol.writes import Writes
+from aerodb.views.outage import stop_label
 from aerodb.views.render import Line, shown, wrapped
 from aerodb.views.requests import REASON_OPTION
 from aerodb.views.status import writes_style
@@ -202,10 +203,11 @@ def _mark(step: ProcedureStep) -> str:
 
 
 def _label(before: Writes, after: Writes) -> str:
-    was, will = (each.acknowledged == "yes" for each in (before, after))
-    if was and not will:
-        return "Writes STOP"
-    return "Writes are back" if will and not was else "Writes then"
+    stop = stop_label(before, after)
+    if stop:
+        return stop
+    back = before.acknowledged == "no" and after.acknowledged == "yes"
+    return "Writes are back" if back else "Writes then"
 
 
 def _loss(loss: Loss | None) -> str:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from aerodb.views.invariants import is_known
-from aerodb.views.outage import STOPS_WRITES, stops_writes
+from aerodb.views.outage import stops_writes
 from aerodb.views.proofs import short
 from aerodb.views.render import shown
 from aerodb.views.requests import spoken, spoken_briefly, state_style
@@ -79,7 +79,7 @@ def _environment() -> Environment:
         stops_writes=stops_writes,
         writes_style=writes_style,
     )
-    made.globals.update(asset=_asset, stops_said=STOPS_WRITES)
+    made.globals.update(asset=_asset)
     return made
 
 

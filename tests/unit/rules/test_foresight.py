@@ -78,7 +78,11 @@ def test_a_fence_that_ends_what_a_silent_primary_could_acknowledge_says_so() -> 
     """Of a primary that gives no report, the last standby that could flush for it makes the difference."""
     silent = {name: facts for name, facts in healthy().items() if name != "n1"}
     first = said(silent, "fence", "n2", for_="n2")
-    assert first == ("Writes now and afterwards: no primary is observed; last known n1, term 1.",)
+    unseen = "unknown: n1, primary of term 1, is not observed"
+    assert first == (
+        f"Writes now: {unseen}; n2, n3 could flush for it.",
+        f"Writes afterwards: {unseen}; n3 could flush for it.",
+    )
     after = pledged(silent, "n2", Candidacy(term=2, node="n2"))
     assert writes(CLUSTER, after).acknowledged == "unknown"
     ends = "no primary; last known n1, term 1, which can acknowledge nothing"

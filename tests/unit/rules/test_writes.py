@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Branch, Candidacy, Position
-from aerodb.protocol.facts import State
+from aerodb.protocol.facts import Receiver, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.writes import Writes
 from aerodb.rules.writes import writes
@@ -140,6 +140,27 @@ def test_a_pledger_that_serves_is_no_primary() -> None:
     scene = with_instance(demoted(), "n1", state=State.RUNNING, recovery=False, senders=instance.senders)
     found = _found(scene)
     assert (found.acknowledged, found.serves) == ("unknown", False)
+
+
+def test_who_does_not_report_may_hold_a_newer_grant() -> None:
+    """n2 was elected by n3, which streams from it already and has no word of the grant: n1 being down is no no."""
+    scene = pledged(with_instance(healthy(), "n1", state=State.CRASHED, senders=()), "n3", Candidacy(term=2, node="n2"))
+    receiver = Receiver(status="streaming", upstream="", flushed=None)
+    following = with_instance(scene, "n3", attached="n2", receiver=receiver)
+    unseen = {name: facts for name, facts in following.items() if name != "n2"}
+    found = _found(unseen)
+    assert (found.acknowledged, found.node, found.standbys) == ("unknown", "n2", ("n3",))
+    assert "n2 is not observed, and perhaps has been granted a term above 1" in found.headline
+    assert _found(following).acknowledged == "no"  # It reports, and knows of no grant.
+    assert (
+        _found({name: facts for name, facts in scene.items() if name != "n2"}).acknowledged == "no"
+    )  # Nobody flushes.
+    loyal = {name: facts for name, facts in healthy().items() if name != "n2"}
+    down = with_instance(loyal, "n1", state=State.CRASHED, senders=())
+    assert _found(down).acknowledged == "no"  # A majority has pledged nothing, so n2 was not elected.
+    assert (
+        _found({"n1": down["n1"]}).acknowledged == "unknown"
+    )  # n2 and n3 are a majority, and streamed from one another.
 
 
 def test_nobody_reports() -> None:
