@@ -26,7 +26,7 @@ from aerodb.protocol.writes import Writes
 from aerodb.rules.writes import writes
 from aerodb.views.certificates import certificates_text
 from aerodb.views.matrix import matrix_rows
-from aerodb.views.observed import Observed, observe
+from aerodb.views.observed import DEPOSED, Observed, deposed, observe
 from aerodb.views.outage import stops_writes
 from aerodb.views.proofs import short
 from aerodb.views.render import wrapped
@@ -192,7 +192,7 @@ def node_row(name: str, observed: Observed, apart: tuple[Aspect, ...]) -> list[C
     if facts is None:
         said = "NOT VERIFIED" if name in observed.forged else "not observed"
         return [("heading", name), ("bad", said), *[UNKNOWN] * (len(apart) + len(LAST_HEAD))]
-    head: list[Cell] = [("heading", name), _role_cell(facts)]
+    head: list[Cell] = [("heading", name), _role_cell(facts, observed)]
     if facts.instance is None:
         return [*head, *[NOTHING] * (len(apart) + len(LAST_HEAD))]
     fed = stream(name, facts, observed)
@@ -202,8 +202,10 @@ def node_row(name: str, observed: Observed, apart: tuple[Aspect, ...]) -> list[C
     return [*head, *(each.by_node[name] for each in apart), where(facts.instance).lsn, *lags]
 
 
-def _role_cell(facts: Facts) -> Cell:
+def _role_cell(facts: Facts, observed: Observed) -> Cell:
     """Return a node's role, and from whom it receives WAL: who should from somebody and does not is marked so."""
+    if deposed(facts, observed) is not None:
+        return ("bad", DEPOSED)
     role, upstream = facts.standing.role, facts.instance.attached if facts.instance else None
     if role == "standby":
         return ("plain", f"standby of {upstream}") if upstream else ("warn", "standby of none")

@@ -10,7 +10,7 @@ from aerodb.protocol.api import Agreement, Comparison
 from aerodb.protocol.facts import Facts, Instance, Load, State
 from aerodb.rules.replaying import sized
 from aerodb.rules.writes import WAIT_SECONDS
-from aerodb.views.observed import Observed, Remark
+from aerodb.views.observed import DEPOSED, Observed, Remark, deposed
 from aerodb.views.status import UNKNOWN, stream, where
 
 NOTHING: Remark = ("dim", "\N{EM DASH}")
@@ -114,6 +114,8 @@ def role_text(name: str, observed: Observed) -> Remark:
     facts = observed.facts.get(name)
     if facts is None:
         return ("bad", "not verified" if name in observed.forged else "not observed")
+    if deposed(facts, observed) is not None:
+        return "bad", DEPOSED
     role, upstream = facts.standing.role, facts.instance.attached if facts.instance else None
     if role == "standby":
         return ("plain", f"standby of {upstream}") if upstream else ("warn", "standby of none")

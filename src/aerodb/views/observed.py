@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Status
+from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Sender, State
 from aerodb.protocol.plan import Snapshot
 from aerodb.rules.view import open_report
+from aerodb.rules.writes import newest_grant
 
 Remark = tuple[str, str]
 """A style's name, as in `aerodb.views.render`, and a text."""
+DEPOSED = "deposed primary"
+"""What stands as the role of a node that serves, or may, although another one was granted a higher term since."""
 
 
 @dataclass
@@ -115,3 +119,28 @@ def step_of(observed: Observed, node: str, request: str) -> str:
     facts = observed.facts.get(node)
     unfinished = facts.unfinished if facts else None
     return unfinished.step if unfinished is not None and unfinished.request == request else ""
+
+
+def deposed(facts: Facts, observed: Observed) -> Candidacy | None:
+    """Return the grant above its own by which a node is no primary that stands or serves as one; None if it is not.
+
+    It may know nothing of it: then only another one's report shows it.
+    """
+    newest = newest_grant(observed.facts)
+    if newest is None or newest.node == facts.node or newest.term <= _own_term(facts):
+        return None
+    return newest if _serves(facts) else None
+
+
+def _own_term(facts: Facts) -> int:
+    """Return the term that a node itself was granted last, as far as it knows; 0 if another one was since, or none."""
+    granted = facts.standing.granted
+    return granted.term if granted.node == facts.node else 0
+
+
+def _serves(facts: Facts) -> bool:
+    """Tell whether a node's PostgreSQL takes writes, or may."""
+    instance = facts.instance
+    if instance is None or instance.state not in {State.RUNNING, State.UNREACHABLE}:
+        return False
+    return instance.recovery is False or (instance.recovery is None and facts.standing.role == "primary")

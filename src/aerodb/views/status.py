@@ -13,6 +13,7 @@ from aerodb.protocol.api import Status
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.writes import Writes
+from aerodb.views.across import across_remarks
 from aerodb.views.certificates import certificate_sentences
 from aerodb.views.observed import Observed, Remark, lags, sync_state
 from aerodb.views.unusual import UNKNOWN_SINCE, Unusual, node_remarks, silent_since, stream_remarks
@@ -187,6 +188,7 @@ def status_remarks(status: Status, observed: Observed) -> list[Unusual]:
     if not status.log_writable:
         text = "The audit log cannot be written: every action is refused until it can."
         found.append(Unusual("bad", text, UNKNOWN_SINCE))
+    found += across_remarks(observed)
     for name, facts in observed.facts.items():
         found += [each._replace(text=f"{name} {each.text}") for each in node_remarks(facts)]
     return [*found, *stream_remarks(observed)]

@@ -11,7 +11,7 @@ from aerodb.protocol.classification import REDACTED
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, State
 from aerodb.rules.replaying import sized
-from aerodb.views.observed import Observed, Remark, lags, sync_state
+from aerodb.views.observed import DEPOSED, Observed, Remark, deposed, lags, sync_state
 
 SLOT = "aerodb_{node}"
 """How the agents name the slot of a node, on whatever it streams from."""
@@ -80,10 +80,11 @@ def draw(cluster: Cluster, observed: Observed, *, addresses: bool = True) -> tup
 
 def _node(name: str, upstream: str | None, observed: Observed, below: tuple[MapNode, ...]) -> MapNode:
     facts = observed.facts.get(name)
+    alone = facts is not None and deposed(facts, observed) is not None
     return MapNode(
         name=name,
-        role=facts.standing.role if facts else "",
-        style=_style(facts),
+        role=DEPOSED if alone else facts.standing.role if facts else "",
+        style="down" if alone else _style(facts),
         lines=_lines(name, facts, observed),
         stream=None if upstream is None else _stream(name, upstream, observed),
         below=below,

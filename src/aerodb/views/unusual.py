@@ -99,10 +99,6 @@ def _standing_remarks(facts: Facts) -> list[Unusual]:
     if standing.halted:
         text = "was stopped by a person, and stays down"
         found.append(Unusual("warn", text, since(facts, Condition.HALTED), node))
-    if standing.pledged.term > standing.granted.term:
-        pledged = standing.pledged
-        text = f"has pledged term {pledged.term} to {pledged.node}, not granted as far as it knows"
-        found.append(Unusual("warn", text, since(facts, Condition.PLEDGED), node))
     if standing.weakened:
         text = "served under a weaker policy: it may have acknowledged commits that it alone holds"
         found.append(Unusual("bad", text, since(facts, Condition.WEAKENED), node))

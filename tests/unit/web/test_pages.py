@@ -30,6 +30,7 @@ from tests.unit.rules.scenes import (
     request_for,
     scenes,
     snapshot_of,
+    switched,
     with_instance,
 )
 from tests.unit.rules.texts import texts_of
@@ -72,6 +73,14 @@ def test_a_node_tells_what_it_is_and_what_deviates_of_it_alone() -> None:
     other = _node("n2", scene)
     assert "Deviations: none seen." in other
     assert "no PostgreSQL that runs" not in other
+
+
+def test_a_primary_that_another_one_has_replaced_is_said_to_be_none() -> None:
+    """It came back, runs, and has no word of the grant that ended its own: nothing is unusual by its own report."""
+    page = _node("n1", {**switched(), "n1": healthy()["n1"]})
+    assert "n1: deposed primary" in page
+    assert "n1 runs as a primary, and is none: term 2 is granted to n2" in page
+    assert "none seen" not in page
 
 
 def test_what_may_be_asked_of_a_node_says_what_stops_writes() -> None:
