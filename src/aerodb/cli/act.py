@@ -23,7 +23,7 @@ from aerodb.cli.remembered import check_before_signing
 from aerodb.cli.sequence import following_of, in_sequence, show_over, show_sequence
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.cli.signing import sign
-from aerodb.cli.terminal import Terminal, escape
+from aerodb.cli.terminal import EXECUTED, Terminal, escape
 from aerodb.cli.waiting import telling
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
@@ -36,7 +36,9 @@ from aerodb.rules.specification import Action
 from aerodb.tracing import note
 from aerodb.views.brief import SignedNext, brief_lines, prompt_of
 from aerodb.views.render import ALL_ASKED, BY_KEY, by_command, plan_lines
+from aerodb.views.requests import executed_of
 
+REQUEST_KNOWN = "control.request-known"
 EXECUTION_TIMEOUT_SECONDS = 24 * 3600.0
 """A reclone copies a whole database before it answers."""
 
@@ -209,7 +211,8 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     try:
         answer = caller.post("/v1/requests", canonical.encode(body), {"Idempotency-Key": asked.id})
     except AeroError as error:
-        error.executed = "not executed"
+        if error.code != REQUEST_KNOWN:  # That one tells what became of the request when it was asked for before.
+            error.executed = "not executed"
         raise
     planned = read(answer, Planned)
     plan = verification.planned_plan(planned)
@@ -240,4 +243,6 @@ def declined(session: Session, profile: Profile, request: str) -> None:
     """
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     line = read(caller.post(request_path(request, "/decline"), b"{}"), RequestLine)
-    session.terminal.line(escape(f"{line.state.upper()}: recorded, and final. Nothing was executed."), "bad")
+    became = EXECUTED[executed_of(line.state)]  # A held order may have had its turn meanwhile.
+    final = "" if line.state == "unknown" else ", and final"
+    session.terminal.line(escape(f"{line.state.upper()}: recorded{final}. {became}"), "bad")

@@ -25,7 +25,7 @@ from aerodb.protocol.plan import Plan
 from aerodb.protocol.refusals import PlanNotPending, RequestForeign
 from aerodb.rules.second import who_could
 from aerodb.views.observed import observe
-from aerodb.views.requests import LAPSED
+from aerodb.views.requests import LAPSED, executed_of
 
 WAITING = frozenset({"planned", "rejected", AWAITS_SECOND})
 """The states of a request whose plan is shown to who would confirm it; a rejection is shown, and not offered."""
@@ -47,7 +47,10 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     decision = read(caller.get(request_path(request)), Decision)
     if decision.plan is None or decision.line.state not in WAITING or _over(decision):
         why = f": {LAPSED}; ask anew" if decision.line.state == "lapsed" else ""
-        raise PlanNotPending(f"it awaits no confirmation; its state: {decision.line.state}{why}", request=request)
+        raise PlanNotPending(
+            f"it awaits no confirmation; its state: {decision.line.state}{why}", request=request,
+            executed=executed_of(decision.line.state),
+        )  # fmt: skip
     plan = verification.read_plan(decision.plan)
     if plan.request.id != request:
         raise PlanAltered("the plan on record is of another request")

@@ -16,7 +16,7 @@ from aerodb.control.comparison import Comparisons
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.errors import ConfirmationReplayed, RejectionUnconfirmable, RequestNotFound
 from aerodb.control.explain import Explainer, Pending, refuse_untaken
-from aerodb.control.record import Recorder, asking, line_of, telling
+from aerodb.control.record import Recorder, asking, executed_by, line_of, telling
 from aerodb.control.roles import Right, require, require_authority
 from aerodb.control.sequences import Sequences
 from aerodb.errors import AeroError
@@ -228,8 +228,10 @@ class Confirmer:
                 "the plan is a rejection, and final", request=request_id, invariants=events["rejected"].invariants
             )
         if "confirmed" in events:
-            became = telling(records).result or "unknown"
-            return ConfirmationReplayed(f"the request was confirmed before; its outcome: {became}", request=request_id)
+            became = executed_by(records)
+            return ConfirmationReplayed(
+                f"the request was confirmed before; its outcome: {became}", request=request_id, executed=became
+            )
         if "declined" in events:
             return PlanNotPending("it was declined by who asked; ask anew", request=request_id)
         return PlanNotPending(

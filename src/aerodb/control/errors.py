@@ -68,7 +68,7 @@ class GapMistaken(AeroError):
 
 
 class ConfirmationReplayed(AeroError):
-    """The request was confirmed before; a confirmation counts once."""
+    """The request was confirmed before; a confirmation counts once. What is said to be executed is of the first one."""
 
     code = "control.confirmation-replayed"
     status = 409

@@ -14,7 +14,7 @@ from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import KeyReused, RequestKnown, VersionUntaken
 from aerodb.control.gaps import Gaps
-from aerodb.control.record import Recorder, asking, telling
+from aerodb.control.record import Recorder, asking, executed_by, telling
 from aerodb.control.roles import Right, require, require_authority
 from aerodb.control.sequences import Sequences
 from aerodb.control.snapshot import Collected, asked_for, collect_consistent
@@ -246,7 +246,10 @@ class Explainer:
             raise KeyReused(f"the id was used for {first.action} {first.target}: {became}", request=request.id)
         if THEN in request.arguments:
             became = f"{became}. {over_sentence(read_later(request.arguments[THEN]).request)}"
-        raise RequestKnown(f"what became of it: {became}", request=request.id, invariants=last.invariants)
+        raise RequestKnown(
+            f"what became of it: {became}", request=request.id, invariants=last.invariants,
+            executed=executed_by(records),
+        )  # fmt: skip
 
     def _plan(self, person: Operator, request: Request, speaks: Rules) -> Planned:
         require(person, Right.REQUEST)

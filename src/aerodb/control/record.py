@@ -17,6 +17,7 @@ from aerodb.audit.note import stated_size
 from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, LaterRecord, Record, RecordOne, TurnRecord
 from aerodb.audit.store import Log
 from aerodb.control.allowance import Allowance
+from aerodb.control.errors import ConfirmationReplayed
 from aerodb.control.meters import Meters
 from aerodb.control.versions import KnownVersions
 from aerodb.errors import AeroError, Executed
@@ -44,6 +45,10 @@ ENDS = frozenset({"outcome", "established"})
 """The events whose records say what became of a request."""
 
 
+SENDS = frozenset({"confirmed", "triggered"})
+"""The events after which something is sent: until its answer is recorded, what became of it is unknown."""
+
+
 def about(person: Operator) -> Request:
     """Return the request of a record that is about a person and no request: an empty one."""
     return Request(id="", action="", target="", arguments={}, operator=person.name, reason="")
@@ -60,6 +65,14 @@ def telling(records: Sequence[Record]) -> Record:
     return next(final, next((each for each in reversed(records) if each.event != "refused"), records[-1]))
 
 
+def executed_by(records: Sequence[Record]) -> Executed:
+    """Return whether a request was executed, by its records: what was sent and has no answer is unknown."""
+    last = telling(records)
+    if last.event in ENDS and last.result in ("executed", "not executed"):
+        return "executed" if last.result == "executed" else "not executed"
+    return "unknown" if any(each.event in SENDS for each in records) else "not executed"
+
+
 def asking(records: Iterable[Record]) -> Record:
     """Return which of a request's records, in order, tells what was asked: the first that is no refusal, where one is.
 
@@ -68,6 +81,11 @@ def asking(records: Iterable[Record]) -> Record:
     rest = iter(records)
     first = next(rest)
     return first if first.event != "refused" else next((each for each in rest if each.event != "refused"), first)
+
+
+def _refused_result(error: AeroError) -> Executed:
+    """Return what a refusal itself had executed: of one that tells of an earlier confirmation, nothing."""
+    return "not executed" if isinstance(error, ConfirmationReplayed) else error.executed
 
 
 def line_of(records: Sequence[Record], *, awaits: bool) -> RequestLine:
@@ -229,7 +247,7 @@ class Recorder:
                 said = f"{said} ({dropped} refusals of {caller} before this one were counted, and not recorded)"
         self._write(
             request, "refused", {}, code=error.code, message=said[:MESSAGE_CHARACTERS_MAX],
-            invariants=error.invariants, result=error.executed,
+            invariants=error.invariants, result=_refused_result(error),
         )  # fmt: skip
 
     @contextmanager

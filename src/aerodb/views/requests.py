@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from aerodb.errors import AeroError
+from aerodb.errors import AeroError, Executed
 from aerodb.protocol.ahead import AFTER, THEN, SequenceMalformed, read_earlier, read_later
 from aerodb.protocol.api import AWAITS_SECOND, AWAITS_TURN, RequestLine
 from aerodb.protocol.change import Change, StepMalformed, read_step, said
@@ -40,6 +40,13 @@ STATE_STYLES = {
     "refused": "bad",
 }
 """The style of each state of a request; results are states too."""
+
+
+def executed_of(state: str) -> Executed:
+    """Return whether a request was executed, by its state: what was sent and has no answer is unknown."""
+    if state == "executed":
+        return "executed"
+    return "unknown" if state in {"unknown", "confirmed", "triggered", AWAITS_TURN} else "not executed"
 
 
 def concerns(line: RequestLine, node: str) -> bool:

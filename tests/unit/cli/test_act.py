@@ -108,6 +108,25 @@ def test_who_types_nothing_declines_nothing(stage: Stage) -> None:
     assert stage.run("confirm", request, typed="n3\n").code == 0
 
 
+def test_a_second_window_is_not_told_that_nothing_was_executed(stage: Stage) -> None:
+    """What the first one had executed was executed: so the second one reads, whenever it comes."""
+    stage.run(*STOP, typed="")
+    (request,) = stage.decisions
+
+    def first(body: bytes) -> bytes:
+        del stage.alter[DECISION]
+        assert stage.run("confirm", request, typed="n3\n").code == 0
+        return body
+
+    stage.alter[DECISION] = first
+    shown = stage.run("confirm", request, typed="n3\n")
+    assert "control.confirmation-replayed: the request was confirmed before; its outcome: executed" in shown.err
+    for late in (shown, stage.run("confirm", request, typed="n3\n"), stage.run("decline", request)):
+        assert late.code == 1
+        assert "It was executed." in late.err
+        assert "Nothing was executed" not in late.err + late.plain
+
+
 def test_without_a_terminal_nothing_is_sent(stage: Stage) -> None:
     """A script cannot act, whatever it writes to stdin."""
     shown = stage.run(*STOP, typed="n3\n", terminal=False)

@@ -137,8 +137,16 @@ def test_a_confirmation_is_logged_sent_once_and_its_outcome_recorded(room: Memor
     assert (said.request, said.plan, said.result) == (planned.request, planned.digest, "executed")
     with pytest.raises(Refused) as refused:
         confirm(room, planned)
-    assert refused.value.code == "control.confirmation-replayed"
+    assert (refused.value.code, refused.value.executed) == ("control.confirmation-replayed", "executed")
+    with pytest.raises(Refused) as declined:
+        room.caller("alice").post(f"/v1/requests/{planned.request}/decline", b"{}")
+    assert declined.value.executed == "executed"
+    with pytest.raises(Refused) as known:
+        ask(room, request=planned.request)
+    assert (known.value.code, known.value.executed) == ("control.request-known", "executed")
     assert room.servers["n3"].done == ["stop"]
+    logged = [(record.event, record.result) for record in records(room, planned)]
+    assert logged.count(("refused", "not executed")) == 2  # The log says of a refusal what that itself had executed.
 
 
 def test_a_node_judges_again(room: MemoryCluster) -> None:

@@ -144,7 +144,10 @@ def test_what_is_not_executed_has_nothing_follow_it(room: MemoryCluster, fault: 
     assert "promote" not in room.servers["n2"].done
     with pytest.raises(Refused) as why:
         confirm(room, later)
-    assert why.value.code == "control.confirmation-replayed"
+    assert (why.value.code, why.value.executed) == ("control.confirmation-replayed", "not executed")
+    with pytest.raises(Refused) as why:
+        confirm(room, planned)
+    assert (why.value.code, why.value.executed) == ("control.confirmation-replayed", result)
 
 
 def test_what_is_executed_and_not_recorded_has_nothing_follow_it(room: MemoryCluster) -> None:
