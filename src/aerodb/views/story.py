@@ -1,8 +1,9 @@
 """The timeline as a story: requests with what their nodes saw while they ran, and what belongs to no request apart.
 
 - A chapter stands where its first entry stands in the timeline's order; no entry is left out, and none is said twice.
+  A request that was signed ahead stands after the one that it came after, at its turn.
 - Beneath a request stands what its own node saw between beginning and ending it. What others saw then is shown apart,
-  as "meanwhile": that the request caused it may be so, and is not known.
+  as "meanwhile", where that is certain: that the request caused it may be so, and is not known.
 - An order that is uncertain is marked where it matters: between two chapters, and between lines of different nodes.
 - Times are as each source's own clock showed them. They place nothing.
 
@@ -19,6 +20,7 @@ from aerodb.protocol.calendar import milliseconds_of
 from aerodb.protocol.classification import REDACTED
 from aerodb.protocol.events import OBSERVER_FAILED, Kind
 from aerodb.protocol.timeline import Entry, Timeline
+from aerodb.views.placing import span_of, triggers, turn_of, within
 from aerodb.views.requests import state_style
 from aerodb.views.timeline import LOG, sentence
 
@@ -30,6 +32,8 @@ LEGEND = {
     GAP: "gap: nothing is known",
     "uncertain": "either order: nothing tells whether it came before or after what is shown above it",
 }
+DEFINITE = frozenset({"executed", "not executed"})
+"""The outcomes that stand for good."""
 NOTHING_KNOWN = "Nothing is known yet."
 
 
@@ -119,15 +123,20 @@ def _owners(entries: Sequence[Entry]) -> list[str]:
     return found
 
 
-def _grouped(entries: Sequence[Entry], owners: Sequence[str]) -> list[tuple[str, str, list[int]]]:
-    """Return the chapters as their kind, their request and the places of their entries, in the story's order."""
+def _grouped(
+    entries: Sequence[Entry], owners: Sequence[str], during: Sequence[tuple[str, ...]]
+) -> list[tuple[str, str, list[int]]]:
+    """Return the chapters as their kind, their request and the places of their entries, in the story's order.
+
+    What certainly happened during a request stands in another chapter than what may not have.
+    """
     chapters, of_request = list[tuple[str, str, list[int]]](), dict[str, list[int]]()
     for at, (entry, owner) in enumerate(zip(entries, owners, strict=True)):
         if owner in of_request:
             of_request[owner].append(at)
             continue
         kind = REQUEST if owner else GAP if entry.kind == "gap" else EVENTS
-        if kind != REQUEST and chapters and chapters[-1][0] == kind:
+        if kind != REQUEST and chapters and chapters[-1][0] == kind and during[chapters[-1][2][-1]] == during[at]:
             chapters[-1][2].append(at)
             continue
         chapters.append((kind, owner, [at]))
@@ -136,50 +145,71 @@ def _grouped(entries: Sequence[Entry], owners: Sequence[str]) -> list[tuple[str,
     return chapters
 
 
-def _span(entries: Sequence[Entry], places: Sequence[int]) -> tuple[int, int, str]:
-    """Return where a request begins and ends, and its title; where its node ended it counts, if that is known.
-
-    When its outcome was logged is no place: the log's clock and the others' positions tell nothing of one another.
-    """
-    ends = [at for at in places if entries[at].what == Kind.REQUEST and entries[at].before]
-    return places[0], (ends or places)[-1], _title([entries[at] for at in places])
-
-
 def story(entries: Sequence[Entry]) -> tuple[Chapter, ...]:
     """Return a timeline's entries as chapters."""
-    grouped = _grouped(entries, _owners(entries))
-    begin = next((ms for entry in entries if (ms := milliseconds_of(entry.at)) is not None), None)
-    spans = [_span(entries, places) for kind, _, places in grouped if kind == REQUEST]
-    found = list[Chapter]()
-    for kind, request, places in grouped:
-        own = [entries[at] for at in places]
-        during = tuple(title for first, last, title in spans if first < places[0] < last)
-        made = _of_request(request, own, begin) if kind == REQUEST else _apart(kind, own, begin, during)
-        found.append(made)
+    owners = _owners(entries)
+    of_request = dict[str, list[int]]()
+    for at, owner in enumerate(owners):
+        if owner:
+            of_request.setdefault(owner, []).append(at)
+    by_request = {name: [entries[at] for at in places] for name, places in of_request.items()}
+    spans = [span_of(entries, places, _title(by_request[name])) for name, places in of_request.items()]
+    during, begin, after = within(entries, spans), _begin(entries), triggers(by_request)
+    found, waiting = list[Chapter](), dict[str, list[str]]()
+    for later, first in after.items():
+        waiting.setdefault(first, []).append(later)
+    for kind, request, places in _grouped(entries, owners, during):
+        if kind != REQUEST:
+            found.append(_apart(kind, [entries[at] for at in places], begin, during[places[0]]))
+            continue
+        if request in after:
+            continue  # It stands beneath the request that it came after.
+        found.append(_of_request(request, by_request[request], begin))
+        found += [_of_turn(later, by_request[later], begin) for later in waiting.get(request, ())]
     return tuple(found)
+
+
+def _begin(entries: Sequence[Entry]) -> int | None:
+    """Return from when times are counted: the first one shown, or the log's earliest where that is before it."""
+    times = [(entry, ms) for entry in entries if (ms := milliseconds_of(entry.at)) is not None]
+    logged = [ms for entry, ms in times if entry.source == LOG]
+    return min([times[0][1], *logged]) if times else None
 
 
 # Chapters -------------------------------------------------------------------------------------------------------------
 
 
 def _title(entries: Sequence[Entry]) -> str:
-    first = next((entry for entry in entries if entry.kind == "record"), None)
+    records = [entry for entry in entries if entry.kind == "record"]
+    first = next((entry for entry in records if entry.what != "refused"), records[0] if records else None)
     if first is None:
         return f"request {next(entry.request for entry in entries if entry.request)[:8]}"
     return " ".join(part for part in (first.action, first.node, first.subject) if part)
 
 
 def _state(entries: Sequence[Entry]) -> tuple[str, str]:
-    """Return what became of a request as far as its entries tell, and the code of why."""
-    state = ("planned", "")
+    """Return what became of a request as far as its entries tell, and the code of why.
+
+    What is refused afterwards, whoever tried it, changes nothing; nor does an answer that was lost change what its node
+    has signed before.
+    """
+    state, said = ("planned", ""), False
     for entry in entries:
-        if entry.kind == "record" and entry.what in {"outcome", "established"}:
-            state = (entry.after, entry.code)
-        elif entry.kind == "record" and entry.what != "requested":
-            state = (entry.what, entry.code)
+        if entry.kind == "record" and entry.what == "refused":
+            state = state if said else (entry.what, entry.code)
+        elif entry.kind == "record" and entry.what in {"outcome", "established"}:
+            state = state if entry.after == "unknown" and state[0] in DEFINITE else (entry.after, entry.code)
+        elif entry.kind == "record" and state[0] not in DEFINITE:
+            state = ("planned", "") if entry.what == "requested" else (entry.what, entry.code)
         elif entry.what == Kind.REQUEST and entry.kind == "event" and state[0] in {"planned", "confirmed"}:
             state = (entry.after.removeprefix("ended: ") if entry.before else "confirmed", "")
+        said = said or (entry.kind == "record" and entry.what != "refused")
     return state
+
+
+def _of_turn(request: str, entries: Sequence[Entry], begin: int | None) -> Chapter:
+    """Return the chapter of a request that was signed ahead: it stands at its turn, after the one before it."""
+    return replace(_of_request(request, entries, begin), when=_when(turn_of(entries), begin), uncertain=False)
 
 
 def _of_request(request: str, entries: Sequence[Entry], begin: int | None) -> Chapter:
@@ -190,7 +220,8 @@ def _of_request(request: str, entries: Sequence[Entry], begin: int | None) -> Ch
         kind=REQUEST, title=_title(entries), when=_when(entries[0], begin),
         uncertain=entries[0].order == "uncertain",
         lines=tuple(replace(line, uncertain=False) for line in _lines(seen, begin)),
-        request=request, state=state, code=code, operator=records[0].operator if records else "",
+        request=request, state=state, code=code,
+        operator=next((entry.operator for entry in records if entry.what != "refused"), ""),
         records=(records[0].sequence, records[-1].sequence) if records else None,
         snapshot=next((entry.snapshot for entry in records if entry.snapshot), ""),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from aerodb.protocol.events import Kind
 from aerodb.protocol.timeline import Entry, Lag, Timeline
+from aerodb.views.placing import span_of, within
 from aerodb.views.story import EVENTS, GAP, REQUEST, Chapter, cut, since_text, story, summary, told
 from aerodb.views.timeline import entries
 from tests.unit.views.test_timeline import STEPS, World, lived
@@ -24,8 +25,10 @@ def event(what: Kind, subject: str = "", before: str = "", after: str = "", **mo
 
 def record(sequence: int, what: str, at: str = "", **more: Any) -> Entry:
     """Return a record of the request r."""
-    return Entry(source="log", sequence=sequence, kind="record", order="after", what=what, node="n2", request="r",
-                 operator="ada", action="promote", at=at, **more)  # fmt: skip
+    said = {"node": "n2", "request": "r", "action": "promote", **more}
+    return Entry(
+        source="log", sequence=sequence, kind="record", order="after", what=what, operator="ada", at=at, **said
+    )
 
 
 def placed(chapters: tuple[Chapter, ...]) -> list[Entry]:
@@ -84,21 +87,97 @@ def test_a_switchover_is_told() -> None:
         event(Kind.SENDER, "n3", "", "streaming", at="2030-01-01T00:01:02.000Z", clock="clock of n2"),
         replace(record(6, "outcome"), order="uncertain", after="executed"),
     )  # fmt: skip
-    asked, meanwhile = story(shown)
+    asked, apart = story(shown)
     assert (asked.title, asked.state, asked.about) == ("promote n2", "executed", "ada, records 4 to 6")
     assert [line.said for line in asked.lines] == [
         "stands as a primary (before: standby); PostgreSQL is out of recovery"
     ]
     assert not asked.uncertain
-    assert (meanwhile.title, meanwhile.uncertain) == ("Meanwhile on n3, n2", True)
-    assert meanwhile.about == "between beginning and end of promote n2"
-    assert [(line.node, line.said, line.uncertain) for line in meanwhile.lines] == [
+    assert (apart.title, apart.uncertain, apart.about) == ("On n3, n2", True, "")
+    assert [(line.node, line.said, line.uncertain) for line in apart.lines] == [
         ("n3", "its receiver ended", False),
         ("n2", "sends to n3: streaming", False),
     ]
-    when = meanwhile.lines[1].when
+    when = apart.lines[1].when
     assert (when.since, when.time, when.exact) == ("+1:01", "00:01:02", "2030-01-01T00:01:02.000Z, by the clock of n2")
-    assert summary((asked, meanwhile)) == "1 request by 1 person: 1 executed."
+    assert summary((asked, apart)) == "1 request by 1 person: 1 executed."
+    certain = (*shown[:4], *(replace(each, order="after") for each in shown[4:]))
+    asked, meanwhile, afterwards = story(certain)
+    assert (meanwhile.title, meanwhile.about) == ("Meanwhile on n3", "between beginning and end of promote n2")
+    assert (afterwards.title, afterwards.about) == ("On n2", "")
+
+
+@given(STEPS)
+def test_what_is_said_to_be_within_a_request_was(steps: list[tuple[str, str]]) -> None:
+    """Whatever really happened: between its first record, and its node's end of it, or in the log its last record."""
+    world = lived(steps)
+    shown = entries(world.ordered())
+    places = {name: [at for at, each in enumerate(shown) if each.request == name] for name in world.snapshots}
+    spans = [span_of(shown, each, name) for name, each in places.items() if each]
+    times = [world.times.get((each.source, each.sequence), 0) for each in shown]
+    for at, titles in enumerate(within(shown, spans)):
+        for name in titles:
+            ends = [each for each in places[name] if shown[each].before] or places[name][-1:]
+            last = places[name][-1] if shown[at].source == "log" else ends[0]
+            assert times[places[name][0]] < times[at] < max(times[last], *(times[each] for each in ends))
+
+
+def test_what_the_log_holds_after_an_outcome_is_not_within_the_request() -> None:
+    """By the records' numbers; and a refusal long after the outcome does not stretch the request."""
+    signed_in = record(7, "signed-in")
+    shown = (
+        record(4, "requested"), record(5, "confirmed"), record(6, "outcome", after="executed"),
+        replace(signed_in, request="", node=""), record(8, "refused", code="control.confirmation-replayed"),
+    )  # fmt: skip
+    asked, apart = story(shown)
+    assert (apart.title, apart.meanwhile) == ("On the log", ())
+    assert asked.state == "executed"
+    inside = (*shown[:2], replace(signed_in, request="", node="", sequence=6), replace(shown[2], sequence=7))
+    assert story(inside)[1].meanwhile == ("promote n2",)
+
+
+def _sequence() -> tuple[Entry, ...]:
+    """Return what is seen of n2's promotion, signed ahead, and of the demotion of n1 that it came after."""
+    later, first, named = "0aaaaaaa-1", "0bbbbbbb-2", "--for n2 --then 0aaaaaaa"
+    ahead, demote = (
+        {"request": later, "subject": "--after demote n1"},
+        {"request": first, "node": "n1", "action": "demote"},
+    )
+    return (
+        record(1, "requested", "2030-01-01T00:00:01.000Z", **ahead), record(2, "confirmed", **ahead),
+        record(3, "requested", "2030-01-01T00:00:13.000Z", subject=named, **demote),
+        record(4, "confirmed", subject=named, **demote),
+        event(Kind.REQUEST, first, "", "begun", request=first, source="n1", node="n1"),
+        event(Kind.STATE, "", "running", "stopped", source="n1", node="n1"),
+        event(Kind.REQUEST, first, "begun", "ended: executed", request=first, source="n1", node="n1"),
+        record(5, "outcome", after="executed", **demote),
+        record(6, "triggered", "2030-01-01T00:00:20.000Z", **ahead),
+        event(Kind.REQUEST, later, "", "begun", request=later), event(Kind.ROLE, "", "standby", "primary"),
+        event(Kind.REQUEST, later, "begun", "ended: executed", request=later),
+        record(7, "outcome", after="executed", **ahead),
+    )  # fmt: skip
+
+
+def test_a_request_that_was_signed_ahead_stands_after_the_one_that_it_came_after() -> None:
+    """At its turn, with that one's time: what it did stands beneath it, and not before what made it run."""
+    demoted, promoted = story(_sequence())
+    assert (demoted.title, demoted.when.since) == ("demote n1 --for n2 --then 0aaaaaaa", "+0:12")
+    assert (promoted.title, promoted.when.since) == ("promote n2 --after demote n1", "+0:19")
+    assert (promoted.state, promoted.uncertain, promoted.records) == ("executed", False, (1, 7))
+    assert promoted.lines[0].said == "stands as a primary (before: standby)"
+
+
+def test_one_whose_turn_never_came_stands_where_it_was_asked_for() -> None:
+    """The demotion that names it was never confirmed: it is declined, and the order is dropped."""
+    asked = [each for each in _sequence() if each.what == "requested" or each.request == "0aaaaaaa-1"]
+    assert [each.title.split()[0] for each in story(asked)] == ["promote", "demote"]
+
+
+def test_times_are_counted_from_the_logs_first_record_that_is_shown() -> None:
+    """The first entry that is shown may be a later one: then no record of the log stands before the beginning."""
+    early = record(1, "requested", "2030-01-01T00:00:00.000Z")
+    late = event(Kind.STATE, "", "", "running", at="2030-01-01T00:00:12.000Z")
+    assert [each.when.since for each in story((late, early))] == ["+0:12", "0:00"]
 
 
 def test_the_orders_of_lines_that_nothing_tells_are_marked() -> None:
@@ -127,11 +206,16 @@ def test_a_gap_ends_what_can_be_said_of_a_request() -> None:
     [
         (("requested",), "planned"), (("requested", "confirmed"), "confirmed"), (("rejected",), "rejected"),
         (("requested", "declined"), "declined"), (("requested", "lapsed"), "lapsed"),
+        (("requested", "confirmed", "outcome", "refused"), "executed"),
+        (("requested", "declined", "refused"), "declined"),
+        (("requested", "refused"), "planned"), (("refused",), "refused"), (("refused", "requested"), "planned"),
+        (("requested", "confirmed", "outcome", "established"), "executed"),
     ],
 )  # fmt: skip
 def test_the_state_is_what_the_records_tell(events: tuple[str, ...], state: str) -> None:
     """As far as they go."""
-    (chapter,) = story([record(at, each) for at, each in enumerate(events)])
+    after = {"outcome": "executed", "established": "unknown"}
+    (chapter,) = story([record(at, each, after=after.get(each, "")) for at, each in enumerate(events)])
     assert chapter.state == state
 
 
