@@ -16,7 +16,7 @@ from docs.generator.text import GENERATED, anchor, items, table
 LOSSES: dict[Callable[[View], Loss], str] = {
     no_loss: "Always: no commit can be lost, since the action discards no WAL.",
     election_loss: "Either: no synchronously acknowledged commit is lost, proven by the election quorum, the commit quorum "
-    "and the WAL prefix, with their arithmetic; or: it cannot be proven, because a pledge is missing, and then the plan is "
+    "and the WAL prefix, with their arithmetic; or: it cannot be proven, because a pledge is missing, is not kept, or is of more WAL, and then the plan is "
     "a rejection. Commits of sessions with `synchronous_commit` off, local or remote_write, commits whose wait was cancelled, and what is in unlogged tables are "
     "never covered.",
 }

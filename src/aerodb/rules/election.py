@@ -331,11 +331,22 @@ def election_loss(view: View, quorum: Quorum = commit_quorum) -> Loss:
             "is in unlogged tables.",
             arithmetic=arithmetic,
         )
-    silent = [name for name in view.cluster.data_nodes if name not in pledges]
     return Loss(
         claim="cannot be proven",
-        statement=f"It cannot be proven that no acknowledged commit is lost: no pledge from {', '.join(silent)}."
-        if silent
-        else "It cannot be proven that no acknowledged commit is lost: the WAL does not show it.",
+        statement=f"It cannot be proven that no acknowledged commit is lost: {'; '.join(_unproven(view, judged))}.",
         arithmetic=arithmetic,
     )
+
+
+def _unproven(view: View, judged: tuple[Verdict, ...]) -> tuple[str, ...]:
+    """Return why a loss is not excluded: of each verdict that does not hold, what is missing or what it found.
+
+    Who has not pledged is the reason only where a quorum lacks.
+    """
+    failing = {each.invariant: each.evidence for each in judged if each.result is not Result.HOLDS}
+    found, out = list[str](), pledges_for(view)
+    silent = [name for name in view.cluster.data_nodes if name not in out]
+    lacking = failing.keys() & {Invariant.ELECTION_QUORUM, Invariant.COMMIT_QUORUM}
+    if lacking and silent:
+        found.append(f"no pledge from {', '.join(silent)}")
+    return (*found, *(said for name, said in failing.items() if not (silent and name in lacking)))

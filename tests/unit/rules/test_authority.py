@@ -79,6 +79,21 @@ def test_a_pledge_that_is_not_kept_elects_nobody(why: str) -> None:
     assert plan_of(BREACHES[why](scene, "n1"), "promote", "n2").loss.claim == "cannot be proven"
 
 
+def test_the_reason_why_a_loss_is_not_excluded_is_the_one_that_fails() -> None:
+    """Who has not pledged is named only where a quorum lacks; a WAL that goes further, a broken pledge: each is said."""
+    head = "It cannot be proven that no acknowledged commit is lost: "
+    assert failing(demoted(), "promote", "n2") == {}  # n1 and n2 suffice: n3 has not pledged, and need not.
+    behind = with_instance(demoted(), "n2", position=Position(term=1, bound=1, timeline=1, lsn=Lsn(4000)))
+    assert set(failing(behind, "promote", "n2")) == {"wal-prefix"}
+    statement = plan_of(behind, "promote", "n2").loss.statement
+    assert statement.startswith(f"{head}n2 ends at term 1, 0/FA0, before n1 at term 1, 0/1388")
+    assert "no pledge" not in statement
+    alone = plan_of(with_instance(healthy(), "n1", state=State.CRASHED), "promote", "n2")
+    assert alone.loss.statement == f"{head}no pledge from n1, n3."
+    broken = plan_of(BREACHES["did not write"](demoted(), "n1"), "promote", "n2").loss.statement
+    assert broken.startswith(f"{head}the election needs a pledge that counts for nothing: n1 ")
+
+
 @pytest.mark.parametrize("why", BREACHES)
 def test_a_broken_pledge_is_no_dead_end(why: str) -> None:
     """Where the others suffice, the election goes on without it, and the plan says who is not counted."""
