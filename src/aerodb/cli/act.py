@@ -7,6 +7,8 @@
 """
 
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import click
@@ -20,13 +22,14 @@ from aerodb.cli.outcome import unknown_from_here
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.remembered import check_before_signing
-from aerodb.cli.sequence import following_of, in_sequence, show_over, show_sequence
+from aerodb.cli.sequence import following_of, in_sequence, next_sentence, show_over, show_sequence
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
 from aerodb.cli.signing import sign
 from aerodb.cli.terminal import EXECUTED, Terminal, escape
 from aerodb.cli.waiting import telling
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
+from aerodb.protocol.ahead import AFTER
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, RequestLine
 from aerodb.protocol.plan import Plan, Request
 from aerodb.rules.arguments import Argument
@@ -109,7 +112,11 @@ def act(session: Session, action: Action, node: str, arguments: dict[str, str], 
         reason=_normal(reason),
     )
     check_request(profile.cluster, action, asked)
-    planned, plan, judging = _ask(session, profile, asked)
+    try:
+        planned, plan, judging = _ask(session, profile, asked)
+    except KeyboardInterrupt:
+        session.terminal.line(f"If its plan was made, it awaits: aerodb confirm {asked.id}", "warn")
+        raise
     return show_and_confirm(session, judging, plan, planned.plan, by_agent=by_agent)
 
 
@@ -140,7 +147,8 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
         show_over(terminal, plan)
         return REJECTED
     following, mine = following_of(session, profile, plan), plan.request.operator == profile.operator
-    typed = _typed(terminal, plan, text, following, mine=mine)
+    with _left_waiting(terminal, request):
+        typed = _typed(terminal, plan, text, following, mine=mine)
     if typed is None:
         terminal.line(f"Not confirmed. It still awaits: aerodb confirm {request}", "bad")
         return REJECTED
@@ -151,18 +159,31 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
     if typed != node:
         terminal.line("Not signed, and nothing is recorded: another operator still may, or who asked declines.", "bad")
         return REJECTED
-    signature = _signature(profile, terminal, request, text, by_agent=by_agent)
+    with _left_waiting(terminal, request):
+        signature = _signature(profile, terminal, request, text, by_agent=by_agent)
     if mine and needs_second(profile.cluster, plan.request):
         return signed_first(session, profile, plan, signature)
-    terminal.line(f"Signed. Sent once; {node} judges again, then acts. Waiting for its answer...", "dim")
     caller = session.connect(profile, EXECUTION_TIMEOUT_SECONDS)
-    with unknown_from_here(request):
+    does = "holds it until its turn" if AFTER in plan.request.arguments else "acts"
+    terminal.line(f"Signed. Sending it, once: {node} judges again, then {does}. Waiting for its answer...", "dim")
+    with unknown_from_here(request, next_sentence(plan)):
         body = canonical.encode(Confirm(signature=signature))
         with telling(session, profile, plan.request):
             answer = caller.post(request_path(request, "/confirmation"), body)
         done = show_sequence(terminal, profile.cluster, plan, text, following, read(answer, Done))
     note(outcome=done.result, code=done.code)
     return BY_RESULT[done.result]
+
+
+@contextmanager
+def _left_waiting(terminal: Terminal, request: str) -> Iterator[None]:
+    """Say, where a person stops the command inside, that the plan goes on waiting, and how to come back to it."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        terminal.line("")
+        terminal.line(f"Not confirmed. It still awaits: aerodb confirm {request}", "bad")
+        raise
 
 
 def _signature(profile: Profile, terminal: Terminal, request: str, text: str, *, by_agent: bool) -> str:

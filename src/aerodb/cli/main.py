@@ -1,18 +1,31 @@
-"""`aerodb`: the command line's entry point. Help and version are answered here, before anything else is imported."""
+"""`aerodb`: the command line's entry point. Help and version are answered here, before anything else is imported.
+
+Nearly all of the first moments are imports: who stops the command by hand then reads a sentence, too.
+"""
 
 import io
 import os
 import sys
 
-from aerodb.cli.help import COMPLETE_VARIABLE, help_text, version_text
+STOPPED = 1
 
 
 def main() -> None:
     """Run the command line and exit."""
-    words = sys.argv[1:]
+    try:
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.stderr.write("input.stopped: stopped by hand, before anything was begun\n")
+        code = STOPPED
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    from aerodb.cli.help import COMPLETE_VARIABLE, help_text, version_text
+
     if words in ([], ["-h"], ["--help"], ["--version"]) and COMPLETE_VARIABLE not in os.environ:
         sys.stdout.write((version_text() if words == ["--version"] else help_text()) + "\n")
-        sys.exit(0 if words else 2)
+        return 0 if words else 2
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # A document is UTF-8; on a terminal a locale must not hide a plan.
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
@@ -21,4 +34,4 @@ def main() -> None:
     from aerodb.cli.session import Session
 
     private.begin()
-    sys.exit(run(words, Session()))
+    return run(words, Session())

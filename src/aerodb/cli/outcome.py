@@ -40,8 +40,10 @@ def show_outcome(terminal: Terminal, cluster: Cluster, request: str, target: str
 
 
 @contextmanager
-def unknown_from_here(request: str) -> Iterator[None]:
+def unknown_from_here(request: str, after: str = "") -> Iterator[None]:
     """From here on something is sent: whatever goes wrong, what became of the request is unknown until it is asked.
+
+    `after` says what follows once it is executed, without another question (empty: nothing does).
 
     Raises:
         Unreachable: nothing was sent after all.
@@ -59,9 +61,11 @@ def unknown_from_here(request: str) -> Iterator[None]:
         raise
     except KeyboardInterrupt as error:
         why = "you stopped waiting for the answer; what was sent goes on, and does not stop with you"
+        why += f"; {after}" if after else ""
         raise OutcomeUnknown(why, executed="unknown", request=request) from error
     except Exception as error:
         why = error.message if isinstance(error, AeroError) else f"{type(error).__name__} {error}"
+        why += f"; {after}" if after else ""
         raise OutcomeUnknown(f"no answer was understood: {why}", executed="unknown", request=request) from error
 
 

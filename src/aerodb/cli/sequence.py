@@ -82,6 +82,15 @@ def following_of(session: Session, profile: Profile, plan: Plan) -> SignedNext |
     return SignedNext(then, decision.plan or "")
 
 
+def next_sentence(plan: Plan) -> str:
+    """Say which signed order runs without another question once this plan is executed; empty where none does."""
+    text = plan.request.arguments.get(THEN)
+    if text is None:
+        return ""
+    later, node = read_later(text).request, plan.request.arguments.get("for", "its node")
+    return f"once it is executed, {node} runs the order that it holds, too: aerodb outcome {later}"
+
+
 def show_over(terminal: Terminal, plan: Plan) -> None:
     """Say of a plan that will not be executed what becomes of the order that waits for it, if one does."""
     text = plan.request.arguments.get(THEN)

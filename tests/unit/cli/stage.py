@@ -170,9 +170,9 @@ class Stage:
 
     # A person ---------------------------------------------------------------------------------------------------------
 
-    def run(self, *words: str, typed: str = "", terminal: bool = True) -> Shown:
-        """Run one command as alice does, or who sits there; `typed` is what they type."""
-        streams = Screen(typed), Screen(), Screen()
+    def run(self, *words: str, typed: str = "", terminal: bool = True, stdin: Screen | None = None) -> Shown:
+        """Run one command as alice does, or who sits there; `typed` is what they type, or do at `stdin`."""
+        streams = stdin or Screen(typed), Screen(), Screen()
         for stream in streams:
             stream.terminal = terminal
         session = Session(terminal=Terminal(*streams), connect=self._connect, folder=self.profile)

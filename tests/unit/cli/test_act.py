@@ -16,7 +16,7 @@ from aerodb.protocol.facts import Report, State
 from aerodb.protocol.plan import Plan, Snapshot, plan_digest
 from aerodb.protocol.signed import sign
 from aerodb.transport.errors import AnswerMalformed, Interrupted, Refused, Unreachable
-from tests.unit.cli.stage import Stage, key_bytes, stage_in
+from tests.unit.cli.stage import Screen, Stage, key_bytes, stage_in
 
 STOP = ("stop", "n3", "--reason", "tidy up")
 CONFIRMATION = "POST /v1/requests/ID/confirmation"
@@ -106,6 +106,40 @@ def test_who_types_nothing_declines_nothing(stage: Stage) -> None:
     assert (shown.code, f"aerodb confirm {request}" in shown.plain) == (1, True)
     assert stage.posts() == ["/v1/requests"]
     assert stage.run("confirm", request, typed="n3\n").code == 0
+
+
+class CtrlC(Screen):
+    """A keyboard at which a person presses Ctrl-C where something is to be typed."""
+
+    def readline(self, _size: int | None = -1, /) -> str:  # type: ignore[override]
+        """Stop the command."""
+        raise KeyboardInterrupt
+
+
+def test_who_stops_the_command_at_the_prompt_is_told_how_to_come_back(stage: Stage) -> None:
+    """Ctrl-C declines nothing either, and says so as the end of the input does."""
+    shown = stage.run(*STOP, stdin=CtrlC())
+    (request,) = stage.decisions
+    assert (shown.code, f"It still awaits: aerodb confirm {request}" in shown.plain) == (1, True)
+    assert "Nothing was executed." in shown.err
+    assert stage.posts() == ["/v1/requests"]
+    assert stage.run("confirm", request, typed="n3\n").code == 0
+
+
+def test_who_stops_while_the_plan_is_made_is_told_how_to_find_it(stage: Stage) -> None:
+    """Whether it was made is not known here; if it was, it awaits."""
+    stage.fail[ASK] = KeyboardInterrupt()
+    shown = stage.run(*STOP)
+    assert shown.code == 1
+    assert re.search(r"If its plan was made, it awaits: aerodb confirm [0-9a-f-]{36}", shown.plain)
+
+
+def test_nothing_is_said_to_be_sent_before_it_was(stage: Stage) -> None:
+    """The line stands before the sending: a terminal that is closed there leaves a request that was not sent."""
+    stage.fail[CONFIRMATION] = Unreachable("nobody listens")
+    shown = stage.run(*STOP, typed="n3\n")
+    assert "Signed. Sending it, once: n3 judges again, then acts." in shown.plain
+    assert "Sent" not in shown.plain
 
 
 def test_a_second_window_is_not_told_that_nothing_was_executed(stage: Stage) -> None:

@@ -48,6 +48,24 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     assert not set(HEAVY) & set(loaded.split())
 
 
+def test_ctrl_c_in_the_first_moments_is_a_sentence() -> None:
+    """They pass with imports: whichever is under way, no stack trace is shown."""
+    for module in ("aerodb.cli.help", "aerodb.private", "aerodb.cli.commands", "click"):
+        code = (
+            "import sys\n"
+            "class Stops:\n"
+            "    def find_spec(self, name, *_):\n"
+            f"        if name == {module!r}: raise KeyboardInterrupt\n"
+            "sys.argv = ['aerodb', 'status']\n"
+            "sys.meta_path.insert(0, Stops())\n"
+            "from aerodb.cli.main import main\n"
+            "main()"
+        )
+        ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        assert (ended.returncode, "stopped by hand" in ended.stderr) == (1, True), module
+        assert "Traceback" not in ended.stderr
+
+
 def test_the_help_is_one_text_and_needs_no_library(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """`aerodb --help` loads not even click, and says what the group of commands says."""
     code = "import sys; sys.argv = ['aerodb', '--help']; from aerodb.cli.main import main\n"

@@ -37,6 +37,7 @@ def held(stage: Stage) -> list[str]:
     shown = stage.run("promote", "n2", "--after", "demote:n1", *WHY, typed="n2\n")
     assert shown.code == 8, shown.plain + shown.err
     assert "11 of 15 invariants hold, and 4 are foreseen" in shown.plain
+    assert "Sending it, once: n2 judges again, then holds it until its turn." in shown.plain
     assert "HELD, by its node's own signed report" in shown.plain
     assert "n2 holds the order in memory. It runs right after demote n1 is executed" in shown.plain
     return first_command(shown)
@@ -59,6 +60,16 @@ def test_a_switchover_in_two_commands(stage: Stage) -> None:
     assert "EXECUTED on n1" in after.partition("Then promote n2:")[0]
     assert "EXECUTED on n2" in after.partition("Then promote n2:")[2]
     assert stage.run("status").plain.splitlines()[0].startswith("\N{BLACK SQUARE} Writes: waiting at n2")
+
+
+def test_who_stops_waiting_is_told_what_follows(stage: Stage) -> None:
+    """After the last confirmation the promotion follows, whether or not its answer is waited for."""
+    words = held(stage)
+    later = words[words.index("--then") + 1]
+    stage.fail["POST /v1/requests/ID/confirmation"] = KeyboardInterrupt()
+    shown = stage.run(*words, typed="n1\n")
+    assert shown.code == 3
+    assert f"once it is executed, n2 runs the order that it holds, too: aerodb outcome {later}" in shown.err
 
 
 def test_what_names_no_plan_that_waits_is_refused_before_anything_is_asked(stage: Stage) -> None:

@@ -80,7 +80,7 @@ def test_a_pledge_that_is_not_kept_elects_nobody(why: str) -> None:
 
 
 def test_the_reason_why_a_loss_is_not_excluded_is_the_one_that_fails() -> None:
-    """Who has not pledged is named only where a quorum lacks; a WAL that goes further, a broken pledge: each is said."""
+    """Who has not pledged is named only where a quorum lacks; WAL that goes further, a broken pledge: each is said."""
     head = "It cannot be proven that no acknowledged commit is lost: "
     assert failing(demoted(), "promote", "n2") == {}  # n1 and n2 suffice: n3 has not pledged, and need not.
     behind = with_instance(demoted(), "n2", position=Position(term=1, bound=1, timeline=1, lsn=Lsn(4000)))

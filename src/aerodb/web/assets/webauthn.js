@@ -82,7 +82,7 @@
   for (const place of document.querySelectorAll("[data-read-here]")) compare(place);
   if (!window.PublicKeyCredential || !PublicKeyCredential.parseRequestOptionsFromJSON) return;
   for (const form of document.querySelectorAll("form[data-confirm]")) {
-    attach(form, confirmed, "Sent once. The node judges again, then acts. Waiting for its answer.");
+    attach(form, confirmed, "Sending it, once. The node judges again, then acts. Waiting for its answer.");
   }
   for (const form of document.querySelectorAll("form[data-register]")) {
     attach(form, registered, "Registered. Waiting for the page.");
