@@ -121,7 +121,7 @@ def _able(cluster: Cluster, facts: Mapping[str, Facts], primary: str) -> tuple[s
 def _doubted(cluster: Cluster, facts: Mapping[str, Facts], primary: Candidacy, headline: str, *details: str) -> Writes:
     """Return the answer that is not known, with who could flush for the primary: a plan tells by that what it ends."""
     able = _able(cluster, facts, primary.node)
-    by = f"; {', '.join(able) or 'nobody'} could flush for it" if cluster.quorum else ""
+    by = f"; {', '.join(able)} could flush for it" if able and cluster.quorum else ""
     return replace(_answer(cluster, primary, "unknown", headline + by, *details), standbys=able)
 
 
@@ -199,7 +199,7 @@ def _serving(cluster: Cluster, facts: Mapping[str, Facts], own: Facts, instance:
         headline=f"waiting at {node}; {_streaming(len(counted), cluster)}",
         details=stray,
     )
-    by = f"; {', '.join(counted) or 'nobody'} could flush for it"
+    by = f"; {', '.join(counted)} could flush for it" if counted else ""
     by_hand = changed(instance)
     if by_hand:
         return replace(

@@ -105,6 +105,17 @@ def test_the_fence_that_ends_what_an_unseen_primary_could_acknowledge_stops_writ
     assert stops_writes(writes(CLUSTER, last), cell) == "stops writes, if n1 still lives"
 
 
+def test_that_nobody_flushes_is_not_said_where_what_a_commit_waits_for_is_not_known() -> None:
+    """It may wait for nobody: then what takes nobody away stops nothing, and that is not said to be known either."""
+    alone = with_instance(IN_DOUBT["what a commit waits for changed"], "n1", senders=())
+    found = writes(CLUSTER, alone)
+    assert found.headline == "unknown: n1 takes writes, and what a commit waits for was changed by hand"
+    plan = explain(CLUSTER, catalogue()["stop"], request_for(catalogue()["stop"], "n2", {}), snapshot_of(alone))
+    assert outage(plan.notes).headlines[0].startswith("Not known: ")
+    plan = explain(CLUSTER, catalogue()["stop"], request_for(catalogue()["stop"], "n1", {}), snapshot_of(alone))
+    assert outage(plan.notes).headlines == ("WRITES STOP, if they are acknowledged now, which is not known.",)
+
+
 def test_earlier_rules_leave_who_could_flush_open_and_so_does_the_headline() -> None:
     """Their plans say the same before and after the first fence: that this is no outage does not follow."""
     same = "no primary is observed; last known n1, term 1."
