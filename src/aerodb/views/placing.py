@@ -19,7 +19,7 @@ THEN_NAMED = re.compile(r"--then ([0-9a-f-]+)")
 """How the record of a request names the one that follows it: by the beginning of its id."""
 
 
-class Span(NamedTuple):
+class RequestSpan(NamedTuple):
     """A request: its title, the place of its first entry, those at which its node ended it, and of its records.
 
     What was refused of it is none of these: that may be long after.
@@ -31,14 +31,14 @@ class Span(NamedTuple):
     records: tuple[int, ...]
 
 
-def span_of(entries: Sequence[Entry], places: Sequence[int], title: str) -> Span:
+def span_of(entries: Sequence[Entry], places: Sequence[int], title: str) -> RequestSpan:
     """Return the span of the request to which the entries at these places belong."""
     ends = tuple(at for at in places if entries[at].what == Kind.REQUEST and entries[at].before)
     told = tuple(at for at in places if entries[at].kind == "record" and entries[at].what != "refused")
-    return Span(title, places[0], ends, told)
+    return RequestSpan(title, places[0], ends, told)
 
 
-def within(entries: Sequence[Entry], spans: Sequence[Span]) -> list[tuple[str, ...]]:
+def within(entries: Sequence[Entry], spans: Sequence[RequestSpan]) -> list[tuple[str, ...]]:
     """Return of each entry the titles of the requests between whose beginning and end it certainly stands."""
     before = _certainly_before(entries)
 
