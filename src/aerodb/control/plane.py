@@ -82,7 +82,7 @@ class ControlPlane:
             sequences=sequences,
             authenticators=Authenticators(recorder),
             reader=reader,
-            procedures=Procedures(recorder.versions, agents, log, reader),
+            procedures=Procedures(recorder.versions, agents, log, reader, sequences.waits),
             discloser=Discloser(reader, recorder, explainer),
             comparisons=comparisons,
             gaps=gaps,

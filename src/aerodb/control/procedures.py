@@ -3,11 +3,13 @@
 - It asks for nothing, records nothing, chooses nothing and keeps nothing.
 - Done is what the log says was executed, with exactly that reason, action, target and arguments, whether or not it was
   signed ahead.
+- Held is what a node's own signed report says that it holds, where its turn can still come: by this process, and after
+  a request whose id is not used yet.
 - Who may not see sensitive facts sees its texts as `control.veil` lets them.
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -16,6 +18,7 @@ from aerodb.audit.record import Record, read_record
 from aerodb.audit.search import PAGE_RECORDS_MAX, Query
 from aerodb.audit.store import Log, search
 from aerodb.control.agents import Agents, Rules
+from aerodb.control.errors import RequestNotFound
 from aerodb.control.reading import Reader
 from aerodb.control.roles import Right, require
 from aerodb.control.snapshot import Collected, asked_for, collect_consistent
@@ -24,7 +27,8 @@ from aerodb.control.versions import KnownVersions
 from aerodb.errors import AeroError
 from aerodb.past.speaking import SPOKEN
 from aerodb.protocol import canonical
-from aerodb.protocol.ahead import AFTER, THEN
+from aerodb.protocol.ahead import AFTER, THEN, SequenceMalformed, read_earlier
+from aerodb.protocol.api import AWAITS_SECOND
 from aerodb.protocol.cluster import Operator, Role
 from aerodb.protocol.plan import Snapshot
 from aerodb.protocol.procedure import Procedure, ProcedureOrder, ProcedureStep, StepDone
@@ -35,7 +39,7 @@ from aerodb.rules.invariants import RULES
 from aerodb.rules.procedures import ProcedureGiven, ProcedureKind, kind_named, left_to_walk
 from aerodb.rules.ways import ARGUMENTS, Step
 from aerodb.rules.writes import newest_grant
-from aerodb.views.laying import ProcedureGround, laid_out
+from aerodb.views.laying import ProcedureGround, held_for, laid_out
 from aerodb.views.render import shown
 
 PAGES_MAX = 20
@@ -45,9 +49,12 @@ PAGES_MAX = 20
 class Procedures:
     """Lays procedures out."""
 
-    def __init__(self, versions: KnownVersions, agents: Agents, log: Log, reader: Reader) -> None:
-        """Keep what to read."""
+    def __init__(
+        self, versions: KnownVersions, agents: Agents, log: Log, reader: Reader, waits: Callable[[str], bool]
+    ) -> None:
+        """Keep what to read; `waits` tells of a request whether this process carries its held order on."""
         self._versions, self._agents, self._log, self._reader = versions, agents, log, reader
+        self._waits = waits
 
     def laid(
         self, person: Operator, name: str, nodes: Mapping[str, str], reason: str, speaks: Rules = SPOKEN
@@ -78,6 +85,11 @@ class Procedures:
             reason=reason,
             searched=searched,
             writes=ground.writes_of(ground.everyone),
+            over={
+                name: peer.facts.held.request
+                for name, peer in ground.everyone.items()
+                if peer.facts.held and peer.facts.held.request not in ground.turns
+            },
             orders=self._orders(kind, nodes, ground, executed),
             snapshot_digest=canonical.digest(canonical.encode(collected.snapshot)),
             log_size=self._log.size,
@@ -95,7 +107,31 @@ class Procedures:
             missing=collected.snapshot.missing,
             operator=person.name,
             speaks=collected.rules == RULES,
+            turns=dict(self._turns(collected)),
         )
+
+    def _turns(self, collected: Collected) -> Iterator[tuple[str, bool]]:
+        """Yield each request whose held order can have its turn, and whether the one before it awaits a confirmation.
+
+        That one's id is used up by anything that is decided under it, and its node must not be demoted by another one.
+        """
+        for peer in collected.everyone.values():
+            held = peer.facts.held
+            if not held or not self._waits(held.request):
+                continue
+            try:
+                earlier = read_earlier(held.after)
+                before = collected.everyone.get(earlier.target)
+                if before is not None and before.facts.standing.role != "primary":
+                    continue
+                state = self._reader.decision(earlier.request).line.state
+            except RequestNotFound:
+                yield held.request, False
+            except SequenceMalformed:
+                continue
+            else:
+                if state in ("planned", AWAITS_SECOND):
+                    yield held.request, True
 
     def _orders(
         self, kind: ProcedureKind, nodes: Mapping[str, str], ground: ProcedureGround, executed: Mapping[Step, StepDone]
@@ -108,7 +144,9 @@ class Procedures:
             executed=tuple(executed),
             before=self._holder_before(promoted.request) if promoted else "",
         )
-        return tuple(laid_out(ground, way, executed) for way in left_to_walk(kind.ways(given), given.executed))
+        ways = kind.ways(given)
+        held = any(way.pair is not None and held_for(ground, way.pair) is not None for way in ways)
+        return tuple(laid_out(ground, way, executed) for way in left_to_walk(ways, given.executed, held=held))
 
     def _executed(self, reason: str) -> tuple[dict[Step, StepDone], bool]:
         """Return what was executed for exactly this reason, the oldest first, and whether all records were searched."""
@@ -162,7 +200,9 @@ def _steps(records: list[Record], reason: str) -> dict[Step, StepDone]:
         step = Step(action=record.action, target=record.target, other=other)
         asked = {name: value for name, value in record.arguments.items() if name not in (AFTER, THEN)}
         if record.reason == reason and step.arguments == asked:
-            found[step] = StepDone(request=record.request, at=record.at, operator=record.operator)
+            found[step] = StepDone(
+                request=record.request, at=record.at, operator=record.operator, arguments=record.arguments
+            )  # fmt: skip
     return found
 
 
@@ -172,8 +212,9 @@ def _steps(records: list[Record], reason: str) -> dict[Step, StepDone]:
 def _veiled_ground(ground: ProcedureGround, veil: Veil) -> ProcedureGround:
     """Return what is judged without what is sensitive."""
     return ProcedureGround(
-        chain=ground.chain, everyone=veil.everyone, missing=veil.missing, operator=ground.operator, speaks=ground.speaks
-    )
+        chain=ground.chain, everyone=veil.everyone, missing=veil.missing, operator=ground.operator,
+        speaks=ground.speaks, turns=ground.turns,
+    )  # fmt: skip
 
 
 def _veiled(veil: Veil, true: Procedure, again: tuple[ProcedureOrder, ...]) -> Procedure:

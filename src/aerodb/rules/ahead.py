@@ -117,15 +117,28 @@ def sequence_notes(view: View) -> tuple[str, ...]:
             f"What is said here of writes, loss and what stays behind is of the state that {earlier.words} is foreseen "
             "to leave.",
         )
-    if then is None:
-        return ()
     successor = view.request.arguments.get("for", "")
     held = held_of(view, successor)
     if held is None:
         return ()
+    if then is None:
+        return _not_run(view, successor, held)
     return (
         f"THEN {successor} runs the order that it holds: {held.action} {successor}, request {held.request}, by the "
         f"plan of digest {held.plan}, which is signed already. Nobody is asked again.",
+    )
+
+
+def _not_run(view: View, successor: str, held: Held) -> tuple[str, ...]:
+    """Say of a demotion which order that its successor holds for one it will not run."""
+    before, _, asked = held.after.rpartition(":")  # A node may say anything: not parsed.
+    if view.request.action != "demote" or before != f"demote:{view.node}":
+        return ()
+    return (
+        f"{successor} HOLDS AN ORDER THAT THIS DOES NOT RUN: {held.action} {successor}, request {held.request}, which "
+        f"is signed already and comes after another request, {asked}. This one leaves writes stopped until {successor} "
+        f"is promoted by one more request. To run both at once, decline this, and type: aerodb demote {view.node} "
+        f"--for {successor} --then {held.request}.",
     )
 
 

@@ -10,6 +10,7 @@ Pure: no I/O, no clock.
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Cluster
@@ -87,7 +88,10 @@ def _switchover(given: ProcedureGiven) -> tuple[Way, ...]:
     primary, successor = _data_node(given, "primary"), _data_node(given, "successor")
     if primary == successor:
         raise ProcedureUnsuited(f"a switchover from {primary} to itself changes nothing", field="successor")
-    return _distinct(planned(given.cluster, primary, successor), planned_bare(given.cluster, primary, successor))
+    ways = _distinct(planned(given.cluster, primary, successor), planned_bare(given.cluster, primary, successor))
+    first = ways[0]
+    forms = (replace(first, form="ahead"), replace(first, form="apart"))
+    return (*forms, *(replace(way, form="ahead") for way in ways[1:]))
 
 
 def _failover(given: ProcedureGiven) -> tuple[Way, ...]:
@@ -104,8 +108,8 @@ def _distinct(*ways: Way) -> tuple[Way, ...]:
     """Return the ways whose requests differ; what is different is not said of the only one."""
     found = {way.steps: way for way in reversed(ways)}
     if len(found) == 1:
-        return (msgspec.structs.replace(ways[0], order=""),)
-    return tuple(ways)
+        return (replace(ways[0], order=""),)
+    return tuple(dict.fromkeys(ways))
 
 
 def _give_up(given: ProcedureGiven) -> tuple[Way, ...]:
@@ -203,12 +207,15 @@ def kind_named(name: str) -> ProcedureKind:
     return found
 
 
-def left_to_walk(ways: Sequence[Way], executed: Sequence[Step]) -> tuple[Way, ...]:
+def left_to_walk(ways: Sequence[Way], executed: Sequence[Step], *, held: bool = False) -> tuple[Way, ...]:
     """Return the orders that still can be walked: those that begin with just what was executed of any of them.
 
-    If none does, the requests were executed in an order of their own, and all are returned.
+    If none does, the requests were executed in an order of their own, and all are returned. Where a promotion is `held`
+    that was signed ahead, only those in which it is. Once a demotion is executed nothing can be signed ahead of it.
     """
     known = {step for way in ways for step in way.steps}
     done = tuple(step for step in executed if step in known)
-    begun = tuple(way for way in ways if way.steps[: len(done)] == done)
-    return begun or tuple(ways)
+    begun = tuple(way for way in ways if way.steps[: len(done)] == done) or tuple(ways)
+    if any(step.action == "demote" for step in done):
+        return _distinct(*(replace(way, form="") for way in begun))
+    return (held and tuple(way for way in begun if way.form == "ahead")) or begun

@@ -4,15 +4,20 @@
   election needs beyond primary and successor, and moves standbys to the successor.
 - After a failover's `promote`, enough standbys stream from the new primary, if there are enough: they have pledged to
   the candidate and follow it beforehand.
+- In a planned switchover the promotion can be signed ahead of the demotion that it comes right after, so that nobody
+  reads while writes wait.
 - An election is given up by those that were fenced for it: their pledges renew the primary, without an outage.
 
 Ways are advice: each request is judged like any other. Pure: no I/O, no clock.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
 
 import msgspec
 
+from aerodb.protocol.ahead import AFTER, THEN
 from aerodb.protocol.cluster import Cluster
 from aerodb.rules.election import UNTOLD_MATTER
 
@@ -39,10 +44,17 @@ ARGUMENTS = {"demote": "for", "fence": "for", "follow": "upstream", "reclone": "
 """The name of the one argument of each action that takes one."""
 
 
+PAIR = ("demote", "promote")
+"""The action after which the other one can be signed ahead."""
+UNTOLD = "REQUEST"
+"""What stands for the id of a request that is not made yet."""
+
+
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """The requests in order; the index (from 0) of those that stop and bring back writes (None: none); and remarks.
 
-    `order` says what is different in this order, where others lead to the same.
+    `steps` are in the order in which they are executed. `order` says what is different in this order, where others lead
+    to the same; `form` whether its promotion is signed ahead of its demotion, or apart, after it.
     """
 
     steps: tuple[Step, ...]
@@ -50,6 +62,33 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     returns: int | None
     remarks: tuple[str, ...] = ()
     order: str = ""
+    form: Literal["", "ahead", "apart"] = ""
+
+    @property
+    def pair(self) -> tuple[Step, Step] | None:
+        """Return the demotion, and the promotion of its successor right after it; None: there are none."""
+        at = self.pair_at
+        return None if at is None else (self.steps[at], self.steps[at + 1])
+
+    @property
+    def pair_at(self) -> int | None:
+        """Return the index of the demotion of the pair."""
+        pairs = enumerate(pairwise(self.steps))
+        found = (at for at, (one, two) in pairs if (one.action, two.action, one.other) == (*PAIR, two.target))
+        return next(found, None)
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """Return the command lines in the order in which they are typed, without the reason.
+
+        Where the promotion is signed ahead it stands first; `REQUEST` is its id, which it says once it is held.
+        """
+        lines, at, pair = [str(step) for step in self.steps], self.pair_at, self.pair
+        if self.form != "ahead" or at is None or pair is None:
+            return tuple(lines)
+        first, second = pair
+        lines[at : at + 2] = [f"{second} --{AFTER} {first.action}:{first.target}", f"{first} --{THEN} {UNTOLD}"]
+        return tuple(lines)
 
 
 def _witnesses(cluster: Cluster) -> list[str]:

@@ -4,6 +4,8 @@
 - Each later step is judged by the same rules, on the state that the steps before it are foreseen to leave.
 - A step that rests on one that would be rejected, on a node that does not report, or on what only the execution of an
   earlier step can show, is not judged yet, and says on which.
+- A promotion that is signed ahead is judged where it is typed, before its demotion, as a request for it would be; both
+  are executed by the demotion's confirmation. One that its node holds, with its turn to come, is held: see `held_for`.
 
 Pure: no I/O, no clock.
 """
@@ -16,18 +18,20 @@ from msgspec.structs import replace
 
 from aerodb.actions import action_named
 from aerodb.errors import AeroError
+from aerodb.protocol.ahead import AFTER, THEN, Earlier, Held, Later, read_earlier
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Request, Result, Verdict
 from aerodb.protocol.procedure import ProcedureOrder, ProcedureStep, StepDone, StepState
 from aerodb.protocol.writes import Writes
+from aerodb.rules.ahead import AGREED, foreseen, judged
 from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.foreseen import left_by, source_of
 from aerodb.rules.foresight import MEANWHILE
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.specification import Action
 from aerodb.rules.view import Peer, View
-from aerodb.rules.ways import Step, Way
+from aerodb.rules.ways import UNTOLD, Step, Way
 from aerodb.rules.writes import writes
 
 UNTOLD_TERM = re.compile(r",? (?:of|in) term \{term\}$")
@@ -40,7 +44,8 @@ class ProcedureGround:
     """What steps are judged on: the nodes' verified statements, of one moment.
 
     `missing` says of each node that gave no report why. `speaks` is false where reports are in earlier rules, by which
-    nothing is judged here.
+    nothing is judged here. `turns` are the requests whose held orders can have their turn; each says whether the plan
+    of the request before it is made already, and awaits its confirmation.
     """
 
     chain: Chain
@@ -48,6 +53,7 @@ class ProcedureGround:
     missing: Mapping[str, str]
     operator: str
     speaks: bool = True
+    turns: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def cluster(self) -> Cluster:
@@ -75,11 +81,33 @@ class _Walk:
 
 def laid_out(ground: ProcedureGround, way: Way, done: Mapping[Step, StepDone]) -> ProcedureOrder:
     """Return an order with each of its steps judged, as far as it can be; `done` are those that were executed."""
-    walk, steps = _Walk(everyone=ground.everyone), list[ProcedureStep]()
+    walk, steps, at = _Walk(everyone=ground.everyone), list[ProcedureStep](), way.pair_at
     for number, step in enumerate(way.steps, 1):
-        found = _done(step, done[step]) if step in done else _step(ground, walk, step, number)
+        if way.form == "ahead" and way.pair is not None and at is not None and number - 1 in (at, at + 1):
+            found = (_ahead if number - 1 == at else _both)(ground, walk, way.pair, number)
+        else:
+            found = _done(step, done[step]) if step in done else _step(ground, walk, step, number)
+        if way.form == "apart" and number - 1 == at and found.writes is not None:
+            found = replace(found, meanwhile=APART.format(successor=step.other))
         steps.append(found)
-    return ProcedureOrder(order=way.order, steps=tuple(steps), remarks=way.remarks)
+    order = "; ".join(filter(None, (way.order, FORMS[way.form])))
+    untold = (HELD_LATER,) if any(step.arguments.get(THEN) == UNTOLD for step in steps) else ()
+    return ProcedureOrder(order=order, steps=_as_signed(steps, at), remarks=(*way.remarks, *untold))
+
+
+HELD_LATER = f"{UNTOLD} is the id of the promotion, which stands here once its node holds it"
+FORMS = {"": "", "ahead": "the promotion is signed ahead", "apart": "in two confirmations"}
+APART = f"{MEANWHILE}: none for as long as somebody reads the plan to promote {{successor}}, and signs it."
+AHEAD = f"{MEANWHILE}: none from the shutdown of {{primary}} until {{successor}} is promoted; nobody reads then."
+
+
+def _as_signed(steps: list[ProcedureStep], at: int | None) -> tuple[ProcedureStep, ...]:
+    """Return steps in the order in which they were signed: a promotion that was signed ahead before its demotion."""
+    if at is not None:
+        done = steps[at + 1].done
+        if done is not None and AFTER in done.arguments:
+            steps[at : at + 2] = [steps[at + 1], steps[at]]
+    return tuple(steps)
 
 
 def _bare(step: Step, state: StepState, view: View | None = None) -> ProcedureStep:
@@ -102,7 +130,9 @@ def _bare(step: Step, state: StepState, view: View | None = None) -> ProcedureSt
 
 
 def _done(step: Step, by: StepDone) -> ProcedureStep:
-    return replace(_bare(step, "done"), done=by, irreversible=())
+    brief = {AFTER: lambda text: text.rpartition(":")[0], THEN: lambda text: text.partition(":")[0]}
+    named = {name: brief[name](text) for name, text in by.arguments.items() if name in brief}
+    return replace(_bare(step, "done"), done=by, irreversible=(), arguments={**step.arguments, **named})
 
 
 def _step(ground: ProcedureGround, walk: _Walk, step: Step, number: int) -> ProcedureStep:
@@ -111,32 +141,116 @@ def _step(ground: ProcedureGround, walk: _Walk, step: Step, number: int) -> Proc
     if waits is not None:
         walk.stuck = walk.stuck or number
         return waits
-    action, view = action_named(step.action), _view(ground, walk.everyone, step)
+    view = _view(ground, walk.everyone, step)
+    found = _judged(ground, walk, step, view)
+    if not found.accepted:
+        walk.stuck = walk.stuck or number
+        return found
+    _go_on(walk, step, number, left_by(view, action_named(step.action).leaves))
+    return replace(found, writes=ground.writes_of(walk.everyone))
+
+
+def _judged(ground: ProcedureGround, walk: _Walk, step: Step, view: View) -> ProcedureStep:
+    """Return a step with its verdicts on a view: on what it leaves where it comes after another one, as in its plan."""
+    action = action_named(step.action)
     found = _bare(step, "foreseen" if walk.foreseen else "judged now", view)
     try:
-        verdicts, loss = action.judge(view), action.loss(view)
+        ahead = foreseen(view, action)
+        then = (ahead.view if ahead else None) or view
+        verdicts, loss = judged(view, action, ahead), action.loss(then)
     except AeroError as error:
-        walk.stuck = walk.stuck or number
         return replace(found, state="not judged yet", why=error.message)
     rests, why = _open(walk, view, verdicts)
     if why:
-        walk.stuck = walk.stuck or number
         return replace(found, state="not judged yet", rests_on=rests, why=why)
-    accepted = all(each.result is Result.HOLDS for each in verdicts)
-    found = replace(
+    return replace(
         found,
-        accepted=accepted,
+        accepted=all(each.result in AGREED for each in verdicts),
         verdicts=verdicts,
         loss=loss,
         only_then=_only_then(ground, step, action, verdicts) if walk.foreseen else (),
         rests_on=tuple(walk.foreseen),
-        meanwhile=next((each for each in action.writes(view) if each.startswith(MEANWHILE)), ""),
+        meanwhile=next((each for each in action.writes(then) if each.startswith(MEANWHILE)), ""),
     )
-    if not accepted:
+
+
+# Signed ahead ---------------------------------------------------------------------------------------------------------
+
+Pair = tuple[Step, Step]
+"""A demotion, and the promotion of its successor right after it."""
+FORESEEN_PLAN = f"sha256:{'0' * 64}"
+
+
+def held_for(ground: ProcedureGround, pair: Pair) -> Held | None:
+    """Return the order to promote that the successor reports to hold for this demotion, if its turn can come."""
+    first, second = pair
+    peer = ground.everyone.get(second.target)
+    held = peer.facts.held if peer is not None else None
+    if not held or held.action != second.action or held.request not in ground.turns:
+        return None
+    earlier = read_earlier(held.after)
+    return held if (earlier.action, earlier.target) == (first.action, first.target) else None
+
+
+def _ahead(ground: ProcedureGround, walk: _Walk, pair: Pair, number: int) -> ProcedureStep:
+    """Return the promotion as it is asked for before its demotion; nothing but that it is held is so after it."""
+    first, second = pair
+    named = {AFTER: f"{first.action}:{first.target}"}
+    held = held_for(ground, pair)
+    if held is not None:
+        bare = replace(_bare(second, "held"), arguments=named, irreversible=(), held=held.request)
+        return replace(bare, writes=ground.writes_of(walk.everyone))
+    waits = _waits(ground, walk, second)
+    if waits is not None:
+        walk.stuck = walk.stuck or number
+        return replace(waits, arguments=named)
+    earlier = Earlier(action=first.action, target=first.target, request=LOOK_ID)
+    view = _view(ground, walk.everyone, second, {AFTER: str(earlier)})
+    cleared = _Walk(everyone=walk.everyone, foreseen=walk.foreseen, moving=_still_moving(walk, first))
+    found = replace(_judged(ground, cleared, second, view), arguments=named)
+    if not found.accepted:
         walk.stuck = walk.stuck or number
         return found
-    _go_on(walk, step, number, left_by(view, action.leaves))
+    own = walk.everyone[second.target]
+    order = Held(
+        request=LOOK_ID, action=second.action, plan=FORESEEN_PLAN, after=str(earlier), term=view.term
+    )  # fmt: skip
+    walk.everyone = {**walk.everyone, second.target: replace(own, facts=replace(own.facts, held=order))}
+    walk.foreseen.append(number)
     return replace(found, writes=ground.writes_of(walk.everyone))
+
+
+def _both(ground: ProcedureGround, walk: _Walk, pair: Pair, number: int) -> ProcedureStep:
+    """Return the demotion whose confirmation runs both, judged with the order that its successor holds then."""
+    first, second = pair
+    held = held_for(ground, pair)
+    named = {**first.arguments, THEN: held.request if held is not None else UNTOLD}
+    waits = _waits(ground, walk, first)
+    if waits is not None:
+        walk.stuck = walk.stuck or number
+        return replace(waits, arguments=named)
+    order = held or walk.everyone[second.target].facts.held
+    if not order:
+        return replace(_bare(first, "not judged yet"), arguments=named, rests_on=(number - 1,))
+    then, earlier = Later(request=order.request, plan=order.plan), read_earlier(order.after)
+    view = _view(ground, walk.everyone, first, {**first.arguments, THEN: str(then)}, earlier.request)
+    found = replace(_judged(ground, walk, first, view), arguments=named)
+    if held is not None and ground.turns[held.request]:
+        found = replace(found, awaits=earlier.request)
+    if not found.accepted:
+        walk.stuck = walk.stuck or number
+        return found
+    _go_on(walk, first, number, left_by(view, action_named(first.action).leaves))
+    view = _view(ground, walk.everyone, second)
+    failing = [each.invariant for each in action_named(second.action).judge(view) if each.result is not Result.HOLDS]
+    if failing:
+        walk.stuck = walk.stuck or number
+        said = f"{second.target} would then not be promoted, by {', '.join(failing)}."
+        return replace(found, writes=ground.writes_of(walk.everyone), meanwhile=said)
+    _go_on(walk, second, number, left_by(view, action_named(second.action).leaves))
+    walk.foreseen.pop()
+    meanwhile = AHEAD.format(primary=first.target, successor=second.target)
+    return replace(found, writes=ground.writes_of(walk.everyone), meanwhile=meanwhile)
 
 
 def _open(walk: _Walk, view: View, verdicts: Sequence[Verdict]) -> tuple[tuple[int, ...], str]:
@@ -168,13 +282,16 @@ def _waits(ground: ProcedureGround, walk: _Walk, step: Step) -> ProcedureStep | 
     return None
 
 
-def _view(ground: ProcedureGround, everyone: Mapping[str, Peer], step: Step) -> View:
-    """Return the view on which a step is judged, with the nodes as they are given."""
+def _view(
+    ground: ProcedureGround, everyone: Mapping[str, Peer], step: Step, arguments: dict[str, str] | None = None,
+    request_id: str = LOOK_ID,
+) -> View:  # fmt: skip
+    """Return the view on which a step is judged, with the nodes as they are given, and with `arguments` for its own."""
     own = everyone[step.target]
     cluster = ground.chain.judging(own.facts.configuration)
     request = Request(
-        id=LOOK_ID, action=step.action, target=step.target, arguments=step.arguments, operator=ground.operator,
-        reason="look",
+        id=request_id, action=step.action, target=step.target,
+        arguments=step.arguments if arguments is None else arguments, operator=ground.operator, reason="look",
     )  # fmt: skip
     peers = {name: peer for name, peer in everyone.items() if name != step.target}
     view = View(cluster=cluster, request=request, own=own, peers=peers, term=0)
@@ -212,7 +329,14 @@ def _go_on(walk: _Walk, step: Step, number: int, after: Mapping[str, Peer]) -> N
     source = source_of(walk.everyone, step.target)
     if step.action == "fence" and source is not None:
         walk.moving[step.target] = (number, source)
-    if step.action == "demote" and step.other not in walk.moving:
-        walk.moving = {name: each for name, each in walk.moving.items() if each[1] != step.target}
+    if step.action == "demote":
+        walk.moving = _still_moving(walk, step)
     walk.everyone = after
     walk.foreseen.append(number)
+
+
+def _still_moving(walk: _Walk, demotion: Step) -> dict[str, tuple[int, str]]:
+    """Return whose WAL's end is still not known once a primary is demoted."""
+    if demotion.other in walk.moving:
+        return walk.moving
+    return {name: each for name, each in walk.moving.items() if each[1] != demotion.target}

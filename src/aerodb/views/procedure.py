@@ -6,14 +6,12 @@ The command line and the pages show the same words from here. Pure: no I/O, no c
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
-from msgspec.structs import replace
-
-from aerodb.protocol.ahead import AFTER
+from aerodb.protocol.ahead import AFTER, THEN
 from aerodb.protocol.plan import Loss, Result, Verdict
 from aerodb.protocol.procedure import Procedure, ProcedureOrder, ProcedureStep
 from aerodb.protocol.writes import Writes
+from aerodb.rules.ahead import AGREED
 from aerodb.views.outage import stop_label
 from aerodb.views.render import Line, shown, wrapped
 from aerodb.views.requests import REASON_OPTION
@@ -40,10 +38,11 @@ MARKS = {
     "violated": ("\N{BLACK SQUARE}", "#"),
     "not yet": ("\N{WHITE CIRCLE}", "o"),
     "foreseen": ("\N{WHITE DIAMOND}", "<>"),
+    "held": ("\N{BLACK DIAMOND}", "<#>"),
     "done": ("\N{CHECK MARK}", "+"),
 }
 """The mark of each judgement, also where the terminal has no UTF-8; the word always stands beside it."""
-STYLES = {"holds": "good", "violated": "bad", "not yet": "dim", "foreseen": "plain", "done": "good"}
+STYLES = {"holds": "good", "violated": "bad", "not yet": "dim", "foreseen": "plain", "held": "warn", "done": "good"}
 WRITES_MARKS = {
     "yes": MARKS["holds"],
     "no": MARKS["violated"],
@@ -58,6 +57,8 @@ class StepShown:
     """One step for people. `mark` is a key of MARKS; `typed` the command; `stops` whether writes stop by it.
 
     `label` says whether writes stop, are back, or neither; `headline` how they are then (empty: not foreseen).
+    `request` is the one that it was executed by, or that its node holds; `awaits` one that awaits its confirmation.
+    `form` is the query that leads to the form of its request, and `ahead` what is to be chosen in it.
     """
 
     number: int
@@ -75,6 +76,9 @@ class StepShown:
     loss_style: str
     request: str
     action: str
+    awaits: str
+    form: dict[str, str]
+    ahead: str
 
     @property
     def style(self) -> str:
@@ -122,11 +126,18 @@ def remarks_of(procedure: Procedure) -> tuple[str, ...]:
         found.append(NOT_SEARCHED)
     if any(step.state == "foreseen" for order in procedure.orders for step in order.steps):
         found.append(FORESEEN)
+    found += [
+        f"{node} holds the order of request {request}, which has no turn any more: aerodb decline {request}, or have "
+        f"{node} hold another one."
+        for node, request in procedure.over.items()
+    ]
     return tuple(found)
 
 
 def typed(step: ProcedureStep, reason: str) -> str:
     """Return a step as it is typed in a shell."""
+    if step.awaits:
+        return f"aerodb confirm {step.awaits}"
     options = "".join(f" --{name} {value}" for name, value in step.arguments.items())
     return f"aerodb {step.action} {step.target}{options} {reason_option(reason)}"
 
@@ -155,22 +166,9 @@ def _order(procedure: Procedure, order: ProcedureOrder, heading: str) -> OrderSh
     for number, step in enumerate(order.steps, 1):
         steps.append(_step(step, number, procedure.reason, before))
         before = step.writes or before
-    remarks = tuple(f"Note: {each}." for each in order.remarks)
-    return OrderShown(heading=heading, steps=tuple(steps), remarks=(*remarks, *_ahead(order, procedure.reason)))
-
-
-def _ahead(order: ProcedureOrder, reason: str) -> tuple[str, ...]:
-    """Say of a promotion right after a demotion, neither of them done, how it is signed before that."""
-    found = list[str]()
-    for number, (first, second) in enumerate(pairwise(order.steps), 1):
-        pair = (first.action, second.action, first.arguments.get("for")) == ("demote", "promote", second.target)
-        if pair and first.done is None and second.done is None:
-            after = replace(second, arguments={AFTER: f"{first.action}:{first.target}"})
-            found.append(
-                f"Step {number + 1} can be signed before step {number}, so that nobody reads while writes wait: "
-                f"{typed(after, reason)}. It is held, and says how step {number} is typed then."
-            )
-    return tuple(found)
+    return OrderShown(
+        heading=heading, steps=tuple(steps), remarks=tuple(f"Note: {each}." for each in order.remarks)
+    )  # fmt: skip
 
 
 def _step(step: ProcedureStep, number: int, reason: str, before: Writes) -> StepShown:
@@ -185,18 +183,21 @@ def _step(step: ProcedureStep, number: int, reason: str, before: Writes) -> Step
         headline=found.headline if found else "",
         meanwhile=step.meanwhile,
         writes_style=writes_style(found) if found else "dim",
-        failing=tuple(each for each in step.verdicts if each.result is not Result.HOLDS),
+        failing=tuple(each for each in step.verdicts if each.result not in AGREED),
         irreversible=step.irreversible,
         loss=_loss(step.loss),
         loss_style="bad" if step.loss is not None and step.loss.claim != "none" else "plain",
-        request=step.done.request if step.done else "",
+        request=step.done.request if step.done else step.held,
         action=step.action,
+        awaits=step.awaits,
+        form={"action": step.action, **{name: step.arguments[name] for name in (THEN,) if name in step.arguments}},
+        ahead=f", after {step.arguments[AFTER].replace(':', ' ')}" if AFTER in step.arguments else "",
     )
 
 
 def _mark(step: ProcedureStep) -> str:
-    if step.state in ("done", "not judged yet"):
-        return "done" if step.state == "done" else "not yet"
+    if step.state in ("done", "held", "not judged yet"):
+        return "not yet" if step.state == "not judged yet" else step.state
     if not step.accepted:
         return "violated"
     return "holds" if step.state == "judged now" else "foreseen"
@@ -221,14 +222,19 @@ def judged(step: ProcedureStep) -> str:
     """Return how a step is judged, or when it was executed, in a sentence."""
     if step.done is not None:
         return f"done: executed at {step.done.at}, asked for by {step.done.operator}"
+    if step.held:
+        return f"held by {step.target}, as that has signed: it runs right after the next line is executed"
     rests = f"rests on {_steps(step.rests_on)}" if step.rests_on else ""
     if step.state == "not judged yet":
         return f"not judged yet: {'; '.join(each for each in (rests, step.why) if each)}"
     head = "judged now" if step.state == "judged now" else f"foreseen after {_steps(step.rests_on)}"
-    failing = [each.invariant for each in step.verdicts if each.result is not Result.HOLDS]
+    failing = [each.invariant for each in step.verdicts if each.result not in AGREED]
     if failing:
         return f"{head}: would be REJECTED by {', '.join(failing)}"
     count = len(step.verdicts)
+    ahead = [each.invariant for each in step.verdicts if each.result is Result.FORESEEN]
+    if ahead:
+        return f"{head}: {count - len(ahead)} invariants hold, {', '.join(ahead)} only once the next line is executed"
     if not step.only_then:
         return f"{head}: all {count} invariants hold"
     return f"{head}: {count} invariants hold, {', '.join(step.only_then)} only then"
@@ -269,7 +275,7 @@ def procedure_lines(procedure: Procedure, *, draws: bool = True) -> Iterator[Lin
 def _step_lines(step: StepShown, at: int) -> Iterator[Line]:
     said = f"{step.judged}, request {step.request}" if step.request else step.judged
     yield from _wrapped(step.style, f"{step.number} {MARKS[step.mark][at]} ", said)
-    yield Line("heading" if step.mark != "done" else "dim", shown(f"    {step.typed}"))
+    yield Line("heading" if step.mark not in ("done", "held") else "dim", shown(f"    {step.typed}"))
     for verdict in step.failing:
         yield from _wrapped("bad", "", f"{RESULT_WORDS[verdict.result]} {verdict.invariant}: {verdict.evidence}")
     if step.meanwhile:

@@ -103,10 +103,17 @@ def _standing_remarks(facts: Facts) -> list[Unusual]:
         text = "served under a weaker policy: it may have acknowledged commits that it alone holds"
         found.append(Unusual("bad", text, since(facts, Condition.WEAKENED), node))
     if facts.held:
-        order, after = facts.held, " ".join(facts.held.after.split(":")[:2])  # A node may say anything: not parsed.
-        text = f"holds the order to {order.action} (request {order.request}), until {after} is executed"
+        order, (after, request) = facts.held, _named(facts.held.after)
+        until = f"until {after} is executed by the request {request}, and by no other"
+        text = f"holds the order to {order.action} (request {order.request}), {until}"
         found.append(Unusual("plain", text, "", node))
     return found
+
+
+def _named(after: str) -> tuple[str, str]:
+    """Return the words and the id of the request before a held order; a node may say anything, so it is not parsed."""
+    parts = after.split(":", 2)
+    return " ".join(parts[:2]), "".join(parts[2:])
 
 
 def _instance_remarks(facts: Facts, instance: Instance) -> list[Unusual]:

@@ -56,58 +56,127 @@ def states(found: Procedure, order: int = 1) -> list[str]:
     return [step.state for step in found.orders[order - 1].steps]
 
 
+def at_of(found: Procedure, order: str) -> int:
+    """Return which of the orders is the one that is walked: what is different in it is said while there are others."""
+    return next((at for at, each in enumerate(found.orders, 1) if each.order == order), 1)
+
+
 def walk(stage: Stage, *words: str, order: int = 1) -> list[Procedure]:
     """Walk an order by what is printed, and return the procedure as it was laid out before each line, and after all."""
-    count = len(commands(printed(stage, *words), order))
     before = [laid(stage, *words)]
+    name, count = before[0].orders[order - 1].order, len(before[0].orders[order - 1].steps)
     for at in range(count):
-        chosen = order if at == 0 else 1  # Once an order is begun, the others cannot be walked any more.
+        chosen = at_of(before[-1], name)
         line = commands(printed(stage, *words), chosen)[at]
         step = before[-1].orders[chosen - 1].steps[at]
         assert (step.state, step.accepted) == ("judged now", True), step
+        held = "--after" in line
         shown = types(stage, line)
-        assert shown.code == 0, shown.plain + shown.err
+        assert shown.code == (8 if held else 0), shown.plain + shown.err
         now = laid(stage, *words)
-        assert states(now) == ["done"] * (at + 1) + states(now)[at + 1 :]
-        assert "done" not in states(now)[at + 1 :]
-        done = now.orders[0].steps[at].done
-        assert done is not None
-        recorded = stage.run("show", done.request, "--full").plain
-        assert f'"at":"{done.at}"' in recorded
-        assert f'"reason":"{TICKET}","request":"{done.request}","result":"executed"' in recorded
+        chosen = at_of(now, name)
+        passed = states(now, chosen)[: at + 1]
+        assert passed == ["done"] * at + ["held"] if held else ["done"] * (at + 1)
+        assert not {"done", "held"} & set(states(now, chosen)[at + 1 :])
+        for each in now.orders[chosen - 1].steps[: at + (0 if held else 1)]:
+            assert each.done is not None
+            recorded = stage.run("show", each.done.request, "--full").plain
+            assert f'"at":"{each.done.at}"' in recorded
+            assert f'"reason":"{TICKET}","request":"{each.done.request}","result":"executed"' in recorded
         before.append(now)
     return before
 
 
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("order", [1, 2, 3])
 def test_a_whole_switchover_is_walked_by_the_printed_lines(stage: Stage, order: int) -> None:
-    """Each line is accepted, and becomes done; all were foreseen to be; writes are as they were foreseen."""
+    """Each line is accepted, and becomes held or done; all were foreseen to be; writes are as they were foreseen."""
     walked = walk(stage, "switchover", "n1", "n2", order=order)
     first = walked[0].orders[order - 1]
     assert all(step.accepted for step in first.steps)
-    assert len(walked[0].orders) == 2
-    assert [len(each.orders) for each in walked[1:]] == [1] * len(first.steps)
+    assert [each.order for each in walked[0].orders] == [
+        "standbys move to n2 beforehand; the promotion is signed ahead",
+        "standbys move to n2 beforehand; in two confirmations",
+        "standbys move once n2 is promoted; the promotion is signed ahead",
+    ]
     for step, after in zip(first.steps, walked[1:], strict=True):
         assert step.writes is not None
         assert step.writes.headline == after.writes.headline
     assert printed(stage, "switchover", "n1", "n2").startswith("Switchover from n1 to n2: 5 of 5 requests done\n")
 
 
-def test_a_switchover_that_is_signed_ahead_is_walked_too(stage: Stage) -> None:
-    """It is said how, as it is typed; each of the two is done by a request that names the other."""
-    for line in commands(printed(stage, "switchover", "n1", "n2"))[:2]:
-        assert types(stage, line).code == 0
-    text = " ".join(printed(stage, "switchover", "n1", "n2").split())
-    said = re.search(r"Step 4 can be signed before step 3, so that nobody reads while writes wait: (.*?)\. It is", text)
-    assert said is not None, text
-    held = types(stage, said[1])
-    assert held.code == 8, held.plain + held.err
-    first = re.search(r"aerodb demote n1 --for n2 --then \S+", held.plain)
-    assert first is not None
-    assert types(stage, f'{first[0]} --reason "{TICKET}"').code == 0
+def until_held(stage: Stage) -> str:
+    """Walk the first order of a switchover until its promotion is held; return that request."""
+    for _ in range(3):
+        found = laid(stage, "switchover", "n1", "n2").orders[0].steps
+        at = next(at for at, step in enumerate(found) if step.state == "judged now")
+        assert types(stage, commands(printed(stage, "switchover", "n1", "n2"))[at]).code in (0, 8)
+    return laid(stage, "switchover", "n1", "n2").orders[0].steps[2].held
+
+
+def test_the_way_that_is_signed_ahead_is_laid_out_and_knows_what_is_held(stage: Stage) -> None:
+    """The promotion stands before the demotion; once it is held, the demotion stands with its id, judged with it."""
+    text = printed(stage, "switchover", "n1", "n2")
+    lines = [line.partition(" --reason")[0] for line in commands(text)]
+    assert lines[2:4] == ["aerodb promote n2 --after demote:n1", "aerodb demote n1 --for n2 --then REQUEST"]
+    said = " ".join(text.split())
+    assert "pledges-kept, election-quorum, commit-quorum, wal-prefix only once the next line is executed" in said
+    assert "Writes meanwhile: none from the shutdown of n1 until n2 is promoted; nobody reads then." in said
+    assert "Writes meanwhile: none for as long as somebody reads the plan to promote n2, and signs it." in said
+    later = until_held(stage)
+    text = printed(stage, "switchover", "n1", "n2")
+    assert "3 \N{BLACK DIAMOND} held by n2, as that has signed" in text
+    assert f"request {later}" in " ".join(text.split())
+    assert f'aerodb demote n1 --for n2 --then {later} --reason "{TICKET}"' in commands(text)
     found = laid(stage, "switchover", "n1", "n2")
-    assert states(found) == ["done", "done", "done", "done", "judged now"]
-    assert "can be signed before" not in printed(stage, "switchover", "n1", "n2")
+    assert [each.order for each in found.orders] == ["standbys move to n2 beforehand; the promotion is signed ahead"]
+    holds = {each.invariant: each.evidence for each in found.orders[0].steps[3].verdicts}["successor-holds"]
+    assert holds == "n2 holds the order to promote, for term 2 and this request"
+    assert types(stage, commands(text)[3]).code == 0
+    done = commands(printed(stage, "switchover", "n1", "n2"))
+    assert done[2].startswith("aerodb promote n2 --after demote:n1 --reason")
+    assert done[3].startswith(f"aerodb demote n1 --for n2 --then {later} --reason")
+
+
+def test_a_demotion_that_awaits_its_confirmation_is_confirmed_and_not_asked_for_again(stage: Stage) -> None:
+    """Its id is used: asked for anew it would be refused. What awaits stands as it is typed."""
+    later = until_held(stage)
+    line = commands(printed(stage, "switchover", "n1", "n2"))[3]
+    program, *words = shlex.split(line)
+    assert program == "aerodb"
+    assert "It still awaits" in stage.run(*words, typed="").plain
+    again = commands(printed(stage, "switchover", "n1", "n2"))
+    first = re.fullmatch(r"aerodb confirm (\S+)", again[3])
+    assert first is not None
+    assert stage.run("confirm", first[1], typed="n1\n").code == 0
+    assert stage.decisions[later].line.state == "executed"
+
+
+def test_what_is_held_without_a_turn_is_not_gone_on_with(stage: Stage) -> None:
+    """Another demotion was executed: what is held is named, with the way to drop it."""
+    later = until_held(stage)
+    assert types(stage, f'aerodb demote n1 --for n2 --reason "{TICKET}"').code == 0
+    text = printed(stage, "switchover", "n1", "n2")
+    assert f"n2 holds the order of request {later}, which has no turn any more: aerodb decline {later}" in " ".join(
+        text.split()
+    )
+    assert "held by n2" not in text
+    line = next(line for line in commands(text) if "promote n2" in line)
+    assert "--after" not in line
+    assert types(stage, line).code == 0
+    assert "no turn any more" not in printed(stage, "switchover", "n1", "n2")
+
+
+def test_what_was_declined_is_asked_for_anew_with_what_follows(stage: Stage) -> None:
+    """The demotion was declined, and the held promotion withdrawn with it: both stand there to be asked for again."""
+    later = until_held(stage)
+    program, *words = shlex.split(commands(printed(stage, "switchover", "n1", "n2"))[3])
+    assert program == "aerodb"
+    assert stage.run(*words, typed="not\n").code == 1
+    assert stage.decisions[later].line.state == "not executed"
+    text = printed(stage, "switchover", "n1", "n2")
+    assert "no turn any more" not in text
+    assert "held by n2" not in text
+    assert "--after demote:n1" in next(line for line in commands(text) if "promote n2" in line)
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -9,6 +9,7 @@ import pytest
 
 from aerodb.audit.turns import UNTOLD
 from aerodb.protocol import canonical
+from aerodb.protocol.ahead import read_earlier
 from aerodb.protocol.api import Decision, Done, Status
 from aerodb.protocol.plan import plan_digest
 from aerodb.protocol.words import words_of
@@ -49,7 +50,9 @@ def test_a_switchover_in_two_commands(stage: Stage) -> None:
     later = words[words.index("--then") + 1]
     assert "awaits its turn" in stage.run("requests").plain
     status = " ".join(stage.run("status").plain.split())
-    assert f"n2 holds the order to promote (request {later}), until demote n1 is executed" in status
+    first = read_earlier(stage.decisions[later].line.arguments["after"]).request
+    said = f"n2 holds the order to promote (request {later}), until demote n1 is executed by the request {first}"
+    assert f"{said}, and by no other" in status
     shown = stage.run(*words, typed="n1\n")
     assert shown.code == 0, shown.plain + shown.err
     text = stage.decisions[later].plan

@@ -65,12 +65,32 @@ def test_the_successor_that_holds_it_is_named_with_what_follows() -> None:
         assert word in note
 
 
-def test_a_demotion_that_names_nothing_asks_for_nothing() -> None:
-    """Whether or not the successor holds something, a demotion without `then` is judged as ever, and says nothing."""
+def test_a_demotion_that_names_nothing_is_judged_as_ever() -> None:
+    """Whether or not the successor holds something, a demotion without `then` is accepted, and nothing follows it."""
     for scene in (healthy(), holding(healthy(), "n2", HELD)):
         plan = explain(CLUSTER, DEMOTE, first(), snapshot_of(scene))
         assert plan.accepted
         assert not [each for each in plan.notes if each.startswith("THEN")]
+
+
+def test_a_demotion_that_runs_nothing_says_which_held_order_it_does_not_run() -> None:
+    """Where the successor holds one for a demotion of this node: its request, and how both are run; else nothing."""
+    said = f"aerodb demote n1 --for n2 --then {LATER.request}."
+
+    def notes(scene: Scene, **more: str) -> list[str]:
+        plan = explain(CLUSTER, DEMOTE, first(**more), snapshot_of(scene))
+        return [each for each in plan.notes if "HOLDS AN ORDER THAT THIS DOES NOT RUN" in each]
+
+    (note,) = notes(holding(healthy(), "n2", HELD))
+    assert note.startswith("n2 HOLDS")
+    assert note.endswith(said)
+    assert f"request {LATER.request}" in note
+    assert notes(holding(healthy(), "n2", HELD), **{THEN: str(LATER)}) == []
+    for scene in (
+        healthy(), holding(healthy(), "n3", HELD), holding(healthy(), "n2", held_for("n3")),
+        holding(healthy(), "n2", replace(HELD, after="n1")),
+    ):  # fmt: skip
+        assert notes(scene) == []
 
 
 def test_what_is_held_is_judged_in_the_term_of_the_plan() -> None:

@@ -1,6 +1,7 @@
 """The pages of procedures: what the terminal says of each step; nothing is chosen, and nothing is asked for."""
 
 import re
+import uuid
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -71,9 +72,10 @@ def test_the_page_says_what_the_terminal_says(room: MemoryCluster) -> None:
     page = switchover(room)
     said = words(page)
     assert "Switchover from n1 to n2: 0 of 5 requests done" in said
-    assert "Order 1 of 2: standbys move to n2 beforehand" in said
-    assert "Order 2 of 2: standbys move once n2 is promoted" in said
-    assert said.count("judged now: ") == 2
+    assert "Order 1 of 3: standbys move to n2 beforehand; the promotion is signed ahead" in said
+    assert "Order 2 of 3: standbys move to n2 beforehand; in two confirmations" in said
+    assert "Order 3 of 3: standbys move once n2 is promoted; the promotion is signed ahead" in said
+    assert said.count("judged now: ") == 3
     assert "foreseen after steps 1 to 3: 15 invariants hold, election-quorum, commit-quorum only then" in said
     assert f'aerodb follow n3 --upstream n2 --reason "{TICKET}"' in said
     assert TICKET not in page
@@ -89,7 +91,7 @@ def test_a_step_becomes_done_and_leads_to_its_request(room: MemoryCluster) -> No
     assert "Switchover from n1 to n2: 1 of 5 requests done" in words(page)
     assert re.search(rf'done: executed at [^<]*, asked for by alice · <a href="/requests/{planned.request}">', page)
     assert "Let n3 follow n2" in words(page)
-    assert "Order 2" not in page
+    assert "Order 3" not in page
     assert re.search(r"</span> Fence w1 for n2</h3>\s*<p class=\"judged good\">judged now: all 9", page)
 
 
@@ -157,3 +159,26 @@ def test_without_a_ticket_nothing_is_marked(room: MemoryCluster) -> None:
     assert "No reason was given, so what is done already is not looked up in the audit log" in said
     assert "done: executed" not in said
     assert '--reason "..."' in said
+
+
+def test_each_line_leads_to_its_form_also_of_what_is_signed_ahead(room: MemoryCluster) -> None:
+    """The promotion's form, before the demotion; once that is held, the demotion's, in which all is chosen."""
+    for action, target, arguments in (("follow", "n3", {"upstream": "n2"}), ("fence", "w1", {"for": "n2"})):
+        planned = ask(room, Ask(action=action, target=target, arguments=arguments, reason=TICKET))
+        assert confirm(room, planned).result == "executed"
+    page = switchover(room)
+    assert 'href="/requests/new?action=promote">The form of a request for promote, after demote n1<' in page
+    first = str(uuid.uuid4())
+    later = ask(room, Ask(action="promote", target="n2", arguments={"after": f"demote:n1:{first}"}, reason=TICKET))
+    assert confirm(room, later).result == "held"
+    page = switchover(room)
+    assert "held by n2, as that has signed" in words(page)
+    assert f'<a href="/requests/{later.request}">' in page
+    assert f'href="/requests/new?action=demote&amp;then={later.request}">' in page
+    assert f"aerodb demote n1 --for n2 --then {later.request}" in words(page)
+    then = f"{later.request}:{later.digest}"
+    before = Ask(action="demote", target="n1", arguments={"for": "n2", "then": then}, reason=TICKET)
+    ask(room, before, request=first)
+    page = switchover(room)
+    assert f'<a href="/requests/{first}">Its plan, which awaits its confirmation</a>' in page
+    assert "held by n2" in words(switchover(room, "olga"))
