@@ -10,6 +10,9 @@ SIZES = ((2, 1, False), (2, 1, True), (3, 1, False), (3, 0, False), (4, 1, False
 INTRODUCTION = """Which requests, in which order, move the primary from n1 to n2. The function behind this page (`rules/ways.py`) knows
 every size; a test walks each of its ways, request by request, by the real rules. `aerodb up` prints the way of its own cluster.
 
+Requests stand in the order in which they are executed. In a switchover the promotion is best [signed ahead](operating.md#a-planned-switchover): `aerodb promote n2
+--after demote:n1` is typed first, and held; `aerodb demote n1 --for n2 --then REQUEST` then runs both.
+
 *k* is how many standbys must flush a commit before it is acknowledged. A failover is laid out for a primary that is gone with its
 agent. Where no election is possible without it, its agent has to come back, with its PostgreSQL down: a note says so."""
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from aerodb.kernel.node import read_node
 from aerodb.local.errors import FolderIncomplete, SizeRefused
@@ -19,7 +20,7 @@ from aerodb.local.stage import Stage
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Result
 from aerodb.protocol.words import whole_words_of
-from aerodb.rules.ways import planned
+from aerodb.rules.ways import UNTOLD, planned
 
 
 def reopen_or_make(layout: Layout, asked: dict[str, int]) -> bool:
@@ -108,13 +109,19 @@ def _switchover(stage: Stage) -> list[str]:
     successor = next((name for name in cluster.data_nodes if name != primary), None)
     if successor is None:
         return []
-    way = planned(cluster, primary, successor)
+    return [*switchover_lines(cluster, primary, successor), ""]
+
+
+def switchover_lines(cluster: Cluster, primary: str, successor: str) -> list[str]:
+    """Return the way from a primary to its successor, as it is typed."""
+    way = replace(planned(cluster, primary, successor), form="ahead")
     return [
         f"A planned switchover, from {primary} to {successor}, is {len(way.steps)} requests:",
-        *(f'  {step} --reason "..."' for step in way.steps),
+        *(f'  {typed} --reason "..."' for typed in way.typed),
         *(f"  ({remark})" for remark in way.remarks),
+        f"{UNTOLD} is the id of the promotion, which is signed first, held, and says so. Writes stop only from the",
+        f"demotion's confirmation until {successor} is promoted, which nobody is asked for again.",
         f"Each judged beforehand, and marked once it is done: aerodb procedure switchover {primary} {successor}",
-        "",
     ]
 
 
