@@ -17,6 +17,7 @@ from aerodb.actions import action_named, needs_second
 from aerodb.cli import verification
 from aerodb.cli.chained import under
 from aerodb.cli.completed import complete_nodes, completed
+from aerodb.cli.dropped import show_dropped
 from aerodb.cli.failures import AWAITED, BY_RESULT, REJECTED, TerminalMissing
 from aerodb.cli.outcome import unknown_from_here
 from aerodb.cli.paths import request_path
@@ -170,7 +171,9 @@ def show_and_confirm(session: Session, profile: Profile, plan: Plan, text: str, 
         body = canonical.encode(Confirm(signature=signature))
         with telling(session, profile, plan.request):
             answer = caller.post(request_path(request, "/confirmation"), body)
-        done = show_sequence(terminal, profile.cluster, plan, text, following, read(answer, Done))
+        said = read(answer, Done)
+        done = show_sequence(terminal, profile.cluster, plan, text, following, said)
+        show_dropped(terminal, profile.cluster, caller, node, said)
     note(outcome=done.result, code=done.code)
     return BY_RESULT[done.result]
 

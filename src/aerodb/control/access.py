@@ -157,7 +157,9 @@ class Access:
             if node is None:
                 raise
             return self._parts.dispatcher.ask_lost(node, request)
-        return self._parts.dispatcher.establish(*known)
+        done = self._parts.dispatcher.establish(*known)
+        self._parts.sequences.answered(done)
+        return done
 
     # Reading the cluster ----------------------------------------------------------------------------------------------
 

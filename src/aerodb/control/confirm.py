@@ -10,6 +10,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from aerodb.actions import action_named, needs_second, second_of
 from aerodb.audit.record import Record, decode_record
 from aerodb.control.comparison import Comparisons
@@ -71,9 +73,12 @@ class Confirmer:
             sequence = self._recorder.confirmed(pending.plan, signed, touch=touches[0], second_touch=touches[1])
         self._recorder.versions.confirmed(pending.plan.request)
         if AFTER in pending.plan.request.arguments:
-            return self._sequences.hold(pending.plan, signed, sequence)
-        done = self._dispatcher.dispatch(pending.plan, signed, sequence)
-        return self._sequences.follow(pending.plan, done, pending.text)
+            done = self._sequences.hold(pending.plan, signed, sequence)
+        else:
+            done = self._dispatcher.dispatch(pending.plan, signed, sequence)
+            done = self._sequences.follow(pending.plan, done, pending.text)
+        dropped = self._sequences.collect_dropped(pending.plan.request)
+        return replace(done, dropped=dropped) if dropped else done
 
     def sign_first(self, person: Operator, request_id: str, signature: str) -> RequestLine:
         """Log the requester's signature of a plan that a second person must sign too; nothing is sent.

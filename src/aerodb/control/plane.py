@@ -72,7 +72,7 @@ class ControlPlane:
         sequences = Sequences(cluster, agents, recorder, dispatcher, comparisons)
         gaps = Gaps(cluster, agents, log, comparisons)
         explainer = Explainer(cluster, agents, recorder, comparisons, gaps, sequences)
-        reader = Reader(recorder.versions, agents, log, comparisons, explainer.awaits)
+        reader = Reader(recorder.versions, agents, log, comparisons, explainer.awaits, sequences)
         return PlaneParts(
             versions=recorder.versions,
             log=log,

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
+import msgspec
+from msgspec.structs import replace
+
 from aerodb.audit.chain import along, judged_along
 from aerodb.audit.checks import replayed
 from aerodb.audit.clocks import stamp, went_back_from
@@ -17,6 +20,7 @@ from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.errors import NeverConfirmed, RequestNotFound, SnapshotNotFound
 from aerodb.control.record import asking, line_of
+from aerodb.control.sequences import Sequences
 from aerodb.control.snapshot import Collected, SharedLooks
 from aerodb.control.versions import KnownVersions, configuring
 from aerodb.errors import VerificationFailed
@@ -24,6 +28,8 @@ from aerodb.past.held import frozen
 from aerodb.past.speaking import SPOKEN, rules_told
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
+    AWAITS_TURN,
+    NOT_HELD,
     AsOf,
     Cell,
     Decision,
@@ -63,10 +69,11 @@ class Reader:
     """Answers questions from the agents' facts and from the log."""
 
     def __init__(
-        self, versions: KnownVersions, agents: Agents, log: Log, comparisons: Comparisons, awaits: Callable[[str], bool]
-    ) -> None:
+        self, versions: KnownVersions, agents: Agents, log: Log, comparisons: Comparisons,
+        awaits: Callable[[str], bool], sequences: Sequences,
+    ) -> None:  # fmt: skip
         """Keep what to read; `awaits` tells of a request whether its plan can still be confirmed."""
-        self._awaits = awaits
+        self._awaits, self._sequences = awaits, sequences
         self._versions = versions
         self._agents = agents
         self._log = log
@@ -85,8 +92,11 @@ class Reader:
         Raises:
             RulesApart: who asks speaks none of ours.
         """
+        asked = self._sequences.waiting()
         collected = self._looks.now(speaks)
         self._versions.reported(collected.everyone)
+        if collected.rules == RULES:  # In earlier ones nobody says what they hold.
+            self._sequences.reported(collected.everyone, asked)
         snapshot, judged = collected.snapshot, judged and not collected.differ
         return Status(
             cluster=self._cluster.id,
@@ -103,6 +113,7 @@ class Reader:
             log_views=self._comparisons.reported(collected.everyone),
             certificates=expiry.known(),
             earlier=collected.earlier(speaks),
+            unheld=(RULES in speaks and self._sequences.unheld_by()) or msgspec.UNSET,
         )
 
     def _matrix(self, collected: Collected, operator: str) -> tuple[Cell, ...]:
@@ -348,7 +359,9 @@ class Reader:
         return tuple(found)
 
     def _line(self, records: list[Record]) -> RequestLine:
-        return line_of(records, awaits=self._awaits(records[0].request))
+        line = line_of(records, awaits=self._awaits(records[0].request))
+        dropped = line.state == AWAITS_TURN and self._sequences.unheld(line.request)
+        return replace(line, state=NOT_HELD) if dropped else line
 
     def _text(self, digest: str) -> str | None:
         found = self._log.blob(digest) if digest else None

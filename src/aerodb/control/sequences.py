@@ -3,10 +3,12 @@
 - The turn comes once: with the signed outcome, executed, of the request before it in hand, and in no other way.
 - Anything else ends the sequence: the order is withdrawn, and what its node signs of that is recorded. So it is where
   the request before it is rejected or declined: that one's id is used, and the held order names no other.
+- What another order drops is asked for by the call that carried that one, and recorded; nothing is asked for by itself.
 - Which orders are held is known to this process alone. Another one can only withdraw them, when a person asks for it.
 """
 
 import threading
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -27,7 +29,7 @@ from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Confirmation, Plan, Request, Snapshot, Trigger, plan_digest
 from aerodb.protocol.signed import Signed
-from aerodb.rules.view import open_report
+from aerodb.rules.view import Peer, open_report
 from aerodb.tracing import span
 
 SEQUENCE_ENDED = "control.sequence-ended"
@@ -58,6 +60,7 @@ class Sequences:
         self._comparisons = comparisons
         self._lock = threading.Lock()
         self._waiting: dict[str, _Waiting] = {}
+        self._unheld: set[str] = set()
 
     def refuse_unknown(self, plan: Plan) -> None:
         """Refuse a plan that names a request after it whose order was not given to its node by this process.
@@ -119,6 +122,55 @@ class Sequences:
     def waits(self, request: str) -> bool:
         """Tell whether the order of a request is held, as far as this process knows."""
         return request in self._waiting
+
+    def waiting(self) -> frozenset[str]:
+        """Return the requests whose orders are held, as far as this process knows."""
+        with self._lock:
+            return frozenset(self._waiting)
+
+    def reported(self, everyone: Mapping[str, Peer], asked: frozenset[str]) -> None:
+        """Note which orders their nodes report to hold no more; `asked` were held before the nodes were asked."""
+        with self._lock:
+            for request in asked & self._waiting.keys():
+                peer = everyone.get(self._waiting[request].plan.request.target)
+                if peer is not None and (not peer.facts.held or peer.facts.held.request != request):
+                    self._unheld.add(request)
+
+    def unheld(self, request: str) -> bool:
+        """Tell whether an order was held, and its node has reported since that it is no more; its turn never came."""
+        return request in self._unheld and request in self._waiting
+
+    def unheld_by(self) -> dict[str, str]:
+        """Return the requests whose orders are so, each by its node."""
+        with self._lock:
+            found = [(self._waiting[each].plan.request.target, each) for each in self._unheld & self._waiting.keys()]
+        return dict(sorted(found))
+
+    def answered(self, done: Done) -> None:
+        """Carry no order on of which its node has signed that it never ran."""
+        if done.result == "not executed" and done.outcome is not None:
+            with self._lock:
+                self._waiting.pop(done.request, None)
+
+    def collect_dropped(self, by: Request) -> tuple[Done, ...]:
+        """Record what a node has signed of what it held, and holds no more since the order of `by` came to it.
+
+        It is what its node says now; where that says nothing, or holds it still, nothing is recorded.
+        """
+        with self._lock:
+            found = [each for each in self._waiting.values() if each.plan.request.target == by.target]
+        return tuple(filter(None, (self._collected(each) for each in found if each.plan.request.id != by.id)))
+
+    def _collected(self, waiting: _Waiting) -> Done | None:
+        asked, digest = waiting.plan.request, plan_digest(waiting.text)
+        try:
+            signed = self._agents.outcome(asked.target, asked.id, Confirmation(plan=waiting.text, signature=""))
+            became = self._dispatcher.became(asked, digest, signed)
+        except AeroError:
+            return None
+        with self._lock:
+            mine = self._waiting.pop(asked.id, None)  # Its turn may have come meanwhile: whose that is records it.
+        return None if mine is None else self._dispatcher.recorded(asked, digest, became)
 
     # Its turn ---------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,11 @@ AWAITS_TURN = "awaits its turn"
 """The state of a confirmed request that comes after another one, which is not executed yet."""
 
 
+NOT_HELD = "no longer held: ask"
+"""The state of such a request once its node has reported that it holds its order no more; its outcome is not asked for.
+"""
+
+
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of POST /v1/requests; the request's id is the Idempotency-Key header."""
 
@@ -57,7 +62,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     The result of one that comes after another one is "held" until its turn; `outcome` is then the signed report of its
     node that shows that it holds the order, and nothing is recorded yet. `then` is what became of the one after this
-    one, which is left out where there is none.
+    one, which is left out where there is none. `dropped` is what became of what the node had held until this one's
+    order came to it; it is left out where nothing was.
     """
 
     request: str
@@ -67,6 +73,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     code: str
     message: str
     then: "Done | msgspec.UnsetType" = msgspec.UNSET
+    dropped: "tuple[Done, ...] | msgspec.UnsetType" = msgspec.UNSET
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,6 +194,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `earlier` are the nodes that speak no rules as new as the control plane's, each with the newest that it speaks. It
     is left out where there are none, and for who speaks none so new either: they would not know of it.
+
+    `unheld` are the requests whose orders nodes held until their turn, and hold no more, each by its node. It is left
+    out in the same way.
     """
 
     cluster: str
@@ -205,6 +215,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_views: tuple[Comparison, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     earlier: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    unheld: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class AsOf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

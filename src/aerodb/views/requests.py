@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from aerodb.errors import AeroError, Executed
 from aerodb.protocol.ahead import AFTER, THEN, SequenceMalformed, read_earlier, read_later
-from aerodb.protocol.api import AWAITS_SECOND, AWAITS_TURN, RequestLine
+from aerodb.protocol.api import AWAITS_SECOND, AWAITS_TURN, NOT_HELD, RequestLine
 from aerodb.protocol.change import Change, StepMalformed, read_step, said
 from aerodb.protocol.sshkey import parse_line
 from aerodb.views.proofs import short
@@ -29,6 +29,7 @@ STATE_STYLES = {
     "planned": "plain",
     AWAITS_SECOND: "warn",
     AWAITS_TURN: "warn",
+    NOT_HELD: "warn",
     "triggered": "warn",
     "confirmed": "warn",
     "declined": "dim",

@@ -183,6 +183,10 @@ def status_remarks(status: Status, observed: Observed) -> list[Unusual]:
     found += [Unusual(style, text, UNKNOWN_SINCE) for style, text in apart]
     found += [Unusual(style, text) for style, text in certificate_sentences(status.certificates)]
     found += earlier_remarks(status)
+    found += [
+        Unusual("warn", f"{node} no longer holds what awaited its turn: ask `aerodb outcome {request}`", "", node)
+        for node, request in sorted((status.unheld or {}).items())
+    ]
     if not status.consistent:
         found.append(Unusual("bad", "The cluster changed while it was looked at: the reports are not of one state."))
     if not status.log_writable:

@@ -200,3 +200,24 @@ def test_an_order_that_no_node_signs_to_hold_is_not_said_to_be_held(stage: Stage
     assert shown.code == 3, shown.plain + shown.err
     assert "HELD" not in shown.plain
     assert "Whether it was executed is unknown" in shown.err
+
+
+def test_a_held_order_that_another_one_drops_is_said_by_the_call_that_drops_it(stage: Stage) -> None:
+    """As its node has signed it; what the control plane alone says of it is not shown as what became of it."""
+    words = held(stage)
+    later = words[words.index("--then") + 1]
+    shown = stage.run("checkpoint", "n2", *WHY, typed="n2\n")
+    assert shown.code == 0, shown.plain
+    said = f"n2 held the order of request {later}, and has dropped it: NOT EXECUTED (kernel.order-dropped)."
+    assert said in " ".join(shown.plain.split())
+    later = held(stage)[-3]
+
+    def lies(body: bytes) -> bytes:
+        done = canonical.decode(body, Done)
+        dropped = tuple(msgspec.structs.replace(each, result="executed") for each in done.dropped or ())
+        return canonical.encode(msgspec.structs.replace(done, dropped=dropped))
+
+    stage.alter["POST /v1/requests/ID/confirmation"] = lies
+    shown = stage.run("checkpoint", "n2", *WHY, typed="n2\n")
+    assert shown.code == 0, shown.plain + shown.err
+    assert f"What became of request {later} is not shown" in " ".join(shown.plain.split())

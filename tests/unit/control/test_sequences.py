@@ -10,9 +10,11 @@ from msgspec.structs import replace
 from aerodb.audit.record import RecordOne, TurnRecord, read_record
 from aerodb.protocol import canonical
 from aerodb.protocol.ahead import Earlier, Later
-from aerodb.protocol.api import Ask, Done, Planned, RequestLine, Requests
+from aerodb.protocol.api import Ask, Done, Planned, RequestLine, Requests, Status
 from aerodb.protocol.plan import LaterPlan, Outcome, Plan, Result, plan_digest, plan_in
 from aerodb.transport.errors import Interrupted, Refused
+from aerodb.views.observed import Observed
+from aerodb.views.status import status_remarks
 from tests.unit.neighbours.cluster import MemoryCluster
 from tests.unit.neighbours.life import act, ask, confirm, events, outcome, records
 from tests.unit.neighbours.postgres import Fault
@@ -185,22 +187,63 @@ def test_a_demotion_is_rejected_unless_its_successor_holds_the_very_order(room: 
 
 
 def test_another_order_for_the_node_drops_it(room: MemoryCluster) -> None:
-    """Also between the plan of the demotion and its order: then that one is refused by its node, and stops nothing."""
+    """Also between the plan of the demotion and its order: then that one is refused, and stops nothing."""
     first, later = held(room)
     planned = before(room, later, first)
-    act(room, "checkpoint", "n2")
+    checkpoint = ask(room, Ask(action="checkpoint", target="n2", arguments={}, reason="a test"))
+    done = confirm(room, checkpoint)
+    assert done.result == "executed"
+    assert isinstance(done.dropped, tuple)
+    assert [(each.request, *said(each)) for each in done.dropped] == [(later.request, *DROPPED)]
+    assert (events(room, later), told(room, later)) == (["requested", "confirmed", "outcome"], "not executed")
     assert (said(outcome(room, later)), held_by(room)) == (DROPPED, "")
-    done = confirm(room, planned)
-    assert (done.result, done.code) == ("not executed", "kernel.verdicts-differ")
+    with pytest.raises(Refused) as why:
+        confirm(room, planned)
+    assert refused(why) == ("control.successor-unknown", "not executed")
     assert room.servers["n1"].running
 
 
 def test_another_order_to_be_held_drops_it(room: MemoryCluster) -> None:
     """A node holds one: the newest that a person has signed."""
     _, later = held(room)
-    _, newer = held(room)
-    assert held_by(room) == newer.request
+    newer = ahead(room, str(uuid.uuid4()))
+    done = confirm(room, newer)
+    assert done.result == "held"
+    assert isinstance(done.dropped, tuple)
+    assert [(each.request, *said(each)) for each in done.dropped] == [(later.request, *DROPPED)]
+    assert (held_by(room), told(room, newer)) == (newer.request, "awaits its turn")
     assert said(outcome(room, later)) == DROPPED
+
+
+def test_an_order_that_drops_nothing_asks_for_nothing(room: MemoryCluster) -> None:
+    """Of another node, or refused before it could drop anything: what is held is held, and nothing is recorded."""
+    _, later = held(room)
+    for node in ("n3", "n2"):
+        planned = ask(room, Ask(action="checkpoint", target=node, arguments={}, reason="a test"))
+        if node == "n2":
+            room.silent["n2"] = "it is frozen"
+        done = confirm(room, planned)
+        assert not done.dropped
+    room.silent.clear()
+    assert (held_by(room), told(room, later)) == (later.request, "awaits its turn")
+
+
+def test_what_a_node_reports_to_hold_no_more_is_said_to_be_asked_for(room: MemoryCluster) -> None:
+    """Once somebody has looked, and not before: no look records anything, or asks what became of it."""
+    _, later = held(room)
+    status = canonical.decode(room.caller("alice").get("/v1/status"), Status)
+    assert (told(room, later), status.unheld or {}) == ("awaits its turn", {})
+    room.houses["n2"].again()
+    assert told(room, later) == "awaits its turn"
+    size = room.log.size
+    status = canonical.decode(room.caller("alice").get("/v1/status"), Status)
+    assert (told(room, later), status.unheld) == ("no longer held: ask", {"n2": later.request})
+    remarks = [each.text for each in status_remarks(status, Observed())]
+    assert f"n2 no longer holds what awaited its turn: ask `aerodb outcome {later.request}`" in remarks
+    assert room.log.size == size
+    assert said(outcome(room, later)) == DROPPED
+    status = canonical.decode(room.caller("alice").get("/v1/status"), Status)
+    assert (told(room, later), status.unheld or {}) == ("not executed", {})
 
 
 def test_an_agent_that_dies_drops_it(room: MemoryCluster) -> None:

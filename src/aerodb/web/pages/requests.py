@@ -23,7 +23,7 @@ from aerodb.audit.record import Record, decode_record
 from aerodb.control.errors import RequestKnown
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
-from aerodb.protocol.api import AWAITS_SECOND, Ask, Decision
+from aerodb.protocol.api import AWAITS_SECOND, NOT_HELD, Ask, Decision
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import plan_digest, plan_in
 from aerodb.protocol.words import words_of
@@ -221,7 +221,7 @@ def one(visit: Visit) -> Page:
         "step": step,
         **sequence_of(visit, decision),
         "may_ask_outcome": visit.person.role == "operator"
-        and line.state in {"confirmed", "triggered", "unknown"}
+        and line.state in {"confirmed", "triggered", "unknown", NOT_HELD}
         and not step,
     }
     return Page(template="request.html", here="/requests", values=values)
