@@ -192,8 +192,7 @@ ACTION = Action(
         Invariant.SUCCESSOR_HOLDS,
     ),
     effects=(
-        "{node} runs a checkpoint and shuts down cleanly. ALL WRITES STOP, until {for} is promoted by a request of its "
-        "own.",
+        "{node} runs a checkpoint and shuts down cleanly. ALL WRITES STOP, until {for} is promoted.",
         "{node} pledges term {term} to {for}; its WAL ends with the shutdown checkpoint, which {for} receives.",
         "{node} stays down until a person starts it or lets it follow.",
     ),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
+from aerodb.protocol.ahead import THEN
 from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.facts import Facts, Receiver, Sender, State
 from aerodb.rules.streaming import unproven
@@ -18,6 +19,8 @@ from aerodb.rules.view import View
 from aerodb.rules.writes import STREAMING, SYNCHRONOUS, writes
 
 Scene = Mapping[str, Facts]
+AT_ONCE = "at once, by the order that it holds"
+"""How a plan says that the successor's promotion, which is signed already, follows."""
 MEANWHILE = "Writes meanwhile"
 """How the sentence begins that says how writes are during an execution."""
 
@@ -135,11 +138,17 @@ def promoted(view: View) -> tuple[str, ...]:
 
 def demoted(view: View) -> tuple[str, ...]:
     """Say that nothing is acknowledged once the target is down, and what is once its successor is promoted."""
-    successor, scene = view.argument("for"), scene_left(view)
-    after = _then(view, _primary(view, scene, successor))
-    if successor not in scene:
-        return _sentences(view, f"none until {successor} is promoted")
-    return _sentences(view, f"none until {successor} is promoted; then {after}")
+    successor, scene, then = view.argument("for"), scene_left(view), view.request.arguments.get(THEN)
+    after, at_once = _then(view, _primary(view, scene, successor)), f", {AT_ONCE}" if then is not None else ""
+    said = f"none until {successor} is promoted{at_once}" + (f"; then {after}" if successor in scene else "")
+    if then is None:
+        return _sentences(view, said)
+    later = then.partition(":")[0]
+    return (
+        *_sentences(view, said),
+        f"Writes stay stopped where no outcome of that comes: aerodb outcome {later} says what {successor} did; where "
+        f"it cannot be asked, fence {successor}, which drops the order, before anything else.",
+    )
 
 
 def stopped(view: View) -> tuple[str, ...]:

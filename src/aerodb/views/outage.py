@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from aerodb.protocol.api import Cell
 from aerodb.protocol.writes import Writes
+from aerodb.rules.foresight import AT_ONCE
 
 NOW, MEANWHILE, AFTER, BOTH = "Writes now: ", "Writes meanwhile: ", "Writes afterwards: ", "Writes now and afterwards: "
 ONCE = "Writes once "
@@ -56,7 +57,7 @@ def _survived(said: str) -> int:
 def outage(notes: tuple[str, ...]) -> Weight:
     """Return what a plan's notes say of writes, as its first weight; the facts are the notes themselves, whole."""
     said = writes_notes(notes)
-    style, headline = _outage_before(said) or _outage(said)
+    style, headline = _outage_before(said) or _outage_at_once(said) or _outage(said)
     return Weight("OUTAGE", style, (headline,), said)
 
 
@@ -134,6 +135,15 @@ def _outage_before(notes: tuple[str, ...]) -> tuple[str, str] | None:
     if (_part(notes, AFTER) or "").startswith(ACKNOWLEDGED):
         return "good", "None by this: it ends the outage of the request before it."
     return "warn", "None by this: writes are not known to be acknowledged after it either."
+
+
+def _outage_at_once(notes: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return what is said of writes that stop until a promotion that nobody is asked for; None where none follows."""
+    after = _part(notes, AFTER) or ""
+    if AT_ONCE not in after or not (_part(notes, NOW) or "").startswith(ACKNOWLEDGED):
+        return None
+    until = after.partition(",")[0].removeprefix("none ")
+    return "bad", f"WRITES STOP {until}, which follows at once."
 
 
 def notes_stop(notes: tuple[str, ...]) -> bool:

@@ -45,6 +45,7 @@ def wrapped(text: str, indent: int, first: str = "") -> list[str]:
 
 MARKS = {"good": "\N{BLACK CIRCLE}", "warn": "\N{BLACK UP-POINTING TRIANGLE}", "bad": "\N{BLACK SQUARE}"}
 """The mark of each style; the word always stands beside it."""
+FORESEEN_MARK = "\N{WHITE DIAMOND}"
 LABEL_COLUMNS, FIELD_COLUMNS = 20, 16
 BY_OPTION = "--full shows each, and every field of the plan"
 BY_KEY = "type ? to see each, and every field of the plan"
@@ -141,6 +142,7 @@ def sheet_lines(made: Sheet, unfold: str) -> list[Line]:
         Line("plain", ""),
         *_listed(made.effects_title, "plain", made.effects),
         *_listed(TO_KNOW, "warn", made.to_know),
+        *_foreseen(made),
         *_held(made, unfold),
         *_field("reason", made.reason),
         *_field("operator", made.operator),
@@ -149,6 +151,17 @@ def sheet_lines(made: Sheet, unfold: str) -> list[Line]:
         *_field("plan", short(made.digest) if unfold else made.digest),
         *_field("words", made.words, "plain"),
     ]
+
+
+def _foreseen(made: Sheet) -> list[Line]:
+    """Return what is foreseen: counted, and each with what it will rest on."""
+    if not made.foreseen:
+        return []
+    lines = [Line("plain", f"{FORESEEN_MARK} {made.foreseen_said}:")]
+    for each in made.foreseen:
+        head = f"  {shown(each.invariant):<20}"
+        lines += [Line("plain", line) for line in wrapped(shown(each.evidence), len(head), head)]
+    return lines
 
 
 def _held(made: Sheet, unfold: str) -> list[Line]:

@@ -1,8 +1,8 @@
 """A plan by weight: one document of typed values, from which the terminal and the browser are both drawn.
 
 - First the answer, and where it is no, why. Then what weighs: OUTAGE, LOSS, CANNOT BE UNDONE. Then what will happen.
-- Invariants that hold are counted, and one step away; any other stands open, with its evidence and what would have to
-  be different.
+- Invariants that hold are counted, and one step away; what is foreseen stands after what weighs; any other stands open,
+  first, with its evidence and what would have to be different.
 - Every field of the plan is in the document: what is signed can be read whole before it is signed.
 
 Pure: no I/O, no clock.
@@ -11,6 +11,7 @@ Pure: no I/O, no clock.
 from typing import NamedTuple
 
 from aerodb.past.speaking import named
+from aerodb.protocol.ahead import AFTER, read_earlier
 from aerodb.protocol.plan import Plan, Result, Verdict
 from aerodb.protocol.words import words_of
 from aerodb.rules.explain import LOOK_ID
@@ -22,11 +23,13 @@ EFFECTS, ASKED, IRREVERSIBLE = "WHAT WILL HAPPEN", "WHAT WAS ASKED FOR", "WHAT C
 TO_KNOW, HAD_IT_BEEN = "TO KNOW", "HAD IT BEEN EXECUTED"
 RESULTS = {
     Result.HOLDS: ("good", "holds"),
-    Result.FORESEEN: ("warn", "foreseen"),
+    Result.FORESEEN: ("plain", "foreseen"),
     Result.VIOLATED: ("bad", "VIOLATED"),
     Result.UNKNOWN: ("bad", "UNKNOWN"),
 }
 """The style and the word of each result."""
+RESTING = (Result.HOLDS, Result.FORESEEN)
+"""The results with which a plan is accepted."""
 REDACTED = "REDACTED for your role. This is not the plan's own text; its digest is of that text, whole."
 NOTHING_UNDONE = "Nothing that this action does."
 
@@ -71,6 +74,8 @@ class Sheet(NamedTuple):
     effects: tuple[str, ...]
     to_know: tuple[str, ...]
     failing: tuple[ShownVerdict, ...]
+    foreseen: tuple[ShownVerdict, ...]
+    foreseen_said: str
     held: tuple[ShownVerdict, ...]
     held_said: str
     commit_point: str
@@ -84,8 +89,8 @@ class Sheet(NamedTuple):
 def sheet(plan: Plan, digest: str, *, redacted: bool = False) -> Sheet:
     """Return the document of a plan whose exact text has `digest`; `redacted` is one that is not that text."""
     judged = tuple(_judged(verdict) for verdict in plan.verdicts)
-    failing = tuple(each for each in judged if each.mark != RESULTS[Result.HOLDS][1])
-    held = tuple(each for each in judged if each not in failing)
+    held, foreseen = (tuple(each for each in judged if each.mark == RESULTS[result][1]) for result in RESTING)
+    failing = tuple(each for each in judged if each not in (*held, *foreseen))
     request, writes = plan.request, writes_notes(plan.notes)
     return Sheet(
         title=plan.title,
@@ -102,6 +107,8 @@ def sheet(plan: Plan, digest: str, *, redacted: bool = False) -> Sheet:
         effects=plan.effects,
         to_know=tuple(each for each in plan.notes if each not in writes),
         failing=failing,
+        foreseen=foreseen,
+        foreseen_said=_foreseen_said(plan, len(foreseen)),
         held=held,
         held_said=_held_said(len(held)),
         commit_point=plan.commit_point,
@@ -120,7 +127,7 @@ def _answer(plan: Plan, failing: tuple[ShownVerdict, ...]) -> str:
         return f"ACCEPTABLE: {hold}. Nothing has been executed."
     if plan.accepted:
         return f"ACCEPTABLE: all {len(plan.verdicts)} invariants hold. Nothing has been executed."
-    names = ", ".join(each.name for each in failing if each.mark != RESULTS[Result.FORESEEN][1])
+    names = ", ".join(each.name for each in failing)
     return f"REJECTED: {names}. Nothing was executed."
 
 
@@ -143,6 +150,15 @@ def _judged(verdict: Verdict) -> ShownVerdict:
         evidence=verdict.evidence,
         different="" if verdict.result is Result.FORESEEN else different(verdict),
     )
+
+
+def _foreseen_said(plan: Plan, foreseen: int) -> str:
+    earlier = read_earlier(plan.request.arguments[AFTER]).words if foreseen else ""
+    return f"{_counted(foreseen)} foreseen to hold once {earlier} is executed" if foreseen else ""
+
+
+def _counted(count: int) -> str:
+    return "1 invariant is" if count == 1 else f"{count} invariants are"
 
 
 def _held_said(held: int) -> str:

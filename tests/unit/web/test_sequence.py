@@ -89,6 +89,10 @@ def test_a_switchover_by_the_forms_alone(room: MemoryCluster) -> None:
     after = next(value for value in re.findall(r'name="argument.after" value="([^"]*)"', page) if ":n1:" in value)
     assert "demote n1" in page
     assert sent(room, id=later, action="promote", target="n2", argument_after=after) == later
+    foreseen = shown(room, later)
+    assert "Why not" not in foreseen
+    assert "4 invariants are foreseen to hold once demote n1 is executed" in foreseen
+    assert foreseen.index("foreseen to hold") > foreseen.index("OUTAGE")
     confirm(room, later, "n2")
     held = shown(room, later)
     assert "n2 holds the order in memory. It runs right after demote n1 is executed" in held
