@@ -2,7 +2,7 @@
 
 The exit codes are part of the interface: 0 done, 1 rejected or not executed, 2 usage or input, 3 unknown,
 4 transport, 5 not a terminal, 6 verification failed, 7 (of `status`) commits are not known to be acknowledged,
-8 signed, and a second person is awaited.
+8 signed, and a second person, or the request before it, is awaited.
 """
 
 from aerodb.errors import AeroError, EvidenceInvalid, VerificationFailed

@@ -8,14 +8,14 @@ from aerodb.cli.session import Session, read
 from aerodb.cli.terminal import Terminal, escape
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
-from aerodb.protocol.ahead import Earlier, Held, read_earlier
+from aerodb.protocol.ahead import AFTER, Held, read_earlier
 from aerodb.protocol.api import Done, Status
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import Plan
+from aerodb.protocol.plan import Plan, Request
 from aerodb.protocol.signed import Signed
 from aerodb.rules.view import open_report
 from aerodb.views.observed import observe
-from aerodb.views.sequence import turn_sentence
+from aerodb.views.sequence import first_command, turn_sentence
 
 ORDER_HELD = "kernel.order-held"
 
@@ -40,19 +40,13 @@ def check_held(cluster: Cluster, plan: Plan, digest: str, signed: Signed | None)
         ) from error  # fmt: skip
 
 
-def show_held(terminal: Terminal, request: str, target: str, after: str) -> None:
+def show_held(terminal: Terminal, asked: Request) -> None:
     """Show that a node holds an order, by its signed report; what it waits for, and how to have it dropped."""
-    earlier = read_earlier(after)
     terminal.line("HELD, by its node's own signed report", "warn")
-    terminal.line(escape(f"  - {turn_sentence(target, earlier)}"))
+    terminal.line(escape(f"  - {turn_sentence(asked.target, read_earlier(asked.arguments[AFTER]))}"))
     terminal.line("Confirm that one:")
-    terminal.line(escape(f"  {first_command(request, target, earlier)}"), "heading")
-    terminal.line(escape(f"  To have it dropped: aerodb decline {request}"), "dim")
-
-
-def first_command(request: str, target: str, earlier: Earlier) -> str:
-    """Return the command that asks for the request before a held one."""
-    return f"aerodb {earlier.action} {earlier.target} --for {target} --then {request} --reason TEXT"
+    terminal.line(escape(f"  {first_command(asked)}"), "heading")
+    terminal.line(escape(f"  To have it dropped: aerodb decline {asked.id}"), "dim")
 
 
 def found_held(profile: Profile, caller: Caller, asked: tuple[str, str, str]) -> tuple[Held, Signed] | None:
@@ -69,12 +63,12 @@ def found_held(profile: Profile, caller: Caller, asked: tuple[str, str, str]) ->
     return (held, signed) if held and signed is not None and (held.request, held.plan) == (request, digest) else None
 
 
-def show_found_held(session: Session, found: tuple[Held, Signed], target: str, *, as_json: bool) -> int:
+def show_found_held(session: Session, found: tuple[Held, Signed], asked: Request, *, as_json: bool) -> int:
     """Show an order that was found to be held, and return the exit code of that."""
     held, signed = found
     if as_json:
         done = Done(request=held.request, result="held", outcome=signed, sequence=None, code=ORDER_HELD, message="")
         session.terminal.document(canonical.encode(done))
     else:
-        show_held(session.terminal, held.request, target, held.after)
+        show_held(session.terminal, asked)
     return AWAITED

@@ -74,7 +74,7 @@ EXIT_CODES = {
     5: "not a terminal",
     6: "verification failed",
     7: "of status: no commit is known to be acknowledged now",
-    8: "signed; a second person has to sign the same plan: `aerodb confirm REQUEST`",
+    8: "signed, nothing executed yet: it awaits a second person, or, held, the request before it",
 }
 ENVIRONMENT = {
     "AERODB_PROFILE": "The profile folder, where --profile does not name one; else it is ./aerodb-cluster/operator.",

@@ -15,7 +15,7 @@ from aerodb.cli.verification import read_plan, verified_outcome
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision, Done, GapFound
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.plan import plan_digest
+from aerodb.protocol.plan import Request, plan_digest
 from aerodb.transport.errors import Refused, Unreachable
 from aerodb.views.render import outcome_lines, unsigned_outcome_lines
 
@@ -79,14 +79,14 @@ def outcome(session: Session, request: str, *, as_json: bool) -> int:
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     try:
         with unknown_from_here(request):
-            target, digest = _asked(caller, request)
+            target, digest, asked = _asked(caller, request)
             try:
                 body = caller.post(request_path(request, "/outcome"), b"{}")
             except Refused as error:
                 found = found_held(profile, caller, (request, target, digest)) if error.code == ORDER_HELD else None
-                if found is None:
+                if found is None or asked is None:
                     raise
-                return show_found_held(session, found, target, as_json=as_json)
+                return show_found_held(session, found, asked, as_json=as_json)
             done = read(body, Done)
             if as_json:
                 verified_outcome(profile.cluster, request, target, digest, done)
@@ -99,8 +99,8 @@ def outcome(session: Session, request: str, *, as_json: bool) -> int:
     return BY_RESULT[done.result]
 
 
-def _asked(caller: Caller, request: str) -> tuple[str, str]:
-    """Return the target of a request, and the digest of its plan ("" where it has none).
+def _asked(caller: Caller, request: str) -> tuple[str, str, Request | None]:
+    """Return the target of a request, the digest of its plan ("" where it has none), and what that plan asks for.
 
     Where the log has lost the request they are taken from the node that holds it.
 
@@ -114,7 +114,8 @@ def _asked(caller: Caller, request: str) -> tuple[str, str]:
         lost = next((each for each in found.lost if each.held.request == request), None) if found else None
         if lost is None:
             raise
-        return lost.node, plan_digest(lost.held.plan) if lost.held.plan else ""
+        return lost.node, plan_digest(lost.held.plan) if lost.held.plan else "", None
     if decision.plan is None:
-        return decision.line.target, ""
-    return read_plan(decision.plan).request.target, plan_digest(decision.plan)
+        return decision.line.target, "", None
+    asked = read_plan(decision.plan).request
+    return asked.target, plan_digest(decision.plan), asked

@@ -109,7 +109,7 @@ def show_sequence(
     asked = plan.request
     if done.result == "held":
         check_held(cluster, plan, plan_digest(text), done.outcome)
-        show_held(terminal, asked.id, asked.target, asked.arguments[AFTER])
+        show_held(terminal, asked)
         return done
     show_outcome(terminal, cluster, asked.id, asked.target, plan_digest(text), done)
     if following is None:

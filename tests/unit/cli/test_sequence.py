@@ -1,6 +1,7 @@
 """Signed ahead, as it is typed: the promotion first, which is held; then the demotion, which runs both."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +29,11 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def first_command(shown: Shown) -> list[str]:
     """Return the words of the command that a held order's screen says to type next."""
-    found = re.search(r"aerodb (demote n1 --for n2 --then \S+) --reason TEXT", shown.plain)
+    found = re.search(r"  aerodb (demote n1 --for n2 --then \S+ --reason .*)", shown.plain)
     assert found, shown.plain
-    return [*found[1].split(), *WHY]
+    words = shlex.split(found[1])
+    assert words[-2:] == list(WHY)
+    return words
 
 
 def held(stage: Stage) -> list[str]:
