@@ -56,10 +56,21 @@ class ProcedureGiven(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcedurePart(msgspec.Struct, frozen=True, kw_only=True):
-    """One node that the person names: the part that it plays, and what that means."""
+    """One node that the person names: the part that it plays, and what that means.
+
+    `holds` says whether it is the holder of the newest grant, or another; None: either.
+    """
 
     name: str
     help: str
+    holds: bool | None = None
+
+    def unsuited(self, names: Sequence[str], holder: str) -> dict[str, str]:
+        """Return the nodes that cannot play the part, each with why not; `holder` of the newest grant, if known."""
+        if not holder or self.holds is None:
+            return {}
+        why = f"{holder} holds the newest grant" if self.holds else "it holds the newest grant itself"
+        return {name: why for name in names if (name == holder) is not self.holds}
 
 
 class ProcedureKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,15 +172,15 @@ KINDS: dict[str, ProcedureKind] = {
             name="switchover",
             summary="A planned switchover: the primary moves while both nodes run.",
             parts=(
-                ProcedurePart(name="primary", help="the primary that steps down"),
-                ProcedurePart(name="successor", help="the standby that becomes the primary"),
+                ProcedurePart(name="primary", help="the primary that steps down", holds=True),
+                ProcedurePart(name="successor", help="the standby that becomes the primary", holds=False),
             ),
             ways=_switchover,
         ),
         ProcedureKind(
             name="failover",
             summary="A failover: the primary is gone, and a standby is elected.",
-            parts=(ProcedurePart(name="candidate", help="the standby that becomes the primary"),),
+            parts=(ProcedurePart(name="candidate", help="the standby that becomes the primary", holds=False),),
             ways=_failover,
         ),
         ProcedureKind(
@@ -181,7 +192,7 @@ KINDS: dict[str, ProcedureKind] = {
         ProcedureKind(
             name="return",
             summary="A node comes back to the primary, as a standby.",
-            parts=(ProcedurePart(name="node", help="the node that comes back"),),
+            parts=(ProcedurePart(name="node", help="the node that comes back", holds=False),),
             ways=_return,
         ),
         ProcedureKind(

@@ -185,3 +185,13 @@ def _misfit(cell: Cell) -> str:
     """Return why a cell's action does not apply to its node; empty where it does, or that is not known."""
     violated = (each for each in cell.failed if each.invariant in FITS and each.result is Result.VIOLATED)
     return next((each.evidence for each in violated), "")
+
+
+def unnamed(action: str, argument: str, values: Sequence[str], cells: Sequence[Cell]) -> dict[str, str]:
+    """Return the values of an argument that no request of an action can have now, of those nodes that it applies to.
+
+    None is returned where the cells hold no request of the action.
+    """
+    fitting = [cell for cell in cells if cell.action == action and not _misfit(cell)]
+    named = {cell.arguments.get(argument) for cell in fitting}
+    return {each: "no node that could act now can name it" for each in values if fitting and each not in named}

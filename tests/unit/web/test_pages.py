@@ -151,13 +151,39 @@ def test_an_unknown_fit_or_a_fit_for_one_argument_is_offered() -> None:
     assert misfits("follow", ["n2"], [_cell_of("n1", violated), _cell_of("n3")]) == {}
 
 
+def _answers(action: str) -> tuple[Cell, ...]:
+    """Return what every request of an action would be answered in a healthy cluster, as the matrix has it."""
+    return tuple(each for each in _cells(healthy()) if each.action == action)
+
+
+def _offered(page: str, name: str) -> list[str]:
+    """Return the values that a form offers under a name."""
+    return re.findall(rf'name="{name}" value="([^"]*)"', page)
+
+
 def test_what_is_not_offered_is_said_with_why() -> None:
-    """The node is no choice, and its reason is one step away."""
-    values = form_values(CLUSTER, catalogue()["demote"], "id", {"n2": "n2 stands as a standby"})
+    """The node is no choice, and its reason is one step away; so is who could not be named by any that could act."""
+    values = form_values(CLUSTER, catalogue()["demote"], "id", _answers("demote"))
     page = render("request_form.html", {**COMMON, **values}).decode()
-    targets = re.findall(r'name="target" value="([^"]*)"', page)
-    assert targets == ["n1", "n3"]
-    assert "Not offered: n2 n2 : n2 stands as a standby" in _text(page)
+    assert (_offered(page, "target"), _offered(page, "argument.for")) == (["n1"], ["n2", "n3"])
+    assert "Not offered: n2, n3" in _text(page)
+    assert "Not offered: n1 n1 : no node that could act now can name it" in _text(page)
+
+
+def test_a_promotion_comes_after_what_could_be_demoted() -> None:
+    """The demotions of standbys are not offered, and it is said why."""
+    cells = (*_answers("promote"), *_answers("demote"))
+    page = render("request_form.html", {**COMMON, **form_values(CLUSTER, catalogue()["promote"], "id", cells)}).decode()
+    after = _offered(page, "argument.after")
+    assert [each.rpartition(":")[0] for each in after] == ["", "demote:n1"]
+    assert "Not offered: demote n2, demote n3" in _text(page)
+
+
+def test_where_nothing_is_judged_everything_is_offered() -> None:
+    """No form fails because the cluster cannot be judged now."""
+    page = render("request_form.html", {**COMMON, **form_values(CLUSTER, catalogue()["follow"], "id")}).decode()
+    assert (_offered(page, "target"), _offered(page, "argument.upstream")) == (["n1", "n2", "n3"], ["n1", "n2", "n3"])
+    assert "Not offered" not in page
 
 
 # A plan ---------------------------------------------------------------------------------------------------------------

@@ -57,14 +57,33 @@ def test_the_navigation_leads_to_every_kind() -> None:
     assert len({each.key for each in NAVIGATION}) == len(NAVIGATION)
 
 
-def test_nothing_is_chosen_beforehand(room: MemoryCluster) -> None:
-    """Each kind has a form in which every node that holds data is offered for every part, and none is chosen."""
+HOLDER, OTHERS, ALL = ["n1"], ["n2", "n3"], ["n1", "n2", "n3"]
+OFFERED = {
+    "primary": HOLDER, "successor": OTHERS, "candidate": OTHERS,
+    ("return", "node"): OTHERS, ("maintenance", "node"): ALL,
+}  # fmt: skip
+
+
+def test_nothing_is_chosen_beforehand_and_only_who_can_play_a_part_is_offered(room: MemoryCluster) -> None:
+    """By the newest grant that anybody reports; who is not is named, with why. By nobody's word, all are."""
     assert all(f'href="/procedures/{name}"' in shown(room, "") for name in KINDS)
+
+    def offered(form: str, part: str) -> list[str]:
+        return re.findall(rf'name="{part}" value="(\w+)" required', form)
+
     for kind in KINDS.values():
         form = shown(room, kind.name)
         assert "checked" not in form
         for part in kind.parts:
-            assert re.findall(rf'name="{part.name}" value="(\w+)" required', form) == ["n1", "n2", "n3"]
+            wanted = OFFERED.get(part.name) or OFFERED[kind.name, part.name]
+            assert offered(form, part.name) == wanted
+            for left_out in set(ALL) - set(wanted):
+                assert f"<b>{left_out}</b>: " in form
+    for node in ALL:
+        room.silent[node] = "it is frozen"
+    room.silent["w1"] = "it is frozen"
+    form = shown(room, "switchover")
+    assert (offered(form, "primary"), offered(form, "successor")) == (ALL, ALL)
 
 
 def test_the_page_says_what_the_terminal_says(room: MemoryCluster) -> None:

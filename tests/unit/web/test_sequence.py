@@ -100,6 +100,7 @@ def test_a_switchover_by_the_forms_alone(room: MemoryCluster) -> None:
     assert "Request demote n1, and then this" not in shown(room, later, "bob")
     page, first = form(visit(room, action="demote", then=later))
     assert first == after.rpartition(":")[2]
+    assert 'aria-describedby="reason-hint">maintenance</textarea>' in page
     assert (
         sent(room, **{name.replace("argument.", "argument_"): value for name, value in hidden(page).items()}) == first
     )

@@ -7,8 +7,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from aerodb.control.roles import Right
+from aerodb.errors import AeroError
 from aerodb.rules.explain import REASON_CHARACTERS_MAX
 from aerodb.rules.procedures import KINDS, ProcedureKind, kind_named
+from aerodb.rules.writes import newest_grant
+from aerodb.views.observed import observe
 from aerodb.views.procedure import orders_of, progress_of, remarks_of, title_of
 from aerodb.web.visit import Page, Visit
 
@@ -47,9 +50,21 @@ def laid(visit: Visit) -> Page:
 
 
 def form_values(visit: Visit, kind: ProcedureKind) -> dict[str, Any]:
-    """Return what the form of a procedure shows: nothing is chosen in it."""
+    """Return what the form of a procedure shows: nothing is chosen, and who cannot play a part is not offered."""
+    names, holder = visit.access.cluster.data_nodes, _holder(visit)
     return {
         "kind": kind,
-        "names": visit.access.cluster.data_nodes,
+        "names": names,
+        "unsuited": {part.name: part.unsuited(names, holder) for part in kind.parts},
         "reason_characters_max": REASON_CHARACTERS_MAX,
     }
+
+
+def _holder(visit: Visit) -> str:
+    """Return the holder of the newest grant that is known now; empty where nobody says."""
+    try:
+        found = observe(visit.access.cluster, visit.access.status(sensitive=False, judged=False)).facts
+    except AeroError:
+        return ""
+    newest = newest_grant(found)
+    return newest.node if newest is not None else ""

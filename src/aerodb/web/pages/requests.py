@@ -9,8 +9,6 @@ import hashlib
 import hmac
 import unicodedata
 import uuid
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -23,7 +21,7 @@ from aerodb.audit.record import Record, decode_record
 from aerodb.control.errors import RequestKnown
 from aerodb.control.roles import Right
 from aerodb.errors import AeroError
-from aerodb.protocol.api import AWAITS_SECOND, NOT_HELD, Ask, Decision
+from aerodb.protocol.api import AWAITS_SECOND, NOT_HELD, Ask, Cell, Decision
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import plan_digest, plan_in
 from aerodb.protocol.words import words_of
@@ -31,7 +29,7 @@ from aerodb.rules.arguments import KINDS
 from aerodb.rules.explain import REASON_CHARACTERS_MAX, REQUEST_ID
 from aerodb.rules.second import who_could
 from aerodb.rules.specification import Action
-from aerodb.views.matrix import misfits
+from aerodb.views.matrix import misfits, unnamed
 from aerodb.views.observed import Remark, observe, step_of
 from aerodb.views.proofs import proofs_remarks
 from aerodb.views.render import Line, outcome_lines, unsigned_outcome_lines
@@ -43,7 +41,6 @@ from aerodb.web.pages.sequence import before, choices_before, sequence_of
 from aerodb.web.visit import Json, Onward, Page, Visit
 
 REQUESTS_A_PAGE = 100
-NOBODY: Mapping[str, str] = MappingProxyType({})
 OWN_FORMS = {"configure": "/configuration/change"}
 """The actions that are asked for by a form of their own, since nobody types what they take as it is."""
 
@@ -98,37 +95,50 @@ def new(visit: Visit) -> Page | Onward:
         raise FormMalformed("a request's id is a UUID in lower case", field="id")
     if visit.access.knows(request):
         return Onward(to=path_of(request))
-    values = form_values(visit.access.cluster, action, request, _misfits(visit, action))
+    values = form_values(visit.access.cluster, action, request, _cells(visit))
     return Page(template="request_form.html", here="/requests", values={**values, "first": first})
 
 
-def _misfits(visit: Visit, action: Action) -> dict[str, str]:
-    """Return the nodes that an action does not apply to now; none where that cannot be judged now."""
+def _cells(visit: Visit) -> tuple[Cell, ...]:
+    """Return what would be accepted now; nothing where that cannot be judged now."""
     try:
-        cells = visit.access.status(sensitive=False, judged=True).matrix
+        return visit.access.status(sensitive=False, judged=True).matrix
     except AeroError:
-        return {}
-    return misfits(action.name, [member.name for member in visit.access.cluster.members], cells)
+        return ()
 
 
-def form_values(
-    cluster: Cluster, action: Action, request: str, misfitting: Mapping[str, str] = NOBODY
-) -> dict[str, Any]:
+def form_values(cluster: Cluster, action: Action, request: str, cells: tuple[Cell, ...] = ()) -> dict[str, Any]:
     """Return what the form of a request for `action` shows: nothing is chosen in it.
 
-    `misfitting` are the nodes that are not offered, each with why not.
+    By the `cells` of the matrix, nodes are not offered that cannot act, or be named, now; each with why not.
     """
+    names = [member.name for member in cluster.members]
+    misfitting, unoffered = misfits(action.name, names, cells), dict[str, dict[str, str]]()
+    choices = dict[str, tuple[str, ...] | None]()
+    before_this = dict[str, dict[str, str]]()
+    for argument in action.arguments:
+        values = argument.values(cluster)
+        if argument.kind == "node" and values is not None:
+            unoffered[argument.name] = unnamed(action.name, argument.name, values, cells)
+            values = tuple(each for each in values if each not in unoffered[argument.name])
+        if argument.choices_before:
+            apart = {
+                f"{earlier} {name}": why
+                for earlier in argument.choices_before
+                for name, why in misfits(earlier, cluster.data_nodes, cells).items()
+            }
+            found = choices_before(cluster, argument, request)
+            before_this[argument.name] = {text: words for text, words in found.items() if words not in apart}
+            unoffered[argument.name] = apart
+        choices[argument.name] = values
     return {
         "action": action,
         "request": request,
         "members": [member for member in cluster.members if member.name not in misfitting],
         "misfitting": misfitting,
-        "choices": {argument.name: argument.values(cluster) for argument in action.arguments},
-        "before": {
-            argument.name: choices_before(cluster, argument, request)
-            for argument in action.arguments
-            if argument.choices_before
-        },
+        "unoffered": unoffered,
+        "choices": choices,
+        "before": before_this,
         "first": None,
         "kinds": KINDS,
         "reason_characters_max": REASON_CHARACTERS_MAX,

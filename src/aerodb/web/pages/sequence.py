@@ -18,13 +18,14 @@ from aerodb.web.visit import Visit
 
 
 class Before(NamedTuple):
-    """The request that comes first: its id, and what its form holds besides a reason."""
+    """The request that comes first: its id, and what its form holds; its reason is that of the one after it."""
 
     request: str
     action: str
     target: str
     arguments: dict[str, str]
     then: str
+    reason: str
 
 
 def choices_before(cluster: Cluster, argument: Argument, request: str) -> dict[str, str]:
@@ -54,6 +55,7 @@ def before(visit: Visit, later: str) -> Before:
     return Before(
         request=earlier.request, action=earlier.action, target=earlier.target,
         arguments={"for": plan.request.target, THEN: str(then)}, then=f"{plan.request.action} {plan.request.target}",
+        reason=plan.request.reason,
     )  # fmt: skip
 
 
