@@ -12,6 +12,8 @@ from aerodb.errors import AeroError
 from aerodb.protocol.api import Ask
 from aerodb.rules.procedures import KINDS
 from aerodb.transport.tls import Caller
+from aerodb.views.procedure import MARKS
+from aerodb.web import application
 from aerodb.web.application import page_values
 from aerodb.web.pages import procedure
 from aerodb.web.rendering import render
@@ -21,6 +23,7 @@ from tests.unit.neighbours.cluster import MemoryCluster
 from tests.unit.neighbours.life import PEOPLE, ask, confirm
 
 TICKET = "CHG-7 <move>"
+CSS = Path(application.__file__).parent / "assets" / "aerodb.css"
 ADDRESS = "10.66.6.6"
 
 
@@ -111,7 +114,7 @@ def test_a_step_becomes_done_and_leads_to_its_request(room: MemoryCluster) -> No
     assert re.search(rf'done: executed at [^<]*, asked for by alice · <a href="/requests/{planned.request}">', page)
     assert "Let n3 follow n2" in words(page)
     assert "Order 3" not in page
-    assert re.search(r"</span> Fence w1 for n2</h3>\s*<p class=\"judged good\">judged now: all 9", page)
+    assert re.search(r"</span> Fence w1 for n2</h3>\s*<p class=\"outlook good\">judged now: all 9", page)
 
 
 def test_a_rejection_shows_its_evidence(room: MemoryCluster) -> None:
@@ -201,3 +204,16 @@ def test_each_line_leads_to_its_form_also_of_what_is_signed_ahead(room: MemoryCl
     page = switchover(room)
     assert f'<a href="/requests/{first}">Its plan, which awaits its confirmation</a>' in page
     assert "held by n2" in words(switchover(room, "olga"))
+
+
+def test_each_judgement_has_its_sign_and_no_other_pages_looks(room: MemoryCluster) -> None:
+    """A line's class is ruled by the walk alone: what is done or foreseen has no red bar of a failing verdict."""
+    sheet = CSS.read_text(encoding="utf-8")
+    selectors = [each.strip() for rule in re.findall(r"([^{}]+)\{", sheet) for each in rule.split(",")]
+    lines = set(re.findall(r'</h3>\s*<p class="(\w+) \w+">', switchover(room)))
+    assert len(lines) == 1
+    for name in lines:
+        assert not [each for each in selectors if re.search(rf"\.{name}\b", each) and not each.startswith(".walk ")]
+    (line,) = lines
+    for mark in MARKS:
+        assert f".walk .{mark.replace(' ', '-')} .{line}::before" in selectors, mark
