@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from aerodb.errors import AeroError
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.facts import Facts
+from aerodb.protocol.facts import Facts, State
 from aerodb.rules.ways import Step, Way, failover, failover_bare, given_up, planned, planned_bare
 from aerodb.rules.writes import newest_grant
 
@@ -112,7 +112,28 @@ def _failover(given: ProcedureGiven) -> tuple[Way, ...]:
         raise ProcedureUnsuited("no node reports, so which primary is lost is not known", field="candidate")
     if lost == candidate:
         raise ProcedureUnsuited(f"{candidate} holds the newest grant itself: it needs no election", field="candidate")
-    return _distinct(failover(given.cluster, lost, candidate), failover_bare(given.cluster, lost, candidate))
+    ways = _distinct(failover(given.cluster, lost, candidate), failover_bare(given.cluster, lost, candidate))
+    return tuple(replace(way, remarks=(*way.remarks, *_further(given, lost, candidate))) for way in ways)
+
+
+def _further(given: ProcedureGiven, lost: str, candidate: str) -> tuple[str, ...]:
+    """Name the standbys that receive nothing any more and have more WAL than the candidate: these can be elected."""
+    own = _end(given.facts.get(candidate))
+    others = [name for name in given.cluster.data_nodes if name not in (lost, candidate)]
+    ends = {name: _end(given.facts.get(name)) for name in others}
+    return tuple(
+        f"{name} has more WAL than {candidate}, which wal-prefix will not let be promoted with the pledge of {name}: "
+        f"aerodb procedure failover {name}"
+        for name, end in ends.items()
+        if own is not None and end is not None and end > own
+    )
+
+
+def _end(facts: Facts | None) -> tuple[int, int] | None:
+    """Return where the WAL of a node ends that receives none; None if it still does, or that is not known."""
+    instance = facts.instance if facts is not None else None
+    position = instance.position if instance is not None and instance.receiver is None else None
+    return (position.term, position.lsn.value) if position is not None and position.term is not None else None
 
 
 def _distinct(*ways: Way) -> tuple[Way, ...]:
@@ -145,10 +166,19 @@ def _return(given: ProcedureGiven) -> tuple[Way, ...]:
     if node == primary:
         raise ProcedureUnsuited(f"{node} holds the newest grant: it is the primary that others return to", field="node")
     orders = {"follow": "with the data that it has", "reclone": "with a new copy of the primary's data"}
+    stop = Step(action="stop", target=node)
+    before = (stop,) if stop in given.executed or _runs_as_primary(given.facts.get(node)) else ()
     return tuple(
-        Way(steps=(Step(action=action, target=node, other=primary),), stops=None, returns=None, order=order)
+        Way(steps=(*before, Step(action=action, target=node, other=primary)), stops=None, returns=None, order=order)
         for action, order in orders.items()
     )
+
+
+def _runs_as_primary(facts: Facts | None) -> bool:
+    """Tell whether a node stands as a primary and its PostgreSQL runs: then it follows nobody before it is stopped."""
+    instance = facts.instance if facts is not None else None
+    up = instance is not None and instance.state in (State.RUNNING, State.UNREACHABLE)
+    return up and facts is not None and facts.standing.role == "primary"
 
 
 def _maintenance(given: ProcedureGiven) -> tuple[Way, ...]:
