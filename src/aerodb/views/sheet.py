@@ -21,6 +21,8 @@ from aerodb.views.outage import Weight, outage, writes_notes
 
 EFFECTS, ASKED, IRREVERSIBLE = "WHAT WILL HAPPEN", "WHAT WAS ASKED FOR", "WHAT CANNOT BE UNDONE"
 TO_KNOW, HAD_IT_BEEN = "TO KNOW", "HAD IT BEEN EXECUTED"
+WERE_IT, WOULD = "WERE IT EXECUTED", "WHAT IT WOULD DO"
+"""The titles of a rejection that was only looked at: nobody has asked for anything."""
 RESULTS = {
     Result.HOLDS: ("good", "holds"),
     Result.FORESEEN: ("plain", "foreseen"),
@@ -92,6 +94,7 @@ def sheet(plan: Plan, digest: str, *, redacted: bool = False) -> Sheet:
     held, foreseen = (tuple(each for each in judged if each.mark == RESULTS[result][1]) for result in RESTING)
     failing = tuple(each for each in judged if each not in (*held, *foreseen))
     request, writes = plan.request, writes_notes(plan.notes)
+    look = request.id == LOOK_ID
     return Sheet(
         title=plan.title,
         cluster=plan.cluster_name,
@@ -101,9 +104,9 @@ def sheet(plan: Plan, digest: str, *, redacted: bool = False) -> Sheet:
         before=(*((REDACTED,) if redacted else ()), *_by_earlier_rules(plan)),
         reason=request.reason,
         operator=request.operator,
-        weights_title="" if plan.accepted else HAD_IT_BEEN,
+        weights_title="" if plan.accepted else (WERE_IT if look else HAD_IT_BEEN),
         weights=(outage(plan.notes), _loss(plan), _undone(plan)),
-        effects_title=EFFECTS if plan.accepted else ASKED,
+        effects_title=EFFECTS if plan.accepted else (WOULD if look else ASKED),
         effects=plan.effects,
         to_know=tuple(each for each in plan.notes if each not in writes),
         failing=failing,
@@ -113,7 +116,7 @@ def sheet(plan: Plan, digest: str, *, redacted: bool = False) -> Sheet:
         held_said=_held_said(len(held)),
         commit_point=plan.commit_point,
         failures=plan.failures,
-        request="none: this is a look" if request.id == LOOK_ID else request.id,
+        request="none: this is a look" if look else request.id,
         digest=digest,
         words=words_of(digest),
         fields=_fields(plan),
@@ -121,14 +124,15 @@ def sheet(plan: Plan, digest: str, *, redacted: bool = False) -> Sheet:
 
 
 def _answer(plan: Plan, failing: tuple[ShownVerdict, ...]) -> str:
+    look, count = plan.request.id == LOOK_ID, len(plan.verdicts)
     foreseen = sum(verdict.result is Result.FORESEEN for verdict in plan.verdicts)
-    if plan.accepted and foreseen:
-        hold = f"{len(plan.verdicts) - foreseen} of {len(plan.verdicts)} invariants hold, and {foreseen} are foreseen"
-        return f"ACCEPTABLE: {hold}. Nothing has been executed."
-    if plan.accepted:
-        return f"ACCEPTABLE: all {len(plan.verdicts)} invariants hold. Nothing has been executed."
-    names = ", ".join(each.name for each in failing)
-    return f"REJECTED: {names}. Nothing was executed."
+    if not plan.accepted:
+        names = ", ".join(each.name for each in failing)
+        return f"WOULD BE REJECTED: {names}." if look else f"REJECTED: {names}. Nothing was executed."
+    hold = f"all {count} invariants hold"
+    if foreseen:
+        hold = f"{count - foreseen} of {count} invariants hold, and {foreseen} are foreseen"
+    return f"ACCEPTABLE: {hold}." if look else f"ACCEPTABLE: {hold}. Nothing has been executed."
 
 
 def _by_earlier_rules(plan: Plan) -> tuple[str, ...]:
