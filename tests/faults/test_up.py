@@ -128,6 +128,8 @@ def test_ctrl_c_stops_what_a_dead_agent_left_behind(fresh: Running, *, ended: bo
         os.kill(agent, signal.SIGKILL)
         if ended:
             wait_until(lambda: _has_ended(agent))
+            assert one.process.stdout is not None
+            assert "THE AGENT OF n2 was killed by SIGKILL" in one.process.stdout.readline()
         assert _lives(fresh, "n2")
         assert one.interrupt() == 0
     assert [node for node in ("n1", "n2", "n3") if _lives(fresh, node)] == []
@@ -158,8 +160,11 @@ def _command(pid: int) -> str:
 
 
 def _has_ended(pid: int) -> bool:
-    """Tell whether a process has ended, and waits to be collected."""
-    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
+    """Tell whether a process has ended, collected or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_what_something_else_answers_for_is_not_counted_as_its_own(fresh: Running) -> None:
@@ -181,10 +186,35 @@ def test_an_agent_of_before_is_not_counted_either(fresh: Running) -> None:
     before = {node: fresh.postmaster(node) for node in fresh.cluster.data_nodes}
     with up(fresh) as one:
         assert one.greeting.count("was not started: something else listens") == 4
-        one.interrupt()
+        assert "Nothing was begun here." in one.greeting
+        assert " up in " not in one.greeting
+        assert "STILL RUNS" not in one.greeting
+        assert one.process.wait(60) == 1
     assert {node: fresh.postmaster(node) for node in fresh.cluster.data_nodes} == before
     assert all(_lives(fresh, node) for node in before)
     assert fresh.api.status().consistent
+
+
+def test_who_interrupts_the_making_of_a_cluster_starts_nothing(ports_from: int) -> None:
+    """It is made to the end, so that its folder is whole; it is said that it was not started, and how it is."""
+    first = Size(nodes=2).at_free_ports(ports_from + 300).ports_from
+    root = Path(tempfile.mkdtemp(prefix="aerodb-stopped-", dir=_folder_above())) / "cluster"
+    words = ["up", "--folder", str(root), "--nodes", "2", "--ports-from", str(first)]
+    try:
+        root.parent.chmod(0o711)
+        process = subprocess.Popen([sys.executable, "-m", "aerodb", *words], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        with process.stdout:
+            assert process.stdout.readline().startswith("Making ")
+            process.send_signal(signal.SIGINT)
+            said = process.stdout.read()
+        assert process.wait(60) == 0
+        assert "the cluster is made, and was not started" in said
+        assert " up in " not in said
+        assert "NOT UP" not in said
+        assert Layout(root=root).configuration.exists()
+    finally:
+        shutil.rmtree(root.parent)
 
 
 def test_a_cluster_with_a_witness_is_made_and_told_what_for(ports_from: int) -> None:

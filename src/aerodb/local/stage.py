@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -198,6 +199,16 @@ class Stage:
                 raise ProcessFailed(f"{name} does not answer: {said}")
             time.sleep(0.02)
 
+    @property
+    def begun(self) -> bool:
+        """Tell whether any part was begun here."""
+        return bool(self._processes)
+
+    def watch(self, told: Callable[[str, int], None]) -> None:
+        """Have `told` called, in a thread of its own, with each part that ends from now on, and its exit code."""
+        for name, process in self._processes.items():
+            threading.Thread(target=lambda n=name, p=process: told(n, p.wait()), daemon=True).start()
+
     def process(self, name: str) -> subprocess.Popen[bytes]:
         """Return one of the processes."""
         return self._processes[name]
@@ -208,14 +219,14 @@ class Stage:
         self._processes[name].wait()
 
     def stop_with_postgres(self) -> list[str]:
-        """Stop everything, even a PostgreSQL whose agent has died; return the nodes on which one still runs."""
+        """Stop everything that was begun here, even a PostgreSQL whose agent has died; return where one still runs."""
         self._revive([name for name in self._agents() if self._processes[name].poll() is not None])
         self.stop()
         # An agent that was just dying counted as alive: a process is collected only when its last thread has ended.
         killed = [name for name in self._agents() if self._processes[name].returncode < 0 and self._runs(name)]
         self._revive(killed)
         self._end(killed, signal.SIGINT)
-        return [name for name in self.cluster.data_nodes if self._runs(name)]
+        return [name for name in self.cluster.data_nodes if name in self._processes and self._runs(name)]
 
     def _agents(self) -> list[str]:
         return [member.name for member in self.cluster.members if member.name in self._processes]

@@ -54,17 +54,14 @@ def _shown(value: int) -> str:
 
 def _say_step(step: str) -> None:
     """Say what making a cluster is at."""
-    sys.stdout.write(f"Making {step}\n")
-    sys.stdout.flush()
+    _say(f"Making {step}")
 
 
 def greeting(layout: Layout, stage: Stage, seconds: float, troubles: dict[str, str], *, made: bool) -> str:
     """Return what a person sees when the cluster is up; `troubles` are the parts that are not."""
     profile = layout.profile("operator").resolve()
     lines = [
-        f"Cluster {stage.cluster.name} {'made and ' if made else ''}up in {seconds:.1f} s: "
-        f"{', '.join(each.name for each in stage.cluster.members if each.name not in troubles)}, and the control plane "
-        f"at {stage.cluster.control}.",
+        up_line(stage.cluster, seconds, troubles, made=made),
         "",
         *_not_up(troubles),
         "Connect:",
@@ -83,6 +80,32 @@ def greeting(layout: Layout, stage: Stage, seconds: float, troubles: dict[str, s
         "Ctrl-C stops everything cleanly; `aerodb up` on the same folder brings it back as it was.",
     ]
     return "\n".join(lines)
+
+
+def up_line(cluster: Cluster, seconds: float, troubles: dict[str, str], *, made: bool) -> str:
+    """Say what came up, and where the control plane is, if that did."""
+    parts = [each.name for each in cluster.members if each.name not in troubles]
+    control = [f"the control plane at {cluster.control}"] if "control" not in troubles else []
+    said = ", and ".join([*([", ".join(parts)] if parts else []), *control])
+    return f"Cluster {cluster.name} {'made and ' if made else ''}up in {seconds:.1f} s: {said or 'nothing'}."
+
+
+def not_begun(cluster: Cluster, troubles: dict[str, str]) -> str:
+    """Say that nothing was begun here, since something else listens wherever it would."""
+    lines = [
+        *(f"  {said}" for said in troubles.values()),
+        "Is it up already, by another `aerodb up`? Nothing was begun here.",
+    ]
+    return "\n".join([f"Cluster {cluster.name} was not started:", *lines])
+
+
+def ended_line(layout: Layout, name: str, code: int) -> str:
+    """Say that a part has ended by itself, or was killed; nothing starts it again."""
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"has ended with the exit code {code}"
+    if name == "control":
+        return f"THE CONTROL PLANE {how}: the nodes go on without it ({layout.logs / name}.log says more)."
+    what = f"its PostgreSQL, if it has one, may go on; aerodb status shows what is seen of {name}"
+    return f"THE AGENT OF {name} {how}: {what} ({layout.logs / name}.log says more). Nothing starts it again by itself."
 
 
 def founding_lines(cluster: Cluster) -> list[str]:
@@ -144,12 +167,18 @@ def _elsewhere(layout: Layout, stage: Stage) -> list[str]:
     ]
 
 
+def _say(text: str) -> None:
+    """Say something at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def up(root: Path, asked: dict[str, int]) -> int:
     """Make or reopen the cluster in `root`, run it until SIGINT or SIGTERM, and stop it cleanly.
 
     `asked` are the parts of its size that the command line named.
 
-    Returns 0; or 1 if PostgreSQL still runs on a node, which is named.
+    Returns 0; or 1 if PostgreSQL still runs on a node, which is named, or nothing could be begun here.
     """
     begun = time.monotonic()
     layout = Layout(root=root)
@@ -157,15 +186,21 @@ def up(root: Path, asked: dict[str, int]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     made = reopen_or_make(layout, asked)
+    if ended.is_set():
+        _say("Interrupted: the cluster is made, and was not started. `aerodb up` on the same folder starts it.")
+        return 0
     stage = Stage(layout)
     try:
         troubles = stage.start_what_starts(ended)
-        sys.stdout.write(greeting(layout, stage, time.monotonic() - begun, troubles, made=made) + "\n")
-        sys.stdout.flush()
+        if not stage.begun:
+            _say(not_begun(stage.cluster, troubles))
+            return 1
+        if not ended.is_set():
+            _say(greeting(layout, stage, time.monotonic() - begun, troubles, made=made))
+            stage.watch(lambda name, code: None if ended.is_set() else _say(ended_line(layout, name, code)))
         while not ended.wait(3600):
             pass
-        sys.stdout.write("Stopping: the control plane, the primary, the standbys.\n")
-        sys.stdout.flush()
+        _say("Stopping: the control plane, the primary, the standbys.")
     except BaseException:
         stage.stop()
         raise
