@@ -53,7 +53,7 @@ def argument_option(argument: Argument) -> click.Option:
     return click.Option(
         [argument.option, argument.name],
         required=not argument.optional,
-        metavar=argument.form,
+        metavar=argument.typed,
         help=help_text,
         shell_complete=partial(completed, argument.values),
     )

@@ -12,7 +12,7 @@ from aerodb.cli.session import ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Terminal
 from aerodb.protocol import canonical
 from aerodb.protocol.classes import MEANINGS
-from aerodb.rules.arguments import KINDS
+from aerodb.rules.arguments import KINDS, Argument
 from aerodb.rules.invariants import STABILITY, STATEMENTS, Invariant
 from aerodb.rules.specification import Action
 from aerodb.views.invariants import DIFFERENT, JUDGED, relied_on_by
@@ -70,9 +70,24 @@ def catalogue(session: Session, name: str | None, *, as_json: bool) -> int:
     elif name:
         show_action(session.terminal, chosen[0])
     else:
-        rows = [(("heading", each.name), ("plain", each.summary)) for each in chosen]
-        session.terminal.table(("ACTION", "WHAT IT DOES"), rows)
+        _list(session.terminal, chosen)
     return OK
+
+
+NAME_COLUMNS = 14
+
+
+def _list(terminal: Terminal, chosen: list[Action]) -> None:
+    """Show what each action does, and what else can be explained."""
+    terminal.line(f"{'ACTION':<{NAME_COLUMNS}}WHAT IT DOES", "heading")
+    for each in chosen:
+        for line in wrapped(each.summary, NAME_COLUMNS, f"{each.name:<{NAME_COLUMNS}}"):
+            terminal.line(line)
+    terminal.line("")
+    terminal.line("One of them, whole: aerodb catalogue ACTION. What an invariant demands:")
+    terminal.line("aerodb catalogue INVARIANT, which is one of:", "heading")
+    for line in wrapped(", ".join(str(each) for each in INVARIANTS), 2):
+        terminal.line(line)
 
 
 def document(action: Action) -> dict[str, Any]:
@@ -118,9 +133,14 @@ def _show_invariant(terminal: Terminal, invariant: Invariant, *, as_json: bool) 
 
 def usage(action: Action) -> str:
     """Return how an action is typed."""
-    words = [(each, f"{each.option} {each.form}") for each in action.arguments]
+    words = [(each, f"{each.option} {each.typed}") for each in action.arguments]
     options = [f"[{said}]" if each.optional else said for each, said in words]
     return " ".join(["aerodb", action.name, "NODE", *options, "--reason TEXT"])
+
+
+def _meaning(argument: Argument) -> str:
+    """Return what an argument is; of one that the command completes, what it is for."""
+    return argument.help if argument.typed != argument.form else KINDS[argument.kind].meaning
 
 
 def show_action(terminal: Terminal, action: Action) -> None:
@@ -129,7 +149,7 @@ def show_action(terminal: Terminal, action: Action) -> None:
     sentences = {
         "": (action.summary,),
         "NODE": (action.target,),
-        **{each.form: (f"{each.option}: {KINDS[each.kind].meaning}",) for each in action.arguments},
+        **{each.typed: (f"{each.option}: {_meaning(each)}",) for each in action.arguments},
         EFFECTS: action.effects,
         IRREVERSIBLE: action.irreversible,
         "OUTAGE": (action.outage,),

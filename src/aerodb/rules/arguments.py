@@ -84,6 +84,11 @@ class Argument:
         return "|".join(self.choices) or KINDS[self.kind].form
 
     @property
+    def typed(self) -> str:
+        """Return how the argument is typed in a terminal, where the command fills in the rest."""
+        return KINDS[self.kind].typed or self.form
+
+    @property
     def pattern(self) -> str:
         """Return a regular expression, for browsers and schemas, that every well-formed value matches in full."""
         return "|".join(self.choices) or KINDS[self.kind].pattern
@@ -118,9 +123,10 @@ class Given:
 class ArgumentKind:
     """One kind of argument.
 
-    `form` stands in usage lines; `meaning` and `example` are for people. Every well-formed value matches `pattern`, and
-    others may; it is a regular expression for browsers, JSON Schema and Python alike. `check` refuses a value in any
-    other form; `values` lists all possible values, or returns None.
+    `form` stands in usage lines; `typed` in a terminal's, where the command completes what is typed (empty: as `form`).
+    `meaning` and `example` are for people. Every well-formed value matches `pattern`, and others may; it is a regular
+    expression for browsers, JSON Schema and Python alike. `check` refuses a value in any other form; `values` lists all
+    possible values, or returns None.
     """
 
     form: str
@@ -130,6 +136,7 @@ class ArgumentKind:
     characters_max: int
     check: Callable[[Given], object]
     values: Callable[[Argument, Cluster], tuple[str, ...] | None]
+    typed: str = ""
 
 
 def _malformed(meaning: str, text: str, field: str) -> ArgumentMalformed:
@@ -318,6 +325,7 @@ KINDS: dict[KindName, ArgumentKind] = {
     ),
     "earlier": ArgumentKind(
         form="ACTION:NODE:ID",
+        typed="ACTION:NODE",
         meaning="the request before is named by its action, its node and its id, which it is then made with",
         example="demote:n1:00000000-0000-4000-8000-000000000000",
         pattern=EARLIER_PATTERN,
@@ -327,6 +335,7 @@ KINDS: dict[KindName, ArgumentKind] = {
     ),
     "later": ArgumentKind(
         form="ID:DIGEST",
+        typed="REQUEST",
         meaning="the request after is named by its id and the digest of its plan",
         example="00000000-0000-4000-8000-000000000000:sha256:" + "0" * 64,
         pattern=LATER_PATTERN,

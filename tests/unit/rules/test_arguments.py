@@ -129,5 +129,5 @@ def test_the_matrix_lists_what_can_be_listed(kind: KindName, expected: set[str])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_its_option_and_its_place_on_the_page(kind: KindName) -> None:
     """The command line and the documentation know each kind by the table alone."""
-    assert argument_option(argument_of(kind)).metavar == argument_of(kind).form
+    assert argument_option(argument_of(kind)).metavar == argument_of(kind).typed
     assert f"\n## {kind}\n" in arguments_page()
