@@ -32,6 +32,7 @@ from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.ahead import AFTER
 from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, RequestLine
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, Request
 from aerodb.rules.arguments import Argument
 from aerodb.rules.explain import check_request
@@ -55,8 +56,14 @@ def argument_option(argument: Argument) -> click.Option:
         required=not argument.optional,
         metavar=argument.typed,
         help=help_text,
-        shell_complete=partial(completed, argument.values),
+        shell_complete=partial(completed, partial(_typed_values, argument)),
     )
+
+
+def _typed_values(argument: Argument, cluster: Cluster) -> tuple[str, ...] | None:
+    """Return what can be typed for an argument: of the request before, its action and its node."""
+    before = tuple(f"{action}:{node}" for action in argument.choices_before for node in cluster.data_nodes)
+    return before or argument.values(cluster)
 
 
 def node_argument() -> click.Argument:

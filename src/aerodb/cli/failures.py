@@ -13,6 +13,14 @@ BY_DOMAIN = {"input": USAGE, "transport": TRANSPORT}
 BY_RESULT = {"executed": OK, "not executed": REJECTED, "unknown": UNKNOWN, "held": AWAITED}
 
 
+class RequestAmbiguous(AeroError):
+    """What was typed begins the ids of several requests."""
+
+    code = "input.request-ambiguous"
+    status = 400
+    title = "Several requests begin so"
+
+
 class TerminalMissing(AeroError):
     """An action was asked for where nobody can read its plan or type its confirmation."""
 

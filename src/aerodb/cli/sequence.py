@@ -11,6 +11,7 @@ import uuid
 from aerodb.cli import verification
 from aerodb.cli.failures import OutcomeUnverified, PlanAltered
 from aerodb.cli.held import check_held, show_held
+from aerodb.cli.named import whole_id
 from aerodb.cli.outcome import show_outcome
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
@@ -44,13 +45,14 @@ def in_sequence(session: Session, profile: Profile, node: str, arguments: dict[s
     text = arguments.get(THEN)
     if text is None:
         return str(uuid.uuid4()), completed_after(arguments)
-    named = text.partition(":")[0]
+    typed, _, digest = text.partition(":")
+    named = whole_id(session.connect(profile, READ_TIMEOUT_SECONDS), typed)
     decision, plan = _planned(session, profile, named)
     earlier = read_earlier(plan.request.arguments.get(AFTER, ""), THEN)
     if earlier.target != node:
         raise PlanAltered(f"{named} comes after {earlier.words}, and not after a request to {node}")
     then = Later(request=named, plan=plan_digest(decision.plan or ""))
-    if ":" in text and text != str(then):
+    if digest and digest != then.plan:
         raise PlanAltered(f"the plan of {named} has another digest than is named: {then.plan}")
     return earlier.request, {**arguments, THEN: str(then)}
 

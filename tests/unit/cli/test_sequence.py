@@ -1,5 +1,6 @@
 """Signed ahead, as it is typed: the promotion first, which is held; then the demotion, which runs both."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -34,6 +35,12 @@ def first_command(shown: Shown) -> list[str]:
     words = shlex.split(found[1])
     assert words[-2:] == list(WHY)
     return words
+
+
+def _lines(stage: Stage) -> list[dict[str, object]]:
+    """Return the lines of the list of requests."""
+    found: list[dict[str, object]] = json.loads(stage.get("/v1/requests"))["requests"]
+    return found
 
 
 def held(stage: Stage) -> list[str]:
@@ -224,3 +231,22 @@ def test_a_held_order_that_another_one_drops_is_said_by_the_call_that_drops_it(s
     shown = stage.run("checkpoint", "n2", *WHY, typed="n2\n")
     assert shown.code == 0, shown.plain + shown.err
     assert f"What became of request {later} is not shown" in " ".join(shown.plain.split())
+
+
+def test_a_request_is_named_by_how_its_id_begins(stage: Stage) -> None:
+    """As lists show it: to see it, to ask for it, and to have it follow; what begins several ids names none."""
+    words = held(stage)
+    at = words.index("--then") + 1
+    later = words[at]
+    assert f"request {later}" in stage.run("show", later[:8]).plain
+    assert "kernel.order-held" in stage.run("outcome", later[:8]).err + stage.run("outcome", later[:8]).plain
+    assert stage.run(*words[:at], later[:8], *words[at + 1 :], typed="n1\n").code == 0
+    unknown = stage.run("show", "0000-none")
+    assert "request-unknown" in unknown.err
+    several = {
+        "requests": [{**each, "request": "abcd" + str(each["request"])[4:]} for each in _lines(stage)],
+        "next": None,
+    }
+    stage.alter["GET /v1/requests"] = lambda _: canonical.encode(several)
+    refused = stage.run("show", "abcd")
+    assert (refused.code, "input.request-ambiguous" in refused.err) == (2, True)
