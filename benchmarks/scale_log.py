@@ -31,8 +31,12 @@ from aerodb.audit.store.seal import file_digests, remove_seal, write_seal
 from aerodb.audit.tree import Frontier, leaf_hash
 from aerodb.control.agents import Agents
 from aerodb.control.comparison import Comparisons
+from aerodb.control.cosigning import LogWitnesses
+from aerodb.control.dispatch import Dispatcher
 from aerodb.control.meters import Meters
 from aerodb.control.reading import Reader
+from aerodb.control.record import Recorder
+from aerodb.control.sequences import Sequences
 from aerodb.control.versions import KnownVersions
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
@@ -247,4 +251,7 @@ def _reader(log: Log, folder: Path) -> Reader:
     Authority(cluster.id).issue(folder, "control", "control")
     meters = Meters(log)
     agents, comparisons = Agents(cluster, tls_in(folder), meters), Comparisons(cluster, log, meters)
-    return Reader(KnownVersions(cluster), agents, log, comparisons, lambda _: False)
+    recorder = Recorder(log, canonical.encode(cluster), meters)
+    dispatcher = Dispatcher(cluster, agents, recorder, comparisons, LogWitnesses(cluster, log, {}))
+    sequences = Sequences(cluster, agents, recorder, dispatcher, comparisons)
+    return Reader(KnownVersions(cluster), agents, log, comparisons, lambda _: False, sequences)

@@ -2,9 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-import msgspec
-from msgspec.structs import replace
-
 from aerodb.audit.chain import along, judged_along
 from aerodb.audit.checks import replayed
 from aerodb.audit.clocks import stamp, went_back_from
@@ -28,8 +25,6 @@ from aerodb.past.held import frozen
 from aerodb.past.speaking import SPOKEN, rules_told
 from aerodb.protocol import canonical
 from aerodb.protocol.api import (
-    AWAITS_TURN,
-    NOT_HELD,
     AsOf,
     Cell,
     Decision,
@@ -95,8 +90,7 @@ class Reader:
         asked = self._sequences.waiting()
         collected = self._looks.now(speaks)
         self._versions.reported(collected.everyone)
-        if collected.rules == RULES:  # In earlier ones nobody says what they hold.
-            self._sequences.reported(collected.everyone, asked)
+        self._sequences.reported(collected, asked)
         snapshot, judged = collected.snapshot, judged and not collected.differ
         return Status(
             cluster=self._cluster.id,
@@ -113,7 +107,7 @@ class Reader:
             log_views=self._comparisons.reported(collected.everyone),
             certificates=expiry.known(),
             earlier=collected.earlier(speaks),
-            unheld=(RULES in speaks and self._sequences.unheld_by()) or msgspec.UNSET,
+            unheld=self._sequences.unheld_by(speaks),
         )
 
     def _matrix(self, collected: Collected, operator: str) -> tuple[Cell, ...]:
@@ -255,14 +249,11 @@ class Reader:
             RecordUnknown: there is none.
         """
         data = self._log.record(sequence)
-        return ProvenEntry(
-            sequence=sequence, record=data.decode(), proof=self._log.proof(sequence),
-            went_back_from=self._went_back_from(sequence, data),
-        )  # fmt: skip
+        proof, back = self._log.proof(sequence), self._went_back_from(sequence, data)
+        return ProvenEntry(sequence=sequence, record=data.decode(), proof=proof, went_back_from=back)
 
     def _entry(self, sequence: int, data: bytes) -> LogEntry:
-        went_back = self._went_back_from(sequence, data)
-        return LogEntry(sequence=sequence, record=data.decode(), went_back_from=went_back)
+        return LogEntry(sequence=sequence, record=data.decode(), went_back_from=self._went_back_from(sequence, data))
 
     def _went_back_from(self, sequence: int, data: bytes) -> str:
         """Return the time of the record right before a record, where that is later than its own."""
@@ -359,9 +350,7 @@ class Reader:
         return tuple(found)
 
     def _line(self, records: list[Record]) -> RequestLine:
-        line = line_of(records, awaits=self._awaits(records[0].request))
-        dropped = line.state == AWAITS_TURN and self._sequences.unheld(line.request)
-        return replace(line, state=NOT_HELD) if dropped else line
+        return self._sequences.told(line_of(records, awaits=self._awaits(records[0].request)))
 
     def _text(self, digest: str) -> str | None:
         found = self._log.blob(digest) if digest else None
@@ -376,9 +365,8 @@ class Reader:
         """
         records = [decode_record(data) for _, data in self.records(request)]
         found = next((record for record in records if record.plan and record.snapshot), None)
-        blobs = (
-            [self._log.blob(digest) for digest in (found.plan, found.snapshot, found.configuration)] if found else []
-        )
+        digests = (found.plan, found.snapshot, found.configuration) if found else ()
+        blobs = [self._log.blob(digest) for digest in digests]
         if not blobs or any(blob is None for blob in blobs):
             raise RequestNotFound(f"the log holds no plan of {request}", field="request")
         text, snapshot, configuration = (blob or b"" for blob in blobs)

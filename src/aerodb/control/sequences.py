@@ -8,28 +8,28 @@
 """
 
 import threading
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from aerodb.audit.comparison import check_comparisons, path_texts, seen_by
 from aerodb.audit.note import stated_size
-from aerodb.control.agents import Agents
+from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.dispatch import Dispatcher, LoggedAt
 from aerodb.control.errors import SuccessorUnknown
 from aerodb.control.record import Became, Recorder
-from aerodb.control.snapshot import collect_late
+from aerodb.control.snapshot import Collected, collect_late
 from aerodb.errors import AeroError
 from aerodb.logs import say
 from aerodb.protocol import canonical
 from aerodb.protocol.ahead import AFTER, THEN, Earlier, Later, read_earlier, read_later
-from aerodb.protocol.api import Done
+from aerodb.protocol.api import AWAITS_TURN, NOT_HELD, Done, RequestLine
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Confirmation, Plan, Request, Snapshot, Trigger, plan_digest
 from aerodb.protocol.signed import Signed
-from aerodb.rules.view import Peer, open_report
+from aerodb.rules.invariants import RULES
+from aerodb.rules.view import open_report
 from aerodb.tracing import span
 
 SEQUENCE_ENDED = "control.sequence-ended"
@@ -128,23 +128,27 @@ class Sequences:
         with self._lock:
             return frozenset(self._waiting)
 
-    def reported(self, everyone: Mapping[str, Peer], asked: frozenset[str]) -> None:
-        """Note which orders their nodes report to hold no more; `asked` were held before the nodes were asked."""
+    def reported(self, collected: Collected, asked: frozenset[str]) -> None:
+        """Note which orders their nodes report to hold no more; `asked` were held before the nodes were asked.
+
+        In earlier rules no report says what a node holds.
+        """
         with self._lock:
-            for request in asked & self._waiting.keys():
-                peer = everyone.get(self._waiting[request].plan.request.target)
+            for request in asked & self._waiting.keys() if collected.rules == RULES else ():
+                peer = collected.everyone.get(self._waiting[request].plan.request.target)
                 if peer is not None and (not peer.facts.held or peer.facts.held.request != request):
                     self._unheld.add(request)
 
-    def unheld(self, request: str) -> bool:
-        """Tell whether an order was held, and its node has reported since that it is no more; its turn never came."""
-        return request in self._unheld and request in self._waiting
+    def told(self, line: RequestLine) -> RequestLine:
+        """Return a request's line; whose node has reported that it holds its order no more awaits no turn."""
+        dropped = line.state == AWAITS_TURN and line.request in self._unheld and line.request in self._waiting
+        return msgspec.structs.replace(line, state=NOT_HELD) if dropped else line
 
-    def unheld_by(self) -> dict[str, str]:
-        """Return the requests whose orders are so, each by its node."""
+    def unheld_by(self, speaks: Rules) -> dict[str, str] | msgspec.UnsetType:
+        """Return the requests whose orders are so, each by its node, for who speaks these rules; unset: none is."""
         with self._lock:
             found = [(self._waiting[each].plan.request.target, each) for each in self._unheld & self._waiting.keys()]
-        return dict(sorted(found))
+        return dict(sorted(found)) if found and RULES in speaks else msgspec.UNSET
 
     def answered(self, done: Done) -> None:
         """Carry no order on of which its node has signed that it never ran."""
