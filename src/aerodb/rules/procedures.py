@@ -166,8 +166,9 @@ def _return(given: ProcedureGiven) -> tuple[Way, ...]:
     if node == primary:
         raise ProcedureUnsuited(f"{node} holds the newest grant: it is the primary that others return to", field="node")
     orders = {"follow": "with the data that it has", "reclone": "with a new copy of the primary's data"}
-    stop = Step(action="stop", target=node)
-    before = (stop,) if stop in given.executed or _runs_as_primary(given.facts.get(node)) else ()
+    stop, start = Step(action="stop", target=node), Step(action="start", target=node)
+    stopped = stop in given.executed and start not in given.executed  # For this, and not for other work on the node.
+    before = (stop,) if stopped or _runs_as_primary(given.facts.get(node)) else ()
     return tuple(
         Way(steps=(*before, Step(action=action, target=node, other=primary)), stops=None, returns=None, order=order)
         for action, order in orders.items()

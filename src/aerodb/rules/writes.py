@@ -177,7 +177,8 @@ def _unobserved(cluster: Cluster, facts: Mapping[str, Facts], granted: Candidacy
     headline = f"unknown: {granted.node}, primary of term {granted.term}, is not observed"
     may = f"{granted.node} may still run, and acknowledge commits."
     idle = [name for name in able if name in facts and denied(facts[name], granted.node)]
-    again = (f"Now {', '.join(idle)} receive nothing, and connect again by themselves: they are not fenced.",)
+    who, verb = ", ".join(idle), "receives" if len(idle) == 1 else "receive"
+    again = (f"{who} {verb} nothing now, and connect again by themselves: not fenced.",)
     return _doubted(cluster, facts, granted, headline, may, *(again if idle and cluster.quorum else ()))
 
 

@@ -137,7 +137,7 @@ def test_what_is_wrong_and_the_table_fit_a_screen(stage: Stage, gone: str) -> No
     if gone in states:
         stage.change("n1", state=states[gone], senders=())
     elif gone == "silent":
-        stage.missing["n1"] = "n1 at 127.0.0.1:7401 cannot be reached: [Errno 111] Connection refused"
+        stage.missing["n1"] = "n1 at 127.0.0.1:7401 cannot be reached: connection refused"
     else:
         stage.change("n3", state=State.CRASHED, receiver=None)
     if gone != "standby":

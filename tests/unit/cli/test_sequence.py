@@ -239,7 +239,7 @@ def test_a_request_is_named_by_how_its_id_begins(stage: Stage) -> None:
     at = words.index("--then") + 1
     later = words[at]
     assert f"request {later}" in stage.run("show", later[:8]).plain
-    assert "kernel.order-held" in stage.run("outcome", later[:8]).err + stage.run("outcome", later[:8]).plain
+    assert f"aerodb decline {later}" in stage.run("outcome", later[:8]).plain
     assert stage.run(*words[:at], later[:8], *words[at + 1 :], typed="n1\n").code == 0
     unknown = stage.run("show", "0000-none")
     assert "request-unknown" in unknown.err

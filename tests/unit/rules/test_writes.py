@@ -117,7 +117,7 @@ def test_a_standby_that_would_connect_again_is_not_fenced() -> None:
         silent = with_instance(silent, name, receiver=None)
     found = _found(silent)
     assert found.acknowledged == "unknown"
-    assert found.details[1] == "Now n2, n3 receive nothing, and connect again by themselves: they are not fenced."
+    assert found.details[1] == "n2, n3 receive nothing now, and connect again by themselves: not fenced."
     down = with_instance(with_instance(silent, "n2", state=State.STOPPED), "n3", state=State.CRASHED)
     assert _found(down).acknowledged == "no"
 
