@@ -38,7 +38,7 @@ test: $(STAMP) ## Pass every test: lint, types, rules, explorer, real processes,
 	$(RUN) -m pytest -n 2 --dist loadgroup -p tests.covered
 
 floors: $(STAMP) ## Run the unit tests, and raise the floors under what they cover of what decides.
-	$(RUN) -m pytest -n 2 --dist loadgroup -p tests.covered --raise-floors tests/unit
+	$(RUN) -m pytest -n 2 --dist loadgroup -p tests.covered --raise-floors tests/unit tests/exhaustive/audit
 
 # Playwright drives the system's Chromium, and brings none of its own.
 $(BROWSER): $(STAMP)

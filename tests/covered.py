@@ -1,7 +1,7 @@
 """A floor under the coverage of what decides: a plugin of pytest that `make test` loads (`-p tests.covered`).
 
 - Measured are lines and branches of the packages in `PACKAGES`, as they are installed, in those packages' own unit
-  tests alone, and only in those that aim at something: what goes through everything would hide what no test aims at.
+  tests and the forgeries of logs alone: what goes through everything would hide what no test aims at.
 - Each file has its floor in `floors.txt`, in whole per cent, which only ever rises: where less is covered the tests
   fail, with the file's name. `-p tests.covered --raise-floors` writes what is covered now, where it is more.
 - Coverage is counted differently by each version of Python: only the version that the floors name is held to them.
@@ -18,7 +18,9 @@ import coverage
 import pytest
 
 PACKAGES = ("aerodb.rules", "aerodb.audit", "aerodb.control", "aerodb.protocol")
-AIMED = ("tests/unit/audit/", "tests/unit/control/", "tests/unit/protocol/", "tests/unit/rules/")
+AIMED = (
+    "tests/exhaustive/audit/", "tests/unit/audit/", "tests/unit/control/", "tests/unit/protocol/", "tests/unit/rules/",
+)  # fmt: skip
 EVERYTHING = (
     "tests/unit/rules/test_late.py::test_every_unstable",
     "tests/unit/rules/test_matrix.py", "tests/unit/rules/test_ways.py",
@@ -58,7 +60,7 @@ def measured(data: Path | None) -> coverage.Coverage:
 
 
 def aims(item: pytest.Item) -> bool:
-    """Tell whether a test is a unit test that aims at something."""
+    """Tell whether a test aims at something that decides."""
     return item.nodeid.startswith(AIMED) and not item.nodeid.startswith(EVERYTHING)
 
 

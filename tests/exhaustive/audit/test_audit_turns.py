@@ -14,6 +14,7 @@ from aerodb.audit.turns import UNTOLD
 from aerodb.control.record import line_of, telling
 from aerodb.errors import EvidenceInvalid
 from aerodb.protocol import canonical
+from tests.exhaustive.audit.test_audit_meaning import names, three_ways
 from tests.unit.audit.forging import Forged, Forgery
 from tests.unit.audit.sequencing import (
     AHEAD_CONFIRMED,
@@ -29,7 +30,6 @@ from tests.unit.audit.sequencing import (
     TURN_FORGERIES,
     TURN_FORGERIES_OF_A_WHOLE,
 )
-from tests.unit.audit.test_audit_meaning import names, three_ways
 
 
 def test_an_honest_sequence_is_intact_authentic_and_replayed(honest_turn: Forged, tmp_path: Path) -> None:
