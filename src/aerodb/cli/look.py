@@ -153,14 +153,18 @@ def show_remarks(terminal: Terminal, found: Writes, remarks: list[Unusual]) -> N
     for each in deviating:
         indent = 4 if each.follows else 2
         mark = MARKS[each.style][0 if terminal.draws else 1]
-        text = escape(whole_text(each))  # One line each where a program reads it.
+        text = escape(whole_text(each))
         whole = COMMAND.sub(lambda found: found[0].replace(" ", "\0"), text)  # It is copied as it stands.
-        rows = wrapped(whole, indent, f"{mark} ") if terminal.stdout.isatty() else [f"{mark} ".rjust(indent) + whole]
-        for row in rows:
+        for row in _rows(terminal, whole, indent, f"{mark} "):
             terminal.line(row.replace("\0", " "), each.style)
     for each in others:
         terminal.line(escape(each.text), each.style)
     terminal.line("")
+
+
+def _rows(terminal: Terminal, text: str, indent: int, first: str = "") -> list[str]:
+    """Return a text as a terminal's lines, broken at spaces; one line where a program reads it."""
+    return wrapped(text, indent, first) if terminal.stdout.isatty() else [f"{first.rjust(indent)}{text}"]
 
 
 def show_actions(terminal: Terminal, answer: api.Status, names: list[str]) -> None:
@@ -180,9 +184,11 @@ def show_writes(terminal: Terminal, found: Writes) -> None:
     """Show whether commits can be acknowledged now: the first thing that anyone wants to know."""
     drawn, plain = WRITES_MARKS[found.acknowledged]
     mark = drawn if terminal.draws else plain
-    terminal.line(escape(f"{mark} Writes: {found.headline}"), writes_style(found))
+    for row in _rows(terminal, escape(f"Writes: {found.headline}"), 2, f"{mark} "):
+        terminal.line(row, writes_style(found))
     for sentence in found.details:
-        terminal.line(escape(f"  {sentence}"))
+        for row in _rows(terminal, escape(sentence), 2):
+            terminal.line(row)
     terminal.line("")
 
 

@@ -145,6 +145,7 @@ def test_what_is_wrong_and_the_table_fit_a_screen(stage: Stage, gone: str) -> No
             stage.change(name, receiver=None)
     shown = [each for each in stage.run("status").plain.rstrip("\n").splitlines() if not each.startswith("w1")]
     assert sum(max(-(-len(each) // 80), 1) for each in shown) < 24, "\n".join(shown)
+    assert all(len(each) <= 80 for each in shown if "Writes" in each)
 
 
 @pytest.mark.parametrize(
