@@ -132,7 +132,7 @@ def _answer(plan: Plan, failing: tuple[ShownVerdict, ...]) -> str:
     hold = f"all {count} invariants hold"
     if foreseen:
         hold = f"{count - foreseen} of {count} invariants hold, and {foreseen} are foreseen"
-    return f"ACCEPTABLE: {hold}." if look else f"ACCEPTABLE: {hold}. Nothing has been executed."
+    return f"ACCEPTABLE: {hold}." if look else f"ACCEPTABLE: {hold}. Nothing is executed before it is confirmed."
 
 
 def _by_earlier_rules(plan: Plan) -> tuple[str, ...]:

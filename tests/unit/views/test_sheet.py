@@ -96,7 +96,7 @@ def test_the_reason_of_a_loss_is_what_is_not_proven() -> None:
 
 def test_a_look_says_nothing_of_what_was_asked_for_or_executed() -> None:
     """Nobody has asked for anything: a plan that is looked at is no request, whether or not it would be accepted."""
-    told = ("was executed", "been executed", "HAD IT", "ASKED FOR", "REJECTED: ")
+    told = ("is executed before", "was executed", "been executed", "HAD IT", "ASKED FOR", "REJECTED: ")
     text = ""
     for scene in (healthy(), with_instance(healthy(), "n1", senders=())):
         for request, looks in ((first(), False), (replace(first(), id=LOOK_ID), True)):
