@@ -25,6 +25,10 @@ def show_dropped(terminal: Terminal, cluster: Cluster, caller: Caller, node: str
             said = f"What became of request {each.request} is not shown: {error.message}"
             terminal.line(escape(f"{said}: aerodb outcome {each.request}"), "warn")
             continue
+        if each.result != "not executed":
+            said = f"What became of request {each.request}, which {node} held: {each.result.upper()} ({each.code})"
+            terminal.line(escape(f"{said}: aerodb outcome {each.request}"), "warn")
+            continue
         said = f"{node} held the order of request {each.request}, and has dropped it: {each.result.upper()}"
         terminal.line(escape(f"{said} ({each.code})."), "warn")
         terminal.line("  It never runs any more; ask for it anew if it is still wanted.", "dim")

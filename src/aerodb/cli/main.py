@@ -6,26 +6,31 @@ Nearly all of the first moments are imports: who stops the command by hand then 
 import io
 import os
 import sys
+from collections.abc import Callable
 
 STOPPED = 1
 
 
 def main() -> None:
     """Run the command line and exit."""
+    said = "stopped by hand, before anything was begun"
     try:
-        code = _run(sys.argv[1:])
+        command = _prepared(sys.argv[1:])
+        said = "stopped by hand"  # From here on something may have been sent.
+        code = command()
     except KeyboardInterrupt:
-        sys.stderr.write("input.stopped: stopped by hand, before anything was begun\n")
+        sys.stderr.write(f"input.stopped: {said}\n")
         code = STOPPED
     sys.exit(code)
 
 
-def _run(words: list[str]) -> int:
+def _prepared(words: list[str]) -> Callable[[], int]:
+    """Return what runs the command, with all that it needs imported."""
     from aerodb.cli.help import COMPLETE_VARIABLE, help_text, version_text
 
     if words in ([], ["-h"], ["--help"], ["--version"]) and COMPLETE_VARIABLE not in os.environ:
         sys.stdout.write((version_text() if words == ["--version"] else help_text()) + "\n")
-        return 0 if words else 2
+        return lambda: 0 if words else 2
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # A document is UTF-8; on a terminal a locale must not hide a plan.
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
@@ -34,4 +39,4 @@ def _run(words: list[str]) -> int:
     from aerodb.cli.session import Session
 
     private.begin()
-    return run(words, Session())
+    return lambda: run(words, Session())

@@ -9,6 +9,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from aerodb.audit.evidence import Evidence
 from aerodb.audit.findings import Finding
 from aerodb.audit.makers import VersionMaker
@@ -55,6 +58,7 @@ from aerodb.protocol.credentials import Authenticator, CreationOptions, RequestO
 from aerodb.protocol.envelope import Configurations
 from aerodb.protocol.procedure import Procedure
 from aerodb.protocol.timeline import Timeline
+from aerodb.rules.invariants import RULES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +134,8 @@ class Access:
 
     def confirm(self, request: str, signature: str) -> Done:
         """Log a confirmation, send the order, once, and return the outcome. Raises what `Confirmer.confirm` does."""
-        return self._parts.confirmer.confirm(self.person, request, signature)
+        done = self._parts.confirmer.confirm(self.person, request, signature)
+        return done if RULES in self._speaks else replace(done, dropped=UNSET)  # Earlier rules know none.
 
     def sign_first(self, request: str, signature: str) -> RequestLine:
         """Log the requester's signature, where a second person is due. Raises what `Confirmer.sign_first` does."""

@@ -89,7 +89,7 @@ class Agents:
         self._meters = meters
         self._lock = threading.Lock()
         self._idle: dict[str, list[Kept]] = {}
-        self._greetings: list[Future[None]] = []
+        self._greetings: dict[str, Future[None]] = {}
         self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="agent")
 
     def _client(self, node: str, seconds_max: float) -> Client:
@@ -158,9 +158,9 @@ class Agents:
 
         So it need not ask them first, while writes stand still.
         """
-        asked = [self._pool.submit(self._greeted, name) for name in nodes]
-        with self._lock:
-            self._greetings = [*(each for each in self._greetings if not each.done()), *asked]
+        with self._lock, suppress(RuntimeError):  # The process ends: then they are asked without it, if at all.
+            for name in nodes:
+                self._greetings[name] = self._pool.submit(self._greeted, name)
 
     def _greeted(self, node: str) -> None:
         with self._kept(node) as kept, suppress(AeroError):  # One that does not answer is silent when it is asked.
@@ -168,8 +168,9 @@ class Agents:
 
     def read_late(self, nodes: Iterable[str], nonce: str, rules: Rules = SPOKEN) -> Read:
         """Return one read of some nodes: what they say once a confirmation is logged, `nonce` being its digest."""
+        nodes = tuple(nodes)
         with self._lock:
-            greetings, self._greetings = self._greetings, []
+            greetings = [each for name in nodes if (each := self._greetings.pop(name, None)) is not None]
         wait(greetings)  # Their connections are those that are used now.
         with ExitStack() as stack:
             kept = {name: stack.enter_context(self._kept(name)) for name in nodes}

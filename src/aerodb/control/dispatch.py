@@ -97,7 +97,7 @@ class Dispatcher:
             )
             became = self.became(plan.request, digest, signed)
             if THEN in plan.request.arguments and became.result == "executed":
-                self._agents.greet(each.name for each in self._cluster.members if each.name != plan.request.target)
+                self._agents.greet(plan.reports)  # Who was silent then is not waited for.
         except AeroError as error:
             became = Became(result=error.executed, signed=None, code=error.code, message=error.message)
         return self.recorded(plan.request, digest, became, late=said)
@@ -154,6 +154,8 @@ class Dispatcher:
         if became.result == "executed" and became.signed is not None:
             self._recorder.versions.executed(request)
         try:
+            if self._recorder.ends(request.id):  # What comes after its one outcome was found out.
+                established, late = True, b""
             sequence = self._recorder.outcome(request, plan, became, established=established, late=late)
         except AeroError as error:
             # The action is over; that it cannot be recorded now must not hide its outcome from the one who asked.

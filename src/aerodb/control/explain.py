@@ -130,9 +130,8 @@ class Explainer:
         What its node would refuse, for a version of the configuration that it has taken since, awaits none.
         """
         with self._lock:
-            pending = self._pending.get(request)
-            waits = pending is not None and not self._recorder.versions.passed(pending.plan)
-            return waits or request in self._asked or request in self._decided
+            under_way = request in self._asked or request in self._decided
+        return under_way or self._pends(request)
 
     @contextmanager
     def taken(self, pending: Pending) -> Iterator[bool]:
@@ -244,12 +243,20 @@ class Explainer:
         became = f"{last.event} {last.result or last.code}".strip()
         if not same:
             raise KeyReused(f"the id was used for {first.action} {first.target}: {became}", request=request.id)
-        if THEN in request.arguments:
+        executed = executed_by(records)
+        if self._pends(request.id):
+            became = f"{became}; it awaits its confirmation: aerodb confirm {request.id}"
+        elif THEN in request.arguments and executed == "not executed":
             became = f"{became}. {over_sentence(read_later(request.arguments[THEN]).request)}"
         raise RequestKnown(
-            f"what became of it: {became}", request=request.id, invariants=last.invariants,
-            executed=executed_by(records),
-        )  # fmt: skip
+            f"what became of it: {became}", request=request.id, invariants=last.invariants, executed=executed
+        )
+
+    def _pends(self, request: str) -> bool:
+        """Tell whether a plan awaits a confirmation that its node would take."""
+        with self._lock:
+            pending = self._pending.get(request)
+            return pending is not None and not self._recorder.versions.passed(pending.plan)
 
     def _plan(self, person: Operator, request: Request, speaks: Rules) -> Planned:
         require(person, Right.REQUEST)

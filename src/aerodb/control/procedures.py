@@ -130,8 +130,10 @@ class Procedures:
             except SequenceMalformed:
                 continue
             else:
-                if state in ("planned", AWAITS_SECOND):
+                if state == "planned":
                     yield held.request, True
+                elif state in ("refused", AWAITS_SECOND):  # Nothing was planned under it yet; or others sign it next.
+                    yield held.request, False
 
     def _orders(
         self, kind: ProcedureKind, nodes: Mapping[str, str], ground: ProcedureGround, executed: Mapping[Step, StepDone]

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from aerodb.audit.note import stated_size
-from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, LaterRecord, Record, RecordOne, TurnRecord
+from aerodb.audit.record import MESSAGE_CHARACTERS_MAX, LaterRecord, Record, RecordOne, TurnRecord, decode_record
 from aerodb.audit.store import Log
 from aerodb.control.allowance import Allowance
 from aerodb.control.errors import ConfirmationReplayed
@@ -277,6 +277,11 @@ class Recorder:
             PlanNotPending: the plan's node has taken a later version of the configuration by now.
         """
         return self._write(plan.request, "triggered", {}, plan, plan=plan_digest(text), outcome=outcome)
+
+    def ends(self, request: str) -> list[tuple[int, Record]]:
+        """Return the records that say what became of a request, with their places in the log."""
+        records = ((each, decode_record(self.log.record(each))) for each in self.log.sequences_of(request))
+        return [(sequence, record) for sequence, record in records if record.event in ENDS]
 
     def outcome(self, request: Request, plan: str, became: Became, *, established: bool, late: bytes = b"") -> int:
         """Record what became of a request, and what its target's peers said `late`, as the order carried it."""

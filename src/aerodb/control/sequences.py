@@ -18,7 +18,7 @@ from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.dispatch import Dispatcher, LoggedAt
 from aerodb.control.errors import SuccessorUnknown
-from aerodb.control.record import Became, Recorder
+from aerodb.control.record import Became, Recorder, executed_by
 from aerodb.control.snapshot import Collected, collect_late
 from aerodb.errors import AeroError
 from aerodb.logs import say
@@ -192,12 +192,27 @@ class Sequences:
         with self._lock:
             waiting = self._waiting.pop(later.request, None) if later else None
         if waiting is None:
-            return done
+            return msgspec.structs.replace(done, then=self._ended_meanwhile(later.request)) if later else done
         if done.result != "executed" or done.outcome is None or done.sequence is None:
             what = "is executed, and that could not be recorded" if done.result == "executed" else f"is {done.result}"
             why = f"{plan.request.action} {plan.request.target}, which it comes after, {what}"
             return msgspec.structs.replace(done, then=self._ended(waiting.plan, waiting.text, why, SEQUENCE_ENDED))
         return msgspec.structs.replace(done, then=self._triggered(waiting, text, done.outcome))
+
+    def _ended_meanwhile(self, request: str) -> Done | msgspec.UnsetType:
+        """Return what the log holds of an order that was dropped, and recorded so, while the one before it ran."""
+        ends = self._recorder.ends(request)
+        if not ends:
+            return msgspec.UNSET
+        sequence, last = ends[-1]
+        return Done(
+            request=request,
+            result=executed_by([last]) if last.result != "unknown" else "unknown",
+            outcome=last.outcome,
+            sequence=sequence,
+            code=last.code,
+            message=last.message,
+        )
 
     def _triggered(self, waiting: _Waiting, before: str, outcome: Signed) -> Done:
         plan, digest, said = waiting.plan, plan_digest(waiting.text), b""

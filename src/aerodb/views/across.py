@@ -9,7 +9,7 @@ from aerodb.protocol.facts import Facts, State
 from aerodb.rules.conditions import Condition
 from aerodb.rules.position import is_of
 from aerodb.rules.writes import WAIT_SECONDS, newest_grant, parted
-from aerodb.views.observed import Observed, Remark, deposed, primary_of
+from aerodb.views.observed import Observed, Remark, being_promoted, deposed, primary_of
 from aerodb.views.unusual import UNKNOWN_SINCE, Unusual, since
 
 
@@ -35,7 +35,7 @@ def _serving_remarks(name: str, facts: Facts, observed: Observed) -> list[Remark
         return [("bad", f"{name} {seen} as a primary, and is none: {known}; stop it: aerodb stop {name}")]
     if instance is None or instance.state is not State.RUNNING:
         return []
-    if facts.standing.role == "standby" and instance.recovery is False:
+    if facts.standing.role == "standby" and instance.recovery is False and not being_promoted(facts):
         return [("bad", f"{name} stands as a standby, and its PostgreSQL takes writes: it was promoted by hand")]
     if facts.standing.role == "primary" and instance.recovery:
         return [("bad", f"{name} stands as a primary, and its PostgreSQL is in recovery: it takes no writes")]

@@ -127,9 +127,14 @@ def deposed(facts: Facts, observed: Observed) -> Candidacy | None:
     It may know nothing of it: then only another one's report shows it.
     """
     newest = newest_grant(observed.facts)
-    if newest is None or newest.node == facts.node or newest.term <= _own_term(facts):
+    if newest is None or newest.node == facts.node or newest.term <= _own_term(facts) or being_promoted(facts):
         return None
     return newest if _serves(facts) else None
+
+
+def being_promoted(facts: Facts) -> bool:
+    """Tell whether a node's promotion has begun and has no outcome: what it serves as is told by that outcome."""
+    return facts.unfinished is not None and facts.unfinished.action == "promote"
 
 
 def _own_term(facts: Facts) -> int:

@@ -47,7 +47,7 @@ def executed_of(state: str) -> Executed:
     """Return whether a request was executed, by its state: what was sent and has no answer is unknown."""
     if state == "executed":
         return "executed"
-    return "unknown" if state in {"unknown", "confirmed", "triggered", AWAITS_TURN} else "not executed"
+    return "unknown" if state in {"unknown", "confirmed", "triggered", AWAITS_TURN, NOT_HELD} else "not executed"
 
 
 def concerns(line: RequestLine, node: str) -> bool:

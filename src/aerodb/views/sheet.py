@@ -157,8 +157,9 @@ def _judged(verdict: Verdict) -> ShownVerdict:
 
 
 def _foreseen_said(plan: Plan, foreseen: int) -> str:
-    earlier = read_earlier(plan.request.arguments[AFTER]).words if foreseen else ""
-    return f"{_counted(foreseen)} foreseen to hold once {earlier} is executed" if foreseen else ""
+    after = plan.request.arguments.get(AFTER)  # A plan that was forged may lack it.
+    once = f" once {read_earlier(after).words} is executed" if after else ""
+    return f"{_counted(foreseen)} foreseen to hold{once}" if foreseen else ""
 
 
 def _counted(count: int) -> str:

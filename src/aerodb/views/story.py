@@ -201,7 +201,7 @@ def _state(entries: Sequence[Entry]) -> tuple[str, str]:
             state = state if entry.after == "unknown" and state[0] in DEFINITE else (entry.after, entry.code)
         elif entry.kind == "record" and state[0] not in DEFINITE:
             state = ("planned", "") if entry.what == "requested" else (entry.what, entry.code)
-        elif entry.what == Kind.REQUEST and entry.kind == "event" and state[0] in {"planned", "confirmed"}:
+        elif entry.what == Kind.REQUEST and entry.kind == "event" and state[0] in {"planned", "confirmed", "triggered"}:
             state = (entry.after.removeprefix("ended: ") if entry.before else "confirmed", "")
         said = said or (entry.kind == "record" and entry.what != "refused")
     return state

@@ -137,6 +137,19 @@ def test_the_way_that_is_signed_ahead_is_laid_out_and_knows_what_is_held(stage: 
     assert done[3].startswith(f"aerodb demote n1 --for n2 --then {later} --reason")
 
 
+def test_a_demotion_that_was_refused_before_it_had_a_plan_is_asked_for_again(stage: Stage) -> None:
+    """Its id is used by nothing: what is held has its turn still, and the same line stands there."""
+    until_held(stage)
+    line = commands(printed(stage, "switchover", "n1", "n2"))[3]
+    stage.missing["n1"] = "a cable"
+    assert types(stage, line).code != 0
+    del stage.missing["n1"]
+    text = printed(stage, "switchover", "n1", "n2")
+    assert "no turn any more" not in text
+    assert commands(text)[3] == line
+    assert types(stage, line).code == 0
+
+
 def test_a_demotion_that_awaits_its_confirmation_is_confirmed_and_not_asked_for_again(stage: Stage) -> None:
     """Its id is used: asked for anew it would be refused. What awaits stands as it is typed."""
     later = until_held(stage)

@@ -28,7 +28,8 @@ class TwoReads(Agents):
     def __init__(self, *reads: dict[str, Signed]) -> None:
         """Keep them; nothing is called."""
         self._cluster, self._reads = CLUSTER, list(reads)
-        self._lock, self._greetings = threading.Lock(), list[Future[None]]()
+        self._lock = threading.Lock()
+        self._greetings: dict[str, Future[None]] = {}
         self.asked: list[list[str]] = []
 
     @contextmanager
@@ -101,9 +102,12 @@ def test_a_late_read_asks_only_whom_it_is_told_to() -> None:
 
 def test_who_does_not_answer_a_greeting_holds_up_nobody() -> None:
     """What it is, is found when it is asked; the read waits until the greetings are over, and is as ever."""
-    agents = TwoReads(ANSWERING)
+    agents = TwoReads(ANSWERING, ANSWERING)
     agents._pool = ThreadPoolExecutor(2)
     agents.greet(["n1", "n2"])
     assert agents.read_late(["n2"], late_nonce("record")) == ({"n2": ANSWERING["n2"]}, {})
-    assert agents._greetings == []
+    assert set(agents._greetings) == {"n1"}
+    agents._greetings["n1"] = Future()  # It is frozen, and nobody asks it: nobody waits for it.
+    assert agents.read_late(["n2"], late_nonce("record")) == ({"n2": ANSWERING["n2"]}, {})
     agents._pool.shutdown()
+    agents.greet(["n2"])  # The process ends: that it was not greeted is no failure of anything.

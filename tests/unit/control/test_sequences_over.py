@@ -4,9 +4,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from aerodb.control.access import Access
+from aerodb.past.speaking import SPOKEN
 from aerodb.protocol.api import Ask, Done, Planned
+from aerodb.protocol.plan import plan_in
+from aerodb.protocol.sshsig import sign_with_key
+from aerodb.rules.invariants import RULES
 from aerodb.transport.errors import Refused
 from tests.unit.control.test_sequences import (
     DROPPED,
@@ -21,7 +27,7 @@ from tests.unit.control.test_sequences import (
     told,
 )
 from tests.unit.neighbours.cluster import MemoryCluster
-from tests.unit.neighbours.life import ask, confirm, events, outcome
+from tests.unit.neighbours.life import act, ask, confirm, events, outcome
 from tests.unit.neighbours.turns import electing_n2
 
 
@@ -95,6 +101,61 @@ def test_an_id_under_which_a_plan_was_made_is_used(
         before(room, later, first)
     assert refused(why) == ("control.request-known", "not executed")
     assert "The order that was to follow has no other turn, and is withdrawn" in why.value.message
+
+
+def test_asked_for_twice_it_is_said_how_to_go_on_and_nothing_is_said_to_be_over(room: MemoryCluster) -> None:
+    """Its plan awaits its confirmation, by which both run; and once they have run, neither was withdrawn."""
+    first, later = held(room)
+    planned = before(room, later, first)
+    with pytest.raises(Refused) as why:
+        before(room, later, first)
+    assert refused(why) == ("control.request-known", "not executed")
+    assert f"it awaits its confirmation: aerodb confirm {first}" in why.value.message
+    assert "withdrawn" not in why.value.message
+    assert held_by(room) == later.request
+    confirm(room, planned)
+    with pytest.raises(Refused) as known:
+        before(room, later, first)
+    assert refused(known) == ("control.request-known", "executed")
+    assert "withdrawn" not in known.value.message
+
+
+def test_who_speaks_earlier_rules_is_told_of_no_order_that_was_dropped(room: MemoryCluster) -> None:
+    """Their release knows no such field, and would not understand what became of their own request."""
+    _, later = held(room)
+    alice = room.plane.cluster.operator("alice")
+    assert alice is not None
+    planned = ask(room, Ask(action="checkpoint", target="n2", arguments={}, reason="a test"))
+    access = Access(room.plane._parts, alice, tuple(each for each in SPOKEN if each != RULES))
+    done = access.confirm(planned.request, sign_with_key(room.people["alice"], planned.plan.encode()))
+    assert (done.result, done.dropped) == ("executed", msgspec.UNSET)
+    assert told(room, later) == "not executed"
+
+
+def test_what_is_dropped_while_the_demotion_runs_is_told_with_it(room: MemoryCluster) -> None:
+    """Somebody else's order comes to n2 meanwhile: who switches over is told that nothing follows, as it is signed."""
+    first, later = held(room)
+    planned = before(room, later, first)
+    other = Ask(action="checkpoint", target="n2", arguments={}, reason="a test")
+
+    def meanwhile() -> None:
+        assert confirm(room, ask(room, other, "bob"), "bob").result == "executed"
+
+    room.servers["n1"].meanwhile = meanwhile
+    done = confirm(room, planned)
+    assert isinstance(done.then, Done)
+    assert (done.result, said(done.then), done.then.request) == ("executed", DROPPED, later.request)
+    assert "promote" not in room.servers["n2"].done
+    act(room, "promote", "n2")
+
+
+def test_what_was_told_once_and_is_told_again_is_established(room: MemoryCluster) -> None:
+    """Declined in one call and withdrawn by another: the log holds one outcome, and what was found out after it."""
+    _, later = held(room)
+    decline(room, later)
+    room.plane._parts.sequences._ended(plan_in(later.plan), later.plan, "a test", "kernel.sequence-ended")
+    assert events(room, later) == ["requested", "confirmed", "outcome", "established"]
+    assert said(outcome(room, later)) == DROPPED
 
 
 def test_an_id_under_which_nothing_was_planned_comes_again(room: MemoryCluster) -> None:

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Branch, Candidacy, Position
-from aerodb.protocol.facts import State
+from aerodb.protocol.facts import State, Unfinished
 from aerodb.protocol.lsn import Lsn
 from aerodb.views.across import across_remarks
 from aerodb.views.facts import role_text
@@ -61,6 +61,16 @@ def test_a_second_primary_that_runs_is_said_though_it_knows_nothing_of_it() -> N
     assert role_text("n2", _observed(scene)) == ("plain", "primary")
     (box,) = [each for each in draw(CLUSTER, _observed(scene)) if each.name == "n1"]
     assert (box.role, box.style) == (DEPOSED, "down")
+
+
+def test_a_promotion_under_way_makes_no_second_primary() -> None:
+    """It has left recovery, and not yet written its grant: what it is then is told by its outcome alone."""
+    unfinished = Unfinished(request="r", action="promote", result="unknown", evidence="")
+    promoted = with_instance(demoted(), "n2", recovery=False)
+    scene = {**promoted, "n2": replace(promoted["n2"], unfinished=unfinished)}
+    assert deposed(scene["n2"], _observed(scene)) is None
+    assert not [each for each in _said(scene) if each.startswith("n2 ")]
+    assert [each for each in _said(promoted) if each.startswith("n2 ")]
 
 
 def test_one_that_is_stopped_or_in_recovery_is_no_second_primary() -> None:

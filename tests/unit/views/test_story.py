@@ -167,6 +167,12 @@ def test_a_request_that_was_signed_ahead_stands_after_the_one_that_it_came_after
     assert promoted.lines[0].said == "stands as a primary (before: standby)"
 
 
+def test_what_its_node_signed_of_one_in_its_turn_tells_what_became_of_it() -> None:
+    """Its answer was lost, and the log says unknown: the node's own event says more."""
+    lost = [*_sequence()[:-1], record(7, "outcome", after="unknown", request="0aaaaaaa-1", subject="--after demote n1")]
+    assert story(lost)[-1].state.startswith("executed")
+
+
 def test_one_whose_turn_never_came_stands_where_it_was_asked_for() -> None:
     """The demotion that names it was never confirmed: it is declined, and the order is dropped."""
     asked = [each for each in _sequence() if each.what == "requested" or each.request == "0aaaaaaa-1"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aerodb.control.access import Access
+from aerodb.errors import AeroError
 from aerodb.past.speaking import SPOKEN
 from aerodb.protocol.api import Planned
 from aerodb.protocol.plan import plan_digest
@@ -112,6 +113,24 @@ def test_a_switchover_by_the_forms_alone(room: MemoryCluster) -> None:
     assert "EXECUTED on n1" in shown(room, first)
     assert "EXECUTED on n2" in shown(room, later)
     assert events(room, Planned(request=later, accepted=True, plan="", digest=""))[-2:] == ["triggered", "outcome"]
+
+
+def test_a_demotion_that_was_refused_before_it_had_a_plan_has_its_form_again(room: MemoryCluster) -> None:
+    """Its id is named by the held order, and used by nothing: the way to its form leads to no page of a refusal."""
+    page, later = form(visit(room, action="promote"))
+    after = next(value for value in re.findall(r'name="argument.after" value="([^"]*)"', page) if ":n1:" in value)
+    sent(room, id=later, action="promote", target="n2", argument_after=after)
+    confirm(room, later, "n2")
+    page, first = form(visit(room, action="demote", then=later))
+    given = {name.replace("argument.", "argument_"): value for name, value in hidden(page).items()}
+    room.silent["n1"] = "a cable"
+    with pytest.raises(AeroError):
+        sent(room, **given)
+    room.silent.clear()
+    assert form(visit(room, action="demote", then=later)) == (page, first)
+    assert sent(room, **given) == first
+    confirm(room, first, "n1")
+    assert "EXECUTED on n2" in shown(room, later)
 
 
 def test_an_ordinary_promotion_comes_after_nothing(room: MemoryCluster) -> None:

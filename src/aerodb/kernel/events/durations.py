@@ -15,7 +15,7 @@ from aerodb.protocol.events import Sighting
 from aerodb.protocol.facts import Facts, SeenFor, State
 from aerodb.rules.conditions import Condition, conditions
 
-RECENT_SECONDS = 10.0
+RECENT_SECONDS = 2.0
 """Of what began after the last look, the beginning is known only if that look is no older than this."""
 
 

@@ -126,7 +126,7 @@ class Replicating:
         if settings.upstream_in((self._place.conf / "standing.conf").read_text(encoding="utf-8")):
             raise StillReceiving(f"{self._place.name} is still attached")
         data, polls = self._place.data(), 0
-        self._session.run("select pg_promote(false)")
+        self._session.run("select pg_promote(false)", anew=False)  # Told to the very process that was judged.
 
         def out() -> bool:
             nonlocal polls

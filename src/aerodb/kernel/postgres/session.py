@@ -259,9 +259,17 @@ class PostgresSession:
                 self._connection = None
 
     def run(
-        self, statement: str, parameters: dict[str, Any] | None = None, seconds_max: float | None = None
+        self,
+        statement: str,
+        parameters: dict[str, Any] | None = None,
+        seconds_max: float | None = None,
+        *,
+        anew: bool = True,
     ) -> list[dict[str, Any]]:
         """Return the rows of one statement, waiting at most `seconds_max` for it (None: as long as it takes).
+
+        With `anew` false it goes over the connection of the statement before it, or not at all: another process may
+        answer a new one.
 
         Raises:
             PostgresUnreachable: PostgreSQL does not answer; whether the statement took effect is unknown.
@@ -270,7 +278,7 @@ class PostgresSession:
         """
         with self._lock:
             try:
-                connection = self._open()
+                connection = self._open() if anew or self._connection is None else self._connection
                 connection.seconds_max = seconds_max
                 cursor = connection.execute(statement.encode(), parameters)
                 return cursor.fetchall() if cursor.description else []

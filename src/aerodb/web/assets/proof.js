@@ -71,17 +71,19 @@
   // What the server found wrong stays wrong, whatever is found here.
   const judge = async (element) => {
     const said = element.querySelector("[data-verdict]");
+    const before = said.textContent;
     const [style, sentence] = await check(element, key.dataset.logKey).catch((error) => ["bad", `NOT PROVEN: ${error.message}`]);
     if (style === "bad") {
       said.className = "mark bad";
       said.textContent = sentence;
     }
-    return { number: element.dataset.sequence, holds: !said.textContent, sentence };
+    return { number: element.dataset.sequence, proven: style !== "bad", accused: Boolean(before), sentence };
   };
   const summary = document.querySelector("[data-proofs]");
   Promise.all([...document.querySelectorAll("[data-proof]")].map(judge)).then((found) => {
     if (!summary || !found.length) return;
-    const wrong = found.filter((each) => !each.holds);
+    const wrong = found.filter((each) => !each.proven);
+    if (!wrong.length && found.some((each) => each.accused)) return; // The server's own words stay.
     const said = document.createElement("span");
     said.className = `mark ${wrong.length ? "bad" : "good"}`;
     said.textContent = wrong.length

@@ -93,10 +93,15 @@ def new(visit: Visit) -> Page | Onward:
         return Onward(to="/requests/new?" + urlencode({"action": action.name, "id": form_id(visit, action.name)}))
     if not REQUEST_ID.fullmatch(request):
         raise FormMalformed("a request's id is a UUID in lower case", field="id")
-    if visit.access.knows(request):
+    if visit.access.knows(request) and not (first is not None and _comes_again(visit, request)):
         return Onward(to=path_of(request))
     values = form_values(visit.access.cluster, action, request, _cells(visit))
     return Page(template="request_form.html", here="/requests", values={**values, "first": first})
+
+
+def _comes_again(visit: Visit, request: str) -> bool:
+    """Tell whether nothing was planned under an id yet, which a held order names: it is asked for under it again."""
+    return visit.access.decision(request, sensitive=False).line.state == "refused"
 
 
 def _cells(visit: Visit) -> tuple[Cell, ...]:
