@@ -65,7 +65,10 @@ def agrees(scene: Scene) -> bool:
 
 
 def ways(kind: ProcedureKind, cluster: Cluster, scene: Scene) -> Iterator[Way]:
-    """Yield the orders of a procedure that fits, for every naming of nodes, each once."""
+    """Yield the orders of a procedure that fits, for every naming of nodes, each once.
+
+    What is signed ahead is judged as its own plan is, before its turn: `test_laying` and `test_foresight` hold that.
+    """
     seen = set[tuple[Step, ...]]()
     for named in itertools.permutations(cluster.data_nodes, len(kind.parts)):
         parts = dict(zip((part.name for part in kind.parts), named, strict=True))
@@ -73,7 +76,7 @@ def ways(kind: ProcedureKind, cluster: Cluster, scene: Scene) -> Iterator[Way]:
             found = kind.ways(ProcedureGiven(cluster=cluster, facts=scene, named=parts))
         except AeroError:
             continue
-        yield from (way for way in found if way.steps not in seen)
+        yield from (way for way in found if way.steps not in seen and way.form != "ahead")
         seen |= {way.steps for way in found}
 
 

@@ -79,7 +79,7 @@ def test_two_people_or_nothing(fresh: Running, tmp_path: Path) -> None:
     assert stopped(fresh)
     assert sent_again(fresh, request, second=UNSET) == "kernel.second-missing"
     assert sent_again(fresh, request) == "kernel.request-duplicate"
-    told = typed(fresh, "auditor", "show", request).plain
+    told = typed(fresh, "auditor", "show", request, "--full").plain
     assert re.search(r'"second":\{"operator":"auditor"', told)
 
     alone = typed(fresh, "operator", "configure", "n1", "--revoke", "auditor", *REASON, answer="n1")

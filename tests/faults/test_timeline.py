@@ -177,12 +177,12 @@ def unreachable(running: Running, node: str) -> bool:
 
 
 def _shown(running: Running) -> None:
-    """Show it on the command line: the digits of megabytes, and the gap."""
+    """Show it on the command line: the bar of megabytes, and the gap."""
     base = [sys.executable, "-m", "aerodb", "--profile", str(running.layout.profile("observer")), "timeline"]
     lines = subprocess.run(base, capture_output=True, text=True, check=True).stdout.splitlines()
-    drawn = {line.split("  ")[0]: line for line in lines[:8]}
-    assert "7" in drawn["n3 unflushed"]
-    assert "7" not in drawn["n2 unflushed"].removeprefix("n2 unflushed")
+    drawn = {line.split("  ")[0]: line for line in lines[:12]}
+    assert "\N{LOWER FIVE EIGHTHS BLOCK}" in drawn["n3 unflushed"]
+    assert "\N{LOWER FIVE EIGHTHS BLOCK}" not in drawn["n2 unflushed"]
     assert "!" in next(line for line in lines if line.startswith("entries"))
     assert set(next(line for line in lines if line.startswith("term ")).split()[1]) == {"1"}
 
