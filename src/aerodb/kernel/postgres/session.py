@@ -259,17 +259,12 @@ class PostgresSession:
                 self._connection = None
 
     def run(
-        self,
-        statement: str,
-        parameters: dict[str, Any] | None = None,
-        seconds_max: float | None = None,
-        *,
+        self, statement: str, parameters: dict[str, Any] | None = None, seconds_max: float | None = None, *,
         anew: bool = True,
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, Any]]:  # fmt: skip
         """Return the rows of one statement, waiting at most `seconds_max` for it (None: as long as it takes).
 
-        With `anew` false it goes over the connection of the statement before it, or not at all: another process may
-        answer a new one.
+        With `anew` false it goes over the last connection or none: another process may answer a new one.
 
         Raises:
             PostgresUnreachable: PostgreSQL does not answer; whether the statement took effect is unknown.
