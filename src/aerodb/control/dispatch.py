@@ -154,7 +154,7 @@ class Dispatcher:
         if became.result == "executed" and became.signed is not None:
             self._recorder.versions.executed(request)
         try:
-            if self._recorder.ends(request.id):  # What comes after its one outcome was found out.
+            if any(each.event == "outcome" for _, each in self._recorder.ends(request.id)):  # It has but one.
                 established, late = True, b""
             sequence = self._recorder.outcome(request, plan, became, established=established, late=late)
         except AeroError as error:
