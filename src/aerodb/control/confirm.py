@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from aerodb.actions import action_named, needs_second, second_of
-from aerodb.audit.record import Record, decode_record
+from aerodb.audit.record import Record
 from aerodb.control.comparison import Comparisons
 from aerodb.control.dispatch import Dispatcher
 from aerodb.control.errors import ConfirmationReplayed, RejectionUnconfirmable, RequestNotFound
@@ -222,8 +222,7 @@ class Confirmer:
             raise RequestForeign(f"{asked.operator} asked for this, not {person.name}", request=asked.id)
 
     def _records(self, request_id: str) -> list[Record]:
-        log = self._recorder.log
-        return [decode_record(log.record(each)) for each in log.sequences_of(request_id)]
+        return [*self._recorder.records_of(request_id).values()]
 
     def _why_not_pending(self, request_id: str) -> AeroError:
         records = self._records(request_id)

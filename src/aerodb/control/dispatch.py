@@ -154,7 +154,8 @@ class Dispatcher:
         if became.result == "executed" and became.signed is not None:
             self._recorder.versions.executed(request)
         try:
-            if any(each.event == "outcome" for _, each in self._recorder.ends(request.id)):  # It has but one.
+            before = self._recorder.records_of(request.id).values()
+            if any(each.event == "outcome" for each in before):  # A request has but one.
                 established, late = True, b""
             sequence = self._recorder.outcome(request, plan, became, established=established, late=late)
         except AeroError as error:

@@ -8,7 +8,7 @@ import msgspec
 
 from aerodb.actions import action_named
 from aerodb.audit.checks import explained_by
-from aerodb.audit.record import decode_record, read_record
+from aerodb.audit.record import read_record
 from aerodb.audit.store import newest_requests
 from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
@@ -231,9 +231,7 @@ class Explainer:
                 self._asked.discard(request_id)
 
     def _refuse_known(self, request: Request) -> None:
-        log = self._recorder.log
-        sequences = log.sequences_of(request.id)
-        records = [decode_record(log.record(each)) for each in sequences]
+        records = [*self._recorder.records_of(request.id).values()]
         if not records or (THEN in request.arguments and all(each.event == "refused" for each in records)):
             return  # The id is named by the order that is to follow: where nothing was planned yet, it comes again.
         first, last = asking(records), telling(records)

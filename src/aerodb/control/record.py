@@ -278,10 +278,9 @@ class Recorder:
         """
         return self._write(plan.request, "triggered", {}, plan, plan=plan_digest(text), outcome=outcome)
 
-    def ends(self, request: str) -> list[tuple[int, Record]]:
-        """Return the records that say what became of a request, with their places in the log."""
-        records = ((each, decode_record(self.log.record(each))) for each in self.log.sequences_of(request))
-        return [(sequence, record) for sequence, record in records if record.event in ENDS]
+    def records_of(self, request: str) -> dict[int, Record]:
+        """Return the records of a request in their order, by their places in the log."""
+        return {each: decode_record(self.log.record(each)) for each in self.log.sequences_of(request)}
 
     def outcome(self, request: Request, plan: str, became: Became, *, established: bool, late: bytes = b"") -> int:
         """Record what became of a request, and what its target's peers said `late`, as the order carried it."""

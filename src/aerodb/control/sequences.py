@@ -18,7 +18,7 @@ from aerodb.control.agents import Agents, Rules
 from aerodb.control.comparison import Comparisons
 from aerodb.control.dispatch import Dispatcher, LoggedAt
 from aerodb.control.errors import SuccessorUnknown
-from aerodb.control.record import Became, Recorder, executed_by
+from aerodb.control.record import ENDS, Became, Recorder, executed_by, telling
 from aerodb.control.snapshot import Collected, collect_late
 from aerodb.errors import AeroError
 from aerodb.logs import say
@@ -201,18 +201,17 @@ class Sequences:
 
     def _ended_meanwhile(self, request: str) -> Done | msgspec.UnsetType:
         """Return what the log holds of an order that was dropped, and recorded so, while the one before it ran."""
-        ends = self._recorder.ends(request)
-        if not ends:
+        try:
+            records = self._recorder.records_of(request)
+        except AeroError:  # The request before it is executed and recorded, whatever can be read of this one.
             return msgspec.UNSET
-        sequence, last = ends[-1]
+        told, executed = telling([*records.values()]), executed_by([*records.values()])
+        if told.event not in ENDS:
+            return msgspec.UNSET
+        at = next(each for each, record in records.items() if record is told)
         return Done(
-            request=request,
-            result=executed_by([last]) if last.result != "unknown" else "unknown",
-            outcome=last.outcome,
-            sequence=sequence,
-            code=last.code,
-            message=last.message,
-        )
+            request=request, result=executed, outcome=told.outcome, sequence=at, code=told.code, message=told.message
+        )  # fmt: skip
 
     def _triggered(self, waiting: _Waiting, before: str, outcome: Signed) -> Done:
         plan, digest, said = waiting.plan, plan_digest(waiting.text), b""

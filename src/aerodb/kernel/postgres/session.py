@@ -264,7 +264,7 @@ class PostgresSession:
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Return the rows of one statement, waiting at most `seconds_max` for it (None: as long as it takes).
 
-        With `anew` false it goes over the last connection or none: another process may answer a new one.
+        With `anew` false no new connection takes the place of one that was cut: another process may answer it.
 
         Raises:
             PostgresUnreachable: PostgreSQL does not answer; whether the statement took effect is unknown.
