@@ -5,6 +5,8 @@ from aerodb.errors import AeroError
 
 def plainly(error: Exception) -> str:
     """Return why the system refused, as it words it, without its number: "connection refused"."""
+    if isinstance(error, TimeoutError) and not error.strerror:
+        return "timed out"  # Python's own text names a line of its source.
     told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return told[:1].lower() + told[1:] if told[1:2].islower() else told
 

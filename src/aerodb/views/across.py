@@ -32,7 +32,7 @@ def _serving_remarks(name: str, facts: Facts, observed: Observed) -> list[Remark
     if above is not None:
         seen = "runs" if instance is not None and instance.recovery is False else "may run"
         known = f"term {above.term} is granted to {above.node}, as {' and '.join(_knowing(above, observed))} said"
-        return [("bad", f"{name} {seen} as a primary, and is none: {known}; stop it: aerodb stop {name}")]
+        return [("bad", f"{name} {seen} as a primary, and is none: {known}; aerodb stop {name} would end that")]
     if instance is None or instance.state is not State.RUNNING:
         return []
     if facts.standing.role == "standby" and instance.recovery is False and not being_promoted(facts):

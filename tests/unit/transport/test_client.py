@@ -206,6 +206,7 @@ def test_why_it_cannot_be_reached_is_said_in_words(tmp_path: Path) -> None:
         Client(address, tls_in(tmp_path), "control", 1.0).get("/")
     assert refused.value.message == f"control at {address} cannot be reached: connection refused"
     assert plainly(TimeoutError("timed out")) == "timed out"
+    assert plainly(TimeoutError("_ssl.c:989: The handshake operation timed out")) == "timed out"
     assert plainly(ValueError("TLS is off")) == "TLS is off"
 
 
