@@ -1,5 +1,7 @@
 """What a log means: whatever nobody signed is named, by record and part, in a folder, an export and evidence alike."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -52,6 +54,18 @@ def three_ways(log: Forged, folder: Path) -> tuple[LogVerdict, LogVerdict, Log]:
     return by_folder, judge_export(export(opened), log.trust), opened
 
 
+@contextmanager
+def forged(honest: Forged, forgery: Forgery, folder: Path) -> Iterator[tuple[Forged, LogVerdict, Log]]:
+    """Yield a log with a forgery that folder and export name alike, its verdict, and the log, open again."""
+    log = honest.copy()
+    forgery.make(log)
+    by_folder, by_export, opened = three_ways(log, folder)
+    with opened:
+        assert by_folder.meaning == by_export.meaning
+        assert names(by_folder.meaning, forgery), by_folder.meaning
+        yield log, by_folder, opened
+
+
 def test_an_honest_log_is_intact_authentic_and_replayed(honest: Forged, tmp_path: Path) -> None:
     """Everything in it is counted; what rests on the control plane's word alone is said, and is no fault."""
     by_folder, by_export, log = three_ways(honest, tmp_path / "log")
@@ -76,14 +90,9 @@ def test_a_forgery_is_named_in_folder_export_and_evidence_alike(
     honest: Forged, tmp_path: Path, forgery: Forgery
 ) -> None:
     """The log is sealed, intact and signed by its key; which record lies, and about what, is said all the same."""
-    log = honest.copy()
-    forgery.make(log)
-    by_folder, by_export, opened = three_ways(log, tmp_path / "log")
-    with opened:
+    with forged(honest, forgery, tmp_path / "log") as (log, by_folder, opened):
         assert verify_folder(tmp_path / "log", log.cluster.log_key).size == len(log.records)
         assert not by_folder.whole
-        assert by_folder.meaning == by_export.meaning
-        assert names(by_folder.meaning, forgery), by_folder.meaning
         request = log.records[forgery.sequence].request
         if request:
             with pytest.raises(EvidenceInvalid) as refused:

@@ -14,7 +14,7 @@ from aerodb.audit.turns import UNTOLD
 from aerodb.control.record import line_of, telling
 from aerodb.errors import EvidenceInvalid
 from aerodb.protocol import canonical
-from tests.exhaustive.audit.test_audit_meaning import names, three_ways
+from tests.exhaustive.audit.test_audit_meaning import forged, names, three_ways
 from tests.unit.audit.forging import Forged, Forgery
 from tests.unit.audit.sequencing import (
     AHEAD_CONFIRMED,
@@ -67,12 +67,7 @@ def test_a_forged_turn_is_named_in_folder_export_and_evidence_alike(
     honest_turn: Forged, tmp_path: Path, forgery: Forgery
 ) -> None:
     """Whoever holds the log's key makes no turn of what was not executed, was found out afterwards, or is another's."""
-    log = honest_turn.copy()
-    forgery.make(log)
-    by_folder, by_export, opened = three_ways(log, tmp_path / "log")
-    with opened:
-        assert by_folder.meaning == by_export.meaning
-        assert names(by_folder.meaning, forgery), by_folder.meaning
+    with forged(honest_turn, forgery, tmp_path / "log") as (log, by_folder, opened):
         with pytest.raises(EvidenceInvalid) as refused:
             examine(log.evidence(opened, log.records[forgery.sequence].request), log.trust)
         assert refused.value.field in {each.part for each in by_folder.meaning.faults}
@@ -83,12 +78,8 @@ def test_a_turn_by_another_sequence_is_named_by_the_whole_log(
     honest_turn: Forged, tmp_path: Path, forgery: Forgery
 ) -> None:
     """What was executed must be the plan that names this one, logged before it, and made after this one was signed."""
-    log = honest_turn.copy()
-    forgery.make(log)
-    by_folder, by_export, opened = three_ways(log, tmp_path / "log")
-    with opened:
-        assert by_folder.meaning == by_export.meaning
-        assert names(by_folder.meaning, forgery), by_folder.meaning
+    with forged(honest_turn, forgery, tmp_path / "log") as (_, by_folder, _opened):
+        assert names(by_folder.meaning, forgery)
 
 
 def test_evidence_says_that_it_cannot_tell_what_came_before(honest_turn: Forged, tmp_path: Path) -> None:
