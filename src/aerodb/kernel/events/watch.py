@@ -9,6 +9,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import takewhile
 
 from aerodb.errors import AeroError
 from aerodb.kernel.agent import Agent
@@ -59,15 +60,23 @@ class Sight:
 
     def _look(self) -> Sighting:
         """Look now, and return what is seen or why nothing is."""
-        journal = self._agent.trail
+        known = self._agent.trail
         try:
             facts = self._agent.facts_through(self._postgres)
-            return Sighting(facts=facts, failure="", trace=self._trace(facts), journal=journal)
+            return Sighting(facts=facts, failure="", trace=self._trace(facts), journal=self._begun_by_now(known))
         except AeroError as error:
             failure = error.code
         except Exception as error:  # noqa: BLE001 - whatever failed: it could not be looked at, and the agent goes on
             failure = type(error).__name__
-        return Sighting(facts=None, failure=failure, trace=None, journal=journal)
+        return Sighting(facts=None, failure=failure, trace=None, journal=known)
+
+    def _begun_by_now(self, known: tuple[JournalMark, ...]) -> tuple[JournalMark, ...]:
+        """Return the trail after a look: with what was begun during it, whose changes it may show; without what ended.
+
+        What ended during the look is told by the next one, which sees all that it changed.
+        """
+        since = self._agent.trail[len(known) :]
+        return (*known, *takewhile(lambda mark: not mark.result, since))
 
     def _trace(self, facts: Facts) -> Trace | None:
         running = facts.instance is not None and facts.instance.state is State.RUNNING
