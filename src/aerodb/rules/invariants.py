@@ -81,7 +81,7 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
     Invariant.SUCCESSOR_ELECTABLE: (
         "Successor electable",
         "With the pledges that are out, the node's own and the successor's, the successor can be elected: nobody else "
-        "has to be fenced once writes have stopped.",
+        "has to be fenced once writes have stopped, and none of them owes more than the node's WAL holds.",
     ),
     Invariant.SUCCESSOR_HOLDS: (
         "Successor holds",

@@ -55,6 +55,24 @@ def elected(scene: Scene, voter: str) -> Scene:
 # Votes ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("node", "lsn", "term", "result"), [
+    ("n2", 9000, 1, Result.VIOLATED),
+    ("n2", 4000, 1, Result.HOLDS),
+    ("n2", 4000, None, Result.UNKNOWN),
+    ("n2", 1, 2, Result.VIOLATED),
+    ("n3", 9000, 1, Result.VIOLATED),
+    ("n3", 4000, 1, Result.HOLDS),
+])  # fmt: skip
+def test_writes_are_not_stopped_for_a_successor_whose_election_would_owe(
+    node: str, lsn: int, term: int | None, result: Result
+) -> None:
+    """The successor gets all of the primary's WAL, and no more: what it or a voter owes beyond that stays owed."""
+    scene = pledged(owes(healthy(), node, lsn, term), "n3", Candidacy(term=2, node="n2"))
+    found = verdict(scene, Invariant.SUCCESSOR_ELECTABLE, "demote", "n1", **{"for": "n2"})
+    assert found.result is result
+    assert (f"a WAL that {node} has discarded" in found.evidence) == (result is not Result.HOLDS)
+
+
 def test_a_candidate_that_discarded_acknowledged_wal_is_not_elected() -> None:
     """The issue's first loss: n3's new WAL ends before what its old one acknowledged, and n2 was down meanwhile."""
     found = verdict(elected(owes(healthy(), "n3", 9000), "n2"), Invariant.WAL_PREFIX, "promote", "n3")
