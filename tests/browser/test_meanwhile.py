@@ -1,7 +1,7 @@
 """While somebody looks at a page the world goes on: others decide, sessions end, nodes work; each is shown as it is."""
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from tests.browser.browsing import Visitor
 from tests.faults.conftest import Running
@@ -107,3 +107,25 @@ def test_the_age_of_a_page_goes_on_while_a_laptop_is_closed(visitor: Visitor) ->
     visitor.page.clock.set_system_time(visitor.page.evaluate("Date.now() / 1000 + 3 * 3600"))
     visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     assert visitor.page.locator("[data-age]").inner_text() == "180 min ago"
+
+
+def test_whether_writes_are_acknowledged_is_said_without_waiting_for_it(visitor: Visitor) -> None:
+    """On pages about something else: they are whole before any node has answered; no answer is no claim."""
+    line, held = visitor.page.locator("[data-writes]"), list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    visitor.page.route("**/writes", hold)
+    with visitor.page.expect_request("**/writes"):
+        visitor.goto("/timeline")
+    line.get_by_text("looking").wait_for()
+    assert line.get_by_role("link").get_attribute("href") == "/"
+    held.pop().continue_()
+    line.locator(".mark.good").wait_for()
+    assert line.inner_text().startswith("Writes: acknowledged by n1, survives")
+    with visitor.page.expect_request("**/writes"):
+        visitor.goto("/requests")
+    held.pop().abort()
+    line.get_by_text("not known: no answer").wait_for()
+    assert line.locator(".mark").count() == 0

@@ -260,7 +260,7 @@ def paths(shared: Running) -> list[str]:
     names = {"request": planned.request, "action": "promote", "sequence": str(api.status().log_size - 1)}
     names |= {"digest": json.loads(planned.plan)["snapshot"], "node": "n3", "invariant": "wal-prefix"}
     names["procedure"] = "maintenance"
-    pages = (each for each in PAGES if each.method == "GET" and not each.path.endswith("/progress"))  # A script's.
+    pages = (each for each in PAGES if each.method == "GET" and not each.for_scripts)  # A script's.
     found = [each.path.format(**names) for each in pages]
     form = f"/requests/new?action=promote&id={new_id()}"
     searches = [f"/audit?event={event}" for event in ("confirmed", "requested", "outcome")]

@@ -20,11 +20,12 @@ from aerodb.web.visit import PageAnswer, Visit
 
 @dataclass(frozen=True, kw_only=True)
 class SitePage:
-    """One row of the table."""
+    """One row of the table; what is `for_scripts` is no page, but a document that a script of this site reads."""
 
     method: str
     path: str
     answer: Callable[[Visit], PageAnswer]
+    for_scripts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,10 @@ def _get(path: str, answer: Callable[[Visit], PageAnswer]) -> SitePage:
     return SitePage(method="GET", path=path, answer=answer)
 
 
+def _read(path: str, answer: Callable[[Visit], PageAnswer]) -> SitePage:
+    return SitePage(method="GET", path=path, answer=answer, for_scripts=True)
+
+
 def _post(path: str, answer: Callable[[Visit], PageAnswer]) -> SitePage:
     return SitePage(method="POST", path=path, answer=answer)
 
@@ -48,12 +53,13 @@ PAGES = (
     _get("/", cluster.cluster),
     _post("/", cluster.sensitive),
     _get("/now", cluster.now),
+    _read("/writes", cluster.writes_now),
     _get("/nodes/{node}", nodes.node),
     _get("/requests", requests.listing),
     _get("/requests/new", requests.new),
     _post("/requests", requests.ask),
     _get("/requests/{request}", requests.one),
-    _get("/requests/{request}/progress", requests.progress),
+    _read("/requests/{request}/progress", requests.progress),
     _post("/requests/{request}/outcome", requests.ask_outcome),
     _post("/requests/{request}/confirmation", confirming.confirm),
     _post("/requests/{request}/decline", confirming.decline),

@@ -1,5 +1,5 @@
-// Shortcuts, and how long ago the page was read. Everything here is reached without them too; they can be turned off
-// on the page that lists them (WCAG 2.2, 2.1.4).
+// Shortcuts. Everything here is reached without them too; they can be turned off on the page that lists them (WCAG 2.2,
+// 2.1.4).
 "use strict";
 (() => {
   const OFF = "aerodb-shortcuts-off";
@@ -37,17 +37,5 @@
       show();
     });
     show();
-  }
-
-  const age = document.querySelector("[data-age]");
-  if (age) {
-    const begun = Date.now(); // Not performance.now(): that may stand still while a laptop is closed.
-    const say = () => {
-      const seconds = Math.max(Math.round((Date.now() - begun) / 1000), 0);
-      age.textContent = seconds < 90 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`;
-    };
-    say();
-    setInterval(say, 5000);
-    document.addEventListener("visibilitychange", say);
   }
 })();

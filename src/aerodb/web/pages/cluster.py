@@ -7,9 +7,9 @@ from aerodb.views.certificates import certificates_text
 from aerodb.views.facts import fact_table, log_row
 from aerodb.views.matrix import matrix_rows
 from aerodb.views.observed import observe
-from aerodb.views.status import deviations, status_remarks
+from aerodb.views.status import deviations, status_remarks, writes_style
 from aerodb.views.topology import draw
-from aerodb.web.visit import Page, Visit
+from aerodb.web.visit import Json, Page, Visit
 
 
 def status_of(visit: Visit, *, judged: bool) -> Status:
@@ -55,6 +55,17 @@ def cluster_page(configuration: Cluster, status: Status) -> Page:
             "reporting": (len(observed.facts), len(names)),
         },
     )
+
+
+def writes_now(visit: Visit) -> Json:
+    """Answer with whether writes can be acknowledged: the line on top of the pages that are about something else.
+
+    Raises:
+        CallerRefused: the person may not look.
+    """
+    configuration, status = visit.access.cluster, status_of(visit, judged=False)
+    found = writes(configuration, observe(configuration, status).facts)
+    return Json(value={"style": writes_style(found), "text": f"Writes: {found.headline}"})
 
 
 def now(visit: Visit) -> Page:
