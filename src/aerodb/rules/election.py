@@ -14,7 +14,7 @@
 Pure: no I/O, no clock. Source: Raft (Ongaro and Ousterhout 2014), section 5.4.1.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -281,20 +281,27 @@ def pledges_kept(view: View, pledges: dict[str, Pledge]) -> Verdict:
     return holds(Invariant.PLEDGES_KEPT, f"kept, as their makers' reports show: {', '.join(pledges)}{without}")
 
 
-def debts(view: View, kept: Mapping[str, Pledge]) -> Verdict:
-    """Judge whether the WAL of the target, which its successor will end with, reaches what those that pledge owe."""
+def reaches_all(view: View, candidate: str, kept: dict[str, Pledge]) -> Verdict:
+    """Judge whether the target's WAL, with which its successor will end, reaches what those that pledge hold and owe.
+
+    It is what `wal_prefix` will demand of the successor once writes have stopped; what `candidate` holds now is part of
+    the target's WAL.
+    """
     end = view.own.facts.instance.position if view.own.facts.instance else None
     for name, pledge in kept.items():
-        owed = pledge.position.owed if pledge.position else None
-        if owed is None:
+        position = pledge.position
+        if position is None or end is None:
+            continue  # A witness holds nothing; a target that cannot say where it ends is judged for that.
+        voter, owed = bounded(view, kept, name, position), position.owed
+        held = name in {candidate, view.node} or reaches(end, replace(voter, owed=None))
+        settled = owed is None or reaches_owed(end, owed)
+        if held and settled:
             continue
-        if end is None:
-            return unknown(Invariant.WAL_PREFIX, f"where {view.node} ends is not known; {_owes(name, owed)}")
-        if not reaches_owed(end, owed):
-            judge = violated if reaches_owed(end, owed) is False else unknown
-            at = f"{view.node}, whose WAL its successor will have, is at term {said(end.term)}, {end.lsn}"
-            return judge(Invariant.WAL_PREFIX, f"{at}; {_owes(name, owed)}")
-    return holds(Invariant.WAL_PREFIX, f"nothing is owed beyond the WAL of {view.node}")
+        judge = violated if False in (held, settled) else unknown
+        at = f"{view.node}, whose WAL its successor will have, is at term {said(end.term)}, {end.lsn}"
+        beyond = f"{name} has pledged at term {said(voter.bound)}, {voter.lsn}"
+        return judge(Invariant.WAL_PREFIX, f"{at}; {beyond if owed is None or settled else _owes(name, owed)}")
+    return holds(Invariant.WAL_PREFIX, f"the WAL of {view.node} reaches all that is held and owed")
 
 
 def electable(view: View, candidate: str) -> Verdict:
@@ -308,7 +315,12 @@ def electable(view: View, candidate: str) -> Verdict:
     broken = breaches(ahead, {name: out[name] for name in out if name != view.node})
     out[view.node] = prospective_pledge(view, Candidacy(term=view.term, node=candidate))
     kept = {each.name: out[each.name] for each in view.cluster.members if each.name in out and each.name not in broken}
-    judged = (candidacy_stands(ahead), election_quorum(ahead, kept), commit_quorum(ahead, kept), debts(view, kept))
+    judged = (
+        candidacy_stands(ahead),
+        election_quorum(ahead, kept),
+        commit_quorum(ahead, kept),
+        reaches_all(view, candidate, kept),
+    )
     failing = [verdict for verdict in judged if verdict.result is not Result.HOLDS]
     if not failing:
         return holds(Invariant.SUCCESSOR_ELECTABLE, f"{', '.join(kept)} will have pledged, which elects {candidate}")

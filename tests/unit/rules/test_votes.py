@@ -73,6 +73,20 @@ def test_writes_are_not_stopped_for_a_successor_whose_election_would_owe(
     assert (f"a WAL that {node} has discarded" in found.evidence) == (result is not Result.HOLDS)
 
 
+@pytest.mark.parametrize(("term", "lsn", "result"), [
+    (1, 9000, Result.VIOLATED), (2, 1, Result.VIOLATED), (None, 4000, Result.UNKNOWN), (1, 4000, Result.HOLDS),
+])  # fmt: skip
+def test_writes_are_not_stopped_for_a_successor_that_a_voter_is_ahead_of(
+    term: int | None, lsn: int, result: Result
+) -> None:
+    """A node that has pledged to the successor holds WAL that the primary does not: the election would fail on it."""
+    position = Position(term=term, bound=term, timeline=1, lsn=Lsn(lsn))
+    scene = pledged(with_instance(healthy(), "n3", position=position), "n3", Candidacy(term=2, node="n2"))
+    found = verdict(scene, Invariant.SUCCESSOR_ELECTABLE, "demote", "n1", **{"for": "n2"})
+    assert found.result is result
+    assert ("n3 has pledged at term" in found.evidence) == (result is not Result.HOLDS)
+
+
 def test_a_candidate_that_discarded_acknowledged_wal_is_not_elected() -> None:
     """The issue's first loss: n3's new WAL ends before what its old one acknowledged, and n2 was down meanwhile."""
     found = verdict(elected(owes(healthy(), "n3", 9000), "n2"), Invariant.WAL_PREFIX, "promote", "n3")
