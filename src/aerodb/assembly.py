@@ -111,6 +111,7 @@ def _pages(plane: "ControlPlane", folder: Path, ending: _Ending) -> Iterator[Non
     from aerodb.transport.server import PageServer, listen, listen_as_localhost
     from aerodb.transport.tls import pages_tls
     from aerodb.web.application import application
+    from aerodb.web.site import WRITES
 
     if not plane.cluster.web:
         yield
@@ -118,7 +119,7 @@ def _pages(plane: "ControlPlane", folder: Path, ending: _Ending) -> Iterator[Non
     host, _, port = plane.cluster.web.rpartition(":")
     local = plane.cluster.web_is_local and host in {"127.0.0.1", "localhost"}
     bound, *more = listen_as_localhost(int(port)) if local else (listen(plane.cluster.web),)
-    server = PageServer(application(plane), pages_tls(folder, plane.cluster.web))
+    server = PageServer(application(plane), pages_tls(folder, plane.cluster.web), looks=frozenset({WRITES}))
     thread = threading.Thread(target=server.run_on, args=(bound, ending.asked, *more), name="pages")
     thread.start()
     say("listening", address=plane.cluster.web, origin=plane.cluster.web_origin)

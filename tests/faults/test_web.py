@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlencode
 
 import msgspec
@@ -19,16 +20,19 @@ from aerodb.kernel.postgres.installation import find_installation
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Ticket
 from aerodb.transport.guard import HEADERS
+from aerodb.transport.server import PAGES as ROOM
 from aerodb.transport.server import listen
 from aerodb.web.pages.log import RECORDS_A_PAGE
-from aerodb.web.site import PAGES
+from aerodb.web.site import PAGES, WRITES
 from tests.faults.conftest import Running
 from tests.faults.people import Api, new_id
+from tests.faults.test_lifecycle import stopped
 from tests.faults.waiting import wait_until
 from tests.unit.protocol.authenticator import SoftAuthenticator
 
 PAGE_BYTES_MAX = 100_000
 LINK = re.compile(rb'(?:href|src)="(/[^"]*)"')
+SNAPSHOT = re.compile(rb'<dt>Snapshot</dt><dd><details class="digest">.*?<code>(sha256:[0-9a-f]{64})</code>')
 TOKEN = re.compile(rb'name="token" value="([0-9a-f]{64})"')
 
 
@@ -311,7 +315,8 @@ def test_the_same_state_gives_the_same_bytes(window: Window, paths: list[str]) -
             before = _state(window, path)
             body = window.get(path).body
             if _state(window, path) == before:
-                snapshot = re.search(rb"<dt>Snapshot</dt><dd><code>(sha256:[0-9a-f]+)", body)
+                snapshot = SNAPSHOT.search(body)
+                assert snapshot or b"<dt>Consistent</dt>" not in body, path  # Else other states count as one.
                 pages.setdefault((before, snapshot[1] if snapshot else b""), []).append(body)
             return any(len(bodies) > 1 for bodies in pages.values())
 
@@ -420,3 +425,18 @@ def test_looking_changes_nothing(fresh: Running) -> None:
     assert _written_since(fresh, begin) == []
     assert f"/decisions/{planned.request}" in read
     assert json.loads(fresh.api.client.get("/v1/status"))["log_size"] == 4 + len(windows)  # Each sign-in is a record.
+
+
+def test_lines_that_wait_for_a_node_take_no_place_of_a_page(shared: Running) -> None:
+    """However many ask whether writes are acknowledged while an agent hangs, pages are answered."""
+    window, answers = Window(shared).sign_in(), list[int]()
+    asking = [Thread(target=lambda: answers.append(window.get(WRITES).status)) for _ in range(40)]
+    with stopped(shared.stage.process("n3").pid):
+        for each in asking:
+            each.start()
+        wait_until(lambda: answers.count(429) >= len(asking) - ROOM.calls.each)
+        assert window.get("/requests").status == 200
+        assert any(each.is_alive() for each in asking)
+    for each in asking:
+        each.join()
+    assert set(answers) == {200, 429}

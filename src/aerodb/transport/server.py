@@ -33,7 +33,7 @@ CONNECTIONS_MAX, PAGE_CONNECTIONS_MAX, SEATS_LEAST = 512, 256, 16
 DESCRIPTORS_USUAL = 1024
 HEADER_BYTES_MAX = 16 << 10
 PAGES = Room(
-    name="pages", connections=Share(192, 128), calls=Share(32, 24), looks=Share(0, 0),
+    name="pages", connections=Share(192, 128), calls=Share(32, 24), looks=Share(8, 4),
     body_bytes=Share(4 << 20, 2 << 20),
 )  # fmt: skip
 """The room of all browsers. A caller is known by address, which all people behind one proxy share."""
@@ -221,8 +221,14 @@ class PageServer(Server):
     Without `tls` it speaks plain HTTP, which is safe only on the loopback interface.
     """
 
-    def __init__(self, app: Any, tls: Tls | None, deadlines: Deadlines = USUAL, room: Room = PAGES) -> None:
-        """Prepare to serve `app`; all callers share one `room`."""
-        self._open(
-            app, page_context(tls) if tls else None, frozenset(), lambda _: room, deadlines, PAGE_CONNECTIONS_MAX
-        )
+    def __init__(
+        self,
+        app: Any,
+        tls: Tls | None,
+        deadlines: Deadlines = USUAL,
+        room: Room = PAGES,
+        looks: frozenset[str] = frozenset(),
+    ) -> None:
+        """Prepare to serve `app`; all callers share one `room`, and the paths in `looks` have places of their own."""
+        context = page_context(tls) if tls else None
+        self._open(app, context, looks, lambda _: room, deadlines, PAGE_CONNECTIONS_MAX)

@@ -49,11 +49,14 @@ def _post(path: str, answer: Callable[[Visit], PageAnswer]) -> SitePage:
     return SitePage(method="POST", path=path, answer=answer)
 
 
+WRITES = "/writes"
+"""What the line on top of pages asks for. It waits for every node, so it takes no place of those who ask for a page."""
+
 PAGES = (
     _get("/", cluster.cluster),
     _post("/", cluster.sensitive),
     _get("/now", cluster.now),
-    _read("/writes", cluster.writes_now),
+    _read(WRITES, cluster.writes_now),
     _get("/nodes/{node}", nodes.node),
     _get("/requests", requests.listing),
     _get("/requests/new", requests.new),

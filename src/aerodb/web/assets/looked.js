@@ -22,7 +22,7 @@
     age.textContent = "looking";
     try {
       const answer = await fetch(line.dataset.writes);
-      if (!answer.ok) throw new Error("refused");
+      if (!answer.ok) { age.textContent = "not known: refused"; return; } // Signed out meanwhile, or too many look.
       const { style, text } = await answer.json();
       const mark = document.createElement("span");
       mark.className = `mark ${style}`;
@@ -31,7 +31,7 @@
       line.classList.add(style);
       tell(age);
     } catch {
-      age.textContent = "not known: no answer"; // The control plane is away, or the session ended; the link stays.
+      age.textContent = "not known: no answer"; // The control plane is away; the link stays.
     }
   };
   const line = document.querySelector("[data-writes]");
