@@ -16,8 +16,9 @@ from aerodb.audit.record import Record, decode_record, read_record
 from aerodb.cli import verification
 from aerodb.cli.backup import backup, restore
 from aerodb.cli.chained import under
-from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified
+from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified, PlanAltered
 from aerodb.cli.gap import accept_log, gap
+from aerodb.cli.named import request_argument, whole_id
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.proving import EXPORT_PATH, FILE, evidence, keys, write_new
@@ -201,7 +202,7 @@ for command in (verify, evidence, keys, backup, restore, gap, accept_log):
 
 
 @audit.command(cls=ClientCommand)
-@click.argument("request", metavar="REQUEST")
+@request_argument
 @json_option
 @click.pass_obj
 def replay(session: Session, request: str, *, as_json: bool) -> int:
@@ -211,12 +212,16 @@ def replay(session: Session, request: str, *, as_json: bool) -> int:
     """
     profile = session.profile()
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    request = whole_id(session, caller, request)
     body = caller.get(request_path(request))
     if "snapshot" in read(body, Decision).redacted:
         body = caller.get(request_path(request, "?sensitive=1"))
     decision = read(body, Decision)
     if decision.plan is not None:
-        profile = under(profile, caller, verification.read_plan(decision.plan).configuration)
+        plan = verification.read_plan(decision.plan)
+        if plan.request.id != request:
+            raise PlanAltered("the plan on record is of another request")
+        profile = under(profile, caller, plan.configuration)
     replayed = verification.replay(profile.cluster, decision)
     if as_json:
         session.terminal.document(canonical.encode(replayed))

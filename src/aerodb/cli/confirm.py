@@ -13,6 +13,7 @@ from aerodb.cli import verification
 from aerodb.cli.act import declined, person_profile, show_and_confirm
 from aerodb.cli.chained import under
 from aerodb.cli.failures import OK, LogUnverified, PlanAltered
+from aerodb.cli.named import request_argument, whole_id
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.remembered import check_before_signing
@@ -33,7 +34,7 @@ OVER = frozenset({"confirmed", "declined", "lapsed"})
 
 
 @click.command(cls=ClientCommand)
-@click.argument("request", metavar="REQUEST")
+@request_argument
 @click.option("--ssh-agent", is_flag=True, help="Sign by the ssh-agent, even where a key file is.")
 @click.pass_obj
 def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
@@ -44,6 +45,10 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     """
     profile = person_profile(session)
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    whole = whole_id(session, caller, request)
+    if whole != request:
+        session.terminal.line(f"Request {whole}")
+    request = whole
     decision = read(caller.get(request_path(request)), Decision)
     if decision.plan is None or decision.line.state not in WAITING or _over(decision):
         why = f": {LAPSED}; ask anew" if decision.line.state == "lapsed" else ""
@@ -71,11 +76,15 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
 
 
 @click.command(cls=ClientCommand)
-@click.argument("request", metavar="REQUEST")
+@request_argument
 @click.pass_obj
 def decline(session: Session, request: str) -> int:
     """Let the plan of a request of yours go unconfirmed, for good. It is recorded; nothing is executed."""
-    declined(session, session.profile(), request)
+    profile = session.profile()
+    whole = whole_id(session, session.connect(profile, READ_TIMEOUT_SECONDS), request)
+    if whole != request:
+        session.terminal.line(f"Request {whole}")
+    declined(session, profile, whole)
     return OK
 
 

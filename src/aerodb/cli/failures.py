@@ -14,7 +14,7 @@ BY_RESULT = {"executed": OK, "not executed": REJECTED, "unknown": UNKNOWN, "held
 
 
 class RequestAmbiguous(AeroError):
-    """What was typed begins the ids of several requests."""
+    """What was typed begins the ids of several requests, or of more than can be looked through."""
 
     code = "input.request-ambiguous"
     status = 400

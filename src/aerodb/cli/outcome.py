@@ -7,7 +7,7 @@ import click
 
 from aerodb.cli.failures import BY_RESULT, OutcomeUnknown, Unverified
 from aerodb.cli.held import ORDER_HELD, found_held, show_found_held
-from aerodb.cli.named import whole_id
+from aerodb.cli.named import request_argument, whole_id
 from aerodb.cli.paths import GAP_PATH, request_path
 from aerodb.cli.profile import Caller
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
@@ -71,14 +71,14 @@ def unknown_from_here(request: str, after: str = "") -> Iterator[None]:
 
 
 @click.command(cls=ClientCommand)
-@click.argument("request", metavar="REQUEST")
+@request_argument
 @json_option
 @click.pass_obj
 def outcome(session: Session, request: str, *, as_json: bool) -> int:
     """Ask what became of a request; the answer of the node's agent is recorded, and nothing is tried again."""
     profile = session.profile()
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
-    request = whole_id(caller, request)
+    request = whole_id(session, caller, request)
     try:
         with unknown_from_here(request):
             target, digest, asked = _asked(caller, request)

@@ -7,6 +7,7 @@ import click
 
 from aerodb import private
 from aerodb.cli.failures import OK, EvidenceUnverified, FileUnusable
+from aerodb.cli.named import request_argument, whole_id
 from aerodb.cli.paths import request_path
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session
 from aerodb.cli.terminal import escape
@@ -41,7 +42,7 @@ def write_new(path: Path, parts: Iterable[bytes]) -> int:
 
 
 @click.command(cls=ClientCommand)
-@click.argument("request", metavar="REQUEST")
+@request_argument
 @click.option("--output", type=FILE, required=True, help="A new file to write to.")
 @click.pass_obj
 def evidence(session: Session, request: str, output: Path) -> int:
@@ -50,13 +51,17 @@ def evidence(session: Session, request: str, output: Path) -> int:
     from aerodb.audit.trust import Trust
 
     profile = session.profile()
-    body = session.connect(profile, READ_TIMEOUT_SECONDS).get(request_path(request, "/evidence"))
+    caller = session.connect(profile, READ_TIMEOUT_SECONDS)
+    request = whole_id(session, caller, request)
+    body = caller.get(request_path(request, "/evidence"))
     try:
-        sentences = examine(body, Trust(clusters=(profile.cluster,))).sentences
+        examined = examine(body, Trust(clusters=(profile.cluster,)))
     except EvidenceInvalid as error:
         raise EvidenceUnverified(error.message, field=error.field) from error
+    if examined.evidence.request != request:
+        raise EvidenceUnverified("it is the evidence of another request")
     write_new(output, (body,))
-    for sentence in sentences:
+    for sentence in examined.sentences:
         session.terminal.line(escape(f"  {sentence}"), "dim")
     session.terminal.line(f"{len(body)} bytes written, and verified here.", "good")
     return OK

@@ -9,7 +9,7 @@ from aerodb.audit.clocks import jump_text
 from aerodb.audit.proof import fault_of
 from aerodb.audit.record import decode_record
 from aerodb.cli.failures import OK, UNVERIFIED
-from aerodb.cli.named import whole_id
+from aerodb.cli.named import request_argument, whole_id
 from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, full_option, json_option, read
@@ -55,7 +55,7 @@ def _row(line: RequestLine) -> list[Cell]:
 
 
 @click.command(cls=ClientCommand)
-@click.argument("request", metavar="REQUEST")
+@request_argument
 @full_option
 @json_option
 @click.pass_obj
@@ -63,7 +63,7 @@ def show(session: Session, request: str, *, full: bool, as_json: bool) -> int:
     """Show one request: its plan, the log's records of it, and whether their proofs hold."""
     profile = session.profile()
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
-    body = caller.get(request_path(whole_id(caller, request)))
+    body = caller.get(request_path(whole_id(session, caller, request)))
     decision = read(body, Decision)
     faults = proof_faults(profile.cluster, decision)
     if as_json:

@@ -46,7 +46,7 @@ def in_sequence(session: Session, profile: Profile, node: str, arguments: dict[s
     if text is None:
         return str(uuid.uuid4()), completed_after(arguments)
     typed, _, digest = text.partition(":")
-    named = whole_id(session.connect(profile, READ_TIMEOUT_SECONDS), typed)
+    named = whole_id(session, session.connect(profile, READ_TIMEOUT_SECONDS), typed)
     decision, plan = _planned(session, profile, named)
     earlier = read_earlier(plan.request.arguments.get(AFTER, ""), THEN)
     if earlier.target != node:

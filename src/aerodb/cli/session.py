@@ -65,18 +65,18 @@ class Session:
         """
         return self.connect(self.profile(), READ_TIMEOUT_SECONDS).get(path)
 
-    def search(self, path: str) -> bytes:
+    def search(self, path: str, caller: "Caller | None" = None) -> bytes:
         """Return the answer to a GET that searches the log.
 
         While the control plane still builds its index it says how far it is, and each question carries that on: so the
-        question is put again, and a person sees the progress.
+        question is put again, and a person sees the progress. It is put to `caller`, where there is one already.
 
         Raises:
             ProfileUnusable, Unreachable, Interrupted, AnswerMalformed, Refused: there is no answer.
         """
         from aerodb.transport.errors import Refused
 
-        caller = self.connect(self.profile(), READ_TIMEOUT_SECONDS)
+        caller = caller or self.connect(self.profile(), READ_TIMEOUT_SECONDS)
         for _ in range(SEARCHES_MAX):
             try:
                 answer = caller.get(path)

@@ -21,7 +21,7 @@ from aerodb.audit.evidence import Evidence
 from aerodb.audit.record import read_record
 from aerodb.audit.store import SearchBehind
 from aerodb.cli.commands import run
-from aerodb.cli.profile import Profile
+from aerodb.cli.profile import Caller, Profile
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal
 from aerodb.control.access import PlaneParts
@@ -91,7 +91,8 @@ class Stage:
 
     def sits(self, name: str) -> None:
         """Let another operator sit down at the terminal, with their own profile folder."""
-        self.name, self._way = name, self.room.caller(name)
+        self.name = name
+        self._way: Caller = self.room.caller(name)
         self.profile = self.folder / ("operator" if name == "alice" else f"operator-{name}")
         self.profile.mkdir(exist_ok=True)
         (self.profile / "profile.json").write_text(f'{{"control": "localhost:1", "operator": "{name}"}}')
