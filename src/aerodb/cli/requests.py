@@ -1,5 +1,6 @@
 """The requests so far, and one of them with everything that the log holds of it."""
 
+import shutil
 from itertools import zip_longest
 from urllib.parse import urlencode
 
@@ -18,6 +19,7 @@ from aerodb.cli.verification import read_plan
 from aerodb.errors import AeroError
 from aerodb.protocol.api import Decision, LogEntry, RequestLine, Requests, Status
 from aerodb.protocol.cluster import Cluster
+from aerodb.views import listing
 from aerodb.views.observed import observe, step_of
 from aerodb.views.proofs import proofs_remarks
 from aerodb.views.render import plan_lines, redacted_plan_lines
@@ -29,22 +31,35 @@ HEAD = ("REQUEST", "AT", "OPERATOR", "ACTION", "NODE", "ARGUMENTS", "STATE", "CO
 @click.command("requests", cls=ClientCommand)
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many at most.")
 @click.option("--before", type=click.IntRange(min=0), help="Only those that began before this record of the log.")
+@click.option("--full", is_flag=True, help="Whole: ids, times, arguments, codes and reasons, however wide that is.")
 @json_option
 @click.pass_obj
-def requests(session: Session, limit: int, before: int | None, *, as_json: bool) -> int:
-    """List the requests, the newest first."""
+def requests(session: Session, limit: int, before: int | None, *, full: bool, as_json: bool) -> int:
+    """List the requests, the newest first: on a terminal as wide as that is, elsewhere whole.
+
+    `aerodb show REQUEST` shows one of them; the beginning of its id is enough.
+    """
     page = {"limit": limit} if before is None else {"limit": limit, "before": before}
     body = session.search(f"/v1/requests?{urlencode(page)}")
     answer = read(body, Requests)
     if as_json:
         session.terminal.document(body)
     elif answer.requests:
-        session.terminal.table(HEAD, [_row(line) for line in answer.requests])
+        _show(session.terminal, answer.requests, full=full)
         if answer.next is not None:
             session.terminal.line(f"Older ones: aerodb requests --before {answer.next}", "dim")
     else:
         session.terminal.line(NOTHING_ASKED, "dim")
     return OK
+
+
+def _show(terminal: Terminal, lines: tuple[RequestLine, ...], *, full: bool) -> None:
+    """Show a list of requests; cut to the terminal's width, unless it is asked for whole or a program reads it."""
+    if full or not terminal.stdout.isatty():
+        terminal.table(HEAD, [_row(line) for line in lines])
+        return
+    terminal.table(listing.HEAD, listing.listed(lines, shutil.get_terminal_size().columns))
+    terminal.line("One of them: aerodb show REQUEST. Codes and reasons: aerodb requests --full", "dim")
 
 
 def _row(line: RequestLine) -> list[Cell]:

@@ -67,7 +67,11 @@ def test_a_change_is_said_in_words_wherever_records_are_listed(stage: Stage, tmp
     report = tmp_path / "report.html"
     span = ("--from", "2020-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z")
     assert stage.run("report", *span, "--output", str(report)).code == 0
-    for shown in (stage.run("requests").plain, stage.run("timeline").plain, report.read_text(encoding="utf-8")):
+    for shown in (
+        stage.run("requests", "--full").plain,
+        stage.run("timeline").plain,
+        report.read_text(encoding="utf-8"),
+    ):
         text = html.unescape(" ".join(shown.split()))
         assert said in text
         assert not re.search(r"configure n1 (--)?change {", text)

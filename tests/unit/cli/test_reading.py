@@ -329,7 +329,7 @@ def test_explain_refuses_a_plan_of_something_else(stage: Stage) -> None:
 def test_requests_and_show_tell_the_whole_story(stage: Stage) -> None:
     """A request is listed, and shown with its plan, its records and their proofs."""
     request = stage.executed[0]
-    assert request in rows(stage.run("requests").plain, "REQUEST")
+    assert request in rows(stage.run("requests", "--full").plain, "REQUEST")
     shown = stage.run("show", request)
     assert shown.code == 0
     assert "Stop n3" in shown.plain
