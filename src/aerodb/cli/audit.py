@@ -16,7 +16,7 @@ from aerodb.audit.record import Record, decode_record, read_record
 from aerodb.cli import verification
 from aerodb.cli.backup import backup, restore
 from aerodb.cli.chained import under
-from aerodb.cli.failures import OK, UNVERIFIED, LogUnverified, PlanAltered
+from aerodb.cli.failures import OK, UNREAD, UNVERIFIED, LogUnverified, PlanAltered
 from aerodb.cli.gap import accept_log, gap
 from aerodb.cli.named import request_argument, whole_id
 from aerodb.cli.paths import request_path
@@ -172,7 +172,8 @@ def export(session: Session, output: Path | None, form: str) -> int:
         lines = _ocsf(lines, profile.cluster)
     if output is None:
         for line in lines:
-            session.terminal.document(line.removesuffix(b"\n"))
+            if not session.terminal.document(line.removesuffix(b"\n")):
+                return UNREAD
         return OK
     session.terminal.line(f"{write_new(output, lines)} bytes written.")
     return OK

@@ -8,6 +8,7 @@ import click
 from aerodb.cli.failures import OK
 from aerodb.cli.help import COMPLETE_VARIABLE
 from aerodb.cli.session import Session
+from aerodb.cli.streams import write
 
 SHELLS = ("bash", "zsh", "fish")
 HELP = """Write the script by which a shell completes what you type.
@@ -33,5 +34,5 @@ def completion(session: Session, shell: str) -> int:
     made = get_completion_class(shell)
     if made is None:
         raise click.UsageError(f"nothing is known of {shell}")
-    session.terminal.stdout.write(made(root(), {}, "aerodb", COMPLETE_VARIABLE).source())
+    write(session.terminal.stdout, made(root(), {}, "aerodb", COMPLETE_VARIABLE).source())
     return OK

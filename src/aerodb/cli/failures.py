@@ -2,12 +2,14 @@
 
 The exit codes are part of the interface: 0 done, 1 rejected or not executed, 2 usage or input, 3 unknown,
 4 transport, 5 not a terminal, 6 verification failed, 7 (of `status`) commits are not known to be acknowledged,
-8 signed, and a second person, or the request before it, is awaited.
+8 signed, and a second person, or the request before it, is awaited, 141 (of an export) its reader went away.
 """
 
 from aerodb.errors import AeroError, EvidenceInvalid, VerificationFailed
 
 OK, REJECTED, USAGE, UNKNOWN, TRANSPORT, NOT_A_TERMINAL, UNVERIFIED, NO_WRITES, AWAITED = range(9)
+UNREAD = 141
+"""An export that lost its reader is not whole; it ends as if the pipe's signal had ended it (128 + SIGPIPE)."""
 
 BY_DOMAIN = {"input": USAGE, "transport": TRANSPORT}
 BY_RESULT = {"executed": OK, "not executed": REJECTED, "unknown": UNKNOWN, "held": AWAITED}

@@ -75,6 +75,7 @@ EXIT_CODES = {
     6: "verification failed",
     7: "of status: no commit is known to be acknowledged now",
     8: "signed, nothing executed yet: it awaits a second person, or, held, the request before it",
+    141: "of audit export to a pipe: its reader went away, and it was not written whole",
 }
 ENVIRONMENT = {
     "AERODB_PROFILE": "The profile folder, where --profile does not name one; else it is ./aerodb-cluster/operator.",

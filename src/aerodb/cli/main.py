@@ -29,7 +29,9 @@ def _prepared(words: list[str]) -> Callable[[], int]:
     from aerodb.cli.help import COMPLETE_VARIABLE, help_text, version_text
 
     if words in ([], ["-h"], ["--help"], ["--version"]) and COMPLETE_VARIABLE not in os.environ:
-        sys.stdout.write((version_text() if words == ["--version"] else help_text()) + "\n")
+        from aerodb.cli.streams import write
+
+        write(sys.stdout, (version_text() if words == ["--version"] else help_text()) + "\n")
         return lambda: 0 if words else 2
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # A document is UTF-8; on a terminal a locale must not hide a plan.

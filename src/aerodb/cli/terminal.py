@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from aerodb.cli.streams import write
 from aerodb.errors import AeroError
 
 if TYPE_CHECKING:
@@ -76,18 +77,21 @@ class Terminal:
                 self._styled(self.stdout, text, style) + " " * (width - len(text))
                 for (style, text), width in zip(row, widths, strict=True)
             ]
-            print(GAP.join(cells).rstrip(), file=self.stdout, flush=True)
+            write(self.stdout, f"{GAP.join(cells).rstrip()}\n")
 
-    def document(self, data: bytes) -> None:
-        """Write canonical JSON: byte for byte, except that a terminal is shown no control characters."""
+    def document(self, data: bytes) -> bool:
+        """Write canonical JSON: byte for byte, except that a terminal is shown no control characters.
+
+        Return whether anybody still reads.
+        """
         text = data.decode()
-        print(escape(text) if self.stdout.isatty() else text, file=self.stdout, flush=True)
+        return write(self.stdout, f"{escape(text) if self.stdout.isatty() else text}\n")
 
     def ask(self, question: str) -> str | None:
-        """Return what a person types, without its line ending; None where they type nothing more."""
+        """Return what a person types, without its line ending; None where they type, or read, nothing more."""
         _forget_typed(self.stdin)
-        self.stdout.write(question)
-        self.stdout.flush()
+        if not write(self.stdout, question) or not self.stdout.isatty():
+            return None  # Whoever reads has gone, perhaps before what the question is about was shown.
         answer = self.stdin.readline()
         return answer.removesuffix("\n") if answer else None
 
@@ -98,8 +102,7 @@ class Terminal:
         """
         if self.stderr.isatty():
             width = shutil.get_terminal_size().columns - 1
-            self.stderr.write(f"\r\x1b[K{text if len(text) <= width else f'{text[: width - 3]}...'}")
-            self.stderr.flush()
+            write(self.stderr, f"\r\x1b[K{text if len(text) <= width else f'{text[: width - 3]}...'}")
 
     def warn(self, text: str) -> None:
         """Show one line beside what a command answers."""
@@ -121,7 +124,7 @@ class Terminal:
             self._put(self.stderr, escape(f"  Nothing is sent again. Ask: aerodb outcome {error.request}"), "warn")
 
     def _put(self, stream: TextIO, text: str, style: str) -> None:
-        print(self._styled(stream, text, style), file=stream, flush=True)
+        write(stream, f"{self._styled(stream, text, style)}\n")
 
     def _styled(self, stream: TextIO, text: str, style: str) -> str:
         return click.style(text, **STYLES[style]) if STYLES[style] and text.strip() and coloured(stream) else text
