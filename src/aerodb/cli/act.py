@@ -17,6 +17,7 @@ from aerodb.actions import action_named, needs_second
 from aerodb.cli import verification
 from aerodb.cli.chained import under
 from aerodb.cli.completed import complete_nodes, completed
+from aerodb.cli.decided import decision_of
 from aerodb.cli.dropped import show_dropped
 from aerodb.cli.failures import AWAITED, BY_RESULT, REJECTED, TerminalMissing
 from aerodb.cli.outcome import unknown_from_here
@@ -31,7 +32,7 @@ from aerodb.cli.waiting import telling
 from aerodb.errors import AeroError
 from aerodb.protocol import canonical
 from aerodb.protocol.ahead import AFTER
-from aerodb.protocol.api import Ask, Confirm, Decision, Done, Planned, RequestLine
+from aerodb.protocol.api import Ask, Confirm, Done, Planned, RequestLine
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Plan, Request
 from aerodb.rules.arguments import Argument
@@ -248,7 +249,7 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     planned = read(answer, Planned)
     plan = verification.planned_plan(planned)
     verification.check_request(plan, asked)
-    decision = read(caller.get(request_path(asked.id)), Decision)
+    decision = decision_of(caller, asked.id)
     judging = under(profile, caller, plan.configuration)
     verification.check_recomputed(judging.cluster, plan, planned.plan, decision.snapshot)
     check_before_signing(profile, caller, asked, decision.snapshot)

@@ -16,10 +16,10 @@ from aerodb.audit.record import Record, decode_record, read_record
 from aerodb.cli import verification
 from aerodb.cli.backup import backup, restore
 from aerodb.cli.chained import under
-from aerodb.cli.failures import OK, UNREAD, UNVERIFIED, LogUnverified, PlanAltered
+from aerodb.cli.decided import decision_of
+from aerodb.cli.failures import OK, UNREAD, UNVERIFIED, LogUnverified
 from aerodb.cli.gap import accept_log, gap
 from aerodb.cli.named import request_argument, whole_id
-from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.proving import EXPORT_PATH, FILE, evidence, keys, write_new
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, json_option, read
@@ -27,7 +27,7 @@ from aerodb.cli.terminal import Cell, escape
 from aerodb.cli.verify import verify
 from aerodb.errors import AeroError, VerificationFailed
 from aerodb.protocol import canonical
-from aerodb.protocol.api import Decision, Found, LogEntry, ProvenEntry
+from aerodb.protocol.api import Found, LogEntry, ProvenEntry
 from aerodb.protocol.cluster import Cluster
 
 HEAD = ("RECORD", "AT", "EVENT", "REQUEST", "OPERATOR", "ACTION", "NODE", "RESULT")
@@ -214,15 +214,11 @@ def replay(session: Session, request: str, *, as_json: bool) -> int:
     profile = session.profile()
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     request = whole_id(session, caller, request)
-    body = caller.get(request_path(request))
-    if "snapshot" in read(body, Decision).redacted:
-        body = caller.get(request_path(request, "?sensitive=1"))
-    decision = read(body, Decision)
+    decision = decision_of(caller, request)
+    if "snapshot" in decision.redacted:
+        decision = decision_of(caller, request, "?sensitive=1")
     if decision.plan is not None:
-        plan = verification.read_plan(decision.plan)
-        if plan.request.id != request:
-            raise PlanAltered("the plan on record is of another request")
-        profile = under(profile, caller, plan.configuration)
+        profile = under(profile, caller, verification.read_plan(decision.plan).configuration)
     replayed = verification.replay(profile.cluster, decision)
     if as_json:
         session.terminal.document(canonical.encode(replayed))

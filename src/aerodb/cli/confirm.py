@@ -12,9 +12,9 @@ from aerodb.audit.record import decode_record
 from aerodb.cli import verification
 from aerodb.cli.act import declined, person_profile, show_and_confirm
 from aerodb.cli.chained import under
-from aerodb.cli.failures import OK, LogUnverified, PlanAltered
+from aerodb.cli.decided import decision_of
+from aerodb.cli.failures import OK, LogUnverified
 from aerodb.cli.named import request_argument, whole_id
-from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
 from aerodb.cli.remembered import check_before_signing
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
@@ -49,7 +49,7 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     if whole != request:
         session.terminal.line(f"Request {whole}")
     request = whole
-    decision = read(caller.get(request_path(request)), Decision)
+    decision = decision_of(caller, request)
     if decision.plan is None or decision.line.state not in WAITING or _over(decision):
         why = f": {LAPSED}; ask anew" if decision.line.state == "lapsed" else ""
         raise PlanNotPending(
@@ -57,13 +57,11 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
             executed=executed_of(decision.line.state),
         )  # fmt: skip
     plan = verification.read_plan(decision.plan)
-    if plan.request.id != request:
-        raise PlanAltered("the plan on record is of another request")
     judging = under(profile, caller, plan.configuration)
     _check_turn(judging, plan, decision)
     snapshot = decision.snapshot
     if plan.request.operator != profile.operator:
-        snapshot = read(caller.get(request_path(request, "?sensitive=1")), Decision).snapshot
+        snapshot = decision_of(caller, request, "?sensitive=1").snapshot
     verification.check_recomputed(judging.cluster, plan, decision.plan, snapshot)
     check_before_signing(profile, caller, plan.request, snapshot)
     observed = observe(profile.cluster, read(caller.get("/v1/status"), Status)) if _changes(plan) else None

@@ -1,12 +1,11 @@
 """What a node held until its turn, and holds no more since another order came to it."""
 
-from aerodb.cli.paths import request_path
+from aerodb.cli.decided import decision_of
 from aerodb.cli.profile import Caller
-from aerodb.cli.session import read
 from aerodb.cli.terminal import Terminal, escape
 from aerodb.cli.verification import verified_outcome
 from aerodb.errors import AeroError
-from aerodb.protocol.api import Decision, Done
+from aerodb.protocol.api import Done
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import plan_digest
 
@@ -19,7 +18,7 @@ def show_dropped(terminal: Terminal, cluster: Cluster, caller: Caller, node: str
     for each in done.dropped or ():
         terminal.line("")
         try:
-            decision = read(caller.get(request_path(each.request)), Decision)
+            decision = decision_of(caller, each.request)
             verified_outcome(cluster, each.request, node, plan_digest(decision.plan or ""), each)
         except AeroError as error:
             said = f"What became of request {each.request} is not shown: {error.message}"

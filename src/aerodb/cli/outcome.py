@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import click
 
+from aerodb.cli.decided import decision_of
 from aerodb.cli.failures import BY_RESULT, OutcomeUnknown, Unverified
 from aerodb.cli.held import ORDER_HELD, found_held, show_found_held
 from aerodb.cli.named import request_argument, whole_id
@@ -14,7 +15,7 @@ from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, jso
 from aerodb.cli.terminal import Terminal
 from aerodb.cli.verification import read_plan, verified_outcome
 from aerodb.errors import AeroError
-from aerodb.protocol.api import Decision, Done, GapFound
+from aerodb.protocol.api import Done, GapFound
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Request, plan_digest
 from aerodb.transport.errors import Refused, Unreachable
@@ -110,7 +111,7 @@ def _asked(caller: Caller, request: str) -> tuple[str, str, Request | None]:
         Refused: neither the log nor a node knows it.
     """
     try:
-        decision = read(caller.get(request_path(request)), Decision)
+        decision = decision_of(caller, request)
     except Refused as error:
         found = read(caller.get(GAP_PATH), GapFound) if error.code == REQUEST_UNKNOWN else None
         lost = next((each for each in found.lost if each.held.request == request), None) if found else None

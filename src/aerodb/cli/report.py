@@ -11,8 +11,8 @@ from jinja2 import Environment, StrictUndefined
 from aerodb.audit.record import read_record
 from aerodb.audit.search import PAGE_RECORDS_MAX, required_instant
 from aerodb.cli.chained import chain_of
+from aerodb.cli.decided import decision_of
 from aerodb.cli.failures import OK, UNVERIFIED
-from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Caller
 from aerodb.cli.proving import FILE, write_new
 from aerodb.cli.session import READ_TIMEOUT_SECONDS, ClientCommand, Session, read
@@ -69,7 +69,7 @@ def gathered(caller: Caller, since: str, until: str) -> tuple[list[LogEntry], li
         query["before"] = page.next
     entries.reverse()
     requests = dict.fromkeys(read_record(entry.record.encode()).request for entry in entries)
-    return entries, [read(caller.get(request_path(each)), Decision) for each in requests if each]
+    return entries, [decision_of(caller, each) for each in requests if each]
 
 
 @click.command(cls=ClientCommand)

@@ -9,6 +9,7 @@ import click
 from aerodb.audit.clocks import jump_text
 from aerodb.audit.proof import fault_of
 from aerodb.audit.record import decode_record
+from aerodb.cli.decided import of_request
 from aerodb.cli.failures import OK, UNVERIFIED
 from aerodb.cli.named import request_argument, whole_id
 from aerodb.cli.paths import request_path
@@ -78,8 +79,9 @@ def show(session: Session, request: str, *, full: bool, as_json: bool) -> int:
     """Show one request: its plan, the log's records of it, and whether their proofs hold."""
     profile = session.profile()
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
-    body = caller.get(request_path(whole_id(session, caller, request)))
-    decision = read(body, Decision)
+    request = whole_id(session, caller, request)
+    body = caller.get(request_path(request))
+    decision = of_request(read(body, Decision), request)
     faults = proof_faults(profile.cluster, decision)
     if as_json:
         session.terminal.document(body)

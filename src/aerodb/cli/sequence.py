@@ -9,13 +9,13 @@ import re
 import uuid
 
 from aerodb.cli import verification
+from aerodb.cli.decided import decision_of
 from aerodb.cli.failures import OutcomeUnverified, PlanAltered
 from aerodb.cli.held import check_held, show_held
 from aerodb.cli.named import whole_id
 from aerodb.cli.outcome import show_outcome
-from aerodb.cli.paths import request_path
 from aerodb.cli.profile import Profile
-from aerodb.cli.session import READ_TIMEOUT_SECONDS, Session, read
+from aerodb.cli.session import READ_TIMEOUT_SECONDS, Session
 from aerodb.cli.terminal import Terminal, escape
 from aerodb.protocol.ahead import AFTER, THEN, Later, read_earlier, read_later
 from aerodb.protocol.api import Decision, Done
@@ -59,12 +59,10 @@ def in_sequence(session: Session, profile: Profile, node: str, arguments: dict[s
 
 def _planned(session: Session, profile: Profile, request: str) -> tuple[Decision, Plan]:
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
-    decision = read(caller.get(request_path(request)), Decision)
+    decision = decision_of(caller, request)
     if decision.plan is None:
         raise PlanAltered(f"the request {request} has no plan on record")
     plan = verification.read_plan(decision.plan)
-    if plan.request.id != request:
-        raise PlanAltered("the plan on record is of another request")
     return decision, plan
 
 

@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 from aerodb.cli.commands import root
 from aerodb.cli.named import PAGES_MAX
 from aerodb.cli.profile import Caller
 from aerodb.protocol import canonical
+from aerodb.protocol.api import Decision
 from tests.unit.cli.stage import Shown, Stage, stage_in
 
 STOP = ("stop", "n3", "--reason", "tidy up")
@@ -162,6 +164,35 @@ def test_what_proves_another_request_is_refused(stage: Stage, tmp_path: Path) ->
     stage.alter["GET /v1/requests/ID/evidence"] = lambda _: proof
     shown = stage.run("audit", "evidence", request[:8], "--output", str(tmp_path / "other.json"))
     assert (shown.code, (tmp_path / "other.json").exists()) == (6, False)
+
+
+def test_what_is_shown_of_a_request_is_of_that_one(stage: Stage) -> None:
+    """Neither another request's page, nor a plan or a record of another one on its own page, is shown as its own."""
+    request = stage.executed[0]
+    other = waiting(stage, *STOP)
+    own = canonical.decode(stage.get(f"/v1/requests/{request}"), Decision)
+    foreign = canonical.decode(stage.get(f"/v1/requests/{other}"), Decision)
+    pages = (
+        foreign,
+        msgspec.structs.replace(own, line=foreign.line),
+        msgspec.structs.replace(own, plan=foreign.plan),
+        msgspec.structs.replace(own, records=foreign.records, proofs=foreign.proofs),
+        msgspec.structs.replace(own, records=(*own.records, *foreign.records), proofs=own.proofs + foreign.proofs),
+    )
+    for page in pages:
+        body = canonical.encode(page)
+        stage.alter["GET /v1/requests/ID"] = lambda _, body=body: body
+        for words in (
+            ("show", request),
+            ("show", request, "--json"),
+            ("outcome", request),
+            ("audit", "replay", request),
+        ):
+            shown = stage.run(*words)
+            assert (shown.code, "control.plan-unverified" in shown.err) == (6, True), said(shown)
+            assert "EXECUTED" not in shown.plain
+    del stage.alter["GET /v1/requests/ID"]
+    assert stage.run("show", request).code == 0
 
 
 def test_older_requests_are_looked_through_too_and_not_for_ever(stage: Stage) -> None:
