@@ -47,7 +47,7 @@ def runs(view: View) -> bool:
 
 
 def source_runs(view: View) -> Verdict:
-    """Judge the processes: the source runs, and a target that stands as a primary is down."""
+    """Judge the processes: the source runs, of the node's major version; a node that stands as a primary is down."""
     upstream = view.argument("upstream")
     peer = view.peers.get(upstream)
     if peer is None:
@@ -57,6 +57,13 @@ def source_runs(view: View) -> Verdict:
         return unknown(Invariant.RUNNING_FITS, f"PostgreSQL on {upstream} does not answer ({instance.state})")
     if instance is None or instance.state is not State.RUNNING:
         return violated(Invariant.RUNNING_FITS, f"PostgreSQL on {upstream} does not run, so nothing can be copied")
+    own = view.own.facts.instance
+    if own is not None and own.major != instance.major:
+        return violated(
+            Invariant.RUNNING_FITS,
+            f"PostgreSQL on {upstream} is {instance.version}, and on {view.node} {own.version}: a copy of one major "
+            "version's data does not start with another's programs",
+        )
     judged = process_fits(view, *DOWN)
     return judged if judged.result != "holds" else holds(Invariant.RUNNING_FITS, f"{judged.evidence}; {upstream} runs")
 

@@ -83,7 +83,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         """Return the node's PostgreSQL, with a connection of its own for `purpose`; None for a witness.
 
         Raises:
-            PostgresMissing, FolderClosed: its programs cannot be found, or run.
+            PostgresMissing, PostgresUnsupported, FolderClosed: its programs cannot be found, or run.
         """
         if self.member.witness:
             return None
@@ -97,7 +97,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         """Return PostgreSQL's programs.
 
         Raises:
-            PostgresMissing, FolderClosed: they cannot be found, or run.
+            PostgresMissing, PostgresUnsupported, FolderClosed: they cannot be found, or run.
         """
         return find_installation(Path(self.file.binaries) if self.file.binaries else None, self.file.account)
 

@@ -160,6 +160,11 @@ class InstanceOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     keeping: Keeping = NOTHING_SEEN
     unused: tuple[UnusedFolder, ...] = ()
 
+    @property
+    def major(self) -> str:
+        """Return the major version of the PostgreSQL that runs, or of the programs of one that is down."""
+        return self.version.partition(".")[0]
+
     def unread(self, part: str) -> str | None:
         """Return why a part could not be read, or None where it was."""
         return next((said.partition(": ")[2] for said in self.damage if said.partition(": ")[0] == part), None)

@@ -64,7 +64,11 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
         "From where the node receives WAL, and how far it replays it, is set as its agent wrote it.",
     ),
     Invariant.ROLE_FITS: ("Role fits", "The node stands in a role that the action applies to."),
-    Invariant.RUNNING_FITS: ("Process fits", "PostgreSQL on the node runs, or is down, as the action needs."),
+    Invariant.RUNNING_FITS: (
+        "Process fits",
+        "PostgreSQL on the node runs, or is down, as the action needs; one whose data are copied runs, and is of the "
+        "node's own major version.",
+    ),
     Invariant.TERM_RISES: (
         "Term rises",
         "A pledge is for a term above every term the node has pledged, above every grant it knows, and above the term "

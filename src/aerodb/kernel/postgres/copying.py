@@ -19,7 +19,8 @@ import msgspec
 from psycopg import pq
 from psycopg.pq import abc
 
-from aerodb.kernel.postgres.errors import CopyUnfit
+from aerodb.kernel.postgres.errors import CopyUnfit, MajorDiffers
+from aerodb.kernel.postgres.installation import Installation
 from aerodb.rules.replaying import sized
 
 ASK = b"BASE_BACKUP (LABEL 'aerodb asks', PROGRESS, CHECKPOINT 'fast', WAIT false, MANIFEST 'no')"
@@ -32,10 +33,14 @@ _ATTEMPT = re.compile(r"\.data-\d{4,}(\.[0-9a-f]+)?$")
 
 
 class CopySource(msgspec.Struct, frozen=True, kw_only=True):
-    """What a copy would hold: its size in bytes without WAL, and the source's tablespaces outside its data folder."""
+    """What a copy would hold: its size in bytes without WAL, and the source's tablespaces outside its data folder.
+
+    `major` is the major version of the PostgreSQL that it is of.
+    """
 
     size_bytes: int
     tablespaces: tuple[str, ...]
+    major: int
 
 
 class CopyLayout(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,18 +100,19 @@ def ask_source(conninfo: str, password: str, given_up: Callable[[], bool]) -> Co
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 raise CopyUnfit(f"the source refused: {result.get_error_message()}")
             if result.status == pq.ExecStatus.TUPLES_OK and result.nfields == 3 and result.fname(0) == b"spcoid":
-                return _source(result)
+                return _source(result, connection.server_version // 10_000)
     finally:
         connection.finish()
     raise CopyUnfit("the source did not say what there is to copy")
 
 
-def _source(result: abc.PGresult) -> CopySource:
+def _source(result: abc.PGresult, major: int) -> CopySource:
     rows = [(result.get_value(row, 1), result.get_value(row, 2)) for row in range(result.ntuples)]
     places = [place.decode() for place, _ in rows if place]
     return CopySource(
         size_bytes=sum(int(size or b"0") for _, size in rows) << 10,
         tablespaces=tuple(place for place in places if place.startswith("/")),
+        major=major,
     )
 
 
@@ -144,6 +150,19 @@ def refuse_unfit(source: CopySource, home: Path, layout: CopyLayout) -> None:
             raise CopyUnfit(f"no folder for the copy's WAL can be made in {above}, on the volume of the WAL")
         if _free_bytes(above) < LOG_BYTES:
             raise CopyUnfit(f"the WAL's volume at {above} has {_free_bytes(above)} bytes left")
+
+
+def refuse_other_major(source: CopySource, installation: Installation) -> None:
+    """Refuse a source whose data these programs cannot run; pg_basebackup copies an older server's all the same.
+
+    Raises:
+        MajorDiffers: it is of another major version.
+    """
+    if source.major != installation.major:
+        raise MajorDiffers(
+            f"the source is PostgreSQL {source.major}, and the programs in {installation.bin}, which are "
+            f"{installation.major}, could not run a copy of its data"
+        )
 
 
 def _free_bytes(folder: Path) -> int:

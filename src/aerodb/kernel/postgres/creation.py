@@ -67,7 +67,8 @@ def make_primary(installation: Installation, place: Place, passwords: Passwords)
     """
     data = place.home / "data-0001"
     installation.run(
-        "initdb", "-D", data, "-U", settings.SUPERUSER, "-A", "reject", "-E", "UTF8", "--locale=C", "--no-sync",
+        "initdb", "-D", data, "-U", settings.SUPERUSER, "-A", "reject", "-E", "UTF8", "--locale=C", "--data-checksums",
+        "--no-sync",
         timeout_seconds=120,
     )  # fmt: skip
     draw_identity(data, installation.account.owner if installation.account else None)

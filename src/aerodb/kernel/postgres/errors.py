@@ -10,6 +10,22 @@ class PostgresMissing(AeroError):
     title = "PostgreSQL's programs were not found"
 
 
+class PostgresUnsupported(AeroError):
+    """PostgreSQL's programs are of a major version that AeroDB does not run; nothing was begun with them."""
+
+    code = "kernel.postgres-unsupported"
+    status = 409
+    title = "AeroDB does not run this version of PostgreSQL"
+
+
+class MajorDiffers(AeroError):
+    """Data are of another major version than the programs that would use them; nothing was begun."""
+
+    code = "kernel.postgres-major-differs"
+    status = 409
+    title = "Data and programs are of different major versions"
+
+
 class FolderClosed(AeroError):
     """The account that runs PostgreSQL cannot reach a folder."""
 

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from aerodb.kernel.durable import sync_folder, write_durably
 from aerodb.kernel.postgres import settings
-from aerodb.kernel.postgres.copying import CopyLayout, GrowingCopy, ask_source, layout_of, refuse_unfit
+from aerodb.kernel.postgres.copying import (
+    CopyLayout,
+    GrowingCopy,
+    ask_source,
+    layout_of,
+    refuse_other_major,
+    refuse_unfit,
+)
 from aerodb.kernel.postgres.errors import FolderBroken, WalUnreadable
 from aerodb.kernel.postgres.ground import Ground
 from aerodb.kernel.postgres.identity import draw_identity
@@ -60,9 +67,11 @@ class DataFolders:
 
         Raises:
             CopyUnfit: it does not fit, or the source does not say what it holds.
+            MajorDiffers: see `copying.refuse_other_major`.
         """
         conninfo = settings.copy_conninfo(self._place, *self._ground.address_of(upstream))
         source = ask_source(conninfo, self._place.replication_secret.read_text(encoding="ascii"), self._ending)
+        refuse_other_major(source, self._ground.installation)
         layout = layout_of(source, beside, self._current())
         refuse_unfit(source, self._place.home, layout)
         return layout
@@ -72,6 +81,7 @@ class DataFolders:
 
         Raises:
             CopyUnfit: see `copying.refuse_unfit`.
+            MajorDiffers: see `copying.refuse_other_major`.
         """
         self._laid_out(upstream, self._place.home / "data-asked")
 
@@ -81,7 +91,7 @@ class DataFolders:
         Raises:
             CommandFailed: pg_basebackup failed; what it left behind is named .partial and is never started.
             WalUnreadable: pg_basebackup does not say where the copy's WAL ends.
-            CopyUnfit: the copy does not fit, and was not begun.
+            CopyUnfit, MajorDiffers: the copy does not fit, or would not start, and was not begun.
         """
         self._copying = None
         host, port = self._ground.address_of(upstream)

@@ -23,8 +23,9 @@ import msgspec
 from aerodb.errors import Executed
 from aerodb.kernel.durable import sync_folder
 from aerodb.kernel.postgres.account import Account, account_for_children, traversable
+from aerodb.kernel.postgres.capabilities import refuse_major
 from aerodb.kernel.postgres.children import Children, bound_to_parent
-from aerodb.kernel.postgres.errors import CommandFailed, PostgresMissing
+from aerodb.kernel.postgres.errors import CommandFailed, MajorDiffers, PostgresMissing
 
 COPIES = Path("/var/lib/aerodb")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
@@ -41,6 +42,20 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     def major(self) -> int:
         """Return the major version."""
         return int(re.split(r"\D", self.version, maxsplit=1)[0])
+
+    def own_data(self, data: Path) -> Path:
+        """Return a data folder, if these programs can run it.
+
+        Raises:
+            MajorDiffers: it is of another one, by its PG_VERSION. A folder that does not say is not refused here.
+        """
+        try:
+            made_by = (data / "PG_VERSION").read_text(encoding="ascii", errors="replace").strip()
+        except OSError:
+            return data
+        if made_by != str(self.major):
+            raise MajorDiffers(f"{data} is of PostgreSQL {made_by}, and the programs in {self.bin} are {self.major}")
+        return data
 
     def run(
         self,
@@ -146,6 +161,7 @@ def find_installation(bindir: Path | None = None, account_name: str = "") -> Ins
 
     Raises:
         PostgresMissing: there are none, or the account cannot reach them.
+        PostgresUnsupported: AeroDB does not run their major version; nothing else of them was run.
         FolderClosed: this process is root, and there is no account to run them.
     """
     account = account_for_children(account_name)
@@ -159,7 +175,9 @@ def find_installation(bindir: Path | None = None, account_name: str = "") -> Ins
             raise PostgresMissing(f"the account {account and account.name} cannot reach {found}")
         found = copy_wheel(found.parent, COPIES) / "bin"
     bare = Installation(bin=found, version="0", account=account)
-    return msgspec.structs.replace(bare, version=_version_of(bare, _identity(found / "postgres")))
+    whole = msgspec.structs.replace(bare, version=_version_of(bare, _identity(found / "postgres")))
+    refuse_major(whole.major, f"PostgreSQL {whole.version} in {found}")
+    return whole
 
 
 def _identity(program: Path) -> tuple[int, ...]:

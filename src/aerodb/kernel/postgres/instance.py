@@ -175,10 +175,11 @@ class Postgres:
         """Start PostgreSQL in the role that the standing says.
 
         Raises:
+            MajorDiffers: the data are of another major version than the programs; nothing was begun.
             RoleConflict: the folder would start as a standby, and is to be a primary.
             AlreadyRunning, StartFailed: see `process.start`.
         """
-        signal_file = self._place.data() / "standby.signal"
+        signal_file = self._installation.own_data(self._place.data()) / "standby.signal"
         if standby and not signal_file.exists():
             self._ground.write(signal_file, "")
         if signal_file.exists() and not standby:

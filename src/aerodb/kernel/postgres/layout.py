@@ -11,16 +11,13 @@ Source: PostgreSQL's catalog/pg_control.h, access/xlogrecord.h, access/xlog_inte
 import struct
 from collections.abc import Callable
 
+from aerodb.kernel.postgres.capabilities import MAJORS
 from aerodb.kernel.postgres.control_file import ControlFile
 from aerodb.kernel.postgres.crc32c import crc32c
 from aerodb.kernel.postgres.lsns import PAGE_BYTES, record_end
 from aerodb.protocol.lsn import Lsn
 
 CONTROL_FILE_BYTES = 8192
-CONTROL_VERSIONS = {15: 1300, 16: 1300, 17: 1300, 18: 1800}
-"""The layout of the control file that each major version writes."""
-PAGE_MAGIC = {15: 0xD110, 16: 0xD113, 17: 0xD116, 18: 0xD118}
-"""The number with which each major version begins a page of WAL."""
 STATES = (
     "starting up",
     "shut down",
@@ -59,9 +56,9 @@ _RECORD_BYTES = _RECORD.size + 2 + _COPY_BYTES
 
 def control_in(content: bytes, major: int) -> ControlFile | None:
     """Return what the bytes of a control file say; None if they are not as PostgreSQL of that major version writes."""
-    version = CONTROL_VERSIONS.get(major)
-    if version is None or len(content) != CONTROL_FILE_BYTES:
+    if major not in MAJORS or len(content) != CONTROL_FILE_BYTES:
         return None
+    version = MAJORS[major].control_version
     system, found, _ = _FIRST.unpack_from(content)
     crc_at = _CRC_AT[version]
     if found != version or crc32c(content[:crc_at]) != struct.unpack_from("<I", content, crc_at)[0]:
@@ -150,7 +147,9 @@ def _header_bytes(page: bytes | None, at: int, major: int, control_file: Control
         return None
     magic, flags, timeline, address, continued_bytes = _PAGE.unpack_from(page)
     first = at % control_file.segment_bytes == 0
-    if magic != PAGE_MAGIC.get(major) or address != at or flags & ~_KNOWN_FLAGS or bool(flags & _LONG) != first:
+    if major not in MAJORS or magic != MAJORS[major].page_magic or address != at:
+        return None
+    if flags & ~_KNOWN_FLAGS or bool(flags & _LONG) != first:
         return None
     if not 0 < timeline <= control_file.timeline:  # The page in which a timeline begins has the one before it.
         return None

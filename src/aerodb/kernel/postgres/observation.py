@@ -240,7 +240,7 @@ class Observer:
 
     def _read_files(self) -> Down:
         parts, installation = Parts(), self._installation
-        data = parts.read("data folder", self._place.data)
+        data = parts.read("data folder", lambda: installation.own_data(self._place.data()))
         control_file = (
             parts.read("control file", lambda: read_control_file(installation, data)) if data is not None else None
         )

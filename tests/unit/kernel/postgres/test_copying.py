@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from aerodb.kernel.postgres.copying import CopySource, layout_of, refuse_unfit
-from aerodb.kernel.postgres.errors import CopyUnfit
+from aerodb.kernel.postgres.copying import CopySource, layout_of, refuse_other_major, refuse_unfit
+from aerodb.kernel.postgres.errors import CopyUnfit, MajorDiffers
+from aerodb.kernel.postgres.installation import Installation
 
 
 def _source(size_bytes: int = 0, *tablespaces: str) -> CopySource:
-    return CopySource(size_bytes=size_bytes, tablespaces=tablespaces)
+    return CopySource(size_bytes=size_bytes, tablespaces=tablespaces, major=17)
 
 
 def test_each_tablespace_has_a_place_of_this_attempts_own(tmp_path: Path) -> None:
@@ -46,3 +47,13 @@ def test_a_copy_that_is_larger_than_the_volume_is_refused(tmp_path: Path) -> Non
     refuse_unfit(_source(), tmp_path, layout)
     with pytest.raises(CopyUnfit, match="takes 11259"):
         refuse_unfit(_source(1 << 50), tmp_path, layout)
+
+
+@pytest.mark.parametrize("version", ["16.14", "18.6", "15.18"])
+def test_a_source_of_another_major_version_is_refused(version: str) -> None:
+    """Newer or older: pg_basebackup copies an older server, and its data would then not start."""
+    programs = Installation(bin=Path("/programs"), version=version, account=None)
+    with pytest.raises(MajorDiffers, match=f"the source is PostgreSQL 17, .* {version[:2]},") as error:
+        refuse_other_major(_source(), programs)
+    assert error.value.executed == "not executed"
+    refuse_other_major(_source(), Installation(bin=Path("/programs"), version="17.1", account=None))

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aerodb.kernel.postgres.capabilities import MAJORS, NEWEST, OLDEST
 from aerodb.kernel.postgres.crc32c import crc32c
-from aerodb.kernel.postgres.layout import CONTROL_FILE_BYTES, CONTROL_VERSIONS, control_in
+from aerodb.kernel.postgres.layout import CONTROL_FILE_BYTES, control_in
 
 CRC_AT = {1300: 288, 1800: 292}
 
@@ -31,10 +32,17 @@ def test_the_checksum_is_that_of_the_standard(content: bytes, expected: int) -> 
     assert crc32c(content) == expected
 
 
-@given(st.sampled_from(sorted(CONTROL_VERSIONS)), st.binary(min_size=300, max_size=300))
+@given(st.sampled_from(sorted(MAJORS)), st.binary(min_size=300, max_size=300))
 def test_a_right_checksum_alone_makes_no_control_file(major: int, noise: bytes) -> None:
     """Of bytes under a checksum that is right, and with the right version, anything implausible is refused."""
-    version = CONTROL_VERSIONS[major]
+    version = MAJORS[major].control_version
     used = noise[:8] + struct.pack("<I", version) + noise[12 : CRC_AT[version]]
     content = used + struct.pack("<I", crc32c(used))
     assert control_in(content.ljust(CONTROL_FILE_BYTES, b"\0"), major) is None
+
+
+@pytest.mark.parametrize("major", [OLDEST - 1, NEWEST + 1])
+def test_the_files_of_a_version_that_is_not_known_are_not_understood(major: int) -> None:
+    """Not even bytes that are right for a known one: nobody knows what that version means by them."""
+    used = bytes(8) + struct.pack("<I", MAJORS[NEWEST].control_version) + bytes(280)
+    assert control_in((used + struct.pack("<I", crc32c(used))).ljust(CONTROL_FILE_BYTES, b"\0"), major) is None
