@@ -233,15 +233,16 @@ def log_witness(folder: Path, address: str, *, log_format: Form) -> int:
     return 0
 
 
-def init(folder: Path, asked: dict[str, int]) -> int:
-    """Make a new cluster in `folder`, of the size that is `asked` for, and start nothing."""
+def init(folder: Path, asked: dict[str, int], postgres: str) -> int:
+    """Make a new cluster in `folder`, of the size and the PostgreSQL that are asked for, and start nothing."""
     import msgspec
 
     from aerodb.local.making import make_cluster
     from aerodb.local.size import Size
     from aerodb.local.up import founding_lines
 
-    cluster = make_cluster(folder, msgspec.convert(asked, Size), lambda step: _say(f"Making {step}"))
+    size = msgspec.convert(asked, Size)
+    cluster = make_cluster(folder, size, lambda step: _say(f"Making {step}"), postgres=postgres)
     _say(f"cluster {cluster.name} ({cluster.id}) made in {folder}")
     for line in founding_lines(cluster):
         _say(line)
@@ -279,15 +280,15 @@ def replace_authority(folder: Path) -> int:
     return 0
 
 
-def up(folder: Path, asked: dict[str, int]) -> int:
-    """Make or reopen the cluster in `folder`, of the size that is `asked` for, and run it until Ctrl-C."""
+def up(folder: Path, asked: dict[str, int], postgres: str) -> int:
+    """Make or reopen the cluster in `folder`, of the size and PostgreSQL asked for, and run it until Ctrl-C."""
     from aerodb.local.up import up as run
 
-    return run(folder, asked)
+    return run(folder, asked, postgres)
 
 
-def demo(folder: Path | None) -> int:
+def demo(folder: Path | None, postgres: str) -> int:
     """Show a planned switchover and back, a rejection, and a failover, on a cluster in `folder` (None: temporary)."""
     from aerodb.local.demo import demo as run
 
-    return run(folder)
+    return run(folder, postgres)

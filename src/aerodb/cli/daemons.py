@@ -25,6 +25,13 @@ def _run(name: str, **arguments: Any) -> int:
     return code
 
 
+postgres_option = click.option(
+    "--postgres", default="", metavar="MAJOR|FOLDER",
+    help="Which PostgreSQL: a major version of the system's packages, as 16, or the folder of its programs."
+    "  [default: the one that comes with AeroDB]",
+)  # fmt: skip
+
+
 def size_options(function: Callable[..., int]) -> Callable[..., int]:
     """Add what a new cluster's size is asked for by; what is left out is None."""
     for option in (
@@ -43,10 +50,11 @@ def size_options(function: Callable[..., int]) -> Callable[..., int]:
 @click.option(
     "--folder", type=FOLDER, default=FOLDER_DEFAULT, show_default=True, help="Where the cluster lives; made if need be."
 )
+@postgres_option
 @size_options
-def up(folder: Path, **size: int | None) -> int:
+def up(folder: Path, postgres: str, **size: int | None) -> int:
     """Run a whole cluster on this machine: PostgreSQL, its agents, the control plane."""
-    return _run("up", folder=folder, asked=_asked(size))
+    return _run("up", folder=folder, asked=_asked(size), postgres=postgres)
 
 
 def _asked(size: dict[str, int | None]) -> dict[str, int]:
@@ -89,14 +97,16 @@ def serve(folder: Path, *, log_format: str) -> int:
 
 @click.command()
 @click.option("--folder", type=FOLDER, required=True, help="Where the new cluster's folders are made.")
+@postgres_option
 @size_options
-def init(folder: Path, **size: int | None) -> int:
+def init(folder: Path, postgres: str, **size: int | None) -> int:
     """Make the folders, keys and configuration of a new cluster."""
-    return _run("init", folder=folder, asked=_asked(size))
+    return _run("init", folder=folder, asked=_asked(size), postgres=postgres)
 
 
 @click.command()
 @click.option("--folder", type=FOLDER, help="Where the demonstration's cluster lives.")
-def demo(folder: Path | None) -> int:
+@postgres_option
+def demo(folder: Path | None, postgres: str) -> int:
     """Show a switchover, a failover and their proofs on a cluster of its own."""
-    return _run("demo", folder=folder)
+    return _run("demo", folder=folder, postgres=postgres)

@@ -161,14 +161,14 @@ def _folder(given: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def demo(given: Path | None) -> int:
-    """Tell the whole story on a new cluster; return 0 if no acknowledged row was lost."""
+def demo(given: Path | None, postgres: str = "") -> int:
+    """Tell the whole story on a new cluster of the PostgreSQL named; return 0 if no acknowledged row was lost."""
     with _folder(given) as root:
         if given is None and os.geteuid() == 0:
             root.parent.chmod(0o711)  # PostgreSQL's account must be able to traverse it.
         begun = time.monotonic()
         _quiet_line(f"Making a cluster of three PostgreSQL nodes in {root} ...")
-        make_cluster(root, Size())
+        make_cluster(root, Size(), postgres=postgres)
         layout = Layout(root=root)
         stage = Stage(layout)
         try:

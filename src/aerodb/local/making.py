@@ -25,6 +25,7 @@ from aerodb.kernel.postgres.account import traversable
 from aerodb.kernel.postgres.creation import Passwords, make_durable, make_home, make_primary
 from aerodb.kernel.postgres.installation import COPIES, Installation, find_installation
 from aerodb.kernel.postgres.instance import Postgres
+from aerodb.kernel.postgres.naming import programs_named
 from aerodb.kernel.postgres.process import stop
 from aerodb.kernel.store import Store
 from aerodb.local.errors import FolderTaken
@@ -55,14 +56,17 @@ def web_host(name: str, identity: str) -> str:
 class Making:
     """One cluster in the making."""
 
-    def __init__(self, layout: Layout, size: Size) -> None:
-        """Draw the keys and the configuration; nothing is written yet.
+    def __init__(self, layout: Layout, size: Size, postgres: str = "") -> None:
+        """Draw the keys and the configuration; nothing is written yet. `postgres` names the programs, as `naming` says.
 
         Raises:
             SizeRefused: no cluster can be of this size.
             PortsTaken: there are not enough free ports.
+            PostgresMissing, PostgresUnsupported: there are no such programs, or AeroDB does not run them.
         """
         size.refuse_odd()
+        self._binaries = programs_named(postgres)
+        self._installation = find_installation(self._binaries)
         self._layout = layout
         data = [f"n{number}" for number in range(1, size.nodes + 1)]
         names = [*data, *([WITNESS] if size.witness else [])]
@@ -117,7 +121,7 @@ class Making:
         root.mkdir(parents=True, exist_ok=True)
         if any(root.iterdir()):
             raise FolderTaken(f"{root} is not empty and holds no cluster")
-        installation = find_installation()
+        installation = self._installation
         mode = 0o711 if installation.account else 0o700
         for folder in (root, root / "nodes"):
             folder.mkdir(exist_ok=True)
@@ -193,7 +197,13 @@ class Making:
     def _make_witness(self, authority: Authority, name: str, mode: int) -> None:
         """Make the folder of a member that votes and holds no data."""
         folder = self._make_folder(authority, name, mode)
-        file = NodeFile(name=name, home=str(folder.resolve() / "postgres"), binaries="", account="", starts="standby")
+        file = NodeFile(
+            name=name,
+            home=str(folder.resolve() / "postgres"),
+            binaries=str(self._binaries or ""),
+            account="",
+            starts="standby",
+        )
         write_private(folder / "node.json", canonical.encode(file))
         Store.create(folder / "state", genesis(name, self.cluster.genesis, witness=True))
 
@@ -205,7 +215,7 @@ class Making:
             for above in (COPIES, home.parent):  # The umask is strict, and the account must be able to go through.
                 above.mkdir(exist_ok=True)
                 above.chmod(0o711)
-        file = NodeFile(name=name, home=str(home), binaries="", account="", starts="standby")
+        file = NodeFile(name=name, home=str(home), binaries=str(self._binaries or ""), account="", starts="standby")
         write_private(folder / "node.json", canonical.encode(file))
         make_home(installation, place_of(self.cluster, name, home), self._passwords)
         return home
@@ -234,15 +244,19 @@ class Making:
             Store.create(self._layout.node(name) / "state", standing)
 
 
-def make_cluster(root: Path, size: Size, progress: Callable[[str], None] = lambda _: None) -> Cluster:
+def make_cluster(
+    root: Path, size: Size, progress: Callable[[str], None] = lambda _: None, *, postgres: str = ""
+) -> Cluster:
     """Make a new cluster in `root`; return its configuration. `progress` is told what is begun.
 
+    `postgres` is a major version or a folder of programs; empty: those that come with AeroDB.
+
     Raises:
-        SizeRefused, FolderTaken, PortsTaken, AeroError: see `Making`.
+        SizeRefused, FolderTaken, PortsTaken, PostgresMissing, PostgresUnsupported, AeroError: see `Making`.
     """
     previous = os.umask(0o077)
     try:
-        making = Making(Layout(root=root), size)
+        making = Making(Layout(root=root), size, postgres)
         making.make(progress)
     finally:
         os.umask(previous)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from aerodb.kernel.node import read_node
+from aerodb.kernel.postgres.naming import programs_named
 from aerodb.local.errors import FolderIncomplete, SizeRefused
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
@@ -23,20 +24,24 @@ from aerodb.protocol.words import whole_words_of
 from aerodb.rules.ways import UNTOLD, planned
 
 
-def reopen_or_make(layout: Layout, asked: dict[str, int]) -> bool:
-    """Make the cluster if there is none; return whether it was made. What was `asked` of its size must hold.
+def reopen_or_make(layout: Layout, asked: dict[str, int], postgres: str = "") -> bool:
+    """Make the cluster if there is none; return whether it was made.
+
+    What was `asked` of its size must hold, and so must the programs that `postgres` names, unless it is empty.
 
     Raises:
         FolderIncomplete: making it was interrupted earlier.
         SizeRefused: the cluster that is there is of another size than was asked for, or none can be of that size.
         PortsTaken: a port that is needed is not free.
+        PostgresMissing, PostgresUnsupported: there are no such programs, or AeroDB does not run them.
     """
     if layout.configuration.exists():
         _refuse_other(layout.cluster(), asked)
+        _refuse_other_programs(layout, postgres)
         return False
     if layout.control.exists():
         raise FolderIncomplete(f"{layout.root}: the cluster was never finished; remove the folder, or take another")
-    make_cluster(layout.root, msgspec.convert(asked, Size), _say_step)
+    make_cluster(layout.root, msgspec.convert(asked, Size), _say_step, postgres=postgres)
     return True
 
 
@@ -46,6 +51,18 @@ def _refuse_other(cluster: Cluster, asked: dict[str, int]) -> None:
     if other:
         said = ", ".join(f"{name.replace('_', '-')} {_shown(value)}" for name, value in other.items())
         raise SizeRefused(f"the cluster in this folder was made otherwise: {said}; leave it out, or take another")
+
+
+def _refuse_other_programs(layout: Layout, postgres: str) -> None:
+    wanted = str(programs_named(postgres) or "")
+    for name in layout.cluster().data_nodes if postgres else ():
+        found = read_node(layout.node(name)).file.binaries
+        if found != wanted:
+            raise SizeRefused(
+                f"{name} in this folder runs the programs in {found or 'AeroDB itself'}; "
+                "leave --postgres out, or take another folder",
+                field="postgres",
+            )
 
 
 def _shown(value: int) -> str:
@@ -173,7 +190,7 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def up(root: Path, asked: dict[str, int]) -> int:
+def up(root: Path, asked: dict[str, int], postgres: str = "") -> int:
     """Make or reopen the cluster in `root`, run it until SIGINT or SIGTERM, and stop it cleanly.
 
     `asked` are the parts of its size that the command line named.
@@ -185,7 +202,7 @@ def up(root: Path, asked: dict[str, int]) -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    made = reopen_or_make(layout, asked)
+    made = reopen_or_make(layout, asked, postgres)
     if ended.is_set():
         _say("Interrupted: the cluster is made, and was not started. `aerodb up` on the same folder starts it.")
         return 0

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from aerodb.kernel.postgres.errors import CommandFailed, PostgresMissing
+from aerodb.kernel.postgres.capabilities import MAJORS, NEWEST, OLDEST
+from aerodb.kernel.postgres.errors import CommandFailed, MajorDiffers, PostgresMissing, PostgresUnsupported
 from aerodb.kernel.postgres.installation import _wheel as wheel
 from aerodb.kernel.postgres.installation import copy_wheel, find_installation, libraries_of
+from aerodb.kernel.postgres.naming import programs_named
 
 
 def test_the_copy_of_the_wheel_runs(tmp_path: Path) -> None:
@@ -29,7 +31,7 @@ def test_the_copy_of_the_wheel_runs(tmp_path: Path) -> None:
 def test_the_installation_is_found() -> None:
     """It says its version, and its programs run as whoever PostgreSQL runs as."""
     found = find_installation()
-    assert found.major >= 14
+    assert found.major in MAJORS
     assert found.run("initdb", "--version", timeout_seconds=600).output.startswith("initdb (PostgreSQL)")
 
 
@@ -96,3 +98,66 @@ def test_what_is_gone_is_not_remembered(programs: Programs) -> None:
     (programs.bin / "postgres").unlink()
     with pytest.raises(PostgresMissing, match="there is no PostgreSQL"):
         find_installation(programs.bin)
+
+
+@pytest.mark.parametrize("said", ["14.23", "19beta1", "19.0", "9.6.24", "150.1"])
+def test_a_major_version_that_is_not_known_is_refused(programs: Programs, said: str) -> None:
+    """Older or newer; it is asked which version it is, and nothing else of it is run."""
+    programs.say(f"postgres (PostgreSQL) {said}")
+    with pytest.raises(PostgresUnsupported, match=f"PostgreSQL {said} in .* is not run: AeroDB runs") as error:
+        find_installation(programs.bin)
+    assert (error.value.code, error.value.executed) == ("kernel.postgres-unsupported", "not executed")
+    assert programs.asked == 1
+
+
+@pytest.mark.parametrize("said", ["15.18 (Debian 15.18-0+deb12u1)", "16.14", "17.10", "18.6"])
+def test_every_version_of_the_table_is_run(programs: Programs, said: str) -> None:
+    """As packages print it too."""
+    programs.say(f"postgres (PostgreSQL) {said}")
+    assert find_installation(programs.bin).major == int(said[:2])
+
+
+def test_data_are_run_by_the_major_version_that_made_them(programs: Programs, tmp_path: Path) -> None:
+    """Another one is refused; a folder that does not say by whom it was made is left to PostgreSQL to judge."""
+    programs.say("postgres (PostgreSQL) 16.3")
+    found = find_installation(programs.bin)
+    assert found.own_data(tmp_path) == tmp_path
+    for made_by in ("17", "15", "9.6", "", "16.3"):
+        (tmp_path / "PG_VERSION").write_text(f"{made_by}\n", encoding="ascii")
+        with pytest.raises(MajorDiffers, match=f"is of PostgreSQL {made_by}, and the programs in .* are 16") as error:
+            found.own_data(tmp_path)
+        assert error.value.executed == "not executed"
+    (tmp_path / "PG_VERSION").write_text("16\n", encoding="ascii")
+    assert found.own_data(tmp_path) == tmp_path
+
+
+def test_programs_are_named_by_their_folder_or_by_the_one_above(programs: Programs) -> None:
+    """Both are what people type; another folder is refused, with its name."""
+    programs.say("postgres (PostgreSQL) 16.3")
+    above = programs.bin.parent
+    assert [programs_named(str(each)) for each in (programs.bin, above)] == [programs.bin.resolve()] * 2
+    with pytest.raises(PostgresMissing, match="there is no PostgreSQL in /nowhere") as error:
+        programs_named("/nowhere")
+    assert error.value.field == "postgres"
+
+
+def test_a_major_version_is_named_by_its_number(programs: Programs, tmp_path: Path) -> None:
+    """The system's packages come first; one that AeroDB brings needs none; what is nowhere is said to be."""
+    programs.say("postgres (PostgreSQL) 16.3")
+    own, none = find_installation().major, (str(tmp_path / "{major}"),)
+    assert programs_named("16", (*none, str(programs.bin))) == programs.bin
+    assert programs_named(str(own), (str(programs.bin),)) == programs.bin
+    assert programs_named(str(own), none) is None
+    assert programs_named("", (str(programs.bin),)) is None
+    other = str(next(major for major in MAJORS if major != own))
+    with pytest.raises(
+        PostgresMissing, match=f"PostgreSQL {other} is not in {tmp_path}/{other}, and AeroDB brings {own}"
+    ):
+        programs_named(other, none)
+
+
+@pytest.mark.parametrize("wanted", [str(OLDEST - 1), str(NEWEST + 1), "9", "0", "015000"])
+def test_a_number_that_is_no_known_major_version_is_refused(wanted: str) -> None:
+    """Whether it is installed or not."""
+    with pytest.raises(PostgresUnsupported, match=f"AeroDB runs PostgreSQL {OLDEST} to {NEWEST}"):
+        programs_named(wanted)

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aerodb.kernel.node import NodeFile
 from aerodb.local.errors import PortsTaken, SizeRefused
 from aerodb.local.layout import Layout
 from aerodb.local.making import Making
+from aerodb.local.profiles import pem
 from aerodb.local.size import HOST, PORT_MAX, Size, free_ports, is_free, ports_of, size_of
 from aerodb.local.up import reopen_or_make
 from aerodb.protocol import canonical
@@ -94,3 +97,30 @@ def test_a_cluster_that_is_there_is_not_made_otherwise(asked: dict[str, int], wh
         reopen_or_make(layout, asked)
     same = msgspec.structs.asdict(size_of(cluster))
     assert [reopen_or_make(layout, each) for each in ({}, {"nodes": 2}, same)] == [False] * 3
+
+
+@pytest.mark.parametrize(("of_n2", "refused"), [("", True), ("/usr/lib/postgresql/15/bin", True), (None, False)])
+def test_a_cluster_that_is_there_keeps_its_programs(tmp_path: Path, of_n2: str | None, *, refused: bool) -> None:
+    """What is named must be what every node runs, and is never left unheard; naming none is always right."""
+    layout, programs = Layout(root=tmp_path / "cluster"), (tmp_path / "programs").resolve()
+    programs.mkdir()
+    (programs / "postgres").touch()
+    making = Making(layout, Size(nodes=2))
+    for name in ("n1", "n2"):
+        binaries = of_n2 if name == "n2" and of_n2 is not None else str(programs)
+        file = NodeFile(name=name, home=str(tmp_path), binaries=binaries, account="", starts="no")
+        layout.node(name).mkdir(parents=True)
+        for path, text in (
+            ("node.json", canonical.encode(file)),
+            ("cluster.json", canonical.encode(making.cluster)),
+            ("node.key", pem(making._keys[name], serialization.PrivateFormat.PKCS8)),
+        ):
+            (layout.node(name) / path).write_bytes(text)
+    layout.configuration.write_bytes(canonical.encode(making.cluster))
+    assert reopen_or_make(layout, {}) is False
+    if not refused:
+        assert reopen_or_make(layout, {}, str(programs)) is False
+        return
+    with pytest.raises(SizeRefused, match=f"n2 .* runs the programs in {of_n2 or 'AeroDB itself'};") as error:
+        reopen_or_make(layout, {}, str(programs))
+    assert error.value.field == "postgres"
