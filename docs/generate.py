@@ -4,7 +4,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from docs.generator import actions, boundaries, formats, man, picture, reference, ways
+from docs.generator import actions, boundaries, formats, man, picture, reference, versions, ways
 
 FOLDER = Path(__file__).parent
 
@@ -20,6 +20,7 @@ def pages() -> dict[str, str]:
         **boundaries.pages(),
         **formats.pages(),
         **man.pages(),
+        **versions.pages(),
     }
 
 

@@ -9,17 +9,15 @@ from pathlib import Path
 import psycopg
 
 from aerodb.kernel.postgres.errors import CommandFailed
-from aerodb.kernel.postgres.installation import Installation, find_installation
+from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.lsns import PAGE_BYTES
 from tests.faults.conftest import _folder_above
-
-KNOWN = {15, 16, 17, 18}
+from tests.postgresqls import on_this_machine
 
 
 def installations() -> list[Installation]:
-    """Return the wheel's PostgreSQL, and the system's, where their versions are known."""
-    system = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    return [each for each in map(find_installation, (None, *system)) if each.major in KNOWN]
+    """Return one PostgreSQL of each version that is on this machine."""
+    return list(on_this_machine().values())
 
 
 class Database:

@@ -33,7 +33,9 @@ def run(running: Running, node: str, statement: str) -> Rows:
 
 def pg_ctl(running: Running, node: str, *arguments: str, folder: Path | None = None) -> None:
     """Run pg_ctl on a node's data folder in use, or on another `folder`."""
-    find_installation().run("pg_ctl", *arguments, "-D", folder or running.home(node) / "data", timeout_seconds=60)
+    read_node(running.layout.node(node)).installation().run(
+        "pg_ctl", *arguments, "-D", folder or running.home(node) / "data", timeout_seconds=60
+    )
 
 
 def append_to(path: Path, text: str) -> None:

@@ -31,6 +31,7 @@ from tests.faults.waiting import wait_until
 
 PORTS_FROM = int(os.environ.get("AERODB_TEST_PORTS", "12000"))  # Two runs on one machine can be kept apart.
 PORTS_A_WORKER = 1_000
+POSTGRES = os.environ.get("AERODB_TEST_POSTGRES", "")  # Of which PostgreSQL the clusters are; empty: AeroDB's own.
 MEMORY = Path("/dev/shm")  # noqa: S108 - each worker makes a folder of its own in it, by mkdtemp.
 ROOM_BYTES = 2 << 30
 
@@ -120,7 +121,7 @@ class Ground:
         if os.geteuid() == 0:
             folder.chmod(0o711)  # PostgreSQL's account must be able to go through.
         self._cluster, self._template = folder / "cluster", folder / "template"
-        make_cluster(self._cluster, Size().at_free_ports(ports_from))
+        make_cluster(self._cluster, Size().at_free_ports(ports_from), postgres=POSTGRES)
         self._cluster.rename(self._template)
         self._running: Running | None = None
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from aerodb.kernel.postgres.capabilities import Capability, has
 from tests.faults.behind import connect, facts_of, instance_of, run
 from tests.faults.conftest import Running
 from tests.faults.waiting import wait_until
@@ -19,9 +20,13 @@ HOSTILE = (
     "alter role aerodb set session_replication_role = replica",
     "alter role aerodb set datestyle = 'SQL, DMY'",
     "alter database postgres set default_transaction_read_only = on",
-    "alter database postgres set transaction_timeout = '1ms'",
     "alter database postgres set idle_session_timeout = '1ms'",
 )
+NEWER = {
+    Capability.TRANSACTION_TIMEOUT: "alter database postgres set transaction_timeout = '1ms'",
+    Capability.EVENT_TRIGGERS: "alter role aerodb set event_triggers = on",
+}
+"""Hostile settings that not every version has."""
 
 
 def _new_agent(running: Running, node: str) -> None:
@@ -32,8 +37,10 @@ def _new_agent(running: Running, node: str) -> None:
 
 def test_nothing_that_is_set_for_its_role_or_database_reaches_it(fresh: Running) -> None:
     """With a new password and hostile settings, new sessions look as before, and a switchover writes its term's row."""
+    major = int(instance_of(fresh, "n1").major)
+    newer = [statement for capability, statement in NEWER.items() if has(major, capability)]
     with connect(fresh, "n1") as session:
-        for statement in HOSTILE:
+        for statement in (*newer, *HOSTILE):
             session.execute(statement.encode())
     end = instance_of(fresh, "n1").position
     assert end is not None

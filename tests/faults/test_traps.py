@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from aerodb.errors import AeroError
+from aerodb.kernel.postgres.capabilities import Capability, has
 from aerodb.kernel.postgres.waldump import end_of_wal
 from aerodb.local.demo import kill_postgres
 from aerodb.local.writer import Writer
@@ -156,7 +157,7 @@ def test_a_new_and_empty_segment_misleads_nobody(fresh: Running) -> None:
 
 def test_the_end_of_the_log_is_where_recovery_ends(fresh: Running) -> None:
     """A crashed primary's position, read from its files, is the position that it recovers to."""
-    from aerodb.kernel.postgres.installation import find_installation
+    from aerodb.kernel.node import read_node
     from aerodb.kernel.postgres.reading import read_control_file
 
     run(fresh, "n1", "create table t as select generate_series(1, 20000) as n")
@@ -164,7 +165,7 @@ def test_the_end_of_the_log_is_where_recovery_ends(fresh: Running) -> None:
     data = (fresh.home("n1") / "data").resolve()
     told = instance_of(fresh, "n1").position
     assert told is not None
-    installation = find_installation()
+    installation = read_node(fresh.layout.node("n1")).installation()
     assert end_of_wal(installation, data, read_control_file(installation, data)) == (1, told.lsn)
     fresh.api.do("start", "n1")
     log = (fresh.home("n1") / "run" / "postgres.log").read_text(encoding="utf-8")
@@ -209,7 +210,12 @@ def test_a_cancelled_wait_is_no_acknowledgement(fresh: Running) -> None:
 
 
 def test_alter_system_is_off(fresh: Running) -> None:
-    """PostgreSQL itself refuses it, to the superuser too."""
+    """PostgreSQL itself refuses it, to the superuser too; a version that cannot refuse it shows it as drift."""
+    if not has(int(instance_of(fresh, "n1").major), Capability.ALLOW_ALTER_SYSTEM):
+        run(fresh, "n1", "alter system set synchronous_commit = off")
+        assert instance_of(fresh, "n1").drift == ("synchronous_commit",)
+        assert "synchronous_commit" in failing(fresh, "demote", "n1", for_="n2")["policy-known"]
+        return
     with pytest.raises(psycopg.errors.FeatureNotSupported, match="ALTER SYSTEM"):
         run(fresh, "n1", "alter system set synchronous_commit = off")
 
