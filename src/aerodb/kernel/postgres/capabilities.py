@@ -32,7 +32,7 @@ MAJORS: Mapping[int, MajorVersion] = MappingProxyType(
     {
         15: MajorVersion(control_version=1300, page_magic=0xD110, supported_until="November 2027"),
         16: MajorVersion(control_version=1300, page_magic=0xD113, supported_until="November 2028"),
-        17: MajorVersion(control_version=1300, page_magic=0xD116, supported_until="November 2029"),
+        17: MajorVersion(control_version=1700, page_magic=0xD116, supported_until="November 2029"),
         18: MajorVersion(control_version=1800, page_magic=0xD118, supported_until="November 2030"),
     }
 )
