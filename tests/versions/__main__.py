@@ -29,6 +29,7 @@ FAULTS = (
     "test_lost_successor.py",
 )
 """The faults that depend most on what PostgreSQL does: starts, copies, settings, sessions, promotions and crashes."""
+PYTEST = ("pytest", "-q", "-n", "2", "--dist", "loadgroup")
 ONCE = ("test_by_bytes.py", "test_versions.py")
 """The faults that try every version by themselves."""
 
@@ -52,7 +53,7 @@ def _passes(installation: Installation) -> bool:
     return all(
         [
             _run(f"{title}, the demonstration", "aerodb", "demo", "--postgres", where),
-            _run(title, "pytest", "-q", *(f"tests/faults/{name}" for name in FAULTS), postgres=where),
+            _run(title, *PYTEST, *(f"tests/faults/{name}" for name in FAULTS), postgres=where),
         ]
     )
 
@@ -65,7 +66,7 @@ def main() -> int:
     found = {major: each for major, each in on_this_machine().items() if major in wanted}
     missing = [major for major in wanted if major not in found]
     results = {str(each.version): _passes(each) for each in found.values()}
-    once = _run("every version by itself", "pytest", "-q", *(f"tests/faults/{name}" for name in ONCE))
+    once = _run("every version by itself", *PYTEST, *(f"tests/faults/{name}" for name in ONCE))
     for major in missing:
         _say(f"\n!!! MISSING: PostgreSQL {major} IS NOT ON THIS MACHINE, AND WAS NOT TRIED !!!")
     passed, failed = ([each for each, ok in results.items() if ok is wished] for wished in (True, False))
