@@ -142,6 +142,23 @@ def test_programs_of_another_major_version_do_nothing_to_a_node(fresh: Running, 
     wait_until(fresh.settled)
 
 
+def test_programs_that_were_changed_under_a_running_server_copy_nothing(fresh: Running, programs: Programs) -> None:
+    """What runs is of the source's major version still, so the plan holds; the node refuses before it begins."""
+    before = instance_of(fresh, "n3")
+    other = _other_than(int(before.major))
+    programs.say(f"{other}.1")
+    own = _give(fresh, "n3", str(programs.bin))
+    fresh.stage.wait_for("n3")
+    done = fresh.api.confirm(fresh.api.ask("reclone", "n3", upstream="n1"))
+    assert (done.result, done.code) == ("not executed", "kernel.postgres-major-differs")
+    assert f"the source is PostgreSQL {before.major}" in done.message
+    _give(fresh, "n3", own)
+    fresh.stage.wait_for("n3")
+    wait_until(fresh.settled)
+    after = instance_of(fresh, "n3")
+    assert (after.folder, after.attached, after.started) == (before.folder, before.attached, before.started)
+
+
 @pytest.mark.parametrize("version", ["14.23", "19beta1"])
 def test_an_agent_does_not_run_a_major_version_that_is_not_known(
     fresh: Running, programs: Programs, version: str
