@@ -369,7 +369,7 @@ def test_the_ends_of_records_are_postgresqls_own(fresh: Running) -> None:
     from aerodb.kernel.postgres.lsns import record_end
     from aerodb.protocol.lsn import Lsn
 
-    if not run(fresh, "n1", "select from pg_available_extensions where name = 'pg_walinspect'"):
+    if not run(fresh, "n1", "select name from pg_available_extensions where name = 'pg_walinspect'"):
         pytest.skip(f"PostgreSQL {instance_of(fresh, 'n1').version} was installed without pg_walinspect")
     run(fresh, "n1", "create extension pg_walinspect")
     begin = run(fresh, "n1", "select pg_current_wal_lsn()")[0][0]
