@@ -21,8 +21,13 @@ from aerodb.kernel.postgres.errors import CommandFailed
 _SETPRIV = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin")
 
 
-_WITH_ALL_IT_FORKED = """trap 'kill -9 0' TERM; "$@" & wait $!"""
-"""A shell that leads a process group: at SIGTERM, sent when its parent dies, it kills the whole group and itself."""
+_WITH_ALL_IT_FORKED = """trap 'kill -9 0' TERM; "$@" & wait $! 2>/dev/null
+code=$?; [ $code -le 128 ] || { trap '' TERM; kill -TERM 0; }; exit $code"""
+"""A shell that leads a process group: at SIGTERM, sent when its parent dies, it kills the whole group and itself.
+
+A program that somebody killed could not end what it had forked, which would hold its output open, and be waited for. A
+shell says that a program was killed: nobody may read that any more, so that saying it would be the shell's own end.
+"""
 
 
 def group_bound_to_parent(command: Sequence[str]) -> list[str]:
