@@ -1,5 +1,7 @@
 """A program that an operation runs has ended only with all that it forked, whoever killed it, and is not waited for."""
 
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,6 +16,8 @@ import os, signal, sys
 child = os.fork()
 if child == 0:
     signal.pause()
+for awaited in map(int, sys.argv[2:]):
+    os.read(awaited, 1)
 if sys.argv[1] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 os.kill(child, signal.SIGKILL)
@@ -39,6 +43,22 @@ def _ended(script: Path, how: str) -> int:
 def test_a_program_that_was_killed_leaves_nothing_that_it_forked(script: Path) -> None:
     """What it forked holds its output open, and would be waited for as long as it lives; it is ended too."""
     assert _ended(script, "killed") == 128 + signal.SIGKILL
+
+
+def test_nobody_has_to_read_that_it_was_killed(script: Path) -> None:
+    """As its agent was killed too: what it forked is ended all the same."""
+    held, holds = os.pipe()
+    goes, begins = os.pipe()
+    command = [sys.executable, str(script), "killed", str(goes)]
+    with Children().started(command, stderr=subprocess.PIPE, pass_fds=(holds, goes)) as child:
+        os.close(holds)
+        assert child.stderr is not None
+        child.stderr.close()
+        os.write(begins, b"\n")
+        assert select.select([held], [], [], 60)[0], "what it forked lives on"
+        assert os.read(held, 1) == b""
+    for each in (held, goes, begins):
+        os.close(each)
 
 
 @pytest.mark.parametrize("code", [0, 1, 3])
