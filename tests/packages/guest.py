@@ -1,7 +1,7 @@
 """A host within this one: the same files under an overlay, with a systemd of its own as its first process.
 
-- It has its own processes, network, name and control groups. What it changes lies in one folder, and stays there when it
-  is powered off, to be looked at or booted again.
+- It has its own processes, network, name and control groups. What it changes lies in one folder, and stays there when
+  it is powered off, to be looked at or booted again.
 - It needs root, util-linux and a systemd; nothing of it outlives the process that made it.
 """
 
@@ -16,6 +16,10 @@ from pathlib import Path
 
 GROUPS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
 SECONDS_MAX = 120.0
+OUTSIDE = """
+echo $$ > "$GROUP/cgroup.procs"
+exec unshare --mount --uts --ipc --pid --net --cgroup --fork bash -c "$INIT"
+"""
 INIT = """
 set -eu
 mount --make-rprivate /
@@ -24,6 +28,7 @@ cd $GUEST/root
 mount -t proc proc proc
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
+for folder in $SHOWN; do mkdir -p ./$folder; mount --bind $folder ./$folder; done
 mount -t tmpfs -o mode=755 tmpfs dev
 for name in null zero full random urandom tty; do touch dev/$name; mount --bind /dev/$name dev/$name; done
 mkdir dev/shm dev/pts
@@ -33,12 +38,12 @@ ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd dev/fd
 mount -t sysfs -o ro sysfs sys
 mount -t tmpfs tmpfs sys/fs/cgroup; umount -l sys/fs/cgroup; mount -t cgroup2 cgroup2 sys/fs/cgroup
 mkdir -p mnt; mount --bind mnt mnt; pivot_root . mnt; umount -l /mnt
-mount -o bind,remount,ro /proc/sys 2>/dev/null || { mount --bind /proc/sys /proc/sys; mount -o bind,remount,ro /proc/sys; }
+mount --bind /proc/sys /proc/sys; mount -o bind,remount,ro /proc/sys
 hostname guest
 exec env -i container=aerodb PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=multi-user.target
 """
-MASKED = ("systemd-modules-load", "systemd-sysctl", "systemd-remount-fs", "systemd-udevd", "openipmi", "systemd-networkd-wait-online")
-"""Units of the host's own that have nothing to do in a guest."""
+MASKED = ("systemd-modules-load", "systemd-sysctl", "systemd-remount-fs", "systemd-udevd", "systemd-logind", "openipmi")
+"""Units of every host that have nothing to do in a guest; what was enabled on this one has not either."""
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -52,9 +57,9 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 class Guest:
     """One such host; it is off at first."""
 
-    def __init__(self, folder: Path) -> None:
-        """Prepare what it will keep in `folder`."""
-        self._folder = folder
+    def __init__(self, folder: Path, shown: tuple[Path, ...] = ()) -> None:
+        """Prepare what it will keep in `folder`; the folders `shown` are seen in it, wherever they lie."""
+        self._folder, self._shown = folder, shown
         self._group = next(root for root in GROUPS if (root / "cgroup.procs").exists()) / f"aerodb-guest-{os.getpid()}"
         self._outer: subprocess.Popen[bytes] | None = None
         self._first = 0
@@ -63,19 +68,23 @@ class Guest:
         units = folder / "upper" / "etc" / "systemd" / "system"
         units.mkdir(parents=True)
         shutil.copystat("/etc", folder / "upper" / "etc")
-        for name in MASKED:
-            (units / f"{name}.service").symlink_to("/dev/null")
+        enabled = {path.name for path in Path("/etc/systemd/system").glob("*.wants/*")}
+        for name in enabled | {f"{name}.service" for name in (*MASKED, "postgresql")}:
+            (units / name).symlink_to("/dev/null")
         (folder / "upper" / "etc" / "machine-id").write_text("")
         (folder / "upper" / "etc" / "fstab").write_text("")
+        (folder / "upper" / "etc" / "hostname").write_text("guest\n")
+        (folder / "upper" / "root").mkdir(mode=0o700)
 
     def boot(self) -> None:
         """Switch it on, and return when it has come up."""
         self._group.mkdir(exist_ok=True)
-        begin = f"echo $$ > {self._group}/cgroup.procs; exec unshare --mount --uts --ipc --pid --net --cgroup --fork bash -c \"$INIT\""
+        shown = " ".join(map(str, self._shown))
+        told = {"GUEST": str(self._folder), "SHOWN": shown, "INIT": INIT, "GROUP": str(self._group)}
         with (self._folder / "console").open("ab") as console:
             self._outer = subprocess.Popen(
-                ["bash", "-c", begin], stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                env={**os.environ, "GUEST": str(self._folder), "INIT": INIT}, start_new_session=True,
+                ["bash", "-c", OUTSIDE], stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+                env=os.environ | told, start_new_session=True,
             )  # fmt: skip
         outer = self._outer.pid
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from aerodb.errors import AeroError
 from aerodb.kernel.node import read_node
+from aerodb.kernel.postgres.installation import wheel
 from aerodb.kernel.postgres.naming import programs_named
 from aerodb.local.errors import FolderIncomplete, SizeRefused
 from aerodb.local.layout import Layout
@@ -33,10 +35,12 @@ def reopen_or_make(layout: Layout, asked: dict[str, int], postgres: str = "") ->
         FolderIncomplete: making it was interrupted earlier.
         SizeRefused: the cluster that is there is of another size than was asked for, or none can be of that size.
         PortsTaken: a port that is needed is not free.
+        PostgresNotBundled: a node runs the wheel's programs, and the wheel is not installed.
         PostgresMissing, PostgresUnsupported: there are no such programs, or AeroDB does not run them.
     """
     if layout.configuration.exists():
         _refuse_other(layout.cluster(), asked)
+        _refuse_without_programs(layout)
         _refuse_other_programs(layout, postgres)
         return False
     if layout.control.exists():
@@ -51,6 +55,17 @@ def _refuse_other(cluster: Cluster, asked: dict[str, int]) -> None:
     if other:
         said = ", ".join(f"{name.replace('_', '-')} {_shown(value)}" for name, value in other.items())
         raise SizeRefused(f"the cluster in this folder was made otherwise: {said}; leave it out, or take another")
+
+
+def _refuse_without_programs(layout: Layout) -> None:
+    """Refuse a cluster whose programs are not installed here; of a node whose folder is damaged its agent says so."""
+    for name in layout.cluster().data_nodes:
+        try:
+            bundled = not read_node(layout.node(name)).file.binaries
+        except AeroError:
+            continue
+        if bundled:
+            wheel()
 
 
 def _refuse_other_programs(layout: Layout, postgres: str) -> None:

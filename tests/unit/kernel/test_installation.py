@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,17 @@ from pathlib import Path
 import pytest
 
 from aerodb.kernel.postgres.capabilities import MAJORS, NEWEST, OLDEST
-from aerodb.kernel.postgres.errors import CommandFailed, MajorDiffers, PostgresMissing, PostgresUnsupported
-from aerodb.kernel.postgres.installation import _wheel as wheel
-from aerodb.kernel.postgres.installation import copy_wheel, find_installation, libraries_of
+from aerodb.kernel.postgres.errors import (
+    CommandFailed,
+    MajorDiffers,
+    PostgresMissing,
+    PostgresNotBundled,
+    PostgresUnsupported,
+)
+from aerodb.kernel.postgres.installation import copy_wheel, find_installation, libraries_of, wheel
 from aerodb.kernel.postgres.naming import programs_named
+from aerodb.local.making import make_cluster
+from aerodb.local.size import Size
 
 
 def test_the_copy_of_the_wheel_runs(tmp_path: Path) -> None:
@@ -33,6 +41,19 @@ def test_the_installation_is_found() -> None:
     found = find_installation()
     assert found.major in MAJORS
     assert found.run("initdb", "--version", timeout_seconds=600).output.startswith("initdb (PostgreSQL)")
+
+
+def test_without_the_wheel_the_refusal_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a code of its own, and before anything is made; programs that are named need no wheel."""
+    named = find_installation().bin
+    monkeypatch.setattr(sys, "path", [])  # As where the extra was left out: there is no such package anywhere.
+    with pytest.raises(PostgresNotBundled, match=r"aerodb\[local\]") as caught:
+        find_installation()
+    assert (caught.value.code, caught.value.executed) == ("kernel.postgres-not-bundled", "not executed")
+    with pytest.raises(PostgresNotBundled):
+        make_cluster(tmp_path / "new", Size())
+    assert not (tmp_path / "new").exists()
+    assert find_installation(named).bin == named
 
 
 class Programs:

@@ -1,6 +1,7 @@
 """Of which size a new cluster is: what cannot be is refused, and a port that is taken is named."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aerodb.kernel.node import NodeFile
+from aerodb.kernel.postgres.errors import PostgresNotBundled
 from aerodb.local.errors import PortsTaken, SizeRefused
 from aerodb.local.layout import Layout
 from aerodb.local.making import Making
@@ -18,6 +20,7 @@ from aerodb.local.profiles import pem
 from aerodb.local.size import HOST, PORT_MAX, Size, free_ports, is_free, ports_of, size_of
 from aerodb.local.up import reopen_or_make
 from aerodb.protocol import canonical
+from aerodb.transport.certificates import Authority
 
 
 @pytest.fixture
@@ -124,3 +127,23 @@ def test_a_cluster_that_is_there_keeps_its_programs(tmp_path: Path, of_n2: str |
     with pytest.raises(SizeRefused, match=f"n2 .* runs the programs in {of_n2 or 'AeroDB itself'};") as error:
         reopen_or_make(layout, {}, str(programs))
     assert error.value.field == "postgres"
+
+
+def test_a_cluster_that_is_there_is_refused_where_its_programs_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything of it is begun; not where programs are named, nor by a node whose folder says nothing."""
+    layout = Layout(root=tmp_path)
+    making = Making(layout, Size(nodes=2))
+    layout.configuration.write_bytes(canonical.encode(making.cluster))
+    (tmp_path / "nodes").mkdir()
+    monkeypatch.setattr(sys, "path", [])  # As where the extra was left out: there is no such package anywhere.
+    assert not reopen_or_make(layout, {})
+    authority = Authority(making.cluster.id)
+    for name, programs in (("n1", "/usr/lib/postgresql/18/bin"), ("n2", "")):
+        assert not reopen_or_make(layout, {})
+        folder = making._make_folder(authority, name, 0o700)
+        file = NodeFile(name=name, home=str(folder / "postgres"), binaries=programs, account="", starts="standby")
+        (folder / "node.json").write_bytes(canonical.encode(file))
+    with pytest.raises(PostgresNotBundled):
+        reopen_or_make(layout, {})

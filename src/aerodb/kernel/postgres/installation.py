@@ -166,7 +166,7 @@ def find_installation(bindir: Path | None = None, account_name: str = "") -> Ins
         FolderClosed: this process is root, and there is no account to run them.
     """
     account = account_for_children(account_name)
-    found = bindir or _wheel() / "bin"
+    found = bindir or wheel() / "bin"
     if set('"$`\\') & set(str(found)):
         raise PostgresMissing(f"pg_ctl cannot run programs in {found}: the path has a character special to a shell")
     if not (found / "postgres").is_file():
@@ -201,7 +201,7 @@ def _version_of(bare: Installation, identity: tuple[int, ...]) -> str:
     return match[1] + match[2]
 
 
-def _wheel() -> Path:
+def wheel() -> Path:
     """Return the folder of the wheel's installation; the package is not imported.
 
     Raises:
