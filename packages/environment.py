@@ -89,7 +89,8 @@ def lay_out(source: Path, root: Path, python: SystemPython, uv: Path, working: P
     home = root / HOME
     modules = home / "lib" / python.name / "site-packages"
     modules.mkdir(parents=True)
-    ran(uv, "build", "--quiet", "--wheel", "--out-dir", working, folder=source)
+    built_by = ("--build-constraints", source / "packages" / "build-constraints.txt", "--require-hashes")
+    ran(uv, "build", "--quiet", "--wheel", *built_by, "--python", python.program, "--out-dir", working, folder=source)
     [wheel] = working.glob("*.whl")
     asked = working / "requirements.txt"
     extras = [word for name in EXTRAS for word in ("--extra", name)]

@@ -15,6 +15,8 @@ from pathlib import Path
 from packages.refusal import NotPackaged
 
 REVISION = "1"
+GOES_IN = ("src", "docs", "packages", "pyproject.toml", "uv.lock", "README.md", "CHANGELOG.md", "LICENSE")
+"""What a package is made of: nothing else makes its tree another one."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def _mark(root: Path, committed: str) -> str:
     if not committed:
         return "unknown"
     when = dt.datetime.fromtimestamp(int(committed), dt.UTC).strftime("%Y%m%d%H%M%S")
-    dirty = ".dirty" if asked_of_git(root, "status", "--porcelain", "--untracked-files=no") else ""
+    dirty = ".dirty" if asked_of_git(root, "status", "--porcelain", "--", *GOES_IN) else ""
     return f"{when}.{asked_of_git(root, 'rev-parse', '--short=12', 'HEAD')}{dirty}"
 
 

@@ -57,7 +57,8 @@ class Host:
         for name in NODES[:2]:
             self.guest.does("ln", "-s", f"../shop/nodes/{name}", f"/var/lib/aerodb/nodes/{name}")
         self.guest.does("sh", "-c", f"echo AERODB_FOLDER={SHOP}/nodes/n3 > /etc/aerodb/agent-n3.env")
-        self.guest.does("cp", "-rT", f"{SHOP}/control", "/var/lib/aerodb/control")
+        self.guest.does("mv", "-T", f"{SHOP}/control", "/var/lib/aerodb/control")
+        self.guest.does("ln", "-s", "../control", f"{SHOP}/control")
         self.guest.does("chown", "-R", "aerodb:", "/var/lib/aerodb/control")
 
     def units(self, verb: str) -> None:
