@@ -75,8 +75,7 @@ class Guest:
         (folder / "upper" / "etc" / "fstab").write_text("")
         (folder / "upper" / "etc" / "hostname").write_text("guest\n")
         (folder / "upper" / "root").mkdir(mode=0o700)
-        (folder / "upper" / "var" / "tmp").mkdir(parents=True)
-        (folder / "upper" / "var" / "tmp").chmod(0o1777)
+        (folder / "upper" / "srv").mkdir()
 
     def boot(self) -> None:
         """Switch it on, and return when it has come up."""

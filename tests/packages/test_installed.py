@@ -51,8 +51,8 @@ def other_version(package: Path, folder: Path, version: str) -> Path:
 
 def test_installing_starts_and_enables_nothing(host: Host) -> None:
     """The users and folders are there, nothing runs, and nothing will at the next boot."""
-    shutil.copy(host.package, host.guest.path("/var/tmp"))
-    host.guest.does("apt-get", "install", "-y", f"/var/tmp/{host.package.name}")
+    shutil.copy(host.package, host.guest.path("/srv"))
+    host.guest.does("apt-get", "install", "-y", f"/srv/{host.package.name}")
     for unit in UNITS:
         assert host.guest.says("systemctl", "is-enabled", unit) == "disabled"
         host.guest.run("systemctl", "preset", unit)
