@@ -144,7 +144,7 @@ def control(root: Path, made: Made, python: SystemPython, libc: str) -> None:
             architecture=ran("dpkg", "--print-architecture").strip(),
             maintainer=MAINTAINER,
             size=sum(-(-path.stat().st_size // 1024) for path in files),
-            depends=f"{python.depends}, libc6 (>= {libc}), libstdc++6, {services}",
+            depends=f"{python.depends}, libc6 (>= {libc}), libstdc++6, zlib1g, {services}",
         ),
         encoding="utf-8",
     )

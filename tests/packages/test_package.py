@@ -12,7 +12,8 @@ from tests.packages.conftest import UV
 
 LIBC = {"libc.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "libresolv.so.2"}
 LIBSTDCXX = {"libstdc++.so.6", "libgcc_s.so.1"}
-"""The libraries of libc6, and of libstdc++6 with what that depends on."""
+LIBZ = {"libz.so.1"}
+"""The libraries of libc6, of libstdc++6 with what that depends on, and of zlib1g."""
 
 
 def said(*command: str | Path) -> str:
@@ -68,7 +69,7 @@ def test_every_library_that_it_needs_is_there_or_depended_on(built: Path, tmp_pa
     assert not [line for line in lines if "not found" in line]
     outside = {Path(line.split(" => ")[1].split(" (")[0]) for line in lines if " => /" in line}
     outside -= {path for path in outside if path.is_relative_to(tmp_path)}
-    assert {path.name for path in outside} <= LIBC | LIBSTDCXX
+    assert {path.name for path in outside} <= LIBC | LIBSTDCXX | LIBZ
     depended = said("dpkg-deb", "-f", built, "Depends")
     assert "libc6 (>= " in depended
-    assert ", libstdc++6, " in depended
+    assert ", libstdc++6, zlib1g, " in depended
