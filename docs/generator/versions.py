@@ -1,6 +1,6 @@
 """The page of PostgreSQL's major versions: which ones AeroDB runs, and what only some of them have."""
 
-from aerodb.kernel.postgres.capabilities import MAJORS, NEWEST, OLDEST, TABLE, has
+from aerodb.kernel.postgres.capabilities import BROUGHT, MAJORS, NEWEST, OLDEST, TABLE, has
 from aerodb.kernel.postgres.naming import PLACES
 from docs.generator.text import GENERATED, table
 
@@ -8,14 +8,14 @@ MANUAL = "https://www.postgresql.org/docs"
 
 INTRODUCTION = f"""# PostgreSQL's versions
 
-AeroDB runs PostgreSQL {OLDEST} to {NEWEST}. One version comes with it, which clusters are made of unless another is named:
+AeroDB runs PostgreSQL {OLDEST} to {NEWEST}. PostgreSQL {BROUGHT} comes with the extra `aerodb[local]`, and clusters are made of it unless another is named; one that is named needs no extra:
 
 ```
 aerodb up --postgres 16                          # the system's packages: {" or ".join(each.format(major=16) for each in PLACES)}
 aerodb up --postgres /opt/postgresql/bin         # a folder of programs, or the one above it
 ```
 
-`aerodb init` and `aerodb demo` take the same. Each node's `node.json` keeps the folder as `binaries` (empty: what comes with AeroDB), and `aerodb up` on a cluster that is there refuses another one. A cluster is of one major version:
+`aerodb init` and `aerodb demo` take the same. Each node's `node.json` keeps the folder as `binaries` (empty: what the extra brings), and `aerodb up` on a cluster that is there refuses another one. A cluster is of one major version:
 
 - Programs of {OLDEST - 1} or older, and of {NEWEST + 1} or newer, are refused as [`kernel.postgres-unsupported`](errors.md#kernelpostgres-unsupported): they are asked which version they are, and nothing else of them is run. An agent that is given such programs ends, and a PostgreSQL that runs goes on.
 - A data folder that another major version made is not read and not started ([`kernel.postgres-major-differs`](errors.md#kernelpostgres-major-differs)): the node's state is `unreadable`, with the reason, until it has its own programs again. The other nodes are not held up by it.

@@ -1,5 +1,6 @@
 """What is done on a host that AeroDB is installed on: as an administrator would, by dpkg, systemctl and the program."""
 
+import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -10,25 +11,17 @@ from tests.packages.guest import Guest, wait_until
 SHOP = "/var/lib/aerodb/shop"
 NODES = ("n1", "n2", "n3")
 PROFILE = f"AERODB_PROFILE={SHOP}/operator"
-PORTS_FROM = 16_000
-MAKING = f"""
-from pathlib import Path
-import msgspec
-from aerodb.kernel.node import NodeFile
-from aerodb.kernel.postgres.installation import copy_wheel, find_installation, COPIES
-from aerodb.local.making import make_cluster
-from aerodb.local.size import Size
-from aerodb.protocol import canonical
+PORTS_FROM = "16000"
+POSTGRES = os.environ.get("AERODB_TEST_POSTGRES", "")  # Of which PostgreSQL the cluster is; empty: the wheel's.
+PROGRAMS = """
+import sys
+from aerodb.kernel.postgres.installation import COPIES, copy_wheel, find_installation
+from aerodb.kernel.postgres.naming import programs_named
 
-root = Path({SHOP!r})
-make_cluster(root, Size(ports_from={PORTS_FROM}))
-programs = find_installation().bin.parent
-programs = copy_wheel(programs, COPIES) / "bin" if "site-packages" in str(programs) else programs / "bin"
-for file in root.glob("nodes/*/node.json"):
-    told = canonical.decode(file.read_bytes(), NodeFile)
-    file.write_bytes(canonical.encode(msgspec.structs.replace(told, binaries=str(programs))))
+programs = find_installation(programs_named(sys.argv[1])).bin
+print(copy_wheel(programs.parent, COPIES) / "bin" if "site-packages" in programs.parts else programs)
 """
-"""The builder's own environment has PostgreSQL; the package has none, so its programs are named as a system's are."""
+"""The builder's own environment has PostgreSQL; the package has none, and is told these programs as a system's are."""
 TYPING = """
 import sys
 from pathlib import Path
@@ -51,9 +44,14 @@ class Host:
         shutil.copy(package, self.guest.path("/root"))
         return self.guest.does("dpkg", "-i", f"/root/{package.name}")
 
+    def programs(self) -> str:
+        """Return the folder of PostgreSQL's programs that the package is told to use."""
+        return self.guest.does(sys.executable, "-c", PROGRAMS, POSTGRES)
+
     def make_cluster(self) -> None:
         """Make a cluster of three nodes, and lay its folders out for the units."""
-        self.guest.does(sys.executable, "-c", MAKING)
+        asked = ("--folder", SHOP, "--postgres", self.programs(), "--ports-from", PORTS_FROM)
+        self.guest.does("aerodb", "init", *asked)
         for name in NODES[:2]:
             self.guest.does("ln", "-s", f"../shop/nodes/{name}", f"/var/lib/aerodb/nodes/{name}")
         self.guest.does("sh", "-c", f"echo AERODB_FOLDER={SHOP}/nodes/n3 > /etc/aerodb/agent-n3.env")

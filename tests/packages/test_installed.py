@@ -100,6 +100,14 @@ def test_neither_variables_nor_a_users_folder_change_what_runs(host: Host) -> No
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_a_postgresql_that_is_named_needs_no_extra(host: Host) -> None:
+    """The whole demonstration is played with it; no process of it runs what a person has in their environment."""
+    host.guest.does("sh", "-c", "echo 'raise SystemExit(7)' > /root/evil/msgspec.py")
+    played = f"cd /root/evil && aerodb demo --postgres {host.programs()}"
+    ended = host.guest.run("env", "PYTHONPATH=/root/evil", "sh", "-c", played)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 # Running --------------------------------------------------------------------------------------------------------------
 
 

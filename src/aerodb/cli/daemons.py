@@ -28,7 +28,7 @@ def _run(name: str, **arguments: Any) -> int:
 postgres_option = click.option(
     "--postgres", default="", metavar="MAJOR|FOLDER",
     help="Which PostgreSQL: a major version of the system's packages, as 16, or the folder of its programs."
-    "  [default: the one that comes with AeroDB]",
+    "  [default: the one that aerodb[local] brings]",
 )  # fmt: skip
 
 

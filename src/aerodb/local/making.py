@@ -249,7 +249,7 @@ def make_cluster(
 ) -> Cluster:
     """Make a new cluster in `root`; return its configuration. `progress` is told what is begun.
 
-    `postgres` is a major version or a folder of programs; empty: those that come with AeroDB.
+    `postgres` is a major version or a folder of programs; empty: those that `aerodb[local]` brings.
 
     Raises:
         SizeRefused, FolderTaken, PortsTaken, PostgresMissing, PostgresUnsupported, AeroError: see `Making`.

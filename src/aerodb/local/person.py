@@ -6,13 +6,14 @@ import pty
 import re
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+
+from aerodb.local.program import itself
 
 PROMPT = re.compile(r"type (?:the node's|the cluster's|its short) name \((\S+)\): $")
 REQUEST = re.compile(r"^\s*request\s+([0-9a-f-]{36})", re.MULTILINE)
@@ -50,7 +51,7 @@ class Person:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *self._size, 0, 0))
         process = subprocess.Popen(
-            [sys.executable, "-m", "aerodb", *arguments],
+            [*itself(), *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -10,7 +10,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from aerodb.kernel.node import read_node
 from aerodb.kernel.store import Store
 from aerodb.local.errors import ProcessFailed
 from aerodb.local.layout import Layout
+from aerodb.local.program import itself
 from aerodb.local.size import is_free
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Status
@@ -77,7 +77,7 @@ class Stage:
         log = self._layout.logs / f"{name}.log"
         with open(log, "ab", opener=private.opener) as output:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "aerodb", *map(str, arguments)],
+                [*itself(), *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

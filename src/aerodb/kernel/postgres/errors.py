@@ -11,7 +11,7 @@ class PostgresMissing(AeroError):
 
 
 class PostgresNotBundled(PostgresMissing):
-    """This installation of AeroDB brings no PostgreSQL, and no other is named; nothing was begun."""
+    """This installation of AeroDB brings no PostgreSQL, and none that is here is named; nothing was begun."""
 
     code = "kernel.postgres-not-bundled"
     status = 409

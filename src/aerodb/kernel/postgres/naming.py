@@ -6,8 +6,8 @@ put the programs of each major version.
 
 from pathlib import Path
 
-from aerodb.kernel.postgres.capabilities import refuse_major
-from aerodb.kernel.postgres.errors import PostgresMissing
+from aerodb.kernel.postgres.capabilities import BROUGHT, refuse_major
+from aerodb.kernel.postgres.errors import PostgresMissing, PostgresNotBundled
 from aerodb.kernel.postgres.installation import find_installation
 
 PLACES = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin")
@@ -15,14 +15,15 @@ PLACES = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin")
 
 
 def programs_named(wanted: str, places: tuple[str, ...] = PLACES) -> Path | None:
-    """Return the folder of the programs that `wanted` names; None stands for those that come with AeroDB.
+    """Return the folder of the programs that `wanted` names; None stands for those that `aerodb[local]` brings.
 
-    `wanted` is empty (those that come with AeroDB), a major version, or a folder: of the programs, or the one above
-    their `bin`. A major version means the system's packages, and those that come with AeroDB where none is installed.
+    `wanted` is empty (those that `aerodb[local]` brings), a major version, or a folder: of the programs, or the one
+    above their `bin`. A major version means the system's packages, and where none is installed what the extra brings.
 
     Raises:
         PostgresUnsupported: AeroDB does not run this major version.
         PostgresMissing: it is not on this machine, or the folder holds no PostgreSQL.
+        PostgresNotBundled: this major version is in no place, and this installation of AeroDB brings none.
     """
     if not wanted:
         return None
@@ -41,9 +42,16 @@ def _of_major(major: int, places: tuple[str, ...]) -> Path | None:
     found = next((each for each in tried if (each / "postgres").is_file()), None)
     if found is not None:
         return found
-    brought = find_installation().major
+    where = ", ".join(map(str, tried))
+    try:
+        brought = find_installation().major
+    except PostgresNotBundled as error:
+        raise PostgresNotBundled(
+            f"PostgreSQL {major} is not in {where}, and this installation of AeroDB brings none: install it, or name "
+            f"its folder; the extra aerodb[local] brings PostgreSQL {BROUGHT}",
+            field="postgres",
+        ) from error
     if brought != major:
-        where = ", ".join(map(str, tried))
         raise PostgresMissing(
             f"PostgreSQL {major} is not in {where}, and AeroDB brings {brought}; install it, or name its folder",
             field="postgres",
