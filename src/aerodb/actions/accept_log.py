@@ -14,6 +14,7 @@ from aerodb.protocol.facts import Facts
 from aerodb.protocol.marks import Gap, read_mark, stated_mark
 from aerodb.protocol.plan import Plan, Request, Verdict
 from aerodb.rules.arguments import Argument
+from aerodb.rules.condition import in_charge
 from aerodb.rules.foresight import unchanged
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
@@ -60,7 +61,7 @@ def gap_named(view: View) -> Verdict:
 
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may give up what the request names."""
-    return (gap_named(view),)
+    return (in_charge(view), gap_named(view))
 
 
 def lost(gap: Gap) -> str:
@@ -138,7 +139,7 @@ ACTION = Action(
     ),
     authority=Role.OPERATOR,
     of_class=ActionClass.LOG,
-    invariants=(Invariant.GAP_NAMED,),
+    invariants=(Invariant.IN_CHARGE, Invariant.GAP_NAMED),
     effects=(
         "{node} gives up the audit log {seen} that it saw.",
         "It takes the log in which this confirmation stands for the real one, if that begins with {restored}, and with "

@@ -82,6 +82,7 @@ ACTION = Action(
     authority=Role.OPERATOR,
     of_class=ActionClass.RUNNING,
     invariants=(
+        Invariant.IN_CHARGE,
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
         Invariant.ROLE_FITS,

@@ -17,7 +17,7 @@ from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.protocol.words import words_of
 from aerodb.rules.arguments import Argument
-from aerodb.rules.condition import journal_settled
+from aerodb.rules.condition import in_charge, journal_settled
 from aerodb.rules.foresight import unchanged
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import RULES, Invariant, holds, violated
@@ -84,6 +84,7 @@ def step_follows(view: View) -> Verdict:
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may take the version that the request names."""
     return (
+        in_charge(view),
         one_chain(view),
         journal_settled(view),
         step_follows(view),
@@ -226,6 +227,7 @@ ACTION = Action(
     authority=Role.OPERATOR,
     of_class=ActionClass.CONFIGURATION,
     invariants=(
+        Invariant.IN_CHARGE,
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
         Invariant.STEP_FOLLOWS,

@@ -126,6 +126,7 @@ ACTION = Action(
     authority=Role.OPERATOR,
     of_class=ActionClass.AUTHORITY,
     invariants=(
+        Invariant.IN_CHARGE,
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
         Invariant.ROLE_FITS,

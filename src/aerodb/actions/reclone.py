@@ -250,6 +250,7 @@ ACTION = Action(
     authority=Role.OPERATOR,
     of_class=ActionClass.DATA,
     invariants=(
+        Invariant.IN_CHARGE,
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
         Invariant.ROLE_FITS,

@@ -20,7 +20,7 @@ from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import configuration_agrees, journal_settled, running_fits, settings_startable
+from aerodb.rules.condition import configuration_agrees, in_charge, journal_settled, running_fits, settings_startable
 from aerodb.rules.foresight import restarted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant
@@ -33,6 +33,7 @@ from aerodb.rules.view import View
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may end, and may start again in its standing."""
     return (
+        in_charge(view),
         configuration_agrees(view),
         journal_settled(view),
         starts_as_it_stands(view),
@@ -92,6 +93,7 @@ ACTION = Action(
     authority=Role.OPERATOR,
     of_class=ActionClass.RUNNING,
     invariants=(
+        Invariant.IN_CHARGE,
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
         Invariant.ROLE_FITS,

@@ -9,6 +9,7 @@ from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.rules.condition import (
     configuration_agrees,
+    in_charge,
     journal_settled,
     policy_known,
     receiver_known,
@@ -93,6 +94,7 @@ def starts_from_its_upstream(view: View) -> Verdict:
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target may start in its standing."""
     return (
+        in_charge(view),
         configuration_agrees(view, elects=True),
         journal_settled(view, past=True),
         starts_as_it_stands(view),
@@ -176,6 +178,7 @@ ACTION = Action(
     authority=Role.OPERATOR,
     of_class=ActionClass.RUNNING,
     invariants=(
+        Invariant.IN_CHARGE,
         Invariant.CONFIGURATION_AGREES,
         Invariant.JOURNAL_SETTLED,
         Invariant.ROLE_FITS,

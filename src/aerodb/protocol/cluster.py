@@ -132,6 +132,11 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return 0 if self.cosigning is msgspec.UNSET else self.cosigning.demanded
 
     @property
+    def watched(self) -> bool:
+        """Tell whether the cluster is only watched: no term has been founded, and nobody may act on it."""
+        return not self.genesis
+
+    @property
     def link(self) -> Link | None:
         """Return where a later version stands in the chain; None of version 1."""
         return None
@@ -250,13 +255,32 @@ class LaterCluster(Cluster, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.second
 
 
+def _as_it_is(earlier: Cluster) -> Cluster:
+    """Return an earlier version's document as it is, since its digest is that of its own bytes."""
+    return earlier
+
+
+class WatchedCluster(Cluster, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """Version 1 of the configuration of a cluster that others made and that is only watched.
+
+    No term has been founded: it names no first primary, and no k. PostgreSQL is reached where each host said.
+    """
+
+    FORMAT: ClassVar[Format] = Format(kind="configuration", version=3, earlier=LaterCluster, lifted=_as_it_is)
+
+    kind: Literal["configuration"] = "configuration"
+    format: Literal[3] = 3
+    quorum: Literal[0] = 0
+    genesis: Literal[""] = ""
+
+
 def read_configuration(data: bytes) -> Cluster:
     """Return the configuration in `data`, of whichever version.
 
     Raises:
         NotCanonical, MadeLater: it is none, or of a later format than this build reads.
     """
-    return canonical.decode(data, LaterCluster)
+    return canonical.decode(data, WatchedCluster)
 
 
 class NodeUnknown(AeroError):

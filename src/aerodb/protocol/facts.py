@@ -15,6 +15,7 @@ from aerodb.protocol.epoch import EPOCH_FIRST
 from aerodb.protocol.formats import Format
 from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
 from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.watched import Watched
 
 COMMITS_MAX = 50
 """How many commits a report lists, so that it stays small."""
@@ -247,11 +248,13 @@ class Facts(FactsTwo, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `held` is the order that it holds; it is left out where it holds none, and of a node that reported in an earlier
     version. `seen_for` says since when what deviates does: for people alone, no rule reads it. What is not in it has an
-    unknown beginning; it is left out where there is nothing to say.
+    unknown beginning; it is left out where there is nothing to say. `watched` is there of a node that is only watched,
+    and of no other: then the standing is none of the node's own.
     """
 
     held: Held | msgspec.UnsetType = msgspec.UNSET
     seen_for: tuple[SeenFor, ...] | msgspec.UnsetType = msgspec.UNSET
+    watched: Watched | msgspec.UnsetType = msgspec.UNSET
 
 
 def lifted_facts(earlier: FactsOne) -> Facts:

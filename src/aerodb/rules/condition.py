@@ -5,6 +5,7 @@ Pure: no I/O, no clock.
 
 from aerodb.protocol.facts import Facts, Instance, SettingsFiles, State
 from aerodb.protocol.plan import Result, Verdict
+from aerodb.protocol.watched import Watched
 from aerodb.rules.invariants import RULES, Invariant, holds, unknown, violated
 from aerodb.rules.versions import agreement, contradicts, differ
 from aerodb.rules.view import View
@@ -33,6 +34,15 @@ RECEIVER_SETTINGS = (
 
 SETTINGS = "settings"
 """The name of the settings as a part of a node's facts; see `aerodb.protocol.facts.Instance.unread`."""
+
+
+def in_charge(view: View) -> Verdict:
+    """Judge whether AeroDB has taken charge of the target; of a node that is only watched it is asked for nothing."""
+    if isinstance(view.own.facts.watched, Watched):
+        return violated(Invariant.IN_CHARGE, f"{view.node} is only watched: its agent has no hands")
+    if view.cluster.watched:
+        return violated(Invariant.IN_CHARGE, f"no term has been founded in {view.cluster.name}, which is only watched")
+    return holds(Invariant.IN_CHARGE, f"AeroDB has taken charge of {view.node}")
 
 
 def configuration_agrees(view: View, *, elects: bool = False) -> Verdict:
@@ -206,4 +216,9 @@ def running_fits(view: View, *allowed: State) -> Verdict:
 
 def common(view: View, *roles: str, past: bool = False, elects: bool = False) -> tuple[Verdict, ...]:
     """Judge what most actions need; `past` is for `journal_settled`, `elects` for `configuration_agrees`."""
-    return (configuration_agrees(view, elects=elects), journal_settled(view, past=past), role_fits(view, *roles))
+    return (
+        in_charge(view),
+        configuration_agrees(view, elects=elects),
+        journal_settled(view, past=past),
+        role_fits(view, *roles),
+    )

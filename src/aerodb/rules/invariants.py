@@ -15,6 +15,7 @@ RULES = "aerodb-rules/3"
 class Invariant(StrEnum):
     """The identifier of one invariant."""
 
+    IN_CHARGE = "in-charge"
     CONFIGURATION_AGREES = "configuration-agrees"
     JOURNAL_SETTLED = "journal-settled"
     POLICY_KNOWN = "policy-known"
@@ -46,6 +47,10 @@ class Invariant(StrEnum):
 
 
 STATEMENTS: dict[Invariant, tuple[str, str]] = {
+    Invariant.IN_CHARGE: (
+        "In charge",
+        "AeroDB has taken charge of the node: it is not only watched, and a first term was founded in its cluster.",
+    ),
     Invariant.CONFIGURATION_AGREES: (
         "Configuration agrees",
         "The node runs these rules and this configuration, and its data belongs to this cluster.",
@@ -174,6 +179,7 @@ STATEMENTS: dict[Invariant, tuple[str, str]] = {
 
 Stability = Literal["stable", "unstable"]
 STABILITY: dict[Invariant, Stability] = {
+    Invariant.IN_CHARGE: "stable",
     Invariant.CONFIGURATION_AGREES: "unstable",
     Invariant.JOURNAL_SETTLED: "stable",
     Invariant.POLICY_KNOWN: "stable",
