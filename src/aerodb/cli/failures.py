@@ -47,6 +47,14 @@ class KeyUnusable(AeroError):
     title = "The operator's key cannot be used"
 
 
+class FactsRedacted(AeroError):
+    """What was asked for rests on facts that the caller's role is not shown."""
+
+    code = "input.facts-redacted"
+    status = 403
+    title = "Your role is not shown what this rests on"
+
+
 class FileUnusable(AeroError):
     """A file named on the command line cannot be read, or would be overwritten."""
 

@@ -14,6 +14,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "procedure",
             "A switchover, a failover, a return: the requests in order, each judged; asks nothing.",
         ),
+        "readiness": ("readiness", "Of a watched cluster: what stands between watching and taking charge."),
         "explain": ("explain", "What an action would do; nothing is asked for or recorded."),
         "requests": ("requests", "The requests so far."),
         "show": ("requests", "One request: its plan, its records and their proofs."),

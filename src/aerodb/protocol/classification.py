@@ -33,6 +33,7 @@ from aerodb.protocol.facts import (
 )
 from aerodb.protocol.keeping import Capacity, Keeping, Replay, Slot, Volume, Wal
 from aerodb.protocol.signed import Signed
+from aerodb.protocol.watched import SettingSet, Stranger, StreamName, Survey, Watched
 
 T = TypeVar("T")
 
@@ -57,7 +58,8 @@ def _fields(public: str, sensitive: str) -> dict[str, Class]:
 
 CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Facts: _fields(
-        "node rules configuration standing instance unfinished entries checkpoint gave_up versions epoch held seen_for",
+        "node rules configuration standing instance unfinished entries checkpoint gave_up versions epoch held seen_for "
+        "watched",
         "",
     ),
     Standing: _fields(
@@ -97,6 +99,14 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Unfinished: _fields("request action result evidence", ""),
     Held: _fields("request action plan after term", ""),
     SeenFor: _fields("what seconds found", ""),
+    Watched: _fields("unseen strangers survey", ""),
+    Stranger: _fields("state sync_state flushed", "address application"),
+    Survey: _fields(
+        "waits_for names settings wal_apart rewindable archiving archive_command",
+        "tablespaces logical_slots managers",
+    ),
+    StreamName: _fields("node", "application"),
+    SettingSet: _fields("name", "value place"),
 }
 
 

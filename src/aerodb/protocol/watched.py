@@ -39,17 +39,26 @@ class SettingSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     place: str
 
 
+class StreamName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Under which application_name a member's receiver is connected."""
+
+    node: str
+    application: str
+
+
 class Survey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What stands between watching a node and taking charge of it, as far as its agent can see; None is unknown.
 
-    `names` says under which application_name each member streams, by the member's name. `settings` are those that
+    `waits_for` is for how many standbys a commit waits, by synchronous_standby_names, and 0 where synchronous_commit is
+    set to wait for none. `names` says under which application_name each member streams. `settings` are those that
     proofs would rest on. `tablespaces` are those besides PostgreSQL's own. `logical_slots` are their names.
     `wal_apart` tells whether pg_wal lies outside the data folder. `managers` are the signs of another manager, each a
     text such as "patroni (process 712)". `rewindable` tells whether pg_rewind could bring the node back after its WAL
     has parted: data checksums or wal_log_hints. `archiving` is the archive_mode; `archive_command` whether one is set.
     """
 
-    names: dict[str, str]
+    waits_for: int | None
+    names: tuple[StreamName, ...]
     settings: tuple[SettingSet, ...]
     tablespaces: tuple[str, ...] | None
     logical_slots: tuple[str, ...] | None

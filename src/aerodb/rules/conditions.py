@@ -9,6 +9,7 @@ from enum import StrEnum
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.rules.position import is_of
 from aerodb.rules.replaying import nearly_full
+from aerodb.rules.watching import watched_of
 from aerodb.rules.writes import STREAMING
 
 
@@ -69,6 +70,7 @@ def conditions(facts: Facts) -> dict[str, str]:
 
 def _of_instance(facts: Facts, instance: Instance) -> dict[Condition, bool]:
     standing, position, replay = facts.standing, instance.position, instance.keeping.replay
+    own = watched_of(facts) is None  # Of a node that is only watched nothing is remembered, and nothing is asked.
     follows = standing.role == "standby" and instance.attached is not None
     streams = instance.receiver is not None and instance.receiver.status == STREAMING
     return {
@@ -76,9 +78,9 @@ def _of_instance(facts: Facts, instance: Instance) -> dict[Condition, bool]:
         Condition.DETACHED: standing.role == "standby" and instance.attached is None and standing.upstream is None,
         Condition.DAMAGE: bool(instance.damage),
         Condition.DRIFT: bool(instance.drift),
-        Condition.FOLDER: standing.role != "witness" and not is_of(standing, instance.identity),
+        Condition.FOLDER: own and standing.role != "witness" and not is_of(standing, instance.identity),
         Condition.OWED: position is not None and position.owed is not None,
-        Condition.UPSTREAM: standing.role == "standby" and instance.attached != standing.upstream,
+        Condition.UPSTREAM: own and standing.role == "standby" and instance.attached != standing.upstream,
         Condition.RECEIVER: follows and instance.state is State.RUNNING and not streams,
         Condition.PAUSED: replay is not None and replay.paused,
     }

@@ -20,6 +20,7 @@ from aerodb.protocol.facts import Facts, Instance, Sender, State
 from aerodb.protocol.writes import Writes
 from aerodb.rules.policy import changed
 from aerodb.rules.position import TermUntold, divergence
+from aerodb.rules.watching import watched_writes
 
 SYNCHRONOUS = frozenset({"quorum", "sync"})
 STREAMING = "streaming"
@@ -82,6 +83,8 @@ def _answer(cluster: Cluster, granted: Candidacy, answer: str, headline: str, *d
 
 def writes(cluster: Cluster, facts: Mapping[str, Facts]) -> Writes:
     """Return whether commits can be acknowledged now, as far as the reports in `facts` tell."""
+    if cluster.watched:
+        return watched_writes(cluster, facts)
     granted = newest_grant(facts)
     if granted is None:
         nobody = Candidacy(term=0, node="")

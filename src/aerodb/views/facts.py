@@ -9,9 +9,11 @@ from aerodb.audit.comparison import comparison_text
 from aerodb.protocol.api import Agreement, Comparison
 from aerodb.protocol.facts import Facts, Instance, Load, State
 from aerodb.rules.replaying import sized
+from aerodb.rules.watching import watched_of
 from aerodb.rules.writes import WAIT_SECONDS
 from aerodb.views.observed import DEPOSED, Observed, Remark, deposed
 from aerodb.views.status import UNKNOWN, stream, where
+from aerodb.views.watching import stranger_text
 
 NOTHING: Remark = ("dim", "\N{EM DASH}")
 SILENT: Remark = ("dim", UNKNOWN[1])
@@ -131,7 +133,7 @@ def _node_facts(name: str, observed: Observed) -> dict[str, Remark]:
     if facts.instance is None:
         return found
     found |= {**_log_facts(facts.instance), **_stream_facts(name, facts, observed)}
-    found |= {**_load_facts(facts.instance), **_kept_facts(facts.instance)}
+    found |= {**_load_facts(facts.instance, own=watched_of(facts) is None), **_kept_facts(facts.instance)}
     return {fact: SILENT if value == UNKNOWN else value for fact, value in found.items()} if _is_down(facts) else found
 
 
@@ -139,6 +141,14 @@ def _standing_facts(facts: Facts) -> dict[str, Remark]:
     standing = facts.standing
     instance = facts.instance
     style = "plain" if instance and instance.state == "running" else "bad"
+    watched = watched_of(facts)
+    if instance is not None and watched is not None:
+        others = ", ".join(stranger_text(each) for each in watched.strangers)
+        return {
+            "PostgreSQL": (style, f"{instance.state}, {instance.version}".removesuffix(", ")),
+            "Standing": ("plain", "watched"),
+            "Other receivers": ("plain", others or "none"),
+        }
     return {
         "PostgreSQL": (style, f"{instance.state}, {instance.version}") if instance else ("dim", "none: a witness"),
         "Pledged": ("plain", f"term {standing.pledged.term} to {standing.pledged.node}"),
@@ -199,9 +209,10 @@ def _waiting(load: Load) -> Remark:
     )
 
 
-def _load_facts(instance: Instance) -> dict[str, Remark]:
+def _load_facts(instance: Instance, *, own: bool) -> dict[str, Remark]:
     load = instance.load
-    settings: Remark = ("bad", ", ".join(instance.drift)) if instance.drift else ("plain", "as the agent wrote them")
+    written = "as the agent wrote them" if own else "its owner's"
+    settings: Remark = ("bad", ", ".join(instance.drift)) if instance.drift else ("plain", written)
     if load is None:
         return {"Settings": settings}
     return {

@@ -161,7 +161,7 @@ def matrix_rows(names: Sequence[str], cells: Sequence[Cell]) -> list[MatrixRow]:
     return rows
 
 
-FITS = frozenset({Invariant.ROLE_FITS.value, Invariant.RUNNING_FITS.value})
+FITS = frozenset({Invariant.IN_CHARGE.value, Invariant.ROLE_FITS.value, Invariant.RUNNING_FITS.value})
 """The invariants by which an action does not apply to a node at all, whoever else pledges or reports."""
 
 

@@ -12,6 +12,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Sender, State
 from aerodb.protocol.plan import Snapshot
 from aerodb.rules.view import open_report
+from aerodb.rules.watching import taking_writes, watched_of
 from aerodb.rules.writes import newest_grant
 
 Remark = tuple[str, str]
@@ -56,7 +57,13 @@ def observe_snapshot(cluster: Cluster, snapshot: Snapshot, redacted: dict[str, F
 
 
 def primary_of(observed: Observed) -> Facts | None:
-    """Return the facts of the primary of the highest granted term in any report, if it reports itself."""
+    """Return the facts of the primary of the highest granted term in any report, if it reports itself.
+
+    Where nodes are only watched it is the one that takes writes, if no other does.
+    """
+    if any(watched_of(facts) for facts in observed.facts.values()):
+        alone = taking_writes(observed.facts)
+        return observed.facts[alone[0]] if len(alone) == 1 else None
     granted = [facts.standing.granted for facts in observed.facts.values()]
     newest = max(granted, key=lambda each: each.term, default=None)
     facts = observed.facts.get(newest.node) if newest else None

@@ -18,6 +18,7 @@ from aerodb.views.certificates import certificate_sentences
 from aerodb.views.observed import Observed, Remark, lags, sync_state
 from aerodb.views.unusual import UNKNOWN_SINCE, Unusual, node_remarks, silent_since, stream_remarks
 from aerodb.views.versions import chain_remarks
+from aerodb.views.watching import watched_remarks
 
 UNKNOWN: Remark = ("warn", "unknown")
 
@@ -192,6 +193,7 @@ def status_remarks(status: Status, observed: Observed) -> list[Unusual]:
     if not status.log_writable:
         text = "The audit log cannot be written: every action is refused until it can."
         found.append(Unusual("bad", text, UNKNOWN_SINCE))
+    found += watched_remarks(observed)
     found += across_remarks(observed)
     for name, facts in observed.facts.items():
         found += [each._replace(text=f"{name} {each.text}") for each in node_remarks(facts)]

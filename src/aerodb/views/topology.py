@@ -11,6 +11,7 @@ from aerodb.protocol.classification import REDACTED
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, State
 from aerodb.rules.replaying import sized
+from aerodb.rules.watching import watched_of
 from aerodb.views.observed import DEPOSED, Observed, Remark, deposed, lags, sync_state
 
 SLOT = "aerodb_{node}"
@@ -116,10 +117,10 @@ def _lines(name: str, facts: Facts | None, observed: Observed) -> tuple[Remark, 
         return (("plain", "holds no data"), ("plain", f"pledged term {facts.standing.pledged.term}"))
     running = instance.state is State.RUNNING
     state: Remark = ("plain" if running else "bad", f"PostgreSQL {instance.version}" if running else instance.state)
-    position = instance.position
+    position, watched = instance.position, watched_of(facts) is not None
     if position is None:
         return (state, ("warn", "position unknown"))
-    term = f"term {'unknown' if position.term is None else position.term}"
+    term = "watched" if watched else f"term {'unknown' if position.term is None else position.term}"
     return (state, ("plain", f"{term} · timeline {position.timeline}"), ("mono", str(position.lsn)))
 
 

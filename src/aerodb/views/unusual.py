@@ -14,6 +14,7 @@ from aerodb.rules.conditions import Condition, sender_condition, slot_condition,
 from aerodb.rules.position import is_of, said
 from aerodb.rules.replaying import below, nearly_full, sized, stalled, wal_is_gone
 from aerodb.rules.versions import untaken
+from aerodb.rules.watching import watched_of
 from aerodb.rules.writes import STREAMING
 from aerodb.views.observed import Observed, primary_of, sync_state
 from aerodb.views.topology import SLOT
@@ -134,14 +135,15 @@ def _instance_remarks(facts: Facts, instance: Instance) -> list[Unusual]:
     if instance.drift:
         text = f"has settings that its agent did not write: {', '.join(instance.drift)}"
         found.append(("bad", text, Condition.DRIFT))
-    if standing.role != "witness" and not is_of(standing, instance.identity):
+    own = watched_of(facts) is None
+    if own and standing.role != "witness" and not is_of(standing, instance.identity):
         text = "has a data folder in use that is not the one it remembers: reclone it"
         found.append(("bad", text, Condition.FOLDER))
     if position is not None and position.owed is not None:
         owed = position.owed
         text = f"owes what a discarded WAL may have acknowledged, up to term {said(owed.term)}, {owed.lsn}"
         found.append(("warn", text, Condition.OWED))
-    if standing.role == "standby" and instance.attached != standing.upstream:
+    if own and standing.role == "standby" and instance.attached != standing.upstream:
         text = f"should follow {standing.upstream or 'nobody'}; its settings say otherwise"
         found.append(("bad", text, Condition.UPSTREAM))
     told = [Unusual(style, text, since(facts, what), facts.node) for style, text, what in found]
