@@ -18,7 +18,7 @@ import msgspec
 
 from aerodb.protocol.ahead import Held
 from aerodb.protocol.authority import Branch, Candidacy, Followed, Owed, Position, Standing
-from aerodb.protocol.events import Kind
+from aerodb.protocol.events import STRANGER_AT, Kind
 from aerodb.protocol.facts import (
     Commit,
     Facts,
@@ -125,6 +125,8 @@ def redacted_event(kind: str, texts: dict[str, str]) -> dict[str, str]:
             for name, text in texts.items()
             if UPSTREAM_AFTER in text
         }
+    if kind == Kind.SENDER:  # A member is named; of a stranger stands where it is, and what it calls itself.
+        return {"subject": REDACTED} if STRANGER_AT in texts.get("subject", "") else {}
     if kind not in SENSITIVE_KINDS:
         return {}
     return {name: REDACTED for name, text in texts.items() if text}

@@ -39,6 +39,8 @@ class Kind(StrEnum):
     GAP = "gap"
 
 
+STRANGER_AT = " at "
+"""What stands before the address of a receiver that is no member, in the subject of what is said of it."""
 OBSERVER_FAILED = "observer failed"
 """The subject of a gap in which the observer itself failed; `after` then says how."""
 

@@ -331,7 +331,8 @@ def structural(facts: Facts) -> Facts:
 
     Two reads of a node whose structural facts differ are not one state.
     """
-    facts = msgspec.structs.replace(facts, seen_for=msgspec.UNSET)
+    watched = _quietly_watched(facts.watched) if isinstance(facts.watched, Watched) else msgspec.UNSET
+    facts = msgspec.structs.replace(facts, seen_for=msgspec.UNSET, watched=watched)
     if facts.unfinished is not None and facts.unfinished.step:
         facts = msgspec.structs.replace(facts, unfinished=msgspec.structs.replace(facts.unfinished, evidence=UNDER_WAY))
     instance = facts.instance
@@ -341,7 +342,7 @@ def structural(facts: Facts) -> Facts:
     moving = (
         position is not None
         and instance.state is State.RUNNING
-        and (not instance.recovery or instance.attached is not None)
+        and (not instance.recovery or instance.attached is not None or watched is not msgspec.UNSET)
     )
     if position is not None and moving:
         position = msgspec.structs.replace(position, lsn=Lsn(0))
@@ -374,6 +375,17 @@ def structural(facts: Facts) -> Facts:
         files=_unread(instance.files),
     )
     return msgspec.structs.replace(facts, instance=quiet)
+
+
+def _quietly_watched(watched: Watched) -> Watched:
+    """Return what is said of a watched node without what moves: copies that others take, positions, process ids."""
+    strangers = tuple(
+        msgspec.structs.replace(each, state="", flushed=None) for each in watched.strangers if each.state != "backup"
+    )
+    survey = watched.survey and msgspec.structs.replace(
+        watched.survey, managers=tuple(dict.fromkeys(each.partition(" (")[0] for each in watched.survey.managers))
+    )
+    return msgspec.structs.replace(watched, strangers=strangers, survey=survey)
 
 
 def _unread(files: SettingsFiles | msgspec.UnsetType) -> SettingsFiles | msgspec.UnsetType:

@@ -3,6 +3,8 @@
 - A primary serves if it holds the newest grant that it knows, has pledged nothing above it to another, runs out of
   recovery, and as many standbys stream from it as a commit waits for. A deposed one has too few of them left.
 - A standby serves if it streams, replays, and is no further behind than the caller allows.
+- Of a node that is only watched nothing is known but what its PostgreSQL says: there is no grant. A primary serves if
+  it runs out of recovery and answers, whatever another node says; a standby serves as any other does.
 - What cannot be seen counts as no.
 
 Pure: no I/O, no clock.
@@ -18,6 +20,8 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Sender
 from aerodb.rules.writes import STREAMING, flushes
 
+UNSEEN = "not to be seen"
+"""What stands in place of a receiver's status where whoever looks may see that there is one, and no more."""
 UNITS = {"": 1, "B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _LAG = re.compile(r"([0-9]{1,12})(|B|kB|MB|GB|TB)")
 
@@ -78,6 +82,24 @@ def refused_as_standby(standing: Standing, seen: Serving | None, lag_bytes_max: 
     """Return why the node does not serve as a standby within `lag_bytes_max` (None: any lag); empty if it does."""
     if standing.role != "standby":
         return f"it stands as a {standing.role}"
+    return _refused_in_recovery(seen, lag_bytes_max)
+
+
+def refused_as_watched_primary(seen: Serving | None) -> str:
+    """Return why a node that is only watched does not serve as a primary; empty if it does."""
+    if seen is None:
+        return "PostgreSQL does not answer"
+    return "PostgreSQL is in recovery" if seen.recovery else ""
+
+
+def refused_as_watched_standby(seen: Serving | None, lag_bytes_max: int | None) -> str:
+    """Return why a node that is only watched does not serve as a standby within `lag_bytes_max`; empty if it does."""
+    if seen is not None and seen.recovery and seen.receiver == UNSEEN:
+        return "whether it streams cannot be seen: its agent's role lacks pg_monitor"
+    return _refused_in_recovery(seen, lag_bytes_max)
+
+
+def _refused_in_recovery(seen: Serving | None, lag_bytes_max: int | None) -> str:
     if seen is None:
         return "PostgreSQL does not answer"
     if not seen.recovery:

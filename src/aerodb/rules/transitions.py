@@ -2,6 +2,8 @@
 
 - What a look could not see does not count as changed; it is compared at the next look that sees it.
 - A look that fails is itself a change: the state is then "unreachable".
+- A node that is only watched stands for nothing: its role is the one in which PostgreSQL runs, and its receivers are
+  members, or strangers at an address.
 - The order is fixed: requests begun, then what changed on the node, then requests ended.
 
 Pure: no I/O, no clock.
@@ -10,13 +12,15 @@ Pure: no I/O, no clock.
 import msgspec
 
 from aerodb.protocol.authority import Candidacy, Position, Standing
-from aerodb.protocol.events import JournalMark, Kind, Sighting, Trace, Transition
-from aerodb.protocol.facts import Instance, State
+from aerodb.protocol.events import STRANGER_AT, JournalMark, Kind, Sighting, Trace, Transition
+from aerodb.protocol.facts import Facts, Instance, State
+from aerodb.protocol.watched import Stranger, Watched
 
 Key = tuple[Kind, str]
 
 _STANDING = frozenset({Kind.ROLE, Kind.PLEDGED, Kind.GRANTED, Kind.UPSTREAM, Kind.HALTED})
 _INSTANCE = frozenset({Kind.RECOVERY, Kind.TERM, Kind.TIMELINE, Kind.FOLDER, Kind.RECEIVER, Kind.SENDER, Kind.DRIFT})
+_WATCHED = _INSTANCE - {Kind.TERM, Kind.DRIFT}
 _TRACE = frozenset({Kind.RESTART, Kind.CRASH_RECOVERY, Kind.SETTING, Kind.SLOT})
 _QUIET_AT_FIRST = frozenset({Kind.RESTART, Kind.SETTING})
 _ORDER = {kind: at for at, kind in enumerate(Kind)}
@@ -66,6 +70,31 @@ def _instance(instance: Instance) -> dict[Key, str]:
     }
 
 
+def _stranger(stranger: Stranger) -> Key:
+    return Kind.SENDER, f"{stranger.application}{STRANGER_AT}{stranger.address or 'a local socket'}"
+
+
+def _watched(facts: Facts, watched: Watched) -> tuple[dict[Key, str], frozenset[Kind]]:
+    """Return what a look at a node that is only watched saw, and the kinds that it could see."""
+    instance = facts.instance
+    if instance is None or instance.recovery is None:
+        return {}, frozenset()
+    recovery = {
+        (Kind.ROLE, ""): "standby" if instance.recovery else "primary",
+        (Kind.RECOVERY, ""): "yes" if instance.recovery else "no",
+    }
+    if watched.survey is None:  # Its role may not see who receives, and from whom.
+        return recovery, frozenset({Kind.ROLE, Kind.RECOVERY})
+    strangers: dict[Key, str] = {}
+    for each in watched.strangers:
+        said = f"{each.state} {each.sync_state}".strip()
+        key = _stranger(each)
+        strangers[key] = f"{strangers[key]}, {said}" if key in strangers else said
+    seen = {key: value for key, value in _instance(instance).items() if key[0] in _WATCHED}
+    kinds = _WATCHED if instance.position is not None else _WATCHED - {Kind.TIMELINE}
+    return seen | recovery | strangers, kinds | {Kind.ROLE}
+
+
 def _trace(trace: Trace) -> dict[Key, str]:
     return {
         (Kind.RESTART, ""): trace.started,
@@ -80,18 +109,25 @@ def _looked(sighting: Sighting) -> tuple[dict[Key, str], frozenset[Kind]]:
     facts = sighting.facts
     if facts is None:
         return {(Kind.STATE, ""): f"{State.UNREACHABLE} ({sighting.failure})"}, frozenset({Kind.STATE})
-    values, kinds = _standing(facts.standing), _STANDING
-    instance = facts.instance
-    if instance is not None:
-        values[Kind.STATE, ""] = instance.state.value
+    if isinstance(facts.watched, Watched):
+        values, kinds = _watched(facts, facts.watched)
+    else:
+        values, kinds = _own(facts)
+    if facts.instance is not None:
+        values[Kind.STATE, ""] = facts.instance.state.value
         kinds |= {Kind.STATE}
-        if instance.state is not State.UNREACHABLE:
-            values |= _instance(instance)
-            kinds |= _INSTANCE
     if sighting.trace is not None:
         values |= _trace(sighting.trace)
         kinds |= _TRACE
     return values, kinds
+
+
+def _own(facts: Facts) -> tuple[dict[Key, str], frozenset[Kind]]:
+    """Return what a look at a node that AeroDB is in charge of saw beside its state, and the kinds that it could."""
+    standing, instance = _standing(facts.standing), facts.instance
+    if instance is None or instance.state is State.UNREACHABLE:
+        return standing, _STANDING
+    return standing | _instance(instance), _STANDING | _INSTANCE
 
 
 def see(before: Seen | None, sighting: Sighting) -> Seen:

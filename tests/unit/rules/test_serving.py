@@ -5,7 +5,16 @@ from msgspec.structs import replace
 
 from aerodb.protocol.authority import Candidacy, Standing
 from aerodb.protocol.facts import Sender
-from aerodb.rules.serving import LagMalformed, Serving, lag_allowed, refused_as_primary, refused_as_standby
+from aerodb.rules.serving import (
+    UNSEEN,
+    LagMalformed,
+    Serving,
+    lag_allowed,
+    refused_as_primary,
+    refused_as_standby,
+    refused_as_watched_primary,
+    refused_as_watched_standby,
+)
 from aerodb.rules.standing import genesis
 from tests.unit.rules.scenes import CLUSTER, cluster_of
 
@@ -85,3 +94,32 @@ def test_a_lag_is_given_as_postgresql_writes_sizes() -> None:
     for text in ("", "-1", "16 MB", "16mb", "1.5MB", "MB", "9" * 13, "\u0661MB"):
         with pytest.raises(LagMalformed):
             lag_allowed(text)
+
+
+def test_a_watched_primary_is_what_its_postgresql_says() -> None:
+    """There is no grant: it serves where it answers and runs out of recovery, whoever streams."""
+    assert refused_as_watched_primary(replace(SERVES, senders=())) == ""
+    assert refused_as_watched_primary(None) == "PostgreSQL does not answer"
+    assert refused_as_watched_primary(STREAMS) == "PostgreSQL is in recovery"
+
+
+@pytest.mark.parametrize(
+    ("seen", "lag", "why"),
+    [
+        (STREAMS, None, ""),
+        (STREAMS, 1000, ""),
+        (STREAMS, 999, "it is 1000 bytes behind"),
+        (replace(STREAMS, behind_bytes=None), 1000, "its lag is not known"),
+        (replace(STREAMS, paused=True), None, "replay is paused"),
+        (replace(STREAMS, receiver=""), None, "it does not stream: the receiver is down"),
+        (replace(STREAMS, receiver=UNSEEN, behind_bytes=None), None, "whether it streams cannot be seen"),
+        (SERVES, None, "PostgreSQL is out of recovery"),
+        (replace(SERVES, receiver=UNSEEN), None, "PostgreSQL is out of recovery"),
+        (None, None, "PostgreSQL does not answer"),
+    ],
+)
+def test_a_watched_standby_serves_while_it_streams(seen: Serving | None, lag: int | None, why: str) -> None:
+    """Within the lag that the caller allows; what cannot be seen counts as no."""
+    found = refused_as_watched_standby(seen, lag)
+    assert found.startswith(why)
+    assert bool(found) == bool(why)
