@@ -12,6 +12,7 @@ import msgspec
 from aerodb.kernel.aftermath import Aftermath
 from aerodb.kernel.alone import alone_in
 from aerodb.kernel.answers import Answers
+from aerodb.kernel.errors import OnlyWatched
 from aerodb.kernel.gate import lets_start
 from aerodb.kernel.hands import NodeHands
 from aerodb.kernel.holder import Holder
@@ -23,17 +24,17 @@ from aerodb.kernel.store import Begun, Store
 from aerodb.kernel.turns import Turns
 from aerodb.kernel.versions import TakenVersions
 from aerodb.logs import say
-from aerodb.past.speaking import report_in
+from aerodb.past.speaking import SPOKEN, report_in
 from aerodb.protocol.authority import Standing
 from aerodb.protocol.cluster import Cluster
-from aerodb.protocol.events import JournalMark
+from aerodb.protocol.events import JournalMark, Trace
 from aerodb.protocol.facts import UNDER_WAY, Facts, Instance, Unfinished
 from aerodb.protocol.plan import Confirmation, Order, Trigger, Verdict, plan_in
 from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.invariants import RULES
 from aerodb.rules.policy import remembered
-from aerodb.rules.serving import Serving
+from aerodb.rules.serving import Serving, refused_as_primary, refused_as_standby
 from aerodb.rules.view import noted_of
 
 
@@ -44,10 +45,13 @@ class Agent:
         """Read the node's durable state; touch nothing. `make_hands` makes what operations work with.
 
         Raises:
+            OnlyWatched: the node is only watched: no agent with hands is made for it.
             AgentAlone: another agent of the node is at work.
             StandingUnreadable, VersionsUnreadable: it is missing or damaged.
             PostgresMissing: PostgreSQL's programs are not there.
         """
+        if node.watched is not None:
+            raise OnlyWatched(f"{node.name} is only watched: its agent has no hands")
         self._node = node
         self._alone = alone_in(node.state)
         self._store = Store(node.state)
@@ -134,11 +138,16 @@ class Agent:
         """Return how many requests were begun and not ended, one under way included."""
         return len(self._store.unfinished())
 
-    def facts_through(self, postgres: Postgres | None) -> Facts:
-        """Return the facts as seen over another connection than the one that operations use, so as to hold none up.
+    def eye(self, purpose: str) -> "AgentEye":
+        """Return a look over another connection than the one that operations use, so as to hold none up.
 
-        What the journal has unfinished is left out.
+        Raises:
+            PostgresMissing, FolderClosed: PostgreSQL's programs cannot be found, or run.
         """
+        return AgentEye(self, self._node.postgres(purpose))
+
+    def facts_through(self, postgres: Postgres | None) -> Facts:
+        """Return the facts as seen over another connection, without what the journal has unfinished."""
         return self._facts_of(self._instance(postgres))
 
     def _facts(self) -> Facts:
@@ -207,10 +216,22 @@ class Agent:
         """Return what says what the node holds of the audit log."""
         return self._holder
 
-    def serving(self) -> tuple[Standing, Serving | None]:
-        """Return what a load balancer is told by: the standing, and what PostgreSQL says, where it answers."""
-        seen = self._looked_at.serving() if self._looked_at is not None else None
-        return self._store.standing, seen
+    @property
+    def speaks(self) -> tuple[str, ...]:
+        """Return the rules in whose words the node can say all that must be said of it, the newest first."""
+        return SPOKEN
+
+    def serving(self) -> Serving | None:
+        """Return what PostgreSQL says for a load balancer; None if it does not answer."""
+        return self._looked_at.serving() if self._looked_at is not None else None
+
+    def refused_as_primary(self, seen: Serving | None) -> str:
+        """Return why the node does not serve as the primary: by what was seen, and by its standing now."""
+        return refused_as_primary(self.cluster, self.name, self._store.standing, seen)
+
+    def refused_as_standby(self, seen: Serving | None, lag_bytes_max: int | None) -> str:
+        """Return why the node does not serve as a standby within this lag (None: any), likewise."""
+        return refused_as_standby(self._store.standing, seen, lag_bytes_max)
 
     # Orders -----------------------------------------------------------------------------------------------------
 
@@ -251,3 +272,23 @@ class Agent:
             say("no operation is under way any more")
         with self._turns.taking, suppress(OSError):  # Its id is noted as used: the next agent can say it as well.
             self._holding.drop("the agent ended")
+
+
+class AgentEye:
+    """A look at an agent's node over a connection of its own."""
+
+    def __init__(self, agent: Agent, postgres: Postgres | None) -> None:
+        """Look for `agent` through `postgres`; None for a witness."""
+        self._agent, self._postgres = agent, postgres
+
+    def facts(self) -> Facts:
+        """Return the facts now, without what the journal has unfinished."""
+        return self._agent.facts_through(self._postgres)
+
+    def trace(self) -> Trace | None:
+        """Return what a running PostgreSQL tells of itself beyond its facts; None of a witness.
+
+        Raises:
+            PostgresUnreachable, StatementFailed: PostgreSQL does not answer, or refuses the statement.
+        """
+        return None if self._postgres is None else self._postgres.trace()

@@ -28,6 +28,14 @@ class AgentAlone(AeroError):
     title = "Another agent of this node is at work"
 
 
+class OnlyWatched(AeroError):
+    """AeroDB has not taken charge of the node: it is only watched, and its agent has no hands to do anything by."""
+
+    code = "kernel.only-watched"
+    status = 409
+    title = "The node is only watched"
+
+
 class StandingFalls(AeroError):
     """The new standing would promise less than the durable one; promises only rise."""
 

@@ -1,7 +1,7 @@
 """One node's folder: who it is, its keys, the cluster's configuration, and where its PostgreSQL lives."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -9,9 +9,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.errors import AeroError
 from aerodb.kernel.errors import NodeFolderBroken
-from aerodb.kernel.postgres.installation import Installation, find_installation
-from aerodb.kernel.postgres.instance import Postgres
-from aerodb.kernel.postgres.place import Place
 from aerodb.protocol import canonical
 from aerodb.protocol.chain import read_founding
 from aerodb.protocol.cluster import Cluster, Member
@@ -19,6 +16,12 @@ from aerodb.protocol.formats import Format, MadeLater
 from aerodb.protocol.watched import WATCH_ROLE
 from aerodb.rules.gate import Starts
 from aerodb.transport.tls import Tls, tls_in
+
+if TYPE_CHECKING:
+    # Loaded where an agent has hands: one that only watches has nothing that starts, stops or writes in its memory.
+    from aerodb.kernel.postgres.installation import Installation
+    from aerodb.kernel.postgres.instance import Postgres
+    from aerodb.kernel.postgres.place import Place
 
 WATCH_SECONDS = 1
 """How often, by default, an agent looks at its node to write down what changed."""
@@ -94,26 +97,35 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         """Return the agent's certificate and key."""
         return tls_in(self.folder)
 
-    def postgres(self, purpose: str = "agent") -> Postgres | None:
+    @property
+    def watched(self) -> WatchedPlace | None:
+        """Return where the PostgreSQL is that is only watched; None where AeroDB is in charge of the node."""
+        return None if self.file.watched is msgspec.UNSET else self.file.watched
+
+    def postgres(self, purpose: str = "agent") -> "Postgres | None":
         """Return the node's PostgreSQL, with a connection of its own for `purpose`; None for a witness.
 
         Raises:
             PostgresMissing, PostgresUnsupported, FolderClosed: its programs cannot be found, or run.
         """
+        from aerodb.kernel.postgres.instance import Postgres  # noqa: PLC0415 - see above.
+
         if self.member.witness:
             return None
         return Postgres(self.installation(), self.place(), self._address, purpose)
 
-    def place(self) -> Place:
+    def place(self) -> "Place":
         """Return where the node's PostgreSQL lives."""
         return place_of(self.cluster, self.name, Path(self.file.home))
 
-    def installation(self) -> Installation:
+    def installation(self) -> "Installation":
         """Return PostgreSQL's programs.
 
         Raises:
             PostgresMissing, PostgresUnsupported, FolderClosed: they cannot be found, or run.
         """
+        from aerodb.kernel.postgres.installation import find_installation  # noqa: PLC0415 - see above.
+
         return find_installation(Path(self.file.binaries) if self.file.binaries else None, self.file.account)
 
     def _address(self, node: str) -> tuple[str, int]:
@@ -121,8 +133,10 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         return member.postgres_host, member.postgres_port
 
 
-def place_of(cluster: Cluster, name: str, home: Path) -> Place:
+def place_of(cluster: Cluster, name: str, home: Path) -> "Place":
     """Return where the PostgreSQL of `name` lives."""
+    from aerodb.kernel.postgres.place import Place  # noqa: PLC0415 - see above.
+
     member = cluster.member(name)
     return Place(
         name=name,

@@ -19,6 +19,8 @@ GET  /v1/events?since=&count= what changed on the node, as its observer saw it; 
                               on a primary also the lag of its standbys
 POST /v1/outcomes/{request}   what became of a request, established now if it is not known yet; the body is the logged
                               confirmation
+
+An agent that only watches refuses whatever acts, or would tell what became of acting: it has no hands.
 """
 
 import re
@@ -32,16 +34,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aerodb.errors import AeroError
-from aerodb.kernel.agent import Agent
-from aerodb.kernel.errors import LookUnanswered
+from aerodb.kernel.errors import LookUnanswered, OnlyWatched
 from aerodb.kernel.events.journal import PAGE_EVENTS_MAX
 from aerodb.kernel.events.observed import NodeObserved
+from aerodb.kernel.looking import Acting, Looking
 from aerodb.kernel.looks import Looks
-from aerodb.past.speaking import QUERY, SPOKEN, both_speak, read_stated
-from aerodb.protocol.authority import Standing
+from aerodb.past.speaking import QUERY, both_speak, read_stated
 from aerodb.protocol.cluster import Cluster
+from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Confirmation, Extent, Order, Trigger
-from aerodb.rules.serving import Serving, lag_allowed, refused_as_primary, refused_as_standby
+from aerodb.rules.serving import Serving, lag_allowed
 from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused, QueryMalformed
 from aerodb.transport.metrics import CONTENT_TYPE, scraper_only
@@ -99,11 +101,15 @@ Answerer = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class AgentRoute(NamedTuple):
-    """One of an agent's routes; its guard checks who may call it before anything else."""
+    """One of an agent's routes; its guard checks who may call it before anything else.
+
+    `acts` is true of what is for an agent with hands alone: one that only watches refuses it.
+    """
 
     path: str
     guard: RouteGuard
     methods: tuple[str, ...] = ("GET",)
+    acts: bool = False
 
 
 ROUTES = (
@@ -114,13 +120,13 @@ ROUTES = (
     AgentRoute("/v1/checkpoint", control_only),
     AgentRoute("/v1/holdings", control_only),
     AgentRoute("/v1/holdings/{request}", control_only),
-    AgentRoute("/v1/judge", control_only, ("POST",)),
-    AgentRoute("/v1/orders", control_only, ("POST",)),
-    AgentRoute("/v1/holds", control_only, ("POST",)),
-    AgentRoute("/v1/holds/{request}/trigger", control_only, ("POST",)),
-    AgentRoute("/v1/holds/{request}/withdraw", control_only, ("POST",)),
+    AgentRoute("/v1/judge", control_only, ("POST",), acts=True),
+    AgentRoute("/v1/orders", control_only, ("POST",), acts=True),
+    AgentRoute("/v1/holds", control_only, ("POST",), acts=True),
+    AgentRoute("/v1/holds/{request}/trigger", control_only, ("POST",), acts=True),
+    AgentRoute("/v1/holds/{request}/withdraw", control_only, ("POST",), acts=True),
     AgentRoute("/v1/events", control_only),
-    AgentRoute("/v1/outcomes/{request}", control_only, ("POST",)),
+    AgentRoute("/v1/outcomes/{request}", control_only, ("POST",), acts=True),
 )
 """All routes of an agent, and who may call each; docs/boundaries.md is made from it."""
 
@@ -147,15 +153,15 @@ def nonce_in(request: Request) -> str:
     return nonce
 
 
-def rules_in(request: Request, node: str) -> str:
-    """Return the newest rules that both the caller and this node speak.
+def rules_in(request: Request, agent: Looking) -> str:
+    """Return the newest rules that both the caller and this agent speak.
 
     Raises:
         RulesMalformed: the query names rules in a wrong form.
         RulesApart: they have none in common.
     """
     theirs = read_stated(request.query_params.get(QUERY))
-    return both_speak(SPOKEN, theirs, (f"the agent of {node}", "the control plane"))[0]
+    return both_speak(agent.speaks, theirs, (f"the agent of {agent.name}", "the control plane"))[0]
 
 
 def number_in(request: Request, name: str, default: int) -> int:
@@ -170,30 +176,30 @@ def number_in(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def _serves(agent: Agent) -> tuple[Answerer, Answerer]:
+def _serves(agent: Looking) -> tuple[Answerer, Answerer]:
     """Return the handlers of /primary and /standby.
 
     A node that cannot be looked at in time serves in no role. One look answers all callers that wait for it.
     """
     looks = Looks(agent.serving, ROLE_SECONDS_MAX)
 
-    async def seen() -> tuple[Standing, Serving | None]:
+    async def seen() -> Serving | None:
         try:
             return await looks.now()
         except LookUnanswered:
-            return agent.standing, None
+            return None
 
     async def primary(_: Request) -> Response:
         if agent.starting:
             return _said("primary", STARTING)
-        return _said("primary", refused_as_primary(agent.cluster, agent.name, *await seen()))
+        return _said("primary", agent.refused_as_primary(await seen()))
 
     async def standby(request: Request) -> Response:
         if agent.starting:
             return _said("standby", STARTING)
         asked = request.query_params.get("lag")
         allowed = None if asked is None else lag_allowed(asked)
-        return _said("standby", refused_as_standby(*await seen(), allowed))
+        return _said("standby", agent.refused_as_standby(await seen(), allowed))
 
     return primary, standby
 
@@ -203,7 +209,7 @@ def _said(role: str, refused: str) -> Response:
     return Response(text, 503 if refused else 200, media_type="text/plain")
 
 
-def _holds(agent: Agent) -> tuple[Answerer, Answerer, Answerer]:
+def _holds(agent: Looking) -> tuple[Answerer, Answerer, Answerer]:
     """Return the handlers of /v1/checkpoint, /v1/holdings and /v1/holdings/{request}."""
 
     async def checkpoint(request: Request) -> Response:
@@ -219,7 +225,26 @@ def _holds(agent: Agent) -> tuple[Answerer, Answerer, Answerer]:
     return checkpoint, holdings, held
 
 
-def _held(agent: Agent) -> tuple[Answerer, Answerer, Answerer]:
+def _orders(agent: Acting, facts: Looks[Facts]) -> dict[str, Answerer]:
+    """Return the handlers of /v1/judge, /v1/orders and /v1/outcomes/{request}; `facts` is a look at the node."""
+
+    async def judge(request: Request) -> Response:
+        order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)
+        verdicts = await run_in_threadpool(agent.judge, order, await facts.now())
+        return answer({"verdicts": list(verdicts)})
+
+    async def orders(request: Request) -> Response:
+        order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)
+        return answer(await run_in_threadpool(agent.run, order))
+
+    async def outcomes(request: Request) -> Response:
+        shown = await read_aside(await body_of(request, ORDER_BYTES_MAX), Confirmation)
+        return answer(await run_in_threadpool(agent.outcome, request.path_params["request"], shown))
+
+    return {"/v1/judge": judge, "/v1/orders": orders, "/v1/outcomes/{request}": outcomes}
+
+
+def _held(agent: Acting) -> dict[str, Answerer]:
     """Return the handlers of /v1/holds, of a held order's trigger, and of its withdrawal."""
 
     async def hold(request: Request) -> Response:
@@ -235,30 +260,43 @@ def _held(agent: Agent) -> tuple[Answerer, Answerer, Answerer]:
     async def withdraw(request: Request) -> Response:
         return answer(await run_in_threadpool(agent.withdraw, request.path_params["request"]))
 
-    return hold, trigger, withdraw
+    return {
+        "/v1/holds": hold,
+        "/v1/holds/{request}/trigger": trigger,
+        "/v1/holds/{request}/withdraw": withdraw,
+    }
 
 
-def application(agent: Agent, observed: NodeObserved) -> Starlette:
+def _handless(agent: Looking) -> dict[str, Answerer]:
+    """Return the refusals of an agent that has no hands, of every route that acts."""
+
+    async def refuse(_: Request) -> Response:
+        raise OnlyWatched(f"{agent.name} is only watched: its agent has no hands, and nothing was done")
+
+    return {route.path: refuse for route in ROUTES if route.acts}
+
+
+def application(agent: Acting, observed: NodeObserved) -> Starlette:
     """Return the web application of an agent and of its observer."""
-    events = observed.journal
     facts = Looks(agent.facts, LOOK_SECONDS_MAX, LOOKERS_MAX)
+    return _application(agent, observed, facts, _orders(agent, facts) | _held(agent))
+
+
+def watching_application(agent: Looking, observed: NodeObserved) -> Starlette:
+    """Return the web application of an agent that only watches, and of its observer."""
+    return _application(agent, observed, Looks(agent.facts, LOOK_SECONDS_MAX, LOOKERS_MAX), _handless(agent))
+
+
+def _application(agent: Looking, observed: NodeObserved, facts: Looks[Facts], acting: dict[str, Answerer]) -> Starlette:
+    """Return the web application that answers every route; `acting` are the handlers of those that act."""
+    events = observed.journal
     primary, standby = _serves(agent)
     checkpoint, holdings, held = _holds(agent)
-    hold, trigger, withdraw = _held(agent)
     scraped = Looks(observed.metrics, LOOK_SECONDS_MAX, SCRAPERS_MAX)
 
     async def report(request: Request) -> Response:
-        nonce, rules = nonce_in(request), rules_in(request, agent.name)
+        nonce, rules = nonce_in(request), rules_in(request, agent)
         return answer(agent.report(nonce, observed.told(await facts.now()), rules))
-
-    async def judge(request: Request) -> Response:
-        order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)
-        verdicts = await run_in_threadpool(agent.judge, order, await facts.now())
-        return answer({"verdicts": list(verdicts)})
-
-    async def orders(request: Request) -> Response:
-        order = await read_aside(await body_of(request, ORDER_BYTES_MAX), Order)
-        return answer(await run_in_threadpool(agent.run, order))
 
     async def metrics(_: Request) -> Response:
         return Response(await scraped.now(), media_type=CONTENT_TYPE)
@@ -268,10 +306,6 @@ def application(agent: Agent, observed: NodeObserved) -> Starlette:
         since = number_in(request, "since", max(events.last - count, 0))
         return await run_in_threadpool(lambda: answer(observed.page(since, count)))
 
-    async def outcomes(request: Request) -> Response:
-        shown = await read_aside(await body_of(request, ORDER_BYTES_MAX), Confirmation)
-        return answer(await run_in_threadpool(agent.outcome, request.path_params["request"], shown))
-
     answering: dict[str, Answerer] = {
         "/primary": primary,
         "/standby": standby,
@@ -280,18 +314,13 @@ def application(agent: Agent, observed: NodeObserved) -> Starlette:
         "/v1/checkpoint": checkpoint,
         "/v1/holdings": holdings,
         "/v1/holdings/{request}": held,
-        "/v1/judge": judge,
-        "/v1/orders": orders,
-        "/v1/holds": hold,
-        "/v1/holds/{request}/trigger": trigger,
-        "/v1/holds/{request}/withdraw": withdraw,
         "/v1/events": journal,
-        "/v1/outcomes/{request}": outcomes,
+        **acting,
     }
     return Starlette(
         routes=[
             TracedRoute(path, guarded(agent.cluster, guard, answering[path]), methods=list(methods))
-            for path, guard, methods in ROUTES
+            for path, guard, methods, _ in ROUTES
         ],
         exception_handlers=PROBLEMS,
     )

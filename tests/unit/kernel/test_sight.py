@@ -2,9 +2,8 @@
 
 from typing import cast
 
-from aerodb.kernel.agent import Agent
 from aerodb.kernel.events.watch import Sight
-from aerodb.kernel.node import Node
+from aerodb.kernel.looking import Looking
 from aerodb.protocol.events import JournalMark, Kind, Sighting
 from aerodb.protocol.facts import Facts
 from aerodb.rules.transitions import Seen, see, transitions
@@ -21,19 +20,23 @@ class Busy:
     def __init__(self, known: tuple[JournalMark, ...], during: tuple[JournalMark, ...], seen: Facts) -> None:
         self.trail, self._during, self._seen = known, during, seen
 
-    def facts_through(self, _: object) -> Facts:
+    def eye(self, _: str) -> "Busy":
+        """Look at one's own node."""
+        return self
+
+    def facts(self) -> Facts:
         """Return the facts, after what was journaled meanwhile."""
         self.trail += self._during
         return self._seen
 
-    def postgres(self, _: str) -> None:
+    def trace(self) -> None:
         """Have no PostgreSQL of one's own to ask."""
 
 
 def look(known: tuple[JournalMark, ...], *during: JournalMark, seen: Facts) -> Sighting:
     """Return what a look sees while `during` is journaled."""
     agent = Busy(known, during, seen)
-    return Sight(cast("Agent", agent), cast("Node", agent)).glance()
+    return Sight(cast("Looking", agent)).glance()
 
 
 def written(*sightings: Sighting) -> list[tuple[Kind, str]]:

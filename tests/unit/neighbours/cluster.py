@@ -85,7 +85,7 @@ class House:
         self.agent = Agent(self.node)
         self.observed = NodeObserved(self.agent, self.node)
         self.service = service_of(self.agent, self.observed)
-        sight = Sight(self.agent, self.node)
+        sight = Sight(self.agent)
         self._watch = Watch(sight, self.observed.journal, self.observed._lags, 1, self.observed._seen)
 
     def again(self) -> None:

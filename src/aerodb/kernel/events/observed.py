@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from aerodb.kernel.agent import Agent
 from aerodb.kernel.events.durations import Durations
 from aerodb.kernel.events.journal import EventJournal
 from aerodb.kernel.events.lags import Lags
 from aerodb.kernel.events.watch import Sight, Watch
+from aerodb.kernel.looking import Looking
 from aerodb.kernel.node import Node
 from aerodb.protocol.events import EventPage, Sighting
 from aerodb.protocol.facts import Facts
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class NodeObserved:
     """The observations of one agent's node."""
 
-    def __init__(self, agent: Agent, node: Node) -> None:
+    def __init__(self, agent: Looking, node: Node) -> None:
         """Open the journal of events; the first look comes later.
 
         Raises:
@@ -37,7 +37,7 @@ class NodeObserved:
         self._lags = Lags()
         self._durations = Durations()
         self._agent = agent
-        self._sight = Sight(agent, node)
+        self._sight = Sight(agent)
         self._every_seconds = node.file.watches_every_seconds
 
     def start(self, asked_to_end: threading.Event) -> None:

@@ -12,11 +12,10 @@ from concurrent.futures import Future
 from itertools import takewhile
 
 from aerodb.errors import AeroError
-from aerodb.kernel.agent import Agent
 from aerodb.kernel.events.journal import EventJournal
 from aerodb.kernel.events.lags import Lags
+from aerodb.kernel.looking import Looking
 from aerodb.kernel.memory import give_back
-from aerodb.kernel.node import Node
 from aerodb.protocol.events import OBSERVER_FAILED, JournalMark, Kind, Sighting, Trace, Transition
 from aerodb.protocol.facts import Facts, State
 from aerodb.rules.transitions import Seen, see, transitions
@@ -28,14 +27,14 @@ NOTHING_YET = Sighting(facts=None, failure="nothing yet", trace=None, journal=()
 class Sight:
     """How the observer looks: the agent's facts, over its own connection, and more that PostgreSQL tells."""
 
-    def __init__(self, agent: Agent, node: Node) -> None:
+    def __init__(self, agent: Looking) -> None:
         """Prepare to look; the first look comes later.
 
         Raises:
             PostgresMissing, FolderClosed: PostgreSQL's programs cannot be found, or run.
         """
         self._agent = agent
-        self._postgres = node.postgres("observer")
+        self._eye = agent.eye("observer")
         self._lock = threading.Lock()
         self._looking: Future[Sighting] = Future()
         self._looking.set_result(NOTHING_YET)
@@ -62,7 +61,7 @@ class Sight:
         """Look now, and return what is seen or why nothing is."""
         known = self._agent.trail
         try:
-            facts = self._agent.facts_through(self._postgres)
+            facts = self._eye.facts()
             return Sighting(facts=facts, failure="", trace=self._trace(facts), journal=self._begun_by_now(known))
         except AeroError as error:
             failure = error.code
@@ -81,7 +80,7 @@ class Sight:
     def _trace(self, facts: Facts) -> Trace | None:
         running = facts.instance is not None and facts.instance.state is State.RUNNING
         try:
-            return self._postgres.trace() if running and self._postgres is not None else None
+            return self._eye.trace() if running else None
         except AeroError:
             return None  # PostgreSQL answered a moment ago; the next look tells what became of it.
 
