@@ -16,6 +16,7 @@ from aerodb.logs import Form, configure, say
 
 if TYPE_CHECKING:
     from aerodb.control.plane import ControlPlane  # Only annotated here: an agent loads no control plane.
+    from aerodb.kernel.node import Node
     from aerodb.local.certifying import HolderKind
 
 
@@ -66,15 +67,10 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     SIGTERM ends the agent alone, and PostgreSQL goes on; SIGINT says that the host goes down, and stops PostgreSQL
     cleanly first. Either way no order is taken any more, and the operation under way ends and is answered first.
     Unless `leave_down`, PostgreSQL starts with it, as the node's configuration and standing allow; `as_it_stands` lets
-    a primary start too.
+    a primary start too. Where the node is only watched its agent has no hands, and PostgreSQL is left to its owner.
     """
-    from aerodb.actions import catalogue
-    from aerodb.kernel.agent import Agent
-    from aerodb.kernel.events.observed import NodeObserved
-    from aerodb.kernel.memory import give_back, have_one_arena
+    from aerodb.kernel.memory import have_one_arena
     from aerodb.kernel.node import read_node
-    from aerodb.kernel.service import ALWAYS_ANSWERED, application, room_of
-    from aerodb.transport.server import Server, listen
 
     private.begin()
     have_one_arena()
@@ -84,6 +80,23 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     configure(log_format, node.name)
     say("started", version=__version__, cluster=node.cluster.name)
     tracing.configure("aerodb-agent", node.cluster.name, node.name)
+    if node.watched is None:
+        _act(node, ending, leave_down=leave_down, as_it_stands=as_it_stands)
+    else:
+        _watch(node, ending)
+    tracing.finish()
+    return 0
+
+
+def _act(node: "Node", ending: _Ending, *, leave_down: bool, as_it_stands: bool) -> None:
+    """Run the agent of a node that AeroDB is in charge of, until a signal."""
+    from aerodb.actions import catalogue
+    from aerodb.kernel.agent import Agent
+    from aerodb.kernel.events.observed import NodeObserved
+    from aerodb.kernel.memory import give_back
+    from aerodb.kernel.service import ALWAYS_ANSWERED, application, room_of
+    from aerodb.transport.server import Server, listen
+
     one = Agent(node)
     bound = listen(node.member.agent)
     catalogue()  # Loaded now: the first order may come while writes stand still.
@@ -101,8 +114,25 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     say("ending", signal=ending.name)
     if ending.number == signal.SIGINT:
         one.stop_with_host()
-    tracing.finish()
-    return 0
+
+
+def _watch(node: "Node", ending: _Ending) -> None:
+    """Run the agent of a node that is only watched, until a signal; nothing that has hands is loaded."""
+    from aerodb.kernel.events.observed import NodeObserved
+    from aerodb.kernel.memory import give_back
+    from aerodb.kernel.service import ALWAYS_ANSWERED, room_of, watching_application
+    from aerodb.kernel.watching.agent import WatchingAgent
+    from aerodb.transport.server import Server, listen
+
+    one = WatchingAgent(node)
+    bound = listen(node.member.agent)
+    observed = NodeObserved(one, node)
+    observed.start(ending.asked)
+    say("listening", address=node.member.agent, watches=True)
+    give_back()
+    server = Server(watching_application(one, observed), node.tls, ALWAYS_ANSWERED, room_of)
+    server.run_on(bound, ending.asked)
+    say("ending", signal=ending.name)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from aerodb.protocol.events import JournalMark, Sighting, Trace
 from aerodb.protocol.facts import Facts, Instance, Load, Sender, State
 from aerodb.protocol.keeping import Keeping
 from aerodb.protocol.lsn import Lsn
+from aerodb.protocol.watched import Watched
 
 Sample = tuple[dict[str, str], float]
 ROLES = ("primary", "standby", "witness")
@@ -45,9 +46,11 @@ def families(sighting: Sighting, events: int, unfinished: int) -> Iterator[Metri
     yield _requests(sighting.journal)
     yield _gauge("unfinished_requests", "Requests that were begun and have no outcome.", _one(unfinished))
     if sighting.facts is not None:
-        yield from _standing(sighting.facts)
+        watched = sighting.facts.watched if isinstance(sighting.facts.watched, Watched) else None
+        yield _gauge("node_watched", "Whether the node is only watched (1).", _one(watched is not None))
+        yield from _standing(sighting.facts) if watched is None else _watched(sighting.facts, watched)
         if sighting.facts.instance is not None:
-            yield from _instance(sighting.facts.instance)
+            yield from _instance(sighting.facts.instance, watched)
     if sighting.trace is not None:
         yield from _trace(sighting.trace)
 
@@ -62,11 +65,23 @@ def _requests(journal: tuple[JournalMark, ...]) -> Metric:
     return family
 
 
+def _role(role: str) -> Metric:
+    text = "The role that the node stands in (1); where it is only watched, in which PostgreSQL runs."
+    return _gauge("node_role", text, [({"role": each}, float(each == role)) for each in ROLES])
+
+
+def _watched(facts: Facts, watched: Watched) -> Iterator[Metric]:
+    """Yield what is seen of a node that stands for nothing, and has promised and journaled nothing."""
+    if facts.instance is not None and facts.instance.recovery is not None:
+        yield _role("standby" if facts.instance.recovery else "primary")
+    if watched.survey is not None:
+        strangers = _one(len(watched.strangers))
+        yield _gauge("strangers_connected", "Receivers of a watched node's WAL that are no members.", strangers)
+
+
 def _standing(facts: Facts) -> Iterator[Metric]:
     standing, instance = facts.standing, facts.instance
-    yield _gauge(
-        "node_role", "The role that the node stands in (1).", [({"role": r}, float(r == standing.role)) for r in ROLES]
-    )
+    yield _role(standing.role)
     serves = (
         instance is not None
         and instance.state is State.RUNNING
@@ -86,7 +101,7 @@ def _standing(facts: Facts) -> Iterator[Metric]:
     )
 
 
-def _instance(instance: Instance) -> Iterator[Metric]:
+def _instance(instance: Instance, watched: Watched | None) -> Iterator[Metric]:
     states = [({"state": each.value}, float(each is instance.state)) for each in State]
     yield _gauge("postgres_state", "The state of PostgreSQL's process and control file (1).", states)
     position = instance.position
@@ -94,8 +109,9 @@ def _instance(instance: Instance) -> Iterator[Metric]:
     yield _gauge("timeline", "The timeline of PostgreSQL.", _one(position.timeline if position else None))
     end = position.lsn if position else None
     yield _gauge("wal_position_bytes", "Where the node's WAL ends.", _one(end.value if end else None))
-    yield _gauge("settings_drifted", "Settings that are not as the agent wrote them.", _one(len(instance.drift)))
-    if instance.state is not State.UNREACHABLE:
+    if watched is None:
+        yield _gauge("settings_drifted", "Settings that are not as the agent wrote them.", _one(len(instance.drift)))
+    if instance.state is not State.UNREACHABLE and (watched is None or watched.survey is not None):
         yield _gauge("upstream_named", "Whether the settings name an upstream.", _one(bool(instance.attached)))
         streaming = instance.receiver is not None and instance.receiver.status == "streaming"
         yield _gauge("receiver_streaming", "Whether the node receives WAL.", _one(streaming))

@@ -9,7 +9,8 @@ from aerodb.protocol.facts import Sender
 from aerodb.protocol.lsn import Lsn
 
 # A standby flushes only what was flushed here before. Our end is read after its report, so it cannot be ahead of us.
-SENDERS = """(select coalesce(json_agg(json_build_object('role', usename, 'name', application_name, 'state', state,
+SENDERS = """(select coalesce(json_agg(json_build_object('role', usename, 'name', application_name,
+     'address', host(client_addr), 'state', state,
      'sync', sync_state, 'sent', sent_lsn::text, 'flushed', flush_lsn::text, 'replayed', replay_lsn::text,
      'ahead', case when pg_is_in_recovery() then false else coalesce(flush_lsn > pg_current_wal_flush_lsn(), false) end,
      'silent', case when clock_timestamp() - reply_time > interval '30 s'
@@ -38,19 +39,20 @@ def read_lsn(text: str | None) -> Lsn | None:
 
 def senders_in(found: list[dict[str, Any]]) -> tuple[Sender, ...]:
     """Return the receivers that logged in under the replication role of the node that they claim to be."""
-    return tuple(
-        Sender(
-            node=row["name"],
-            state=row["state"] or "",
-            sync_state=row["sync"] or "",
-            sent=read_lsn(row["sent"]),
-            flushed=read_lsn(row["flushed"]),
-            replayed=read_lsn(row["replayed"]),
-            ahead=row["ahead"],
-            silent_seconds=row["silent"],
-            flush_lag_milliseconds=row["flush_lag"],
-            replay_lag_milliseconds=row["replay_lag"],
-        )
-        for row in found
-        if row["role"] == f"aerodb_{row['name']}"
+    return tuple(sender_in(row, row["name"]) for row in found if row["role"] == f"aerodb_{row['name']}")
+
+
+def sender_in(row: dict[str, Any], node: str) -> Sender:
+    """Return one receiver, which is known to be that of `node`."""
+    return Sender(
+        node=node,
+        state=row["state"] or "",
+        sync_state=row["sync"] or "",
+        sent=read_lsn(row["sent"]),
+        flushed=read_lsn(row["flushed"]),
+        replayed=read_lsn(row["replayed"]),
+        ahead=row["ahead"],
+        silent_seconds=row["silent"],
+        flush_lag_milliseconds=row["flush_lag"],
+        replay_lag_milliseconds=row["replay_lag"],
     )

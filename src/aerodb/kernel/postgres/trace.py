@@ -4,11 +4,14 @@ Source: PostgreSQL manual 27.2 (pg_stat_activity), 53.20 (pg_replication_slots),
 """
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from aerodb.kernel.postgres.session import PostgresSession
 from aerodb.kernel.postgres.settings import IN_FORCE, WATCHED
 from aerodb.protocol.events import Trace
+
+if TYPE_CHECKING:
+    from aerodb.kernel.postgres.session import PostgresSession  # An agent that only watches has a session of its own.
 
 # Through to_jsonb, a column that an older version lacks is null; there, a slot is invalid if its WAL is lost.
 TRACE = """
@@ -35,17 +38,21 @@ def _shown(name: str, value: str) -> str:
     return f"{host[1] if host else '?'}:{port[1] if port else '?'}"
 
 
-def read_trace(session: PostgresSession) -> Trace:
+def read_trace(session: "PostgresSession") -> Trace:
     """Ask PostgreSQL for its trace.
 
     Raises:
         PostgresUnreachable, StatementFailed: PostgreSQL does not answer, or refuses the statement.
     """
-    found: dict[str, Any] = session.run(TRACE, {"watched": list(WATCHED)})[0]["found"]
+    return trace_in(session.run(TRACE, {"watched": list(WATCHED)})[0]["found"], _shown)
+
+
+def trace_in(found: dict[str, Any], shown: Callable[[str, str], str]) -> Trace:
+    """Return what was found; `shown` returns a setting, of this name and value, without secrets."""
     return Trace(
         started=found["started"],
         engine=found["engine"] or "",
-        settings={name: _shown(name, value) for name, value in found["settings"].items()},
+        settings={name: shown(name, value) for name, value in found["settings"].items()},
         slots=found["slots"],
         receiver_lag_bytes=found["lag"],
         unreplayed_bytes=found["unreplayed"],
