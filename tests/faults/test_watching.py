@@ -161,7 +161,7 @@ class _archiver:  # noqa: N801 - it is used as a function is.
     """A program that receives WAL, and is no standby."""
 
     def __init__(self, installation: Installation, source: Others, folder: Path) -> None:
-        self._arguments = [
+        self._arguments: list[str | Path] = [
             installation.bin / "pg_receivewal", "-D", folder, "-d",
             f"host={HOST['n1']} port={source.port} user=postgres application_name=archiver",
         ]  # fmt: skip
@@ -253,10 +253,10 @@ def test_its_session_can_do_nothing_but_read(primary: Others, request: pytest.Fi
         ).fetchone()
     assert groups == [(True,)]
     assert rights == (False,) * 5
-    session = WatchingSession(primary.place, "test")
-    request.addfinalizer(session.close)
+    watching = WatchingSession(primary.place, "test")
+    request.addfinalizer(watching.close)
     asked = "select json_build_object('is', current_setting(%(name)s)) as found"
-    found = {name: session.read(asked, {"name": name})["is"] for name in (
+    found = {name: watching.read(asked, {"name": name})["is"] for name in (
         "transaction_read_only", "statement_timeout", "search_path", "role",
     )}  # fmt: skip
     assert found == {
@@ -264,7 +264,7 @@ def test_its_session_can_do_nothing_but_read(primary: Others, request: pytest.Fi
     }  # fmt: skip
     for statement in ("create table public.t ()", "select pg_reload_conf()", "select pg_promote()", "checkpoint"):
         with pytest.raises(AeroError, match="PostgreSQL refused"):
-            session.read(statement)
+            watching.read(statement)
     for statement in ("create table public.t ()", "select pg_switch_wal()"):  # Nor would it, were it not read-only.
         with primary.session() as other:
             other.execute(f"set role {WATCH_ROLE}".encode())

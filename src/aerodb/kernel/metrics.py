@@ -17,6 +17,7 @@ from aerodb.protocol.facts import Facts, Instance, Load, Sender, State
 from aerodb.protocol.keeping import Keeping
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.watched import Watched
+from aerodb.rules.watching import watched_of
 
 Sample = tuple[dict[str, str], float]
 ROLES = ("primary", "standby", "witness")
@@ -46,7 +47,7 @@ def families(sighting: Sighting, events: int, unfinished: int) -> Iterator[Metri
     yield _requests(sighting.journal)
     yield _gauge("unfinished_requests", "Requests that were begun and have no outcome.", _one(unfinished))
     if sighting.facts is not None:
-        watched = sighting.facts.watched if isinstance(sighting.facts.watched, Watched) else None
+        watched = watched_of(sighting.facts)
         yield _gauge("node_watched", "Whether the node is only watched (1).", _one(watched is not None))
         yield from _standing(sighting.facts) if watched is None else _watched(sighting.facts, watched)
         if sighting.facts.instance is not None:

@@ -15,6 +15,7 @@ from aerodb.protocol.authority import Candidacy, Position, Standing
 from aerodb.protocol.events import STRANGER_AT, JournalMark, Kind, Sighting, Trace, Transition
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.watched import Stranger, Watched
+from aerodb.rules.watching import watched_of
 
 Key = tuple[Kind, str]
 
@@ -109,10 +110,8 @@ def _looked(sighting: Sighting) -> tuple[dict[Key, str], frozenset[Kind]]:
     facts = sighting.facts
     if facts is None:
         return {(Kind.STATE, ""): f"{State.UNREACHABLE} ({sighting.failure})"}, frozenset({Kind.STATE})
-    if isinstance(facts.watched, Watched):
-        values, kinds = _watched(facts, facts.watched)
-    else:
-        values, kinds = _own(facts)
+    watched = watched_of(facts)
+    values, kinds = _own(facts) if watched is None else _watched(facts, watched)
     if facts.instance is not None:
         values[Kind.STATE, ""] = facts.instance.state.value
         kinds |= {Kind.STATE}

@@ -12,7 +12,7 @@ from aerodb.kernel.postgres.trace import TRACE, trace_in
 from aerodb.kernel.watching.addresses import Addresses
 from aerodb.kernel.watching.managers import Managers
 from aerodb.kernel.watching.receivers import shown_setting
-from aerodb.kernel.watching.seen import ASKED, PROOFS, RIGHTS, Found, serving_in, unanswered
+from aerodb.kernel.watching.seen import ASKED, PROOFS, RIGHTS, Understood, serving_in, unanswered
 from aerodb.kernel.watching.session import WatchingSession, grant
 from aerodb.kernel.watching.statements import BASIC, LOOK, SERVING
 from aerodb.protocol.events import Trace
@@ -50,7 +50,7 @@ class Look:
             return unanswered(error.message)
         return found.instance(damage), found.watched(around.managers.known())
 
-    def _found(self) -> tuple[Found, tuple[str, ...]]:
+    def _found(self) -> tuple[Understood, tuple[str, ...]]:
         """Return what was found, and what kept the look from being whole.
 
         Raises:
@@ -61,7 +61,7 @@ class Look:
             said = self._session.read(LOOK, {"settings": list(ASKED), "capacity": list(CAPACITY)})
         except StatementFailed as error:
             said, refused = self._session.read(BASIC), f" ({error.message})"
-        found = Found(self._name, self._around.members, self._around.addresses.known(), said)
+        found = Understood(self._name, self._around.members, self._around.addresses.known(), said)
         damage = []
         if not found.whole:
             damage.append(

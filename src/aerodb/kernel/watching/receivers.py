@@ -23,7 +23,7 @@ from aerodb.protocol.facts import Sender
 from aerodb.protocol.watched import Stranger, StreamName
 
 PORT = 5432
-Row = dict[str, Any]
+ReceiverRow = dict[str, Any]
 
 
 def _member_at(address: str | None, known: Known) -> str | None:
@@ -34,8 +34,8 @@ def _member_at(address: str | None, known: Known) -> str | None:
 
 
 def told_apart(
-    rows: Sequence[Row], others: Known
-) -> tuple[tuple[Sender, ...], tuple[StreamName, ...], tuple[Row, ...]]:
+    rows: Sequence[ReceiverRow], others: Known
+) -> tuple[tuple[Sender, ...], tuple[StreamName, ...], tuple[ReceiverRow, ...]]:
     """Return the members' receivers, under which names they are connected, and the rows of all strangers.
 
     `others` are the addresses of all members but the node itself.
@@ -51,7 +51,7 @@ def told_apart(
     )
 
 
-def strangers_in(rows: Sequence[Row]) -> tuple[Stranger, ...]:
+def strangers_in(rows: Sequence[ReceiverRow]) -> tuple[Stranger, ...]:
     """Return who receives and is no member, in an order of their own."""
     found = (
         Stranger(

@@ -59,7 +59,7 @@ MANAGERS_UNSEEN = "Which programs manage PostgreSQL on this host: the processes 
 _SIGNS = {"repmgr": "repmgr", "pg_auto_failover": "pg_auto_failover", "pgautofailover": "pg_auto_failover"}
 
 
-class Found:
+class Understood:
     """What one look found, and by what it is understood."""
 
     def __init__(self, node: str, members: Mapping[str, Member], known: Known, said: Mapping[str, Any]) -> None:
