@@ -71,10 +71,17 @@ def _role(role: str) -> Metric:
     return _gauge("node_role", text, [({"role": each}, float(each == role)) for each in ROLES])
 
 
+def _serves(*, so: bool) -> Metric:
+    text = "Whether PostgreSQL runs as what the node stands for; where it is only watched, whether it answers."
+    return _gauge("node_serves", text, _one(so))
+
+
 def _watched(facts: Facts, watched: Watched) -> Iterator[Metric]:
     """Yield what is seen of a node that stands for nothing, and has promised and journaled nothing."""
-    if facts.instance is not None and facts.instance.recovery is not None:
-        yield _role("standby" if facts.instance.recovery else "primary")
+    recovery = None if facts.instance is None else facts.instance.recovery
+    if recovery is not None:
+        yield _role("standby" if recovery else "primary")
+    yield _serves(so=recovery is not None)
     if watched.survey is not None:
         strangers = _one(len(watched.strangers))
         yield _gauge("strangers_connected", "Receivers of a watched node's WAL that are no members.", strangers)
@@ -89,7 +96,7 @@ def _standing(facts: Facts) -> Iterator[Metric]:
         and instance.recovery is (standing.role == "standby")
         and standing.role != "witness"
     )
-    yield _gauge("node_serves", "Whether PostgreSQL runs as what the node stands for.", _one(serves))
+    yield _serves(so=serves)
     yield _gauge("pledged_term", "The highest term that the node has pledged.", _one(standing.pledged.term))
     yield _gauge("granted_term", "The highest term that the node knows to be granted.", _one(standing.granted.term))
     yield _gauge("node_halted", "Whether a person stopped the node.", _one(standing.halted))

@@ -70,12 +70,17 @@ def conditions(facts: Facts) -> dict[str, str]:
 
 def _of_instance(facts: Facts, instance: Instance) -> dict[Condition, bool]:
     standing, position, replay = facts.standing, instance.position, instance.keeping.replay
-    own = watched_of(facts) is None  # Of a node that is only watched nothing is remembered, and nothing is asked.
+    watched = watched_of(facts)
+    own = watched is None  # Of a node that is only watched nothing is remembered, and nothing is asked.
+    named = watched is None or watched.survey is not None  # Whether the settings that name an upstream can be seen.
     follows = standing.role == "standby" and instance.attached is not None
     streams = instance.receiver is not None and instance.receiver.status == STREAMING
     return {
         Condition.POSITION: position is None,
-        Condition.DETACHED: standing.role == "standby" and instance.attached is None and standing.upstream is None,
+        Condition.DETACHED: named
+        and standing.role == "standby"
+        and instance.attached is None
+        and standing.upstream is None,
         Condition.DAMAGE: bool(instance.damage),
         Condition.DRIFT: bool(instance.drift),
         Condition.FOLDER: own and standing.role != "witness" and not is_of(standing, instance.identity),

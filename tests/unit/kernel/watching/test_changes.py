@@ -10,6 +10,7 @@ from aerodb.protocol.events import Kind, Sighting
 from aerodb.protocol.facts import Facts, Instance, State, structural
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.watched import Watched
+from aerodb.rules.conditions import Condition, conditions
 from aerodb.rules.transitions import Seen, see, transitions
 from aerodb.transport.metrics import exposition
 from tests.unit.kernel.watching.places import POSITION, RUNNING, STANDBY, STRANGER, SURVEY, WATCHED, watched_facts
@@ -112,6 +113,16 @@ def test_what_only_moves_is_no_other_state(instance: Instance) -> None:
         assert structural(watched_facts(instance)) != structural(watched_facts(instance, watched))
 
 
+def test_what_is_not_seen_does_not_deviate() -> None:
+    """A standby that names no upstream is detached; one of which that is not seen is not said to be."""
+    detached = watched_facts(replace(STANDBY, attached=None, receiver=None))
+    assert Condition.DETACHED in conditions(detached)
+    assert {Condition.UPSTREAM, Condition.FOLDER} & {*conditions(detached)} == set()
+    assert conditions(watched_facts(STANDBY)) == {}
+    for unseen in (NOBODY_ANSWERS, watched_facts(replace(STANDBY, attached=None, receiver=None), BLIND)):
+        assert Condition.DETACHED not in conditions(unseen)
+
+
 def scraped(facts: Facts) -> str:
     """Return the text that a scrape gives."""
     sighting = Sighting(facts=facts, failure="", trace=None, journal=())
@@ -122,17 +133,20 @@ def test_what_is_promised_or_not_seen_has_no_number() -> None:
     """Of a watched node there is no term; without pg_monitor nobody knows who receives; a role is one that was seen."""
     whole = scraped(watched_facts())
     for sample in (
-        'aerodb_node_role{role="primary"} 1.0', "aerodb_node_watched 1.0", "aerodb_timeline 7.0",
-        "aerodb_strangers_connected 1.0", 'aerodb_sender_streaming{standby="n2"} 1.0', "aerodb_receiver_streaming 0.0",
+        'aerodb_node_role{role="primary"} 1.0', "aerodb_node_serves 1.0", "aerodb_node_watched 1.0",
+        "aerodb_timeline 7.0", "aerodb_strangers_connected 1.0", 'aerodb_sender_streaming{standby="n2"} 1.0',
+        "aerodb_receiver_streaming 0.0",
     ):  # fmt: skip
         assert f"\n{sample}\n" in whole
-    for name in ("pledged_term", "granted_term", "node_halted", "node_serves", "settings_drifted", "journal_requests"):
+    for name in ("pledged_term", "granted_term", "node_halted", "settings_drifted", "journal_requests"):
         assert f"aerodb_{name}" not in whole
     blind = scraped(watched_facts(replace(RUNNING, senders=()), BLIND))
     assert 'aerodb_node_role{role="primary"} 1.0' in blind
     for name in ("strangers_connected", "receiver_streaming", "upstream_named"):
         assert f"aerodb_{name}" not in blind
-    assert "aerodb_node_role" not in scraped(NOBODY_ANSWERS)
+    silent = scraped(NOBODY_ANSWERS)
+    assert "aerodb_node_role" not in silent
+    assert "\naerodb_node_serves 0.0\n" in silent
 
 
 def test_where_nobody_answers_nothing_is_guessed() -> None:
