@@ -241,6 +241,8 @@ def test_its_session_can_do_nothing_but_read(primary: Others, request: pytest.Fi
         f"alter role {WATCH_ROLE} set default_transaction_read_only = off",
         f"alter role {WATCH_ROLE} set statement_timeout = '1ms'",
         f"alter role {WATCH_ROLE} set search_path = nowhere",
+        f"alter role {WATCH_ROLE} set transaction_timeout = '1ms'",
+        f"alter role {WATCH_ROLE} set idle_session_timeout = '1ms'",
     )
     with primary.session() as session:
         groups = session.execute(
@@ -257,10 +259,12 @@ def test_its_session_can_do_nothing_but_read(primary: Others, request: pytest.Fi
     request.addfinalizer(watching.close)
     asked = "select json_build_object('is', current_setting(%(name)s)) as found"
     found = {name: watching.read(asked, {"name": name})["is"] for name in (
-        "transaction_read_only", "statement_timeout", "search_path", "role",
+        "transaction_read_only", "statement_timeout", "search_path", "role", "transaction_timeout",
+        "idle_session_timeout",
     )}  # fmt: skip
     assert found == {
         "transaction_read_only": "on", "statement_timeout": "2s", "search_path": "pg_catalog", "role": "none",
+        "transaction_timeout": "0", "idle_session_timeout": "0",
     }  # fmt: skip
     for statement in ("create table public.t ()", "select pg_reload_conf()", "select pg_promote()", "checkpoint"):
         with pytest.raises(AeroError, match="PostgreSQL refused"):

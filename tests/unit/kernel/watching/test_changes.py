@@ -85,6 +85,13 @@ def test_what_cannot_be_seen_has_not_changed(unseeing: Facts, states: list[tuple
     assert back == [(kind, of, after, before) for kind, of, before, after in states]
 
 
+def test_a_standby_that_falls_silent_is_no_primary() -> None:
+    """Of its role nothing is said while nobody answers."""
+    alone = watched_facts(STANDBY, replace(WATCHED, strangers=()))
+    assert between(alone, NOBODY_ANSWERS) == [("state", "", "running", "unreachable")]
+    assert between(alone, NOBODY_ANSWERS, alone) == [("state", "", "unreachable", "running")]
+
+
 def test_a_strangers_address_is_for_who_may_see_it() -> None:
     """An event names it in its subject, which is taken out; a member's name stays."""
     texts = {"subject": "archive at 10.0.0.9", "before": "", "after": "streaming"}
