@@ -206,6 +206,24 @@ def test_what_is_missing_is_said_in_words_to_act_on(own: Installation, ports_fro
         assert f"pg_hba.conf needs the line 'local postgres {WATCH_ROLE} peer'" in damage
 
 
+def test_a_lock_that_blinds_a_look_is_not_taken_for_a_missing_right(primary: Others, tmp_path: Path) -> None:
+    """What PostgreSQL answers all the same is seen, and the rest is said to be unknown, with PostgreSQL's reason."""
+    watcher = Watcher(tmp_path, "n1", primary)
+    watcher.observe()
+    assert watcher.instance().damage == ()
+    with primary.session() as session, session.transaction():
+        session.execute("lock table pg_tablespace in access exclusive mode")
+        seen, watched = watcher.instance(), watcher.watched()
+        (damage,) = seen.damage
+        assert damage == "look: PostgreSQL refused: canceling statement due to lock timeout"
+        assert (seen.state, seen.recovery, watched.survey) == (State.RUNNING, False, None)
+        assert "PostgreSQL did not answer all of the look" in watched.unseen[-1]
+        watcher.observe()
+    assert watcher.instance().damage == ()
+    watcher.observe()
+    assert [kind for kind in ("state", "role", "sender", "receiver") if len(watcher.events(kind)) > 1] == []
+
+
 def test_a_postgresql_that_hangs_holds_up_only_looks(primary: Others, tmp_path: Path) -> None:
     """A look ends in time, and says that nobody answered; it sees again once PostgreSQL goes on."""
     watcher = Watcher(tmp_path, "n1", primary)

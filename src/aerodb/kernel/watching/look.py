@@ -12,7 +12,7 @@ from aerodb.kernel.postgres.trace import TRACE, trace_in
 from aerodb.kernel.watching.addresses import Addresses
 from aerodb.kernel.watching.managers import Managers
 from aerodb.kernel.watching.receivers import shown_setting
-from aerodb.kernel.watching.seen import ASKED, PROOFS, RIGHTS, Understood, serving_in, unanswered
+from aerodb.kernel.watching.seen import ASKED, LOOK_PART, PROOFS, RIGHTS, Understood, serving_in, unanswered
 from aerodb.kernel.watching.session import WatchingSession, grant
 from aerodb.kernel.watching.statements import BASIC, LOOK, SERVING
 from aerodb.protocol.events import Trace
@@ -60,13 +60,13 @@ class Look:
         try:
             said = self._session.read(LOOK, {"settings": list(ASKED), "capacity": list(CAPACITY)})
         except StatementFailed as error:
-            said, refused = self._session.read(BASIC), f" ({error.message})"
+            said, refused = self._session.read(BASIC), error.message
         found = Understood(self._name, self._around.members, self._around.addresses.known(), said)
         damage = []
-        if not found.whole:
-            damage.append(
-                f"{RIGHTS}: {self._login} lacks pg_monitor; a superuser gives it: {grant(self._login)}{refused}"
-            )
+        if not found.monitors:
+            damage.append(f"{RIGHTS}: {self._login} lacks pg_monitor; a superuser gives it: {grant(self._login)}")
+        elif refused:
+            damage.append(f"{LOOK_PART}: {refused}")
         if said["more"]:
             damage.append(f"{RIGHTS}: {self._login} may do more than watch: make it a role with pg_monitor alone")
         return found, tuple(damage)

@@ -40,8 +40,8 @@ ASKED = (
 OVERRIDES = "synchronous_commit of a role or database"
 DISABLED = "(disabled)"
 """What PostgreSQL shows as the archive_command while archive_mode is off, whatever is set."""
-PROCESS, RIGHTS = "process", "rights"
-"""The parts of a look: whether PostgreSQL answers, and whether its role may see what a look asks for."""
+PROCESS, RIGHTS, LOOK_PART = "process", "rights", "look"
+"""The parts of a look: whether PostgreSQL answers, what its role may, and whether all of it was answered."""
 NEVER_SEEN = (
     "What the settings files say that is not in force yet: pg_file_settings is not for a role with pg_monitor.",
     "Who may log in: pg_hba.conf is not for a role with pg_monitor.",
@@ -50,11 +50,10 @@ NEVER_SEEN = (
     "The data folder: its identity, the room on its disks, whether pg_wal lies outside it, and what is not logged.",
 )
 """What a role with pg_monitor never sees."""
-BASIC_SEEN = (
-    "Who receives from the node and from whom it receives, its settings, its sessions, its slots and its WAL: the role "
-    "lacks pg_monitor.",
+BASIC_UNSEEN = (
+    "Who receives from the node and from whom it receives, its settings, its sessions, its slots and its WAL: {why}."
 )
-"""What a role does not see without pg_monitor, besides."""
+"""What is not seen either where a look is not whole, and why."""
 MANAGERS_UNSEEN = "Which programs manage PostgreSQL on this host: the processes of others are hidden in /proc."
 _SIGNS = {"repmgr": "repmgr", "pg_auto_failover": "pg_auto_failover", "pgautofailover": "pg_auto_failover"}
 
@@ -73,7 +72,12 @@ class Understood:
     @property
     def whole(self) -> bool:
         """Tell whether the role saw all that pg_monitor shows."""
-        return bool(self._said["monitors"]) and "senders" in self._said
+        return self.monitors and "senders" in self._said
+
+    @property
+    def monitors(self) -> bool:
+        """Tell whether the role has pg_monitor."""
+        return bool(self._said["monitors"])
 
     def _setting(self, name: str) -> str:
         found = (self._said.get("settings") or {}).get(name)
@@ -163,7 +167,10 @@ class Understood:
 
     def watched(self, managers: tuple[str, ...] | None) -> Watched:
         """Return what is said beside the facts; `managers` are those that run on the host (None: not to be seen)."""
-        unseen = list(NEVER_SEEN) if self.whole else [*NEVER_SEEN, *BASIC_SEEN]
+        unseen = list(NEVER_SEEN)
+        if not self.whole:
+            why = "PostgreSQL did not answer all of the look" if self.monitors else "the role lacks pg_monitor"
+            unseen.append(BASIC_UNSEEN.format(why=why))
         unseen += [
             f"The address of {name}: its host's name is not known here." for name, at in self._others.items() if not at
         ]
