@@ -10,10 +10,7 @@
 import datetime as dt
 import os
 import shlex
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -21,12 +18,13 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.errors import AeroError
-from aerodb.kernel.durable import sync_folder, write_durably
+from aerodb.kernel.durable import write_durably
 from aerodb.kernel.store import Store
 from aerodb.kernel.versions import TakenVersions
 from aerodb.local.errors import AuthorityAbsent, AuthorityUnusable, ClusterAbsent, FolderTaken, HolderAbsent
 from aerodb.local.layout import Layout
 from aerodb.local.profiles import write_key, write_profile, write_public
+from aerodb.local.whole import whole
 from aerodb.protocol import sshkey
 from aerodb.protocol.chain import NAME, Chain, ChangeRefused, founded
 from aerodb.protocol.cluster import Cluster, Operator, Role
@@ -70,11 +68,12 @@ def issue(root: Path, name: str, role: str, line: str) -> Issued:
         _refuse_otherwise(enrolled, role, line)
         public = enrolled.ssh_key
     else:
+        _refuse_watched(founding, name)
         typed = Wanted(kind="enrol", name=name, role=role, key=public)
         public = step_at(chain, len(chain.versions), typed).change.after.partition(" ")[2]
     _refuse_taken(layout, name)
     folder = layout.profile(name)
-    with _whole(folder) as made:
+    with whole(folder) as made:
         _certify(layout, authority, made, name)
         write_profile(made, founding, name)
         if own is not None:
@@ -201,6 +200,15 @@ def _refuse_taken(layout: Layout, name: str) -> None:
         raise FolderTaken(f"{folder} is there already, and is nobody's profile: take another name", field="name")
 
 
+def _refuse_watched(founding: Cluster, name: str) -> None:
+    """Refuse to make a profile that could let nobody in: what enrols is an action, and none is accepted yet."""
+    if founding.watched:
+        raise ChangeRefused(
+            f"{name} cannot be enrolled: {founding.name} is only watched, so its configuration does not change",
+            field="name",
+        )
+
+
 def _refuse_otherwise(enrolled: Operator, role: str, line: str) -> None:
     """Refuse what differs from what somebody is enrolled as: a certificate changes nothing of it."""
     typed = " ".join(sshkey.parse_line(line).line.split(" ")[:2]) if line else enrolled.ssh_key
@@ -223,19 +231,6 @@ def _life(authority: Authority) -> dt.timedelta:
 def _certify(layout: Layout, authority: Authority, folder: Path, name: str) -> None:
     authority.issue(folder, name, "person", _life(authority))
     write_durably(folder / "ca.crt", (layout.control / "ca.crt").read_bytes())  # Where authorities change, it has both.
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """Make a folder's content beside it, and put it into its place once it is whole."""
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield made
-        made.rename(folder)
-        sync_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
 
 
 def _enrolling(layout: Layout, founding: Cluster, name: str, role: str, *, signs: bool) -> tuple[str, ...]:

@@ -1,14 +1,11 @@
 """`aerodb init`: a new cluster's keys, configuration and data, in one folder.
 
-- Every key is made here, once. The certificate authority's own key is kept in a folder of its own, which no process of
-  the cluster reads: with it people are given certificates later.
+- Every key is made once, here and in `founding`.
 - The configuration is written last: a folder without it is not a cluster.
 """
 
 import os
-import re
 import secrets
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,8 +14,6 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aerodb.audit.note import verifier_key
-from aerodb.audit.store import Log
 from aerodb.errors import AeroError
 from aerodb.kernel.node import NodeFile, place_of
 from aerodb.kernel.postgres.account import traversable
@@ -29,28 +24,17 @@ from aerodb.kernel.postgres.naming import programs_named
 from aerodb.kernel.postgres.process import stop
 from aerodb.kernel.store import Store
 from aerodb.local.errors import FolderTaken
+from aerodb.local.founding import Founding, web_host
 from aerodb.local.layout import Layout
-from aerodb.local.monitor import monitor_files
-from aerodb.local.profiles import pem, write_key, write_profile
+from aerodb.local.profiles import pem
 from aerodb.local.size import HOST, Size, ports_of
-from aerodb.protocol import canonical, sshkey
-from aerodb.protocol.cluster import Cluster, Member, Operator, Role
+from aerodb.protocol import canonical
+from aerodb.protocol.cluster import Cluster, Member
 from aerodb.protocol.signed import public_text
 from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import Authority, write_private
-from aerodb.transport.metrics import MONITOR
 
 WITNESS = "w1"
-LABEL_CHARACTERS_MAX = 40
-
-
-def web_host(name: str, identity: str) -> str:
-    """Return the admin UI's host as browsers name it: this machine, by a name that no other cluster has.
-
-    Browsers give authenticators to pages of https, or of a name below localhost; and cookies go by the host alone.
-    """
-    label = re.sub(r"[^a-z0-9]+", "-", name.lower())[:LABEL_CHARACTERS_MAX].strip("-")
-    return "-".join([*([label] if label else []), identity[:8]]) + ".localhost"
 
 
 class Making:
@@ -72,11 +56,10 @@ class Making:
         names = [*data, *([WITNESS] if size.witness else [])]
         ports = ports_of(size)
         self._keys = {name: Ed25519PrivateKey.generate() for name in names}
-        self._log_key, self._operator_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-        identity = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+        self._founding = Founding()
         self.cluster = Cluster(
             name=layout.root.resolve().name,
-            id=identity,
+            id=self._founding.identity,
             members=tuple(
                 Member(
                     name=name,
@@ -88,26 +71,17 @@ class Making:
                 )
                 for index, name in enumerate(names)
             ),
-            operators=self._people(),
+            operators=self._founding.people,
             quorum=size.quorum,
             genesis=names[0],
-            log_key=verifier_key(f"aerodb.log/{identity}", self._log_key.public_key().public_bytes_raw()),
+            log_key=self._founding.log_key,
             control=f"{HOST}:{ports[0]}",
             web=f"{HOST}:{ports[-1]}",
-            web_origin=f"http://{web_host(layout.root.resolve().name, identity)}:{ports[-1]}",
+            web_origin=f"http://{web_host(layout.root.resolve().name, self._founding.identity)}:{ports[-1]}",
         )
         self._passwords = Passwords(
             application=secrets.token_urlsafe(24),
             replication={name: secrets.token_urlsafe(24) for name in data},
-        )
-
-    def _people(self) -> tuple[Operator, ...]:
-        line = sshkey.of_public(self._operator_key.public_key())
-        sshkey.refuse_weak(line)
-        return (
-            Operator(name="operator", role=Role.OPERATOR, ssh_key=line.line),
-            Operator(name="auditor", role=Role.AUDITOR),
-            Operator(name="observer", role=Role.OBSERVER),
         )
 
     def make(self, progress: Callable[[str], None] = lambda _: None) -> None:
@@ -128,10 +102,9 @@ class Making:
             folder.chmod(mode)
         progress("keys and certificates")
         self._layout.logs.mkdir(mode=0o700)
-        authority = Authority(self.cluster.id)
-        self._layout.authority.mkdir(mode=0o700)
-        authority.keep(self._layout.authority)
-        self._make_control(authority)  # Alone: a program that starts meanwhile would inherit the lock on the log.
+        authority = self._founding.make_authority(self._layout)
+        # Alone: a program that starts meanwhile would inherit the lock on the log.
+        self._founding.make_control(self._layout, authority, self.cluster)
         first = self.cluster.genesis
         homes = {first: self._make_node(authority, installation, first, mode)}
         place = place_of(self.cluster, first, homes[first])
@@ -150,39 +123,15 @@ class Making:
 
     def _make_others(self, authority: Authority, installation: Installation, mode: int) -> dict[str, Path]:
         """Make the folders of people, monitor and other nodes; return the homes of the data nodes among them."""
-        self._make_people(authority)
-        self._make_monitor(authority)
+        self._founding.make_people(self._layout, authority, self.cluster)
+        passfile = f"*:*:*:app:{self._passwords.application}\n"
+        write_private(self._layout.profile("operator") / "app.pgpass", passfile.encode())
+        self._founding.make_monitor(self._layout, authority, self.cluster)
         for member in self.cluster.members:
             if member.witness:
                 self._make_witness(authority, member.name, mode)
         others = [name for name in self.cluster.data_nodes if name != self.cluster.genesis]
         return {name: self._make_node(authority, installation, name, mode) for name in others}
-
-    def _make_control(self, authority: Authority) -> None:
-        folder = self._layout.control
-        folder.mkdir(mode=0o700)
-        authority.issue(folder, "control", "control")
-        write_private(folder / "cluster.json", canonical.encode(self.cluster))
-        write_private(folder / "log.key", pem(self._log_key, serialization.PrivateFormat.PKCS8))
-        Log.create(folder / "log", self.cluster.origin, self._log_key).close()
-
-    def _make_people(self, authority: Authority) -> None:
-        for person in self.cluster.operators:
-            folder = self._layout.profile(person.name)
-            folder.mkdir(mode=0o700)
-            authority.issue(folder, person.name, "person")
-            write_profile(folder, self.cluster, person.name)
-        folder = self._layout.profile("operator")
-        write_key(folder, "operator", self._operator_key)
-        write_private(folder / "app.pgpass", f"*:*:*:app:{self._passwords.application}\n".encode())
-
-    def _make_monitor(self, authority: Authority) -> None:
-        folder = self._layout.monitor
-        folder.mkdir(mode=0o700)
-        authority.issue(folder, MONITOR, MONITOR)
-        for path, data in monitor_files(self.cluster).items():
-            (folder / path).parent.mkdir(mode=0o700, exist_ok=True)
-            write_private(folder / path, data)
 
     def _make_folder(self, authority: Authority, name: str, mode: int) -> Path:
         """Make an agent's folder, with its keys and the configuration."""

@@ -1,0 +1,92 @@
+"""What every new cluster begins with, whoever made its PostgreSQL: keys, people, the control plane, the monitor.
+
+- Every key is made here, once. The certificate authority's own key is kept in a folder of its own, which no process of
+  the cluster reads: with it people are given certificates later.
+"""
+
+import re
+import secrets
+import uuid
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aerodb.audit.note import verifier_key
+from aerodb.audit.store import Log
+from aerodb.local.layout import Layout
+from aerodb.local.monitor import monitor_files
+from aerodb.local.profiles import pem, write_key, write_profile
+from aerodb.protocol import canonical, sshkey
+from aerodb.protocol.cluster import Cluster, Operator, Role
+from aerodb.transport.certificates import Authority, write_private
+from aerodb.transport.metrics import MONITOR
+
+LABEL_CHARACTERS_MAX = 40
+
+
+def web_host(name: str, identity: str) -> str:
+    """Return the admin UI's host as browsers name it: this machine, by a name that no other cluster has.
+
+    Browsers give authenticators to pages of https, or of a name below localhost; and cookies go by the host alone.
+    """
+    label = re.sub(r"[^a-z0-9]+", "-", name.lower())[:LABEL_CHARACTERS_MAX].strip("-")
+    return "-".join([*([label] if label else []), identity[:8]]) + ".localhost"
+
+
+class Founding:
+    """The keys and the people of one new cluster, and the folders that need no PostgreSQL."""
+
+    def __init__(self) -> None:
+        """Draw the cluster's id and the keys; nothing is written yet."""
+        self._log_key, self._operator_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+        self.identity = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+
+    @property
+    def log_key(self) -> str:
+        """Return the audit log's verifier key."""
+        return verifier_key(f"aerodb.log/{self.identity}", self._log_key.public_key().public_bytes_raw())
+
+    @property
+    def people(self) -> tuple[Operator, ...]:
+        """Return the people of a new cluster."""
+        line = sshkey.of_public(self._operator_key.public_key())
+        sshkey.refuse_weak(line)
+        return (
+            Operator(name="operator", role=Role.OPERATOR, ssh_key=line.line),
+            Operator(name="auditor", role=Role.AUDITOR),
+            Operator(name="observer", role=Role.OBSERVER),
+        )
+
+    def make_authority(self, layout: Layout) -> Authority:
+        """Make the certificate authority, and keep it."""
+        authority = Authority(self.identity)
+        layout.authority.mkdir(mode=0o700)
+        authority.keep(layout.authority)
+        return authority
+
+    def make_control(self, layout: Layout, authority: Authority, cluster: Cluster) -> None:
+        """Make the control plane's folder, with an empty audit log."""
+        folder = layout.control
+        folder.mkdir(mode=0o700)
+        authority.issue(folder, "control", "control")
+        write_private(folder / "cluster.json", canonical.encode(cluster))
+        write_private(folder / "log.key", pem(self._log_key, serialization.PrivateFormat.PKCS8))
+        Log.create(folder / "log", cluster.origin, self._log_key).close()
+
+    def make_people(self, layout: Layout, authority: Authority, cluster: Cluster) -> None:
+        """Make everybody's profile, the operator's with a key."""
+        for person in cluster.operators:
+            folder = layout.profile(person.name)
+            folder.mkdir(mode=0o700)
+            authority.issue(folder, person.name, "person")
+            write_profile(folder, cluster, person.name)
+        write_key(layout.profile("operator"), "operator", self._operator_key)
+
+    def make_monitor(self, layout: Layout, authority: Authority, cluster: Cluster) -> None:
+        """Make the folder of whoever scrapes."""
+        folder = layout.monitor
+        folder.mkdir(mode=0o700)
+        authority.issue(folder, MONITOR, MONITOR)
+        for path, data in monitor_files(cluster).items():
+            (folder / path).parent.mkdir(mode=0o700, exist_ok=True)
+            write_private(folder / path, data)

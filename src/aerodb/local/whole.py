@@ -1,0 +1,49 @@
+"""A folder that is there whole, or not at all."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aerodb.kernel.durable import sync_folder
+
+
+def left_over(folder: Path) -> list[Path]:
+    """Return what makings of `folder` left beside it that were killed, or are at work now; each may hold keys.
+
+    Raises:
+        OSError: the folder above cannot be read.
+    """
+    named = re.compile(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}")  # As `tempfile` names it.
+    return sorted(each for each in folder.parent.iterdir() if named.fullmatch(each.name))
+
+
+@contextmanager
+def whole(folder: Path, owner: tuple[int, int] | None = None) -> Iterator[Path]:
+    """Make a folder's content beside it, and put it into its place once it is whole and durable.
+
+    It is its maker's alone, or else its `owner`'s (user and group ids). Who is killed meanwhile leaves what
+    `left_over` finds; who fails otherwise leaves nothing.
+
+    Raises:
+        OSError: the disk refused, or the place is taken: an empty folder there is replaced.
+    """
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield made
+        for inner in sorted((each for each in made.rglob("*") if owner or each.is_dir()), reverse=True):
+            if owner is not None:
+                os.chown(inner, *owner, follow_symlinks=False)
+            if inner.is_dir():
+                sync_folder(inner)
+        if owner is not None:  # Last, so that its owner changes nothing in it before it is whole.
+            os.chown(made, *owner)
+        sync_folder(made)
+        made.rename(folder)
+        sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
