@@ -30,7 +30,7 @@ WHO = {
     "aerodb.logwitness": "A log witness",
     "aerodb.cli": "The command line, on the person's own machine",
     "aerodb.views": "The command line and the admin UI alike, before anything is asked for",
-    "aerodb.local": "`aerodb init`, `aerodb up` and `aerodb certificate`, on this machine",
+    "aerodb.local": "`aerodb init`, `up`, `certificate`, `join` and `admit`, on this machine",
     "aerodb.errors": "Any part",
 }
 """Who refuses, by where in the code the error stands."""

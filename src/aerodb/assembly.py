@@ -4,12 +4,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aerodb import __version__, private, tracing
 from aerodb.logs import Form, configure, say
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from aerodb.control.plane import ControlPlane  # Only annotated here: an agent loads no control plane.
     from aerodb.kernel.node import Node
     from aerodb.local.certifying import HolderKind
+
+
+Confirmed = Callable[[list[str], str], bool]
+"""Shows a person lines, and tells whether they then typed the cluster's name."""
 
 
 class _Ending:
@@ -295,6 +299,48 @@ def renew_certificate(folder: Path, name: str, kind: "HolderKind") -> int:
 
     private.begin()
     _say(renewed_line(*renew(folder, name, kind), kind))
+    return 0
+
+
+def join_watched(asked: dict[str, Any]) -> int:
+    """Make the keys of a node on this host, and say what to do next; `asked` is as in `JoinAsked`."""
+    from aerodb.local.joining import JoinAsked, join
+    from aerodb.local.told import joined_lines
+
+    private.begin()
+    for said in joined_lines(join(JoinAsked(**asked))):
+        _say(said)
+    return 0
+
+
+def join_admitted(admission: bytes, folder: Path | None, confirmed: Confirmed) -> int:
+    """Let the node that awaits its admission on this host join, once a person has compared the words."""
+    from aerodb.local.joining import complete, opened
+    from aerodb.local.told import admission_lines, completed_lines
+
+    private.begin()
+    awaited = opened(admission, folder)
+    if not confirmed(admission_lines(awaited), awaited.cluster.name):
+        return 1
+    complete(awaited)
+    for said in completed_lines(awaited):
+        _say(said)
+    return 0
+
+
+def admit(files: list[tuple[str, bytes]], name: str, folder: Path, control: str, confirmed: Confirmed) -> int:
+    """Make a cluster of the hosts that ask to join, once a person has compared the words of each."""
+    from aerodb.local.admitting import Admitting, opened_hosts, refuse_taken
+    from aerodb.local.told import admitted_lines, asking_lines
+
+    private.begin()
+    refuse_taken(folder)
+    admitting = Admitting(opened_hosts(files), name, control)
+    if not confirmed(asking_lines(admitting), name):
+        return 1
+    admitting.make(folder)
+    for said in admitted_lines(admitting, folder):
+        _say(said)
     return 0
 
 

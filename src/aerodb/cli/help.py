@@ -46,6 +46,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "up": ("daemons", "A whole cluster on this machine."),
         "demo": ("daemons", "A switchover, a failover and their proofs, on a cluster of its own."),
         "init": ("daemons", "The folders, keys and configuration of a new cluster."),
+        "join": ("joining", "A host's PostgreSQL, made by others: have it watched, and touch nothing of it."),
+        "admit": ("joining", "A cluster of hosts that asked to join, to be watched."),
         "agent": ("daemons", "The agent of one node."),
         "gate": ("daemons", "Whether a node's PostgreSQL may be started by its host."),
         "serve": ("daemons", "The control plane."),

@@ -12,11 +12,11 @@ class FolderTaken(AeroError):
 
 
 class FolderIncomplete(AeroError):
-    """Making the cluster in this folder was interrupted."""
+    """Making the cluster, or the node, in this folder was interrupted."""
 
     code = "input.folder-incomplete"
     status = 409
-    title = "The cluster in this folder was never finished"
+    title = "What is in this folder was never finished"
 
 
 class PortsTaken(AeroError):
@@ -89,3 +89,51 @@ class ClusterRuns(AeroError):
     code = "input.cluster-runs"
     status = 409
     title = "The cluster runs"
+
+
+class AddressUnclear(AeroError):
+    """Under which address other hosts reach this one cannot be told; the message says which there are."""
+
+    code = "input.address-unclear"
+    status = 400
+    title = "This host's address is to be named"
+
+
+class PostgresUnplaced(AeroError):
+    """Where the PostgreSQL that is to be watched listens cannot be told."""
+
+    code = "input.postgres-unplaced"
+    status = 404
+    title = "Where PostgreSQL listens is not known"
+
+
+class UserAbsent(AeroError):
+    """The operating system has no such user as the agent is to run as."""
+
+    code = "input.user-absent"
+    status = 404
+    title = "There is no such user"
+
+
+class FolderUnusable(AeroError):
+    """A folder or file cannot be written where it was asked for, or whoever needs it cannot reach it."""
+
+    code = "input.folder-unusable"
+    status = 409
+    title = "The folder cannot be used"
+
+
+class JoinAbsent(AeroError):
+    """Nothing on this host awaits such an admission."""
+
+    code = "input.join-absent"
+    status = 404
+    title = "This host has not asked for it"
+
+
+class AdmissionForeign(AeroError):
+    """The admission is not of the node that was made here, or its parts do not belong together."""
+
+    code = "input.admission-foreign"
+    status = 409
+    title = "The admission is another host's"

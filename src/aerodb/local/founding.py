@@ -33,6 +33,12 @@ def web_host(name: str, identity: str) -> str:
     return "-".join([*([label] if label else []), identity[:8]]) + ".localhost"
 
 
+def keep_authority(layout: Layout, authority: Authority) -> None:
+    """Keep the certificate authority in its folder."""
+    layout.authority.mkdir(mode=0o700)
+    authority.keep(layout.authority)
+
+
 class Founding:
     """The keys and the people of one new cluster, and the folders that need no PostgreSQL."""
 
@@ -56,13 +62,6 @@ class Founding:
             Operator(name="auditor", role=Role.AUDITOR),
             Operator(name="observer", role=Role.OBSERVER),
         )
-
-    def make_authority(self, layout: Layout) -> Authority:
-        """Make the certificate authority, and keep it."""
-        authority = Authority(self.identity)
-        layout.authority.mkdir(mode=0o700)
-        authority.keep(layout.authority)
-        return authority
 
     def make_control(self, layout: Layout, authority: Authority, cluster: Cluster) -> None:
         """Make the control plane's folder, with an empty audit log."""

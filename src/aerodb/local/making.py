@@ -24,12 +24,12 @@ from aerodb.kernel.postgres.naming import programs_named
 from aerodb.kernel.postgres.process import stop
 from aerodb.kernel.store import Store
 from aerodb.local.errors import FolderTaken
-from aerodb.local.founding import Founding, web_host
+from aerodb.local.founding import Founding, keep_authority, web_host
 from aerodb.local.layout import Layout
 from aerodb.local.profiles import pem
 from aerodb.local.size import HOST, Size, ports_of
 from aerodb.protocol import canonical
-from aerodb.protocol.cluster import Cluster, Member
+from aerodb.protocol.cluster import Cluster, Member, Operator
 from aerodb.protocol.signed import public_text
 from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import Authority, write_private
@@ -71,7 +71,7 @@ class Making:
                 )
                 for index, name in enumerate(names)
             ),
-            operators=self._founding.people,
+            operators=self._people(),
             quorum=size.quorum,
             genesis=names[0],
             log_key=self._founding.log_key,
@@ -83,6 +83,9 @@ class Making:
             application=secrets.token_urlsafe(24),
             replication={name: secrets.token_urlsafe(24) for name in data},
         )
+
+    def _people(self) -> tuple[Operator, ...]:
+        return self._founding.people
 
     def make(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Write everything, the configuration last; `progress` is told what is begun.
@@ -102,7 +105,8 @@ class Making:
             folder.chmod(mode)
         progress("keys and certificates")
         self._layout.logs.mkdir(mode=0o700)
-        authority = self._founding.make_authority(self._layout)
+        authority = Authority(self.cluster.id)
+        keep_authority(self._layout, authority)
         # Alone: a program that starts meanwhile would inherit the lock on the log.
         self._founding.make_control(self._layout, authority, self.cluster)
         first = self.cluster.genesis
@@ -123,15 +127,18 @@ class Making:
 
     def _make_others(self, authority: Authority, installation: Installation, mode: int) -> dict[str, Path]:
         """Make the folders of people, monitor and other nodes; return the homes of the data nodes among them."""
-        self._founding.make_people(self._layout, authority, self.cluster)
-        passfile = f"*:*:*:app:{self._passwords.application}\n"
-        write_private(self._layout.profile("operator") / "app.pgpass", passfile.encode())
+        self._make_people(authority)
         self._founding.make_monitor(self._layout, authority, self.cluster)
         for member in self.cluster.members:
             if member.witness:
                 self._make_witness(authority, member.name, mode)
         others = [name for name in self.cluster.data_nodes if name != self.cluster.genesis]
         return {name: self._make_node(authority, installation, name, mode) for name in others}
+
+    def _make_people(self, authority: Authority) -> None:
+        self._founding.make_people(self._layout, authority, self.cluster)
+        passfile = f"*:*:*:app:{self._passwords.application}\n"
+        write_private(self._layout.profile("operator") / "app.pgpass", passfile.encode())
 
     def _make_folder(self, authority: Authority, name: str, mode: int) -> Path:
         """Make an agent's folder, with its keys and the configuration."""

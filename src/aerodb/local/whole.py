@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aerodb.kernel.durable import sync_folder
+from aerodb.local.errors import FolderIncomplete, FolderUnusable
 
 
 def left_over(folder: Path) -> list[Path]:
@@ -19,6 +21,25 @@ def left_over(folder: Path) -> list[Path]:
     """
     named = re.compile(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}")  # As `tempfile` names it.
     return sorted(each for each in folder.parent.iterdir() if named.fullmatch(each.name))
+
+
+def refuse_left_over(*folders: Path) -> None:
+    """Refuse to begin where a making of one of `folders` was killed.
+
+    Raises:
+        FolderIncomplete: so it was, or it is at work now; the message says what a person can do.
+        FolderUnusable: it cannot be told.
+    """
+    try:
+        left = [str(each) for folder in folders if folder.parent.is_dir() for each in left_over(folder)]
+    except OSError as error:
+        raise FolderUnusable(f"{folders[0].parent} cannot be read: {error.strerror}", field="folder") from error
+    if left:
+        raise FolderIncomplete(
+            f"{', '.join(left)}: left by a command that was killed, or one is at work now. If none is, remove it, "
+            f"since it holds keys that nobody else has: rm -r {shlex.join(left)}",
+            field="folder",
+        )
 
 
 @contextmanager

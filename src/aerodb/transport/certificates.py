@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -41,7 +42,7 @@ class Authority:
 
     def issue(self, folder: Path, name: str, kind: str, life: dt.timedelta = LIFETIME) -> None:
         """Write a new certificate and key for `name`, valid for `life`, into `folder`, readable by its owner alone."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = new_key()
         write_private(folder / "ca.crt", self.pem)
         write_private(folder / "tls.crt", self.certified(key.public_key(), name, kind, life))
         write_private(folder / "tls.key", key_pem(key))
@@ -62,6 +63,88 @@ class Authority:
         )
         return certificate.public_bytes(PEM)
 
+
+# Requests: a key is certified whose owner keeps it --------------------------------------------------------------------
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """Return a new key of the kind that is certified here."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def request_for(key: ec.EllipticCurvePrivateKey, name: str) -> str:
+    """Return the certificate signing request of a key, in PEM; its signature shows that whoever asks has the key."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return request.public_bytes(PEM).decode()
+
+
+def requested_key(request: str) -> ec.EllipticCurvePublicKey:
+    """Return the key that a request asks a certificate for. Nothing else of the request counts.
+
+    Raises:
+        ValueError: it is no request, its signature is not by that key, or the key is of another kind than is used here.
+    """
+    try:
+        found = x509.load_pem_x509_csr(request.encode())
+        key, signed = found.public_key(), found.is_signature_valid
+    except (UnsupportedAlgorithm, TypeError) as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ValueError("its key is not on the curve P-256")  # noqa: TRY004 - it is the request that is wrong.
+    if not signed:
+        raise ValueError("it is not signed by the key that it is for")
+    return key
+
+
+def subject_of(certificate: str) -> tuple[str, str]:
+    """Return the name and the kind of whom a certificate is of, as it says itself.
+
+    Raises:
+        ValueError: it is no certificate, or says neither.
+    """
+    subject = x509.load_pem_x509_certificate(certificate.encode()).subject
+    said = [subject.get_attributes_for_oid(each) for each in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME)]
+    if [len(each) for each in said] != [1, 1]:
+        raise ValueError("the certificate names nobody")
+    return str(said[0][0].value), str(said[1][0].value)
+
+
+def check_issued(
+    certificate: str, authority: str, key: ec.EllipticCurvePublicKey, *, cluster: str, name: str, kind: str
+) -> None:
+    """Check that an authority of a cluster certified a key as that of `name`, and that both are good now.
+
+    Raises:
+        ValueError: it did not; the message says what is otherwise.
+    """
+    own, above = (x509.load_pem_x509_certificate(each.encode()) for each in (certificate, authority))
+    if [own.public_bytes(PEM).decode(), above.public_bytes(PEM).decode()] != [certificate, authority]:
+        raise ValueError("there is more in it than one certificate, or it is not in its one form")
+    if own.public_key() != key:
+        raise ValueError("the certificate is of another key than the one that was made here")
+    if own.subject != _name(cluster, name, kind):
+        raise ValueError(f"the certificate is of {own.subject.rfc4514_string()}")
+    if above.subject != _name(cluster, "authority", "authority"):
+        raise ValueError(f"the authority is {above.subject.rfc4514_string()}")
+    try:
+        above.verify_directly_issued_by(above)
+        own.verify_directly_issued_by(above)
+        constrained = above.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (InvalidSignature, TypeError, x509.ExtensionNotFound) as error:
+        raise ValueError("the certificate is not by the authority that comes with it") from error
+    if not constrained.ca:
+        raise ValueError("what comes with the certificate is no authority")
+    now = dt.datetime.now(dt.UTC)
+    for each in (own, above):
+        if not each.not_valid_before_utc <= now <= each.not_valid_after_utc:
+            raise ValueError(
+                f"a certificate is good from {each.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ} to "
+                f"{each.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}, and this host's clock says {now:%Y-%m-%dT%H:%M:%SZ}"
+            )
+
+
+# What is kept ---------------------------------------------------------------------------------------------------------
 
 KeptAuthority = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
 """An authority's key and its own certificate."""
