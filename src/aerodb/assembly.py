@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aerodb.local.certifying import HolderKind
 
 
-Confirmed = Callable[[list[str], str], bool]
+WordsCompared = Callable[[list[str], str], bool]
 """Shows a person lines, and tells whether they then typed the cluster's name."""
 
 
@@ -313,7 +313,7 @@ def join_watched(asked: dict[str, Any]) -> int:
     return 0
 
 
-def join_admitted(admission: bytes, folder: Path | None, confirmed: Confirmed) -> int:
+def join_admitted(admission: bytes, folder: Path | None, confirmed: WordsCompared) -> int:
     """Let the node that awaits its admission on this host join, once a person has compared the words."""
     from aerodb.local.joining import complete, opened
     from aerodb.local.told import admission_lines, completed_lines
@@ -328,7 +328,7 @@ def join_admitted(admission: bytes, folder: Path | None, confirmed: Confirmed) -
     return 0
 
 
-def admit(files: list[tuple[str, bytes]], name: str, folder: Path, control: str, confirmed: Confirmed) -> int:
+def admit(files: list[tuple[str, bytes]], name: str, folder: Path, control: str, confirmed: WordsCompared) -> int:
     """Make a cluster of the hosts that ask to join, once a person has compared the words of each."""
     from aerodb.local.admitting import Admitting, opened_hosts, refuse_taken
     from aerodb.local.told import admitted_lines, asking_lines

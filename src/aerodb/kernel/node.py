@@ -1,7 +1,7 @@
 """One node's folder: who it is, its keys, the cluster's configuration, and where its PostgreSQL lives."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -44,8 +44,7 @@ class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `starts` says whether PostgreSQL starts together with its host: "no"; "standby": only as a standby; "standing": in
     whatever role the node has, which may be that of a primary that was deposed meanwhile. `watch_seconds` is how often
-    the agent looks at its node to write down what changed (0: never; left out: every second). `watched` is there where
-    the node is only watched: then nothing else but the name, and `watch_seconds`, says anything.
+    the agent looks at its node to write down what changed (0: never; left out: every second).
     """
 
     FORMAT: ClassVar[Format] = Format(kind="node file")
@@ -56,12 +55,37 @@ class NodeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     account: str
     starts: Starts
     watch_seconds: int | msgspec.UnsetType = msgspec.UNSET
-    watched: WatchedPlace | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def watches_every_seconds(self) -> int:
         """Return the seconds between two looks of the agent at its node; 0 means never."""
         return WATCH_SECONDS if self.watch_seconds is msgspec.UNSET else self.watch_seconds
+
+
+class WatchedNodeFile(NodeFile, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """node.json of a node that is only watched: its name, and where its PostgreSQL, which is others', is found.
+
+    Of the rest only `watch_seconds` says anything. Earlier builds refuse it, rather than take the node for their own.
+    """
+
+    FORMAT: ClassVar[Format] = Format(kind="node file", version=2, earlier=NodeFile, lifted=lambda earlier: earlier)
+
+    kind: Literal["node file"] = "node file"
+    format: Literal[2] = 2
+    home: Literal[""] = ""
+    binaries: Literal[""] = ""
+    account: Literal[""] = ""
+    starts: Literal["no"] = "no"
+    watched: WatchedPlace
+
+
+def read_node_file(data: bytes) -> NodeFile:
+    """Return what a node.json says, of whichever version.
+
+    Raises:
+        NotCanonical, MadeLater: it is none, or of a later format than this build reads.
+    """
+    return canonical.decode(data, WatchedNodeFile)
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +124,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def watched(self) -> WatchedPlace | None:
         """Return where the PostgreSQL is that is only watched; None where AeroDB is in charge of the node."""
-        return None if self.file.watched is msgspec.UNSET else self.file.watched
+        return self.file.watched if isinstance(self.file, WatchedNodeFile) else None
 
     def postgres(self, purpose: str = "agent") -> "Postgres | None":
         """Return the node's PostgreSQL, with a connection of its own for `purpose`; None for a witness.
@@ -160,7 +184,7 @@ def read_node(folder: Path) -> Node:
             raise NodeFolderBroken(f"{folder}/node.key is not an Ed25519 key")
         return Node(
             folder=folder,
-            file=canonical.decode((folder / "node.json").read_bytes(), NodeFile),
+            file=read_node_file((folder / "node.json").read_bytes()),
             cluster=read_founding((folder / "cluster.json").read_bytes()),
             key=key,
         )

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.errors import AeroError
-from aerodb.kernel.node import NodeFile, WatchedPlace
+from aerodb.kernel.node import WatchedNodeFile, WatchedPlace, read_node_file
 from aerodb.kernel.postgres.account import Account
 from aerodb.local.errors import AdmissionForeign, FolderIncomplete, FolderTaken, FolderUnusable, JoinAbsent
 from aerodb.local.host import (
@@ -48,7 +48,6 @@ from aerodb.protocol.joining import (
     refuse_node_name,
 )
 from aerodb.protocol.signed import public_text, sign
-from aerodb.protocol.watched import WATCH_ROLE
 from aerodb.transport.certificates import (
     check_issued,
     key_pem,
@@ -103,7 +102,7 @@ class Awaited(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     cluster: Cluster
     admitted: Admitted
-    file: NodeFile
+    file: WatchedNodeFile
     key: Ed25519PrivateKey
     tls_key: EllipticCurvePrivateKey
     account: Account | None
@@ -144,7 +143,7 @@ def join(asked: JoinAsked) -> Joined:
     )
     joining = canonical.encode(sign(Joining(member=member, request=request_for(tls_key, name)), name, key))
     watched = WatchedPlace(socket=place.socket, port=place.port, login=asked.login)
-    node = NodeFile(name=name, home="", binaries="", account="", starts="no", watched=watched)
+    node = WatchedNodeFile(name=name, watched=watched)
     try:
         _make_above(folder)
         refuse_closed(folder.parent, account)
@@ -234,7 +233,7 @@ def opened(data: bytes, folder: Path | None) -> Awaited:
     refuse_left_over(folder)
     file, key, tls_key, member = _read_awaiting(pending)
     _refuse_foreign(admitted, cluster, member, tls_key)
-    account = account_of(file.watched.login if isinstance(file.watched, WatchedPlace) else WATCH_ROLE)
+    account = account_of(file.watched.login)
     refuse_closed(folder.parent, account)
     return Awaited(
         folder=folder,
@@ -248,14 +247,14 @@ def opened(data: bytes, folder: Path | None) -> Awaited:
     )
 
 
-def _read_awaiting(pending: Path) -> tuple[NodeFile, Ed25519PrivateKey, EllipticCurvePrivateKey, Member]:
+def _read_awaiting(pending: Path) -> tuple[WatchedNodeFile, Ed25519PrivateKey, EllipticCurvePrivateKey, Member]:
     """Return what a folder that awaits its admission holds.
 
     Raises:
         FolderIncomplete: a part is missing or damaged, or they do not belong together.
     """
     try:
-        file = canonical.decode((pending / "node.json").read_bytes(), NodeFile)
+        file = read_node_file((pending / "node.json").read_bytes())
         key = serialization.load_pem_private_key((pending / "node.key").read_bytes(), None)
         tls_key = read_key(pending / "tls.key")
         member = opened_join((pending / JOIN).read_bytes())[0].member
@@ -266,6 +265,8 @@ def _read_awaiting(pending: Path) -> tuple[NodeFile, Ed25519PrivateKey, Elliptic
             f"{pending} is no folder that awaits an admission, or is damaged: {error}. To begin anew remove it",
             field="folder",
         ) from error
+    if not isinstance(file, WatchedNodeFile):
+        raise FolderIncomplete(f"{pending} holds a node that is not only watched", field="folder")
     if not isinstance(key, Ed25519PrivateKey) or [public_text(key), file.name] != [member.public_key, member.name]:
         raise FolderIncomplete(f"{pending}: its key, or its name, is not that of {JOIN} in it", field="folder")
     return file, key, tls_key, member

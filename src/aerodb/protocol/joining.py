@@ -80,7 +80,6 @@ class Joining(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     FORMAT: ClassVar[Format] = Format(kind="join")
 
     kind: Literal["join"] = "join"
-    format: Literal[1] = 1
     member: Member
     request: str
     watched: Literal[True] = True
@@ -92,7 +91,6 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     FORMAT: ClassVar[Format] = Format(kind="admission")
 
     kind: Literal["admission"] = "admission"
-    format: Literal[1] = 1
     configuration: str
     certificate: str
     authority: str

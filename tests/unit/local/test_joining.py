@@ -85,7 +85,7 @@ def test_three_hosts_join_and_their_agents_let_the_control_plane_in(shop: Path) 
         folder = shop / "hosts" / name
         node = read_node(folder)
         assert (node.name, node.cluster.watched, node.member.postgres_port) == (name, True, 5432)
-        assert node.file.watched == WatchedPlace(socket="/run/postgresql", port=5432, login=LOGIN)
+        assert node.watched == WatchedPlace(socket="/run/postgresql", port=5432, login=LOGIN)
         assert public_text(node.key) == node.member.public_key
         assert {path.name for path in folder.iterdir()} == {
             "ca.crt", "cluster.json", "node.json", "node.key", "tls.crt", "tls.key",
@@ -263,7 +263,7 @@ def requesting(request: str, name: str = "n1") -> bytes:
         "name": name, "witness": False, "agent": f"10.0.0.{name[1:]}:7401", "postgres_host": f"10.0.0.{name[1:]}",
         "postgres_port": 5432, "public_key": public_text(key),
     }  # fmt: skip
-    document = {"kind": "join", "format": 1, "member": member, "request": request, "watched": True}
+    document = {"kind": "join", "member": member, "request": request, "watched": True}
     return canonical.encode(sign(document, name, key))
 
 

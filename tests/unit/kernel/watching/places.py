@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from aerodb.kernel.node import Node, NodeFile, WatchedPlace
+from aerodb.kernel.node import Node, WatchedNodeFile, WatchedPlace
 from aerodb.protocol.authority import Position
 from aerodb.protocol.cluster import Member, Operator, Role, WatchedCluster
 from aerodb.protocol.facts import Facts, Instance, Receiver, Sender, State
@@ -93,13 +93,5 @@ def watched_facts(instance: Instance = RUNNING, watched: Watched = WATCHED) -> F
 def watched_node(folder: Path, name: str = "n1", cluster: WatchedCluster = CLUSTER, **place: str | int) -> Node:
     """Return a watched node's folder; `place` says where its PostgreSQL is (left out: nobody is there)."""
     said: dict[str, str | int] = {"socket": str(folder), "port": 5432, **place}
-    file = NodeFile(
-        name=name,
-        home="",
-        binaries="",
-        account="",
-        starts="no",
-        watch_seconds=0,
-        watched=WatchedPlace(**said),  # type: ignore[arg-type]
-    )
+    file = WatchedNodeFile(name=name, watch_seconds=0, watched=WatchedPlace(**said))  # type: ignore[arg-type]
     return Node(folder=folder, file=file, cluster=cluster, key=KEYS[name])
