@@ -145,8 +145,8 @@ def join(asked: JoinAsked) -> Joined:
     watched = WatchedPlace(socket=place.socket, port=place.port, login=asked.login)
     node = WatchedNodeFile(name=name, watched=watched)
     try:
-        _make_above(folder)
         refuse_closed(folder.parent, account)
+        _make_above(folder)
         with whole(awaiting(folder)) as made:
             write_private(made / "node.key", pem(key, serialization.PrivateFormat.PKCS8))
             write_private(made / "tls.key", key_pem(tls_key))
