@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace
 
 from aerodb.audit.store import Log
 from aerodb.cli.profile import read_profile
 from aerodb.errors import AeroError
-from aerodb.kernel.node import WatchedPlace, read_node
+from aerodb.kernel.node import NodeFile, WatchedPlace, read_node
 from aerodb.local.admitting import Admitting, opened_hosts
 from aerodb.local.certifying import issue
 from aerodb.local.errors import (
@@ -237,6 +239,14 @@ def test_a_folder_that_is_damaged_is_said_to_be(shop: Path, file: str, how: str)
     assert tree(shop) == before
 
 
+def test_a_folder_of_a_node_in_charge_is_not_admitted(shop: Path) -> None:
+    """Whatever it is called: what joins is only watched."""
+    file = NodeFile(name="n1", home="", binaries="", account="", starts="no")
+    (awaiting(shop / "hosts" / "n1") / "node.json").write_bytes(canonical.encode(file))
+    with pytest.raises(FolderIncomplete, match="not only watched"):
+        awaited(shop, "n1")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="who is not root makes the folder their own")
 def test_a_place_that_the_agents_user_cannot_reach_is_refused(root: Path) -> None:
     """As root the agent is another user, who must pass through every folder above."""
@@ -268,9 +278,11 @@ def requesting(request: str, name: str = "n1") -> bytes:
 
 
 def altered_request() -> str:
-    """Return a request whose signature is another request's."""
-    one, two = (request_for(new_key(), "n1").splitlines() for _ in range(2))
-    return "\n".join([*one[:-2], *two[-2:], ""])
+    """Return a request of which a letter was changed since it was signed."""
+    request = x509.load_pem_x509_csr(request_for(new_key(), "n1").encode()).public_bytes(Encoding.DER)
+    assert request.count(b"n1") == 1
+    altered = x509.load_der_x509_csr(request.replace(b"n1", b"n2"))
+    return altered.public_bytes(Encoding.PEM).decode()
 
 
 @pytest.mark.parametrize(
@@ -408,7 +420,8 @@ def test_a_configuration_that_says_otherwise_than_the_host_is_refused(shop: Path
     cluster = Layout(root=shop / "shop").cluster()
     members = tuple(replace(each, **changes) if each.name == "n1" else each for each in cluster.members)
     text = canonical.encode(replace(cluster, members=members)).decode()
-    with pytest.raises(AdmissionForeign, match=r"the configuration of shop|another key"):
+    why = "has another key than the one" if "public_key" in changes else "the configuration of shop has"
+    with pytest.raises(AdmissionForeign, match=why):
         opened(exchanged(shop, configuration=text), shop / "hosts" / "n1")
 
 
