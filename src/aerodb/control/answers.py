@@ -17,7 +17,7 @@ from aerodb.protocol.authenticator import EnrolledAuthenticator
 from aerodb.protocol.certificates import Certificate
 from aerodb.protocol.change import Change, Link
 from aerodb.protocol.classification import CLASSES, Class, Unclassed
-from aerodb.protocol.cluster import Cluster, Cosigning, LaterCluster, Member, Operator
+from aerodb.protocol.cluster import Cluster, Cosigning, LaterCluster, Member, Operator, WatchedCluster
 from aerodb.protocol.credentials import (
     Authenticator,
     AuthenticatorList,
@@ -63,7 +63,7 @@ RECORDED: dict[type[msgspec.Struct], str] = {
 }
 PUBLIC: frozenset[type[msgspec.Struct]] = frozenset({
     Certificate, Change, Cluster, Configurations, Cosigning, EnrolledAuthenticator, LaterCluster, Link, Member,
-    Operator, Request, Second, StandbyLag,
+    Operator, Request, Second, StandbyLag, WatchedCluster,
     Procedure, ProcedureOrder, StepDone,
     timeline.Lag,
     api.AsOf, api.Catalogue, api.CatalogueEntry, api.Cell, api.Compared, api.EventLine, api.Found, api.Comparison,

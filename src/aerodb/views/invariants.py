@@ -16,6 +16,7 @@ JUDGED: dict[Stability, str] = {
 """When an invariant is judged, by what it rests on."""
 
 DIFFERENT: dict[Invariant, str] = {
+    Invariant.IN_CHARGE: "AeroDB takes charge of the node, and a first term is founded; until then it only watches.",
     Invariant.CONFIGURATION_AGREES: "All who report run the same rules, have taken the same configuration (configure), "
     "and have data of this cluster.",
     Invariant.JOURNAL_SETTLED: "The earlier request has an outcome; the node gives it when it is asked (outcome).",

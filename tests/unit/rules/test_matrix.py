@@ -18,6 +18,7 @@ from aerodb.protocol.facts import State, Unfinished
 from aerodb.protocol.keeping import Keeping, Replay
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Request, Result
+from aerodb.protocol.watched import Watched
 from aerodb.rules.explain import explain, verdict_changes
 from aerodb.rules.invariants import STATEMENTS, Invariant
 from tests.unit.rules.scenes import (
@@ -149,6 +150,12 @@ def _pledge_broken(scene: Scene, request: Request) -> Iterator[Scene]:
         yield with_instance(scene, name, state=State.UNREACHABLE)
 
 
+def _only_watched(scene: Scene, request: Request) -> Iterator[Scene]:
+    """The target's agent says that it only watches; all else is as it was."""
+    watched = Watched(unseen=(), strangers=(), survey=None)
+    yield {**scene, request.target: replace(scene[request.target], watched=watched)}
+
+
 def _successor_silent(scene: Scene, request: Request) -> Iterator[Scene]:
     yield {name: facts for name, facts in scene.items() if name != request.arguments.get("for")}
 
@@ -175,6 +182,7 @@ UNFINISHED = Unfinished(request="x", action="stop", result="executed", evidence=
 LONGER = CHECKPOINT.replace("\n9\n", "\n10\n")
 PAUSED = Keeping(replay=Replay(paused=True, unreplayed_bytes=0, conflicts=0))
 BREAKERS: dict[Invariant, Breaker] = {
+    Invariant.IN_CHARGE: _only_watched,
     Invariant.CONFIGURATION_AGREES: _each_node(
         lambda scene, name: {**scene, name: replace(scene[name], configuration="sha256:other")}
     ),

@@ -83,7 +83,7 @@ def test_colour_and_word_agree() -> None:
     action = catalogue()["demote"]
     plan = explain(CLUSTER, action, request_for(action, "n1", {"for": "n2"}), snapshot_of(healthy()))
     styles = {line.text.split()[1]: line.style for line in plan_lines(plan, "") if line.text[:1] in "●▲■" and line.text}
-    assert styles == {"ACCEPTABLE:": "good", "OUTAGE": "bad", "LOSS": "good", "CANNOT": "warn", "10": "good"}
+    assert styles == {"ACCEPTABLE:": "good", "OUTAGE": "bad", "LOSS": "good", "CANNOT": "warn", "11": "good"}
 
 
 def test_every_invariant_says_what_would_have_to_be_different() -> None:

@@ -215,7 +215,7 @@ def test_what_became_of_it_is_seen_in_what_the_node_has_taken(now: Cluster, cros
 def test_a_report_of_before_is_of_a_node_that_has_version_one_alone() -> None:
     """The first version of a report has no versions: read by its own reader, it says that its node took nothing."""
     facts = healthy(ONE)["n1"]
-    later = ("versions", "epoch", "held", "seen_for")
+    later = ("versions", "epoch", "held", "seen_for", "watched")
     said = {name: value for name, value in msgspec.structs.asdict(facts).items() if name not in later}
     first = ReportOne(cluster=ONE.id, node="n1", nonce="x", facts=FactsOne(**said))
     assert canonical.decode(canonical.encode(first), Report).facts == facts
