@@ -37,7 +37,11 @@ UNRELEASED = {
     ),
     "an invariant that is no more": (
         "checkpoint",
-        Mended("rules/condition.py", "return (configuration_agrees(view, elects=elects), ", "return ("),
+        Mended(
+            "rules/condition.py",
+            "        configuration_agrees(view, elects=elects),\n        journal_settled",
+            "        journal_settled",
+        ),
     ),
     "an invariant's identifier": ("start", Mended("rules/invariants.py", '"journal-settled"', '"journal-closed"')),
 }
