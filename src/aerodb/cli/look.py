@@ -23,6 +23,7 @@ from aerodb.protocol.chain import Chain, founded
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Result
 from aerodb.protocol.writes import Writes
+from aerodb.rules.watching import role_of
 from aerodb.rules.writes import writes
 from aerodb.views.certificates import certificates_text
 from aerodb.views.matrix import matrix_rows
@@ -158,7 +159,8 @@ def show_remarks(terminal: Terminal, found: Writes, remarks: list[Unusual]) -> N
         for row in _rows(terminal, whole, indent, f"{mark} "):
             terminal.line(row.replace("\0", " "), each.style)
     for each in others:
-        terminal.line(escape(each.text), each.style)
+        for row in _rows(terminal, escape(each.text), 0):
+            terminal.line(row, each.style)
     terminal.line("")
 
 
@@ -212,7 +214,9 @@ def _role_cell(facts: Facts, observed: Observed) -> Cell:
     """Return a node's role, and from whom it receives WAL: who should from somebody and does not is marked so."""
     if deposed(facts, observed) is not None:
         return ("bad", DEPOSED)
-    role, upstream = facts.standing.role, facts.instance.attached if facts.instance else None
+    role, upstream = role_of(facts), facts.instance.attached if facts.instance else None
+    if role == UNKNOWN[1]:
+        return UNKNOWN
     if role == "standby":
         return ("plain", f"standby of {upstream}") if upstream else ("warn", "standby of none")
     return ("bad", f"{role}, of {upstream}") if upstream else (ROLE_STYLES[role], role)

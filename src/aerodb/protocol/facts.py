@@ -15,7 +15,7 @@ from aerodb.protocol.epoch import EPOCH_FIRST
 from aerodb.protocol.formats import Format
 from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
 from aerodb.protocol.lsn import Lsn
-from aerodb.protocol.watched import Watched
+from aerodb.protocol.watched import Watched, quietly_watched
 
 COMMITS_MAX = 50
 """How many commits a report lists, so that it stays small."""
@@ -331,7 +331,7 @@ def structural(facts: Facts) -> Facts:
 
     Two reads of a node whose structural facts differ are not one state.
     """
-    watched = _quietly_watched(facts.watched) if isinstance(facts.watched, Watched) else msgspec.UNSET
+    watched = quietly_watched(facts.watched) if isinstance(facts.watched, Watched) else msgspec.UNSET
     facts = msgspec.structs.replace(facts, seen_for=msgspec.UNSET, watched=watched)
     if facts.unfinished is not None and facts.unfinished.step:
         facts = msgspec.structs.replace(facts, unfinished=msgspec.structs.replace(facts.unfinished, evidence=UNDER_WAY))
@@ -375,17 +375,6 @@ def structural(facts: Facts) -> Facts:
         files=_unread(instance.files),
     )
     return msgspec.structs.replace(facts, instance=quiet)
-
-
-def _quietly_watched(watched: Watched) -> Watched:
-    """Return what is said of a watched node without what moves: copies that others take, positions, process ids."""
-    strangers = tuple(
-        msgspec.structs.replace(each, state="", flushed=None) for each in watched.strangers if each.state != "backup"
-    )
-    survey = watched.survey and msgspec.structs.replace(
-        watched.survey, managers=tuple(dict.fromkeys(each.partition(" (")[0] for each in watched.survey.managers))
-    )
-    return msgspec.structs.replace(watched, strangers=strangers, survey=survey)
 
 
 def _unread(files: SettingsFiles | msgspec.UnsetType) -> SettingsFiles | msgspec.UnsetType:

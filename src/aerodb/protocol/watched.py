@@ -95,3 +95,14 @@ def watched_standing(role: NodeRole) -> Standing:
         followed=None,
         lineage=(),
     )
+
+
+def quietly_watched(watched: Watched) -> Watched:
+    """Return what is said of a watched node without what moves: copies that others take, positions, process ids."""
+    strangers = tuple(
+        msgspec.structs.replace(each, state="", flushed=None) for each in watched.strangers if each.state != "backup"
+    )
+    survey = watched.survey and msgspec.structs.replace(
+        watched.survey, managers=tuple(dict.fromkeys(each.partition(" (")[0] for each in watched.survey.managers))
+    )
+    return msgspec.structs.replace(watched, strangers=strangers, survey=survey)

@@ -30,6 +30,17 @@ def watched_of(facts: Facts) -> Watched | None:
     return facts.watched if isinstance(facts.watched, Watched) else None
 
 
+def role_of(facts: Facts) -> str:
+    """Return what a node is: its standing's role; of one that is only watched what its PostgreSQL runs as.
+
+    That is "unknown" where it is not seen: such a node stands for nothing.
+    """
+    if watched_of(facts) is None:
+        return facts.standing.role
+    recovery = facts.instance.recovery if facts.instance else None
+    return "unknown" if recovery is None else "standby" if recovery else "primary"
+
+
 def taking_writes(facts: Mapping[str, Facts]) -> tuple[str, ...]:
     """Return the nodes whose PostgreSQL is seen to run out of recovery."""
     return tuple(

@@ -9,7 +9,7 @@ from aerodb.audit.comparison import comparison_text
 from aerodb.protocol.api import Agreement, Comparison
 from aerodb.protocol.facts import Facts, Instance, Load, State
 from aerodb.rules.replaying import sized
-from aerodb.rules.watching import watched_of
+from aerodb.rules.watching import role_of, watched_of
 from aerodb.rules.writes import WAIT_SECONDS
 from aerodb.views.observed import DEPOSED, Observed, Remark, deposed
 from aerodb.views.status import UNKNOWN, stream, where
@@ -118,7 +118,9 @@ def role_text(name: str, observed: Observed) -> Remark:
         return ("bad", "not verified" if name in observed.forged else "not observed")
     if deposed(facts, observed) is not None:
         return "bad", DEPOSED
-    role, upstream = facts.standing.role, facts.instance.attached if facts.instance else None
+    role, upstream = role_of(facts), facts.instance.attached if facts.instance else None
+    if role == UNKNOWN[1]:
+        return UNKNOWN
     if role == "standby":
         return ("plain", f"standby of {upstream}") if upstream else ("warn", "standby of none")
     return ("bad", f"{role}, of {upstream}") if upstream else ("plain", role)

@@ -39,7 +39,7 @@ def wrapped(text: str, indent: int, first: str = "") -> list[str]:
         if len(current) + len(word) + 1 > WIDTH_COLUMNS and current.strip() not in {"", first.strip()}:
             lines.append(current)
             current = " " * indent
-        current += word if current.endswith(" ") else f" {word}"
+        current += word if current.endswith(" ") or not current else f" {word}"
     return [*lines, current]
 
 

@@ -13,6 +13,7 @@ from aerodb.protocol.api import Status
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.writes import Writes
+from aerodb.rules.watching import role_of, watched_of
 from aerodb.views.across import across_remarks
 from aerodb.views.certificates import certificate_sentences
 from aerodb.views.observed import Observed, Remark, lags, sync_state
@@ -99,9 +100,10 @@ def aspects(observed: Observed) -> tuple[Aspect, ...]:
     """Return the state of PostgreSQL, the term and the timeline of each node that has one and reports."""
     there = {name: facts.instance for name, facts in observed.facts.items() if facts.instance is not None}
     places = {name: where(instance) for name, instance in there.items()}
+    watched = all(watched_of(observed.facts[name]) is not None for name in there)
     return (
         Aspect("STATE", {name: state_of(instance) for name, instance in there.items()}),
-        Aspect("TERM", {name: each.term for name, each in places.items()}),
+        *(() if watched else (Aspect("TERM", {name: each.term for name, each in places.items()}),)),
         Aspect("TIMELINE", {name: each.timeline for name, each in places.items()}),
     )
 
@@ -149,7 +151,7 @@ def where(instance: Instance) -> Where:
 
 def stream(name: str, facts: Facts, observed: Observed) -> Stream | None:
     """Return how a node gets WAL; None for a primary and a witness, which get none."""
-    if facts.instance is None or facts.standing.role == "primary":
+    if facts.instance is None or role_of(facts) == "primary":
         return None
     upstream = facts.instance.attached
     sync = None if upstream is None else sync_state(name, upstream, observed) or UNKNOWN

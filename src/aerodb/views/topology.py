@@ -11,7 +11,7 @@ from aerodb.protocol.classification import REDACTED
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, State
 from aerodb.rules.replaying import sized
-from aerodb.rules.watching import watched_of
+from aerodb.rules.watching import role_of, watched_of
 from aerodb.views.observed import DEPOSED, Observed, Remark, deposed, lags, sync_state
 
 SLOT = "aerodb_{node}"
@@ -50,7 +50,7 @@ def _upstream(name: str, observed: Observed) -> str | None:
     """
     facts = observed.facts.get(name)
     if facts is not None:
-        return facts.instance.attached if facts.instance and facts.standing.role != "primary" else None
+        return facts.instance.attached if facts.instance and role_of(facts) != "primary" else None
     for other, seen in observed.facts.items():
         if seen.instance and any(each.node == name for each in seen.instance.senders):
             return other
@@ -84,7 +84,7 @@ def _node(name: str, upstream: str | None, observed: Observed, below: tuple[MapN
     alone = facts is not None and deposed(facts, observed) is not None
     return MapNode(
         name=name,
-        role=DEPOSED if alone else facts.standing.role if facts else "",
+        role=DEPOSED if alone else role_of(facts) if facts else "",
         style="down" if alone else _style(facts),
         lines=_lines(name, facts, observed),
         stream=None if upstream is None else _stream(name, upstream, observed),

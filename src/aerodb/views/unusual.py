@@ -121,7 +121,10 @@ def _instance_remarks(facts: Facts, instance: Instance) -> list[Unusual]:
     """Return what is unusual about a node's PostgreSQL: whether it runs, from whom it receives, what it holds."""
     standing, position = facts.standing, instance.position
     found = list[tuple[str, str, str]]()
-    down = state_condition(instance.state)
+    down, own = state_condition(instance.state), watched_of(facts) is None
+    if instance.state is State.UNREACHABLE and not own:  # All that its agent sees of it is why it sees nothing.
+        why = "; ".join(each.partition(": ")[2] for each in instance.damage)
+        return [Unusual("bad", f"is not seen, so what it does is unknown: {why}", since(facts, down), facts.node)]
     if instance.state is State.UNREACHABLE:
         found.append(("bad", "has a PostgreSQL that does not answer: what it does is unknown", down))
     elif instance.state is not State.RUNNING and not standing.halted:
@@ -135,7 +138,6 @@ def _instance_remarks(facts: Facts, instance: Instance) -> list[Unusual]:
     if instance.drift:
         text = f"has settings that its agent did not write: {', '.join(instance.drift)}"
         found.append(("bad", text, Condition.DRIFT))
-    own = watched_of(facts) is None
     if own and standing.role != "witness" and not is_of(standing, instance.identity):
         text = "has a data folder in use that is not the one it remembers: reclone it"
         found.append(("bad", text, Condition.FOLDER))

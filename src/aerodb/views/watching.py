@@ -8,6 +8,9 @@ from aerodb.rules.watching import taking_writes, watched_of
 from aerodb.views.observed import Observed
 from aerodb.views.unusual import UNKNOWN_SINCE, Unusual
 
+ASKED = "aerodb readiness"
+"""The command that says what stands between watching and taking charge."""
+
 
 def stranger_text(stranger: Stranger) -> str:
     """Return who receives WAL and is no member: its address, and the name that it gives itself."""
@@ -28,5 +31,5 @@ def watched_remarks(observed: Observed) -> list[Unusual]:
             Unusual("plain", f"{name} sends WAL to {stranger_text(other)}, which is no member", "", name)
             for other in each.strangers
         ]
-    who = f"{', '.join(watched)} {'is' if len(watched) == 1 else 'are'} only watched"
-    return [*found, Unusual("plain", f"{who}: every action is rejected. What stands in between: aerodb readiness")]
+    some = "" if len(watched) == len(observed.facts) else f"{', '.join(watched)}: "
+    return [*found, Unusual("plain", f"{some}Only watched: every action is rejected. What stands between: {ASKED}")]

@@ -128,3 +128,18 @@ def test_what_the_agent_may_not_see_is_said() -> None:
 def test_where_charge_was_taken_there_is_nothing_to_judge() -> None:
     """Each node is in charge."""
     assert stands_between(readiness(CLUSTER, healthy())) == 0
+
+
+def test_what_is_equal_on_all_that_are_seen_is_said_once() -> None:
+    """Each thing apart stands under its own node; a node of which nothing is seen changes nothing of that."""
+    unseen = replace(READY, wal_apart=None)
+    scene = {name: replace(facts, watched=replace(_told(facts), survey=unseen)) for name, facts in _scene().items()}
+    scene = with_instance(scene, "n2", version="14.1")
+    for found in (scene, {name: facts for name, facts in scene.items() if name != "n3"}):
+        texts = [each.text for each in readiness_lines(readiness(WATCHED, found))]
+        assert sum("pg_wal" in text for text in texts) == 2  # What is not seen, and in "To do".
+        heads = [text for text in texts if text in {"n1", "n2", "n3", "Every node that is seen"}]
+        assert heads == ["n1", "n2", "n3", "Every node that is seen"]
+        said = texts[texts.index("n2") : texts.index("n3")]
+        assert any("PostgreSQL 14.1" in text for text in said)
+        assert all(len(text) <= 80 for text in texts)

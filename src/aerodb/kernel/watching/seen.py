@@ -98,7 +98,7 @@ class Understood:
             position=self._position(),
             lineage=(),
             quorum=None,
-            attached=self._attached() if whole else None,
+            attached=self._attached() if whole and said["recovery"] else None,  # Once promoted, it keeps it.
             restores=bool(self._setting("restore_command")),
             receiver=self._receiver() if whole else None,
             replayed=received is None or (replayed is not None and replayed >= received),
