@@ -4,8 +4,11 @@ One checkout gives one answer: properties are tried with the same examples each 
 `pytest --hypothesis-profile=searching tests/unit`.
 """
 
+import os
 import resource
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,3 +19,12 @@ settings.load_profile("repeatable")
 # Some tests hold thousands of connections, and an ordinary user's usual limit is 1,024.
 _, MOST = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (MOST, MOST))
+
+
+@pytest.fixture(autouse=True)
+def _umask_of_ones_own() -> Iterator[None]:
+    """Give each test the umask that the run began with: a command that a test runs in this process sets its own."""
+    before = os.umask(0o077)
+    os.umask(before)
+    yield
+    os.umask(before)

@@ -47,7 +47,7 @@ def held(stage: Stage) -> list[str]:
     """Have n2 hold its promotion; return the command that comes first."""
     shown = stage.run("promote", "n2", "--after", "demote:n1", *WHY, typed="n2\n")
     assert shown.code == 8, shown.plain + shown.err
-    assert "11 of 15 invariants hold, and 4 are foreseen" in shown.plain
+    assert "12 of 16 invariants hold, and 4 are foreseen" in shown.plain
     assert "Sending it, once: n2 judges again, then holds it until its turn." in shown.plain
     assert "HELD, by its node's own signed report" in shown.plain
     assert "n2 holds the order in memory. It runs right after demote n1 is executed" in shown.plain

@@ -47,7 +47,9 @@ def test_the_installation_is_found() -> None:
 def test_without_the_wheel_the_refusal_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a code of its own, and before anything is made; programs that are named need no wheel."""
     named = find_installation().bin
-    monkeypatch.setattr(sys, "path", [])  # As where the extra was left out: there is no such package anywhere.
+    monkeypatch.setattr(
+        sys, "path", [path for path in sys.path if "site-packages" not in path]
+    )  # As where the extra was left out: there is no such package anywhere.
     with pytest.raises(PostgresNotBundled, match=r"aerodb\[local\].*--postgres.*`binaries`") as caught:
         find_installation()
     assert (caught.value.code, caught.value.executed) == ("kernel.postgres-not-bundled", "not executed")
@@ -64,6 +66,7 @@ class Programs:
         """Make the folder, in which whoever runs PostgreSQL's programs can note something."""
         self.bin, self._asked = folder / "bin", folder / "asked"
         self.bin.mkdir()
+        self.bin.chmod(0o755)
         self._asked.touch()
         self._asked.chmod(0o666)
         folder.chmod(0o755)
@@ -183,7 +186,9 @@ def test_without_the_wheel_a_version_that_is_nowhere_is_refused_with_each_way_ou
 ) -> None:
     """It can be installed, or named, or brought; one that is there needs no wheel, and a cluster is made of it."""
     programs.say("postgres (PostgreSQL) 16.3")
-    monkeypatch.setattr(sys, "path", [])  # As where the extra was left out: there is no such package anywhere.
+    monkeypatch.setattr(
+        sys, "path", [path for path in sys.path if "site-packages" not in path]
+    )  # As where the extra was left out: there is no such package anywhere.
     brings = rf"install it, or name its folder; the extra aerodb\[local\] brings PostgreSQL {BROUGHT}"
     for major in MAJORS:
         with pytest.raises(

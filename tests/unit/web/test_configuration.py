@@ -122,7 +122,7 @@ def test_a_form_becomes_the_step_that_the_command_line_makes(desk: Desk, kind: s
     assert (request, target) == (IDS[0], "n1")
     assert (step.version, step.change.kind, step.change.name, step.change.after) == (2, kind, typed["name"], after)
     page = shown(requests.one(of_request(desk.visit(), request)), desk.visit())
-    assert "all 4 invariants hold" in page
+    assert "all 5 invariants hold" in page
 
 
 def test_the_choice_says_who_is_the_primary(desk: Desk) -> None:

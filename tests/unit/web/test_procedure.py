@@ -98,7 +98,7 @@ def test_the_page_says_what_the_terminal_says(room: MemoryCluster) -> None:
     assert "Order 2 of 3: standbys move to n2 beforehand; in two confirmations" in said
     assert "Order 3 of 3: standbys move once n2 is promoted; the promotion is signed ahead" in said
     assert said.count("judged now: ") == 3
-    assert "foreseen after steps 1 to 3: 15 invariants hold, election-quorum, commit-quorum only then" in said
+    assert "foreseen after steps 1 to 3: 16 invariants hold, election-quorum, commit-quorum only then" in said
     assert f'aerodb follow n3 --upstream n2 --reason "{TICKET}"' in said
     assert TICKET not in page
     assert "Writes STOP no primary; last known n1, term 1" in said
