@@ -59,6 +59,9 @@ def test_without_the_wheel_the_refusal_says_what_to_install(tmp_path: Path, monk
     assert find_installation(named).bin == named
 
 
+BARE = [path for path in sys.path if "site-packages" not in path]
+
+
 class Programs:
     """A folder with a program that says which PostgreSQL it is, and notes each time that it is asked."""
 

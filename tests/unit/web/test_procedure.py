@@ -114,7 +114,7 @@ def test_a_step_becomes_done_and_leads_to_its_request(room: MemoryCluster) -> No
     assert re.search(rf'done: executed at [^<]*, asked for by alice · <a href="/requests/{planned.request}">', page)
     assert "Let n3 follow n2" in words(page)
     assert "Order 3" not in page
-    assert re.search(r"</span> Fence w1 for n2</h3>\s*<p class=\"outlook good\">judged now: all 9", page)
+    assert re.search(r"</span> Fence w1 for n2</h3>\s*<p class=\"outlook good\">judged now: all 10", page)
 
 
 def test_a_rejection_shows_its_evidence(room: MemoryCluster) -> None:
