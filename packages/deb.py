@@ -18,6 +18,7 @@ SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 PROGRAMS = {HOME / "bin/aerodb", HOME / "end-agent", *(Path("DEBIAN") / name for name in SCRIPTS)}
 PLACES = {
     "aerodb-agent@.service": "usr/lib/systemd/system/aerodb-agent@.service",
+    "aerodb-watch@.service": "usr/lib/systemd/system/aerodb-watch@.service",
     "aerodb-control.service": "usr/lib/systemd/system/aerodb-control.service",
     "aerodb-log-witness.service": "usr/lib/systemd/system/aerodb-log-witness.service",
     "aerodb.sysusers": "usr/lib/sysusers.d/aerodb.conf",

@@ -14,7 +14,7 @@ import pytest
 from tests.packages.guest import wait_until
 from tests.packages.host import NODES, PROFILE, SHOP, Host
 
-UNITS = ("aerodb-agent@.service", "aerodb-control.service", "aerodb-log-witness.service")
+UNITS = ("aerodb-agent@.service", "aerodb-watch@.service", "aerodb-control.service", "aerodb-log-witness.service")
 AGENTS = tuple(f"aerodb-agent@{name}" for name in NODES)
 
 
@@ -69,7 +69,8 @@ def test_installing_starts_and_enables_nothing(host: Host) -> None:
 
 def test_systemd_has_nothing_to_say_of_the_units(host: Host) -> None:
     """Verified where they are installed, beside the program that they run."""
-    assert host.guest.run("systemd-analyze", "verify", "aerodb-agent@n1.service", *UNITS[1:]).stderr == ""
+    named = [unit.replace("@", "@n1") for unit in UNITS]
+    assert host.guest.run("systemd-analyze", "verify", *named).stderr == ""
 
 
 def test_help_is_at_hand(host: Host) -> None:
