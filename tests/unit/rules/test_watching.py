@@ -17,10 +17,12 @@ from aerodb.rules.explain import check_request, explain_unsafe, opened_view
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.specification import Action
 from aerodb.rules.view import peer_of
-from aerodb.rules.watching import waited_for
+from aerodb.rules.watching import role_of, waited_for
 from aerodb.rules.writes import writes
+from aerodb.views.facts import role_text
 from aerodb.views.observed import Observed, lag_bytes, primary_of
-from aerodb.views.status import deviations
+from aerodb.views.status import aspects, deviations
+from aerodb.views.topology import draw
 from aerodb.views.unusual import node_remarks, stream_remarks
 from aerodb.views.watching import watched_remarks
 from tests.unit.rules.scenes import CLUSTER, Scene, healthy, possible, snapshot_of, with_instance
@@ -177,3 +179,24 @@ def test_lag_is_counted_from_the_one_that_takes_writes() -> None:
     scene = with_instance(watched(), "n2", position=behind)
     assert primary_of(Observed(facts=scene)) == scene["n1"]
     assert [lag_bytes(scene[name], Observed(facts=scene)) for name in ("n2", "n3")] == [1000, 0]
+
+
+def test_of_one_that_is_not_seen_nothing_but_that_is_said() -> None:
+    """Its standing names the role in which it was last seen, which is no claim; why it is not seen is one line."""
+    why = ("process: nobody answers at the socket",)
+    scene = with_instance(watched(), "n1", state=State.UNREACHABLE, recovery=None, position=None, damage=why)
+    observed = Observed(facts=scene)
+    assert (role_of(scene["n1"]), role_of(scene["n2"]), role_of(healthy()["n1"])) == ("unknown", "standby", "primary")
+    assert role_text("n1", observed) == ("warn", "unknown")
+    assert [box.role for box in draw(WATCHED, observed) if box.name == "n1"] == ["unknown"]
+    said = node_remarks(scene["n1"])
+    assert [each.text for each in said] == ["is not seen, so what it does is unknown: nobody answers at the socket"]
+
+
+def test_one_that_was_promoted_by_hand_is_shown_as_what_it_runs_as() -> None:
+    """Whatever its standing, or a setting that it keeps, says; and the table has no term that nobody founded."""
+    scene = with_instance(watched(), "n3", recovery=False, attached=None, receiver=None)
+    observed = Observed(facts=scene)
+    assert (scene["n3"].standing.role, role_text("n3", observed)) == ("standby", ("plain", "primary"))
+    assert [each.name for each in aspects(observed)] == ["STATE", "TIMELINE"]
+    assert [each.name for each in aspects(Observed(facts=healthy()))] == ["STATE", "TERM", "TIMELINE"]
