@@ -98,6 +98,7 @@ class Admitting:
         if not control:
             first, port = free_ports(2)
             control = written(HOST, first)
+        _refuse_shared(hosts, control, written(HOST, port))
         self.hosts = hosts
         self._founding = Founding()
         self.cluster = WatchedCluster(
@@ -154,6 +155,17 @@ class Admitting:
             )
             write_private(path, canonical.encode(admitted))
         write_private(layout.configuration, canonical.encode(self.cluster))
+
+
+def _refuse_shared(hosts: tuple[JoiningHost, ...], *services: str) -> None:
+    """Refuse an address at which an agent is, too: where the control plane is on a host that is watched."""
+    for host in hosts:
+        if host.member.agent in services:
+            raise AddressRefused(
+                f"{host.member.agent} would be the control plane's, or its admin UI's, and is the agent's of "
+                f"{host.member.name}: name another by --control",
+                field="control",
+            )
 
 
 def refuse_taken(folder: Path) -> None:

@@ -332,6 +332,15 @@ def test_a_control_plane_is_where_it_can_be_called(control: str) -> None:
         Admitting((), "shop", control)
 
 
+@pytest.mark.parametrize("control", ["127.0.0.1:7401", "127.0.0.1:7400"])
+def test_an_agent_and_the_control_plane_are_not_at_one_address(root: Path, control: str) -> None:
+    """Nor is the admin UI, at the port after it."""
+    join(asked(root, address="127.0.0.1:7401"))
+    with pytest.raises(AddressRefused, match="the agent's of n1"):
+        admitting(root, "n1", control=control)
+    admitting(root, "n1", control="127.0.0.1:7402")
+
+
 def test_a_folder_that_holds_something_stays_as_it_is(root: Path) -> None:
     """A file, a folder with anything in it; an empty one is used."""
     joined(root, "n1")
