@@ -1,5 +1,8 @@
 """Joining and admitting at the command line: a person at a terminal types the cluster's name, or nothing is made."""
 
+import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,10 +41,13 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    """Return a terminal in a folder of its own."""
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    """Yield a terminal in a folder of its own; a command makes its process private, and this one goes on."""
     monkeypatch.chdir(reachable(tmp_path))
-    return Desk(tmp_path, capsys)
+    umask, limits = os.umask(0o077), resource.getrlimit(resource.RLIMIT_CORE)
+    yield Desk(tmp_path, capsys)
+    os.umask(umask)
+    resource.setrlimit(resource.RLIMIT_CORE, limits)
 
 
 def words_after(text: str, line: str) -> str:
