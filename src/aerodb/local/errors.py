@@ -83,6 +83,14 @@ class HolderAbsent(AeroError):
     title = "There is no certificate to renew"
 
 
+class HostsElsewhere(AeroError):
+    """The cluster's nodes are on hosts of their own, and what is made in its folder would not reach them."""
+
+    code = "input.hosts-elsewhere"
+    status = 409
+    title = "The nodes are on other hosts"
+
+
 class ClusterRuns(AeroError):
     """A part of the cluster answers, and must not while its certificates change."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aerodb.kernel.durable import sync_folder, write_durably
 from aerodb.local.certifying import HolderKind, cluster_in, newest_known
-from aerodb.local.errors import ClusterRuns
+from aerodb.local.errors import ClusterRuns, HostsElsewhere
 from aerodb.local.layout import Layout
 from aerodb.protocol.cluster import Cluster
 from aerodb.transport.certificates import Authority
@@ -29,8 +29,15 @@ def replace_authority(root: Path) -> tuple[str, ...]:
     Raises:
         ClusterAbsent: there is no cluster in the folder.
         ClusterRuns: a part of it answers.
+        HostsElsewhere: its nodes' folders are on their own hosts, which would trust the authority before.
     """
     layout, founding = cluster_in(root)
+    if founding.watched:
+        raise HostsElsewhere(
+            f"the nodes of {founding.name} are on hosts of their own, which trust the authority that is there, and are "
+            "given no other by this. Admit them anew, into another folder, once each has made its keys anew",
+            field="folder",
+        )
     _refuse_running(founding)
     authority = Authority(founding.id)
     _put(layout, authority)

@@ -26,12 +26,14 @@ from aerodb.local.errors import (
     FolderIncomplete,
     FolderTaken,
     FolderUnusable,
+    HostsElsewhere,
     JoinAbsent,
     PostgresUnplaced,
     UserAbsent,
 )
 from aerodb.local.joining import awaiting, complete, join, opened
 from aerodb.local.layout import Layout
+from aerodb.local.replacing import replace_authority
 from aerodb.local.told import admission_lines, admitted_lines, asking_lines, completed_lines, joined_lines
 from aerodb.local.up import reopen_or_make
 from aerodb.protocol import canonical
@@ -584,3 +586,11 @@ def test_a_cluster_whose_making_is_killed_is_whole_or_not_there_and_is_named(roo
             seen.add("nothing")
     assert seen == {"whole", "left over", "nothing"}
     assert "admitted/n1.admitted" in files
+
+
+def test_no_new_authority_is_made_behind_the_hosts_backs(shop: Path) -> None:
+    """They would trust the one before, and answer nobody any more: nothing is made, and nothing changes."""
+    before = tree(shop / "shop")
+    with pytest.raises(HostsElsewhere):
+        replace_authority(shop / "shop")
+    assert tree(shop / "shop") == before
