@@ -44,6 +44,6 @@ def test_a_round_finds_nothing(arena: Arena, seed: int) -> None:
 @pytest.mark.parametrize("seed", SEQUENCES)
 def test_a_round_of_sequences_finds_nothing(arena: Arena, seed: int) -> None:
     """Whatever hostile couriers do with what is held, withdrawn and run in its turn, every promise is kept."""
-    played = play(arena, seed, Path("build/attack"), sequences_of)
+    played = play(arena, seed, Path("build/attack/sequences"), sequences_of)
     assert [each for each in played.checked.findings if each.property != "way out"] == [], played.folder
     assert played.acknowledged > 0

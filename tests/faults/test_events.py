@@ -55,8 +55,9 @@ def _postmaster(running: Running, node: str) -> int:
 
 def _crash_and_restart(running: Running) -> None:
     """PostgreSQL crashes and is started by a person; so is its agent, which marks that nobody looked meanwhile."""
+    before = page(running, "n3").last  # It may have been found crashed, before it was first started.
     os.kill(_postmaster(running, "n3"), signal.SIGQUIT)
-    wait_until(lambda: has(running, "n3", Kind.STATE, after="crashed"))
+    wait_until(lambda: has(running, "n3", Kind.STATE, after="crashed", since=before))
     running.api.do("start", "n3")
     wait_until(lambda: has(running, "n3", Kind.CRASH_RECOVERY))
     wait_until(lambda: has(running, "n3", Kind.RESTART))

@@ -157,7 +157,7 @@ def test_the_whole_day(fresh: Running, tmp_path: Path) -> None:
     _found_out_where_it_is_another(fresh, tmp_path / "log")
 
 
-MISTAKEN, REJECTED = "control.gap-mistaken", "gap-named violated"
+MISTAKEN, REJECTED = "control.gap-mistaken", "in-charge holds; gap-named violated"
 
 
 def _mistakes(log: Mapping[str, str], other: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
