@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything that they need: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test floors test-versions test-browser test-observability tour lint explore attack bench docs package test-package release clean
+.PHONY: help install demo test floors test-versions test-browser test-observability tour lint explore attack bench docs package test-package test-hosts release clean
 
 # The first that really runs: a version manager's launcher may be on the PATH for a version that is not in use.
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -97,6 +97,11 @@ test-package: $(STAMP) ## Install the package on a host of its own, with a real 
 	@[ "$$(id -u)" = 0 ] || { echo "It makes hosts of their own: run it as root."; exit 1; }
 	@command -v lintian >/dev/null && command -v man >/dev/null || { apt-get update -q && apt-get install -y -q lintian man-db; }
 	$(RUN) -m pytest -p no:randomly tests/packages
+
+test-hosts: $(STAMP) ## Watch Debian's PostgreSQL on three hosts of their own, by the package, while things go wrong; needs root, and ends in JSON.
+	@[ "$$(id -u)" = 0 ] || { echo "It makes hosts of their own: run it as root."; exit 1; }
+	@command -v ip >/dev/null && command -v nft >/dev/null || { apt-get update -q && apt-get install -y -q iproute2 nftables; }
+	@$(RUN) -m tests.hosts --uv $(UV)
 
 VERSION ?=
 release: $(STAMP) ## Cut the release VERSION=0.1.0: make its golden past, and close its section of the changelog.

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -37,10 +37,16 @@ class Person:
     """One person at a terminal; `show` is called with everything that they see."""
 
     def __init__(
-        self, profile: Path, show: Callable[[str], None], *, colour: bool = True, size: tuple[int, int] = (50, 110)
+        self,
+        profile: Path,
+        show: Callable[[str], None],
+        *,
+        colour: bool = True,
+        size: tuple[int, int] = (50, 110),
+        program: Sequence[str] = (),
     ) -> None:
-        """Use the person's `profile`; the terminal has so many rows and columns."""
-        self._size = size
+        """Use the person's `profile`; the terminal has so many rows and columns. `program` runs AeroDB, if not this."""
+        self._size, self._program = size, program or itself()
         self._environment = {**os.environ, "AERODB_PROFILE": str(profile.resolve()), "TERM": "xterm-256color"}
         if not colour:
             self._environment["NO_COLOR"] = "1"
@@ -51,7 +57,7 @@ class Person:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *self._size, 0, 0))
         process = subprocess.Popen(
-            [*itself(), *arguments],
+            [*self._program, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
