@@ -3,17 +3,18 @@
 The last line is JSON. `lost` counts acknowledged rows that the primary lacks at the end; `longest_gap_ms` is the
 longest time between two acknowledged commits, but for what the story's administrator did to PostgreSQL by hand;
 `steps_undone` and `partitions` are counted; `versions` are those of PostgreSQL. What is printed on the hosts is kept in
-build/hosts.
+build/hosts where it fails.
 """
 
 import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import NoReturn
 
 from aerodb.kernel.postgres.capabilities import MAJORS
 from packages.__main__ import ROOT, package
@@ -65,21 +66,21 @@ def majors() -> list[int]:
 
 def play(major: int, built: Path) -> int:
     """Play the story in this process, which is alone; return the exit code."""
-    shutil.rmtree(LOGS, ignore_errors=True)
-    LOGS.mkdir(parents=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    logs = Path(tempfile.mkdtemp(dir=LOGS))
     begin = time.monotonic()
 
     def say(text: str | None) -> None:
         print(f"{time.monotonic() - begin:6.1f} s  {text}", flush=True)
 
     say(f"Three hosts have PostgreSQL {major}, made by hand; an application writes.")
-    story = Story(Bed(LOGS), major, built)
+    story = Story(Bed(logs), major, built)
     for chapter in CHAPTERS:
         say(chapter.__doc__)
         try:
             chapter(story)
         except AssertionError:
-            print(f"What was shown last:\n{story.shown[-1] if story.shown else 'nothing'}", flush=True)
+            print(f"What was shown last:\n{story.shown[-1] if story.shown else 'nothing'}\nLogs: {logs}", flush=True)
             raise
     story.application.stop()
     gap = longest_gap(story.application.acknowledged, story.database.hands)
@@ -92,18 +93,13 @@ def play(major: int, built: Path) -> int:
         "partitions": len(story.partitions),
         "versions": [story.database.version],
     }
+    shutil.rmtree(logs)
     print(json.dumps(told), flush=True)
     return 0 if not lost and gap < GAP_SECONDS_MAX else 1
 
 
-def _become(command: list[str]) -> NoReturn:
-    """Go on as another program, so that whoever ends this process ends the bed."""
-    os.chdir(ROOT)
-    os.execvp(command[0], command)  # noqa: S606 - no shell is wanted.
-
-
 def main() -> int:
-    """Build the package, and go on alone; return the exit code."""
+    """Build the package, and play the story alone; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.hosts", description=__doc__)
     parser.add_argument("--uv", type=Path, default=ROOT / ".tools/bin/uv", help="uv, which the package is built with")
     parser.add_argument("--package", type=Path, help="a package that is built already")
@@ -118,7 +114,7 @@ def main() -> int:
         return 2
     built = asked.package or package(asked.uv.absolute(), Path("/usr/bin/python3"), ROOT / "dist")
     words = ("--alone", "--package", str(built.absolute()), "--major", str(asked.major or majors()[0]))
-    _become(alone((sys.executable, "-m", "tests.hosts", *words)))
+    return subprocess.run(alone((sys.executable, "-m", "tests.hosts", *words)), cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

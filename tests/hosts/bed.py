@@ -48,9 +48,12 @@ while :; do sleep infinity & wait; done
 
 
 def alone(command: Sequence[str]) -> list[str]:
-    """Return a command such that it can make a bed: with networks, mounts and processes of its own."""
+    """Return a command such that it can make a bed: with networks, mounts and processes of its own.
+
+    It ends with the process that starts it, however that ends, and all that it started with it.
+    """
     spaces = ("--net", "--mount", "--pid", "--ipc", "--uts", "--mount-proc", "--fork", "--kill-child")
-    return ["unshare", *spaces, "--", *command]
+    return ["setpriv", "--pdeathsig", "KILL", "--", "unshare", *spaces, "--", *command]
 
 
 def as_user(user: str) -> tuple[str, ...]:
