@@ -11,6 +11,8 @@ from aerodb.protocol.lsn import Lsn
 
 WATCH_ROLE = "aerodb_watch"
 """The role of PostgreSQL, and the operating system's user, as which an agent logs in that only watches."""
+OVERRIDES = "synchronous_commit of a role or database"
+"""What a survey calls the roles and databases for which synchronous_commit is set to wait for no flush."""
 NOBODY = Candidacy(term=0, node="")
 """What a watched node has promised, and what it knows to be granted: no term has begun."""
 

@@ -15,7 +15,7 @@ import msgspec
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Result
-from aerodb.protocol.watched import Survey, Watched
+from aerodb.protocol.watched import OVERRIDES, Survey, Watched
 from aerodb.rules.watching import taking_writes, watched_of
 
 MAJORS = range(15, 19)
@@ -156,7 +156,12 @@ def _settings(survey: Survey) -> Iterator[Readiness]:
         yield _violated("settings", said, "switch on, and make the standbys anew if it ever crashed")
     if values.get("wal_level") == "minimal":
         yield _violated("settings", "wal_level is minimal: nothing can be streamed", "set it to replica, and restart")
-    if not auto and not unsafe and values.get("wal_level") != "minimal":
+    lower = OVERRIDES in values
+    if lower:
+        said = f"synchronous_commit is set to wait for no flush for {values[OVERRIDES]} role(s) or database(s)"
+        do = "alter role, or alter database, ... reset synchronous_commit; or know that those commits can be lost"
+        yield _violated("settings", said, do)
+    if not auto and not unsafe and not lower and values.get("wal_level") != "minimal":
         yield _holds("settings", "those that proofs would rest on are set in files")
 
 

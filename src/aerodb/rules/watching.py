@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, State
-from aerodb.protocol.watched import Watched
+from aerodb.protocol.watched import OVERRIDES, Watched
 from aerodb.protocol.writes import Writes
 
 SYNCHRONOUS = frozenset({"quorum", "sync"})
@@ -144,4 +144,7 @@ def _serving(node: str, facts: Facts, instance: Instance) -> Writes:
     spare = len(able) - need
     survives = f"survives the loss of {spare} more node{'' if spare == 1 else 's'}"
     waits = f"A commit waits for {need} of {', '.join(able)}."
-    return replace(base, survives=spare, headline=f"acknowledged by {node}, {survives}", details=(waits,))
+    lower = survey is not None and any(each.name == OVERRIDES for each in survey.settings)
+    but = ("Not those of roles or databases whose synchronous_commit is set lower: they wait for none.",)
+    details = (waits, *(but if lower else ()))
+    return replace(base, survives=spare, headline=f"acknowledged by {node}, {survives}", details=details)

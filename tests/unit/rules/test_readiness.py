@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Result
-from aerodb.protocol.watched import SettingSet, Stranger, StreamName, Survey, Watched
+from aerodb.protocol.watched import OVERRIDES, SettingSet, Stranger, StreamName, Survey, Watched
 from aerodb.rules.readiness import Readiness, readiness, stands_between
 from aerodb.views.readiness import readiness_lines
 from tests.unit.rules.scenes import CLUSTER, Scene, healthy, with_instance
@@ -143,3 +143,12 @@ def test_what_is_equal_on_all_that_are_seen_is_said_once() -> None:
         said = texts[texts.index("n2") : texts.index("n3")]
         assert any("PostgreSQL 14.1" in text for text in said)
         assert all(len(text) <= 80 for text in texts)
+
+
+def test_roles_that_wait_for_nothing_stand_in_between() -> None:
+    """And then the settings are not said to hold."""
+    lower = SettingSet(name=OVERRIDES, value="2", place="pg_db_role_setting")
+    found = [each for each in readiness(WATCHED, _scene(replace(READY, settings=(lower,))))["n1"]
+             if each.subject == "settings"]  # fmt: skip
+    assert [each.result for each in found] == [Result.VIOLATED]
+    assert "for 2 role(s) or database(s)" in found[0].said

@@ -11,7 +11,7 @@ from aerodb.protocol.cluster import read_configuration
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.plan import Result
-from aerodb.protocol.watched import Stranger, Watched
+from aerodb.protocol.watched import OVERRIDES, SettingSet, Stranger, Watched
 from aerodb.rules.conditions import conditions
 from aerodb.rules.explain import check_request, explain_unsafe, opened_view
 from aerodb.rules.invariants import Invariant
@@ -200,3 +200,12 @@ def test_one_that_was_promoted_by_hand_is_shown_as_what_it_runs_as() -> None:
     assert (scene["n3"].standing.role, role_text("n3", observed)) == ("standby", ("plain", "primary"))
     assert [each.name for each in aspects(observed)] == ["STATE", "TIMELINE"]
     assert [each.name for each in aspects(Observed(facts=healthy()))] == ["STATE", "TERM", "TIMELINE"]
+
+
+def test_roles_that_wait_for_nothing_are_told_of() -> None:
+    """That a commit waits for a standby is no promise to them."""
+    lower = SettingSet(name=OVERRIDES, value="2", place="pg_db_role_setting")
+    said = writes(WATCHED, _with(watched(), "n1", survey=replace(SURVEY, settings=(lower,)))).details
+    assert said[0] == "A commit waits for 1 of n2, n3."
+    assert "they wait for none" in said[1]
+    assert len(writes(WATCHED, watched()).details) == 1

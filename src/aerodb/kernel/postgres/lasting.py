@@ -13,6 +13,8 @@ import psycopg
 from aerodb.kernel.postgres.errors import PostgresUnreachable, StatementFailed
 
 Connection = psycopg.Connection[dict[str, Any]]
+AGAIN_SECONDS = 0.2
+"""After how long a statement that goes on is cancelled again."""
 
 
 class Lasting:
@@ -21,7 +23,7 @@ class Lasting:
     def __init__(self, connect: Callable[[float], Connection]) -> None:
         """Open nothing yet."""
         self._connect = connect
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._under_way: Connection | None = None
         self._ended = False
 
@@ -42,19 +44,24 @@ class Lasting:
                 raise PostgresUnreachable(f"PostgreSQL does not answer: {error}") from error
             raise StatementFailed(f"PostgreSQL refused: {error}") from error
         finally:
-            with self._lock:
+            with self._changed:
                 self._under_way = None
+                self._changed.notify_all()
 
     def _hold(self, connection: Connection) -> None:
-        with self._lock:
+        with self._changed:
             if self._ended:
                 raise StatementFailed("nothing that takes long is begun: the agent is ending")
             self._under_way = connection
 
     def end(self) -> None:
-        """Cancel the statement under way, and let none begin any more."""
-        with self._lock:
+        """Cancel the statement under way, return once it is over, and let none begin any more.
+
+        It is cancelled again until then: a cancel that comes before the statement was sent is lost.
+        """
+        with self._changed:
             self._ended = True
-            if self._under_way is not None:
+            while self._under_way is not None:
                 with suppress(psycopg.Error):
                     self._under_way.cancel_safe(timeout=5)
+                self._changed.wait(AGAIN_SECONDS)

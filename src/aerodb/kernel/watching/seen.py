@@ -26,7 +26,7 @@ from aerodb.protocol.cluster import Member
 from aerodb.protocol.facts import Instance, Load, Receiver, State
 from aerodb.protocol.keeping import NOTHING_SEEN
 from aerodb.protocol.lsn import Lsn
-from aerodb.protocol.watched import SettingSet, Survey, Watched
+from aerodb.protocol.watched import OVERRIDES, SettingSet, Survey, Watched
 from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 from aerodb.rules.serving import UNSEEN, Serving
 from aerodb.rules.watching import waited_for
@@ -37,7 +37,6 @@ ASKED = (
     *PROOFS, "archive_command", "archive_library", "archive_mode", "data_checksums", "wal_log_hints",
 )  # fmt: skip
 """The settings that are asked for."""
-OVERRIDES = "synchronous_commit of a role or database"
 DISABLED = "(disabled)"
 """What PostgreSQL shows as the archive_command while archive_mode is off, whatever is set."""
 PROCESS, RIGHTS, LOOK_PART = "process", "rights", "look"
