@@ -5,6 +5,7 @@ Pure: no I/O, no clock.
 
 from typing import Any
 
+from aerodb.protocol.facts import Receiver
 from aerodb.protocol.lsn import Lsn
 
 RECEIVING = """
@@ -39,3 +40,12 @@ def is_reading(found: dict[str, Any]) -> bool:
     unread = received is not None and replayed is not None and received > replayed
     reads = found["startup"] is None or found["startup"].casefold() == "walread"
     return bool(found["receiving"] == 0 and unread and reads)
+
+
+def receiver_in(found: dict[str, Any] | None) -> Receiver | None:
+    """Return the WAL receiver that PostgreSQL tells of, or None."""
+    if found is None:
+        return None
+    return Receiver(
+        status=found["status"] or "", upstream=f"{found['host']}:{found['port']}", flushed=parsed_lsn(found["flushed"])
+    )

@@ -28,9 +28,10 @@ from aerodb.kernel.postgres.lasting import Connection, Lasting
 from aerodb.kernel.postgres.patience import OutOfPatience, PatientConnection
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.process import POLL_SECONDS, postmaster
-from aerodb.kernel.postgres.receiving import RECEIVING, has_replayed_all, is_reading, parsed_lsn
+from aerodb.kernel.postgres.receiving import RECEIVING, has_replayed_all, is_reading, parsed_lsn, receiver_in
 from aerodb.kernel.postgres.sending import SENDERS, SERVING, senders_in
 from aerodb.kernel.postgres.settings import IN_FORCE, OWN, SUPERUSER, WATCHED, for_others, own_options, unlike_files
+from aerodb.kernel.postgres.telling import told
 from aerodb.protocol.facts import Load, Receiver, Sender
 from aerodb.protocol.keeping import Keeping
 from aerodb.protocol.lsn import Lsn
@@ -41,21 +42,13 @@ STATEMENT_SECONDS_MAX = 60.0
 """The timeout of the agent's statements, other than those known to take long (`lasting`)."""
 
 LOOK = (
-    """
+    told("""
 select json_build_object(
   'system', (select system_identifier::text from pg_control_system()),
   'version', current_setting('server_version'),
-  'started', to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-  'recovery', pg_is_in_recovery(),
-  'written', case when pg_is_in_recovery() then null else pg_current_wal_flush_lsn()::text end,
-  'timeline', case when pg_is_in_recovery() then null
-                   else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end,
-  'received', pg_last_wal_receive_lsn()::text,
-  'replayed', pg_last_wal_replay_lsn()::text,
-  'receiving', (select count(*) from pg_stat_activity where backend_type = 'walreceiver'),
-  'startup', (select wait_event from pg_stat_activity where backend_type = 'startup'),
-  'receiver', (select json_build_object('status', status, 'host', sender_host, 'port', sender_port,
-                 'flushed', flushed_lsn::text, 'timeline', received_tli) from pg_stat_wal_receiver),
+  'started', :started,
+  :ends
+  :receiver
   'senders', :senders,
   'folder', current_setting('data_directory'),
   'configuration', current_setting('config_file'),
@@ -63,17 +56,10 @@ select json_build_object(
   'filed', (select coalesce(json_object_agg(name, setting), '{}') from (
      select distinct on (name) name, setting from pg_file_settings where name = any(%(watched)s)
      order by name, seqno desc) filed),
-  'overrides', (select count(*) from pg_db_role_setting
-                 where exists (select from unnest(setconfig) s
-                               where s ~* '^synchronous_commit=(off|false|no|0|local|remote_write)')),
+  :overridden
   'keeping', :keeping,
   'load', (select json_build_object(
-     'sessions', count(*) filter (where backend_type = 'client backend' and not own),
-     'longest', coalesce(extract(epoch from max(now() - xact_start)
-                 filter (where backend_type = 'client backend' and not own))::int, 0),
-     'waiting', count(*) filter (where wait_event = 'SyncRep'),
-     'longest_wait', coalesce(extract(epoch from max(clock_timestamp() - query_start)
-                 filter (where wait_event = 'SyncRep'))::int, 0),
+     :sessions
      'checkpoints', count(*) filter (where usename = current_user and state = 'active' and query = 'checkpoint'
                  or backend_type = 'checkpointer' and wait_event is distinct from 'CheckpointerMain'))
      from (select *, coalesce(usename = %(own)s and application_name like 'aerodb %%', false) as own
@@ -82,7 +68,8 @@ select json_build_object(
   'prepared', (select count(*) from pg_prepared_xacts),
   'backups', (select count(*) from pg_stat_progress_basebackup),
   'logical', (select count(*) from pg_replication_slots where slot_type = 'logical')) as found
-""".replace(":senders", SENDERS)
+""")
+    .replace(":senders", SENDERS)
     .replace(":keeping", KEEPING)
     .replace(":settings", IN_FORCE)
 )
@@ -121,14 +108,6 @@ class PostgresSeen(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, Any] | None = None
 
 
-def _receiver(found: dict[str, Any] | None) -> Receiver | None:
-    if found is None:
-        return None
-    return Receiver(
-        status=found["status"] or "", upstream=f"{found['host']}:{found['port']}", flushed=parsed_lsn(found["flushed"])
-    )
-
-
 def _seen(
     found: dict[str, Any], lingering: int, rows: tuple[TermRow, ...] | None, damage: tuple[str, ...]
 ) -> PostgresSeen:
@@ -149,7 +128,7 @@ def _seen(
         replayed=received is None or (replayed is not None and replayed >= received),
         rows=rows,
         damage=damage,
-        receiver=_receiver(found["receiver"]),
+        receiver=receiver_in(found["receiver"]),
         senders=senders_in(found["senders"]),
         settings=for_others(found["settings"], found["filed"], found["own"]),
         filed=found["filed"],

@@ -11,7 +11,7 @@ from typing import Any
 
 from aerodb.errors import writable
 from aerodb.kernel.postgres.keeping import said_of
-from aerodb.kernel.postgres.receiving import has_replayed_all, parsed_lsn
+from aerodb.kernel.postgres.receiving import has_replayed_all, parsed_lsn, receiver_in
 from aerodb.kernel.watching.addresses import Known
 from aerodb.kernel.watching.receivers import (
     named_upstream,
@@ -23,7 +23,7 @@ from aerodb.kernel.watching.receivers import (
 )
 from aerodb.protocol.authority import Position
 from aerodb.protocol.cluster import Member
-from aerodb.protocol.facts import Instance, Load, Receiver, State
+from aerodb.protocol.facts import Instance, Load, State
 from aerodb.protocol.keeping import NOTHING_SEEN
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.watched import OVERRIDES, SettingSet, Survey, Watched
@@ -99,7 +99,7 @@ class Understood:
             quorum=None,
             attached=self._attached() if whole and said["recovery"] else None,  # Once promoted, it keeps it.
             restores=bool(self._setting("restore_command")),
-            receiver=self._receiver() if whole else None,
+            receiver=receiver_in(said["receiver"]) if whole else None,
             replayed=received is None or (replayed is not None and replayed >= received),
             senders=self.senders if whole else (),
             drift=(),
@@ -127,16 +127,6 @@ class Understood:
             return None
         receiving = (self._said["receiver"] or {}).get("timeline")
         return max(receiving or 0, int(self._said["newest"] or "0", 16)) or None
-
-    def _receiver(self) -> Receiver | None:
-        found = self._said["receiver"]
-        if found is None:
-            return None
-        return Receiver(
-            status=found["status"] or "",
-            upstream=f"{found['host']}:{found['port']}",
-            flushed=parsed_lsn(found["flushed"]),
-        )
 
     def _attached(self) -> str | None:
         """Return the upstream that the settings name: a member, or a host and a port; None if they name none."""

@@ -8,22 +8,18 @@ Source: PostgreSQL manual 22.5 (predefined roles), 27.2 (statistics views), 54 (
 
 from aerodb.kernel.postgres.keeping import KEEPING
 from aerodb.kernel.postgres.sending import SENDERS
+from aerodb.kernel.postgres.telling import told
 
-_BASIC = """
+_BASIC = told("""
   'monitors', pg_has_role(current_user, 'pg_read_all_stats', 'usage')
               and pg_has_role(current_user, 'pg_read_all_settings', 'usage'),
   'more', (select rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls
              from pg_roles where rolname = current_user),
   'system', (select system_identifier::text from pg_control_system()),
   'version', current_setting('server_version'),
-  'started', to_char(pg_postmaster_start_time() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-  'recovery', pg_is_in_recovery(),
-  'written', case when pg_is_in_recovery() then null else pg_current_wal_flush_lsn()::text end,
-  'timeline', case when pg_is_in_recovery() then null
-                   else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end,
-  'received', pg_last_wal_receive_lsn()::text,
-  'replayed', pg_last_wal_replay_lsn()::text,
-  'checkpoint', (select redo_lsn::text from pg_control_checkpoint())"""
+  'started', :started,
+  :ends
+  'checkpoint', (select redo_lsn::text from pg_control_checkpoint())""")
 
 BASIC = f"select json_build_object({_BASIC}) as found"
 """What everybody may ask. `more` tells whether the role may do more than watch."""
@@ -39,28 +35,18 @@ SIGNS = """(select json_build_object(
 """What in the database shows that something else manages it."""
 
 LOOK = (
-    """
+    told("""
 select json_build_object(:basic,
   'newest', (select max(left(name, 8)) filter (where name ~ '^[0-9A-F]{24}$') from pg_ls_waldir()),
-  'receiving', (select count(*) from pg_stat_activity where backend_type = 'walreceiver'),
-  'startup', (select wait_event from pg_stat_activity where backend_type = 'startup'),
-  'receiver', (select json_build_object('status', status, 'host', sender_host, 'port', sender_port,
-                 'flushed', flushed_lsn::text, 'timeline', received_tli) from pg_stat_wal_receiver),
+  :receiver
   'senders', :senders,
   'folder', current_setting('data_directory'),
   'settings', (select json_object_agg(name, json_build_object('value', setting, 'source', source,
                  'file', sourcefile, 'line', sourceline)) from pg_settings where name = any(%(settings)s)),
-  'overrides', (select count(*) from pg_db_role_setting
-                 where exists (select from unnest(setconfig) s
-                               where s ~* '^synchronous_commit=(off|false|no|0|local|remote_write)')),
+  :overridden
   'keeping', :keeping,
   'load', (select json_build_object(
-     'sessions', count(*) filter (where backend_type = 'client backend' and not own),
-     'longest', coalesce(extract(epoch from max(now() - xact_start)
-                 filter (where backend_type = 'client backend' and not own))::int, 0),
-     'waiting', count(*) filter (where wait_event = 'SyncRep'),
-     'longest_wait', coalesce(extract(epoch from max(clock_timestamp() - query_start)
-                 filter (where wait_event = 'SyncRep'))::int, 0),
+     :sessions
      'checkpoints', count(*) filter (where backend_type = 'checkpointer'
                  and wait_event is distinct from 'CheckpointerMain'))
      from (select *, coalesce(usename = current_user and application_name like 'aerodb %%', false) as own
@@ -72,7 +58,8 @@ select json_build_object(:basic,
   'tablespaces', (select coalesce(json_agg(spcname order by spcname), '[]') from pg_tablespace
                    where spcname not in ('pg_default', 'pg_global')),
   'signs', :signs) as found
-""".replace(":basic", _BASIC.replace("%", "%%"))
+""")
+    .replace(":basic", _BASIC.replace("%", "%%"))
     .replace(":senders", SENDERS)
     .replace(":keeping", KEEPING)
     .replace(":signs", SIGNS)
