@@ -85,16 +85,17 @@ def test_no_secret_is_said(shared: Running) -> None:
 
 
 def test_a_daemon_says_that_it_ends(shared: Running) -> None:
-    """The signal is named."""
+    """The signal is named; and a log that holds anything is verified once more before it is sealed."""
+    lapsing = shared.api.ask("fence", "n3", for_="n1").request
     process, before = shared.stage.process("control"), len(said(shared, "control"))
     process.send_signal(signal.SIGTERM)
     wait_until(lambda: process.poll() is not None)
     since = said(shared, "control")[before:]
     shared.stage.start_control()
     shared.stage.wait_for("control")
-    # A log that holds anything is verified once more before it is sealed.
-    assert [line["event"] for line in since] == ["ending", "log verified"]
-    assert since[0]["signal"] == "SIGTERM"
+    assert (since[0]["event"], since[0]["signal"]) == ("ending", "SIGTERM")
+    assert since[-1]["event"] == "log verified"
+    assert [line["event"] for line in since if line.get("request") == lapsing] == ["request lapsed"]
 
 
 def test_text_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
