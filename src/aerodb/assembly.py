@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from aerodb import __version__, private, tracing
 from aerodb.logs import Form, configure, say
 
@@ -65,13 +67,14 @@ def gate(folder: Path) -> int:
     return 1 if why else 0
 
 
-def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: Form) -> int:
+def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, unit: str, log_format: Form) -> int:
     """Run the agent of the node in `folder` until a signal.
 
     SIGTERM ends the agent alone, and PostgreSQL goes on; SIGINT says that the host goes down, and stops PostgreSQL
     cleanly first. Either way no order is taken any more, and the operation under way ends and is answered first.
     Unless `leave_down`, PostgreSQL starts with it, as the node's configuration and standing allow; `as_it_stands` lets
-    a primary start too. Where the node is only watched its agent has no hands, and PostgreSQL is left to its owner.
+    a primary start too. `unit` is the unit of the service manager that PostgreSQL is started in; empty: none. Where the
+    node is only watched its agent has no hands, and PostgreSQL is left to its owner.
     """
     from aerodb.kernel.memory import have_one_arena
     from aerodb.kernel.node import read_node
@@ -85,7 +88,8 @@ def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: For
     say("started", version=__version__, cluster=node.cluster.name)
     tracing.configure("aerodb-agent", node.cluster.name, node.name)
     if node.watched is None:
-        _act(node, ending, leave_down=leave_down, as_it_stands=as_it_stands)
+        own = msgspec.structs.replace(node, unit=unit)
+        _act(own, ending, leave_down=leave_down, as_it_stands=as_it_stands)
     else:
         _watch(node, ending)
     tracing.finish()

@@ -63,9 +63,13 @@ class Host:
         """Have systemd do something with the agents and the control plane."""
         self.guest.does("systemctl", verb, *(f"aerodb-agent@{name}" for name in NODES), "aerodb-control")
 
+    def typing(self, *words: str) -> tuple[str, ...]:
+        """Return the command by which the operator types one of the package's, and confirms it."""
+        return ("/usr/lib/aerodb/bin/python3", "-I", "-c", TYPING, f"{SHOP}/operator", *words)
+
     def types(self, *words: str) -> str:
         """Have the operator type a command of the package, and confirm it; return what they see."""
-        return self.guest.does("/usr/lib/aerodb/bin/python3", "-I", "-c", TYPING, f"{SHOP}/operator", *words)
+        return self.guest.does(*self.typing(*words))
 
     def status(self) -> str:
         """Return the first line of what the package's `aerodb status` says."""

@@ -16,20 +16,28 @@ from tests.packages.host import NODES, PROFILE, SHOP, Host
 
 UNITS = ("aerodb-agent@.service", "aerodb-watch@.service", "aerodb-control.service", "aerodb-log-witness.service")
 AGENTS = tuple(f"aerodb-agent@{name}" for name in NODES)
+SERVERS = tuple(f"aerodb-postgres@{name}.service" for name in NODES)
+WITHOUT_A_UNIT = "ExecStart=\\nExecStart=/usr/bin/aerodb agent --folder ${AERODB_FOLDER}\\n"
+MAY_START = """
+import sys
+from pathlib import Path
+from aerodb.kernel.postgres.place import Place
+from aerodb.kernel.postgres.unit import may_start
+print(may_start(Place(name="n1", home=Path("/"), host="", port=1, quorum=1, data_nodes=(), unit=sys.argv[1])))
+"""
 
 
 @contextmanager
-def drop_in(host: Host, text: str) -> Iterator[None]:
-    """Change a line of the agents' unit for as long as the block runs."""
-    folder = host.guest.path("/etc/systemd/system/aerodb-agent@.service.d")
-    name = "/etc/systemd/system/aerodb-agent@.service.d"
+def drop_in(host: Host, text: str, unit: str = "aerodb-agent@.service") -> Iterator[None]:
+    """Change lines of a unit for as long as the block runs."""
+    name = f"/etc/systemd/system/{unit}.d"
     host.guest.does("mkdir", "-p", name)
     host.guest.does("sh", "-c", f"printf '[Service]\\n{text}\\n' > {name}/test.conf && systemctl daemon-reload")
     try:
         yield
     finally:
         host.guest.does("sh", "-c", f"rm -r {name} && systemctl daemon-reload")
-        assert not folder.exists()
+        assert not host.guest.path(name).exists()
 
 
 def other_version(package: Path, folder: Path, version: str) -> Path:
@@ -152,12 +160,24 @@ print(calls.getresponse().status)
 # What ends an agent, and what that does to PostgreSQL ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["restart", "stop", "kill"])
+def test_postgresql_runs_in_a_unit_of_its_own(host: Host) -> None:
+    """Each server is the main process of its unit, as PostgreSQL's account, with no right to gain any."""
+    for server, (name, pid) in zip(SERVERS, host.postmasters().items(), strict=True):
+        assert host.main_pid(server) == pid
+        assert host.guest.does("cat", f"/proc/{pid}/cgroup").endswith(f"/{server}"), name
+        status = host.guest.does("cat", f"/proc/{pid}/status")
+        assert f"Uid:\t{host.guest.does('id', '-u', 'postgres')}\t" in status
+        assert "CapBnd:\t0000000000000000\n" in status
+        assert "NoNewPrivs:\t1\n" in status
+
+
+@pytest.mark.parametrize("verb", ["restart", "stop", "kill", "kill all"])
 def test_what_ends_an_agent_leaves_postgresql_alone(host: Host, verb: str) -> None:
-    """Restarted, stopped, or killed at once: the same processes of PostgreSQL go on, and so do commits."""
+    """Restarted, stopped, or killed at once, with all of its unit: PostgreSQL's processes go on, and so do commits."""
     before = host.postmasters()
-    if verb == "kill":
-        host.guest.does("systemctl", "kill", "--kill-whom=main", "--signal=KILL", *AGENTS)
+    if verb.startswith("kill"):
+        whom = "all" if verb == "kill all" else "main"
+        host.guest.does("systemctl", "kill", f"--kill-whom={whom}", "--signal=KILL", *AGENTS)
         wait_until(lambda: host.is_active(AGENTS[0]) == "failed", "the end of an agent that was killed")
     else:
         host.guest.does("systemctl", verb, *AGENTS)
@@ -170,14 +190,77 @@ def test_what_ends_an_agent_leaves_postgresql_alone(host: Host, verb: str) -> No
     assert host.postmasters() == before
 
 
-@pytest.mark.parametrize("mode", ["control-group", "mixed"])
-def test_killmode_is_what_keeps_it_alive(host: Host, mode: str) -> None:
-    """With systemd's default, or its usual advice, a restart of one agent takes its PostgreSQL with it."""
+def test_its_unit_is_what_keeps_it_alive_whatever_the_agents_says(host: Host) -> None:
+    """With systemd's default for the agent's unit, PostgreSQL goes on; in the agent's control group it does not."""
     before = host.postmasters()["n3"]
-    with drop_in(host, f"KillMode={mode}"):
+    with drop_in(host, "KillMode=control-group"):
         host.guest.does("systemctl", "restart", AGENTS[2])
-        wait_until(lambda: host.postmasters()["n3"] not in {"", before}, "another PostgreSQL of n3")
+        host.wait_for_writes()
+        assert host.postmasters()["n3"] == before
+    with drop_in(host, f"{WITHOUT_A_UNIT}KillMode=control-group"):
+        host.guest.does("systemctl", "restart", AGENTS[2])
+        host.wait_for_writes()
+        assert "EXECUTED on n3" in host.types("restart", "n3", "--reason", "into the agent's control group")
+        shared = host.postmasters()["n3"]
+        assert shared not in {"", before}
+        host.guest.does("systemctl", "restart", AGENTS[2])
+        wait_until(lambda: host.postmasters()["n3"] not in {"", shared}, "another PostgreSQL of n3")
     host.guest.does("systemctl", "restart", AGENTS[2])
+    host.wait_for_writes()
+    assert "EXECUTED on n3" in host.types("restart", "n3", "--reason", "back into its unit")
+    assert host.main_pid(SERVERS[2]) == host.postmasters()["n3"] != ""
+
+
+def test_a_drop_in_under_its_name_confines_postgresql(host: Host) -> None:
+    """What an administrator asks of systemd for one server holds from its next start on, and for no other."""
+    with drop_in(host, "LimitNOFILE=4321", SERVERS[2]):
+        assert "EXECUTED on n3" in host.types("restart", "n3", "--reason", "a limit")
+        limits = {name: host.guest.does("cat", f"/proc/{pid}/limits") for name, pid in host.postmasters().items()}
+    assert {name for name, said in limits.items() if "4321" in said} == {"n3"}
+    host.wait_for_writes()
+
+
+def test_a_start_that_fails_leaves_no_unit_and_can_be_asked_again(host: Host) -> None:
+    """The outcome ends with what PostgreSQL said; once it is mended, the next start is as any other."""
+    settings = f"{SHOP}/nodes/n3/postgres/conf/postgresql.conf"
+    assert "EXECUTED on n3" in host.types("stop", "n3", "--reason", "to break it")
+    assert host.is_active(SERVERS[2]) == "inactive"
+    host.guest.does("sh", "-c", f"cp -p {settings} /root/kept && echo shared_buffers = 4TB >> {settings}")
+    failed = host.guest.run(*host.typing("start", "n3", "--reason", "broken"))
+    assert failed.returncode != 0
+    assert "not executed" in failed.stdout.lower()
+    assert "could not map anonymous shared memory" in failed.stdout
+    assert host.guest.does("systemctl", "show", "--property=LoadState", "--value", SERVERS[2]) == "not-found"
+    host.guest.does("cp", "-p", "/root/kept", settings)
+    assert "EXECUTED on n3" in host.types("start", "n3", "--reason", "mended")
+    host.wait_for_writes()
+
+
+def test_a_start_under_way_in_a_unit_is_not_called_over(host: Host) -> None:
+    """Whether PostgreSQL may yet come to run is asked of systemd; where it does not answer, it may."""
+
+    def may_start(unit: str, *environment: str) -> str:
+        return host.guest.does("env", *environment, "/usr/lib/aerodb/bin/python3", "-I", "-c", MAY_START, unit)
+
+    waits = ("--property=ExecStartPre=sleep 3600", "--no-block", "--collect")
+    host.guest.does("systemd-run", "--unit=late.service", *waits, "true")
+    assert may_start("late.service") == "True"
+    host.guest.does("systemctl", "stop", "late.service")
+    assert may_start("late.service") == "False"
+    assert may_start(SERVERS[0]) == "True"
+    assert may_start("late.service", "PATH=/nowhere") == "True"
+    assert may_start("") == "False"
+
+
+def test_postgresql_that_is_stopped_by_its_unit_ends_cleanly_and_stays_down(host: Host) -> None:
+    """By hand, past AeroDB: its agent says that it is down, nothing starts it, and a person's request does."""
+    host.guest.does("systemctl", "stop", SERVERS[2])
+    assert not host.postmasters()["n3"]
+    log = host.guest.path(f"{SHOP}/nodes/n3/postgres/run/postgres.log").read_text(encoding="utf-8")
+    assert log.rstrip().endswith("database system is shut down")
+    assert log.rpartition(" shutdown request")[0].endswith("received fast")
+    assert host.guest.run("systemctl", "start", SERVERS[2]).returncode != 0
+    assert "EXECUTED on n3" in host.types("start", "n3", "--reason", "it was stopped by hand")
     host.wait_for_writes()
 
 
@@ -264,16 +347,23 @@ def test_a_log_witness_runs_by_its_unit(host: Host) -> None:
 # The host goes down ---------------------------------------------------------------------------------------------------
 
 
-def test_a_host_that_goes_down_shuts_postgresql_down_and_comes_back_as_its_standings_say(host: Host) -> None:
-    """Every PostgreSQL ends cleanly before the host does; then the standbys start with it, and the primary waits."""
+@pytest.mark.parametrize("agents", ["running", "stopped"])
+def test_a_host_that_goes_down_shuts_postgresql_down_and_comes_back_as_its_standings_say(
+    host: Host, agents: str
+) -> None:
+    """Every PostgreSQL ends cleanly before the host does; then the standbys start with it, and the primary waits.
+
+    So it does where no agent runs that could end it.
+    """
     host.guest.does("systemctl", "enable", *AGENTS, "aerodb-control")
+    if agents == "stopped":
+        host.guest.does("systemctl", "stop", *AGENTS)
+        assert all(host.postmasters().values())
     host.guest.power_off()
     for name in NODES:
         log = host.guest.path(f"{SHOP}/nodes/{name}/postgres/run/postgres.log").read_text(encoding="utf-8")
         assert log.rstrip().endswith("database system is shut down")
-        assert log.rpartition(" shutdown request")[0].endswith(
-            "received fast"
-        )  # The agent's; systemd's last one is smart.
+        assert log.rpartition(" shutdown request")[0].endswith("received fast")
     host.guest.boot()
     wait_until(lambda: all(host.postmasters()[name] for name in ("n2", "n3")), "the standbys, after the boot")
     assert not host.postmasters()["n1"]

@@ -3,6 +3,7 @@
 The assembly is imported when a command runs, never before: the command line itself is a client and nothing more.
 """
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,8 @@ import click
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FOLDER_DEFAULT = Path("aerodb-cluster")
+UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.@-]{0,200}\.service")
+"""A name that systemd takes as it is. Source: systemd.unit(5)."""
 
 
 log_format_option = click.option(
@@ -68,12 +71,23 @@ def _asked(size: dict[str, int | None]) -> dict[str, int]:
     "--as-it-stands", is_flag=True,
     help="Start PostgreSQL also where the node stands as a primary: for whoever has seen that no other was elected.",
 )  # fmt: skip
+@click.option(
+    "--postgres-unit",
+    default="",
+    metavar="UNIT",
+    help="Have systemd run PostgreSQL, in a unit of this name.  [default: it runs in the agent's control group]",
+)
 @log_format_option
-def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, log_format: str) -> int:
+def agent(folder: Path, *, leave_down: bool, as_it_stands: bool, postgres_unit: str, log_format: str) -> int:
     """Run the agent of one node."""
     if leave_down and as_it_stands:
         raise click.UsageError("--leave-down and --as-it-stands exclude each other")
-    return _run("agent", folder=folder, leave_down=leave_down, as_it_stands=as_it_stands, log_format=log_format)
+    if postgres_unit and not UNIT.fullmatch(postgres_unit):
+        raise click.UsageError("--postgres-unit is the name of a service's unit, such as aerodb-postgres@n1.service")
+    return _run(
+        "agent", folder=folder, leave_down=leave_down, as_it_stands=as_it_stands, unit=postgres_unit,
+        log_format=log_format,
+    )  # fmt: skip
 
 
 @click.command()

@@ -89,12 +89,13 @@ def read_node_file(data: bytes) -> NodeFile:
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """The contents of a node's folder."""
+    """The contents of a node's folder, and the unit of the service manager that PostgreSQL is started in ("": none)."""
 
     folder: Path
     file: NodeFile
     cluster: Cluster
     key: Ed25519PrivateKey
+    unit: str = ""
 
     @property
     def name(self) -> str:
@@ -140,7 +141,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
     def place(self) -> "Place":
         """Return where the node's PostgreSQL lives."""
-        return place_of(self.cluster, self.name, Path(self.file.home))
+        place = place_of(self.cluster, self.name, Path(self.file.home))
+        return msgspec.structs.replace(place, unit=self.unit)
 
     def installation(self) -> "Installation":
         """Return PostgreSQL's programs.

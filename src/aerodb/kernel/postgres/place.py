@@ -23,7 +23,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """One instance's name, home folder, address and synchronous policy.
 
     `quorum` is k, the number of standbys that must flush a commit; `data_nodes` are the names of all nodes with data;
-    `addresses` are the networks (CIDR) from which peers and applications may log in.
+    `addresses` are the networks (CIDR) from which peers and applications may log in. `unit` is the unit of the service
+    manager that PostgreSQL is started in; empty: it is started as a process of its own, in its agent's control group.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     quorum: int
     data_nodes: tuple[str, ...]
     addresses: tuple[str, ...] = ("127.0.0.1/32",)
+    unit: str = ""
 
     @property
     def link(self) -> Path:

@@ -1,6 +1,6 @@
 """The postmaster: telling whether it runs, starting it, stopping it, making it reload.
 
-- PostgreSQL survives its agent: pg_ctl puts it into a session of its own.
+- PostgreSQL survives its agent: pg_ctl puts it into a session of its own, or the service manager into its own unit.
 - A stop is finished when the process is gone, a start when PostgreSQL says that it is ready.
 - Every wait is for a condition that is polled often, and is bounded in time.
 
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from aerodb.kernel.postgres import unit
 from aerodb.kernel.postgres.errors import AlreadyRunning, NotRunning, StartFailed, StopUnfinished
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
@@ -25,7 +26,7 @@ START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 60.0
 COLLECTED_SECONDS_MAX = 10.0
 POLL_SECONDS = 0.002
-_STARTERS = {"postgres", "pg_ctl", "setpriv"}
+_STARTERS = {"postgres", "pg_ctl", "setpriv", "systemd-run"}
 _SHUTS_DOWN = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -187,6 +188,8 @@ def survivors(place: Place) -> bool:
 
     A promotion or a start may be under way there although the folder names no living postmaster.
     """
+    if unit.may_start(place):
+        return True
     data = place.data().resolve()
     named = str(data).encode()
     for entry in Path("/proc").iterdir():
@@ -216,16 +219,14 @@ def start(installation: Installation, place: Place) -> None:
     if unseen:
         raise AlreadyRunning(f"PostgreSQL of {place.name} may run already: {unseen}")
     wait_until(lambda: _collected(place), COLLECTED_SECONDS_MAX)
-    options = shlex.join(given(place, place.data()))  # pg_ctl hands the options to a shell.
     place.log.touch(exist_ok=True)
     if installation.account:
         os.chown(place.log, *installation.account.owner)
-    begin, data = place.log.stat().st_size, place.data()
-    # pg_ctl passes folder and log to a shell in double quotes, where characters of a path could be special: so none is.
-    log = os.path.relpath(place.log.parent.resolve() / place.log.name, data)
-    installation.run(
-        "pg_ctl", "start", "-W", "-s", "-D", ".", "-l", log, "-o", options, timeout_seconds=30, folder=data
-    )
+    begin = place.log.stat().st_size
+    if place.unit:
+        unit.start(installation, place)
+    else:
+        _start_detached(installation, place)
     born = wait_until(lambda: postmaster(place) is not None or _ended(place, begin), 10)
     ready = born and _becomes_ready(place)
     gone = postmaster(place) is None
@@ -235,6 +236,21 @@ def start(installation: Installation, place: Place) -> None:
             f"PostgreSQL of {place.name} is not ready: {_log_end(place, begin)}",
             executed="not executed" if never else "unknown",
         )
+
+
+def _start_detached(installation: Installation, place: Place) -> None:
+    """Have pg_ctl start PostgreSQL, in a session of its own.
+
+    Raises:
+        CommandFailed: it failed.
+    """
+    data = place.data()
+    options = shlex.join(given(place, data))  # pg_ctl hands the options to a shell.
+    # pg_ctl passes folder and log to a shell in double quotes, where characters of a path could be special: so none is.
+    log = os.path.relpath(place.log.parent.resolve() / place.log.name, data)
+    installation.run(
+        "pg_ctl", "start", "-W", "-s", "-D", ".", "-l", log, "-o", options, timeout_seconds=30, folder=data
+    )
 
 
 def _becomes_ready(place: Place) -> bool:
