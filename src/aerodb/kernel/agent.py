@@ -34,6 +34,7 @@ from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.invariants import RULES
 from aerodb.rules.policy import remembered
+from aerodb.rules.reach import held_to, reached
 from aerodb.rules.serving import Serving, refused_as_primary, refused_as_standby
 from aerodb.rules.view import noted_of
 
@@ -126,7 +127,8 @@ class Agent:
         if postgres is None:
             return None
         standing = self._store.standing
-        return postgres.look(standing, noted_of(self.cluster, self._node.name, standing))
+        seen = postgres.look(standing, noted_of(self.cluster, self._node.name, standing))
+        return held_to(seen, standing, self._store.reach)
 
     @property
     def trail(self) -> tuple[JournalMark, ...]:
@@ -189,15 +191,26 @@ class Agent:
         )
 
     def remember(self, facts: Facts) -> None:
-        """Note durably what facts show of the policy that the node serves under, unless an operation is under way."""
+        """Note durably what facts show of the policy that the node serves under, unless an operation is under way.
+
+        And how far its WAL has been.
+        """
+        self._note_reach(facts)
         if remembered(facts, self.cluster.quorum) == facts.standing:
             return
         with self._turns.taking:  # No operation begins meanwhile.
             if not self._turns.busy:
                 self._remember(facts)
 
+    def _note_reach(self, facts: Facts) -> None:
+        reach = reached(self._store.reach, facts.instance)
+        if reach is not None:
+            with suppress(OSError):  # A full disk: what was noted before is as true as it was.
+                self._store.write_reach(reach)
+
     def _remember(self, facts: Facts) -> Facts:
         """Return the facts with the standing that goes with them, which is then the durable one."""
+        self._note_reach(facts)
         if facts.standing != self._store.standing:
             return facts  # They are older than the standing; the next look shows what there is to note.
         standing = remembered(facts, self.cluster.quorum)

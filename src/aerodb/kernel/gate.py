@@ -13,9 +13,11 @@ from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
 from aerodb.kernel.postgres.reading import read_control_file
 from aerodb.kernel.postgres.settings import differing, expected, upstream_in
+from aerodb.kernel.postgres.waldump import end_of_wal
 from aerodb.kernel.store import Store
 from aerodb.logs import say
 from aerodb.rules.gate import Files, Starts, refusal
+from aerodb.rules.reach import PUT_BACK, is_put_back
 
 
 def refused(node: Node, starts: Starts | None = None) -> str:
@@ -66,11 +68,20 @@ def files_of(node: Node, store: Store) -> Files:
             copied=(data / "backup_label").exists(),
             attached=upstream_in(standing),
             unfinished=unfinished,
-            identity=read_identity(data),
+            identity=_identity(installation, data, store),
             drift=_drift(installation, place, data, standing),
         )
     except (OSError, ValueError, AeroError):
         return nothing
+
+
+def _identity(installation: Installation, data: Path, store: Store) -> str | None:
+    """Return the data folder's identity; PUT_BACK where its WAL ends before what was noted of it, or cannot be read."""
+    identity, noted = read_identity(data), store.reach
+    if noted is None or noted.folder != identity:
+        return identity
+    _, end = end_of_wal(installation, data, read_control_file(installation, data))
+    return PUT_BACK if is_put_back(noted, identity, end) else identity
 
 
 def _drift(installation: Installation, place: Place, data: Path, standing: str) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""What one agent keeps: its standing, its journal of requests, and what it saw of the audit log.
+"""What one agent keeps: its standing, its journal of requests, how far its WAL has been, and what it saw of the log.
 
 - Every write is durable before it returns; nothing is kept anywhere else.
 - The standing only rises, and only this process writes it: a standing on disk that it did not write is an error.
@@ -25,6 +25,7 @@ from aerodb.protocol.facts import Facts, FactsOne, FactsTwo, facts_in_two, lifte
 from aerodb.protocol.formats import Format, MadeLater
 from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import check_usable
+from aerodb.rules.reach import Reach
 
 ENDED_BYTES, STANDING_BYTES = 64 << 10, 256 << 10
 """The space reserved for an outcome, and for a standing, which holds the histories of all terms."""
@@ -117,6 +118,9 @@ class Store:
             self._seen = (
                 canonical.decode(seen.read_bytes(), LogSeen) if seen.exists() else LogSeen(size=0, checkpoint="")
             )
+            self._reach_path = folder / "reach.json"
+            reach = self._reach_path.read_bytes() if self._reach_path.exists() else None
+            self._reach = None if reach is None else canonical.decode(reach, Reach)
             self._begun = {path.name.removesuffix(".begun.json") for path in self._journal.glob("*.begun.json")}
             self._crossed = {path.name.removesuffix(".crossed") for path in self._journal.glob("*.crossed")}
             self._ended = {path.name.removesuffix(".ended.json") for path in self._journal.glob("*.ended.json")}
@@ -200,6 +204,21 @@ class Store:
     def _remember(self, seen: LogSeen) -> None:
         write_durably(self._folder / "checkpoint.json", canonical.encode(seen))
         self._seen = seen
+
+    @property
+    def reach(self) -> Reach | None:
+        """Return how far the WAL of a data folder was noted to have been; None: nothing was noted yet."""
+        return self._reach
+
+    def write_reach(self, reach: Reach) -> None:
+        """Note durably how far the WAL of a data folder has been.
+
+        Raises:
+            OSError: the disk refused; what was noted before stays.
+        """
+        with self._lock:
+            write_durably(self._reach_path, canonical.encode(reach))
+            self._reach = reach
 
     @property
     def requests(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ import msgspec
 from aerodb.protocol.authority import Standing
 from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 from aerodb.rules.position import is_of
+from aerodb.rules.reach import PUT_BACK
 
 Starts = Literal["no", "standby", "standing"]
 """What starts together with its host: nothing, only a standby, or the node in its standing's role."""
@@ -59,7 +60,10 @@ def refusal(starts: Starts, node: str, standing: Standing, files: Files) -> str:
     if files.control is None:
         return f"the control file of {node} cannot be read"
     if not is_of(standing, files.identity):
-        return f"the data folder in use on {node} is another than the one that its standing is of"
+        other = "an earlier state of the data folder was put back on {}: its WAL ends before what was noted of it"
+        if files.identity != PUT_BACK:
+            other = "the data folder in use on {} is another than the one that its standing is of"
+        return other.format(node)
     if standing.role == "primary":
         return _refused_as_primary(starts, node, standing, files)
     return _refused_as_standby(node, standing, files)

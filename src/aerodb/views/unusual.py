@@ -12,6 +12,7 @@ from aerodb.protocol.facts import Facts, Instance, State, Unfinished
 from aerodb.protocol.keeping import NOTHING_SEEN
 from aerodb.rules.conditions import Condition, sender_condition, slot_condition, state_condition
 from aerodb.rules.position import is_of, said
+from aerodb.rules.reach import PUT_BACK
 from aerodb.rules.replaying import below, nearly_full, sized, stalled, wal_is_gone
 from aerodb.rules.versions import untaken
 from aerodb.rules.watching import watched_of
@@ -139,7 +140,12 @@ def _instance_remarks(facts: Facts, instance: Instance) -> list[Unusual]:
         text = f"has settings that its agent did not write: {', '.join(instance.drift)}"
         found.append(("bad", text, Condition.DRIFT))
     if own and standing.role != "witness" and not is_of(standing, instance.identity):
-        text = "has a data folder in use that is not the one it remembers: reclone it"
+        text = (
+            "has an earlier state of its data folder in use, without WAL that it has held, and may have acknowledged: "
+            "reclone it"
+            if instance.identity == PUT_BACK
+            else "has a data folder in use that is not the one it remembers: reclone it"
+        )
         found.append(("bad", text, Condition.FOLDER))
     if position is not None and position.owed is not None:
         owed = position.owed

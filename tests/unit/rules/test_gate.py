@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from aerodb.protocol.authority import Candidacy, Standing
 from aerodb.rules.gate import IN_RECOVERY, Files, Starts, refusal
+from aerodb.rules.reach import PUT_BACK
 from aerodb.rules.standing import genesis
 
 PRIMARY = genesis("n1", "n1", witness=False, folder="a")
@@ -34,6 +35,7 @@ REFUSED: dict[str, tuple[Starts, Standing, Files]] = {
     "stands to follow nobody": ("standby", replace(STANDBY, upstream=None), AS_STANDBY),
     "settings name n3": ("standby", STANDBY, replace(AS_STANDBY, attached="n3")),
     "another than the one": ("standing", STANDBY, replace(AS_STANDBY, identity="b")),
+    "an earlier state of the data folder": ("standing", PRIMARY, replace(AS_PRIMARY, identity=PUT_BACK)),
     "changed behind the agent's back on n1: synchronous_standby_names": (
         "standing",
         PRIMARY,

@@ -1,0 +1,31 @@
+"""How far a node's WAL has been is durable, and a damaged note is an error, never none."""
+
+from pathlib import Path
+
+import pytest
+
+from aerodb.kernel.errors import StandingUnreadable
+from aerodb.kernel.store import Store
+from aerodb.protocol.lsn import Lsn
+from aerodb.rules.reach import Reach
+from aerodb.rules.standing import genesis
+
+STANDING = genesis("n1", "n1", witness=False, folder="a")
+
+
+def test_what_was_noted_is_there_for_the_next_agent(tmp_path: Path) -> None:
+    """None at first; then the last that was written, whatever became of the process."""
+    store = Store.create(tmp_path / "state", STANDING)
+    assert store.reach is None
+    for lsn in (5, 9):
+        store.write_reach(Reach(folder="a", lsn=Lsn(lsn)))
+    assert Store(tmp_path / "state").reach == store.reach == Reach(folder="a", lsn=Lsn(9))
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"folder":"a"}', b'{"folder":"a","lsn":"x"}'])
+def test_a_damaged_note_is_an_error(tmp_path: Path, data: bytes) -> None:
+    """Taken for none, it would let a folder be put back unseen."""
+    Store.create(tmp_path / "state", STANDING)
+    (tmp_path / "state" / "reach.json").write_bytes(data)
+    with pytest.raises(StandingUnreadable):
+        Store(tmp_path / "state")
