@@ -18,6 +18,7 @@ import msgspec
 
 from aerodb.protocol.ahead import Held
 from aerodb.protocol.authority import Branch, Candidacy, Followed, Owed, Position, Standing
+from aerodb.protocol.carrying import Carrying, LogicalSlot
 from aerodb.protocol.events import STRANGER_AT, Kind
 from aerodb.protocol.facts import (
     Commit,
@@ -73,7 +74,8 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Owed: _fields("term lsn", ""),
     Instance: _fields(
         "system version state recovery position lineage quorum attached restores receiver replayed senders shutdown "
-        "load commits commits_since checkpoint identity unused started stopping served origin keeping files",
+        "load commits commits_since checkpoint identity unused started stopping served origin keeping files "
+        "carrying",
         "folder drift damage",
     ),
     SettingsFiles: _fields("loaded", "faults drift pending low"),
@@ -93,6 +95,8 @@ CLASSES: dict[type[msgspec.Struct], dict[str, Class]] = {
     Replay: _fields("paused unreplayed_bytes conflicts", ""),
     Capacity: _fields(" ".join(Capacity.__struct_fields__), ""),
     Slot: _fields("kind active lost held_bytes", "name"),
+    Carrying: _fields("copies logical slots_keep_bytes_max archive_mode archives_by", "asks_slot"),
+    LogicalSlot: _fields("failover synced temporary invalid confirmed", "name database plugin"),
     Wal: _fields("size_bytes begin", ""),
     Volume: _fields("size_bytes free_bytes", ""),
     Commit: _fields("lsn", "xid time"),

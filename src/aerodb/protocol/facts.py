@@ -5,15 +5,16 @@ node works. Pure: no I/O, no clock.
 """
 
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import msgspec
 
 from aerodb.protocol.ahead import Held
 from aerodb.protocol.authority import Branch, Position, Standing
+from aerodb.protocol.carrying import Carrying
 from aerodb.protocol.epoch import EPOCH_FIRST
 from aerodb.protocol.formats import Format
-from aerodb.protocol.keeping import NOTHING_SEEN, Keeping
+from aerodb.protocol.keeping import NOTHING_SEEN, Keeping, quietly_kept
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.watched import Watched, quietly_watched
 
@@ -171,13 +172,23 @@ class InstanceOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return next((said.partition(": ")[2] for said in self.damage if said.partition(": ")[0] == part), None)
 
 
-class Instance(InstanceOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One PostgreSQL instance: what version 1 of a report says of it, and its settings files.
+class InstanceTwo(InstanceOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One PostgreSQL instance, as version 2 of a report has it: with its settings files.
 
     `files` is left out where PostgreSQL does not run or does not say, and of a node that reported in version 1.
     """
 
     files: SettingsFiles | msgspec.UnsetType = msgspec.UNSET
+
+
+class Instance(InstanceTwo, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One PostgreSQL instance: what version 2 of a report says of it, and what of it a successor must have too.
+
+    `carrying` is for people: no verdict rests on it. It is left out where PostgreSQL does not run or does not say, and
+    of a node that reported in an earlier version.
+    """
+
+    carrying: Carrying | msgspec.UnsetType = msgspec.UNSET
 
 
 UNDER_WAY = "it is under way: "
@@ -225,7 +236,7 @@ class FactsTwo(FactsOne, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `configuration` the last of them; none are named where it has only version 1. `epoch` is that of the last of them.
     """
 
-    instance: Instance | None
+    instance: InstanceTwo | None
     versions: tuple[str, ...] = ()
     epoch: int = EPOCH_FIRST
 
@@ -252,9 +263,13 @@ class Facts(FactsTwo, frozen=True, kw_only=True, forbid_unknown_fields=True):
     and of no other: then the standing is none of the node's own.
     """
 
+    instance: Instance | None
     held: Held | msgspec.UnsetType = msgspec.UNSET
     seen_for: tuple[SeenFor, ...] | msgspec.UnsetType = msgspec.UNSET
     watched: Watched | msgspec.UnsetType = msgspec.UNSET
+
+
+InstanceEarlier = TypeVar("InstanceEarlier", InstanceOne, InstanceTwo)
 
 
 def lifted_facts(earlier: FactsOne) -> Facts:
@@ -267,16 +282,18 @@ def lifted_facts(earlier: FactsOne) -> Facts:
 def facts_in_one(facts: Facts, rules: str) -> FactsOne:
     """Return facts in the words of version 1, for whoever judges by these `rules`: what it cannot say is left out."""
     said = {name: getattr(facts, name) for name in FactsOne.__struct_fields__}
-    instance = facts.instance and InstanceOne(
-        **{name: getattr(facts.instance, name) for name in InstanceOne.__struct_fields__}
-    )
-    return FactsOne(**{**said, "rules": rules, "instance": instance})
+    return FactsOne(**{**said, "rules": rules, "instance": _narrowed(facts.instance, InstanceOne)})
 
 
 def facts_in_two(facts: Facts, rules: str) -> FactsTwo:
     """Return facts in the words of version 2, for whoever judges by these `rules`: what it cannot say is left out."""
     said = {name: getattr(facts, name) for name in FactsTwo.__struct_fields__}
-    return FactsTwo(**{**said, "rules": rules})
+    return FactsTwo(**{**said, "rules": rules, "instance": _narrowed(facts.instance, InstanceTwo)})
+
+
+def _narrowed(instance: Instance | None, form: type[InstanceEarlier]) -> InstanceEarlier | None:
+    """Return what an earlier version of a report can say of an instance."""
+    return instance and form(**{name: getattr(instance, name) for name in form.__struct_fields__})
 
 
 class ReportOne(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -371,8 +388,9 @@ def structural(facts: Facts) -> Facts:
         checkpoint=None if instance.state is State.RUNNING else instance.checkpoint,
         unused=(),
         damage=tuple(said.partition(": ")[0] for said in instance.damage),
-        keeping=_settled(instance.keeping),
+        keeping=quietly_kept(instance.keeping),
         files=_unread(instance.files),
+        carrying=msgspec.UNSET,
     )
     return msgspec.structs.replace(facts, instance=quiet)
 
@@ -380,12 +398,3 @@ def structural(facts: Facts) -> Facts:
 def _unread(files: SettingsFiles | msgspec.UnsetType) -> SettingsFiles | msgspec.UnsetType:
     """Return what the settings files hold, without when they were read: a reload by hand is no other state."""
     return msgspec.structs.replace(files, loaded="") if isinstance(files, SettingsFiles) else files
-
-
-def _settled(keeping: Keeping) -> Keeping:
-    """Return what a node keeps without what moves while it merely works."""
-    replay = keeping.replay and msgspec.structs.replace(keeping.replay, unreplayed_bytes=0, conflicts=0)
-    slots = keeping.slots and tuple(
-        msgspec.structs.replace(slot, held_bytes=None, active=False) for slot in keeping.slots
-    )
-    return msgspec.structs.replace(keeping, replay=replay, slots=slots, wal=None, volume=None, unlogged=None)

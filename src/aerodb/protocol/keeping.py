@@ -74,3 +74,12 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 NOTHING_SEEN = Keeping()
 """What is known of a node that nobody looked into."""
+
+
+def quietly_kept(keeping: Keeping) -> Keeping:
+    """Return what a node keeps without what moves while it merely works."""
+    replay = keeping.replay and msgspec.structs.replace(keeping.replay, unreplayed_bytes=0, conflicts=0)
+    slots = keeping.slots and tuple(
+        msgspec.structs.replace(slot, held_bytes=None, active=False) for slot in keeping.slots
+    )
+    return msgspec.structs.replace(keeping, replay=replay, slots=slots, wal=None, volume=None, unlogged=None)

@@ -4,6 +4,7 @@ Pure: no I/O, no clock.
 """
 
 from aerodb.protocol.facts import Facts, State
+from aerodb.rules.carrying import bound_of, carried_over, carrying_of, taken_over
 from aerodb.rules.replaying import ahead, hold_ups, nearly_full, sized
 from aerodb.rules.view import View
 
@@ -17,20 +18,29 @@ def work_in_progress(view: View) -> tuple[str, ...]:
     parts = (
         (load.prepared_transactions, "prepared transaction(s) stay prepared across the change"),
         (load.backups, "running backup(s) will fail"),
-        (load.logical_slots, "logical slot(s) stay on this node and are not carried over"),
     )
     return tuple(f"{count} {what}." for count, what in parts if count)
 
 
+def logical_slots(view: View) -> tuple[str, ...]:
+    """Say how many logical slots of the target nobody can read while it is down."""
+    instance = view.own.facts.instance
+    count = instance.load.logical_slots if instance and instance.load else 0
+    return (f"{count} logical slot(s) stay on {view.node}: nobody can read them while it is down.",) if count else ()
+
+
 def before_a_shutdown(view: View) -> tuple[str, ...]:
     """Say what stopping the target interrupts, and what will delay it."""
-    return (*work_in_progress(view), *held_up(view), *promoted_by_hand(view))
+    return (*work_in_progress(view), *logical_slots(view), *held_up(view), *promoted_by_hand(view))
 
 
 def before_a_demotion(view: View) -> tuple[str, ...]:
     """Say what a demotion interrupts, what will delay it, what stays behind, and what the successor lacks."""
     return (
-        *before_a_shutdown(view),
+        *carried_over(view, view.argument("for")),
+        *work_in_progress(view),
+        *held_up(view),
+        *promoted_by_hand(view),
         *pinning(view, view.node, view.own.facts),
         *unlogged(view),
         *short_of_room(view, view.argument("for")),
@@ -40,7 +50,7 @@ def before_a_demotion(view: View) -> tuple[str, ...]:
 def before_a_promotion(view: View) -> tuple[str, ...]:
     """Say what the promotion does not carry over, and what stays behind on other nodes."""
     behind = (note for name, peer in view.peers.items() for note in pinning(view, name, peer.facts))
-    return (*unlogged(view), *escaping(view), *behind, *short_of_room(view, view.node))
+    return (*taken_over(view), *unlogged(view), *escaping(view), *behind, *short_of_room(view, view.node))
 
 
 def held_up(view: View) -> tuple[str, ...]:
@@ -71,9 +81,11 @@ def pinning(view: View, node: str, facts: Facts) -> tuple[str, ...]:
         f"{count} {kind}" for kind in ("physical", "logical") if (count := sum(each.kind == kind for each in slots))
     )
     held = max((each.held_bytes or 0 for each in slots), default=0)
+    own = view.own.facts.instance.keeping.slots if view.own.facts.instance else None
+    none = node != view.node and own is not None and not {each.name for each in own} & {each.name for each in slots}
     return (
-        f"Replication slots stay on {node} ({kinds}): they keep {sized(held)} of WAL now, and more as its WAL grows, "
-        f"until they are used or dropped there{'' if node == view.node else '; ' + view.node + ' has none of them'}.",
+        f"Replication slots stay on {node} ({kinds}): they keep {sized(held)} of WAL now, and more as its WAL grows"
+        f"{bound_of(facts)}, until they are used or dropped there{f'; {view.node} has none of them' if none else ''}.",
     )
 
 
@@ -124,10 +136,17 @@ def promoted_by_hand(view: View) -> tuple[str, ...]:
 
 
 def upstream_state(view: View) -> tuple[str, ...]:
-    """Say if the upstream's PostgreSQL does not run, so that there is nothing to stream from yet."""
+    """Say if there is nothing to stream from yet: the upstream does not run, or lacks the slot that it is asked for."""
     upstream = view.argument("upstream")
     peer = view.peers.get(upstream)
     instance = peer.facts.instance if peer else None
+    carrying, slots = carrying_of(view.own.facts), instance.keeping.slots if instance else None
+    asked = carrying.asks_slot if carrying else ""
+    if asked and slots is not None and asked not in {each.name for each in slots if each.kind == "physical"}:
+        return (
+            f"{upstream} has no slot {asked}, which {view.node} asks for (primary_slot_name): {view.node} RECEIVES "
+            "NOTHING, and flushes for no commit, until that slot is made there, or the setting taken out.",
+        )
     if instance is None or instance.state is State.RUNNING:
         return ()
     return (f"PostgreSQL on {upstream} is {instance.state}: there is nothing to stream from until it runs.",)

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from aerodb.protocol.carrying import Carrying
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Result
 from aerodb.protocol.watched import OVERRIDES, Survey, Watched
+from aerodb.rules.carrying import Fate, carrying_of, copy_text, fate
 from aerodb.rules.watching import taking_writes, watched_of
 
 MAJORS = range(15, 19)
@@ -40,7 +42,13 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
 def readiness(cluster: Cluster, facts: Mapping[str, Facts]) -> dict[str, tuple[Readiness, ...]]:
     """Return, by node, what stands between watching the cluster and taking charge of it."""
-    return {name: tuple(_of_node(name, facts.get(name), facts)) for name in cluster.data_nodes}
+    return {
+        name: (
+            *_of_node(name, facts.get(name), facts),
+            *_carried(name, {each: facts.get(each) for each in cluster.data_nodes}),
+        )
+        for name in cluster.data_nodes
+    }
 
 
 def stands_between(found: Mapping[str, tuple[Readiness, ...]]) -> int:
@@ -77,7 +85,7 @@ def _of_node(name: str, own: Facts | None, facts: Mapping[str, Facts]) -> Iterat
     yield from _streams(name, instance, watched, facts)
     yield from _settings(watched.survey)
     yield _managers(watched.survey)
-    yield from _kept(instance, watched.survey)
+    yield from _kept(watched.survey)
     for sentence in watched.unseen:
         yield _unknown("not seen", sentence, "look yourself: the agent has no right to")
 
@@ -172,7 +180,7 @@ def _managers(survey: Survey) -> Readiness:
     return _holds("sole manager", "no Patroni, repmgrd, Pacemaker or pg_auto_failover is seen on the host")
 
 
-def _kept(instance: Instance, survey: Survey) -> Iterator[Readiness]:
+def _kept(survey: Survey) -> Iterator[Readiness]:
     """Judge what a new copy of the data, a switchover, and the way back of a former primary would meet."""
     if survey.tablespaces is None:
         yield _unknown("tablespaces", "not seen", "look yourself: \\db+")
@@ -187,7 +195,6 @@ def _kept(instance: Instance, survey: Survey) -> Iterator[Readiness]:
         yield _violated("pg_wal", "it lies outside the data folder", "say where it is to lie on every node")
     else:
         yield _holds("pg_wal", "it lies in the data folder")
-    yield _slots(instance, survey)
     if survey.rewindable is None:
         yield _unknown("way back", "neither data checksums nor wal_log_hints are seen", "look yourself")
     elif survey.rewindable:
@@ -203,14 +210,44 @@ def _kept(instance: Instance, survey: Survey) -> Iterator[Readiness]:
         yield _holds("archive", f"archive_mode is {survey.archiving}")
 
 
-def _slots(instance: Instance, survey: Survey) -> Readiness:
-    if survey.logical_slots is None:
-        return _unknown("logical slots", "not seen", "look yourself: pg_replication_slots")
-    if not survey.logical_slots:
-        return _holds("logical slots", "none")
-    names = ", ".join(survey.logical_slots)
-    if _major(instance.version) < SLOTS_KEPT_FROM:
+def _carried(name: str, facts: Mapping[str, Facts | None]) -> Iterator[Readiness]:
+    """Judge what a successor would have of a watched node's logical slots; `facts` are those of all data nodes."""
+    own = facts[name]
+    watched, instance = watched_of(own) if own else None, own.instance if own else None
+    if own is None or instance is None or instance.state is not State.RUNNING or not watched or not watched.survey:
+        return
+    named, carrying = watched.survey.logical_slots, carrying_of(own)
+    if named is None:
+        yield _unknown("logical slots", "not seen", "look yourself: pg_replication_slots")
+    elif carrying is not None and instance.recovery:
+        yield _copies(carrying)
+    elif not named:
+        yield _holds("logical slots", "none")
+    elif _major(instance.version) < SLOTS_KEPT_FROM:
         do = f"below {SLOTS_KEPT_FROM} no standby has them: make them anew after each switchover, or know it"
-        return _violated("logical slots", f"they would be lost with a switchover: {names}", do)
-    do = "see that each is a failover slot that the standbys synchronise"
-    return _unknown("logical slots", f"whether a successor would have them is not judged: {names}", do)
+        yield _violated("logical slots", f"they would be lost with a switchover: {', '.join(named)}", do)
+    elif carrying is None:
+        do = "see that each is a failover slot that the standbys synchronise"
+        yield _unknown("logical slots", f"whether a successor would have them is not judged: {', '.join(named)}", do)
+    else:
+        yield _copied(name, carrying, {each: said for each, said in facts.items() if each != name})
+
+
+def _copies(carrying: Carrying) -> Readiness:
+    """Say of a standby which copies it has; what they are worth is judged where their originals are."""
+    said = [f"{each.name} ({copy_text(each)})" for each in carrying.logical]
+    return _holds("logical slots", ", ".join(said) or "none")
+
+
+def _copied(name: str, carrying: Carrying, others: Mapping[str, Facts | None]) -> Readiness:
+    """Judge whether each of the primary's slots has a ready copy on every other node."""
+    told = [(slot.name, fate(slot, name, other, facts)) for slot in carrying.logical for other, facts in others.items()]
+    failing = [(slot, each) for slot, each in told if each.fate is not Fate.READY]
+    if not failing:
+        names = ", ".join(each.name for each in carrying.logical)
+        return _holds("logical slots", f"every other node has a ready copy: {names}")
+    said = "; ".join(f"{slot}: {each.why}" for slot, each in failing)
+    do = "make each a failover slot, and let the standbys synchronise it (sync_replication_slots); or know it"
+    if all(each.fate is Fate.UNKNOWN for _, each in failing):
+        return _unknown("logical slots", said, do)
+    return _violated("logical slots", said, do)

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from aerodb.audit.comparison import comparison_text
 from aerodb.protocol.api import Agreement, Comparison
+from aerodb.protocol.carrying import Carrying, LogicalSlot
 from aerodb.protocol.facts import Facts, Instance, Load, State
+from aerodb.rules.carrying import copy_text
 from aerodb.rules.replaying import sized
 from aerodb.rules.watching import role_of, watched_of
 from aerodb.rules.writes import WAIT_SECONDS
@@ -197,10 +199,18 @@ def _kept_facts(instance: Instance) -> dict[str, Remark]:
     texts = {
         "Free space": volume and f"{sized(volume.free_bytes)} of {sized(volume.size_bytes)}",
         "pg_wal": wal and sized(wal.size_bytes),
-        "Slots": f"{len(slots)}, which keep {held}" if slots else "none" if slots == () else None,
+        "Slots": f"{len(slots)}, which keep {held}{_bound(instance)}" if slots else "none" if slots == () else None,
         "Unlogged relations": None if unlogged is None else str(unlogged),
     }
     return {name: UNKNOWN if text is None else ("plain", text) for name, text in texts.items()}
+
+
+def _bound(instance: Instance) -> str:
+    """Return up to how much WAL each slot may keep; empty where that is not told."""
+    if not isinstance(instance.carrying, Carrying):
+        return ""
+    most = instance.carrying.slots_keep_bytes_max
+    return ", without a bound" if most is None else f", {sized(most)} each at most"
 
 
 def _waiting(load: Load) -> Remark:
@@ -209,6 +219,20 @@ def _waiting(load: Load) -> Remark:
     return ("warn" if long else "plain"), f"{load.waiting_commits}" + (
         f", {load.longest_wait_seconds} s" if long else ""
     )
+
+
+def _logical(instance: Instance, load: Load) -> str:
+    """Return a node's logical slots by name; of a standby's with what each is worth there."""
+    carrying = instance.carrying
+    if not isinstance(carrying, Carrying):
+        return str(load.logical_slots)
+    if not instance.recovery:
+        return ", ".join(f"{each.name}{_valid(each)}" for each in carrying.logical) or "0"
+    return ", ".join(f"{each.name} ({copy_text(each)})" for each in carrying.logical) or "0"
+
+
+def _valid(slot: LogicalSlot) -> str:
+    return f" (invalid: {slot.invalid})" if slot.invalid else ""
 
 
 def _load_facts(instance: Instance, *, own: bool) -> dict[str, Remark]:
@@ -224,5 +248,5 @@ def _load_facts(instance: Instance, *, own: bool) -> dict[str, Remark]:
         "Commits waiting": _waiting(load),
         "Prepared transactions": ("plain", str(load.prepared_transactions)),
         "Backups running": ("plain", str(load.backups)),
-        "Logical slots": ("plain", str(load.logical_slots)),
+        "Logical slots": ("plain", _logical(instance, load)),
     }

@@ -14,6 +14,7 @@ from aerodb.past.speaking import named
 from aerodb.protocol.ahead import AFTER, read_earlier
 from aerodb.protocol.plan import Plan, Result, Verdict
 from aerodb.protocol.words import words_of
+from aerodb.rules.carrying import IS_LOST, MAY_BE_LOST, SLOT
 from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.invariants import RULES, name_of
 from aerodb.views.invariants import different, statement_of
@@ -108,7 +109,7 @@ def sheet(plan: Plan, digest: str, *, redacted: bool = False) -> Sheet:
         weights=(outage(plan.notes), _loss(plan), _undone(plan)),
         effects_title=EFFECTS if plan.accepted else (WOULD if look else ASKED),
         effects=plan.effects,
-        to_know=tuple(each for each in plan.notes if each not in writes),
+        to_know=tuple(each for each in plan.notes if each not in (*writes, *slot_notes(plan.notes))),
         failing=failing,
         foreseen=foreseen,
         foreseen_said=_foreseen_said(plan, len(foreseen)),
@@ -170,9 +171,24 @@ def _held_said(held: int) -> str:
     return f"{held} invariant holds" if held == 1 else f"{held} invariants hold"
 
 
+def slot_notes(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the notes that say what becomes of one logical slot each."""
+    return tuple(each for each in notes if each.startswith(SLOT))
+
+
 def _loss(plan: Plan) -> Weight:
-    style = "good" if plan.loss.claim == "none" else "bad"
-    return Weight("LOSS", style, (plan.loss.statement,), plan.loss.arithmetic)
+    """Return what can be lost: commits, by the plan's own statement, and what readers of logical slots would miss."""
+    said = slot_notes(plan.notes)
+    lost, unsure = (tuple(each for each in said if word in each) for word in (IS_LOST, MAY_BE_LOST))
+    style = "bad" if lost or plan.loss.claim != "none" else "warn" if unsure else "good"
+    headlines = [plan.loss.statement]
+    headlines += [f"LOGICAL SLOTS ARE LOST: {_slots_named(lost)}."] if lost else []
+    headlines += [f"Logical slots may be lost: {_slots_named(unsure)}."] if unsure else []
+    return Weight("LOSS", style, tuple(headlines), (*plan.loss.arithmetic, *said))
+
+
+def _slots_named(notes: tuple[str, ...]) -> str:
+    return ", ".join(each.removeprefix(SLOT).partition(" ")[0] for each in notes)
 
 
 def _undone(plan: Plan) -> Weight:

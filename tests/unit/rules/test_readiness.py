@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from aerodb.protocol.carrying import Carrying, LogicalSlot
 from aerodb.protocol.facts import State
 from aerodb.protocol.plan import Result
 from aerodb.protocol.watched import OVERRIDES, SettingSet, Stranger, StreamName, Survey, Watched
@@ -152,3 +153,41 @@ def test_roles_that_wait_for_nothing_stand_in_between() -> None:
              if each.subject == "settings"]  # fmt: skip
     assert [each.result for each in found] == [Result.VIOLATED]
     assert "for 2 role(s) or database(s)" in found[0].said
+
+
+COPIED = LogicalSlot(
+    name="cdc", database="shop", plugin="pgoutput", failover=True, synced=False, temporary=False, invalid="",
+    confirmed=None,
+)  # fmt: skip
+CARRYING = Carrying(copies=True, logical=(), slots_keep_bytes_max=None, archive_mode="off", archives_by="")
+COPIES: dict[str, tuple[tuple[LogicalSlot, ...] | None, Result]] = {
+    "ready": ((replace(COPIED, synced=True),), Result.HOLDS),
+    "not ready": ((replace(COPIED, synced=True, temporary=True),), Result.VIOLATED),
+    "its own": ((COPIED,), Result.VIOLATED),
+    "none": ((), Result.VIOLATED),
+    "not told": (None, Result.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("state", COPIES)
+def test_logical_slots_are_judged_by_what_every_other_node_has(state: str) -> None:
+    """Ready on all of them holds; one that lacks it is named, and so is one that does not say."""
+    theirs, expected = COPIES[state]
+    scene = _scene(replace(READY, logical_slots=("cdc",)))
+    scene = with_instance(scene, "n1", carrying=replace(CARRYING, logical=(COPIED,)))
+    scene = with_instance(scene, "n3", carrying=replace(CARRYING, logical=(replace(COPIED, synced=True),)))
+    if theirs is not None:
+        scene = with_instance(scene, "n2", carrying=replace(CARRYING, logical=theirs))
+    found = next(each for each in readiness(WATCHED, scene)["n1"] if each.subject == "logical slots")
+    assert found.result is expected
+    assert ("n2" in found.said) == (expected is not Result.HOLDS)
+    assert "n3" not in found.said
+
+
+def test_the_copies_of_a_standby_are_named_with_what_they_are_worth() -> None:
+    """They are judged where their originals are."""
+    survey = {"n2": replace(READY, logical_slots=("cdc",))}
+    scene = {**_scene(), "n2": watched_facts("n2", watched_instance(primary=False, upstream="n1"), survey["n2"])}
+    scene = with_instance(scene, "n2", carrying=replace(CARRYING, logical=(replace(COPIED, synced=True),)))
+    found = next(each for each in readiness(WATCHED, scene)["n2"] if each.subject == "logical slots")
+    assert (found.result, found.said) == (Result.HOLDS, "cdc (a ready copy)")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from aerodb.protocol.authority import Branch, Candidacy, Followed, Owed, Position
+from aerodb.protocol.carrying import Carrying, LogicalSlot
 from aerodb.protocol.facts import Commit, Load, Receiver, Sender, State, Unfinished, UnusedFolder
 from aerodb.protocol.keeping import Capacity, Keeping, Replay, Slot, Volume, Wal
 from aerodb.protocol.lsn import Lsn
@@ -72,6 +73,38 @@ _FULL = Capacity(
 _SLOT = Slot(name="s", kind="physical", active=False, lost=False, held_bytes=3 << 30)
 _COMMITS = tuple(Commit(xid=700 + at, lsn=Lsn(4000 + 100 * at), time=f"2026-01-01T00:00:0{at}Z") for at in range(3))
 
+_SLOTS = tuple(
+    LogicalSlot(name=f"cdc{at}", database="shop", plugin="pgoutput", failover=at != 1, synced=False, temporary=False,
+                invalid="", confirmed=Lsn(4000 + at))
+    for at in range(4)
+)  # fmt: skip
+_ARCHIVING = Carrying(
+    copies=True, logical=(), slots_keep_bytes_max=None, archive_mode="off", archives_by="",
+)  # fmt: skip
+_COPIES = (
+    replace(_SLOTS[0], synced=True),
+    replace(_SLOTS[1], synced=True, temporary=True),
+    replace(_SLOTS[2], synced=True, invalid="wal_removed"),
+    _SLOTS[3],
+)
+
+
+def _carries(before: Carrying, after: Carrying) -> Change:
+    """Return n1 as a primary that carries one thing, and the node itself (everybody else, for n1) with another."""
+
+    def change(scene: Scene, name: str) -> Scene:
+        told = [each for each in scene if scene[each].instance is not None and (each == "n1" or name in (each, "n1"))]
+        for each in told:
+            scene = with_instance(scene, each, carrying=before if each == "n1" else after)
+        return scene
+
+    return change
+
+
+_SLOTTED = replace(
+    _ARCHIVING, logical=_SLOTS, slots_keep_bytes_max=1 << 30, archive_mode="on", archives_by="archive_command"
+)
+
 CHANGES: dict[str, Change] = {
     "as it is": lambda scene, _: scene,
     "silent": _silent,
@@ -117,6 +150,9 @@ CHANGES: dict[str, Change] = {
     "smaller settings": _instance(keeping=Keeping(capacity=replace(_FULL, max_connections=10))),
     "larger settings": _instance(keeping=Keeping(capacity=replace(_FULL, max_connections=900))),
     "slots": _instance(keeping=Keeping(slots=(_SLOT, replace(_SLOT, kind="logical", held_bytes=None)))),
+    "slots and archiving go on in part": _carries(_SLOTTED, replace(_ARCHIVING, logical=_COPIES)),
+    "slots that no version copies": _carries(replace(_SLOTTED, copies=False), replace(_SLOTTED, copies=False)),
+    "slots that it alone tells of": _instance(carrying=_SLOTTED),
     "unlogged": _instance(keeping=Keeping(unlogged=4)),
     "unlogged none": _instance(keeping=Keeping(unlogged=0)),
     "disk full": _instance(keeping=Keeping(volume=Volume(size_bytes=1 << 40, free_bytes=1 << 20))),

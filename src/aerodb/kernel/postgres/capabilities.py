@@ -104,7 +104,7 @@ TABLE: Mapping[Capability, Introduced] = MappingProxyType(
         Capability.SYNC_REPLICATION_SLOTS: Introduced(
             kind="setting",
             since=17,
-            used=UNUSED,
+            used="plans, status and readiness say of each logical slot whether a standby has it, if a person set it up",
             without="a standby cannot have its primary's logical slots: they are lost with the primary",
             manual="runtime-config-replication",
         ),
@@ -118,14 +118,14 @@ TABLE: Mapping[Capability, Introduced] = MappingProxyType(
         Capability.SLOT_SYNCED: Introduced(
             kind="column",
             since=17,
-            used=UNUSED,
+            used="a plan says which of a standby's slots are copies of its primary's, and which are ready",
             without="no slot on a standby is that of its primary",
             manual="view-pg-replication-slots",
         ),
         Capability.SLOT_INVALIDATION: Introduced(
             kind="column",
             since=17,
-            used=UNUSED,
+            used="a plan says why a copy, or its original, cannot be used any more",
             without="only that a slot has lost its WAL is told (wal_status), which every version says",
             manual="view-pg-replication-slots",
         ),

@@ -192,6 +192,7 @@ class Observer:
             origin=self._origin(identity, lineage),
             keeping=self._kept(seen.keeping),
             files=self._files(seen, text),
+            carrying=seen.carrying,
         )
 
     def _files(self, seen: PostgresSeen, standing: str | None) -> SettingsFiles | msgspec.UnsetType:

@@ -21,6 +21,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from aerodb.errors import AeroError
+from aerodb.kernel.postgres.carrying import CARRYING, carrying_in
 from aerodb.kernel.postgres.errors import PostgresUnreachable, ServerForeign, StatementFailed
 from aerodb.kernel.postgres.filed import FILES, LOADED
 from aerodb.kernel.postgres.keeping import CAPACITY, KEEPING, said_of
@@ -32,6 +33,7 @@ from aerodb.kernel.postgres.receiving import RECEIVING, has_replayed_all, is_rea
 from aerodb.kernel.postgres.sending import SENDERS, SERVING, senders_in
 from aerodb.kernel.postgres.settings import IN_FORCE, OWN, SUPERUSER, WATCHED, for_others, own_options, unlike_files
 from aerodb.kernel.postgres.telling import told
+from aerodb.protocol.carrying import Carrying
 from aerodb.protocol.facts import Load, Receiver, Sender
 from aerodb.protocol.keeping import Keeping
 from aerodb.protocol.lsn import Lsn
@@ -58,6 +60,7 @@ select json_build_object(
      order by name, seqno desc) filed),
   :overridden
   'keeping', :keeping,
+  'carrying', :carrying,
   'load', (select json_build_object(
      :sessions
      'checkpoints', count(*) filter (where usename = current_user and state = 'active' and query = 'checkpoint'
@@ -71,6 +74,7 @@ select json_build_object(
 """)
     .replace(":senders", SENDERS)
     .replace(":keeping", KEEPING)
+    .replace(":carrying", CARRYING)
     .replace(":settings", IN_FORCE)
 )
 TERMS = "select coalesce(json_agg(t order by t.term), '[]') as found from aerodb.terms t"
@@ -105,6 +109,7 @@ class PostgresSeen(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: Lsn
     started: str
     keeping: Keeping
+    carrying: Carrying
     files: dict[str, Any] | None = None
 
 
@@ -148,6 +153,7 @@ def _seen(
         checkpoint=Lsn.parse(found["checkpoint"]),
         started=found["started"],
         keeping=said_of(found["keeping"]),
+        carrying=carrying_in(found["carrying"]),
     )
 
 

@@ -9,7 +9,10 @@ Pure: no I/O, no clock.
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from aerodb.errors import writable
+from aerodb.kernel.postgres.carrying import carrying_in
 from aerodb.kernel.postgres.keeping import said_of
 from aerodb.kernel.postgres.receiving import has_replayed_all, parsed_lsn, receiver_in
 from aerodb.kernel.watching.addresses import Known
@@ -31,8 +34,8 @@ from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 from aerodb.rules.serving import UNSEEN, Serving
 from aerodb.rules.watching import waited_for
 
-PROOFS = (*POLICY_SETTINGS, *RECEIVER_SETTINGS)
-"""The settings that proofs would rest on."""
+PROOFS = (*POLICY_SETTINGS, *RECEIVER_SETTINGS, "primary_slot_name")
+"""The settings that proofs would rest on, and the slot that its receiver asks for."""
 ASKED = (
     *PROOFS, "archive_command", "archive_library", "archive_mode", "data_checksums", "wal_log_hints",
 )  # fmt: skip
@@ -109,6 +112,7 @@ class Understood:
             started=said["started"],
             damage=damage,
             keeping=said_of(said["keeping"]) if whole else NOTHING_SEEN,
+            carrying=carrying_in(said["carrying"]) if whole else msgspec.UNSET,
         )
 
     def _position(self) -> Position | None:

@@ -6,6 +6,7 @@
 Source: PostgreSQL manual 22.5 (predefined roles), 27.2 (statistics views), 54 (system views).
 """
 
+from aerodb.kernel.postgres.carrying import CARRYING
 from aerodb.kernel.postgres.keeping import KEEPING
 from aerodb.kernel.postgres.sending import SENDERS
 from aerodb.kernel.postgres.telling import told
@@ -45,6 +46,7 @@ select json_build_object(:basic,
                  'file', sourcefile, 'line', sourceline)) from pg_settings where name = any(%(settings)s)),
   :overridden
   'keeping', :keeping,
+  'carrying', :carrying,
   'load', (select json_build_object(
      :sessions
      'checkpoints', count(*) filter (where backend_type = 'checkpointer'
@@ -62,6 +64,7 @@ select json_build_object(:basic,
     .replace(":basic", _BASIC.replace("%", "%%"))
     .replace(":senders", SENDERS)
     .replace(":keeping", KEEPING)
+    .replace(":carrying", CARRYING)
     .replace(":signs", SIGNS)
 )
 """What a role with pg_monitor may ask. `newest` is the highest timeline of which pg_wal has a segment."""
