@@ -24,9 +24,9 @@ def connect(running: Running, node: str, database: str = "postgres", **options: 
     )
 
 
-def run(running: Running, node: str, statement: str) -> Rows:
+def run(running: Running, node: str, statement: str, database: str = "postgres") -> Rows:
     """Return the rows of one statement, run by the superuser on one node."""
-    with connect(running, node) as connection:
+    with connect(running, node, database) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
 

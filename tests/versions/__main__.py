@@ -21,6 +21,7 @@ FAULTS = (
     "test_traps.py",
     "test_copies.py",
     "test_reload.py",
+    "test_logical_slots.py",
     "test_restart.py",
     "test_own_session.py",
     "test_policy_in_force.py",

@@ -21,7 +21,6 @@ POLICY_SETTINGS = (
 
 RECEIVER_SETTINGS = (
     "primary_conninfo",
-    "primary_slot_name",
     "recovery_target",
     "recovery_target_lsn",
     "recovery_target_name",
@@ -30,7 +29,11 @@ RECEIVER_SETTINGS = (
     "recovery_target_xid",
     "restore_command",
 )
-"""The settings that a proof depends on if the node receives WAL, or must not."""
+"""The settings that a proof depends on if the node receives WAL, or must not.
+
+`primary_slot_name` is none of them: it says what the upstream keeps for the node, and begins no reception. It is the
+DBA's.
+"""
 
 SETTINGS = "settings"
 """The name of the settings as a part of a node's facts; see `aerodb.protocol.facts.Instance.unread`."""
@@ -123,8 +126,8 @@ def receiver_known(view: View) -> Verdict:
     return _set_as_written(view, Invariant.RECEIVER_KNOWN, RECEIVER_SETTINGS, "where WAL comes from")
 
 
-STREAMING_SETTINGS = ("primary_conninfo", "primary_slot_name")
-"""The settings that would start streaming when they are loaded."""
+STREAMING_SETTINGS = ("primary_conninfo",)
+"""The setting that would start streaming when it is loaded."""
 
 
 def settings_loadable(view: View) -> Verdict:

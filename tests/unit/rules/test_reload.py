@@ -61,7 +61,6 @@ def test_it_crosses_and_then_reloads_once() -> None:
         ({"files": replace(FILES, faults=("a.conf line 3: syntax error",))}, Result.VIOLATED, "a.conf line 3"),
         ({"files": replace(FILES, drift=("synchronous_standby_names",))}, Result.VIOLATED, "synchronous_standby_names"),
         ({"drift": ("primary_conninfo",)}, Result.VIOLATED, "from whom it receives"),
-        ({"drift": ("primary_slot_name",)}, Result.VIOLATED, "from whom it receives"),
         (
             {"drift": ("synchronous_standby_names",)},
             Result.HOLDS,

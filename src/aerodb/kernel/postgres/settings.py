@@ -18,6 +18,8 @@ from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 
 SUPERUSER = "aerodb"
 APPLICATION = "app"
+DATABASE = "postgres"
+"""The database to which a standby logs in to copy its upstream's logical slots."""
 AGENT = "agent"
 """The map in pg_ident.conf of the users who may log in as the superuser."""
 WATCHED = (*POLICY_SETTINGS, *RECEIVER_SETTINGS)
@@ -95,10 +97,14 @@ def conninfo_quoted(value: str) -> str:
 
 
 def conninfo(place: Place, host: str, port: int) -> str:
-    """Return the connection string of this node's WAL receiver to an upstream."""
+    """Return the connection string of this node's WAL receiver to an upstream.
+
+    The receiver does not use the database's name; what copies logical slots (from 17 on) does, where a person has set
+    that up. Source: PostgreSQL manual 47.2.3.
+    """
     return (
-        f"host={host} port={port} user={replication_role(place.name)} application_name={place.name} "
-        f"passfile={conninfo_quoted(str(place.passfile))} connect_timeout=5"
+        f"host={host} port={port} user={replication_role(place.name)} dbname={DATABASE} "
+        f"application_name={place.name} passfile={conninfo_quoted(str(place.passfile))} connect_timeout=5"
     )
 
 
@@ -150,7 +156,7 @@ def standing_text(place: Place, upstream: tuple[str, str, int] | None) -> str:
         lines += ["primary_conninfo = ''"]
     else:
         lines += [f"# upstream: {upstream[0]}", f"primary_conninfo = {quoted(conninfo(place, *upstream[1:]))}"]
-    return "\n".join([*lines, "restore_command = ''", "primary_slot_name = ''", ""])
+    return "\n".join([*lines, "restore_command = ''", ""])
 
 
 def upstream_in(text: str) -> str | None:
