@@ -2,7 +2,9 @@
 
 from msgspec.structs import replace
 
+from aerodb.protocol.carrying import Carrying, LogicalSlot
 from aerodb.protocol.facts import Load, State
+from aerodb.protocol.keeping import Keeping, Slot
 from aerodb.views.facts import ALWAYS, FactTable, fact_table
 from aerodb.views.observed import observe_snapshot
 from tests.unit.rules.scenes import CLUSTER, NAMES, Scene, healthy, snapshot_of, with_instance
@@ -74,3 +76,23 @@ def test_a_commit_that_waits_for_a_moment_is_no_deviation() -> None:
 
 def _waits(scene: Scene) -> tuple[str, str]:
     return next(row for row in _table(scene).rows if row.fact == "Commits waiting").values[0]
+
+
+def test_logical_slots_are_named_with_what_each_copy_is_worth() -> None:
+    """The primary's by name, a standby's as copies; and up to how much WAL slots may keep."""
+    slot = LogicalSlot(
+        name="cdc", database="shop", plugin="pgoutput", failover=True, synced=False, temporary=False, invalid="",
+        confirmed=None,
+    )  # fmt: skip
+    here = Carrying(copies=True, logical=(slot,), slots_keep_bytes_max=20 << 30, archive_mode="off", archives_by="")
+    waits = Slot(name="n2", kind="physical", active=True, lost=False, held_bytes=0)
+    scene = with_instance(healthy(), "n1", carrying=here, keeping=Keeping(slots=(waits,)))
+    scene = with_instance(scene, "n2", carrying=replace(here, logical=(replace(slot, synced=True),)))
+    scene = with_instance(scene, "n3", carrying=replace(here, logical=(replace(slot, synced=True, temporary=True),)))
+    rows = _shown(_table(scene))
+    assert rows["Logical slots"] == ("cdc", "cdc (a ready copy)", "cdc (a copy, not ready yet)")
+    assert rows["Slots"][0] == "1, which keep 0 B, 20 GB each at most"
+    lost = replace(here, logical=(replace(slot, invalid="wal_removed"),), slots_keep_bytes_max=None)
+    rows = _shown(_table(with_instance(scene, "n1", carrying=lost)))
+    assert rows["Logical slots"][0] == "cdc (invalid: wal_removed)"
+    assert rows["Slots"][0] == "1, which keep 0 B, without a bound"
