@@ -252,7 +252,7 @@ def _ask(session: Session, profile: Profile, asked: Request) -> tuple[Planned, P
     decision = decision_of(caller, asked.id)
     judging = under(profile, caller, plan.configuration)
     verification.check_recomputed(judging.cluster, plan, planned.plan, decision.snapshot)
-    check_before_signing(profile, caller, asked, decision.snapshot)
+    check_before_signing(profile, caller, plan, decision.snapshot)
     return planned, plan, judging
 
 

@@ -63,7 +63,7 @@ def confirm(session: Session, request: str, *, ssh_agent: bool) -> int:
     if plan.request.operator != profile.operator:
         snapshot = decision_of(caller, request, "?sensitive=1").snapshot
     verification.check_recomputed(judging.cluster, plan, decision.plan, snapshot)
-    check_before_signing(profile, caller, plan.request, snapshot)
+    check_before_signing(profile, caller, plan, snapshot)
     observed = observe(profile.cluster, read(caller.get("/v1/status"), Status)) if _changes(plan) else None
     code = show_and_confirm(session, judging, plan, decision.plan, by_agent=ssh_agent)
     if code == OK and observed is not None:

@@ -26,7 +26,9 @@ from aerodb.cli.session import read
 from aerodb.protocol import canonical
 from aerodb.protocol.api import Agreement, Compared, Comparison, Shown
 from aerodb.protocol.marks import Gap, Mark, stated_mark
-from aerodb.protocol.plan import Request, Snapshot
+from aerodb.protocol.plan import Plan, Snapshot
+from aerodb.rules.explain import failed
+from aerodb.rules.invariants import Invariant
 from aerodb.views.observed import observe_snapshot
 
 FILE = "log-checkpoint"
@@ -166,17 +168,19 @@ def check_log(profile: Profile, caller: Caller, snapshot_text: str | None) -> No
     held(profile, caller, seen_in(profile, snapshot_text)).check()
 
 
-def check_before_signing(profile: Profile, caller: Caller, asked: Request, snapshot_text: str | None) -> None:
-    """Refuse to sign a request by a log that contradicts what was seen, but for the request that settles that.
+def check_before_signing(profile: Profile, caller: Caller, plan: Plan, snapshot_text: str | None) -> None:
+    """Refuse to sign a checked plan by a log that contradicts what was seen, but for the request that settles that.
+
+    That one settles nothing where its target is only watched: its plan is a rejection, to be shown as any other.
 
     Raises:
         LogForked, LogBehind, LogUnverified: see `check_log` and `check_gap`.
     """
-    gap = gap_of(asked)
-    if gap is None:
+    gap, target = gap_of(plan.request), plan.request.target
+    if gap is None or Invariant.IN_CHARGE in failed(plan.verdicts):
         check_log(profile, caller, snapshot_text)
     else:
-        check_gap(profile, caller, asked.target, gap, seen_in(profile, snapshot_text).get(asked.target, ""))
+        check_gap(profile, caller, target, gap, seen_in(profile, snapshot_text).get(target, ""))
 
 
 def seen_in(profile: Profile, snapshot_text: str | None) -> dict[str, str]:

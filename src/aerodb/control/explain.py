@@ -29,6 +29,7 @@ from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest, plan_in
 from aerodb.rules.ahead import over_sentence
 from aerodb.rules.arguments import RequestMalformed
+from aerodb.rules.condition import out_of_charge
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID, check_request, failed, refuse_silent
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.specification import Action
@@ -277,8 +278,7 @@ class Explainer:
         asked = rules_for(newest, action, speaks)
         collected = collect_consistent(self._cluster, self._agents, request.id, asked)
         self._recorder.versions.reported(collected.everyone)
-        self._comparisons.check_request(request, collected.everyone)
-        self._gaps.check(request)
+        self._check_log(request, collected)
         _refuse_apart(newest, action, request, collected)
         refuse_silent(request, collected.snapshot)
         with span("explain", action=request.action, node=request.target):
@@ -287,6 +287,22 @@ class Explainer:
             plan = plan_in(text)
             note(outcome="accepted" if plan.accepted else "rejected")
         return plan, text, collected.snapshot
+
+    def _check_log(self, request: Request, collected: Collected) -> None:
+        """Refuse to plan by a log that contradicts what was seen, but for the request that settles that.
+
+        Whether there is what such a request settles is asked only of a target that answers and that AeroDB is in charge
+        of: one that is silent says nothing of it, and of one that is only watched everything is rejected by its plan.
+
+        Raises:
+            LogForked, LogBehind, GapMistaken.
+        """
+        own = collected.everyone.get(request.target)
+        if own is None or out_of_charge(self._cluster, own.facts):
+            self._comparisons.check(collected.everyone)
+            return
+        self._comparisons.check_request(request, collected.everyone)
+        self._gaps.check(request)
 
     def _version_of(self, target: str, collected: Collected) -> Cluster:
         """Return the version that the target judges by, or the newest where it did not report."""

@@ -3,6 +3,7 @@
 Pure: no I/O, no clock.
 """
 
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, SettingsFiles, State
 from aerodb.protocol.plan import Result, Verdict
 from aerodb.protocol.watched import Watched
@@ -41,11 +42,21 @@ SETTINGS = "settings"
 
 def in_charge(view: View) -> Verdict:
     """Judge whether AeroDB has taken charge of the target; of a node that is only watched it is asked for nothing."""
-    if isinstance(view.own.facts.watched, Watched):
-        return violated(Invariant.IN_CHARGE, f"{view.node} is only watched: its agent has no hands")
-    if view.cluster.watched:
-        return violated(Invariant.IN_CHARGE, f"no term has been founded in {view.cluster.name}, which is only watched")
-    return holds(Invariant.IN_CHARGE, f"AeroDB has taken charge of {view.node}")
+    why = out_of_charge(view.cluster, view.own.facts)
+    return (
+        violated(Invariant.IN_CHARGE, why)
+        if why
+        else holds(Invariant.IN_CHARGE, f"AeroDB has taken charge of {view.node}")
+    )
+
+
+def out_of_charge(cluster: Cluster, facts: Facts) -> str:
+    """Return why AeroDB is not in charge of the node that reports `facts`; empty if it is."""
+    if isinstance(facts.watched, Watched):
+        return f"{facts.node} is only watched: its agent has no hands"
+    if cluster.watched:
+        return f"no term has been founded in {cluster.name}, which is only watched"
+    return ""
 
 
 def configuration_agrees(view: View, *, elects: bool = False) -> Verdict:

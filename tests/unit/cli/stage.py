@@ -76,10 +76,10 @@ def key_bytes(key: Ed25519PrivateKey) -> bytes:
 class Stage:
     """A cluster of three nodes and a witness, its control plane, and the operator alice with her profile folder."""
 
-    def __init__(self, folder: Path, *others: str) -> None:
-        """Found the cluster, and write the profile folder; `others` are operators too."""
+    def __init__(self, folder: Path, *others: str, made: type[MemoryCluster] = MemoryCluster) -> None:
+        """Found the cluster, of the kind `made`, and write the profile folder; `others` are operators too."""
         self.folder = folder
-        self.room = room = MemoryCluster(folder, dict.fromkeys(("alice", *others), Role.OPERATOR))
+        self.room = room = made(folder, dict.fromkeys(("alice", *others), Role.OPERATOR))
         self.cluster, self.log, self.log_key, self.keys = room.cluster, room.log, room.log_key, room.keys
         self.own, self.missing = room.people["alice"], room.silent
         self.sent = list[tuple[str, str, dict[str, str]]]()
@@ -219,9 +219,9 @@ class Stage:
 
 
 @contextmanager
-def stage_in(folder: Path, *others: str) -> Iterator[Stage]:
+def stage_in(folder: Path, *others: str, made: type[MemoryCluster] = MemoryCluster) -> Iterator[Stage]:
     """Yield a stage; its log is closed afterwards."""
-    stage = Stage(folder, *others)
+    stage = Stage(folder, *others, made=made)
     try:
         yield stage
     finally:
