@@ -15,7 +15,8 @@ PAGE = ROOT / "docs" / "security.md"
 NAMED = re.compile(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")
 TRIED_BY = "tried by"
 PARTIES = ("Operator", "Observer and auditor", "Monitor and load balancer", "Control plane", "Agent",
-           "Log witness", "PostgreSQL's superuser", "The network")  # fmt: skip
+           "An agent that only watches", "Whoever carries the files of a join", "Log witness",
+           "PostgreSQL's superuser", "The network")  # fmt: skip
 
 
 def text() -> str:

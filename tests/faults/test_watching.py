@@ -19,6 +19,7 @@ from aerodb.kernel.service import ROUTES
 from aerodb.kernel.watching.session import WatchingSession
 from aerodb.past.speaking import stated
 from aerodb.protocol import canonical
+from aerodb.protocol.events import RUNS_AS
 from aerodb.protocol.facts import Report, State, structural
 from aerodb.protocol.signed import Signed, open_signed
 from aerodb.protocol.watched import WATCH_ROLE, Watched
@@ -139,7 +140,7 @@ def test_receivers_are_known_by_where_they_come_from(
 
         standby.promote()
         second.sees("recovery", "", "no")
-        assert second.events("role") == [("", "", "standby"), ("", "standby", "primary")]
+        assert second.events("role") == [(RUNS_AS, "", "standby"), (RUNS_AS, "standby", "primary")]
         second.sees("timeline", "", "2")
         assert second.agent.refused_as_primary(second.agent.serving()) == ""
         first.sees("sender", "n2", "gone")
@@ -149,7 +150,7 @@ def test_receivers_are_known_by_where_they_come_from(
         standby.start("cluster_name=15/main")
         second.sees("state", "", "running")
         assert len(second.events("restart")) == 1
-        assert second.events("role") == [("", "", "standby"), ("", "standby", "primary")]
+        assert second.events("role") == [(RUNS_AS, "", "standby"), (RUNS_AS, "standby", "primary")]
 
 
 def _made(folder: Path) -> Path:

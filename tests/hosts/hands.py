@@ -13,7 +13,7 @@ ARCHIVE = "/srv/archive"
 SEEN = (
     "nobody looked between its events",
     "(before: streaming async)",
-    "stands as a primary (before: standby)",
+    "PostgreSQL runs as a primary (before: standby)",
     "its WAL is on timeline 3 (before: 2)",
     "PostgreSQL is running (before: unreachable)",
 )

@@ -14,7 +14,7 @@ from aerodb.protocol.facts import Facts
 from aerodb.protocol.marks import Gap, read_mark, stated_mark
 from aerodb.protocol.plan import Plan, Request, Verdict
 from aerodb.rules.arguments import Argument
-from aerodb.rules.condition import in_charge
+from aerodb.rules.charge import in_charge
 from aerodb.rules.foresight import unchanged
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated

@@ -17,7 +17,8 @@ from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Plan, Verdict
 from aerodb.protocol.words import words_of
 from aerodb.rules.arguments import Argument
-from aerodb.rules.condition import in_charge, journal_settled
+from aerodb.rules.charge import in_charge
+from aerodb.rules.condition import journal_settled
 from aerodb.rules.foresight import unchanged
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import RULES, Invariant, holds, violated

@@ -20,7 +20,8 @@ from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import configuration_agrees, in_charge, journal_settled, running_fits, settings_startable
+from aerodb.rules.charge import in_charge
+from aerodb.rules.condition import configuration_agrees, journal_settled, running_fits, settings_startable
 from aerodb.rules.foresight import restarted
 from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant

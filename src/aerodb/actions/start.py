@@ -7,9 +7,9 @@ from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, State
 from aerodb.protocol.plan import Plan, Verdict
+from aerodb.rules.charge import in_charge
 from aerodb.rules.condition import (
     configuration_agrees,
-    in_charge,
     journal_settled,
     policy_known,
     receiver_known,

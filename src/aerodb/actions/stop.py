@@ -7,7 +7,8 @@ from aerodb.protocol.classes import ActionClass
 from aerodb.protocol.cluster import Role
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.plan import Plan, Verdict
-from aerodb.rules.condition import configuration_agrees, in_charge, running_fits, stands_as
+from aerodb.rules.charge import in_charge
+from aerodb.rules.condition import configuration_agrees, running_fits, stands_as
 from aerodb.rules.foreseen import with_standing
 from aerodb.rules.foresight import stopped
 from aerodb.rules.hands import Hands

@@ -23,7 +23,7 @@ from aerodb.protocol.chain import Chain, founded
 from aerodb.protocol.facts import Facts
 from aerodb.protocol.plan import Result
 from aerodb.protocol.writes import Writes
-from aerodb.rules.watching import role_of
+from aerodb.rules.watching import role_of, sees_upstream
 from aerodb.rules.writes import writes
 from aerodb.views.certificates import certificates_text
 from aerodb.views.matrix import matrix_rows
@@ -90,7 +90,8 @@ def status(session: Session, node: str | None, *, actions: bool, sensitive: bool
     else:
         show_status(session.terminal, chain, answer, observed, fault)
         asked = [member.name for member in profile.cluster.members if actions or member.name == node]
-        show_actions(session.terminal, answer, asked)
+        if asked or not profile.cluster.watched:
+            show_actions(session.terminal, answer, asked)
     contradicted = any(each.agreement in (api.Agreement.BEHIND, api.Agreement.FORKED) for each in comparisons)
     if observed.forged or is_foreign(chain, answer) or fault or contradicted:
         return UNVERIFIED
@@ -217,6 +218,8 @@ def _role_cell(facts: Facts, observed: Observed) -> Cell:
     role, upstream = role_of(facts), facts.instance.attached if facts.instance else None
     if role == UNKNOWN[1]:
         return UNKNOWN
+    if role == "standby" and not upstream and not sees_upstream(facts):
+        return ("plain", role)
     if role == "standby":
         return ("plain", f"standby of {upstream}") if upstream else ("warn", "standby of none")
     return ("bad", f"{role}, of {upstream}") if upstream else (ROLE_STYLES[role], role)

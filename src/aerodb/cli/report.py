@@ -20,7 +20,7 @@ from aerodb.cli.verification import read_plan
 from aerodb.protocol.api import Decision, Found, LogEntry
 from aerodb.protocol.timeline import Timeline
 from aerodb.views.incident import HEIGHT, NOT_VERIFIED, WIDTH, Incident, incident, lags_around, moments, steps
-from aerodb.views.lags import LEGEND, NOTHING_SAMPLED
+from aerodb.views.lags import NOTHING_SAMPLED
 
 TIMELINE_RECORDS_MAX = 1_000
 MARKDOWN_SPECIAL = "\\`*_{}[]<>()#+-.!|~"
@@ -53,7 +53,7 @@ def _rendered(found: Incident, name: str, *, html: bool) -> str:
     text = (files("aerodb.cli") / "templates" / name).read_text(encoding="utf-8")
     path, points = steps(found.terms)
     template = _environment(html=html).from_string(text)
-    lag = {"legend": LEGEND, "none": NOTHING_SAMPLED}
+    lag = {"none": NOTHING_SAMPLED}
     return template.render(report=found, path=path, points=points, width=WIDTH, height=HEIGHT, lag=lag) + "\n"
 
 
@@ -88,7 +88,7 @@ def report(session: Session, since: str, until: str, output: Path | None, text: 
     caller = session.connect(profile, READ_TIMEOUT_SECONDS)
     entries, decisions = gathered(caller, since, until)
     seen = read(caller.get(f"/v1/timeline?records={TIMELINE_RECORDS_MAX}"), Timeline)
-    around = moments(seen, entries), lags_around(seen, entries)
+    around = moments(seen, entries, terms=not profile.cluster.watched), lags_around(seen, entries)
     plans = {each.line.request: read_plan(each.plan) for each in decisions if each.plan is not None}
     named = (read_record(entry.record.encode()).configuration for entry in entries)
     chain = chain_of(profile, caller, named)

@@ -10,7 +10,6 @@ from aerodb.cli.session import ClientCommand, Session, json_option, read
 from aerodb.cli.terminal import Cell, Terminal, escape
 from aerodb.protocol.timeline import Entry, Timeline
 from aerodb.views.lags import DIGITS, NOTHING_SAMPLED, picture
-from aerodb.views.lags import LEGEND as LAG_LEGEND
 from aerodb.views.story import (
     EVENTS,
     GAP,
@@ -26,7 +25,8 @@ from aerodb.views.story import (
 )
 from aerodb.views.timeline import sentence, silences
 
-HEAD = ("ORDER", "TERM", "WAL POSITION", "SOURCE", "NUMBER", "WHAT", "CLOCK, NOT TRUSTED")
+TERM = "TERM"
+HEAD = ("ORDER", TERM, "WAL POSITION", "SOURCE", "NUMBER", "WHAT", "CLOCK, NOT TRUSTED")
 ORDERS: dict[str, Cell] = {"start": ("dim", "first"), "after": ("plain", "after"), "uncertain": ("warn", "uncertain")}
 STYLES = {"record": "heading", "event": "plain", "gap": "warn"}
 MARKS = {
@@ -80,9 +80,11 @@ def timeline(
     answer = cut(read(body, Timeline), first, last)
     for name, said in silences(answer).items():
         session.terminal.line(escape(f"{name} {said}"), "bad")
-    _show_lag(session, answer)
+    terms = not session.profile().cluster.watched
+    _show_lag(session, answer, terms=terms)
     if exact:
-        session.terminal.table(HEAD, [_row(entry) for entry in answer.entries])
+        head = HEAD if terms else tuple(each for each in HEAD if each != TERM)
+        session.terminal.table(head, [_row(entry, terms=terms) for entry in answer.entries])
     else:
         _tell(session.terminal, story(answer.entries))
     session.terminal.line(f"audit log: {answer.log_size} records", "dim")
@@ -121,25 +123,26 @@ def _line(line: StoryLine, at: int) -> str:
     return f"{MARKS['uncertain'][at] + ' ' if line.uncertain else ''}{line.node}  {line.said}"
 
 
-def _show_lag(session: Session, answer: Timeline) -> None:
-    """Show the lag and the terms as a picture of characters."""
-    drawn = picture(answer.lags, sorted({each.node for lag in answer.lags for each in lag.standbys}))
+def _show_lag(session: Session, answer: Timeline, *, terms: bool) -> None:
+    """Show the lag, and the terms where there are any, as a picture of characters."""
+    drawn = picture(answer.lags, sorted({each.node for lag in answer.lags for each in lag.standbys}), terms=terms)
     if drawn is None:
         session.terminal.line(NOTHING_SAMPLED, "dim")
         return
     table = {} if session.terminal.draws else DIGITS
-    for line in LAG_LEGEND:
+    for line in drawn.legend:
         session.terminal.line(line.translate(table), "dim")
     for line in drawn.lines:
         session.terminal.line(escape(line.translate(table)))
     session.terminal.line("")
 
 
-def _row(entry: Entry) -> list[Cell]:
+def _row(entry: Entry, *, terms: bool) -> list[Cell]:
     unknown: Cell = ("dim", "-")
+    term: Cell = unknown if entry.term is None else ("plain", str(entry.term))
     return [
         ORDERS[entry.order],
-        unknown if entry.term is None else ("plain", str(entry.term)),
+        *([term] if terms else []),
         unknown if entry.lsn is None else ("plain", str(entry.lsn)),
         ("plain", escape(entry.source)),
         ("dim", str(entry.sequence)),

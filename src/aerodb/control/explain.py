@@ -29,7 +29,7 @@ from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.plan import Plan, Request, Snapshot, plan_digest, plan_in
 from aerodb.rules.ahead import over_sentence
 from aerodb.rules.arguments import RequestMalformed
-from aerodb.rules.condition import out_of_charge
+from aerodb.rules.charge import out_of_charge
 from aerodb.rules.explain import LOOK_ID, REQUEST_ID, check_request, failed, refuse_silent
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.specification import Action

@@ -35,8 +35,8 @@ from aerodb.protocol.procedure import Procedure, ProcedureOrder, ProcedureStep, 
 from aerodb.protocol.writes import Writes
 from aerodb.rules.arguments import RequestMalformed
 from aerodb.rules.explain import LOOK_ID, REASON_CHARACTERS_MAX, peers_of
-from aerodb.rules.invariants import RULES
-from aerodb.rules.procedures import ProcedureGiven, ProcedureKind, kind_named, left_to_walk
+from aerodb.rules.invariants import RULES, Invariant
+from aerodb.rules.procedures import ProcedureGiven, ProcedureKind, ProcedureUnsuited, kind_named, left_to_walk
 from aerodb.rules.ways import ARGUMENTS, Step
 from aerodb.rules.writes import newest_grant
 from aerodb.views.laying import ProcedureGround, held_for, laid_out
@@ -74,6 +74,9 @@ class Procedures:
         _check(kind, nodes, reason)
         for node in nodes.values():
             self._versions.newest.member(node)
+        if self._versions.newest.watched:
+            said = f"{self._versions.newest.name} is only watched: every request of a procedure would be rejected"
+            raise ProcedureUnsuited(said, field="procedure", invariants=(Invariant.IN_CHARGE,))
         executed, searched = self._executed(reason)
         cluster = self._versions.newest
         collected = collect_consistent(cluster, self._agents, LOOK_ID, asked_for(cluster, speaks))

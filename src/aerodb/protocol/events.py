@@ -41,6 +41,8 @@ class Kind(StrEnum):
 
 STRANGER_AT = " at "
 """What stands before the address of a receiver that is no member, in the subject of what is said of it."""
+RUNS_AS = "PostgreSQL"
+"""The subject of the role of a node that is only watched: it stands for nothing, and PostgreSQL runs as something."""
 OBSERVER_FAILED = "observer failed"
 """The subject of a gap in which the observer itself failed; `after` then says how."""
 

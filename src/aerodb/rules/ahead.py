@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from aerodb.protocol.ahead import AFTER, THEN, Earlier, Held, read_earlier, read_later
 from aerodb.protocol.plan import Request, Result, Verdict
+from aerodb.rules.charge import judge_in_charge, out_of_charge
 from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.specification import Action, Foreseen
 from aerodb.rules.view import View
@@ -40,8 +41,8 @@ def foreseen(view: View, action: Action) -> Foreseen | None:
 
 def judged(view: View, action: Action, ahead: Foreseen | None) -> tuple[Verdict, ...]:
     """Return the verdicts on a request: on what is so now and, where it comes after another one, `ahead` too."""
-    now, earlier = action.judge(view), earlier_of(view.request)
-    if ahead is None or earlier is None:
+    now, earlier = judge_in_charge(action, view), earlier_of(view.request)
+    if ahead is None or earlier is None or out_of_charge(view.cluster, view.own.facts):
         return now
     if ahead.view is None:
         return tuple(_blind(verdict, ahead.why) for verdict in now)

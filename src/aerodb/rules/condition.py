@@ -3,10 +3,9 @@
 Pure: no I/O, no clock.
 """
 
-from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, Instance, SettingsFiles, State
 from aerodb.protocol.plan import Result, Verdict
-from aerodb.protocol.watched import Watched
+from aerodb.rules.charge import in_charge
 from aerodb.rules.invariants import RULES, Invariant, holds, unknown, violated
 from aerodb.rules.versions import agreement, contradicts, differ
 from aerodb.rules.view import View
@@ -38,25 +37,6 @@ DBA's.
 
 SETTINGS = "settings"
 """The name of the settings as a part of a node's facts; see `aerodb.protocol.facts.Instance.unread`."""
-
-
-def in_charge(view: View) -> Verdict:
-    """Judge whether AeroDB has taken charge of the target; of a node that is only watched it is asked for nothing."""
-    why = out_of_charge(view.cluster, view.own.facts)
-    return (
-        violated(Invariant.IN_CHARGE, why)
-        if why
-        else holds(Invariant.IN_CHARGE, f"AeroDB has taken charge of {view.node}")
-    )
-
-
-def out_of_charge(cluster: Cluster, facts: Facts) -> str:
-    """Return why AeroDB is not in charge of the node that reports `facts`; empty if it is."""
-    if isinstance(facts.watched, Watched):
-        return f"{facts.node} is only watched: its agent has no hands"
-    if cluster.watched:
-        return f"no term has been founded in {cluster.name}, which is only watched"
-    return ""
 
 
 def configuration_agrees(view: View, *, elects: bool = False) -> Verdict:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.rules.position import is_of
 from aerodb.rules.replaying import nearly_full
-from aerodb.rules.watching import watched_of
+from aerodb.rules.watching import sees_upstream, watched_of
 from aerodb.rules.writes import STREAMING
 
 
@@ -70,14 +70,12 @@ def conditions(facts: Facts) -> dict[str, str]:
 
 def _of_instance(facts: Facts, instance: Instance) -> dict[Condition, bool]:
     standing, position, replay = facts.standing, instance.position, instance.keeping.replay
-    watched = watched_of(facts)
-    own = watched is None  # Of a node that is only watched nothing is remembered, and nothing is asked.
-    named = watched is None or watched.survey is not None  # Whether the settings that name an upstream can be seen.
+    own = watched_of(facts) is None  # Of a node that is only watched nothing is remembered, and nothing is asked.
     follows = standing.role == "standby" and instance.attached is not None
     streams = instance.receiver is not None and instance.receiver.status == STREAMING
     return {
         Condition.POSITION: position is None,
-        Condition.DETACHED: named
+        Condition.DETACHED: sees_upstream(facts)
         and standing.role == "standby"
         and instance.attached is None
         and standing.upstream is None,

@@ -20,6 +20,7 @@ from aerodb.protocol.plan import LaterPlan, Plan, Request, Snapshot, Verdict
 from aerodb.protocol.signed import Signed
 from aerodb.rules.ahead import AGREED, earlier_of, foreseen, foreseen_writes, judged, sequence_notes
 from aerodb.rules.arguments import Given, RequestMalformed, check_argument
+from aerodb.rules.charge import loss_in_charge, notes_in_charge
 from aerodb.rules.foresight import now_said
 from aerodb.rules.invariants import RULES
 from aerodb.rules.second import second_notes
@@ -197,12 +198,12 @@ def explain_unsafe(
         notes=(
             *_writes(now, view, action),
             *sequence_notes(view),
-            *action.notes(view),
+            *notes_in_charge(action, view),
             *second_notes(view, action),
             *untaken(everybody),
             *silent,
         ),
-        loss=action.loss(view),
+        loss=loss_in_charge(action, view),
         commit_point=_filled((action.commit_point,), view)[0],
         failures=tuple(
             " ".join(_filled((failure.when, failure.leaves, failure.then), view)) for failure in action.failures

@@ -12,7 +12,7 @@ Pure: no I/O, no clock.
 import msgspec
 
 from aerodb.protocol.authority import Candidacy, Position, Standing
-from aerodb.protocol.events import STRANGER_AT, JournalMark, Kind, Sighting, Trace, Transition
+from aerodb.protocol.events import RUNS_AS, STRANGER_AT, JournalMark, Kind, Sighting, Trace, Transition
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.watched import Stranger, Watched
 from aerodb.rules.watching import watched_of
@@ -81,7 +81,7 @@ def _watched(facts: Facts, watched: Watched) -> tuple[dict[Key, str], frozenset[
     if instance is None or instance.recovery is None:
         return {}, frozenset()
     recovery = {
-        (Kind.ROLE, ""): "standby" if instance.recovery else "primary",
+        (Kind.ROLE, RUNS_AS): "standby" if instance.recovery else "primary",
         (Kind.RECOVERY, ""): "yes" if instance.recovery else "no",
     }
     if watched.survey is None:  # Its role may not see who receives, and from whom.

@@ -30,6 +30,12 @@ def watched_of(facts: Facts) -> Watched | None:
     return facts.watched if isinstance(facts.watched, Watched) else None
 
 
+def sees_upstream(facts: Facts) -> bool:
+    """Tell whether a node's agent sees from whom PostgreSQL receives; of one that is only watched it may not."""
+    watched = watched_of(facts)
+    return watched is None or watched.survey is not None
+
+
 def role_of(facts: Facts) -> str:
     """Return what a node is: its standing's role; of one that is only watched what its PostgreSQL runs as.
 

@@ -8,6 +8,7 @@ from aerodb.protocol.authority import Candidacy
 from aerodb.protocol.facts import Facts, State
 from aerodb.rules.conditions import Condition
 from aerodb.rules.position import is_of
+from aerodb.rules.watching import watched_of
 from aerodb.rules.writes import WAIT_SECONDS, newest_grant, parted
 from aerodb.views.observed import Observed, Remark, being_promoted, deposed, primary_of
 from aerodb.views.unusual import UNKNOWN_SINCE, Unusual, since
@@ -34,6 +35,8 @@ def _serving_remarks(name: str, facts: Facts, observed: Observed) -> list[Remark
         known = f"term {above.term} is granted to {above.node}, as {' and '.join(_knowing(above, observed))} said"
         return [("bad", f"{name} {seen} as a primary, and is none: {known}; aerodb stop {name} would end that")]
     if instance is None or instance.state is not State.RUNNING:
+        return []
+    if watched_of(facts) is not None:  # It stands for nothing.
         return []
     if facts.standing.role == "standby" and instance.recovery is False and not being_promoted(facts):
         return [("bad", f"{name} stands as a standby, and its PostgreSQL takes writes: it was promoted by hand")]

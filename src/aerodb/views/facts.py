@@ -11,7 +11,7 @@ from aerodb.protocol.carrying import Carrying, LogicalSlot
 from aerodb.protocol.facts import Facts, Instance, Load, State
 from aerodb.rules.carrying import copy_text
 from aerodb.rules.replaying import sized
-from aerodb.rules.watching import role_of, watched_of
+from aerodb.rules.watching import role_of, sees_upstream, watched_of
 from aerodb.rules.writes import WAIT_SECONDS
 from aerodb.views.observed import DEPOSED, Observed, Remark, deposed
 from aerodb.views.status import UNKNOWN, stream, where
@@ -123,6 +123,8 @@ def role_text(name: str, observed: Observed) -> Remark:
     role, upstream = role_of(facts), facts.instance.attached if facts.instance else None
     if role == UNKNOWN[1]:
         return UNKNOWN
+    if role == "standby" and not upstream and not sees_upstream(facts):
+        return ("plain", role)
     if role == "standby":
         return ("plain", f"standby of {upstream}") if upstream else ("warn", "standby of none")
     return ("bad", f"{role}, of {upstream}") if upstream else ("plain", role)
@@ -136,7 +138,7 @@ def _node_facts(name: str, observed: Observed) -> dict[str, Remark]:
     found |= _standing_facts(facts)
     if facts.instance is None:
         return found
-    found |= {**_log_facts(facts.instance), **_stream_facts(name, facts, observed)}
+    found |= {**_log_facts(facts.instance, own=watched_of(facts) is None), **_stream_facts(name, facts, observed)}
     found |= {**_load_facts(facts.instance, own=watched_of(facts) is None), **_kept_facts(facts.instance)}
     return {fact: SILENT if value == UNKNOWN else value for fact, value in found.items()} if _is_down(facts) else found
 
@@ -150,7 +152,7 @@ def _standing_facts(facts: Facts) -> dict[str, Remark]:
         others = ", ".join(stranger_text(each) for each in watched.strangers)
         return {
             "PostgreSQL": (style, f"{instance.state}, {instance.version}".removesuffix(", ")),
-            "Standing": ("plain", "watched"),
+            "In charge": ("plain", "its owner: it is only watched"),
             "Other receivers": ("plain", others or "none"),
         }
     return {
@@ -161,13 +163,15 @@ def _standing_facts(facts: Facts) -> dict[str, Remark]:
     }
 
 
-def _log_facts(instance: Instance) -> dict[str, Remark]:
+def _log_facts(instance: Instance, *, own: bool) -> dict[str, Remark]:
+    """Return where the WAL ends; of a node that AeroDB is in charge of (`own`), in which term and under which k."""
     ends = where(instance)
+    quorum = UNKNOWN if instance.quorum is None else ("plain", str(instance.quorum))
     return {
-        "Term of its WAL": ends.term,
+        **({"Term of its WAL": ends.term} if own else {}),
         "Timeline": ends.timeline,
         WAL_END: ends.lsn if ends.lsn == UNKNOWN else ("mono", ends.lsn[1]),
-        "Quorum in force (k)": UNKNOWN if instance.quorum is None else ("plain", str(instance.quorum)),
+        **({"Quorum in force (k)": quorum} if own else {}),
     }
 
 

@@ -110,7 +110,7 @@ def incident(
         rows=tuple(_row(entry, proofs) for entry in entries),
         terms=_terms(told),
         moments=tuple(seen),
-        lag=picture(lags, cluster.data_nodes),
+        lag=picture(lags, cluster.data_nodes, terms=not cluster.watched),
     )
 
 
@@ -128,12 +128,16 @@ def _stretch(found: Timeline, entries: Sequence[LogEntry]) -> tuple[int, int] | 
     return begin, min((at for at in records if at > places[-1]), default=len(found.entries))
 
 
-def moments(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Moment, ...]:
-    """Return what the nodes saw around these records, and why each silent node is silent."""
+def moments(found: Timeline, entries: Sequence[LogEntry], *, terms: bool = True) -> tuple[Moment, ...]:
+    """Return what the nodes saw around these records, and why each silent node is silent.
+
+    Without `terms` none is named: where nodes are only watched there are none.
+    """
     silent = [Moment(place="unknown", node=name, text=said) for name, said in silences(found).items()]
     begin, end = _stretch(found, entries) or (0, 0)
     seen = [each for each in found.entries[begin:end] if each.kind != "record"]
-    return (*silent, *(Moment(place=_place(each), node=each.source, text=shown(sentence(each))) for each in seen))
+    told = ((_place(each, terms=terms), each.source, shown(sentence(each))) for each in seen)
+    return (*silent, *(Moment(place=place, node=node, text=text) for place, node, text in told))
 
 
 def lags_around(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Lag, ...]:
@@ -142,10 +146,10 @@ def lags_around(found: Timeline, entries: Sequence[LogEntry]) -> tuple[Lag, ...]
     return tuple(lag for lag in found.lags if stretch and stretch[0] < lag.after <= stretch[1])
 
 
-def _place(entry: Entry) -> str:
+def _place(entry: Entry, *, terms: bool) -> str:
     """Return an entry's place in words: whether its order is certain, its term, and its WAL position."""
     term = "term unknown" if entry.term is None else f"term {entry.term}"
-    return f"{entry.order}, {term}" + ("" if entry.lsn is None else f", {entry.lsn}")
+    return ", ".join((entry.order, *([term] if terms else []), *([] if entry.lsn is None else [str(entry.lsn)])))
 
 
 def _proof(cluster: Cluster, entry: LogEntry, proof: str) -> str:

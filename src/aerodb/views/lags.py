@@ -29,8 +29,9 @@ LEGEND = (
     "WAL that each standby had not flushed and not replayed, as its primary sampled it",
     f"{BARS[0]} some, from {'  '.join(f'{size} {bar}' for size, bar in zip(_FROM, BARS[1:], strict=True))}",
     ". none  ? not told  (blank) not connected, or not sampled",
-    "! looks before it saw nothing  | entries come before it; of a term, the last digit",
+    "! looks before it saw nothing  | entries come before it",
 )
+TERM_LEGEND = "; of a term, the last digit"
 """How the lines are read. A page of PostgreSQL has 8 kB, a segment of its WAL 16 MB."""
 
 
@@ -70,7 +71,10 @@ class LagRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LagPicture:
-    """The whole picture, in CSS pixels; `lines` are its text form; `gaps` and `entries` are the x of marked columns."""
+    """The whole picture, in CSS pixels; `gaps` and `entries` are the x of marked columns.
+
+    `lines` are its text form, and `legend` says how they are read.
+    """
 
     width: int
     height: int
@@ -79,6 +83,7 @@ class LagPicture:
     gaps: tuple[int, ...]
     entries: tuple[int, ...]
     lines: tuple[str, ...]
+    legend: tuple[str, ...]
 
 
 def _worst(values: Sequence[int | None]) -> int | None:
@@ -150,30 +155,35 @@ def _bar(column: Column, name: str, *, flush: bool) -> str:
     return "." if lag == 0 else BARS[bisect.bisect_right(_FROM_BYTES, lag)]
 
 
-def _lines(names: Sequence[str], found: Sequence[Column]) -> tuple[str, ...]:
+def _lines(names: Sequence[str], found: Sequence[Column], *, terms: bool) -> tuple[str, ...]:
     wide = max([len("entries"), *(len(f"{name} unreplayed") for name in names)])
     told = [("entries", "".join("!" if each.gap else "|" if each.entries else " " for each in found))]
-    told.append(("term", "".join("?" if each.term is None else str(each.term % 10) for each in found)))
+    if terms:
+        told.append(("term", "".join("?" if each.term is None else str(each.term % 10) for each in found)))
     for name in names:
         told.append((f"{name} unflushed", "".join(_bar(each, name, flush=True) for each in found)))
         told.append((f"{name} unreplayed", "".join(_bar(each, name, flush=False) for each in found)))
     return tuple(f"{head:{wide}}  {line}".rstrip() for head, line in told)
 
 
-def picture(lags: Sequence[Lag], names: Sequence[str]) -> LagPicture | None:
-    """Return the picture of those of the nodes `names` that have samples; None if nothing was sampled."""
+def picture(lags: Sequence[Lag], names: Sequence[str], *, terms: bool = True) -> LagPicture | None:
+    """Return the picture of those of the nodes `names` that have samples; None if nothing was sampled.
+
+    Without `terms` it has no row of them: where nodes are only watched there are none.
+    """
     found = columns(lags)
     if not found:
         return None
     seen = [name for name in names if any(name in column.behind for column in found)]
     rows = tuple(_row(name, MARGIN + TERM_HEIGHT + at * ROW_HEIGHT, found) for at, name in enumerate(seen))
-    terms = [(LABEL_WIDTH + STEP * at, column.term) for at, column in enumerate(found)]
+    places = [(LABEL_WIDTH + STEP * at, column.term) for at, column in enumerate(found)]
     return LagPicture(
         width=LABEL_WIDTH + STEP * COLUMNS_MAX + MARGIN,
         height=2 * MARGIN + TERM_HEIGHT + len(rows) * ROW_HEIGHT,
-        bands=tuple(bands(terms, LABEL_WIDTH + STEP * len(found))),
+        bands=tuple(bands(places, LABEL_WIDTH + STEP * len(found))) if terms else (),
         rows=rows,
         gaps=tuple(LABEL_WIDTH + STEP * at for at, column in enumerate(found) if column.gap),
         entries=tuple(LABEL_WIDTH + STEP * at for at, column in enumerate(found) if column.entries),
-        lines=_lines(seen, found),
+        lines=_lines(seen, found, terms=terms),
+        legend=(*LEGEND[:-1], f"{LEGEND[-1]}{TERM_LEGEND}") if terms else LEGEND,
     )

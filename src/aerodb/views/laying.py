@@ -25,6 +25,7 @@ from aerodb.protocol.plan import Request, Result, Verdict
 from aerodb.protocol.procedure import ProcedureOrder, ProcedureStep, StepDone, StepState
 from aerodb.protocol.writes import Writes
 from aerodb.rules.ahead import AGREED, foreseen, judged
+from aerodb.rules.charge import loss_in_charge
 from aerodb.rules.explain import LOOK_ID
 from aerodb.rules.foreseen import left_by, source_of
 from aerodb.rules.foresight import MEANWHILE
@@ -157,7 +158,7 @@ def _judged(ground: ProcedureGround, walk: _Walk, step: Step, view: View) -> Pro
     try:
         ahead = foreseen(view, action)
         then = (ahead.view if ahead else None) or view
-        verdicts, loss = judged(view, action, ahead), action.loss(then)
+        verdicts, loss = judged(view, action, ahead), loss_in_charge(action, then)
     except AeroError as error:
         return replace(found, state="not judged yet", why=error.message)
     rests, why = _open(walk, view, verdicts)

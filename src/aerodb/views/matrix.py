@@ -14,6 +14,7 @@ from aerodb.protocol.api import Cell
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.plan import Loss, Request, Result, Snapshot, Verdict, plan_in
+from aerodb.rules.charge import judge_in_charge, loss_in_charge
 from aerodb.rules.explain import check_request, opened_view, peers_of, refuse_silent
 from aerodb.rules.invariants import Invariant
 from aerodb.rules.specification import Action
@@ -109,7 +110,7 @@ def requests_of(cluster: Cluster, action: Action, request_id: str, operator: str
 def _cell(cluster: Cluster, action: Action, request: Request, everyone: dict[str, Peer], snapshot: Snapshot) -> Cell:
     try:
         view = opened_view(cluster, action, request, everyone, snapshot)
-        verdicts, loss = action.judge(view), action.loss(view)
+        verdicts, loss = judge_in_charge(action, view), loss_in_charge(action, view)
     except AeroError as error:
         return _silent_cell(request, Verdict(invariant=error.code, result=Result.UNKNOWN, evidence=error.message))
     return _told_cell(request, verdicts, loss)

@@ -169,6 +169,8 @@ def _held(made: Sheet, unfold: str) -> list[Line]:
     style, mark = ("good", f"{MARKS['good']} ") if made.held else ("plain", "")
     if unfold:
         return [Line(style, f"{mark}{made.held_said}: {unfold}"), Line("plain", "")]
+    if not made.held:
+        return []
     return [Line("heading", made.held_said.upper()), *_held_lines(made.held), Line("plain", "")]
 
 

@@ -168,6 +168,9 @@ def _counted(count: int) -> str:
 
 
 def _held_said(held: int) -> str:
+    """Return how many invariants hold; of none, what is to be seen instead."""
+    if not held:
+        return "the whole plan"
     return f"{held} invariant holds" if held == 1 else f"{held} invariants hold"
 
 

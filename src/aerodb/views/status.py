@@ -13,7 +13,7 @@ from aerodb.protocol.api import Status
 from aerodb.protocol.chain import Chain
 from aerodb.protocol.facts import Facts, Instance, State
 from aerodb.protocol.writes import Writes
-from aerodb.rules.watching import role_of, watched_of
+from aerodb.rules.watching import role_of, sees_upstream, watched_of
 from aerodb.views.across import across_remarks
 from aerodb.views.certificates import certificate_sentences
 from aerodb.views.observed import Observed, Remark, lags, sync_state
@@ -154,7 +154,9 @@ def stream(name: str, facts: Facts, observed: Observed) -> Stream | None:
     if facts.instance is None or role_of(facts) == "primary":
         return None
     upstream = facts.instance.attached
-    sync = None if upstream is None else sync_state(name, upstream, observed) or UNKNOWN
+    sync = None if upstream is None and sees_upstream(facts) else UNKNOWN
+    if upstream is not None:
+        sync = sync_state(name, upstream, observed) or UNKNOWN
     received, replayed = (UNKNOWN if text == UNKNOWN[1] else ("plain", text) for text in lags(name, facts, observed))
     return Stream(upstream, sync, received, replayed)
 

@@ -18,7 +18,7 @@ import msgspec
 
 from aerodb.protocol.calendar import milliseconds_of
 from aerodb.protocol.classification import REDACTED
-from aerodb.protocol.events import OBSERVER_FAILED, Kind
+from aerodb.protocol.events import OBSERVER_FAILED, RUNS_AS, Kind
 from aerodb.protocol.timeline import Entry, Timeline
 from aerodb.views.placing import span_of, triggers, turn_of, within
 from aerodb.views.requests import state_style
@@ -292,6 +292,10 @@ _WAS = {
 }
 """What each kind of event says; what was before stands after it."""
 
+_WAS_OF = {(Kind.ROLE, RUNS_AS): "{subject} runs as a {after}"}
+"""What an event of a kind says of one subject alone."""
+_AT_FIRST = {(Kind.RECEIVER, "down"): "receives from nobody"}
+"""What an event says where nothing was known before."""
 _CANDIDACIES = {Kind.PLEDGED, Kind.GRANTED}
 _WHOLE = {
     (Kind.RECOVERY, "yes"): "PostgreSQL is in recovery",
@@ -318,7 +322,7 @@ def told(entry: Entry) -> str:
         return f"follows {entry.after}" + (f" (before: {entry.before})" if entry.before not in {"", "none"} else "")
     if kind is Kind.SETTING and entry.subject == REDACTED:
         return f"a setting changed {REDACTED}"
-    whole = _WHOLE.get((kind, entry.after))
+    whole = (not entry.before and _AT_FIRST.get((kind, entry.after))) or _WHOLE.get((kind, entry.after))
     if whole is not None:
         return whole
     if kind not in _WAS:
@@ -326,7 +330,7 @@ def told(entry: Entry) -> str:
     before, after = (
         text.replace(", ", " to ") if kind in _CANDIDACIES else text for text in (entry.before, entry.after)
     )
-    said = _WAS[kind].format(subject=entry.subject, after=after or "empty")
+    said = _WAS_OF.get((kind, entry.subject), _WAS[kind]).format(subject=entry.subject, after=after or "empty")
     return f"{said} (before: {before})" if before else said
 
 

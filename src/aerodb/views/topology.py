@@ -12,6 +12,7 @@ from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, State
 from aerodb.rules.replaying import sized
 from aerodb.rules.watching import role_of, watched_of
+from aerodb.rules.writes import STREAMING
 from aerodb.views.observed import DEPOSED, Observed, Remark, deposed, lags, sync_state
 
 SLOT = "aerodb_{node}"
@@ -125,8 +126,8 @@ def _lines(name: str, facts: Facts | None, observed: Observed) -> tuple[Remark, 
 
 
 def _stream(name: str, upstream: str, observed: Observed) -> MapStream:
-    style, sync = sync_state(name, upstream, observed) or ("warn", "not known whether it streams")
     facts = observed.facts.get(name)
+    style, sync = sync_state(name, upstream, observed) or ("warn", _unsaid(facts))
     received, replayed = ("unknown", "unknown") if facts is None else lags(name, facts, observed)
     return MapStream(
         style=style,
@@ -135,6 +136,12 @@ def _stream(name: str, upstream: str, observed: Observed) -> MapStream:
         replayed=replayed,
         slot=slot_text(name, upstream, observed),
     )
+
+
+def _unsaid(facts: Facts | None) -> str:
+    """Return what is said of a stream of which the upstream says nothing: what the node that receives says."""
+    receiver = facts.instance.receiver if facts and facts.instance else None
+    return "streams, as it sees itself" if receiver and receiver.status == STREAMING else "not known whether it streams"
 
 
 def slot_text(name: str, upstream: str, observed: Observed) -> str:

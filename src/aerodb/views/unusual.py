@@ -15,7 +15,7 @@ from aerodb.rules.position import is_of, said
 from aerodb.rules.reach import PUT_BACK
 from aerodb.rules.replaying import below, nearly_full, sized, stalled, wal_is_gone
 from aerodb.rules.versions import untaken
-from aerodb.rules.watching import watched_of
+from aerodb.rules.watching import sees_upstream, watched_of
 from aerodb.rules.writes import STREAMING
 from aerodb.views.observed import Observed, primary_of, sync_state
 from aerodb.views.topology import SLOT
@@ -132,7 +132,7 @@ def _instance_remarks(facts: Facts, instance: Instance) -> list[Unusual]:
         found.append(("bad", f"is down: {DOWN[instance.state]}", down))
     if position is None:
         found.append(("warn", "does not say where its WAL ends", Condition.POSITION))
-    if standing.role == "standby" and instance.attached is None and standing.upstream is None:
+    if standing.role == "standby" and sees_upstream(facts) and instance.attached is standing.upstream is None:
         found.append(("warn", "is detached: it receives WAL from nobody", Condition.DETACHED))
     if instance.damage:
         found.append(("bad", f"could not be read whole: {'; '.join(instance.damage)}", Condition.DAMAGE))
@@ -180,7 +180,10 @@ def _link_remark(name: str, facts: Facts, observed: Observed) -> list[Unusual]:
         text = f"{name} receives no WAL: {upstream} does not {'report' if above is None else 'answer'}"
         return [Unusual("warn", text, own, name, upstream)]
     if seen is None:
-        text = f"{name}: whether it streams is unknown, since {upstream} does not say"
+        unseen = f"since {upstream} does not say"
+        text = f"{name}: whether it streams is unknown, {unseen}"
+        if instance.receiver is not None and instance.receiver.status == STREAMING:
+            text = f"{name} streams from {upstream}, as it sees itself; whether that counts is unknown, {unseen}"
         return [Unusual("warn", text, "", name, upstream)]
     style, state = seen
     if style not in ("bad", "warn"):
@@ -205,7 +208,8 @@ def _streaming_remarks(name: str, facts: Facts, instance: Instance, observed: Ob
     found += _link_remark(name, facts, observed)
     found += _kept_remarks(name, facts, observed)
     if instance.keeping.replay is not None and instance.keeping.replay.paused:
-        text = f"{name}: replay is paused; it can be neither fenced nor promoted until it goes on"
+        own = watched_of(facts) is None
+        text = f"{name}: replay is paused" + ("; it can be neither fenced nor promoted until it goes on" if own else "")
         found.append(Unusual("bad", text, since(facts, Condition.PAUSED), name))
     primary = primary_of(observed)
     above = primary.instance.keeping.capacity if primary and primary.instance else None
@@ -214,7 +218,8 @@ def _streaming_remarks(name: str, facts: Facts, instance: Instance, observed: Ob
         text = f"{name}: settings below the primary's stop its replay, or will: {', '.join(lower)}"
         found.append(Unusual("bad", text, UNKNOWN_SINCE, name))
     if facts.standing.role == "standby" and wal_is_gone(facts, upstream):
-        text = f"{name}: {instance.attached} no longer has the WAL that it needs next; reclone it"
+        text = f"{name}: {instance.attached} no longer has the WAL that it needs next"
+        text += "; reclone it" if watched_of(facts) is None else ""
         found.append(Unusual("bad", text, UNKNOWN_SINCE, name))
     end = instance.position.lsn if instance.position else None
     return found + [

@@ -3,6 +3,7 @@
 Pure: no I/O, no clock.
 """
 
+from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.watched import Stranger
 from aerodb.rules.watching import taking_writes, watched_of
 from aerodb.views.observed import Observed
@@ -10,6 +11,15 @@ from aerodb.views.unusual import UNKNOWN_SINCE, Unusual
 
 ASKED = "aerodb readiness"
 """The command that says what stands between watching and taking charge."""
+REJECTED = f"Only watched: every action is rejected. What stands between: {ASKED}"
+
+
+def watched_notice(cluster: Cluster) -> str:
+    """Return what is to be known where actions are offered: that all of a cluster that is only watched are rejected.
+
+    It is empty of any other cluster.
+    """
+    return REJECTED if cluster.watched else ""
 
 
 def stranger_text(stranger: Stranger) -> str:
@@ -32,4 +42,4 @@ def watched_remarks(observed: Observed) -> list[Unusual]:
             for other in each.strangers
         ]
     some = "" if len(watched) == len(observed.facts) else f"{', '.join(watched)}: "
-    return [*found, Unusual("plain", f"{some}Only watched: every action is rejected. What stands between: {ASKED}")]
+    return [*found, Unusual("plain", f"{some}{REJECTED}")]

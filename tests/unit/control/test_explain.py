@@ -237,3 +237,16 @@ def test_an_explanation_under_way_names_no_request(room: MemoryCluster) -> None:
             confirm(room, replace(found, plan="x"), "alice")
         assert refused.value.code == "input.request-unknown"
     assert room.log.size == 0
+
+
+def test_a_silent_node_is_said_to_be_silent_whatever_it_is_asked_to_give_up(room: MemoryCluster) -> None:
+    """That the log extends what it has seen would be a claim: it has said nothing. The refusal is on record."""
+    room.silent["n3"] = "no route"
+    mark = f"1:{'A' * 43}="
+    asked = Ask(action="accept-log", target="n3", arguments={"seen": mark, "restored": mark}, reason="a test")
+    request = str(uuid.uuid4())
+    with pytest.raises(Refused) as error:
+        ask(room, asked, request=request)
+    assert error.value.code == "transport.target-silent"
+    planned = Planned(request=request, accepted=False, plan="", digest="")
+    assert [(each.event, each.code) for each in records(room, planned)] == [("refused", "transport.target-silent")]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 
 from aerodb.audit.store import Log
 from aerodb.kernel.events.observed import NodeObserved
@@ -18,13 +19,13 @@ from aerodb.kernel.watching.agent import WatchingAgent
 from aerodb.kernel.watching.seen import unanswered
 from aerodb.protocol.cluster import Operator, Role, WatchedCluster
 from aerodb.protocol.events import Trace
-from aerodb.protocol.facts import Instance
+from aerodb.protocol.facts import Facts, Instance
 from aerodb.protocol.sshkey import of_public
 from aerodb.protocol.watched import Watched
 from aerodb.rules.serving import Serving
 from tests.unit.neighbours.cluster import NODES, MemoryCluster
 from tests.unit.protocol.authenticator import ORIGIN
-from tests.unit.rules.watching import watched
+from tests.unit.rules.watching import SURVEY, watched
 
 TRACE = Trace(started="then", engine="then", settings={}, slots={})
 
@@ -59,6 +60,13 @@ class MemoryLook:
         if self.instance.recovery is None:
             raise PostgresUnreachable("nobody answers at the socket")
         return TRACE
+
+
+def _look(facts: Facts) -> MemoryLook:
+    """Return what an agent whose role has pg_monitor sees where facts are so."""
+    assert facts.instance is not None
+    instance = replace(facts.instance, folder="/var/lib/postgresql/15/main")
+    return MemoryLook(instance, Watched(unseen=(), strangers=(), survey=SURVEY))
 
 
 class MemoryWatching(WatchingAgent):
@@ -119,12 +127,10 @@ class OthersCluster(MemoryCluster):
             web_origin=ORIGIN,
         )
         self.servers = {}
-        self.looks = {
-            name: MemoryLook(facts.instance, facts.watched)
-            for name, facts in watched().items()
-            if facts.instance is not None and isinstance(facts.watched, Watched)
+        self.looks = {name: _look(facts) for name, facts in watched().items()}
+        self.watchers = {
+            name: WatchedHouse(folder / name, cluster, self.keys[name], self.looks[name]) for name in NODES
         }
-        self.watchers = {name: WatchedHouse(folder / name, cluster, self.keys[name], self.looks[name]) for name in NODES}
         self.houses: Any = self.watchers
         self.silent = dict[str, str]()
         self.cut, self.between = {}, {}

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from aerodb.kernel.metrics import families
 from aerodb.kernel.watching.seen import unanswered
 from aerodb.protocol.classification import REDACTED, redacted_event
-from aerodb.protocol.events import Kind, Sighting
+from aerodb.protocol.events import RUNS_AS, Kind, Sighting
 from aerodb.protocol.facts import Facts, Instance, State, structural
 from aerodb.protocol.lsn import Lsn
 from aerodb.protocol.watched import Watched
@@ -33,7 +33,7 @@ def between(*looks: Facts) -> list[tuple[str, str, str, str]]:
 def test_how_it_is_found() -> None:
     """Its role, its timeline and its receivers; nothing of a standing, a term or of settings that drifted."""
     assert between(watched_facts()) == [
-        ("role", "", "", "primary"),
+        ("role", RUNS_AS, "", "primary"),
         ("state", "", "", "running"),
         ("recovery", "", "", "no"),
         ("timeline", "", "", "7"),
@@ -49,7 +49,7 @@ def test_a_promotion_by_hand() -> None:
     promoted = replace(RUNNING, position=replace(POSITION, timeline=8), senders=())
     alone = replace(WATCHED, strangers=())
     assert between(watched_facts(STANDBY, alone), watched_facts(promoted, alone)) == [
-        ("role", "", "standby", "primary"),
+        ("role", RUNS_AS, "standby", "primary"),
         ("recovery", "", "yes", "no"),
         ("timeline", "", "7", "8"),
         ("receiver", "", "streaming from 127.0.0.9:5432", "down"),

@@ -38,6 +38,7 @@ from aerodb.views.changing import (
 )
 from aerodb.views.observed import observe, primary_of
 from aerodb.views.versions import ASKING_NONE, FOUNDING_SAID, chain_shown
+from aerodb.views.watching import watched_notice
 from aerodb.web.errors import FormMalformed, NodeMovedOn
 from aerodb.web.pages.requests import OWN_FORMS, form_id, path_of
 from aerodb.web.visit import Onward, Page, Visit
@@ -66,6 +67,7 @@ def configuration(visit: Visit) -> Page:
         "founding_said": FOUNDING_SAID,
         "asking_none": ASKING_NONE,
         "may_change": visit.access.may(Right.REQUEST),
+        "notice": watched_notice(visit.access.cluster),
     }
     return Page(template="configuration.html", here=HERE, values=values)
 
@@ -91,6 +93,7 @@ def new(visit: Visit) -> Page | Onward:
             "node": node,
             "kind": kind,
             "primary": primary.node if primary else "",
+            "notice": watched_notice(visit.access.cluster),
         }
         return Page(template="configuration_choice.html", here=HERE, values=values)
     kind_called(kind)
@@ -142,6 +145,7 @@ def form_page(
         "beside": wrong.field if wrong and wrong.field in (*parts, "reason") else "",
         "key_characters_max": LINE_LENGTH_MAX,
         "reason_characters_max": REASON_CHARACTERS_MAX,
+        "notice": watched_notice(chain.newest),
     }
     return Page(template="configuration_form.html", here=HERE, values=values, status=wrong.status if wrong else 200)
 

@@ -60,6 +60,7 @@ def timeline(visit: Visit) -> Page:
         "names": [member.name for member in visit.access.cluster.members],
         "asked": asked,
         "zoomed": zoomed,
+        "terms": not visit.access.cluster.watched,
         "other": _query({**asked, "exact": "" if exact else "1"}),
     }
     return Page(template="timeline.html", here="/timeline", values=values)

@@ -13,6 +13,7 @@ from aerodb.rules.procedures import KINDS, ProcedureKind, kind_named
 from aerodb.rules.writes import newest_grant
 from aerodb.views.observed import observe
 from aerodb.views.procedure import orders_of, progress_of, remarks_of, title_of
+from aerodb.views.watching import watched_notice
 from aerodb.web.visit import Page, Visit
 
 HERE = "/procedures"
@@ -21,7 +22,8 @@ HERE = "/procedures"
 def choice(visit: Visit) -> Page:
     """Answer with the choice of a procedure."""
     visit.access.require(Right.LOOK)
-    return Page(template="procedure_choice.html", here=HERE, values={"kinds": list(KINDS.values())})
+    values = {"kinds": list(KINDS.values()), "notice": watched_notice(visit.access.cluster)}
+    return Page(template="procedure_choice.html", here=HERE, values=values)
 
 
 def laid(visit: Visit) -> Page:
@@ -57,6 +59,7 @@ def form_values(visit: Visit, kind: ProcedureKind) -> dict[str, Any]:
         "names": names,
         "unsuited": {part.name: part.unsuited(names, holder) for part in kind.parts},
         "reason_characters_max": REASON_CHARACTERS_MAX,
+        "notice": watched_notice(visit.access.cluster),
     }
 
 

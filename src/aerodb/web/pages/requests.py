@@ -35,6 +35,7 @@ from aerodb.views.proofs import proofs_remarks
 from aerodb.views.render import Line, outcome_lines, unsigned_outcome_lines
 from aerodb.views.requests import CONFIRMING, LAPSED, NOTHING_ASKED, state_style
 from aerodb.views.sheet import sheet
+from aerodb.views.watching import REJECTED, watched_notice
 from aerodb.web.errors import FormMalformed
 from aerodb.web.pages.cluster import status_of
 from aerodb.web.pages.sequence import before, choices_before, sequence_of
@@ -81,7 +82,8 @@ def new(visit: Visit) -> Page | Onward:
     """
     visit.access.require(Right.REQUEST)
     if "action" not in visit.query:
-        return Page(template="request_choice.html", here="/requests", values={"actions": list(catalogue().values())})
+        values = {"actions": list(catalogue().values()), "notice": watched_notice(visit.access.cluster)}
+        return Page(template="request_choice.html", here="/requests", values=values)
     action = action_named(visit.query["action"])
     if action.name in OWN_FORMS:
         return Onward(to=OWN_FORMS[action.name])
@@ -119,6 +121,8 @@ def form_values(cluster: Cluster, action: Action, request: str, cells: tuple[Cel
     """
     names = [member.name for member in cluster.members]
     misfitting, unoffered = misfits(action.name, names, cells), dict[str, dict[str, str]]()
+    if cluster.watched:  # No request of some actions is among the cells.
+        misfitting = dict.fromkeys(names, REJECTED) | misfitting
     choices = dict[str, tuple[str, ...] | None]()
     before_this = dict[str, dict[str, str]]()
     for argument in action.arguments:
@@ -147,6 +151,7 @@ def form_values(cluster: Cluster, action: Action, request: str, cells: tuple[Cel
         "first": None,
         "kinds": KINDS,
         "reason_characters_max": REASON_CHARACTERS_MAX,
+        "notice": watched_notice(cluster),
     }
 
 
