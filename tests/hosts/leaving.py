@@ -3,6 +3,7 @@
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+from aerodb.protocol.watched import WATCH_ROLE
 from tests.hosts.bed import Host
 from tests.hosts.coming import FOLDER, left_over
 from tests.hosts.database import NODES, SECRET
@@ -43,8 +44,10 @@ def left(story: Story) -> None:
 
 
 def _remove(host: Host) -> None:
-    """Remove the package, and what people carried from host to host."""
+    """Remove the package, the user as which agents ran, and what people carried from host to host."""
     host.does("apt-get", "purge", "-y", "-q", "aerodb")
+    host.does("userdel", WATCH_ROLE)
+    assert f"{WATCH_ROLE}:" not in host.path("/etc/passwd").read_text(encoding="utf-8")
     host.does("bash", "-c", "rm -rf /root/*")
     assert not host.path(PROGRAM).exists()
     assert left_over(host) == [], host.name

@@ -14,7 +14,7 @@ from aerodb.protocol.api import Ask
 from aerodb.rules.charge import UNFORESEEN
 from aerodb.rules.specification import Action
 from tests.unit.cli.stage import Stage, stage_in
-from tests.unit.neighbours.others import OthersCluster
+from tests.unit.neighbours.others import MemoryLook, OthersCluster
 from tests.unit.rules.scenes import possible
 
 
@@ -107,6 +107,12 @@ def test_no_procedure_is_laid_out(stage: Stage) -> None:
 # What is not seen -----------------------------------------------------------------------------------------------------
 
 
+def look_of(stage: Stage, name: str) -> MemoryLook:
+    """Return what an agent sees of its PostgreSQL."""
+    assert isinstance(stage.room, OthersCluster)
+    return stage.room.looks[name]
+
+
 def rows(stage: Stage) -> dict[str, list[str]]:
     """Return the table of nodes that status shows, by node."""
     lines = stage.run("status").plain.splitlines()
@@ -117,7 +123,7 @@ def rows(stage: Stage) -> dict[str, list[str]]:
 def test_of_a_postgresql_that_is_down_nothing_but_that_is_said(stage: Stage) -> None:
     """Not its role, not that it would be detached; its standbys say what they see themselves."""
     looked(stage)
-    stage.room.looks["n1"].down()
+    look_of(stage, "n1").down()
     looked(stage)
     shown = stage.run("status")
     assert shown.code == NO_WRITES
@@ -131,7 +137,7 @@ def test_of_a_postgresql_that_is_down_nothing_but_that_is_said(stage: Stage) -> 
 
 def test_of_a_standby_that_is_down_it_is_not_said_that_it_receives_from_nobody(stage: Stage) -> None:
     """From whom it would receive is not seen."""
-    stage.room.looks["n3"].down()
+    look_of(stage, "n3").down()
     assert rows(stage)["n3"] == ["unknown", "unreachable", *["unknown"] * 5]
     assert "n3 is not observed: whether another node takes writes as well is not known." in stage.run("status").plain
 
@@ -149,7 +155,7 @@ def test_an_agent_that_is_not_reached_says_nothing_of_its_postgresql(stage: Stag
 
 def test_a_role_without_rights_is_not_said_to_receive_from_nobody(stage: Stage) -> None:
     """An agent whose role lacks pg_monitor sees that it is a standby, and not whose."""
-    look = stage.room.looks["n2"]
+    look = look_of(stage, "n2")
     look.instance = replace(look.instance, attached=None, receiver=None, damage=("rights: it lacks pg_monitor",))
     look.beside = replace(look.beside, survey=None)
     shown = stage.run("status").plain

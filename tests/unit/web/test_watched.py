@@ -25,6 +25,7 @@ COMMON = {
     "cluster_name": "orders", "navigation": (), "here": "/", "token": "",
     "person": {"name": "alice", "role": "operator"},
 }  # fmt: skip
+ID = "11111111-2222-4333-8444-555555555555"
 NOTICE = "Only watched: every action is rejected."
 CLAIMS = ("stands as", "term", "pledge", "grant", "Quorum in force")
 """What is said of no node here."""
@@ -40,7 +41,7 @@ def others(tmp_path: Path) -> Iterator[OthersCluster]:
     made.close()
 
 
-def visit(others: OthersCluster, path: dict[str, str] | None = None, **query: str) -> Visit:
+def visit(others: OthersCluster, path: dict[str, str] | None = None, /, **query: str) -> Visit:
     """Return alice's call."""
     access = others.plane.caller(Caller(name="alice", kind="person"))
     return Visit(access=access, session="s", path=path or {}, query=query)
@@ -83,13 +84,12 @@ def test_what_happened_says_what_postgresql_runs_as(others: OthersCluster) -> No
 
 def test_whatever_offers_an_action_says_that_it_is_rejected(others: OthersCluster) -> None:
     """The choices and forms of actions, of changes and of procedures."""
-    identity = {"id": "11111111-2222-4333-8444-555555555555"}
     pages = [
         requests.new(visit(others)),
-        *(requests.new(visit(others, action=name, **identity)) for name in catalogue()),
+        *(requests.new(visit(others, action=name, id=ID)) for name in catalogue()),
         configuration.configuration(visit(others)),
         configuration.new(visit(others)),
-        *(configuration.new(visit(others, node="n1", kind=kind, **identity)) for kind in CHANGES),
+        *(configuration.new(visit(others, node="n1", kind=kind, id=ID)) for kind in CHANGES),
         procedure.choice(visit(others)),
         *(procedure.laid(visit(others, {"procedure": name})) for name in KINDS),
         cluster.cluster(visit(others)),
@@ -111,7 +111,7 @@ def test_no_procedure_is_laid_out(others: OthersCluster, kind: ProcedureKind) ->
 @pytest.mark.parametrize("name", [name for name in catalogue() if name != "configure"])
 def test_no_form_offers_a_node(others: OthersCluster, name: str) -> None:
     """Of no action: also where no request of it is listed among those that are judged beforehand."""
-    page = requests.new(visit(others, action=name, id="11111111-2222-4333-8444-555555555555"))
+    page = requests.new(visit(others, action=name, id=ID))
     assert isinstance(page, Page)
     assert (page.values["members"], set(page.values["misfitting"])) == ([], {"n1", "n2", "n3"})
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from aerodb.kernel.postgres.capabilities import Capability, had
+from aerodb.kernel.postgres.options import session_options
 from aerodb.kernel.postgres.place import Place
 from aerodb.rules.condition import POLICY_SETTINGS, RECEIVER_SETTINGS
 
@@ -185,28 +186,9 @@ def own_options(major: int, seconds_max: float) -> str:
     A statement's timeout is `seconds_max`. The synchronous policy is not among them, because the agent must see it as
     it is for others.
     """
-    values = {
-        "statement_timeout": f"{seconds_max:.0f}s",
-        "lock_timeout": "1s",
-        "idle_in_transaction_session_timeout": "0",
-        "idle_session_timeout": "0",
-        "search_path": "pg_catalog",
-        "role": "none",
-        "default_transaction_read_only": "off",
-        "default_transaction_isolation": "read\\ committed",
-        "default_transaction_deferrable": "off",
-        "session_replication_role": "origin",
-        "session_preload_libraries": "",
-        "local_preload_libraries": "",
-        "client_encoding": "UTF8",
-        "standard_conforming_strings": "on",
-        "datestyle": "ISO",
-        "row_security": "on",
-        # No statement here is planned better for its values, and planning takes longer than the rest of a look.
-        "plan_cache_mode": "force_generic_plan",
-    }
-    values |= had(major, [(Capability.TRANSACTION_TIMEOUT, "0"), (Capability.EVENT_TRIGGERS, "off")])
-    return " ".join(f"-c {name}={value}" for name, value in values.items())
+    newer = had(major, [(Capability.TRANSACTION_TIMEOUT, "0"), (Capability.EVENT_TRIGGERS, "off")])
+    superusers = {"session_replication_role": "origin", "session_preload_libraries": ""}
+    return session_options(seconds_max, read_only=False, more={**superusers, **newer})
 
 
 def expected(place: Place, standing: str) -> dict[str, str]:

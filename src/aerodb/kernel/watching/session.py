@@ -22,28 +22,11 @@ from aerodb.errors import AeroError
 from aerodb.kernel.node import WatchedPlace
 from aerodb.kernel.postgres.capabilities import Capability, has
 from aerodb.kernel.postgres.errors import PostgresUnreachable, StatementFailed
+from aerodb.kernel.postgres.options import session_options
 from aerodb.kernel.postgres.patience import OutOfPatience, PatientConnection
 
 LOOK_SECONDS_MAX = 2
 """How long a login, and each statement, may take; beyond it PostgreSQL counts as silent."""
-OPTIONS = {
-    "default_transaction_read_only": "on",
-    "statement_timeout": f"{LOOK_SECONDS_MAX}s",
-    "lock_timeout": "1s",
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
-    "search_path": "pg_catalog",
-    "role": "none",
-    "default_transaction_isolation": "read\\ committed",
-    "default_transaction_deferrable": "off",
-    "local_preload_libraries": "",
-    "client_encoding": "UTF8",
-    "standard_conforming_strings": "on",
-    "datestyle": "ISO",
-    "row_security": "on",
-    "plan_cache_mode": "force_generic_plan",
-}
-"""The session's settings: those that a role without any right may set."""
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _MAJOR = 10_000
 
@@ -132,7 +115,7 @@ class WatchingSession:
                 connect_timeout=LOOK_SECONDS_MAX,
                 autocommit=True,
                 application_name=f"aerodb {self._purpose}",
-                options=" ".join(f"-c {name}={value}" for name, value in OPTIONS.items()),
+                options=session_options(LOOK_SECONDS_MAX, read_only=True, more={}),
                 row_factory=dict_row,
                 prepare_threshold=0,
             )
