@@ -113,7 +113,8 @@ def _instance(instance: Instance, watched: Watched | None) -> Iterator[Metric]:
     states = [({"state": each.value}, float(each is instance.state)) for each in State]
     yield _gauge("postgres_state", "The state of PostgreSQL's process and control file (1).", states)
     position = instance.position
-    yield _gauge("wal_term", "The term of the node's own WAL.", _one(position.term if position else None))
+    if watched is None:
+        yield _gauge("wal_term", "The term of the node's own WAL.", _one(position.term if position else None))
     yield _gauge("timeline", "The timeline of PostgreSQL.", _one(position.timeline if position else None))
     end = position.lsn if position else None
     yield _gauge("wal_position_bytes", "Where the node's WAL ends.", _one(end.value if end else None))

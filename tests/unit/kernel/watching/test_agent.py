@@ -165,7 +165,15 @@ def test_its_metrics_promise_nothing(wire: Wire) -> None:
     """It is watched (1); it has no term that it pledged or was granted, no journal, and no role until one is seen."""
     text = wire.get("/metrics").decode()
     assert "aerodb_node_watched 1.0" in text
-    for name in ("pledged_term", "granted_term", "node_halted", "journal_requests", "log_checkpoint", "node_role"):
+    for name in (
+        "pledged_term",
+        "granted_term",
+        "wal_term",
+        "node_halted",
+        "journal_requests",
+        "log_checkpoint",
+        "node_role",
+    ):
         assert f"aerodb_{name}" not in text
 
 
