@@ -28,8 +28,6 @@ REQUESTS = {
     "stop": ("n1",),
 }
 """Every action of the catalogue, as one types it."""
-NOTHING_SEEN = "accept-log"
-"""The action for which there is never a cause: a node that is only watched remembers nothing of the log."""
 
 
 def watched(story: Story) -> None:
@@ -61,9 +59,6 @@ def rejected(story: Story) -> None:
     for action, words in REQUESTS.items():
         code, text = story.operator.says(action, *words, "--reason", "it is tried")
         assert code == 1, text
-        if action == NOTHING_SEEN:
-            assert "this log extends what n1 has seen of it: there is nothing to give up" in text, text
-            continue
         assert "in-charge" in text, text
         assert f"{words[0]} is only watched: its agent has no hands" in text, text
     story.operator.types("audit", "verify")

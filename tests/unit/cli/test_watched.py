@@ -58,6 +58,14 @@ def test_a_rejected_plan_tells_of_nothing_but_the_charge(stage: Stage) -> None:
         assert planned.accepted is False
 
 
+def test_a_log_of_such_rejections_verifies(stage: Stage) -> None:
+    """Each plan is computed again from what was recorded, and is the same."""
+    for action in catalogue().values():
+        assert stage.run(*words_of(stage, action), "--reason", "a test").code == REJECTED
+    verified = stage.run("audit", "verify")
+    assert verified.code == OK, verified.plain + verified.err
+
+
 def looked(stage: Stage) -> None:
     """Have every agent's observer look."""
     for house in stage.room.houses.values():
