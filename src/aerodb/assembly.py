@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aerodb.control.plane import ControlPlane  # Only annotated here: an agent loads no control plane.
     from aerodb.kernel.node import Node
     from aerodb.local.certifying import HolderKind
+    from aerodb.transport.passphrase import PassphraseAsked
 
 
 WordsCompared = Callable[[list[str], str], bool]
@@ -271,38 +272,42 @@ def log_witness(folder: Path, address: str, *, log_format: Form) -> int:
     return 0
 
 
-def init(folder: Path, asked: dict[str, int], postgres: str) -> int:
-    """Make a new cluster in `folder`, of the size and the PostgreSQL that are asked for, and start nothing."""
+def init(folder: Path, asked: dict[str, int], postgres: str, passphrase: "PassphraseAsked | None") -> int:
+    """Make a new cluster in `folder`, of the size and the PostgreSQL that are asked for, and start nothing.
+
+    `passphrase` asks a person for the one of the authority's key; None where there is nobody.
+    """
     import msgspec
 
     from aerodb.local.making import make_cluster
+    from aerodb.local.protecting import open_lines
     from aerodb.local.size import Size
     from aerodb.local.up import founding_lines
 
     size = msgspec.convert(asked, Size)
-    cluster = make_cluster(folder, size, lambda step: _say(f"Making {step}"), postgres=postgres)
+    cluster = make_cluster(folder, size, lambda step: _say(f"Making {step}"), postgres=postgres, passphrase=passphrase)
     _say(f"cluster {cluster.name} ({cluster.id}) made in {folder}")
-    for line in founding_lines(cluster):
+    for line in [*founding_lines(cluster), *(open_lines(folder) if passphrase is None else [])]:
         _say(line)
     return 0
 
 
-def issue_certificate(folder: Path, name: str, role: str, line: str) -> int:
+def issue_certificate(folder: Path, name: str, role: str, line: str, passphrase: "PassphraseAsked") -> int:
     """Make the profile of a person of the cluster in `folder`, and say how they are enrolled."""
     from aerodb.local.certifying import issue, issued_lines
 
     private.begin()
-    for said in issued_lines(issue(folder, name, role, line), name):
+    for said in issued_lines(issue(folder, name, role, line, passphrase), name):
         _say(said)
     return 0
 
 
-def renew_certificate(folder: Path, name: str, kind: "HolderKind") -> int:
+def renew_certificate(folder: Path, name: str, kind: "HolderKind", passphrase: "PassphraseAsked") -> int:
     """Renew a certificate of the cluster in `folder`, and say until when it is good."""
     from aerodb.local.certifying import renew, renewed_line
 
     private.begin()
-    _say(renewed_line(*renew(folder, name, kind), kind))
+    _say(renewed_line(*renew(folder, name, kind, passphrase), kind))
     return 0
 
 
@@ -332,7 +337,14 @@ def join_admitted(admission: bytes, folder: Path | None, confirmed: WordsCompare
     return 0
 
 
-def admit(files: list[tuple[str, bytes]], name: str, folder: Path, control: str, confirmed: WordsCompared) -> int:
+def admit(
+    files: list[tuple[str, bytes]],
+    name: str,
+    folder: Path,
+    control: str,
+    confirmed: WordsCompared,
+    passphrase: "PassphraseAsked",
+) -> int:
     """Make a cluster of the hosts that ask to join, once a person has compared the words of each."""
     from aerodb.local.admitting import Admitting, opened_hosts, refuse_taken
     from aerodb.local.told import admitted_lines, asking_lines
@@ -342,18 +354,28 @@ def admit(files: list[tuple[str, bytes]], name: str, folder: Path, control: str,
     admitting = Admitting(opened_hosts(files), name, control)
     if not confirmed(asking_lines(admitting), name):
         return 1
-    admitting.make(folder)
+    admitting.make(folder, passphrase())
     for said in admitted_lines(admitting, folder):
         _say(said)
     return 0
 
 
-def replace_authority(folder: Path) -> int:
+def protect_authority(folder: Path, present: "PassphraseAsked", new: "PassphraseAsked") -> int:
+    """Encrypt the key of the authority in `folder` by a new passphrase."""
+    from aerodb.local.protecting import protect, protected_lines
+
+    private.begin()
+    for line in protected_lines(folder, before=protect(folder, present, new)):
+        _say(line)
+    return 0
+
+
+def replace_authority(folder: Path, passphrase: "PassphraseAsked") -> int:
     """Make a new certificate authority for the cluster in `folder`, and say who has a certificate of it."""
     from aerodb.local.replacing import replace_authority as replaced
 
     private.begin()
-    holders = replaced(folder)
+    holders = replaced(folder, passphrase)
     _say(f"A new authority is in {folder / 'authority'}. Of it are the certificates of:")
     for holder in holders:
         _say(f"  {holder}")

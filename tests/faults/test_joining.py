@@ -17,7 +17,7 @@ from aerodb.local.person import Person, Said
 from tests.faults.alone import folder_for_postgres
 from tests.faults.waiting import wait_until
 from tests.faults.watching import HOST, Others, digest, others
-from tests.unit.local.joining import LOGIN, reachable
+from tests.unit.local.joining import LOGIN, PASSPHRASE, reachable
 
 USER = LOGIN if os.geteuid() == 0 else getpass.getuser()
 """Whose the nodes' folders become; this process's own user logs in as them by a map."""
@@ -77,7 +77,7 @@ def words_in(said: Said, line: str) -> str:
 def test_hosts_of_others_are_watched_as_typed(ports_from: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys, words, admission, agents, control plane, status; and each PostgreSQL's configuration is as it was."""
     monkeypatch.chdir(reachable(tmp_path))
-    person = Person(tmp_path / "shop" / "operator", lambda _: None, colour=False)
+    person = Person(tmp_path / "shop" / "operator", lambda _: None, colour=False, passphrase=PASSPHRASE)
     with cluster_of_others(ports_from) as databases, ExitStack() as running:
         before = [database.postmaster() for database in databases]
         settings = [(database.data / "postgresql.conf").read_bytes() for database in databases]

@@ -13,6 +13,8 @@ from tests.hosts.bed import Host
 
 PROGRAM = "/usr/bin/aerodb"
 PROFILE = Path("/root/shop/operator")
+PASSPHRASE = "nobody else types this"
+"""What the authority's key is encrypted by."""
 WORDS = r"(?:[a-z]+ ){7}[a-z]+"
 """Eight words, as people compare them."""
 
@@ -29,7 +31,9 @@ class Typist:
         """Sit down; all that is shown is added to `shown`."""
         self._host, self._shown = host, shown
         program = host.into("env", "-C", "/root", PROGRAM)
-        self._person = Person(PROFILE, lambda _: None, colour=False, size=(50, 120), program=program)
+        self._person = Person(
+            PROFILE, lambda _: None, colour=False, size=(50, 120), program=program, passphrase=PASSPHRASE
+        )
 
     def types(self, *words: str, code: int = 0) -> str:
         """Type a command that ends with a code; return what is shown."""

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from aerodb.cli.asking import Asking
 from aerodb.cli.daemons import FOLDER, FOLDER_DEFAULT
 from aerodb.cli.keyfile import KEY_FILE, line_in
+from aerodb.cli.session import Session
 from aerodb.protocol.cluster import Role
 
 HOLDERS = ("person", "agent", "control", "monitor")
@@ -38,26 +40,47 @@ def certificate() -> None:
 @click.option("--role", type=click.Choice([str(role) for role in Role]), help="What they shall be enrolled as.")
 @click.option("--key", type=KEY_FILE, help="The SSH public key that they bring. An operator without has one made.")
 @folder_option
-def issue(name: str, role: str | None, key: Path | None, folder: Path) -> int:
+@click.pass_obj
+def issue(session: Session, name: str, role: str | None, key: Path | None, folder: Path) -> int:
     """Make the profile of the person NAME, with a certificate, and say how an operator enrols them."""
     line = line_in(key) if key is not None else ""
-    return _run("issue_certificate", folder=folder, name=name, role=role or "", line=line)
+    return _run("issue_certificate", folder=folder, name=name, role=role or "", line=line, passphrase=_present(session))
 
 
 @certificate.command()
 @click.argument("name")
 @click.option("--kind", type=click.Choice(HOLDERS), default=HOLDERS[0], show_default=True, help="What NAME is.")
 @folder_option
-def renew(name: str, kind: str, folder: Path) -> int:
+@click.pass_obj
+def renew(session: Session, name: str, kind: str, folder: Path) -> int:
     """Give NAME a new certificate for the key that is there."""
-    return _run("renew_certificate", folder=folder, name=name, kind=kind)
+    return _run("renew_certificate", folder=folder, name=name, kind=kind, passphrase=_present(session))
 
 
 @certificate.command("replace-authority")
 @folder_option
-def replace_authority(folder: Path) -> int:
+@click.pass_obj
+def replace_authority(session: Session, folder: Path) -> int:
     """Make a new authority, and certificates of it for everybody whose folder is here; the cluster is down meanwhile.
 
-    For a cluster that keeps no authority, and for one whose authority's key is not safe any more.
+    For a cluster that keeps no authority, and for one whose authority's key is not safe any more, or whose passphrase
+    is forgotten. Where the key was encrypted a passphrase is asked for, twice, and the new key is encrypted by it.
     """
-    return _run("replace_authority", folder=folder)
+    return _run("replace_authority", folder=folder, passphrase=Asking(session.terminal).new)
+
+
+@certificate.command("protect-authority")
+@folder_option
+@click.pass_obj
+def protect_authority(session: Session, folder: Path) -> int:
+    """Encrypt the authority's key by a passphrase, or by another one than before.
+
+    It is asked for at the terminal, twice. The key stays the same, and so every certificate stays good. Whatever uses
+    the authority then asks for the passphrase; nothing that runs does.
+    """
+    asking = Asking(session.terminal)
+    return _run("protect_authority", folder=folder, present=asking.present, new=asking.new)
+
+
+def _present(session: Session) -> Any:
+    return Asking(session.terminal).present

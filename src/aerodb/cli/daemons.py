@@ -11,6 +11,9 @@ from typing import Any
 
 import click
 
+from aerodb.cli.asking import Asking
+from aerodb.cli.session import Session
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FOLDER_DEFAULT = Path("aerodb-cluster")
 UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.@-]{0,200}\.service")
@@ -113,9 +116,15 @@ def serve(folder: Path, *, log_format: str) -> int:
 @click.option("--folder", type=FOLDER, required=True, help="Where the new cluster's folders are made.")
 @postgres_option
 @size_options
-def init(folder: Path, postgres: str, **size: int | None) -> int:
-    """Make the folders, keys and configuration of a new cluster."""
-    return _run("init", folder=folder, asked=_asked(size), postgres=postgres)
+@click.pass_obj
+def init(session: Session, /, folder: Path, postgres: str, **size: int | None) -> int:
+    """Make the folders, keys and configuration of a new cluster.
+
+    At a terminal a passphrase is asked for, twice, and the certificate authority's key is encrypted by it. Elsewhere it
+    is not encrypted, and the last line says so.
+    """
+    passphrase = Asking(session.terminal).new if session.terminal.interactive else None
+    return _run("init", folder=folder, asked=_asked(size), postgres=postgres, passphrase=passphrase)
 
 
 @click.command()

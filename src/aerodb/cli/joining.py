@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from aerodb.cli.asking import Asking
 from aerodb.cli.daemons import FOLDER
 from aerodb.cli.failures import FileUnusable, TerminalMissing
 from aerodb.cli.session import Session
@@ -69,11 +70,15 @@ def admit(session: Session, joins: tuple[Path, ...], *, name: str, folder: Path 
     """Make a cluster of hosts that asked to join, to be watched.
 
     Each JOIN is the file that a host made. Compare its words with those that the host showed. The authority's key is
-    made here and stays; each host gets a certificate for the key that it has.
+    made here and stays, encrypted by a passphrase that is asked for; each host gets a certificate for the key that it
+    has.
     """
-    confirmed = _person(session.terminal)
+    confirmed, passphrase = _person(session.terminal), Asking(session.terminal).new
     files = [(str(path), _bytes_of(path)) for path in joins]
-    return _run("admit", files=files, name=name, folder=folder or Path(name), control=control, confirmed=confirmed)
+    return _run(
+        "admit", files=files, name=name, folder=folder or Path(name), control=control, confirmed=confirmed,
+        passphrase=passphrase,
+    )  # fmt: skip
 
 
 def _run(name: str, /, **arguments: Any) -> int:

@@ -8,7 +8,8 @@ import os
 import shutil
 import sys
 import termios
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -35,6 +36,8 @@ EXECUTED = {
 }
 ASCII_MARKS = {ord("\N{BLACK CIRCLE}"): "*", ord("\N{BLACK UP-POINTING TRIANGLE}"): "!", ord("\N{BLACK SQUARE}"): "#"}
 GAP = "  "
+_LOCAL_FLAGS = 3
+"""Where `termios.tcgetattr` has them."""
 
 Cell = tuple[str, str]
 """A style and a text."""
@@ -95,6 +98,18 @@ class Terminal:
         answer = self.stdin.readline()
         return answer.removesuffix("\n") if answer else None
 
+    def ask_secret(self, question: str) -> str | None:
+        """Return what a person types without its being shown; None where they type, or read, nothing more.
+
+        Not by `getpass`, which may ask another terminal than the one where this person reads.
+        """
+        if not self.stdout.isatty():
+            return None
+        with _unshown(self.stdin):
+            answer = self.stdin.readline() if write(self.stdout, question) else ""
+        write(self.stdout, "\n")
+        return answer.removesuffix("\n") if answer else None
+
     def progress(self, text: str) -> None:
         """Show how far something is, in place of what was shown before; only where a person watches.
 
@@ -136,6 +151,28 @@ def _forget_typed(stream: TextIO) -> None:
         termios.tcflush(stream.fileno(), termios.TCIFLUSH)
     except (OSError, ValueError, termios.error):
         return  # A test's own stream has no line discipline, and so nothing typed ahead.
+
+
+@contextmanager
+def _unshown(stream: TextIO) -> Iterator[None]:
+    """Have a terminal not show what is typed; what was typed before is dropped, and nobody can have answered yet.
+
+    Raises:
+        termios.error: it cannot be had.
+    """
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        yield  # A test's own stream, which shows nothing.
+        return
+    before = termios.tcgetattr(descriptor)
+    quiet = [*before]
+    quiet[_LOCAL_FLAGS] &= ~termios.ECHO
+    termios.tcsetattr(descriptor, termios.TCSAFLUSH, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
 
 
 def coloured(stream: TextIO) -> bool:

@@ -126,8 +126,8 @@ class Admitting:
         """Return the files to carry back, by host, where the cluster is in `folder`."""
         return [folder / ADMITTED / f"{host.member.name}.admitted" for host in self.hosts]
 
-    def make(self, folder: Path) -> None:
-        """Write everything.
+    def make(self, folder: Path, passphrase: bytes) -> None:
+        """Write everything, the authority's key encrypted by the passphrase.
 
         Raises:
             FolderTaken, FolderIncomplete, FolderUnusable: the folder cannot be made, or is there.
@@ -136,13 +136,13 @@ class Admitting:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with whole(folder) as made:
-                self._make(made)
+                self._make(made, passphrase)
         except OSError as error:
             raise FolderUnusable(f"{folder} cannot be made: {error.strerror}", field="folder") from error
 
-    def _make(self, root: Path) -> None:
+    def _make(self, root: Path, passphrase: bytes) -> None:
         layout = Layout(root=root)
-        keep_authority(layout, self._authority)
+        keep_authority(layout, self._authority, passphrase)
         self._founding.make_control(layout, self._authority, self.cluster)
         self._founding.make_people(layout, self._authority, self.cluster)
         self._founding.make_monitor(layout, self._authority, self.cluster)

@@ -29,6 +29,7 @@ from aerodb.protocol import sshkey
 from aerodb.protocol.chain import NAME, Chain, ChangeRefused, founded
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.transport.certificates import LIFETIME, Authority, read_kept, read_key
+from aerodb.transport.passphrase import PassphraseAsked, unasked
 from aerodb.views.changing import Wanted, step_at
 
 HolderKind = Literal["person", "agent", "control", "monitor"]
@@ -48,18 +49,19 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
     enrolling: tuple[str, ...]
 
 
-def issue(root: Path, name: str, role: str, line: str) -> Issued:
+def issue(root: Path, name: str, role: str, line: str, passphrase: PassphraseAsked = unasked) -> Issued:
     """Make the profile of a person, with a certificate; `line` is the SSH public key that they bring, if they do.
 
-    Who shall be an operator and brings none has one made in the profile, and nowhere else.
+    Who shall be an operator and brings none has one made in the profile, and nowhere else. `passphrase` is asked for
+    where the authority's key is encrypted.
 
     Raises:
         ClusterAbsent, AuthorityAbsent, AuthorityUnusable: there is nothing to certify by.
+        PassphraseWrong, PassphraseMissing: the authority's key does not open.
         FolderTaken: they have a profile, or something else has their name.
         ChangeUnclear, ChangeRefused, KeyMalformed: nobody could be enrolled so; or they are, and otherwise.
     """
     layout, founding = cluster_in(root)
-    authority = _authority(layout, founding)
     chain = newest_known(layout, founding)
     enrolled = chain.newest.operator(name)
     own = Ed25519PrivateKey.generate() if enrolled is None and role == Role.OPERATOR and not line else None
@@ -72,6 +74,7 @@ def issue(root: Path, name: str, role: str, line: str) -> Issued:
         typed = Wanted(kind="enrol", name=name, role=role, key=public)
         public = step_at(chain, len(chain.versions), typed).change.after.partition(" ")[2]
     _refuse_taken(layout, name)
+    authority = authority_in(layout, founding, passphrase)
     folder = layout.profile(name)
     with whole(folder) as made:
         _certify(layout, authority, made, name)
@@ -89,16 +92,16 @@ def issue(root: Path, name: str, role: str, line: str) -> Issued:
     )
 
 
-def renew(root: Path, name: str, kind: HolderKind) -> tuple[Path, dt.datetime]:
+def renew(root: Path, name: str, kind: HolderKind, passphrase: PassphraseAsked = unasked) -> tuple[Path, dt.datetime]:
     """Give a holder a new certificate for the key that it has; return where, and until when it is good.
 
     Raises:
         ClusterAbsent, AuthorityAbsent, AuthorityUnusable: there is nothing to certify by.
+        PassphraseWrong, PassphraseMissing: the authority's key does not open.
         HolderAbsent: there is no such holder here.
         ChangeRefused: they are revoked.
     """
     layout, founding = cluster_in(root)
-    authority = _authority(layout, founding)
     person = newest_known(layout, founding).newest.operator(name) if kind == "person" else None
     if person is not None and person.revoked:
         raise ChangeRefused(f"{name} is revoked: a certificate would let nobody in", field="name")
@@ -107,7 +110,8 @@ def renew(root: Path, name: str, kind: HolderKind) -> tuple[Path, dt.datetime]:
         key = read_key(folder / "tls.key").public_key()
     except (OSError, ValueError) as error:
         raise HolderAbsent(f"{folder} holds no key that a certificate is of: {error}", field="name") from error
-    write_durably(folder / "tls.crt", authority.certified(key, name, kind, _life(authority)))
+    authority = authority_in(layout, founding, passphrase)
+    write_durably(folder / "tls.crt", authority.certified(key, name, kind, life_of(authority)))
     return folder / "tls.crt", min(authority.expires, dt.datetime.now(dt.UTC) + LIFETIME)
 
 
@@ -128,17 +132,16 @@ def cluster_in(root: Path) -> tuple[Layout, Cluster]:
         raise ClusterAbsent(f"{root} is no cluster's folder: {said}", field="folder") from error
 
 
-def _authority(layout: Layout, founding: Cluster) -> Authority:
-    """Return the authority that the cluster trusts."""
-    folder = layout.authority
-    if not folder.exists():
-        raise AuthorityAbsent(
-            f"{folder} is not there: aerodb 0.1.0 kept none. If it was taken elsewhere, bring it back for this. Else "
-            f"end the cluster, and make a new one: aerodb certificate replace-authority --folder {layout.root}",
-            field="folder",
-        )
+def authority_in(layout: Layout, founding: Cluster, passphrase: PassphraseAsked) -> Authority:
+    """Return the authority that the cluster trusts.
+
+    Raises:
+        AuthorityAbsent, AuthorityUnusable: there is none, or none that is good.
+        PassphraseWrong, PassphraseMissing: its key does not open.
+    """
+    folder = authority_folder(layout)
     try:
-        authority = Authority(founding.id, kept=read_kept(folder))
+        authority = Authority(founding.id, kept=read_kept(folder, passphrase))
         trusted = (layout.control / "ca.crt").read_bytes()
     except (OSError, ValueError) as error:
         raise AuthorityUnusable(f"{folder} holds no usable authority: {error}", field="folder") from error
@@ -147,6 +150,22 @@ def _authority(layout: Layout, founding: Cluster) -> Authority:
     if authority.expires <= dt.datetime.now(dt.UTC):
         raise AuthorityUnusable(f"the authority in {folder} has expired, at {authority.expires:%Y-%m-%dT%H:%M:%SZ}")
     return authority
+
+
+def authority_folder(layout: Layout) -> Path:
+    """Return where the authority is kept.
+
+    Raises:
+        AuthorityAbsent: it is not there.
+    """
+    folder = layout.authority
+    if not folder.exists():
+        raise AuthorityAbsent(
+            f"{folder} is not there: aerodb 0.1.0 kept none. If it was taken elsewhere, bring it back for this. Else "
+            f"end the cluster, and make a new one: aerodb certificate replace-authority --folder {layout.root}",
+            field="folder",
+        )
+    return folder
 
 
 def newest_known(layout: Layout, founding: Cluster) -> Chain:
@@ -223,13 +242,13 @@ def _refuse_otherwise(enrolled: Operator, role: str, line: str) -> None:
 # What is made ---------------------------------------------------------------------------------------------------------
 
 
-def _life(authority: Authority) -> dt.timedelta:
+def life_of(authority: Authority) -> dt.timedelta:
     """Return how long a certificate is good: never longer than its authority is."""
     return min(LIFETIME, authority.expires - dt.datetime.now(dt.UTC))
 
 
 def _certify(layout: Layout, authority: Authority, folder: Path, name: str) -> None:
-    authority.issue(folder, name, "person", _life(authority))
+    authority.issue(folder, name, "person", life_of(authority))
     write_durably(folder / "ca.crt", (layout.control / "ca.crt").read_bytes())  # Where authorities change, it has both.
 
 

@@ -33,10 +33,10 @@ def web_host(name: str, identity: str) -> str:
     return "-".join([*([label] if label else []), identity[:8]]) + ".localhost"
 
 
-def keep_authority(layout: Layout, authority: Authority) -> None:
-    """Keep the certificate authority in its folder."""
+def keep_authority(layout: Layout, authority: Authority, passphrase: bytes) -> None:
+    """Keep the certificate authority in its folder, its key encrypted unless the passphrase is empty."""
     layout.authority.mkdir(mode=0o700)
-    authority.keep(layout.authority)
+    authority.keep(layout.authority, passphrase)
 
 
 class Founding:

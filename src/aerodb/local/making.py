@@ -33,6 +33,7 @@ from aerodb.protocol.cluster import Cluster, Member, Operator
 from aerodb.protocol.signed import public_text
 from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import Authority, write_private
+from aerodb.transport.passphrase import PassphraseAsked
 
 WITNESS = "w1"
 
@@ -87,8 +88,10 @@ class Making:
     def _people(self) -> tuple[Operator, ...]:
         return self._founding.people
 
-    def make(self, progress: Callable[[str], None] = lambda _: None) -> None:
+    def make(self, progress: Callable[[str], None] = lambda _: None, passphrase: PassphraseAsked | None = None) -> None:
         """Write everything, the configuration last; `progress` is told what is begun.
+
+        `passphrase` is asked for once nothing stands in the way, and encrypts the authority's key; None: nothing does.
 
         Raises:
             FolderTaken: the folder holds something already.
@@ -98,6 +101,7 @@ class Making:
         root.mkdir(parents=True, exist_ok=True)
         if any(root.iterdir()):
             raise FolderTaken(f"{root} is not empty and holds no cluster")
+        closing = b"" if passphrase is None else passphrase()
         installation = self._installation
         mode = 0o711 if installation.account else 0o700
         for folder in (root, root / "nodes"):
@@ -106,7 +110,7 @@ class Making:
         progress("keys and certificates")
         self._layout.logs.mkdir(mode=0o700)
         authority = Authority(self.cluster.id)
-        keep_authority(self._layout, authority)
+        keep_authority(self._layout, authority, closing)
         # Alone: a program that starts meanwhile would inherit the lock on the log.
         self._founding.make_control(self._layout, authority, self.cluster)
         first = self.cluster.genesis
@@ -201,11 +205,17 @@ class Making:
 
 
 def make_cluster(
-    root: Path, size: Size, progress: Callable[[str], None] = lambda _: None, *, postgres: str = ""
+    root: Path,
+    size: Size,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    postgres: str = "",
+    passphrase: PassphraseAsked | None = None,
 ) -> Cluster:
     """Make a new cluster in `root`; return its configuration. `progress` is told what is begun.
 
     `postgres` is a major version or a folder of programs; empty: those that `aerodb[local]` brings.
+    `passphrase` is asked for the one that the authority's key is encrypted by; None: it is not.
 
     Raises:
         SizeRefused, FolderTaken, PortsTaken, PostgresMissing, PostgresUnsupported, AeroError: see `Making`.
@@ -213,7 +223,7 @@ def make_cluster(
     previous = os.umask(0o077)
     try:
         making = Making(Layout(root=root), size, postgres)
-        making.make(progress)
+        making.make(progress, passphrase)
     finally:
         os.umask(previous)
     return making.cluster

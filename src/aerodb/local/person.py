@@ -16,6 +16,7 @@ import msgspec
 from aerodb.local.program import itself
 
 PROMPT = re.compile(r"type (?:the node's|the cluster's|its short) name \((\S+)\): $")
+PASSPHRASE = re.compile(r"(?:Passphrase of|New passphrase of|The same passphrase again)[^\n]*: $")
 REQUEST = re.compile(r"^\s*request\s+([0-9a-f-]{36})", re.MULTILINE)
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -44,8 +45,13 @@ class Person:
         colour: bool = True,
         size: tuple[int, int] = (50, 110),
         program: Sequence[str] = (),
+        passphrase: str = "",
     ) -> None:
-        """Use the person's `profile`; the terminal has so many rows and columns. `program` runs AeroDB, if not this."""
+        """Use the person's `profile`; the terminal has so many rows and columns. `program` runs AeroDB, if not this.
+
+        `passphrase` is what they type wherever one is asked for.
+        """
+        self._passphrase = passphrase
         self._size, self._program = size, program or itself()
         self._environment = {**os.environ, "AERODB_PROFILE": str(profile.resolve()), "TERM": "xterm-256color"}
         if not colour:
@@ -72,7 +78,7 @@ class Person:
         return Said(code=process.wait(), text=STYLE.sub("", text).replace("\r\n", "\n"))
 
     def _converse(self, terminal: int, answer: str | None, reads_seconds: float) -> str:
-        text, answered = "", False
+        text, answered, typed = "", False, 0
         while True:
             try:
                 data = os.read(terminal, 65536).decode(errors="replace")
@@ -82,6 +88,9 @@ class Person:
                 return text
             text += data
             self._show(data.replace("\r\n", "\n"))
+            if PASSPHRASE.search(text, typed):
+                typed = len(text)
+                os.write(terminal, f"{self._passphrase}\n".encode())
             asked = PROMPT.search(STYLE.sub("", text))
             if asked and not answered:
                 answered = True

@@ -15,20 +15,23 @@ from aerodb.local.certifying import HolderKind, cluster_in, newest_known
 from aerodb.local.errors import ClusterRuns, HostsElsewhere
 from aerodb.local.layout import Layout
 from aerodb.protocol.cluster import Cluster
-from aerodb.transport.certificates import Authority
+from aerodb.transport.certificates import Authority, is_encrypted
+from aerodb.transport.passphrase import PassphraseAsked, unasked
 
 CONNECT_SECONDS_MAX = 2.0
 FILES = ("ca.crt", "tls.key", "tls.crt")
 
 
-def replace_authority(root: Path) -> tuple[str, ...]:
+def replace_authority(root: Path, passphrase: PassphraseAsked = unasked) -> tuple[str, ...]:
     """Make a new authority, and give everybody in the folder a certificate of it; return who has one now.
 
-    Who is revoked is given none. A key of the authority before, if there is one, is removed.
+    Who is revoked is given none. A key of the authority before, if there is one, is removed. Where that was encrypted
+    the new one is: `passphrase` is asked for a new one. The old one is not needed, and may be forgotten.
 
     Raises:
         ClusterAbsent: there is no cluster in the folder.
         ClusterRuns: a part of it answers.
+        PassphraseRefused, PassphraseMissing: no passphrase is given to the new key.
         HostsElsewhere: its nodes' folders are on their own hosts, which would trust the authority before.
     """
     layout, founding = cluster_in(root)
@@ -40,7 +43,7 @@ def replace_authority(root: Path) -> tuple[str, ...]:
         )
     _refuse_running(founding)
     authority = Authority(founding.id)
-    _put(layout, authority)
+    _put(layout, authority, passphrase() if _was_encrypted(layout) else b"")
     holders = list(_holders(layout, founding))
     for folder, name, kind in holders:
         _certify(authority, folder, name, kind)
@@ -54,10 +57,18 @@ def _refuse_running(founding: Cluster) -> None:
             raise ClusterRuns(f"something answers at {address}: end the cluster first, by Ctrl-C of aerodb up")
 
 
-def _put(layout: Layout, authority: Authority) -> None:
+def _was_encrypted(layout: Layout) -> bool:
+    """Tell whether the key of the authority before is encrypted; one that is gone, or damaged, is not."""
+    try:
+        return is_encrypted(layout.authority / "ca.key")
+    except (OSError, ValueError):
+        return False
+
+
+def _put(layout: Layout, authority: Authority, passphrase: bytes) -> None:
     """Put a new authority in the place of what is there."""
     made = Path(tempfile.mkdtemp(prefix=".authority-", dir=layout.root))
-    authority.keep(made)
+    authority.keep(made, passphrase)
     if layout.authority.exists():
         shutil.rmtree(layout.authority)
     made.rename(layout.authority)

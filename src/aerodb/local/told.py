@@ -126,4 +126,5 @@ def admitted_lines(admitting: Admitting, folder: Path) -> list[str]:
         f"     aerodb serve --folder {shlex.quote(str(folder / 'control'))}",
         f"3. aerodb --profile {shlex.quote(str(folder / 'operator'))} status",
         f"The authority's key is in {shlex.quote(str(folder / 'authority'))}. No process reads it: keep it elsewhere.",
+        "It is encrypted. Nobody can find a passphrase that is forgotten: then the hosts are admitted anew.",
     ]

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from aerodb.transport.passphrase import PassphraseAsked, PassphraseWrong, unasked
+
 LIFETIME = dt.timedelta(days=3650)
 PEM = serialization.Encoding.PEM
 
@@ -35,10 +37,21 @@ class Authority:
         """Return until when the authority is good, and so whatever it certifies."""
         return self._certificate.not_valid_after_utc
 
-    def keep(self, folder: Path) -> None:
-        """Write the authority's certificate and its key into `folder`, for its owner alone."""
+    def keep(self, folder: Path, passphrase: bytes = b"") -> None:
+        """Write the authority's certificate and its key into `folder`, for its owner alone.
+
+        The key is encrypted by the passphrase; where that is empty, it is not.
+        """
         write_private(folder / "ca.crt", self.pem)
-        write_private(folder / "ca.key", key_pem(self._key))
+        write_private(folder / "ca.key", key_pem(self._key, passphrase))
+
+    def key_pem(self, passphrase: bytes) -> bytes:
+        """Return the authority's key as it is kept, encrypted by a passphrase."""
+        return key_pem(self._key, passphrase)
+
+    def has_key(self, key: ec.EllipticCurvePrivateKey) -> bool:
+        """Tell whether this is the authority's key."""
+        return key.private_numbers() == self._key.private_numbers()
 
     def issue(self, folder: Path, name: str, kind: str, life: dt.timedelta = LIFETIME) -> None:
         """Write a new certificate and key for `name`, valid for `life`, into `folder`, readable by its owner alone."""
@@ -150,36 +163,60 @@ KeptAuthority = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
 """An authority's key and its own certificate."""
 
 
-def read_kept(folder: Path) -> KeptAuthority:
-    """Return the authority that `Authority.keep` wrote into `folder`.
+def read_kept(folder: Path, passphrase: PassphraseAsked = unasked) -> KeptAuthority:
+    """Return the authority that `Authority.keep` wrote into `folder`; `passphrase` is asked for if need be.
 
     Raises:
         OSError: a file cannot be read.
         ValueError: what they hold is no authority's key with its certificate.
+        PassphraseWrong, PassphraseMissing: the key is encrypted, and does not open.
     """
-    key = read_key(folder / "ca.key")
+    key = read_key(folder / "ca.key", passphrase)
     certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
     if certificate.public_key() != key.public_key():
         raise ValueError("ca.crt is not the certificate of the key in ca.key")
     return key, certificate
 
 
-def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    """Return the private key in a file.
+def is_encrypted(path: Path) -> bool:
+    """Tell whether the private key in a file is encrypted.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds no private key.
+    """
+    try:
+        serialization.load_pem_private_key(path.read_bytes(), None)
+    except TypeError:  # So it says that there should have been a passphrase.
+        return True
+    return False
+
+
+def read_key(path: Path, passphrase: PassphraseAsked = unasked) -> ec.EllipticCurvePrivateKey:
+    """Return the private key in a file; `passphrase` is asked for if it is encrypted, and only then.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it holds no key of the kind that is used here.
+        PassphraseWrong, PassphraseMissing: it is encrypted, and does not open.
     """
-    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    typed = passphrase() if is_encrypted(path) else None
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), typed)
+    except (ValueError, TypeError):
+        if typed is None:
+            raise
+        # From nothing: the cause is a library's, which knows the passphrase.
+        raise PassphraseWrong(f"{path} does not open by this passphrase, or is damaged; nothing was changed") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError(f"{path.name} holds no key on an elliptic curve")  # noqa: TRY004 - it is the file that is wrong.
     return key
 
 
-def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Return a private key as it is kept in a file."""
-    return key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+def key_pem(key: ec.EllipticCurvePrivateKey, passphrase: bytes = b"") -> bytes:
+    """Return a private key as it is kept in a file: encrypted by the passphrase, unless that is empty."""
+    closed = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    return key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, closed)
 
 
 def _made(cluster: str, life: dt.timedelta) -> KeptAuthority:

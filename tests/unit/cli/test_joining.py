@@ -14,7 +14,10 @@ from aerodb.cli.terminal import Terminal
 from aerodb.local.joining import awaiting
 from aerodb.protocol.watched import WATCH_ROLE
 from tests.unit.cli.stage import Screen, Shown
-from tests.unit.local.joining import LOGIN, reachable, tree
+from tests.unit.local.joining import LOGIN, PASSPHRASE, reachable, tree
+
+SHOP = f"shop\n{PASSPHRASE}\n{PASSPHRASE}"
+"""What a person answers who admits hosts."""
 
 
 class Desk:
@@ -58,7 +61,7 @@ def words_after(text: str, line: str) -> str:
 def test_the_whole_way_as_typed(desk: Desk) -> None:
     """Each side says the words that the other one shows; a terminal and the cluster's name are all that it takes."""
     words = [words_after(desk.asks(name).out, "The words of") for name in ("n1", "n2")]
-    admitted = desk.types("admit", "n1.join", "n2.join", "--name", "shop", "--control", "127.0.0.1:9", answer="shop")
+    admitted = desk.types("admit", "n1.join", "n2.join", "--name", "shop", "--control", "127.0.0.1:9", answer=SHOP)
     assert admitted.code == 0
     for name, each in zip(("n1", "n2"), words, strict=True):
         assert words_after(admitted.out, f"{name}   agent") == each
@@ -79,7 +82,7 @@ def test_who_types_anything_else_makes_nothing(desk: Desk, answer: str) -> None:
     told = desk.types("admit", "n1.join", "--name", "shop", "--control", "127.0.0.1:9", answer=answer)
     assert (told.code, "Not confirmed. Nothing was made." in told.out) == (1, True)
     assert tree(desk.root) == before
-    desk.types("admit", "n1.join", "--name", "shop", "--control", "127.0.0.1:9", answer="shop")
+    desk.types("admit", "n1.join", "--name", "shop", "--control", "127.0.0.1:9", answer=SHOP)
     before = tree(desk.root)
     told = desk.types(
         "join", "--admitted", "shop/admitted/n1.admitted", "--folder", str(desk.root / "n1"), answer=answer

@@ -11,6 +11,8 @@ from aerodb.local.joining import Awaited, JoinAsked, Joined, join, opened
 LOGIN = "nobody"
 """A user that every machine has: as root, a node's folder becomes theirs."""
 NAMES = ("n1", "n2", "n3")
+PASSPHRASE = "four words of mine"
+"""What the authority's key is encrypted by, as typed."""
 
 
 def reachable(folder: Path) -> Path:

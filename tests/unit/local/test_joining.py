@@ -49,7 +49,18 @@ from aerodb.protocol.joining import (
 )
 from aerodb.protocol.signed import public_text, sign
 from aerodb.transport.certificates import Authority, new_key, request_for, requested_key
-from tests.unit.local.joining import LOGIN, NAMES, admission, admitting, asked, awaited, joined, reachable, tree
+from tests.unit.local.joining import (
+    LOGIN,
+    NAMES,
+    PASSPHRASE,
+    admission,
+    admitting,
+    asked,
+    awaited,
+    joined,
+    reachable,
+    tree,
+)
 from tests.unit.local.test_certifying import lets_in
 
 SECRETS = ("node.key", "tls.key")
@@ -67,7 +78,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
 def shop(root: Path) -> Path:
     """Return where three hosts have asked, and were admitted."""
     joined(root, *NAMES)
-    admitting(root, *NAMES).make(root / "shop")
+    admitting(root, *NAMES).make(root / "shop", PASSPHRASE.encode())
     return root
 
 
@@ -137,7 +148,7 @@ def test_what_people_compare_is_the_same_on_both_sides(root: Path) -> None:
         assert f"  {host.words}" in joined_lines(host)
         assert f"{host.member.name}   agent {host.member.agent}   PostgreSQL {host.member.postgres_host}:5432" in shown
     assert not (root / "shop").exists()
-    cluster.make(root / "shop")
+    cluster.make(root / "shop", PASSPHRASE.encode())
     for name in ("n1", "n2"):
         assert f"  {cluster.words}" in admission_lines(awaited(root, name))
     said = "\n".join(admitted_lines(cluster, root / "shop"))
@@ -353,10 +364,10 @@ def test_a_folder_that_holds_something_stays_as_it_is(root: Path) -> None:
     before = tree(root)
     for taken in ("file", "full"):
         with pytest.raises(FolderTaken):
-            cluster.make(root / taken)
+            cluster.make(root / taken, PASSPHRASE.encode())
     assert tree(root) == before
     (root / "empty").mkdir()
-    cluster.make(root / "empty")
+    cluster.make(root / "empty", PASSPHRASE.encode())
     assert Layout(root=root / "empty").cluster() == cluster.cluster
 
 
@@ -570,7 +581,7 @@ def test_a_cluster_whose_making_is_killed_is_whole_or_not_there_and_is_named(roo
     joined(root, "n1")
     seen = set[str]()
     files = set[str]()
-    for _ in each_death(root, lambda: admitting(root, "n1").make(root / "shop"), PLACES):
+    for _ in each_death(root, lambda: admitting(root, "n1").make(root / "shop", PASSPHRASE.encode()), PLACES):
         left = [each for each in root.iterdir() if each.name.startswith(".")]
         if (root / "shop").exists():
             assert Layout(root=root / "shop").cluster().name == "shop"
@@ -579,7 +590,7 @@ def test_a_cluster_whose_making_is_killed_is_whole_or_not_there_and_is_named(roo
             seen.add("whole")
         elif left:
             with pytest.raises(FolderIncomplete, match="rm -r"):
-                admitting(root, "n1").make(root / "shop")
+                admitting(root, "n1").make(root / "shop", PASSPHRASE.encode())
             removed(left[0])
             seen.add("left over")
         else:
