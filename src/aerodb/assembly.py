@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,7 @@ from aerodb.logs import Form, configure, say
 if TYPE_CHECKING:
     from aerodb.control.plane import ControlPlane  # Only annotated here: an agent loads no control plane.
     from aerodb.kernel.node import Node
-    from aerodb.local.certifying import HolderKind
     from aerodb.transport.passphrase import PassphraseAsked
-
-
-WordsCompared = Callable[[list[str], str], bool]
-"""Shows a person lines, and tells whether they then typed the cluster's name."""
 
 
 class _Ending:
@@ -292,94 +287,13 @@ def init(folder: Path, asked: dict[str, int], postgres: str, passphrase: "Passph
     return 0
 
 
-def issue_certificate(folder: Path, name: str, role: str, line: str, passphrase: "PassphraseAsked") -> int:
-    """Make the profile of a person of the cluster in `folder`, and say how they are enrolled."""
-    from aerodb.local.certifying import issue, issued_lines
+def on_keys(name: str, /, **arguments: Any) -> int:
+    """Run a command that makes or replaces keys and certificates, by its name in `local.commands`."""
+    from aerodb.local import commands
 
     private.begin()
-    for said in issued_lines(issue(folder, name, role, line, passphrase), name):
-        _say(said)
-    return 0
-
-
-def renew_certificate(folder: Path, name: str, kind: "HolderKind", passphrase: "PassphraseAsked") -> int:
-    """Renew a certificate of the cluster in `folder`, and say until when it is good."""
-    from aerodb.local.certifying import renew, renewed_line
-
-    private.begin()
-    _say(renewed_line(*renew(folder, name, kind, passphrase), kind))
-    return 0
-
-
-def join_watched(asked: dict[str, Any]) -> int:
-    """Make the keys of a node on this host, and say what to do next; `asked` is as in `JoinAsked`."""
-    from aerodb.local.joining import JoinAsked, join
-    from aerodb.local.told import joined_lines
-
-    private.begin()
-    for said in joined_lines(join(JoinAsked(**asked))):
-        _say(said)
-    return 0
-
-
-def join_admitted(admission: bytes, folder: Path | None, confirmed: WordsCompared) -> int:
-    """Let the node that awaits its admission on this host join, once a person has compared the words."""
-    from aerodb.local.joining import complete, opened
-    from aerodb.local.told import admission_lines, completed_lines
-
-    private.begin()
-    awaited = opened(admission, folder)
-    if not confirmed(admission_lines(awaited), awaited.cluster.name):
-        return 1
-    complete(awaited)
-    for said in completed_lines(awaited):
-        _say(said)
-    return 0
-
-
-def admit(
-    files: list[tuple[str, bytes]],
-    name: str,
-    folder: Path,
-    control: str,
-    confirmed: WordsCompared,
-    passphrase: "PassphraseAsked",
-) -> int:
-    """Make a cluster of the hosts that ask to join, once a person has compared the words of each."""
-    from aerodb.local.admitting import Admitting, opened_hosts, refuse_taken
-    from aerodb.local.told import admitted_lines, asking_lines
-
-    private.begin()
-    refuse_taken(folder)
-    admitting = Admitting(opened_hosts(files), name, control)
-    if not confirmed(asking_lines(admitting), name):
-        return 1
-    admitting.make(folder, passphrase())
-    for said in admitted_lines(admitting, folder):
-        _say(said)
-    return 0
-
-
-def protect_authority(folder: Path, present: "PassphraseAsked", new: "PassphraseAsked") -> int:
-    """Encrypt the key of the authority in `folder` by a new passphrase."""
-    from aerodb.local.protecting import protect, protected_lines
-
-    private.begin()
-    for line in protected_lines(folder, before=protect(folder, present, new)):
-        _say(line)
-    return 0
-
-
-def replace_authority(folder: Path, passphrase: "PassphraseAsked") -> int:
-    """Make a new certificate authority for the cluster in `folder`, and say who has a certificate of it."""
-    from aerodb.local.replacing import replace_authority as replaced
-
-    private.begin()
-    holders = replaced(folder, passphrase)
-    _say(f"A new authority is in {folder / 'authority'}. Of it are the certificates of:")
-    for holder in holders:
-        _say(f"  {holder}")
-    return 0
+    code: int = getattr(commands, name)(**arguments)
+    return code
 
 
 def up(folder: Path, asked: dict[str, int], postgres: str) -> int:

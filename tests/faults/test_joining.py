@@ -1,6 +1,7 @@
 """From PostgreSQLs that others made to `aerodb status`, as typed: nothing of them is touched, words are compared."""
 
 import getpass
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from aerodb.kernel.postgres.installation import find_installation
 from aerodb.local.person import Person, Said
@@ -81,7 +83,7 @@ def test_hosts_of_others_are_watched_as_typed(ports_from: int, tmp_path: Path, m
     with cluster_of_others(ports_from) as databases, ExitStack() as running:
         before = [database.postmaster() for database in databases]
         settings = [(database.data / "postgresql.conf").read_bytes() for database in databases]
-        words = {}
+        words, agents = {}, dict[str, ExitStack]()
         for at, database in enumerate(databases, 1):
             agent = f"{HOST['n1']}:{ports_from + AGENTS_AFTER + at}"
             said = person.types(
@@ -100,7 +102,9 @@ def test_hosts_of_others_are_watched_as_typed(ports_from: int, tmp_path: Path, m
             joined = person.types("join", "--admitted", file, "--folder", str(tmp_path / name))
             assert joined.code == 0, joined.text
             assert words_in(joined, "The words of the cluster") == words_in(said, "The cluster shop")
-            running.enter_context(program(tmp_path / f"{name}.log", "agent", "--folder", str(tmp_path / name)))
+            started = program(tmp_path / f"{name}.log", "agent", "--folder", str(tmp_path / name))
+            agents[name] = running.enter_context(ExitStack())
+            agents[name].enter_context(started)
         running.enter_context(program(tmp_path / "control.log", "serve", "--folder", "shop/control"))
         status = person.types("status")
         assert status.code == 0, status.text
@@ -109,8 +113,40 @@ def test_hosts_of_others_are_watched_as_typed(ports_from: int, tmp_path: Path, m
         assert "Only watched: every action is rejected" in status.text
         refused = person.types("checkpoint", "n1", "--reason", "a test")
         assert (refused.code, "is only watched" in refused.text) == (1, True)
+        _renewed_as_typed(person, tmp_path)
+        agents["n1"].close()
+        agents["n1"].enter_context(program(tmp_path / "again.log", "agent", "--folder", str(tmp_path / "n1")))
+        wait_until(lambda: _shown_for(person, "n1") == _ends_at(tmp_path / "n1"))
         assert [database.postmaster() for database in databases] == before
         assert [(database.data / "postgresql.conf").read_bytes() for database in databases] == settings
+
+
+def _renewed_as_typed(person: Person, root: Path) -> None:
+    """Renew the authority and the certificate of n1, as a person does; words are the same on both machines."""
+    said = person.types("certificate", "renew", "authority", "--kind", "authority", "--folder", "shop")
+    assert said.code == 0, said.text
+    before = _ends_at(root / "n1")
+    asked = person.types("join", "--renew", "--folder", str(root / "n1"))
+    assert asked.code == 0, asked.text
+    given = person.types("certificate", "renew-node", "n1.renewal", "--folder", "shop")
+    assert given.code == 0, given.text
+    assert words_in(given, "n1 of shop") == words_in(asked, "The words of n1.renewal")
+    put = person.types("join", "--renewed", "shop/renewed/n1.renewed", "--folder", str(root / "n1"))
+    assert (put.code, "which PostgreSQL does not notice" in put.text) == (0, True), put.text
+    assert _ends_at(root / "n1") > before
+
+
+def _ends_at(folder: Path) -> str:
+    """Return until when the certificate in a folder is good."""
+    certificate = x509.load_pem_x509_certificate((folder / "tls.crt").read_bytes())
+    return f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _shown_for(person: Person, node: str) -> str:
+    """Return until when status says that the certificate of a node is good."""
+    status = person.types("status", "--json")
+    found = json.loads(status.text)["certificates"] if status.code == 0 else []
+    return next((str(each["expires"]) for each in found if each["holder"] == node), "")
 
 
 @pytest.mark.skipif(

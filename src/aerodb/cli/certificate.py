@@ -11,11 +11,12 @@ import click
 
 from aerodb.cli.asking import Asking
 from aerodb.cli.daemons import FOLDER, FOLDER_DEFAULT
+from aerodb.cli.joining import FILE, bytes_of, person
 from aerodb.cli.keyfile import KEY_FILE, line_in
 from aerodb.cli.session import Session
 from aerodb.protocol.cluster import Role
 
-HOLDERS = ("person", "agent", "control", "monitor")
+HOLDERS = ("person", "agent", "control", "monitor", "authority")
 
 folder_option = click.option(
     "--folder", type=FOLDER, default=FOLDER_DEFAULT, show_default=True, help="The cluster's folder."
@@ -23,7 +24,7 @@ folder_option = click.option(
 
 
 def _run(name: str, /, **arguments: Any) -> int:
-    code: int = getattr(import_module("aerodb.assembly"), name)(**arguments)
+    code: int = import_module("aerodb.assembly").on_keys(name, **arguments)
     return code
 
 
@@ -53,8 +54,27 @@ def issue(session: Session, name: str, role: str | None, key: Path | None, folde
 @folder_option
 @click.pass_obj
 def renew(session: Session, name: str, kind: str, folder: Path) -> int:
-    """Give NAME a new certificate for the key that is there."""
+    """Give NAME a new certificate for the key that is there.
+
+    Of the authority itself, too (renew authority --kind authority): it keeps its key, so whatever it certified stays
+    good. A node whose keys are on a host of their own asks for one there: aerodb join --renew
+    """
     return _run("renew_certificate", folder=folder, name=name, kind=kind, passphrase=_present(session))
+
+
+@certificate.command("renew-node")
+@click.argument("request", metavar="FILE", type=FILE)
+@folder_option
+@click.pass_obj
+def renew_node(session: Session, request: Path, folder: Path) -> int:
+    """Give the node a new certificate whose host wrote FILE, by `aerodb join --renew`.
+
+    Compare its words with those that the host showed. The node must be one of the cluster's, and its own key must have
+    signed the request. What comes of it is carried back: aerodb join --renewed
+    """
+    confirmed = person(session.terminal)
+    data = bytes_of(request)
+    return _run("renew_node", data=data, folder=folder, confirmed=confirmed, passphrase=_present(session))
 
 
 @certificate.command("replace-authority")

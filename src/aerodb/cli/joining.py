@@ -25,6 +25,8 @@ LOGIN = "aerodb_watch"
 @click.command()
 @click.option("--watch", is_flag=True, help="Make a node's keys on this host, and what it says of itself.")
 @click.option("--admitted", type=FILE, help="Let the node join, by the file that `aerodb admit` made for it.")
+@click.option("--renew", is_flag=True, help="Ask for a new certificate of the node on this host.")
+@click.option("--renewed", type=FILE, help="Put the certificate into its place that came back.")
 @click.option("--postgres", "instance", metavar="VERSION/CLUSTER", help="The PostgreSQL, as Debian calls it: 15/main.")
 @click.option("--socket", metavar="FOLDER", help="Of any other PostgreSQL: the folder of its socket, with --port.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="The port of that socket.")
@@ -37,20 +39,43 @@ LOGIN = "aerodb_watch"
 @click.option("--login", metavar="ROLE", help=f"The user as which the agent runs, and its role.  [default: {LOGIN}]")
 @click.option("--folder", type=FOLDER, help="The node's folder.  [default: /var/lib/aerodb/nodes/NODE]")
 @click.pass_obj
-def join(session: Session, /, *, watch: bool, admitted: Path | None, folder: Path | None, **typed: Any) -> int:
+def join(
+    session: Session,
+    /,
+    *,
+    watch: bool,
+    admitted: Path | None,
+    renew: bool,
+    renewed: Path | None,
+    folder: Path | None,
+    **typed: Any,
+) -> int:
     """Have a PostgreSQL on this host watched by a control plane, and touch nothing of it.
 
     First, with --watch: keys are made here, which never travel. NODE.join is what to carry to the control plane's
     machine, and its eight words are what to compare there. Then, with --admitted: the file that came back is checked,
     and a person compares the words of the cluster, since its control plane may look at this host from then on.
+
+    Years later, with --renew: NODE.renewal is what to carry, and its words are what to compare, where the authority is
+    kept (aerodb certificate renew-node). Then, with --renewed: the certificate that came back is put into its place.
     """
-    if watch == (admitted is not None):
-        raise click.UsageError("type --watch, to make keys; or --admitted FILE, once the node was admitted")
+    if [watch, admitted is not None, renew, renewed is not None].count(True) != 1:
+        raise click.UsageError(
+            "type --watch, to make keys; or --admitted FILE, once the node was admitted; or --renew, and then "
+            "--renewed FILE, for a new certificate"
+        )
     given = {name: value for name, value in typed.items() if value is not None}
+    if renew or renewed is not None:
+        name = given.pop("name", "") if renew else ""
+        if given:
+            raise click.UsageError("--renew goes with --name and --folder alone, --renewed with --folder")
+        if renewed is not None:
+            return _run("put_renewed", data=bytes_of(renewed), folder=folder)
+        return _run("ask_renewal", folder=folder, name=name, into=Path())
     if admitted is not None:
         if given:
             raise click.UsageError("--admitted goes with --folder alone: the rest is what the host said of itself")
-        return _run("join_admitted", admission=_bytes_of(admitted), folder=folder, confirmed=_person(session.terminal))
+        return _run("join_admitted", admission=bytes_of(admitted), folder=folder, confirmed=person(session.terminal))
     if ("instance" in given) == ("socket" in given) or ("socket" in given) != ("port" in given):
         raise click.UsageError("type --postgres VERSION/CLUSTER, or both --socket FOLDER and --port PORT")
     empty = {"instance": "", "socket": "", "port": 0, "name": "", "address": "", "postgres_address": "", "login": LOGIN}
@@ -73,8 +98,8 @@ def admit(session: Session, joins: tuple[Path, ...], *, name: str, folder: Path 
     made here and stays, encrypted by a passphrase that is asked for; each host gets a certificate for the key that it
     has.
     """
-    confirmed, passphrase = _person(session.terminal), Asking(session.terminal).new
-    files = [(str(path), _bytes_of(path)) for path in joins]
+    confirmed, passphrase = person(session.terminal), Asking(session.terminal).new
+    files = [(str(path), bytes_of(path)) for path in joins]
     return _run(
         "admit", files=files, name=name, folder=folder or Path(name), control=control, confirmed=confirmed,
         passphrase=passphrase,
@@ -82,12 +107,12 @@ def admit(session: Session, joins: tuple[Path, ...], *, name: str, folder: Path 
 
 
 def _run(name: str, /, **arguments: Any) -> int:
-    code: int = getattr(import_module("aerodb.assembly"), name)(**arguments)
+    code: int = import_module("aerodb.assembly").on_keys(name, **arguments)
     return code
 
 
-def _bytes_of(path: Path) -> bytes:
-    """Return what a file holds.
+def bytes_of(path: Path) -> bytes:
+    """Return what a file holds that a person carried here.
 
     Raises:
         FileUnusable: it cannot be read, or is far too large to be what it should be.
@@ -102,7 +127,7 @@ def _bytes_of(path: Path) -> bytes:
     return data
 
 
-def _person(terminal: Terminal) -> Any:
+def person(terminal: Terminal) -> Any:
     """Return how a person is shown lines and asked for the cluster's name.
 
     Raises:

@@ -28,7 +28,7 @@ from aerodb.local.whole import whole
 from aerodb.protocol import sshkey
 from aerodb.protocol.chain import NAME, Chain, ChangeRefused, founded
 from aerodb.protocol.cluster import Cluster, Operator, Role
-from aerodb.transport.certificates import LIFETIME, Authority, read_kept, read_key
+from aerodb.transport.certificates import LIFETIME, Authority, read_kept, read_key, same_authority
 from aerodb.transport.passphrase import PassphraseAsked, unasked
 from aerodb.views.changing import Wanted, step_at
 
@@ -139,16 +139,31 @@ def authority_in(layout: Layout, founding: Cluster, passphrase: PassphraseAsked)
         AuthorityAbsent, AuthorityUnusable: there is none, or none that is good.
         PassphraseWrong, PassphraseMissing: its key does not open.
     """
+    authority = kept_authority(layout, founding, passphrase)
+    if authority.expires <= dt.datetime.now(dt.UTC):
+        raise AuthorityUnusable(
+            f"the authority in {layout.authority} has expired, at {authority.expires:%Y-%m-%dT%H:%M:%SZ}: aerodb "
+            f"certificate renew authority --kind authority --folder {shlex.quote(str(layout.root))}"
+        )
+    return authority
+
+
+def kept_authority(layout: Layout, founding: Cluster, passphrase: PassphraseAsked) -> Authority:
+    """Return the authority that the cluster trusts, though it may have expired.
+
+    Raises:
+        AuthorityAbsent, AuthorityUnusable: there is none.
+        PassphraseWrong, PassphraseMissing: its key does not open.
+    """
     folder = authority_folder(layout)
     try:
         authority = Authority(founding.id, kept=read_kept(folder, passphrase))
         trusted = (layout.control / "ca.crt").read_bytes()
+        same = same_authority(trusted, authority.pem)
     except (OSError, ValueError) as error:
         raise AuthorityUnusable(f"{folder} holds no usable authority: {error}", field="folder") from error
-    if authority.pem.strip() not in trusted:
+    if not same:
         raise AuthorityUnusable(f"{layout.control / 'ca.crt'} trusts another authority than the one in {folder}")
-    if authority.expires <= dt.datetime.now(dt.UTC):
-        raise AuthorityUnusable(f"the authority in {folder} has expired, at {authority.expires:%Y-%m-%dT%H:%M:%SZ}")
     return authority
 
 

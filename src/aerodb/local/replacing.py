@@ -1,9 +1,12 @@
 """A new certificate authority for a whole cluster's folder: where it keeps none, or where its key is not safe any more.
 
+And a new certificate for the one that is there, which keeps its key: nothing needs to be down for that. For a new one:
+
 - Everything of the cluster is down meanwhile: a certificate of one authority opens nothing where another is trusted.
 - The control plane's folder is last. Whoever was stopped half way is told so by the next command, and begins anew.
 """
 
+import datetime as dt
 import shutil
 import socket
 import tempfile
@@ -11,14 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from aerodb.kernel.durable import sync_folder, write_durably
-from aerodb.local.certifying import HolderKind, cluster_in, newest_known
-from aerodb.local.errors import ClusterRuns, HostsElsewhere
+from aerodb.local.certifying import HolderKind, cluster_in, kept_authority, newest_known
+from aerodb.local.errors import ClusterRuns, HolderAbsent, HostsElsewhere
 from aerodb.local.layout import Layout
 from aerodb.protocol.cluster import Cluster
-from aerodb.transport.certificates import Authority, is_encrypted
+from aerodb.transport.certificates import Authority, is_encrypted, same_authority, with_authority
 from aerodb.transport.passphrase import PassphraseAsked, unasked
 
 CONNECT_SECONDS_MAX = 2.0
+AUTHORITY = "authority"
 FILES = ("ca.crt", "tls.key", "tls.crt")
 
 
@@ -48,6 +52,29 @@ def replace_authority(root: Path, passphrase: PassphraseAsked = unasked) -> tupl
     for folder, name, kind in holders:
         _certify(authority, folder, name, kind)
     return tuple(f"{name} ({kind})" for _, name, kind in holders)
+
+
+def renew_authority(root: Path, name: str, passphrase: PassphraseAsked = unasked) -> tuple[Path, dt.datetime]:
+    """Give the authority a new certificate of its own, for the key that it has; return where, and how long it is good.
+
+    Whatever it certified stays good, and is good where the old certificate is trusted still. It is put wherever it is
+    trusted in this folder, the authority's own last: whoever was stopped half way begins anew.
+
+    Raises:
+        ClusterAbsent, AuthorityAbsent, AuthorityUnusable: there is none.
+        HolderAbsent: it is called otherwise.
+        PassphraseWrong, PassphraseMissing: its key does not open.
+    """
+    layout, founding = cluster_in(root)
+    if name != AUTHORITY:
+        raise HolderAbsent(f"there is no authority {name!r}: it is called {AUTHORITY}", field="name")
+    new = kept_authority(layout, founding, passphrase).renewed()
+    for file in sorted([*root.glob("*/ca.crt"), *root.glob("nodes/*/ca.crt")], key=lambda each: each.parts):
+        trusted = file.read_bytes()
+        if file.parent != layout.authority and same_authority(trusted, new.pem):
+            write_durably(file, with_authority(trusted, new.pem))
+    write_durably(layout.authority / "ca.crt", new.pem)
+    return layout.authority / "ca.crt", new.expires
 
 
 def _refuse_running(founding: Cluster) -> None:
@@ -94,3 +121,15 @@ def _certify(authority: Authority, folder: Path, name: str, kind: HolderKind) ->
         authority.issue(Path(made), name, kind)
         for file in FILES:
             write_durably(folder / file, (Path(made) / file).read_bytes())
+
+
+# What is said ---------------------------------------------------------------------------------------------------------
+
+
+def renewed_lines(path: Path, until: dt.datetime) -> list[str]:
+    """Return what whoever renewed the authority is told."""
+    return [
+        f"{path} is good until {until:%Y-%m-%dT%H:%M:%SZ}, and is trusted wherever it was in this folder.",
+        "Processes use it once they are started again. Then renew what it certifies, each for itself: no certificate",
+        "outlives the authority that it was given under. Profiles that were taken elsewhere need the new ca.crt.",
+    ]

@@ -42,6 +42,31 @@ def refuse_left_over(*folders: Path) -> None:
         )
 
 
+def exchange(path: Path, data: bytes) -> None:
+    """Replace a file by another one, which is its folder's owner's alone; a crash leaves the old one or the new one.
+
+    Whoever owns the folder may be another user, who could have put links there: none is followed. What a crash leaves
+    beside it has a name of its own, and holds `data` or a part of it.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    made = Path(beside)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            owner = path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        made.replace(path)
+    except BaseException:
+        made.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
 @contextmanager
 def whole(folder: Path, owner: tuple[int, int] | None = None) -> Iterator[Path]:
     """Make a folder's content beside it, and put it into its place once it is whole and durable.

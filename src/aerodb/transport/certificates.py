@@ -32,6 +32,10 @@ class Authority:
         """Return the authority's own certificate."""
         return self._certificate.public_bytes(PEM)
 
+    def renewed(self, life: dt.timedelta = LIFETIME) -> "Authority":
+        """Return this authority with a new certificate of its own: same name, same key, good for so long from now."""
+        return Authority(self._cluster, kept=(self._key, _self_certified(self._cluster, self._key, life)))
+
     @property
     def expires(self) -> dt.datetime:
         """Return until when the authority is good, and so whatever it certifies."""
@@ -157,6 +161,40 @@ def check_issued(
             )
 
 
+def same_authority(one: bytes, other: bytes) -> bool:
+    """Tell whether among the authorities in `one` is that of `other`: by its name and its key, whenever it was made.
+
+    Raises:
+        ValueError: one of them holds no certificates.
+    """
+    found = x509.load_pem_x509_certificate(other)
+    return any(_is_same(each, found) for each in x509.load_pem_x509_certificates(one))
+
+
+def with_authority(trusted: bytes, renewed: bytes) -> bytes:
+    """Return the authorities in `trusted`, with the certificate of one of them as it was renewed.
+
+    What is trusted stays byte for byte as it is where that authority's
+    certificate there is that one, or is good for longer.
+
+    Raises:
+        ValueError: one of them holds no certificates.
+    """
+    found, here = x509.load_pem_x509_certificate(renewed), x509.load_pem_x509_certificates(trusted)
+    if any(each == found or (_is_same(each, found) and _ends(each) > _ends(found)) for each in here):
+        return trusted
+    others = [each for each in here if not _is_same(each, found)]
+    return b"".join(each.public_bytes(PEM) for each in [found, *others])
+
+
+def _ends(certificate: x509.Certificate) -> dt.datetime:
+    return certificate.not_valid_after_utc
+
+
+def _is_same(one: x509.Certificate, other: x509.Certificate) -> bool:
+    return (one.subject, one.public_key()) == (other.subject, other.public_key())
+
+
 # What is kept ---------------------------------------------------------------------------------------------------------
 
 KeptAuthority = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
@@ -221,14 +259,17 @@ def key_pem(key: ec.EllipticCurvePrivateKey, passphrase: bytes = b"") -> bytes:
 
 def _made(cluster: str, life: dt.timedelta) -> KeptAuthority:
     key = ec.generate_private_key(ec.SECP256R1())
+    return key, _self_certified(cluster, key, life)
+
+
+def _self_certified(cluster: str, key: ec.EllipticCurvePrivateKey, life: dt.timedelta) -> x509.Certificate:
     name = _name(cluster, "authority", "authority")
-    certificate = (
+    return (
         _builder(name, name, key.public_key(), life)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
     )
-    return key, certificate
 
 
 def _name(cluster: str, name: str, kind: str) -> x509.Name:

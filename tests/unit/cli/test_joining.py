@@ -92,6 +92,27 @@ def test_who_types_anything_else_makes_nothing(desk: Desk, answer: str) -> None:
     assert awaiting(desk.root / "n1").exists()
 
 
+def test_a_certificate_is_renewed_as_typed_and_for_nothing_else(desk: Desk) -> None:
+    """The cluster's name and the passphrase are what it takes; its words are those that the host showed."""
+    desk.asks("n1")
+    desk.types("admit", "n1.join", "--name", "shop", "--control", "127.0.0.1:9", answer=SHOP)
+    host = ("--folder", str(desk.root / "n1"))
+    desk.types("join", "--admitted", "shop/admitted/n1.admitted", *host, answer="shop")
+    asked = desk.types("join", "--renew", *host)
+    words, before = words_after(asked.out, "The words of n1.renewal"), tree(desk.root)
+    renew = ("certificate", "renew-node", "n1.renewal", "--folder", "shop")
+    for answer, code in (("n1", 1), (f"shop\n{PASSPHRASE}!", 2), ("shop", 5)):
+        told = desk.types(*renew, answer=answer)
+        assert (told.code, words_after(told.out, "n1 of shop")) == (code, words)
+    assert desk.types(*renew, answer=f"shop\n{PASSPHRASE}", terminal=False).code == 5
+    assert tree(desk.root) == before
+    assert desk.types(*renew, answer=f"shop\n{PASSPHRASE}").code == 0
+    put = desk.types("join", "--renewed", "shop/renewed/n1.renewed", *host)
+    assert (put.code, "is good until" in put.out) == (0, True)
+    assert desk.types("join", "--renewed", "shop/renewed/n1.renewed", *host).code == 2
+    assert tree(desk.root)["n1/tls.crt"] != before["n1/tls.crt"]
+
+
 def test_where_nobody_reads_nothing_is_made(desk: Desk) -> None:
     """A pipe is no person; making keys needs none."""
     assert desk.asks("n1").code == 0
@@ -108,7 +129,8 @@ def test_where_nobody_reads_nothing_is_made(desk: Desk) -> None:
      ("--watch", "--port", "1"),
      ("--watch", "--postgres", "15/main", "--socket", "/run", "--port", "1"),
      ("--watch", "--postgres", "15/main", "--port", "1"), ("--admitted", "n1.join", "--name", "n1"),
-     ("--admitted", "nowhere")],
+     ("--admitted", "nowhere"), ("--renew", "--renewed", "n1.join"), ("--renew", "--watch"), ("--renew", "--port", "1"),
+     ("--renewed", "n1.join", "--name", "n1"), ("--renewed", "n1.join", "--admitted", "n1.join")],
 )  # fmt: skip
 def test_what_does_not_go_together_is_usage(desk: Desk, words: tuple[str, ...]) -> None:
     """Nothing is guessed, and nothing is looked at."""
