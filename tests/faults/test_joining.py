@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from aerodb.kernel.postgres.installation import find_installation
+from aerodb.local.layout import Layout
 from aerodb.local.person import Person, Said
+from aerodb.transport.certificates import Authority, read_kept, read_key
 from tests.faults.alone import folder_for_postgres
 from tests.faults.waiting import wait_until
 from tests.faults.watching import HOST, Others, digest, others
@@ -102,6 +105,8 @@ def test_hosts_of_others_are_watched_as_typed(ports_from: int, tmp_path: Path, m
             joined = person.types("join", "--admitted", file, "--folder", str(tmp_path / name))
             assert joined.code == 0, joined.text
             assert words_in(joined, "The words of the cluster") == words_in(said, "The cluster shop")
+            if name == "n1":
+                _ends_soon(tmp_path / name)
             started = program(tmp_path / f"{name}.log", "agent", "--folder", str(tmp_path / name))
             agents[name] = running.enter_context(ExitStack())
             agents[name].enter_context(started)
@@ -111,12 +116,15 @@ def test_hosts_of_others_are_watched_as_typed(ports_from: int, tmp_path: Path, m
         assert "acknowledged by n1 alone" in status.text
         assert "standby of n1" in status.text
         assert "Only watched: every action is rejected" in status.text
+        assert "The certificate of n1 (agent) expires in 79 days" in status.text
         refused = person.types("checkpoint", "n1", "--reason", "a test")
         assert (refused.code, "is only watched" in refused.text) == (1, True)
         _renewed_as_typed(person, tmp_path)
         agents["n1"].close()
         agents["n1"].enter_context(program(tmp_path / "again.log", "agent", "--folder", str(tmp_path / "n1")))
         wait_until(lambda: _shown_for(person, "n1") == _ends_at(tmp_path / "n1"))
+        status = person.types("status")
+        assert (status.code, "expires in" in status.text) == (0, False), status.text
         assert [database.postmaster() for database in databases] == before
         assert [(database.data / "postgresql.conf").read_bytes() for database in databases] == settings
 
@@ -134,6 +142,14 @@ def _renewed_as_typed(person: Person, root: Path) -> None:
     put = person.types("join", "--renewed", "shop/renewed/n1.renewed", "--folder", str(root / "n1"))
     assert (put.code, "which PostgreSQL does not notice" in put.text) == (0, True), put.text
     assert _ends_at(root / "n1") > before
+
+
+def _ends_soon(folder: Path) -> None:
+    """Give a node's folder a certificate that has 80 days left, in the place of its own."""
+    cluster = Layout(root=Path("shop")).cluster()
+    authority = Authority(cluster.id, kept=read_kept(Path("shop/authority"), PASSPHRASE.encode))
+    key = read_key(folder / "tls.key").public_key()
+    (folder / "tls.crt").write_bytes(authority.certified(key, folder.name, "agent", timedelta(days=80)))
 
 
 def _ends_at(folder: Path) -> str:

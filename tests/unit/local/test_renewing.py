@@ -268,8 +268,11 @@ def test_no_link_in_the_nodes_folder_is_followed(ground: Ground) -> None:
     answer = ground.gives(ground.asks())
     for name in (".tls.crt.new", ".tls.crt-aaaaaaaa"):
         (ground.host() / name).symlink_to(target)
+    elsewhere = (ground.host() / "tls.crt").rename(ground.root / "elsewhere")
+    (ground.host() / "tls.crt").symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
     put(answer, ground.host())
-    assert target.read_text() == "as it was"
+    assert (target.read_text(), elsewhere.read_bytes()) == ("as it was", before)
     assert not (ground.host() / "tls.crt").is_symlink()
 
 
