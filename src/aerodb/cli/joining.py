@@ -13,6 +13,7 @@ import click
 from aerodb.cli.asking import Asking
 from aerodb.cli.daemons import FOLDER
 from aerodb.cli.failures import FileUnusable, TerminalMissing
+from aerodb.cli.keyfile import line_in
 from aerodb.cli.session import Session
 from aerodb.cli.terminal import Terminal, escape
 
@@ -90,8 +91,20 @@ def join(
     "--control", metavar="HOST:PORT", default="",
     help="Where the control plane listens.  [default: on this machine alone, the first free port from 7400 on]",
 )  # fmt: skip
+@click.option(
+    "--operator", "operators", metavar="NAME=FILE", multiple=True,
+    help="An operator, and the file of the public SSH key that they have.  [default: one, whose key is made here]",
+)  # fmt: skip
 @click.pass_obj
-def admit(session: Session, joins: tuple[Path, ...], *, name: str, folder: Path | None, control: str) -> int:
+def admit(
+    session: Session,
+    joins: tuple[Path, ...],
+    *,
+    name: str,
+    folder: Path | None,
+    control: str,
+    operators: tuple[str, ...],
+) -> int:
     """Make a cluster of hosts that asked to join, to be watched.
 
     Each JOIN is the file that a host made. Compare its words with those that the host showed. The authority's key is
@@ -102,8 +115,16 @@ def admit(session: Session, joins: tuple[Path, ...], *, name: str, folder: Path 
     files = [(str(path), bytes_of(path)) for path in joins]
     return _run(
         "admit", files=files, name=name, folder=folder or Path(name), control=control, confirmed=confirmed,
-        passphrase=passphrase,
+        passphrase=passphrase, operators=[_operator(each) for each in operators],
     )  # fmt: skip
+
+
+def _operator(typed: str) -> tuple[str, str]:
+    """Return the name of an operator and the line of their public key."""
+    name, between, file = typed.partition("=")
+    if not between:
+        raise click.UsageError("--operator is NAME=FILE: a name, and the file of a public SSH key")
+    return name, line_in(Path(file))
 
 
 def _run(name: str, /, **arguments: Any) -> int:

@@ -18,9 +18,9 @@ from aerodb.local.founding import Founding, keep_authority, web_host
 from aerodb.local.layout import Layout
 from aerodb.local.size import HOST, free_ports
 from aerodb.local.whole import refuse_left_over, whole
-from aerodb.protocol import canonical
+from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.chain import NAME
-from aerodb.protocol.cluster import Member, WatchedCluster
+from aerodb.protocol.cluster import Member, Operator, Role, WatchedCluster
 from aerodb.protocol.joining import (
     PORT_MAX,
     AddressRefused,
@@ -36,6 +36,10 @@ from aerodb.protocol.joining import (
 )
 from aerodb.transport.certificates import Authority, requested_key, write_private
 
+NOBODY = frozenset(
+    {"admitted", "auditor", "authority", "cluster.json", "control", "logs", "monitor", "nodes", "observer", "renewed"}
+)
+"""What is called otherwise in a cluster's folder, or is somebody else."""
 ADMITTED = "admitted"
 """The folder of what is carried back to the hosts."""
 
@@ -76,11 +80,36 @@ def _opened(name: str, data: bytes) -> JoiningHost:
         raise type(error)(f"{name}: {error.message}", field="joins") from error
 
 
+def opened_operators(named: Iterable[tuple[str, str]]) -> tuple[Operator, ...]:
+    """Return the operators who bring keys of their own (each: a name, and the line of a public SSH key).
+
+    Raises:
+        NameRefused: nobody may be called so, or two are.
+        KeyMalformed, KeyWeak: a key is none that is accepted.
+        JoinsContradict: two bring one key.
+    """
+    found = list[Operator]()
+    for name, line in named:
+        if not NAME.fullmatch(name) or name in NOBODY or name in {each.name for each in found}:
+            raise NameRefused(f"no operator can be called {name!r} here, or two are", field="operator")
+        key = sshkey.parse_line(line)
+        sshkey.refuse_weak(key)
+        bare = " ".join(key.line.split(" ")[:2])
+        if bare in {each.ssh_key for each in found}:
+            raise JoinsContradict(f"{name} brings a key that another one brings", field="operator")
+        found.append(Operator(name=name, role=Role.OPERATOR, ssh_key=bare))
+    return tuple(found)
+
+
 class Admitting:
     """One cluster of hosts in the making."""
 
-    def __init__(self, hosts: tuple[JoiningHost, ...], name: str, control: str) -> None:
+    def __init__(
+        self, hosts: tuple[JoiningHost, ...], name: str, control: str, operators: tuple[Operator, ...] = ()
+    ) -> None:
         """Draw the keys and the configuration; nothing is written yet. `control` is HOST:PORT, or empty: here.
+
+        `operators` bring keys of their own, as `opened_operators` says; without any one is made.
 
         Raises:
             NameRefused: no cluster may be called `name`.
@@ -99,8 +128,8 @@ class Admitting:
             first, port = free_ports(2)
             control = written(HOST, first)
         _refuse_shared(hosts, control, written(HOST, port))
-        self.hosts = hosts
-        self._founding = Founding()
+        self.hosts, self.key_made = hosts, not operators
+        self._founding = Founding(operators)
         self.cluster = WatchedCluster(
             name=name,
             id=self._founding.identity,

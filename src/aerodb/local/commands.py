@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from aerodb.local.admitting import Admitting, opened_hosts, refuse_taken
+from aerodb.local.admitting import Admitting, opened_hosts, opened_operators, refuse_taken
 from aerodb.local.certifying import HolderKind, issue, issued_lines, renew, renewed_line
 from aerodb.local.joining import JoinAsked, complete, join, opened
 from aerodb.local.protecting import protect, protected_lines
@@ -94,12 +94,13 @@ def admit(
     name: str,
     folder: Path,
     control: str,
+    operators: list[tuple[str, str]],
     confirmed: WordsCompared,
     passphrase: PassphraseAsked,
 ) -> int:
     """Make a cluster of the hosts that ask to join, once a person has compared the words of each."""
     refuse_taken(folder)
-    admitting = Admitting(opened_hosts(files), name, control)
+    admitting = Admitting(opened_hosts(files), name, control, opened_operators(operators))
     if not confirmed(asking_lines(admitting), name):
         return 1
     admitting.make(folder, passphrase())

@@ -7,6 +7,7 @@
 import re
 import secrets
 import uuid
+from collections.abc import Sequence
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,7 +16,7 @@ from aerodb.audit.note import verifier_key
 from aerodb.audit.store import Log
 from aerodb.local.layout import Layout
 from aerodb.local.monitor import monitor_files
-from aerodb.local.profiles import pem, write_key, write_profile
+from aerodb.local.profiles import pem, write_key, write_profile, write_public
 from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.transport.certificates import Authority, write_private
@@ -42,8 +43,12 @@ def keep_authority(layout: Layout, authority: Authority, passphrase: bytes) -> N
 class Founding:
     """The keys and the people of one new cluster, and the folders that need no PostgreSQL."""
 
-    def __init__(self) -> None:
-        """Draw the cluster's id and the keys; nothing is written yet."""
+    def __init__(self, operators: Sequence[Operator] = ()) -> None:
+        """Draw the cluster's id and the keys; nothing is written yet.
+
+        `operators` are people who bring keys of their own; without any there is one operator, with a key made here.
+        """
+        self._operators = tuple(operators)
         self._log_key, self._operator_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
         self.identity = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
 
@@ -55,13 +60,16 @@ class Founding:
     @property
     def people(self) -> tuple[Operator, ...]:
         """Return the people of a new cluster."""
-        line = sshkey.of_public(self._operator_key.public_key())
-        sshkey.refuse_weak(line)
         return (
-            Operator(name="operator", role=Role.OPERATOR, ssh_key=line.line),
+            *(self._operators or (self._made_operator(),)),
             Operator(name="auditor", role=Role.AUDITOR),
             Operator(name="observer", role=Role.OBSERVER),
         )
+
+    def _made_operator(self) -> Operator:
+        line = sshkey.of_public(self._operator_key.public_key())
+        sshkey.refuse_weak(line)
+        return Operator(name="operator", role=Role.OPERATOR, ssh_key=line.line)
 
     def make_control(self, layout: Layout, authority: Authority, cluster: Cluster) -> None:
         """Make the control plane's folder, with an empty audit log."""
@@ -73,13 +81,16 @@ class Founding:
         Log.create(folder / "log", cluster.origin, self._log_key).close()
 
     def make_people(self, layout: Layout, authority: Authority, cluster: Cluster) -> None:
-        """Make everybody's profile, the operator's with a key."""
+        """Make everybody's profile; with a private key only that of an operator who brought none."""
         for person in cluster.operators:
             folder = layout.profile(person.name)
             folder.mkdir(mode=0o700)
             authority.issue(folder, person.name, "person")
             write_profile(folder, cluster, person.name)
-        write_key(layout.profile("operator"), "operator", self._operator_key)
+            if person.ssh_key and self._operators:
+                write_public(folder, person.name, person.ssh_key)
+            elif person.ssh_key:
+                write_key(folder, person.name, self._operator_key)
 
     def make_monitor(self, layout: Layout, authority: Authority, cluster: Cluster) -> None:
         """Make the folder of whoever scrapes."""

@@ -116,6 +116,7 @@ def asking_lines(admitting: Admitting) -> list[str]:
 def admitted_lines(admitting: Admitting, folder: Path) -> list[str]:
     """Return what whoever made a cluster is told: the words that each host must say, and what to type next."""
     cluster, shown = admitting.cluster, shlex.quote(str(folder))
+    operator = cluster.operators[0].name
     return [
         f"The cluster {cluster.name} ({cluster.id}) is in {shown}. Its words, which each host will say:",
         f"  {admitting.words}",
@@ -124,7 +125,15 @@ def admitted_lines(admitting: Admitting, folder: Path) -> list[str]:
         *(f"     {shlex.quote(str(path))}" for path in admitting.admissions(folder)),
         "2. The control plane, here or where its folder is moved to:",
         f"     aerodb serve --folder {shlex.quote(str(folder / 'control'))}",
-        f"3. aerodb --profile {shlex.quote(str(folder / 'operator'))} status",
+        f"3. aerodb --profile {shlex.quote(str(folder / operator))} status",
+        _key_line(folder / operator, made=admitting.key_made),
         f"The authority's key is in {shlex.quote(str(folder / 'authority'))}. No process reads it: keep it elsewhere.",
         "It is encrypted. Nobody can find a passphrase that is forgotten: then the hosts are admitted anew.",
     ]
+
+
+def _key_line(folder: Path, *, made: bool) -> str:
+    """Return where the key is that an operator signs with."""
+    if made:
+        return f"   The SSH key there was made here, and has no passphrase yet: ssh-keygen -p -f {folder}/id_ed25519"
+    return "   Operators sign with the keys that they have, by ssh-agent: none was made here."

@@ -15,6 +15,7 @@ from aerodb.local.joining import awaiting
 from aerodb.protocol.watched import WATCH_ROLE
 from tests.unit.cli.stage import Screen, Shown
 from tests.unit.local.joining import LOGIN, PASSPHRASE, reachable, tree
+from tests.unit.protocol.test_chain import key_of
 
 SHOP = f"shop\n{PASSPHRASE}\n{PASSPHRASE}"
 """What a person answers who admits hosts."""
@@ -111,6 +112,18 @@ def test_a_certificate_is_renewed_as_typed_and_for_nothing_else(desk: Desk) -> N
     assert (put.code, "is good until" in put.out) == (0, True)
     assert desk.types("join", "--renewed", "shop/renewed/n1.renewed", *host).code == 2
     assert tree(desk.root)["n1/tls.crt"] != before["n1/tls.crt"]
+
+
+def test_an_operator_is_named_with_the_file_of_their_key(desk: Desk) -> None:
+    """Who names no file, or one that is not there, is told so, and nothing is made."""
+    desk.asks("n1")
+    (desk.root / "ana.pub").write_text(f"{key_of('ana')} ana@desk\n")
+    admit = ("admit", "n1.join", "--name", "shop", "--control", "127.0.0.1:9", "--operator")
+    before = tree(desk.root)
+    assert [desk.types(*admit, each, answer=SHOP).code for each in ("ana", "ana=nowhere", "=ana.pub")] == [2, 2, 2]
+    assert tree(desk.root) == before
+    assert desk.types(*admit, "ana=ana.pub", answer=SHOP).code == 0
+    assert (desk.root / "shop" / "ana" / "profile.json").exists()
 
 
 def test_where_nobody_reads_nothing_is_made(desk: Desk) -> None:

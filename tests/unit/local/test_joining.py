@@ -5,6 +5,7 @@ import pwd
 import signal
 import stat
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from aerodb.audit.store import Log
 from aerodb.cli.profile import read_profile
 from aerodb.errors import AeroError
 from aerodb.kernel.node import NodeFile, WatchedPlace, read_node
-from aerodb.local.admitting import Admitting, opened_hosts
+from aerodb.local.admitting import Admitting, opened_hosts, opened_operators
 from aerodb.local.certifying import issue
 from aerodb.local.errors import (
     AdmissionForeign,
@@ -48,6 +49,7 @@ from aerodb.protocol.joining import (
     opened_join,
 )
 from aerodb.protocol.signed import public_text, sign
+from aerodb.protocol.sshkey import KeyMalformed, parse_line
 from aerodb.transport.certificates import Authority, new_key, request_for, requested_key
 from tests.unit.local.joining import (
     LOGIN,
@@ -62,6 +64,7 @@ from tests.unit.local.joining import (
     tree,
 )
 from tests.unit.local.test_certifying import lets_in
+from tests.unit.protocol.test_chain import key_of
 
 SECRETS = ("node.key", "tls.key")
 
@@ -605,3 +608,45 @@ def test_no_new_authority_is_made_behind_the_hosts_backs(shop: Path) -> None:
     with pytest.raises(HostsElsewhere):
         replace_authority(shop / "shop")
     assert tree(shop / "shop") == before
+
+
+# Operators ------------------------------------------------------------------------------------------------------------
+
+
+def test_operators_bring_the_keys_that_they_have(root: Path) -> None:
+    """No private key is made for anybody; security keys are as good; the profile signs by the ssh-agent."""
+    hosts = joined(root, "n1")
+    blob = parse_line(key_of("ben")).blob[-32:]
+    parts = (b"sk-ssh-ed25519@openssh.com", blob, b"ssh:")
+    wire = b"".join(len(part).to_bytes(4) + part for part in parts)
+    security = f"sk-ssh-ed25519@openssh.com {b64encode(wire).decode()} ben@key"
+    brought = opened_operators([("ana", f"{key_of('ana')} ana@desk\n"), ("ben", security)])
+    files = [(host.file.name, host.file.read_bytes()) for host in hosts]
+    made = Admitting(opened_hosts(files), "shop", "127.0.0.1:9", brought)
+    made.make(root / "shop", PASSPHRASE.encode())
+    assert [(each.name, each.role) for each in made.cluster.operators] == [
+        ("ana", "operator"), ("ben", "operator"), ("auditor", "auditor"), ("observer", "observer"),
+    ]  # fmt: skip
+    assert made.cluster.operators[0].ssh_key == key_of("ana")
+    assert not [name for name, data in tree(root / "shop").items() if b"OPENSSH PRIVATE KEY" in data]
+    assert not (root / "shop" / "operator").exists()
+    profile = read_profile(root / "shop" / "ana")
+    assert (profile.operator, profile.key_file.exists()) == ("ana", False)
+    said = "\n".join(admitted_lines(made, root / "shop"))
+    assert f"--profile {root}/shop/ana status" in said
+    assert "by ssh-agent: none was made here" in said
+    assert "has no passphrase yet" in "\n".join(admitted_lines(admitting(root, "n1"), root / "shop"))
+
+
+@pytest.mark.parametrize(
+    ("named", "kind"),
+    [([("Ana", key_of("ana"))], NameRefused), ([("../ana", key_of("ana"))], NameRefused),
+     ([("control", key_of("ana"))], NameRefused), ([("auditor", key_of("ana"))], NameRefused),
+     ([("ana", key_of("ana")), ("ana", key_of("ben"))], NameRefused),
+     ([("ana", key_of("ana")), ("ben", f"{key_of('ana')} another")], JoinsContradict),
+     ([("ana", "ssh-ed25519 AAAA")], KeyMalformed), ([("ana", "")], KeyMalformed)],
+)  # fmt: skip
+def test_an_operator_who_cannot_be_is_refused(named: list[tuple[str, str]], kind: type[AeroError]) -> None:
+    """Another's name, a path, one key twice, no key."""
+    with pytest.raises(kind):
+        opened_operators(named)
