@@ -26,7 +26,7 @@ TYPING = """
 import sys
 from pathlib import Path
 from aerodb.local.person import Person
-said = Person(Path(sys.argv[1]), lambda text: None, colour=False).types(*sys.argv[2:])
+said = Person(Path(sys.argv[1]), lambda text: None, colour=False, passphrase="a long passphrase").types(*sys.argv[2:])
 print(said.text)
 sys.exit(said.code)
 """
