@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything that they need: Python 3.11+ and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test floors test-versions test-browser test-observability tour lint explore attack bench docs package test-package test-hosts release clean
+.PHONY: help install demo test floors test-versions test-browser test-observability test-balancers tour lint explore attack bench docs package test-package test-hosts release clean
 
 # The first that really runs: a version manager's launcher may be on the PATH for a version that is not in use.
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -68,6 +68,12 @@ tour: $(BROWSER) ## Write the guided tour's pictures anew, from the real UI in f
 test-observability: $(STAMP) ## Scrape a cluster with the real Prometheus, and run every query of the dashboard and the alerts.
 	@command -v promtool >/dev/null || { apt-get update -q && apt-get install -y -q prometheus; }
 	$(RUN) -m pytest tests/faults/test_observability.py
+
+test-balancers: $(STAMP) ## Change the primary under clients behind the real HAProxy and PgBouncer; prints the longest gaps.
+	@command -v haproxy >/dev/null && command -v pgbouncer >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq haproxy pgbouncer; } || { \
+		echo "HAProxy or PgBouncer is missing. Install both (Debian: apt install haproxy pgbouncer), and run this again."; exit 1; }
+	$(RUN) -m pytest -p no:randomly tests/balancers
 
 lint: $(STAMP) ## Check style, types and the direction of imports.
 	$(RUN) -m ruff check

@@ -24,7 +24,7 @@ from aerodb.transport.caller import caller_in
 from aerodb.transport.errors import CallerRefused
 from aerodb.transport.metrics import CONTENT_TYPE, MONITOR, scraper_only
 from aerodb.transport.rooms import MONITORS, SMALL_BODY_BYTES_MAX, Room, RoomOf, Share
-from aerodb.transport.tls import Caller
+from aerodb.transport.tls import BALANCER, Caller
 from aerodb.transport.web import PROBLEMS, TracedRoute, answer, body_of, known_error, problem
 
 REQUEST_BYTES_MAX = SMALL_BODY_BYTES_MAX
@@ -46,7 +46,7 @@ def rooms_of(newest: Callable[[], Cluster]) -> RoomOf:
     """
 
     def room_of(caller: Caller) -> Room:
-        if caller.kind == MONITOR:
+        if caller.kind in {MONITOR, BALANCER}:  # A balancer is answered nothing here.
             return MONITORS
         person = newest().operator(caller.name) if caller.kind == "person" else None
         acts = person is not None and Right.REQUEST in ALLOWED[person.role] and not person.revoked

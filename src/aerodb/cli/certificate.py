@@ -16,7 +16,8 @@ from aerodb.cli.keyfile import KEY_FILE, line_in
 from aerodb.cli.session import Session
 from aerodb.protocol.cluster import Role
 
-HOLDERS = ("person", "agent", "control", "monitor", "authority")
+HOLDERS = ("person", "agent", "control", "monitor", "balancer", "authority")
+ISSUED = ("person", "balancer")
 
 folder_option = click.option(
     "--folder", type=FOLDER, default=FOLDER_DEFAULT, show_default=True, help="The cluster's folder."
@@ -38,12 +39,20 @@ def certificate() -> None:
 
 @certificate.command()
 @click.argument("name")
+@click.option("--kind", type=click.Choice(ISSUED), default=ISSUED[0], show_default=True, help="What NAME shall be.")
 @click.option("--role", type=click.Choice([str(role) for role in Role]), help="What they shall be enrolled as.")
 @click.option("--key", type=KEY_FILE, help="The SSH public key that they bring. An operator without has one made.")
 @folder_option
 @click.pass_obj
-def issue(session: Session, name: str, role: str | None, key: Path | None, folder: Path) -> int:
-    """Make the profile of the person NAME, with a certificate, and say how an operator enrols them."""
+def issue(session: Session, name: str, kind: str, role: str | None, key: Path | None, folder: Path) -> int:
+    """Make the profile of the person NAME, with a certificate, and say how an operator enrols them.
+
+    Of a balancer: the folder of its certificate and of configurations for HAProxy and PgBouncer. It is not enrolled.
+    """
+    if kind == "balancer":
+        if role or key:
+            raise click.UsageError("A balancer has no role and no key to sign with: leave --role and --key out.")
+        return _run("issue_balancer_certificate", folder=folder, name=name, passphrase=_present(session))
     line = line_in(key) if key is not None else ""
     return _run("issue_certificate", folder=folder, name=name, role=role or "", line=line, passphrase=_present(session))
 

@@ -175,6 +175,7 @@ class Admitting:
         self._founding.make_control(layout, self._authority, self.cluster)
         self._founding.make_people(layout, self._authority, self.cluster)
         self._founding.make_monitor(layout, self._authority, self.cluster)
+        self._founding.make_balancer(layout, self._authority, self.cluster)
         (root / ADMITTED).mkdir(mode=0o700)
         for host, path in zip(self.hosts, self.admissions(root), strict=True):
             admitted = Admitted(

@@ -1,4 +1,4 @@
-"""`aerodb certificate`: a person's profile with its certificate, and the renewal of any certificate of a cluster.
+"""`aerodb certificate`: a person's or a balancer's folder with its certificate, and the renewal of any certificate.
 
 - A certificate lets in, and no more: who it is of must be enrolled in the newest version of the configuration, or every
   call is refused; and no certificate acts, since each action needs an enrolled signature.
@@ -21,6 +21,7 @@ from aerodb.errors import AeroError
 from aerodb.kernel.durable import write_durably
 from aerodb.kernel.store import Store
 from aerodb.kernel.versions import TakenVersions
+from aerodb.local.balancing import balancer_files
 from aerodb.local.errors import AuthorityAbsent, AuthorityUnusable, ClusterAbsent, FolderTaken, HolderAbsent
 from aerodb.local.layout import Layout
 from aerodb.local.profiles import write_key, write_profile, write_public
@@ -28,11 +29,21 @@ from aerodb.local.whole import whole
 from aerodb.protocol import sshkey
 from aerodb.protocol.chain import NAME, Chain, ChangeRefused, founded
 from aerodb.protocol.cluster import Cluster, Operator, Role
-from aerodb.transport.certificates import LIFETIME, Authority, read_kept, read_key, same_authority
+from aerodb.protocol.joining import NameRefused
+from aerodb.transport.certificates import (
+    LIFETIME,
+    Authority,
+    read_kept,
+    read_key,
+    same_authority,
+    subject_of,
+    write_private,
+)
 from aerodb.transport.passphrase import PassphraseAsked, unasked
+from aerodb.transport.tls import BALANCER
 from aerodb.views.changing import Wanted, step_at
 
-HolderKind = Literal["person", "agent", "control", "monitor"]
+HolderKind = Literal["person", "agent", "control", "monitor", "balancer"]
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +88,7 @@ def issue(root: Path, name: str, role: str, line: str, passphrase: PassphraseAsk
     authority = authority_in(layout, founding, passphrase)
     folder = layout.profile(name)
     with whole(folder) as made:
-        _certify(layout, authority, made, name)
+        _certify(layout, authority, made, name, "person")
         write_profile(made, founding, name)
         if own is not None:
             write_key(made, name, own)
@@ -90,6 +101,34 @@ def issue(root: Path, name: str, role: str, line: str, passphrase: PassphraseAsk
         key_made=own is not None,
         enrolling=() if enrolled else _enrolling(layout, founding, name, role, signs=bool(public)),
     )
+
+
+def issue_balancer(root: Path, name: str, passphrase: PassphraseAsked = unasked) -> tuple[Path, dt.datetime]:
+    """Make the folder of one more balancer, as `init` makes the first; return where, and until when it is certified.
+
+    It is enrolled nowhere: what its certificate opens is said by its kind.
+
+    Raises:
+        ClusterAbsent, AuthorityAbsent, AuthorityUnusable: there is nothing to certify by.
+        NameRefused: no balancer may be called so.
+        FolderTaken: something there has that name.
+    """
+    layout, founding = cluster_in(root)
+    if not NAME.fullmatch(name) or name in {member.name for member in founding.members}:
+        raise NameRefused(
+            f"{name!r} is no name for a balancer: lower case letters, digits and . _ - between them, at most 64, "
+            "and no node's",
+            field="name",
+        )
+    folder = layout.profile(name)
+    if os.path.lexists(folder):
+        raise FolderTaken(f"{folder} is there already: take another name", field="name")
+    authority = authority_in(layout, founding, passphrase)
+    with whole(folder) as made:
+        _certify(layout, authority, made, name, BALANCER)
+        for path, data in balancer_files(founding).items():
+            write_private(made / path, data)
+    return folder.resolve(), min(authority.expires, dt.datetime.now(dt.UTC) + LIFETIME)
 
 
 def renew(root: Path, name: str, kind: HolderKind, passphrase: PassphraseAsked = unasked) -> tuple[Path, dt.datetime]:
@@ -208,8 +247,10 @@ def _holder(layout: Layout, founding: Cluster, name: str, kind: HolderKind) -> P
         HolderAbsent: there is no such holder here.
     """
     folders = {"person": layout.profile(name), "agent": layout.node(name), "control": layout.control}
-    folder = folders.get(kind, layout.monitor)
+    folder = folders.get(kind, layout.profile(name) if kind == BALANCER else layout.monitor)
     named = name == kind
+    if kind == BALANCER:
+        named = name in balancers_in(layout)
     if kind == "person":
         named = NAME.fullmatch(name) is not None and (folder / "profile.json").exists()
     elif kind == "agent":
@@ -217,6 +258,16 @@ def _holder(layout: Layout, founding: Cluster, name: str, kind: HolderKind) -> P
     if not named or not (folder / "tls.key").exists():
         raise HolderAbsent(f"there is no certificate of {name!r} ({kind}) in {layout.root}", field="name")
     return folder
+
+
+def balancers_in(layout: Layout) -> tuple[str, ...]:
+    """Return the names of the balancers that have a folder here: each holds a certificate that says so."""
+    found = list[str]()
+    for path in sorted(layout.root.glob("*/tls.crt")):
+        with suppress(OSError, ValueError):
+            if subject_of(path.read_text(encoding="ascii")) == (path.parent.name, BALANCER):
+                found.append(path.parent.name)
+    return tuple(found)
 
 
 # What is refused ------------------------------------------------------------------------------------------------------
@@ -262,8 +313,8 @@ def life_of(authority: Authority) -> dt.timedelta:
     return min(LIFETIME, authority.expires - dt.datetime.now(dt.UTC))
 
 
-def _certify(layout: Layout, authority: Authority, folder: Path, name: str) -> None:
-    authority.issue(folder, name, "person", life_of(authority))
+def _certify(layout: Layout, authority: Authority, folder: Path, name: str, kind: HolderKind) -> None:
+    authority.issue(folder, name, kind, life_of(authority))
     write_durably(folder / "ca.crt", (layout.control / "ca.crt").read_bytes())  # Where authorities change, it has both.
 
 
@@ -304,6 +355,16 @@ def issued_lines(issued: Issued, name: str) -> list[str]:
         *lines,
         "It lets nobody in yet. To enrol them an operator types, the primary first:",
         *(f"  {line}" for line in issued.enrolling),
+    ]
+
+
+def balancer_lines(folder: Path, until: dt.datetime) -> list[str]:
+    """Return what whoever made a balancer's folder is told."""
+    named = shlex.quote(str(folder))
+    return [
+        f"What HAProxy and PgBouncer need is in {named}; its certificate is good until {_instant(until)}.",
+        "It asks /primary and /standby of the nodes, and nothing else. To try it:",
+        f"  cd {named} && haproxy -c -f haproxy.cfg",
     ]
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aerodb.local.admitting import Admitting, opened_hosts, opened_operators, refuse_taken
-from aerodb.local.certifying import HolderKind, issue, issued_lines, renew, renewed_line
+from aerodb.local.certifying import (
+    HolderKind,
+    balancer_lines,
+    issue,
+    issue_balancer,
+    issued_lines,
+    renew,
+    renewed_line,
+)
 from aerodb.local.joining import JoinAsked, complete, join, opened
 from aerodb.local.protecting import protect, protected_lines
 from aerodb.local.renewing import ask, asked_lines, give, given_lines, put, put_lines, wanted, wanted_lines
@@ -30,6 +38,13 @@ def _say(text: str) -> None:
 def issue_certificate(folder: Path, name: str, role: str, line: str, passphrase: PassphraseAsked) -> int:
     """Make the profile of a person of the cluster in `folder`, and say how they are enrolled."""
     for said in issued_lines(issue(folder, name, role, line, passphrase), name):
+        _say(said)
+    return 0
+
+
+def issue_balancer_certificate(folder: Path, name: str, passphrase: PassphraseAsked) -> int:
+    """Make the folder of a load balancer of the cluster in `folder`, and say what it is for."""
+    for said in balancer_lines(*issue_balancer(folder, name, passphrase)):
         _say(said)
     return 0
 

@@ -1,4 +1,4 @@
-"""What every new cluster begins with, whoever made its PostgreSQL: keys, people, the control plane, the monitor.
+"""What every new cluster begins with, whoever made its PostgreSQL: keys, people, control plane, monitor, balancer.
 
 - Every key is made here, once. The certificate authority's own key is kept in a folder of its own, which no process of
   the cluster reads: with it people are given certificates later.
@@ -7,13 +7,15 @@
 import re
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from aerodb.audit.note import verifier_key
 from aerodb.audit.store import Log
+from aerodb.local.balancing import balancer_files
 from aerodb.local.layout import Layout
 from aerodb.local.monitor import monitor_files
 from aerodb.local.profiles import pem, write_key, write_profile, write_public
@@ -21,6 +23,7 @@ from aerodb.protocol import canonical, sshkey
 from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.transport.certificates import Authority, write_private
 from aerodb.transport.metrics import MONITOR
+from aerodb.transport.tls import BALANCER
 
 LABEL_CHARACTERS_MAX = 40
 
@@ -94,9 +97,17 @@ class Founding:
 
     def make_monitor(self, layout: Layout, authority: Authority, cluster: Cluster) -> None:
         """Make the folder of whoever scrapes."""
-        folder = layout.monitor
-        folder.mkdir(mode=0o700)
-        authority.issue(folder, MONITOR, MONITOR)
-        for path, data in monitor_files(cluster).items():
-            (folder / path).parent.mkdir(mode=0o700, exist_ok=True)
-            write_private(folder / path, data)
+        _make_caller(layout.monitor, authority, MONITOR, monitor_files(cluster))
+
+    def make_balancer(self, layout: Layout, authority: Authority, cluster: Cluster) -> None:
+        """Make the folder of the first load balancer."""
+        _make_caller(layout.balancer, authority, BALANCER, balancer_files(cluster))
+
+
+def _make_caller(folder: Path, authority: Authority, kind: str, shipped: Mapping[str, bytes]) -> None:
+    """Make the folder of a program that only calls, named as its kind, with the files that it is run by."""
+    folder.mkdir(mode=0o700)
+    authority.issue(folder, kind, kind)
+    for path, data in shipped.items():
+        (folder / path).parent.mkdir(mode=0o700, exist_ok=True)
+        write_private(folder / path, data)

@@ -5,6 +5,7 @@ nodes/<name>/        an agent's folder, with its PostgreSQL in postgres/
 control/             the control plane's folder: its keys and the audit log
 authority/           the certificate authority: its key, which no process reads, and its certificate
 monitor/             what Prometheus needs in order to scrape: its certificate, its configuration
+balancer/            what HAProxy and PgBouncer need: a certificate that asks who is the primary, their configurations
 operator/ auditor/ observer/   one profile a person: their certificate, and the operator's SSH key; so of each who
                      was given a certificate later
 logs/                what the processes said
@@ -48,6 +49,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     def monitor(self) -> Path:
         """Return the folder of whoever scrapes."""
         return self.root / "monitor"
+
+    @property
+    def balancer(self) -> Path:
+        """Return the folder of the first balancer."""
+        return self.root / "balancer"
 
     def node(self, name: str) -> Path:
         """Return an agent's folder."""

@@ -130,9 +130,10 @@ class Making:
         write_private(self._layout.configuration, canonical.encode(self.cluster))
 
     def _make_others(self, authority: Authority, installation: Installation, mode: int) -> dict[str, Path]:
-        """Make the folders of people, monitor and other nodes; return the homes of the data nodes among them."""
+        """Make the folders of people, monitor, balancer and other nodes; return the data nodes' homes."""
         self._make_people(authority)
         self._founding.make_monitor(self._layout, authority, self.cluster)
+        self._founding.make_balancer(self._layout, authority, self.cluster)
         for member in self.cluster.members:
             if member.witness:
                 self._make_witness(authority, member.name, mode)

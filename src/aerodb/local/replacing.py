@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aerodb.kernel.durable import sync_folder, write_durably
-from aerodb.local.certifying import HolderKind, cluster_in, kept_authority, newest_known
+from aerodb.local.certifying import HolderKind, balancers_in, cluster_in, kept_authority, newest_known
 from aerodb.local.errors import ClusterRuns, HolderAbsent, HostsElsewhere
 from aerodb.local.layout import Layout
 from aerodb.protocol.cluster import Cluster
@@ -111,6 +111,7 @@ def _holders(layout: Layout, founding: Cluster) -> list[tuple[Path, str, HolderK
         if person is None or not person.revoked:
             found.append((profile.parent, profile.parent.name, "person"))
     found += [(layout.node(each.name), each.name, "agent") for each in founding.members]
+    found += [(layout.profile(name), name, "balancer") for name in balancers_in(layout)]
     found += [(layout.monitor, "monitor", "monitor"), (layout.control, "control", "control")]
     return [each for each in found if each[0].exists()]
 

@@ -12,8 +12,8 @@ DAYS_SOON, DAYS_URGENT = 90, 14
 class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A certificate that a process holds, or was shown since it started: whose it is, and until when it is good.
 
-    `kind` is agent, control, person, monitor, authority, or pages for what browsers are shown. `expires` is RFC 3339 in
-    UTC. `days_left` are whole days by the clock of the process that tells; below 0 it has expired.
+    `kind` is agent, control, person, monitor, balancer, authority, or pages for what browsers are shown. `expires` is
+    RFC 3339 in UTC. `days_left` are whole days by the clock of the process that tells; below 0 it has expired.
     """
 
     holder: str

@@ -24,7 +24,7 @@ from aerodb.protocol.signed import Signed, open_signed
 from aerodb.protocol.words import words_of
 
 NODE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-RESERVED = frozenset({"any", "control", "first", "monitor"})
+RESERVED = frozenset({"any", "balancer", "control", "first", "monitor"})
 """Names that mean something else: to PostgreSQL's synchronous_standby_names, or in certificates."""
 PORT_MAX = 65_535
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")

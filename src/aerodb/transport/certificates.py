@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from aerodb.transport.passphrase import PassphraseAsked, PassphraseWrong, unasked
+from aerodb.transport.tls import BALANCER
 
 LIFETIME = dt.timedelta(days=3650)
 PEM = serialization.Encoding.PEM
@@ -71,10 +72,7 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]),
-                critical=False,
-            )
+            .add_extension(x509.ExtendedKeyUsage(_purposes(kind)), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -310,6 +308,12 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _purposes(kind: str) -> list[x509.ObjectIdentifier]:
+    """Return what a certificate is good for: a balancer's opens no service, whatever name it has."""
+    calling = [ExtendedKeyUsageOID.CLIENT_AUTH]
+    return calling if kind == BALANCER else [*calling, ExtendedKeyUsageOID.SERVER_AUTH]
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 
 import msgspec
 
-from aerodb.transport.tls import Caller
+from aerodb.transport.tls import BALANCER, Caller
 
 SMALL_BODY_BYTES_MAX = 64 << 10
 """The largest body, unless its path has a bound of its own."""
@@ -63,7 +63,7 @@ STRANGERS_MAX = 128
 
 def room_by_kind(caller: Caller) -> Room:
     """Return the room of a caller by the kind in its certificate."""
-    return {"control": CONTROL, "monitor": MONITORS}.get(caller.kind, PEOPLE)
+    return {"control": CONTROL, "monitor": MONITORS, BALANCER: MONITORS}.get(caller.kind, PEOPLE)
 
 
 class RoomsHeld:

@@ -8,12 +8,15 @@ Source: RFC 8446 (TLS 1.3), RFC 5280 (certificates).
 
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from aerodb.transport import expiry
 from aerodb.transport.errors import CallerUnknown
+
+BALANCER: Final = "balancer"
+"""The kind of a certificate that asks /primary and /standby, and nothing else; it is good for calling alone."""
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True):

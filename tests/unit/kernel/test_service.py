@@ -16,6 +16,7 @@ from tests.unit.rules.scenes import CLUSTER
 CALLERS: dict[str, tuple[Caller, set[RouteGuard]]] = {
     "the control plane": (Caller(name="control", kind="control"), {control_only, scraper_only, anybody}),
     "a monitor": (Caller(name="monitor", kind="monitor"), {scraper_only, anybody}),
+    "a balancer": (Caller(name="balancer", kind="balancer"), {anybody}),
     "an agent": (Caller(name="n1", kind="agent"), {anybody}),
     "a person called control": (Caller(name="control", kind="person"), {anybody}),
     "a stranger": (Caller(name="nobody", kind="person"), {anybody}),

@@ -10,13 +10,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from msgspec.structs import replace
 
 from aerodb.cli.profile import read_profile
 from aerodb.errors import AeroError
 from aerodb.kernel.store import Store
 from aerodb.kernel.versions import TakenVersions
-from aerodb.local.certifying import issue, issued_lines, renew
+from aerodb.local.certifying import balancer_lines, issue, issue_balancer, issued_lines, renew
 from aerodb.local.errors import AuthorityAbsent, AuthorityUnusable, ClusterAbsent, FolderTaken, HolderAbsent
 from aerodb.local.layout import Layout
 from aerodb.local.replacing import replace_authority
@@ -304,7 +305,7 @@ def test_a_certificate_is_renewed_for_the_key_that_is_there(ground: Ground, name
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("zoe", "person"), ("../control", "person"), ("control", "person"), ("n9", "agent"), ("../..", "agent"),
-     ("ana", "control"), ("monitor", "monitor")],
+     ("ana", "control"), ("monitor", "monitor"), ("ana", "balancer"), ("balancer", "balancer"), ("..", "balancer")],
 )  # fmt: skip
 def test_who_has_no_certificate_here_has_none_renewed(ground: Ground, name: str, kind: str) -> None:
     """No name leads anywhere else than to its own holder's folder."""
@@ -322,6 +323,55 @@ def test_who_is_revoked_has_none_renewed(ground: Ground) -> None:
     ground.take("n3", Change(kind="revoke", name="zoe", before="operator", after="revoked"))
     with pytest.raises(ChangeRefused, match="revoked"):
         renew(ground.layout.root, "zoe", "person")
+
+
+# Balancers ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_balancer_has_a_folder_of_its_own_and_is_good_for_calling_alone(ground: Ground) -> None:
+    """By its certificate it is nobody who serves, and it is enrolled nowhere."""
+    before = ground.files()
+    folder, until = issue_balancer(ground.layout.root, "lb2")
+    assert folder == ground.layout.profile("lb2").resolve()
+    assert {path.name for path in folder.iterdir()} == {
+        "ca.crt", "tls.crt", "tls.key", "haproxy.cfg", "pgbouncer.ini", "README.md"
+    }  # fmt: skip
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in folder.iterdir())
+    held = ground.holds("lb2")
+    assert held.subject.rfc4514_string().startswith("CN=lb2,OU=balancer,")
+    assert list(held.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [
+        ExtendedKeyUsageOID.CLIENT_AUTH
+    ]
+    assert lets_in(ground.layout.control, folder)
+    assert not lets_in(folder, ground.layout.control)
+    assert f"cd {folder} && haproxy -c" in balancer_lines(folder, until)[-1]
+    assert {path: data for path, data in ground.files().items() if path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("n1", "input.name-refused"), ("../lb", "input.name-refused"), ("", "input.name-refused"),
+     ("ana", FolderTaken.code), ("control", FolderTaken.code)],
+)  # fmt: skip
+def test_no_balancer_is_called_as_something_else(ground: Ground, name: str, code: str) -> None:
+    """Neither a node's name nor a folder that is there."""
+    before = ground.files()
+    with pytest.raises(AeroError) as error:
+        issue_balancer(ground.layout.root, name)
+    assert error.value.code == code
+    assert ground.files() == before
+
+
+def test_balancers_have_theirs_renewed_and_replaced(ground: Ground) -> None:
+    """The first one's and every other's."""
+    for name in ("balancer", "lb2"):
+        issue_balancer(ground.layout.root, name)
+        serial = ground.holds(name).serial_number
+        path, _ = renew(ground.layout.root, name, "balancer")
+        assert path == ground.layout.profile(name) / "tls.crt"
+        assert ground.holds(name).serial_number != serial
+    assert {"balancer (balancer)", "lb2 (balancer)"} <= set(replace_authority(ground.layout.root))
+    assert lets_in(ground.layout.control, ground.layout.profile("lb2"))
 
 
 # A new authority ------------------------------------------------------------------------------------------------------

@@ -131,6 +131,7 @@ def test_the_control_planes_folder_is_as_of_any_new_cluster(shop: Path) -> None:
     with pytest.raises(AeroError):  # It opens with the key that is there, and no other.
         Log(layout.control / "log", cluster.origin, key)
     assert (layout.monitor / "prometheus.yml").exists()
+    assert all(f" verifyhost {each}\n" in (layout.balancer / "haproxy.cfg").read_text() for each in ("n1", "n2"))
     assert (layout.authority / "ca.key").exists()
     assert {stat.S_IMODE(path.stat().st_mode) for path in layout.root.rglob("*") if path.is_dir()} == {0o700}
     for name in NAMES:
