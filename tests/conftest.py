@@ -6,10 +6,13 @@ One checkout gives one answer: properties are tried with the same examples each 
 
 import os
 import resource
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+PLAYED_ON = "PostgreSQL"  # What a report calls the version that its test's cluster was of.
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("searching", UNHURRIED)
@@ -28,3 +31,13 @@ def _umask_of_ones_own() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say of which PostgreSQLs the clusters were, and in how many tests that ran."""
+    reports = [each for some in terminalreporter.stats.values() for each in some]
+    ran = [each for each in reports if isinstance(each, pytest.TestReport) and each.when == "call"]
+    played = Counter(str(said) for each in ran for name, said in each.user_properties if name == PLAYED_ON)
+    if played:
+        told = ", ".join(f"{version} in {times} tests" for version, times in sorted(played.items()))
+        terminalreporter.write_line(f"Clusters were of PostgreSQL {told}.")

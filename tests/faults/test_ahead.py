@@ -96,6 +96,7 @@ def ends_at_n2(running: Running, writer: Writer) -> None:
     assert primaries(running) == ["n2"]
 
 
+@pytest.mark.older_too
 def test_one_signature_switches_over(fresh: Running, writer: Writer) -> None:
     """The demotion's confirmation runs both; commits are acknowledged at once; nothing is lost."""
     later, first = held(fresh)

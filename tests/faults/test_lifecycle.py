@@ -151,6 +151,7 @@ def test_a_second_signal_ends_it_as_a_kill_does(fresh: Running) -> None:
     assert fresh.api.outcome(planned.request).result == "executed"
 
 
+@pytest.mark.older_too
 def test_a_copy_ends_with_its_agent_and_is_of_one_attempt(fresh: Running) -> None:
     """Killed, the agent takes its base backup along; what that left is in nobody's way, and is never put in use."""
     planned = fresh.api.ask("reclone", "n3", upstream="n1")

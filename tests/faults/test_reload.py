@@ -49,6 +49,7 @@ def verdicts_of(text: str) -> tuple[Verdict, ...]:
     return canonical.decode(text.encode(), Plan).verdicts
 
 
+@pytest.mark.older_too
 def test_what_was_changed_is_in_force_afterwards(fresh: Running) -> None:
     """A changed setting is in force on the primary and on a standby once their reload is executed, and not before."""
     for node in ("n1", "n2"):

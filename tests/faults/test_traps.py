@@ -37,6 +37,7 @@ def _streaming(running: Running, node: str) -> bool:
 # Timelines ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.older_too
 def test_the_same_timeline_number_twice(fresh: Running) -> None:
     """Two nodes on timeline 2, promoted apart: the number proves nothing, following is refused, a reclone mends it."""
     _crash(fresh, "n1")
@@ -116,6 +117,7 @@ def test_what_a_load_balancer_asks_needs_no_log(fresh: Running) -> None:
 # The end of the log ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.older_too
 def test_a_standby_that_lacks_the_shutdown_checkpoint(fresh: Running) -> None:
     """It was not streaming when the primary shut down: its position is below the record's end, and it is not elected.
 
@@ -176,6 +178,7 @@ def test_the_end_of_the_log_is_where_recovery_ends(fresh: Running) -> None:
 # Synchronous commit ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.older_too
 def test_a_cancelled_wait_is_no_acknowledgement(fresh: Running) -> None:
     """With both standbys fenced nothing is acknowledged; a cancelled wait warns, and its row is on the primary alone.
 
@@ -209,6 +212,7 @@ def test_a_cancelled_wait_is_no_acknowledgement(fresh: Running) -> None:
 # Settings behind the agent's back -------------------------------------------------------------------------------------
 
 
+@pytest.mark.older_too
 def test_alter_system_is_off(fresh: Running) -> None:
     """PostgreSQL itself refuses it, to the superuser too; a version that cannot refuse it shows it as drift."""
     if not has(int(instance_of(fresh, "n1").major), Capability.ALLOW_ALTER_SYSTEM):
@@ -282,6 +286,7 @@ def test_a_role_that_escapes_the_quorum(fresh: Running) -> None:
     assert instance_of(fresh, "n1").drift == ()
 
 
+@pytest.mark.older_too
 def test_a_fenced_standby_never_receives_again(fresh: Running) -> None:
     """A reload, a restart, a new agent: no receiver comes back, and the position that was pledged stays final."""
     fresh.api.do("fence", "n3", for_="n2")

@@ -5,6 +5,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from aerodb.errors import AeroError
 from aerodb.local.demo import kill_postgres
 from aerodb.local.writer import Writer
@@ -49,6 +51,7 @@ def becomes(running: Running, condition: Callable[[Writes], bool]) -> Writes:
     return told(running)
 
 
+@pytest.mark.older_too
 def test_a_failover_says_at_every_step_whether_writes_are_acknowledged(fresh: Running) -> None:
     """As README has it: after `promote` commits wait, as plan and status say; a real writer agrees at every step."""
     writer = Writer(fresh.layout.dsn())
