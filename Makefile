@@ -106,7 +106,7 @@ docs: $(STAMP) ## Write the pages that are derived from the catalogue and the er
 package: $(STAMP) ## Make the Debian package of this tree in dist/, without PostgreSQL; the same tree makes the same bytes.
 	$(RUN) -m packages --uv $(UV)
 
-test-package: $(STAMP) ## Install the package on a host of its own, with a real systemd, and run a cluster there; needs root.
+test-package: $(STAMP) ## Install the package on a host of its own, with a real systemd, and the wheel by itself; run clusters; needs root.
 	@[ "$$(id -u)" = 0 ] || { echo "It makes hosts of their own: run it as root."; exit 1; }
 	@command -v lintian >/dev/null && command -v man >/dev/null || { apt-get update -q && apt-get install -y -q lintian man-db; }
 	$(RUN) -m pytest -p no:randomly tests/packages

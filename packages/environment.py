@@ -80,6 +80,18 @@ def system_python(program: Path) -> SystemPython:
     return found
 
 
+def build_wheel(source: Path, python: Path, uv: Path, into: Path) -> Path:
+    """Build the wheel of the tree in `source` into the empty folder `into`; return its path.
+
+    Raises:
+        NotPackaged: it cannot be built.
+    """
+    built_by = ("--build-constraints", source / "packages" / "build-constraints.txt", "--require-hashes")
+    ran(uv, "build", "--quiet", "--wheel", *built_by, "--python", python, "--out-dir", into, folder=source)
+    [wheel] = into.glob("*.whl")
+    return wheel
+
+
 def lay_out(source: Path, root: Path, python: SystemPython, uv: Path, working: Path) -> Path:
     """Make the environment of the tree in `source` below `root`; return its folder of modules.
 
@@ -89,9 +101,7 @@ def lay_out(source: Path, root: Path, python: SystemPython, uv: Path, working: P
     home = root / HOME
     modules = home / "lib" / python.name / "site-packages"
     modules.mkdir(parents=True)
-    built_by = ("--build-constraints", source / "packages" / "build-constraints.txt", "--require-hashes")
-    ran(uv, "build", "--quiet", "--wheel", *built_by, "--python", python.program, "--out-dir", working, folder=source)
-    [wheel] = working.glob("*.whl")
+    wheel = build_wheel(source, python.program, uv, working)
     asked = working / "requirements.txt"
     extras = [word for name in EXTRAS for word in ("--extra", name)]
     ran(uv, "export", "--quiet", "--frozen", "--no-default-groups", "--no-emit-project", *extras, "-o", asked,

