@@ -7,7 +7,7 @@ One checkout gives one answer: properties are tried with the same examples each 
 import os
 import resource
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,10 +34,15 @@ def _umask_of_ones_own() -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say of which PostgreSQLs the clusters were, and in how many tests that ran."""
+    """Say of which PostgreSQLs the clusters were."""
     reports = [each for some in terminalreporter.stats.values() for each in some]
-    ran = [each for each in reports if isinstance(each, pytest.TestReport) and each.when == "call"]
+    if said := clusters_were(each for each in reports if isinstance(each, pytest.TestReport)):
+        terminalreporter.write_line(said)
+
+
+def clusters_were(reports: Iterable[pytest.TestReport]) -> str:
+    """Say of which PostgreSQLs the clusters were, and in how many tests that ran; nothing if there were none."""
+    ran = [each for each in reports if each.when == "call"]
     played = Counter(str(said) for each in ran for name, said in each.user_properties if name == PLAYED_ON)
-    if played:
-        told = ", ".join(f"{version} in {times} tests" for version, times in sorted(played.items()))
-        terminalreporter.write_line(f"Clusters were of PostgreSQL {told}.")
+    counted = [f"{version} in {times} test{'s' * (times > 1)}" for version, times in sorted(played.items())]
+    return f"Clusters were of PostgreSQL {', '.join(counted)}." if counted else ""

@@ -23,7 +23,7 @@ aerodb up --postgres /opt/postgresql/bin         # a folder of programs, or the 
 
 Going from one major version to the next (`pg_upgrade`, or by logical replication) is not among the actions: that makes another database system, with another identifier.
 
-`make test-versions` plays the demonstration and chosen faults on every version that the machine has, and says which it lacks."""
+`make test-versions` plays the demonstration and chosen faults on every version that the machine has, and says which it lacks. `make test` plays some traps, a switchover, a failover, a reclone and a reload on two: PostgreSQL 18, and the oldest other one that the machine has; where it has none, it installs a wheel of 16 for that. Its summary says which."""
 
 DIFFERENCES = """## What only some have
 
