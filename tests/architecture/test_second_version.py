@@ -44,7 +44,7 @@ def test_without_a_second_version_what_is_marked_fails() -> None:
     """It is neither passed nor left out; the reason says how to get one, and so does what `make test` asks first."""
     code, said = told(ALONE + PYTEST, "-k", "beside", TRAP)
     assert (code, "1 error" in said, "skipped" in said) == (1, True, False), said
-    assert "there is no PostgreSQL beside AeroDB's own: `make .venv/.second` installs one" in said
+    assert "there is no PostgreSQL beside AeroDB's own: `make second` installs one" in said
     code, said = told(ALONE + "sys.exit(tests.postgresqls.main())")
     assert (code, said.count("PostgreSQL 18.")) == (1, 1)
 

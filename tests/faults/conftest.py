@@ -217,7 +217,7 @@ def ground(request: pytest.FixtureRequest, one_ground: Ground) -> Ground:
     """Return this worker's ground, of the PostgreSQL that the test is played on."""
     postgres: str = getattr(request, "param", POSTGRES)
     if postgres == NO_OTHER:
-        pytest.fail(f"there is {NO_OTHER}: `make .venv/.second` installs one, for tests alone")
+        pytest.fail(f"there is {NO_OTHER}: `make second` installs one, for tests alone")
     return one_ground.of(postgres)
 
 
