@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.browsing import Visitor, chromium
-from tests.faults.conftest import Running, fresh, ground, ports_from, shared
+from tests.faults.conftest import Running, fresh, ground, one_ground, ports_from, shared
 
-__all__ = ["fresh", "ground", "ports_from", "shared"]  # The same real clusters as the faults' tests.
+__all__ = ["fresh", "ground", "one_ground", "ports_from", "shared"]  # The same real clusters as the faults' tests.
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
