@@ -72,17 +72,17 @@ def renew(session: Session, name: str, kind: str, folder: Path) -> int:
 
 
 @certificate.command("renew-node")
-@click.argument("request", metavar="FILE", type=FILE)
+@click.argument("file", metavar="FILE", type=FILE)
 @folder_option
 @click.pass_obj
-def renew_node(session: Session, request: Path, folder: Path) -> int:
+def renew_node(session: Session, file: Path, folder: Path) -> int:
     """Give the node a new certificate whose host wrote FILE, by `aerodb join --renew`.
 
     Compare its words with those that the host showed. The node must be one of the cluster's, and its own key must have
     signed the request. What comes of it is carried back: aerodb join --renewed
     """
     confirmed = person(session.terminal)
-    data = bytes_of(request)
+    data = bytes_of(file)
     return _run("renew_node", data=data, folder=folder, confirmed=confirmed, passphrase=_present(session))
 
 
