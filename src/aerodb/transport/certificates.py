@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from aerodb.transport.passphrase import PassphraseAsked, PassphraseWrong, unasked
-from aerodb.transport.tls import BALANCER
 
 LIFETIME = dt.timedelta(days=3650)
 PEM = serialization.Encoding.PEM
+SERVING = frozenset({"agent", "control"})
+"""The kinds of those who answer calls. A person, a monitor or a balancer calls, and nobody calls them."""
 
 
 class Authority:
@@ -311,9 +312,9 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _purposes(kind: str) -> list[x509.ObjectIdentifier]:
-    """Return what a certificate is good for: a balancer's opens no service, whatever name it has."""
+    """Return what a certificate is good for: only those who serve can answer, whatever name another has."""
     calling = [ExtendedKeyUsageOID.CLIENT_AUTH]
-    return calling if kind == BALANCER else [*calling, ExtendedKeyUsageOID.SERVER_AUTH]
+    return [*calling, ExtendedKeyUsageOID.SERVER_AUTH] if kind in SERVING else calling
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -17,7 +17,7 @@ from aerodb.cli.profile import read_profile
 from aerodb.errors import AeroError
 from aerodb.kernel.store import Store
 from aerodb.kernel.versions import TakenVersions
-from aerodb.local.certifying import balancer_lines, issue, issue_balancer, issued_lines, renew
+from aerodb.local.certifying import balancer_lines, issue, issue_balancer, issued_lines, kept_authority, renew
 from aerodb.local.errors import AuthorityAbsent, AuthorityUnusable, ClusterAbsent, FolderTaken, HolderAbsent
 from aerodb.local.layout import Layout
 from aerodb.local.replacing import replace_authority
@@ -28,6 +28,7 @@ from aerodb.protocol.cluster import Cluster, Operator, Role
 from aerodb.protocol.sshkey import of_public
 from aerodb.rules.standing import genesis
 from aerodb.transport.certificates import LIFETIME, Authority
+from aerodb.transport.passphrase import unasked
 from aerodb.transport.tls import client_context, server_context, tls_in
 from tests.unit.protocol.test_chain import key_of
 from tests.unit.rules.scenes import cluster_of
@@ -90,11 +91,11 @@ def enrol(name: str, role: str = "operator") -> Change:
     return Change(kind="enrol", name=name, before="", after=f"{role} {key_of(name)}")
 
 
-def lets_in(server: Path, client: Path) -> bool:
-    """Tell whether a service and a caller complete a handshake, by their folders' certificates."""
+def lets_in(server: Path, client: Path, name: str = "control") -> bool:
+    """Tell whether a service, called by a name, and a caller complete a handshake, by their folders' certificates."""
     far, near = ssl.MemoryBIO(), ssl.MemoryBIO()
     one = server_context(tls_in(server)).wrap_bio(near, far, server_side=True)
-    two = client_context(tls_in(client)).wrap_bio(far, near, server_hostname="control")
+    two = client_context(tls_in(client)).wrap_bio(far, near, server_hostname=name)
     done = set[ssl.SSLObject]()
     for _ in range(20):
         for side in {one, two} - done:
@@ -325,6 +326,19 @@ def test_who_is_revoked_has_none_renewed(ground: Ground) -> None:
         renew(ground.layout.root, "zoe", "person")
 
 
+@pytest.mark.parametrize(
+    ("kind", "serves"), [("person", False), ("monitor", False), ("agent", True), ("control", True)]
+)
+def test_nobody_who_only_calls_answers_in_a_nodes_name(
+    ground: Ground, tmp_path: Path, kind: str, *, serves: bool
+) -> None:
+    """A person may be called as a node is: whoever looks at the name alone would take their certificate for its."""
+    (tmp_path / "n2").mkdir()
+    kept_authority(ground.layout, ground.cluster, unasked).issue(tmp_path / "n2", "n2", kind)
+    assert lets_in(tmp_path / "n2", ground.layout.control, "n2") is serves
+    assert lets_in(ground.layout.control, tmp_path / "n2")
+
+
 # Balancers ------------------------------------------------------------------------------------------------------------
 
 
@@ -343,7 +357,7 @@ def test_a_balancer_has_a_folder_of_its_own_and_is_good_for_calling_alone(ground
         ExtendedKeyUsageOID.CLIENT_AUTH
     ]
     assert lets_in(ground.layout.control, folder)
-    assert not lets_in(folder, ground.layout.control)
+    assert not lets_in(folder, ground.layout.control, "lb2")
     assert f"cd {folder} && haproxy -c" in balancer_lines(folder, until)[-1]
     assert {path: data for path, data in ground.files().items() if path in before} == before
 
