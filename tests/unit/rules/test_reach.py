@@ -115,6 +115,8 @@ def test_it_is_judged_wherever_the_position_is_final_and_nowhere_else() -> None:
     assert held_to(at(STANDBY, 4000, **{**gone, "receiver": receiver}), standing, mark).identity != PUT_BACK
     assert held_to(at(STANDBY, 4000, **gone), standing, mark).identity == PUT_BACK
     assert held_to(at(PRIMARY, 4000), SCENE["n1"].standing, noted(at(PRIMARY, 1), END)).identity == PUT_BACK
+    strayed = at(PRIMARY, 4000, attached="n2")  # Out of recovery, whatever its settings name.
+    assert held_to(strayed, SCENE["n1"].standing, noted(strayed, END)).identity == PUT_BACK
     assert held_to(replace(down(4000), position=None), standing, mark).identity != PUT_BACK
 
 
