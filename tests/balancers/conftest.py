@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.balancers.programs import Balancer, Pool, running_balancer, running_pool
-from tests.faults.conftest import PORTS_A_WORKER, PORTS_FROM, Running, fresh, ground, shared
+from tests.faults.conftest import PORTS_A_WORKER, PORTS_FROM, Running, fresh, ground, one_ground, shared
 from tests.faults.conftest import ports_from as ports_of_worker
 
-__all__ = ["PORTS_A_WORKER", "PORTS_FROM", "fresh", "ground", "ports_of_worker", "shared"]
+__all__ = ["PORTS_A_WORKER", "PORTS_FROM", "fresh", "ground", "one_ground", "ports_of_worker", "shared"]
 
 
 @pytest.fixture(scope="session")

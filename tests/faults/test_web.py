@@ -381,12 +381,15 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def _everything(running: Running) -> dict[str, object]:
-    """Return everything that looking must leave alone: journals and standings, settings, WAL, the log."""
+    """Return everything that looking must leave alone: journals and standings, settings, WAL, the log.
+
+    How far a node's WAL has been its agent notes by itself, whoever looks.
+    """
     found: dict[str, object] = {"log": running.api.client.get("/v1/audit/checkpoint")}
     for name in running.stage.cluster.data_nodes:
         folder = running.layout.node(name)
         home = Path(read_node(folder).file.home)
-        found[f"{name} state"] = _files(folder / "state")
+        found[f"{name} state"] = {path: data for path, data in _files(folder / "state").items() if path != "reach.json"}
         found[f"{name} settings"] = _files(home / "conf")
     return found
 

@@ -92,7 +92,7 @@ class Founding:
             write_profile(folder, cluster, person.name)
             if person.ssh_key and self._operators:
                 write_public(folder, person.name, person.ssh_key)
-            elif person.ssh_key:
+            elif person.ssh_key == self._made_operator().ssh_key:
                 write_key(folder, person.name, self._operator_key)
 
     def make_monitor(self, layout: Layout, authority: Authority, cluster: Cluster) -> None:
