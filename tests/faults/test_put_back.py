@@ -21,6 +21,7 @@ from tests.faults.verdicts import failing
 from tests.faults.waiting import wait_until
 
 ROWS = "create table if not exists kept (i integer)", "insert into kept select generate_series(1, 5000)"
+COUNT = "select count(*) from kept"
 EARLIER = "an earlier state of"
 
 
@@ -52,7 +53,8 @@ def swapped(running: Running, node: str, other: Path) -> None:
 
 
 def wait_until_noted(running: Running, node: str) -> None:
-    """Return once the agent has noted that the node's WAL reaches what it holds now."""
+    """Return once the node has all rows, and its agent has noted that its WAL reaches them."""
+    wait_until(lambda: run(running, node, COUNT) == [(5000,)])
     end = instance_of(running, node).position
     assert end is not None
 
@@ -94,7 +96,7 @@ def test_a_backup_in_place_of_the_only_voters_folder_elects_nobody(fresh: Runnin
     fresh.api.do("start", "n3")
     fresh.api.do("fence", "n2", for_="n3")
     fresh.api.do("promote", "n3")
-    assert run(fresh, "n3", "select count(*) from kept") == [(5000,)]
+    assert run(fresh, "n3", COUNT) == [(5000,)]
 
 
 def test_a_backup_in_place_of_the_primarys_folder_does_not_serve(fresh: Running) -> None:
@@ -115,10 +117,10 @@ def test_a_backup_in_place_of_the_primarys_folder_does_not_serve(fresh: Running)
     fresh.api.do("fence", "n3", for_="n2")
     fresh.api.do("follow", "n3", upstream="n2")
     fresh.api.do("promote", "n2")
-    assert run(fresh, "n2", "select count(*) from kept") == [(5000,)]
+    assert run(fresh, "n2", COUNT) == [(5000,)]
     assert failing(fresh, "follow", "n1", upstream="n2")
     fresh.api.do("reclone", "n1", upstream="n2")
-    assert run(fresh, "n1", "select count(*) from kept") == [(5000,)]
+    assert run(fresh, "n1", COUNT) == [(5000,)]
 
 
 def test_a_standby_that_was_put_back_votes_again_once_it_is_recloned(fresh: Running) -> None:
