@@ -23,6 +23,8 @@ from aerodb.transport.passphrase import PassphraseAsked, unasked
 
 CONNECT_SECONDS_MAX = 2.0
 AUTHORITY = "authority"
+BEFORE = ".authority-before"
+"""Where the authority before is while a new one is put in its place."""
 FILES = ("ca.crt", "tls.key", "tls.crt")
 
 
@@ -86,20 +88,26 @@ def _refuse_running(founding: Cluster) -> None:
 
 def _was_encrypted(layout: Layout) -> bool:
     """Tell whether the key of the authority before is encrypted; one that is gone, or damaged, is not."""
+    folder = layout.authority if layout.authority.exists() else layout.root / BEFORE
     try:
-        return is_encrypted(layout.authority / "ca.key")
+        return is_encrypted(folder / "ca.key")
     except (OSError, ValueError):
         return False
 
 
 def _put(layout: Layout, authority: Authority, passphrase: bytes) -> None:
-    """Put a new authority in the place of what is there."""
-    made = Path(tempfile.mkdtemp(prefix=".authority-", dir=layout.root))
+    """Put a new authority in the place of what is there.
+
+    Whoever is stopped in between finds the one before beside it, which tells whether the next one is to be encrypted.
+    """
+    made, before = Path(tempfile.mkdtemp(prefix=".authority-", dir=layout.root)), layout.root / BEFORE
     authority.keep(made, passphrase)
     if layout.authority.exists():
-        shutil.rmtree(layout.authority)
+        shutil.rmtree(before, ignore_errors=True)
+        layout.authority.rename(before)
     made.rename(layout.authority)
     sync_folder(layout.root)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _holders(layout: Layout, founding: Cluster) -> list[tuple[Path, str, HolderKind]]:

@@ -12,8 +12,8 @@ from aerodb.errors import AeroError
 from aerodb.local.certifying import issue, renew
 from aerodb.local.errors import AuthorityAbsent, AuthorityUnusable, FolderUnusable
 from aerodb.local.protecting import ASIDE, protect, protected_lines
-from aerodb.local.replacing import replace_authority
-from aerodb.transport.certificates import read_key
+from aerodb.local.replacing import BEFORE, replace_authority
+from aerodb.transport.certificates import is_encrypted, read_key
 from aerodb.transport.passphrase import PassphraseMissing, PassphraseRefused, PassphraseWrong, chosen, unasked, used
 from tests.unit.local.joining import PASSPHRASE, admitting, joined, reachable, tree
 from tests.unit.local.test_certifying import Ground, lets_in
@@ -192,6 +192,33 @@ def test_a_new_authority_is_encrypted_where_the_old_one_was(ground: Ground) -> N
     replace_authority(root, is_asked(SECOND))
     assert key_file(ground).read_bytes().startswith(HEAD)
     renew(root, "ana", "person", is_asked(SECOND))
+
+
+def test_a_replacement_that_was_stopped_half_way_forgets_neither_authority_nor_passphrase(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typed again it asks for a passphrase as before, and leaves nothing of the one before."""
+    root = ground.layout.root
+    protect(root, unasked, is_asked(FIRST))
+    rename, renamed = Path.rename, list[Path]()
+
+    def stopped(path: Path, target: Path) -> Path:
+        renamed.append(path)
+        if len(renamed) > 1:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            replace_authority(root, is_asked(SECOND))
+    assert not ground.layout.authority.exists()
+    assert is_encrypted(root / BEFORE / "ca.key")
+    with pytest.raises(PassphraseMissing):
+        replace_authority(root)
+    replace_authority(root, is_asked(SECOND))
+    assert is_encrypted(ground.layout.authority / "ca.key")
+    assert not (root / BEFORE).exists()
 
 
 def test_the_key_of_a_cluster_that_is_watched_is_encrypted_from_the_beginning(tmp_path: Path) -> None:
