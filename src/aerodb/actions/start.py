@@ -22,7 +22,7 @@ from aerodb.rules.hands import Hands
 from aerodb.rules.invariants import Invariant, holds, violated
 from aerodb.rules.position import is_of
 from aerodb.rules.promises import authority_stands
-from aerodb.rules.reach import PUT_BACK
+from aerodb.rules.reach import PUT_BACK, WHY_PUT_BACK
 from aerodb.rules.specification import NOT_CROSSED, Action, Established, Failure, Order, no_loss, no_term
 from aerodb.rules.standing import detached
 from aerodb.rules.streaming import strayed, unproven
@@ -69,15 +69,9 @@ def starts_as_it_stands(view: View) -> Verdict:
     if view.own.facts.standing.role == "standby":
         return judged
     if not is_of(view.own.facts.standing, instance.identity):
-        return violated(
-            Invariant.ROLE_FITS,
-            f"{view.node} stands as a primary; "
-            + (
-                "an earlier state of its data folder is in use: its WAL ends before what it has noted of it"
-                if instance.identity == PUT_BACK
-                else "the data folder in use is not the one that its standing is of"
-            ),
-        )
+        other = "the data folder in use is not the one that its standing is of"
+        why = WHY_PUT_BACK if instance.identity == PUT_BACK else other
+        return violated(Invariant.ROLE_FITS, f"{view.node} stands as a primary; {why}")
     if instance.recovery is not False:
         return violated(Invariant.ROLE_FITS, f"{view.node} stands as a primary; its folder would start as a standby")
     return judged

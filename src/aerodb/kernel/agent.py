@@ -34,7 +34,7 @@ from aerodb.protocol.signed import Signed, sign
 from aerodb.rules import specification
 from aerodb.rules.invariants import RULES
 from aerodb.rules.policy import remembered
-from aerodb.rules.reach import held_to, reached
+from aerodb.rules.reach import held_to
 from aerodb.rules.serving import Serving, refused_as_primary, refused_as_standby
 from aerodb.rules.view import noted_of
 
@@ -203,10 +203,8 @@ class Agent:
                 self._remember(facts)
 
     def _note_reach(self, facts: Facts) -> None:
-        reach = reached(self._store.reach, facts.instance)
-        if reach is not None:
-            with suppress(OSError):  # A full disk: what was noted before is as true as it was.
-                self._store.write_reach(reach)
+        with suppress(OSError):  # A full disk: what was noted before is as true as it was.
+            self._store.note_reach(facts.instance)
 
     def _remember(self, facts: Facts) -> Facts:
         """Return the facts with the standing that goes with them, which is then the durable one."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from aerodb.errors import AeroError
 from aerodb.kernel.node import Node
 from aerodb.kernel.postgres.configured import Configured
+from aerodb.kernel.postgres.control_file import ControlFile
 from aerodb.kernel.postgres.identity import read_identity
 from aerodb.kernel.postgres.installation import Installation
 from aerodb.kernel.postgres.place import Place
@@ -17,7 +18,7 @@ from aerodb.kernel.postgres.waldump import end_of_wal
 from aerodb.kernel.store import Store
 from aerodb.logs import say
 from aerodb.rules.gate import Files, Starts, refusal
-from aerodb.rules.reach import PUT_BACK, is_put_back
+from aerodb.rules.reach import PUT_BACK, Reach, is_put_back
 
 
 def refused(node: Node, starts: Starts | None = None) -> str:
@@ -62,25 +63,30 @@ def files_of(node: Node, store: Store) -> Files:
     try:
         data = place.data()
         standing = (place.conf / "standing.conf").read_text(encoding="utf-8")
+        control_file = read_control_file(installation, data)
         return Files(
-            control=read_control_file(installation, data).state,
+            control=control_file.state,
             signal=(data / "standby.signal").exists(),
             copied=(data / "backup_label").exists(),
             attached=upstream_in(standing),
             unfinished=unfinished,
-            identity=_identity(installation, data, store),
+            identity=_identity(installation, data, control_file, store.reach),
             drift=_drift(installation, place, data, standing),
         )
     except (OSError, ValueError, AeroError):
         return nothing
 
 
-def _identity(installation: Installation, data: Path, store: Store) -> str | None:
-    """Return the data folder's identity; PUT_BACK where its WAL ends before what was noted of it, or cannot be read."""
-    identity, noted = read_identity(data), store.reach
+def _identity(installation: Installation, data: Path, control_file: ControlFile, noted: Reach | None) -> str | None:
+    """Return the data folder's identity, None if it cannot be read; PUT_BACK where its WAL ends before what was noted.
+
+    Raises:
+        AeroError: where the WAL ends cannot be told.
+    """
+    identity = read_identity(data)
     if noted is None or noted.folder != identity:
         return identity
-    _, end = end_of_wal(installation, data, read_control_file(installation, data))
+    _, end = end_of_wal(installation, data, control_file)
     return PUT_BACK if is_put_back(noted, identity, end) else identity
 
 

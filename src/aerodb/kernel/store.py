@@ -21,11 +21,11 @@ from aerodb.kernel.errors import LogNotShown, RoomMissing, StandingFalls, Standi
 from aerodb.kernel.seen import LogSeen
 from aerodb.protocol import canonical
 from aerodb.protocol.authority import Standing
-from aerodb.protocol.facts import Facts, FactsOne, FactsTwo, facts_in_two, lifted_facts
+from aerodb.protocol.facts import Facts, FactsOne, FactsTwo, Instance, facts_in_two, lifted_facts
 from aerodb.protocol.formats import Format, MadeLater
 from aerodb.protocol.signed import Signed
 from aerodb.rules.explain import check_usable
-from aerodb.rules.reach import Reach
+from aerodb.rules.reach import Reach, reached
 
 ENDED_BYTES, STANDING_BYTES = 64 << 10, 256 << 10
 """The space reserved for an outcome, and for a standing, which holds the histories of all terms."""
@@ -210,15 +210,19 @@ class Store:
         """Return how far the WAL of a data folder was noted to have been; None: nothing was noted yet."""
         return self._reach
 
-    def write_reach(self, reach: Reach) -> None:
-        """Note durably how far the WAL of a data folder has been.
+    def note_reach(self, instance: Instance | None) -> None:
+        """Note durably how far the facts of a look show the WAL in the data folder in use to have been.
+
+        Two threads may note what they saw; what is noted of a folder never falls.
 
         Raises:
             OSError: the disk refused; what was noted before stays.
         """
         with self._lock:
-            write_durably(self._reach_path, canonical.encode(reach))
-            self._reach = reach
+            reach = reached(self._reach, instance)
+            if reach is not None:
+                write_durably(self._reach_path, canonical.encode(reach))
+                self._reach = reach
 
     @property
     def requests(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from aerodb.rules.invariants import Invariant, holds, unknown, violated
 from aerodb.rules.pledges import Breach, breach
 from aerodb.rules.policy import may_have_acknowledged_alone
 from aerodb.rules.position import reaches, reaches_owed, said
-from aerodb.rules.reach import PUT_BACK
+from aerodb.rules.reach import PUT_BACK, WHY_PUT_BACK
 from aerodb.rules.untold import began_below, bounded, contains, is_untold
 from aerodb.rules.view import View
 
@@ -117,8 +117,8 @@ def position_known(view: View, candidacy: Candidacy) -> Verdict:
     if position is None:
         return unknown(Invariant.POSITION_KNOWN, f"{view.node} cannot tell where its WAL ends")
     if instance.identity == PUT_BACK:
-        earlier = "an earlier state of its data folder is in use: its WAL ends before what it has noted of it"
-        return unknown(Invariant.POSITION_KNOWN, f"{view.node} cannot tell what it may have acknowledged; {earlier}")
+        says = f"{view.node} cannot tell what it may have acknowledged; {WHY_PUT_BACK}"
+        return unknown(Invariant.POSITION_KNOWN, says)
     if position.term is None or position.bound is None:
         says = f"{view.node} cannot tell the term of its timeline {position.timeline}"
         if is_untold(view.own.facts) and began_below(view, candidacy):

@@ -23,6 +23,8 @@ from aerodb.rules.position import voted
 
 PUT_BACK = "an earlier state of the data folder"
 """What stands in place of the identity of a data folder that was put back: it is that of no folder."""
+WHY_PUT_BACK = "an earlier state of its data folder is in use: its WAL ends before what it has noted of it"
+"""How a verdict says so of its node."""
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
