@@ -119,34 +119,33 @@ def test_people_compare_one_text_on_both_machines(ground: Ground) -> None:
         ask(ground.host(), "", ground.root)
 
 
+def _asking(
+    ground: Ground, node: str, signer: str, *, cluster: str = "", key: Ed25519PrivateKey | None = None
+) -> bytes:
+    """Return a request for `node`, in the name of `signer`; by default with the host's key, for its cluster."""
+    own = read_node(ground.host())
+    renewing = Renewing(cluster=cluster or own.cluster.id, node=node, request=request_for(new_key(), node))
+    return canonical.encode(sign(renewing, signer, key or own.key))
+
+
 def _foreign_key(ground: Ground) -> bytes:
-    node = read_node(ground.host())
-    renewing = Renewing(cluster=node.cluster.id, node="n1", request=request_for(new_key(), "n1"))
-    return canonical.encode(sign(renewing, "n1", Ed25519PrivateKey.generate()))
+    return _asking(ground, "n1", "n1", key=Ed25519PrivateKey.generate())
 
 
 def _for_another(ground: Ground) -> bytes:
-    node = read_node(ground.host())
-    renewing = Renewing(cluster=node.cluster.id, node="n2", request=request_for(new_key(), "n2"))
-    return canonical.encode(sign(renewing, "n2", node.key))
+    return _asking(ground, "n2", "n2")
 
 
 def _other_signer(ground: Ground) -> bytes:
-    node = read_node(ground.host())
-    renewing = Renewing(cluster=node.cluster.id, node="n1", request=request_for(new_key(), "n1"))
-    return canonical.encode(sign(renewing, "n2", node.key))
+    return _asking(ground, "n1", "n2")
 
 
 def _unknown(ground: Ground) -> bytes:
-    node = read_node(ground.host())
-    renewing = Renewing(cluster=node.cluster.id, node="n9", request=request_for(new_key(), "n9"))
-    return canonical.encode(sign(renewing, "n9", node.key))
+    return _asking(ground, "n9", "n9")
 
 
 def _elsewhere(ground: Ground) -> bytes:
-    node = read_node(ground.host())
-    renewing = Renewing(cluster=node.cluster.id[::-1], node="n1", request=request_for(new_key(), "n1"))
-    return canonical.encode(sign(renewing, "n1", node.key))
+    return _asking(ground, "n1", "n1", cluster=read_node(ground.host()).cluster.id[::-1])
 
 
 def _no_request(ground: Ground) -> bytes:

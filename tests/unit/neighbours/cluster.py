@@ -124,15 +124,18 @@ class MemoryCluster:
         """Who stands between the control plane and a node."""
         self.begin()
 
+    def _operators(self, people: dict[str, Role]) -> tuple[Operator, ...]:
+        return tuple(
+            Operator(name=name, role=role, ssh_key=of_public(self.people[name].public_key()).line)
+            for name, role in people.items()
+        )
+
     def _configured(self, people: dict[str, Role]) -> Cluster:
         return Cluster(
             name="orders",
             id="cluster-1",
             members=tuple(self._member(name) for name in self.keys),
-            operators=tuple(
-                Operator(name=name, role=role, ssh_key=of_public(self.people[name].public_key()).line)
-                for name, role in people.items()
-            ),
+            operators=self._operators(people),
             quorum=1,
             genesis=NODES[0],
             log_key=self.log.verifier_key,

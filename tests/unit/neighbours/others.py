@@ -17,10 +17,9 @@ from aerodb.kernel.postgres.errors import PostgresUnreachable
 from aerodb.kernel.service import watching_application
 from aerodb.kernel.watching.agent import WatchingAgent
 from aerodb.kernel.watching.seen import unanswered
-from aerodb.protocol.cluster import Operator, Role, WatchedCluster
+from aerodb.protocol.cluster import Role, WatchedCluster
 from aerodb.protocol.events import Trace
 from aerodb.protocol.facts import Facts, Instance
-from aerodb.protocol.sshkey import of_public
 from aerodb.protocol.watched import Watched
 from aerodb.rules.serving import Serving
 from tests.unit.neighbours.cluster import NODES, MemoryCluster
@@ -117,10 +116,7 @@ class OthersCluster(MemoryCluster):
             name="orders",
             id="cluster-1",
             members=tuple(self._member(name) for name in self.keys),
-            operators=tuple(
-                Operator(name=name, role=role, ssh_key=of_public(self.people[name].public_key()).line)
-                for name, role in people.items()
-            ),
+            operators=self._operators(people),
             log_key=self.log.verifier_key,
             control="localhost:1",
             web="localhost:7407",
