@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import termios
 from contextlib import suppress
 
@@ -15,6 +16,7 @@ def test_what_is_typed_is_not_shown_and_the_terminal_is_as_it_was() -> None:
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, encoding="utf-8") as stdin, os.fdopen(os.dup(theirs), "w", encoding="utf-8") as stdout:
         os.write(ours, b"typed ahead\n")
+        assert select.select([theirs], [], [], 10)[0]  # A terminal takes its time to have it.
         before = termios.tcgetattr(theirs)
         assert before[ECHO] & termios.ECHO
         with suppress(KeyboardInterrupt), _unshown(stdin):
