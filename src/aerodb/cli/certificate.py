@@ -3,7 +3,6 @@
 It needs that folder, and no profile. The assembly is imported when a command runs, as for any daemon.
 """
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import click
 
 from aerodb.cli.asking import Asking
 from aerodb.cli.daemons import FOLDER, FOLDER_DEFAULT
-from aerodb.cli.joining import FILE, bytes_of, person
+from aerodb.cli.joining import FILE, bytes_of, on_keys, person
 from aerodb.cli.keyfile import KEY_FILE, line_in
 from aerodb.cli.session import Session
 from aerodb.protocol.cluster import Role
@@ -22,11 +21,6 @@ ISSUED = ("person", "balancer")
 folder_option = click.option(
     "--folder", type=FOLDER, default=FOLDER_DEFAULT, show_default=True, help="The cluster's folder."
 )
-
-
-def _run(name: str, /, **arguments: Any) -> int:
-    code: int = import_module("aerodb.assembly").on_keys(name, **arguments)
-    return code
 
 
 @click.group()
@@ -52,9 +46,11 @@ def issue(session: Session, name: str, kind: str, role: str | None, key: Path | 
     if kind == "balancer":
         if role or key:
             raise click.UsageError("A balancer has no role and no key to sign with: leave --role and --key out.")
-        return _run("issue_balancer_certificate", folder=folder, name=name, passphrase=_present(session))
+        return on_keys("issue_balancer_certificate", folder=folder, name=name, passphrase=_present(session))
     line = line_in(key) if key is not None else ""
-    return _run("issue_certificate", folder=folder, name=name, role=role or "", line=line, passphrase=_present(session))
+    return on_keys(
+        "issue_certificate", folder=folder, name=name, role=role or "", line=line, passphrase=_present(session)
+    )
 
 
 @certificate.command()
@@ -68,7 +64,7 @@ def renew(session: Session, name: str, kind: str, folder: Path) -> int:
     Of the authority itself, too (renew authority --kind authority): it keeps its key, so whatever it certified stays
     good. A node whose keys are on a host of their own asks for one there: aerodb join --renew
     """
-    return _run("renew_certificate", folder=folder, name=name, kind=kind, passphrase=_present(session))
+    return on_keys("renew_certificate", folder=folder, name=name, kind=kind, passphrase=_present(session))
 
 
 @certificate.command("renew-node")
@@ -83,7 +79,7 @@ def renew_node(session: Session, file: Path, folder: Path) -> int:
     """
     confirmed = person(session.terminal)
     data = bytes_of(file)
-    return _run("renew_node", data=data, folder=folder, confirmed=confirmed, passphrase=_present(session))
+    return on_keys("renew_node", data=data, folder=folder, confirmed=confirmed, passphrase=_present(session))
 
 
 @certificate.command("replace-authority")
@@ -95,7 +91,7 @@ def replace_authority(session: Session, folder: Path) -> int:
     For a cluster that keeps no authority, and for one whose authority's key is not safe any more, or whose passphrase
     is forgotten. Where the key was encrypted a passphrase is asked for, twice, and the new key is encrypted by it.
     """
-    return _run("replace_authority", folder=folder, passphrase=Asking(session.terminal).new)
+    return on_keys("replace_authority", folder=folder, passphrase=Asking(session.terminal).new)
 
 
 @certificate.command("protect-authority")
@@ -108,7 +104,7 @@ def protect_authority(session: Session, folder: Path) -> int:
     the authority then asks for the passphrase; nothing that runs does.
     """
     asking = Asking(session.terminal)
-    return _run("protect_authority", folder=folder, present=asking.present, new=asking.new)
+    return on_keys("protect_authority", folder=folder, present=asking.present, new=asking.new)
 
 
 def _present(session: Session) -> Any:

@@ -71,16 +71,16 @@ def join(
         if given:
             raise click.UsageError("--renew goes with --name and --folder alone, --renewed with --folder")
         if renewed is not None:
-            return _run("put_renewed", data=bytes_of(renewed), folder=folder)
-        return _run("ask_renewal", folder=folder, name=name, into=Path())
+            return on_keys("put_renewed", data=bytes_of(renewed), folder=folder)
+        return on_keys("ask_renewal", folder=folder, name=name, into=Path())
     if admitted is not None:
         if given:
             raise click.UsageError("--admitted goes with --folder alone: the rest is what the host said of itself")
-        return _run("join_admitted", admission=bytes_of(admitted), folder=folder, confirmed=person(session.terminal))
+        return on_keys("join_admitted", admission=bytes_of(admitted), folder=folder, confirmed=person(session.terminal))
     if ("instance" in given) == ("socket" in given) or ("socket" in given) != ("port" in given):
         raise click.UsageError("type --postgres VERSION/CLUSTER, or both --socket FOLDER and --port PORT")
     empty = {"instance": "", "socket": "", "port": 0, "name": "", "address": "", "postgres_address": "", "login": LOGIN}
-    return _run("join_watched", asked={**empty, **given, "folder": folder, "into": Path()})
+    return on_keys("join_watched", asked={**empty, **given, "folder": folder, "into": Path()})
 
 
 @click.command()
@@ -113,7 +113,7 @@ def admit(
     """
     confirmed, passphrase = person(session.terminal), Asking(session.terminal).new
     files = [(str(path), bytes_of(path)) for path in joins]
-    return _run(
+    return on_keys(
         "admit", files=files, name=name, folder=folder or Path(name), control=control, confirmed=confirmed,
         passphrase=passphrase, operators=[_operator(each) for each in operators],
     )  # fmt: skip
@@ -127,7 +127,8 @@ def _operator(typed: str) -> tuple[str, str]:
     return name, line_in(Path(file))
 
 
-def _run(name: str, /, **arguments: Any) -> int:
+def on_keys(name: str, /, **arguments: Any) -> int:
+    """Have the assembly run a command that makes or replaces keys, by its name; return its exit code."""
     code: int = import_module("aerodb.assembly").on_keys(name, **arguments)
     return code
 
